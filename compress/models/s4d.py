@@ -1,0 +1,163 @@
+"""Diagonal state-space layers (S4D) and the stack of them, as in hybrid-networks-emg2qwerty.
+
+Sources: Gu et al., "On the parameterization and initialization of diagonal state space models" (2022);
+hybrid-networks-emg2qwerty (Neuro-Robotic-Touch-Laboratory) for the key names and the pooling between layers.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from compress.errors import CheckpointError
+from compress.models.activations import activation
+
+
+class TiedDropout(nn.Module):
+    """Drops whole features of (batch, feature, time): one mask for all times when `tie` is set."""
+
+    def __init__(self, p: float, tie: bool = True) -> None:
+        super().__init__()
+        self.p, self.tie = p, tie
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0.0:
+            return x
+        shape = x.shape[:2] + (1,) * (x.ndim - 2) if self.tie else x.shape
+        keep = (torch.rand(shape, device=x.device) < 1.0 - self.p).to(x.dtype)
+        return x * keep / (1.0 - self.p)
+
+
+class S4DKernel(nn.Module):
+    """Parameters of H independent diagonal systems with N/2 complex states each.
+
+    `discrete()` gives the recurrence, `forward(length)` the convolution kernel it is equal to.
+    """
+
+    def __init__(self, d_model: int, n: int, dt_min: float, dt_max: float) -> None:
+        super().__init__()
+        half = n // 2
+        span = math.log(dt_max) - math.log(dt_min)
+        self.C = nn.Parameter(torch.view_as_real(torch.randn(d_model, half, dtype=torch.cfloat)))
+        self.log_dt = nn.Parameter(torch.rand(d_model) * span + math.log(dt_min))
+        self.log_A_real = nn.Parameter(torch.full((d_model, half), math.log(0.5)))
+        self.A_imag = nn.Parameter((math.pi * torch.arange(half, dtype=torch.float32)).repeat(d_model, 1))
+
+    def discrete(self) -> tuple[Tensor, Tensor]:
+        """(a, c), complex (H, N/2): x[t] = a·x[t-1] + u[t] and y[t] = 2·Re Σ c·x[t] (zero-order hold, B in c)."""
+        dt = torch.exp(self.log_dt).unsqueeze(-1)
+        poles = torch.complex(-torch.exp(self.log_A_real), self.A_imag)
+        a = torch.exp(poles * dt)
+        return a, torch.view_as_complex(self.C.contiguous()) * (a - 1.0) / poles
+
+    def forward(self, length: int) -> Tensor:
+        """The real kernel (H, length)."""
+        dt = torch.exp(self.log_dt).unsqueeze(-1)
+        exponent = torch.complex(-torch.exp(self.log_A_real), self.A_imag) * dt
+        _, c = self.discrete()
+        powers = torch.exp(exponent.unsqueeze(-1) * torch.arange(length, device=dt.device))
+        return 2.0 * torch.einsum("hn,hnl->hl", c, powers).real
+
+
+class S4D(nn.Module):
+    """One layer: diagonal state space, activation, then a 1×1 convolution with a gated linear unit.
+
+    Input and output (batch, H, time).
+    """
+
+    def __init__(self, d_model: int, n: int, act: str, dropout: float, tie: bool, dt_min: float, dt_max: float) -> None:
+        super().__init__()
+        self.D = nn.Parameter(torch.randn(d_model))
+        self.kernel = S4DKernel(d_model, n, dt_min, dt_max)
+        self.activation = activation(act, "S4D.activation")
+        self.dropout = TiedDropout(dropout, tie)
+        self.output_linear = nn.Sequential(nn.Conv1d(d_model, 2 * d_model, 1), nn.GLU(dim=-2))
+
+    def convolve(self, u: Tensor) -> Tensor:
+        """The state space alone, (batch, H, time), by FFT over the whole sequence."""
+        length = u.shape[-1]
+        kernel = torch.fft.rfft(self.kernel(length), n=2 * length)
+        y = torch.fft.irfft(torch.fft.rfft(u, n=2 * length) * kernel, n=2 * length)[..., :length]
+        return y + u * self.D.unsqueeze(-1)
+
+    def forward(self, u: Tensor) -> Tensor:
+        return self.output_linear(self.dropout(self.activation(self.convolve(u))))
+
+    def step(self, state: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+        """One time step of the state space: state (batch, H, N/2) complex, u (batch, H) -> (state, y)."""
+        a, c = self.kernel.discrete()
+        state = a * state + u.unsqueeze(-1)
+        return state, 2.0 * (c * state).sum(-1).real + u * self.D
+
+
+def pool_frames(x: Tensor, factor: int, mode: str) -> Tensor:
+    """(batch, H, time) -> (batch, H, time // factor): mean, max or last of each group; an incomplete group is dropped."""
+    if factor <= 1:
+        return x
+    whole = x.shape[-1] - x.shape[-1] % factor
+    groups = x[..., :whole].reshape(*x.shape[:2], -1, factor)
+    if mode == "mean":
+        return groups.mean(-1)
+    return groups.amax(-1) if mode == "max" else groups[..., -1]
+
+
+class S4Model(nn.Module):
+    """Encoder, residual S4D layers with optional pooling at the end of each, decoder. (time, batch, features)."""
+
+    def __init__(self, d_input: int, config: dict[str, Any]) -> None:
+        super().__init__()
+        self._check(config)
+        d_model, layers = int(config["d_model"]), int(config["n_layers"])
+        self.prenorm = bool(config["prenorm"])
+        self.pool_mode = str(config.get("end_layer_pool_mode", "none"))
+        self.pools = [int(p) for p in config["end_layer_pools"]] if self.pool_mode != "none" else [1] * layers
+        self.d_output = int(config["d_output"])
+        self.encoder = nn.Linear(d_input, d_model)
+        self.s4_layers = nn.ModuleList(
+            S4D(
+                d_model,
+                int(config["d_latent_space"]),
+                str(config["activation"]),
+                float(config["dropout_inner"]),
+                bool(config["dropout_tie"]),
+                float(config["dt_min"]),
+                float(config["dt_max"]),
+            )
+            for _ in range(layers)
+        )
+        self.norms = nn.ModuleList(nn.LayerNorm(d_model) for _ in range(layers))
+        self.dropouts = nn.ModuleList(
+            TiedDropout(float(config["dropout_outer"]), bool(config["dropout_tie"])) for _ in range(layers)
+        )
+        self.decoder = nn.Linear(d_model, self.d_output)
+        self.decoder_non_linearity = activation(str(config["decoder_non_linearity"]), "model_LF.decoder_non_linearity")
+
+    @staticmethod
+    def _check(config: dict[str, Any]) -> None:
+        expected = {
+            "S4_model": "S4D",
+            "mid_layer_pool_mode": "none",
+            "upscale_last_layer": 1,
+            "reduce_time_dimension": False,
+            "permuteLBHtoBLH": True,
+        }
+        for key, value in expected.items():
+            if config.get(key, value) != value:
+                raise CheckpointError(f"model_LF.{key}: expected {value!r}, found {config[key]!r}, which is not supported")
+        pools, layers = config.get("end_layer_pools", []), config["n_layers"]
+        if config.get("end_layer_pool_mode", "none") not in ("none", "mean", "max", "last"):
+            raise CheckpointError(f"model_LF.end_layer_pool_mode: {config['end_layer_pool_mode']!r} is not supported")
+        if config.get("end_layer_pool_mode", "none") != "none" and len(pools) != layers:
+            raise CheckpointError(f"model_LF.end_layer_pools: expected {layers} entries, found {len(pools)}")
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.encoder(x.transpose(0, 1)).transpose(-1, -2)  # (batch, d_model, time)
+        for layer, norm, dropout, factor in zip(self.s4_layers, self.norms, self.dropouts, self.pools, strict=True):
+            z = norm(x.transpose(-1, -2)).transpose(-1, -2) if self.prenorm else x
+            x = pool_frames(dropout(layer(z)) + x, factor, self.pool_mode)
+            if not self.prenorm:
+                x = norm(x.transpose(-1, -2)).transpose(-1, -2)
+        return self.decoder_non_linearity(self.decoder(x.transpose(-1, -2))).transpose(0, 1)

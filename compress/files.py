@@ -1,0 +1,35 @@
+"""Writing files so that an interruption or a full disk leaves the old one or none, never half a one."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from compress.errors import TendonError
+
+
+def replace_atomically(path: Path, content: bytes) -> None:
+    """Write aside in the same folder, then rename; TendonError names the file when the disk refuses."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside: Path | None = None
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp", delete=False) as file:
+            aside = Path(file.name)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.chmod(0o644)
+        aside.replace(path)
+    except OSError as error:
+        raise TendonError(f"{path}: cannot be written: {error.strerror or error}; nothing was changed") from error
+    finally:
+        if aside is not None:
+            aside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Indented JSON with a final newline, atomically. NaN is refused: it is not JSON."""
+    replace_atomically(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())

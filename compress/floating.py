@@ -1,0 +1,79 @@
+"""The float stream graph in numpy (float64): what the integers approximate, and the engine that calibration listens to."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import erf, expit
+
+from compress import graph as g
+from compress.errors import GraphError
+from compress.machine import Machine
+
+Array = g.Array
+
+
+def gelu(x: Array) -> Array:
+    """x·Φ(x), the exact form PyTorch uses by default."""
+    return np.asarray(0.5 * x * (1.0 + erf(x / np.sqrt(2.0))))
+
+
+ACTIVATIONS = {"relu": lambda x: np.maximum(x, 0.0), "gelu": gelu, "sigmoid": expit}
+
+
+class FloatMachine(Machine):
+    """Executes Conv, LayerNorm, …; `state_peak[tensor]` collects max |Re|, |Im| of each state-space channel."""
+
+    def __init__(self, graph: g.Graph, batch: int = 1) -> None:
+        self.state_peak: dict[str, Array] = {}
+        super().__init__(graph, batch)
+
+    def apply(self, op: g.Op, inputs: list[Array]) -> Array:
+        x = inputs[0]
+        match op:
+            case g.MeanPool(factor=k):
+                return x.reshape(x.shape[0], -1, k, x.shape[2]).mean(2)
+            case g.Conv():
+                return convolve(x, op.weight, op.frames_per_output) + op.bias.reshape(-1)
+            case g.LayerNorm():
+                return _layer_norm(x, op)
+            case g.Activation(kind=kind):
+                return np.asarray(ACTIVATIONS[kind](x))
+            case g.StateSpace():
+                return self._state_space(op, x)
+            case g.Glu():
+                a, b = np.split(x, 2, axis=-1)
+                return np.asarray(a * expit(b))
+            case g.Add():
+                return np.asarray(x + inputs[1])
+            case g.LogSoftmax():
+                shifted = x - x.max(-1, keepdims=True)
+                return np.asarray(shifted - np.log(np.exp(shifted).sum(-1, keepdims=True)))
+        raise GraphError(f"{op.module}: the float engine cannot run {type(op).__name__}")
+
+    def _state_space(self, op: g.StateSpace, u: Array) -> Array:
+        zero = np.zeros((self.batch, *op.a.shape), dtype=np.complex128)
+        state, peak = self.state.get(op.output, zero), self.state_peak.get(op.output, np.zeros(len(op.d)))
+        y = np.empty_like(u)
+        for t in range(u.shape[1]):
+            state = op.a * state + u[:, t, :, None]
+            peak = np.maximum(peak, np.maximum(np.abs(state.real), np.abs(state.imag)).max(axis=(0, 2)))
+            y[:, t] = 2.0 * np.einsum("hn,bhn->bh", op.c, state).real
+        self.state[op.output], self.state_peak[op.output] = state, peak
+        return np.asarray(y + op.d * u)
+
+
+def convolve(x: Array, weight: Array, stride: int) -> Array:
+    """x (batch, time, bands·in), weight (bands, out, kernel = stride, in) -> (batch, time / stride, bands·out)."""
+    bands, out, kernel, width = weight.shape
+    frames = x.reshape(x.shape[0], -1, kernel, bands, width)
+    per_band = [
+        frames[:, :, :, b].reshape(*frames.shape[:2], -1) @ weight[b].reshape(out, -1).T for b in range(bands)
+    ]
+    return np.concatenate(per_band, axis=-1)
+
+
+def _layer_norm(x: Array, op: g.LayerNorm) -> Array:
+    bands = x.reshape(*x.shape[:2], *op.gain.shape)
+    centred = bands - bands.mean(-1, keepdims=True)
+    y = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + op.epsilon) * op.gain + op.bias
+    return np.asarray(y.reshape(x.shape))

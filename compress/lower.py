@@ -1,0 +1,173 @@
+"""From a PyTorch network to the float stream graph. A module that the graph has no operator for is an error with its path."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from compress import graph as g
+from compress.checkpoint import Checkpoint
+from compress.errors import GraphError
+from compress.models.hybrid import BANDS, ELECTRODES, SAMPLE_RATE, HybridNetwork, RotationInvariantMLP, TemporalConvolution
+from compress.models.s4d import S4Model
+
+Array = g.Array
+
+
+def lower(checkpoint: Checkpoint) -> g.Graph:
+    """The float graph of a network, BatchNorm folded, verified."""
+    builder = _Builder(BANDS * ELECTRODES, Fraction(SAMPLE_RATE))
+    _hybrid(builder, checkpoint.model)
+    provenance = {"checkpoint": checkpoint.sha256}
+    graph = g.Graph(checkpoint.name, builder.tensors, tuple(builder.ops), provenance)
+    return g.verify(fold_batch_norms(g.verify(graph)))
+
+
+class _Builder:
+    """Appends operators; `here` is the name of the newest tensor."""
+
+    def __init__(self, features: int, rate: Fraction) -> None:
+        self.here = "samples"
+        self.tensors = {self.here: g.Tensor(self.here, features, rate)}
+        self.ops: list[g.Op] = []
+
+    @property
+    def features(self) -> int:
+        return self.tensors[self.here].features
+
+    def add(self, op_type: type[g.Op], module: str, *others: str, **attributes: Any) -> str:
+        source = self.tensors[self.here]
+        name = module if module not in self.tensors else f"{module}.{op_type.__name__.lower()}"
+        op = op_type((self.here, *others), name, module, **attributes)
+        self.tensors[name] = g.Tensor(name, op.out_features(source.features), source.rate / op.stride)
+        self.ops.append(op)
+        self.here = name
+        return name
+
+
+def _numpy(tensor: torch.Tensor) -> Array:
+    return tensor.detach().double().numpy() if not tensor.is_complex() else tensor.detach().to(torch.complex128).numpy()
+
+
+def _hybrid(b: _Builder, model: HybridNetwork) -> None:
+    pooling, mlp = model.model[1], model.model[2]
+    if pooling.factor > 1:
+        b.add(g.MeanPool, "model.1", factor=pooling.factor)
+    _mlp(b, "model.2.mlps", list(mlp.mlps))
+    if isinstance(model.model_HF, TemporalConvolution):
+        _temporal(b, "model.4", model.model_HF)
+    _s4(b, "model.5", model.model_LF)
+    _dense(b, "model.6", model.model[6])
+    b.add(g.LogSoftmax, "model.7")
+
+
+def _mlp(b: _Builder, path: str, mlps: list[RotationInvariantMLP]) -> None:
+    first = mlps[0]
+    if len(first.offsets) != 1:
+        raise GraphError(
+            f"{path}: rotation offsets {list(first.offsets)} pool several copies of the MLP, which the stream graph has no "
+            "operator for; train with offsets: [0] (as all published hybrid networks are)"
+        )
+    for i in range(len(first.linear_layers)):
+        weight = np.stack([_numpy(m.linear_layers[i].weight) for m in mlps])  # (bands, out, in)
+        if i == 0:
+            weight = np.roll(weight, -first.offsets[0], axis=-1)  # rotating the electrodes is permuting the columns
+        bias = np.stack([_numpy(m.linear_layers[i].bias) for m in mlps])
+        b.add(g.Conv, f"{path}.*.linear_layers.{i}", weight=weight[:, :, None, :], bias=bias)
+        _norm(b, f"{path}.*.norms.{i}", [m.norms[i] for m in mlps])
+        _activation(b, f"{path}.*.non_linearities.{i}", first.non_linearities[i])
+
+
+def _norm(b: _Builder, path: str, norms: list[nn.Module]) -> None:
+    if isinstance(norms[0], nn.Identity):
+        return
+    if isinstance(norms[0], nn.LayerNorm):
+        gain, bias = (np.stack([_numpy(getattr(n, k)) for n in norms]) for k in ("weight", "bias"))
+        b.add(g.LayerNorm, path, gain=gain, bias=bias, epsilon=float(norms[0].eps))
+        return
+    if not isinstance(norms[0], nn.BatchNorm1d):
+        raise GraphError(f"{path}: {type(norms[0]).__name__} has no operator in the stream graph")
+    gains, biases = [], []
+    for n in norms:
+        gains.append(_numpy(n.weight) / np.sqrt(_numpy(n.running_var) + n.eps))  # type: ignore[arg-type]
+        biases.append(_numpy(n.bias) - _numpy(n.running_mean) * gains[-1])  # type: ignore[arg-type]
+    b.add(g.BatchNorm, path, gain=np.concatenate(gains), bias=np.concatenate(biases))
+
+
+def _activation(b: _Builder, path: str, module: nn.Module) -> None:
+    if isinstance(module, nn.Identity):
+        return
+    kinds: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.GELU: "gelu", nn.Sigmoid: "sigmoid"}
+    if type(module) not in kinds:
+        raise GraphError(f"{path}: {type(module).__name__} has no operator in the stream graph")
+    b.add(g.Activation, path, kind=kinds[type(module)])
+
+
+def _temporal(b: _Builder, path: str, model: TemporalConvolution) -> None:
+    for i, layer in enumerate(model.layers):
+        where = f"{path}.layers.{i}"
+        if isinstance(layer, nn.Conv1d):
+            kernel, stride = layer.kernel_size[0], layer.stride[0]
+            if kernel != stride:
+                raise GraphError(f"{where}: kernel {kernel} with stride {stride}: only kernel = stride streams without start-up frames")
+            weight = _numpy(layer.weight).transpose(0, 2, 1)[None]  # (1, out, kernel, in)
+            b.add(g.Conv, where, weight=weight, bias=_bias(layer)[None], frames_per_output=stride)
+        elif isinstance(layer, nn.BatchNorm1d | nn.LayerNorm):
+            _norm(b, where, [layer])
+        else:
+            _activation(b, where, layer)
+
+
+def _bias(layer: nn.Conv1d | nn.Linear) -> Array:
+    return _numpy(layer.bias) if layer.bias is not None else np.zeros(layer.weight.shape[0])
+
+
+def _dense(b: _Builder, path: str, layer: nn.Module) -> None:
+    assert isinstance(layer, nn.Linear | nn.Conv1d)
+    weight = _numpy(layer.weight).reshape(layer.weight.shape[0], -1)[None, :, None, :]
+    b.add(g.Conv, path, weight=weight, bias=_bias(layer)[None])
+
+
+def _s4(b: _Builder, path: str, model: S4Model) -> None:
+    _dense(b, f"{path}.encoder", model.encoder)
+    for i, (layer, norm, pool) in enumerate(zip(model.s4_layers, model.norms, model.pools, strict=True)):
+        where, residual = f"{path}.s4_layers.{i}", b.here
+        if model.prenorm:
+            _norm(b, f"{path}.norms.{i}", [norm])
+        a, c = (_numpy(t) for t in layer.kernel.discrete())
+        b.add(g.StateSpace, f"{where}.kernel", a=a, c=c, d=_numpy(layer.D))
+        _activation(b, f"{where}.activation", layer.activation)
+        _dense(b, f"{where}.output_linear.0", layer.output_linear[0])
+        b.add(g.Glu, f"{where}.output_linear.1")
+        b.add(g.Add, f"{where}.residual", residual)
+        if pool > 1:
+            if model.pool_mode != "mean":
+                raise GraphError(f"{where}: pooling by {model.pool_mode!r} between layers has no operator in the stream graph")
+            b.add(g.MeanPool, f"{where}.pool", factor=pool)
+        if not model.prenorm:
+            _norm(b, f"{path}.norms.{i}", [norm])
+    _dense(b, f"{path}.decoder", model.decoder)
+    _activation(b, f"{path}.decoder_non_linearity", model.decoder_non_linearity)
+
+
+def fold_batch_norms(graph: g.Graph) -> g.Graph:
+    """Multiply each BatchNorm into the convolution in front of it."""
+    ops: list[g.Op] = []
+    tensors = dict(graph.tensors)
+    for op in graph.ops:
+        if not isinstance(op, g.BatchNorm):
+            ops.append(op)
+            continue
+        before = ops[-1]
+        if not isinstance(before, g.Conv) or before.output != op.inputs[0]:
+            raise GraphError(f"{op.module}: a BatchNorm can only be folded into a convolution right before it")
+        gain = op.gain.reshape(before.bias.shape)
+        bias = before.bias * gain + op.bias.reshape(before.bias.shape)
+        weight = before.weight * gain[:, :, None, None]
+        ops[-1] = g.Conv(before.inputs, op.output, before.module, weight, bias, before.frames_per_output)
+        del tensors[before.output]
+    return g.Graph(graph.name, tensors, tuple(ops), graph.provenance)

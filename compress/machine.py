@@ -1,0 +1,66 @@
+"""Running a stream graph in numpy, chunk by chunk, many recordings side by side; shared by float and integer arithmetic."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from compress.errors import GraphError
+from compress.graph import Array, Graph, Op
+
+Tap = Callable[[Op, Array], None]
+CHUNK_STEPS = 128
+
+
+class Machine(ABC):
+    """State of one graph for a batch of streams. Frames are (batch, time, features)."""
+
+    def __init__(self, graph: Graph, batch: int = 1) -> None:
+        self.graph, self.batch = graph, batch
+        self.last_use = {name: i for i, op in enumerate(graph.ops) for name in op.inputs}
+        self.reset()
+
+    def reset(self) -> None:
+        """All state to zero."""
+        self.state: dict[str, Array] = {}
+
+    @abstractmethod
+    def apply(self, op: Op, inputs: list[Array]) -> Array:
+        """One operator over a chunk; keeps its state in `self.state[op.output]`."""
+
+    def run(self, samples: Array, tap: Tap | None = None) -> Array:
+        """samples (batch, time, features), time a multiple of samples_per_step -> (batch, frames, outputs)."""
+        step = self.graph.samples_per_step
+        expected = (self.batch, self.graph.input.features)
+        if samples.ndim != 3 or (samples.shape[0], samples.shape[2]) != expected or samples.shape[1] % step:
+            raise GraphError(f"expected samples (batch {expected[0]}, a multiple of {step}, {expected[1]}), found {samples.shape}")
+        chunks = [self._chunk(c, tap) for c in _chunks(samples, step * CHUNK_STEPS)]
+        empty = np.zeros((self.batch, 0, self.graph.output.features))
+        return np.concatenate(chunks, axis=1) if chunks else empty
+
+    def _chunk(self, samples: Array, tap: Tap | None) -> Array:
+        live = {self.graph.input.name: samples}
+        for index, op in enumerate(self.graph.ops):
+            live[op.output] = self.apply(op, [live[name] for name in op.inputs])
+            if tap is not None:
+                tap(op, live[op.output])
+            for name in op.inputs:
+                if self.last_use[name] == index:
+                    live.pop(name, None)
+        return live[self.graph.output.name]
+
+
+def _chunks(samples: Array, size: int) -> Iterator[Array]:
+    for start in range(0, samples.shape[1], size):
+        yield samples[:, start : start + size]
+
+
+def side_by_side(recordings: list[Array], step: int) -> tuple[Array, list[int]]:
+    """Recordings (time, features) of different lengths as one zero-padded batch, and the whole steps in each."""
+    steps = [len(r) // step for r in recordings]
+    batch = np.zeros((len(recordings), max(steps) * step, recordings[0].shape[-1]), dtype=recordings[0].dtype)
+    for row, recording, n in zip(batch, recordings, steps, strict=True):
+        row[: n * step] = recording[: n * step]
+    return batch, steps

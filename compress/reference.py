@@ -1,0 +1,149 @@
+"""What every integer operator computes: SPEC.md part 1 in numpy. The C must equal it bit for bit on every target.
+
+Frames are (batch, time, features), integers in int64. Products that a matrix multiplies are done in float64, which is
+exact here: every partial sum is an integer below 2³¹ (proven by `quantize.py`), far under 2⁵³.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from compress import graph as g
+from compress.errors import GraphError
+from compress.machine import Machine
+
+Array = g.Array
+
+EXP = np.round(2.0**15 * np.exp(-np.arange(257) / 16.0)).astype(np.int64)
+LOG = np.round(2.0**14 * np.log1p(np.arange(257) / 256.0)).astype(np.int64)
+LN2 = 11357  # round(2¹⁴·ln 2)
+
+
+def smmulr(a: Array, b: Array | int) -> Array:
+    """(a·b + 2³¹) >> 32."""
+    return np.asarray((a * b + 2**31) >> 32)
+
+
+def requant(acc: Array, shift: int, mult: Array | int) -> Array:
+    return smmulr(acc << shift, mult)
+
+
+def mean_pool(x: Array, op: g.IntMeanPool, lo: int, hi: int) -> Array:
+    total = x.reshape(x.shape[0], -1, op.factor, x.shape[2]).sum(2)
+    return np.clip(requant(total, op.shift, op.mult), lo, hi)
+
+
+def linear(x: Array, op: g.IntLinear, lo: int, hi: int) -> Array:
+    bands, out, kernel, width = op.weight.shape
+    frames = x.reshape(x.shape[0], -1, kernel, bands, width)
+    parts = []
+    for band in range(bands):
+        rows = frames[:, :, :, band].reshape(*frames.shape[:2], -1).astype(np.float64)
+        product = rows @ op.weight[band].reshape(out, -1).T.astype(np.float64)
+        acc = product.astype(np.int64) + op.bias[band]
+        parts.append(requant(acc, op.shift, op.mult[band].astype(np.int64)))
+    return np.clip(np.concatenate(parts, axis=-1), lo, hi)
+
+
+def lut(x: Array, table: Array) -> Array:
+    t = table.astype(np.int64)
+    i, f = (x + 32768) >> 8, x & 255
+    return np.asarray(t[i] + (((t[i + 1] - t[i]) * f + 128) >> 8))
+
+
+def bit_length(v: Array) -> Array:
+    """Position of the highest set bit plus one, for v ≥ 1."""
+    bits = np.frexp(v.astype(np.float64))[1].astype(np.int64)
+    return np.asarray(bits - ((v >> (bits - 1)) == 0))  # float64 rounds some values up to the next power of two
+
+
+def rsqrt(m: Array) -> Array:
+    """2⁴⁶/√m for 2³⁰ ≤ m < 2³² by three Newton steps."""
+    m = m.astype(np.uint64)
+    one = np.uint64(1)
+    r = np.uint64(0x8A000000) - (m >> (one + one)) - (m >> np.uint64(4))
+    for _ in range(3):
+        t = (r * r) >> np.uint64(31)
+        u = (m * t) >> np.uint64(32)
+        r = (r * (np.uint64(0x60000000) - u)) >> np.uint64(30)
+    return np.minimum(r, np.uint64(2**31 - 1)).astype(np.int64)
+
+
+def layer_norm(x: Array, op: g.IntLayerNorm, lo: int, hi: int) -> Array:
+    rows = x.reshape(*x.shape[:2], *op.gain.shape)  # (batch, time, bands, n)
+    d = op.gain.shape[1] * rows - rows.sum(-1, keepdims=True)
+    v = (d * d).sum(-1, keepdims=True) + op.epsilon
+    e = (bit_length(v) - 31) >> 1
+    m = np.where(e >= 0, v >> np.maximum(2 * e, 0), v << np.maximum(-2 * e, 0))
+    z = smmulr(d << (14 - e), rsqrt(m))
+    y = np.clip(smmulr(z, op.gain.astype(np.int64)) + op.bias, lo, hi)
+    return np.asarray(y.reshape(x.shape))
+
+
+def state_space(u: Array, op: g.IntStateSpace, state: Array, lo: int, hi: int) -> tuple[Array, Array]:
+    """state (batch, H, N, 2) -> (y, new state)."""
+    a, c = op.a.astype(np.int64), op.c.astype(np.int64)
+    ar, ai, cr, ci = a[..., 0], a[..., 1], c[..., 0], c[..., 1]
+    re, im = state[..., 0], state[..., 1]
+    acc = np.empty(u.shape, dtype=np.int64)
+    for t in range(u.shape[1]):
+        inc = (u[:, t] * op.g + 2**14)[..., None]
+        re, im = (
+            np.clip((ar * re - ai * im + inc) >> 15, *g.INT16),
+            np.clip((ar * im + ai * re + 2**14) >> 15, *g.INT16),
+        )
+        acc[:, t] = u[:, t] * op.d + (cr * re - ci * im).sum(-1)
+    y = np.clip(requant(acc, op.shift, op.mult.astype(np.int64)), lo, hi)
+    return y, np.stack([re, im], axis=-1)
+
+
+def glu(x: Array, table: Array) -> Array:
+    a, b = np.split(x, 2, axis=-1)
+    return np.asarray((a * lut(b, table) + 2**14) >> 15)
+
+
+def add(a: Array, b: Array) -> Array:
+    return np.clip(a + b, *g.INT16)
+
+
+def log_softmax(x: Array, op: g.IntLogSoftmax) -> Array:
+    q = np.minimum(-requant(x - x.max(-1, keepdims=True), op.shift, op.mult), 32767)
+    i = np.minimum(q >> 6, 255)
+    e = np.where(q >= 16384, 0, EXP[i] - (((EXP[i] - EXP[i + 1]) * (q & 63) + 32) >> 6))
+    total = e.sum(-1, keepdims=True)
+    b = bit_length(total) - 1
+    f = total << (31 - b)
+    j = (f >> 23) & 255
+    log = LOG[j] + (((LOG[j + 1] - LOG[j]) * ((f >> 15) & 255) + 128) >> 8)
+    return np.maximum(-q - (((b - 15) * LN2 + log + 8) >> 4), g.INT16[0])
+
+
+class IntegerMachine(Machine):
+    """Executes an integer graph; samples are int16 values, outputs int64 arrays of int16 values."""
+
+    def run(self, samples: Array, tap: object = None) -> Array:
+        return super().run(samples.astype(np.int64), tap).astype(np.int64)  # type: ignore[arg-type]
+
+    def apply(self, op: g.Op, inputs: list[Array]) -> Array:
+        x, target = inputs[0], self.graph.tensors[op.output]
+        lo, hi = target.lo, target.hi
+        match op:
+            case g.IntMeanPool():
+                return mean_pool(x, op, lo, hi)
+            case g.IntLinear():
+                return linear(x, op, lo, hi)
+            case g.IntLayerNorm():
+                return layer_norm(x, op, lo, hi)
+            case g.IntLut():
+                return lut(x, op.table)
+            case g.IntStateSpace():
+                state = self.state.get(op.output, np.zeros((self.batch, *op.a.shape), dtype=np.int64))
+                y, self.state[op.output] = state_space(x, op, state, lo, hi)
+                return y
+            case g.IntGlu():
+                return glu(x, op.table)
+            case g.IntAdd():
+                return add(x, inputs[1])
+            case g.IntLogSoftmax():
+                return log_softmax(x, op)
+        raise GraphError(f"{op.module}: the integer reference cannot run {type(op).__name__}; quantize the graph first")

@@ -1,0 +1,249 @@
+"""Post-training quantization: the float graph and what calibration saw -> the integer graph.
+
+Every choice of a scale is made here; DESIGN.md explains them. No accumulator of the result can overflow, whatever the input:
+where the bound of a row would pass 2³¹ its scale is enlarged until it does not, so safety is by construction.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from compress import graph as g
+from compress.calibrate import Ranges
+from compress.errors import GraphError
+from compress.floating import ACTIVATIONS
+from compress.tables import fit_table
+
+Array = g.Array
+
+PRECISIONS = {"w8a16": 16, "w8a8": 8}  # bits of what a matrix multiplies; weights have 8, sums and states 16
+MARGIN = {16: 1.3, 8: 1.0}  # observed range × this is the range that can be represented
+GATE_SCALE = 12.0 / 32768  # the gate of a GLU: the sigmoid of ±12 is 1 or 0 to 6e-6
+STATE_MARGIN = 1.3
+INT32 = 2**31
+
+
+def quantize(graph: g.Graph, ranges: Ranges, precision: str) -> g.Graph:
+    """The integer graph of a float graph, verified; GraphError names the operator that cannot be quantized."""
+    if precision not in PRECISIONS:
+        raise GraphError(f"precision: expected one of {', '.join(PRECISIONS)}, found {precision!r}")
+    plan = _Plan(graph, ranges, PRECISIONS[precision])
+    ops: list[g.Op] = []
+    tensors = {graph.input.name: plan.tensor(graph.input.name)}
+    for op in graph.ops:
+        if op.output in plan.fused:  # a ReLU: the clamp of the operator before it
+            continue
+        quantized = _quantize_op(plan, op)
+        ops.append(quantized)
+        tensors[quantized.output] = plan.tensor(quantized.output)
+    provenance = graph.provenance | {"precision": precision, "calibration": ranges.sha256}
+    return prove_no_overflow(g.verify(g.Graph(graph.name, tensors, tuple(ops), provenance)))
+
+
+class _Plan:
+    """Scale and integer range of every tensor."""
+
+    def __init__(self, graph: g.Graph, ranges: Ranges, bits: int) -> None:
+        self.graph, self.ranges, self.bits = graph, ranges, bits
+        self.users: dict[str, list[g.Op]] = defaultdict(list)
+        for op in graph.ops:
+            for name in op.inputs:
+                self.users[name].append(op)
+        self.fused = {op.output: op.inputs[0] for op in graph.ops if self._fusable(op)}
+        self.tied = _tie_sums(graph)
+
+    def _fusable(self, op: g.Op) -> bool:
+        return isinstance(op, g.Activation) and op.kind == "relu" and len(self.users[op.inputs[0]]) == 1
+
+    def name(self, name: str) -> str:
+        """The tensor that holds this one in the integer graph: a fused ReLU's output stands for its input."""
+        return self.renamed.get(name, name)
+
+    @property
+    def renamed(self) -> dict[str, str]:
+        return {source: target for target, source in self.fused.items()}
+
+    def tensor(self, name: str) -> g.Tensor:
+        base = self.graph.tensors[name]
+        narrow = self.bits == 8 and self._only_multiplied(name)
+        lo, hi = g.INT8 if narrow else g.INT16
+        peak = max((self.ranges.tensor[n] for n in self.tied.get(name, {name})), default=0.0)
+        if isinstance(self._producer(name), g.LogSoftmax):
+            scale = 2.0**-10
+        else:
+            scale = max(peak, 1e-6) * MARGIN[8 if narrow else 16] / hi
+        return replace(base, scale=scale, lo=0 if name in self.fused else lo, hi=hi)
+
+    def scale(self, name: str) -> float:
+        return float(self.tensor(self.name(name)).scale or 0.0)
+
+    def _producer(self, name: str) -> g.Op | None:
+        return next((op for op in self.graph.ops if op.output == name), None)
+
+    def _only_multiplied(self, name: str) -> bool:
+        users = self.users[name]
+        return name != self.graph.input.name and bool(users) and all(isinstance(op, g.Conv) for op in users)
+
+
+def _tie_sums(graph: g.Graph) -> dict[str, set[str]]:
+    """Tensors that are added need one scale: each sum, its two inputs, and the GLU input whose first half becomes one."""
+    group: dict[str, set[str]] = {}
+    for op in graph.ops:
+        if not isinstance(op, g.Add):
+            continue
+        members = {op.output, *op.inputs}
+        for other in graph.ops:
+            if isinstance(other, g.Glu) and other.output in members:
+                members.add(other.inputs[0])
+        for name in list(members):
+            members |= group.get(name, set())
+        for name in members:
+            group[name] = members
+    return group
+
+
+def multiplier(ratios: Array, bound: int, where: str) -> tuple[Array, int]:
+    """(mult, shift) so that requant(acc) ≈ acc·ratio for |acc| ≤ bound; every mult < 2³¹, bound << shift < 2³¹."""
+    shift = max(0, math.frexp(float(np.max(ratios)) * 2.0)[1])  # largest ratio · 2^(32 − shift) < 2³¹
+    if bound << shift >= INT32:
+        raise GraphError(f"{where}: a sum of up to {bound} cannot be shifted by {shift} bits within 32; the scales do not fit")
+    return np.round(np.asarray(ratios) * 2.0 ** (32 - shift)).astype(np.int64), shift
+
+
+def _quantize_op(plan: _Plan, op: g.Op) -> g.Op:
+    inputs = tuple(plan.name(n) for n in op.inputs)
+    output = plan.name(op.output)
+    source, target = plan.tensor(inputs[0]), plan.tensor(output)
+    s_in, s_out = float(source.scale or 0), float(target.scale or 0)
+    head = (inputs, output, op.module)
+    match op:
+        case g.MeanPool(factor=k):
+            mult, shift = multiplier(np.array([s_in / (k * s_out)]), k * 32768, op.module)
+            return g.IntMeanPool(*head, k, int(mult[0]), shift)
+        case g.Conv():
+            return _linear(plan, op, head, source, s_out)
+        case g.LayerNorm():
+            return _layer_norm(op, head, s_in, s_out)
+        case g.Activation(kind=kind):
+            table = fit_table(ACTIVATIONS[kind], s_in, s_out, target.lo, target.hi)
+            return g.IntLut(*head, table)
+        case g.StateSpace():
+            return _state_space(plan, op, head, s_in, s_out)
+        case g.Glu():
+            return g.IntGlu(*head, fit_table(ACTIVATIONS["sigmoid"], GATE_SCALE, 2.0**-15, 0, 32767))
+        case g.Add():
+            return g.IntAdd(*head)
+        case g.LogSoftmax():
+            mult, shift = multiplier(np.array([s_in * 2.0**10]), 65535, op.module)
+            return g.IntLogSoftmax(*head, int(mult[0]), shift)
+    raise GraphError(f"{op.module}: no integer form of {type(op).__name__}")
+
+
+def _linear(plan: _Plan, op: g.Conv, head: tuple[tuple[str, ...], str, str], source: g.Tensor, s_out: float) -> g.IntLinear:
+    s_in, peak = float(source.scale or 0), max(-source.lo, source.hi)
+    rows = op.weight.reshape(*op.weight.shape[:2], -1)
+    s_row = np.maximum(np.abs(rows).max(-1) / 127, np.abs(op.bias) / (s_in * 2.0**30))
+    s_row = np.where(s_row == 0, 1.0, s_row)
+    total = np.abs(rows).sum(-1) / s_row + rows.shape[-1] / 2  # Σ|w| in integers, rounding included
+    bound = total * peak + np.abs(op.bias) / (s_in * s_row) + 1
+    s_row = s_row * np.maximum(bound / (INT32 - 1), 1.0)
+    weight = np.clip(np.round(op.weight / s_row[..., None, None]), -127, 127).astype(np.int8)
+    bias = np.round(op.bias / (s_in * s_row)).astype(np.int32)
+    out_scale = np.full(rows.shape[1], s_out)
+    if any(isinstance(user, g.Glu) for user in plan.users[op.output]):
+        out_scale[rows.shape[1] // 2 :] = GATE_SCALE
+    largest = int((np.abs(weight.astype(np.int64)).sum((-1, -2)) * peak + np.abs(bias.astype(np.int64))).max())
+    mult, shift = multiplier(s_in * s_row / out_scale, largest, op.module)
+    return g.IntLinear(*head, weight, bias, mult.astype(np.int32), shift, op.frames_per_output)
+
+
+def _layer_norm(op: g.LayerNorm, head: tuple[tuple[str, ...], str, str], s_in: float, s_out: float) -> g.IntLayerNorm:
+    n = op.gain.shape[1]
+    if not 2 <= n <= 512:
+        raise GraphError(f"{op.module}: a LayerNorm over {n} features; the integer form needs 2 to 512")
+    gain = np.round(op.gain * math.sqrt(n) / s_out * 16)
+    bias = np.round(op.bias / s_out)
+    if max(np.abs(gain).max(), np.abs(bias).max()) >= 2**30:
+        raise GraphError(f"{op.module}: gain or bias too large for 32 bits at output scale {s_out:g}")
+    epsilon = max(1, round(n**3 * op.epsilon / s_in**2))
+    return g.IntLayerNorm(*head, gain.astype(np.int32), bias.astype(np.int32), min(epsilon, 2**58))
+
+
+def _state_space(
+    plan: _Plan, op: g.StateSpace, head: tuple[tuple[str, ...], str, str], s_in: float, s_out: float
+) -> g.IntStateSpace:
+    a = _fractions(op.a)
+    a_sum = np.abs(a.astype(np.int64)).sum(-1).max(-1)  # (H,) worst |re| + |im|
+    s_state = plan.ranges.state[op.output] * STATE_MARGIN / 32767
+    s_state = np.maximum(s_state, s_in * 32768 / (65534 - a_sum))  # so that |a|·|x| + increment stays below 2³¹
+    g_in = np.floor(s_in / s_state * 32768).astype(np.int64)
+    # y = Σ (2·c·s_state)·x + (d·s_in)·u, in units of s_acc: the finest unit that cannot overflow
+    c = np.stack([op.c.real, op.c.imag], -1) * 2 * s_state[:, None, None]
+    d = op.d * s_in
+    terms = 2 * op.c.shape[1] + 1
+    s_acc = (np.abs(c).sum((-1, -2)) + np.abs(d)) / (65535 - terms)
+    s_acc = np.maximum(s_acc, np.abs(c).max((-1, -2)) / 32767)
+    s_acc = np.where(s_acc == 0, 1.0, s_acc)
+    c_int = np.round(c / s_acc[:, None, None]).astype(np.int16)
+    d_int = np.round(d / s_acc).astype(np.int32)
+    mult, shift = multiplier(s_acc / s_out, INT32 - 1, op.module)
+    return g.IntStateSpace(*head, a, c_int, g_in.astype(np.int32), d_int, mult.astype(np.int32), shift)
+
+
+def _fractions(a: Array) -> Array:
+    """Poles in Q15, int16 (H, N, 2), never on or outside the unit circle."""
+    q = np.round(np.stack([a.real, a.imag], -1) * 32768)
+    q = np.clip(q, -32767, 32767)
+    radius = np.hypot(q[..., 0], q[..., 1])
+    shrink = np.minimum(1.0, 32767.0 / np.maximum(radius, 1.0))
+    return np.trunc(q * shrink[..., None]).astype(np.int16) if (shrink < 1).any() else q.astype(np.int16)
+
+
+# --- the proof -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Largest magnitude the accumulator of one operator can reach, over all inputs and states."""
+
+    module: str
+    largest: int
+
+    @property
+    def safe(self) -> bool:
+        return self.largest < INT32
+
+
+def accumulator_bounds(graph: g.Graph) -> list[Bound]:
+    """One bound for every 32-bit sum in the graph, from the stored integers alone."""
+    bounds = []
+    for op in graph.ops:
+        source = graph.tensors[op.inputs[0]]
+        peak = max(-source.lo, source.hi)
+        if isinstance(op, g.IntLinear):
+            rows = np.abs(op.weight.astype(np.int64)).sum((-1, -2)) * peak + np.abs(op.bias.astype(np.int64))
+            bounds.append(Bound(op.module, int(rows.max()) << op.shift))
+        elif isinstance(op, g.IntMeanPool):
+            bounds.append(Bound(op.module, (op.factor * peak) << op.shift))
+        elif isinstance(op, g.IntLogSoftmax):
+            bounds.append(Bound(op.module, 65535 << op.shift))
+        elif isinstance(op, g.IntStateSpace):
+            a, c = np.abs(op.a.astype(np.int64)), np.abs(op.c.astype(np.int64))
+            step = a.sum(-1).max(-1) * 32768 + np.abs(op.g.astype(np.int64)) * peak + 2**14
+            out = c.sum((-1, -2)) * 32768 + np.abs(op.d.astype(np.int64)) * peak
+            bounds.append(Bound(f"{op.module} (state)", int(step.max())))
+            bounds.append(Bound(f"{op.module} (output)", int(out.max()) << op.shift))
+    return bounds
+
+
+def prove_no_overflow(graph: g.Graph) -> g.Graph:
+    """The graph itself, or a GraphError naming the operators whose accumulators could pass 2³¹."""
+    unsafe = [b for b in accumulator_bounds(graph) if not b.safe]
+    if unsafe:
+        lines = "\n  ".join(f"{b.module}: {b.largest} ≥ 2³¹" for b in unsafe)
+        raise GraphError(f"{graph.name}: 32-bit accumulators could overflow:\n  {lines}")
+    return graph

@@ -26,7 +26,7 @@ from compress.errors import CheckpointError
 from compress.models import HYPER_PARAMETERS, HybridNetwork, build
 
 # What real checkpoints hold beside tensors: OmegaConf containers and the plain types inside them.
-ALLOWED = [
+ALLOWED: list[Any] = [
     DictConfig,
     ListConfig,
     ContainerMetadata,

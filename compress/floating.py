@@ -66,9 +66,7 @@ def convolve(x: Array, weight: Array, stride: int) -> Array:
     """x (batch, time, bands·in), weight (bands, out, kernel = stride, in) -> (batch, time / stride, bands·out)."""
     bands, out, kernel, width = weight.shape
     frames = x.reshape(x.shape[0], -1, kernel, bands, width)
-    per_band = [
-        frames[:, :, :, b].reshape(*frames.shape[:2], -1) @ weight[b].reshape(out, -1).T for b in range(bands)
-    ]
+    per_band = [frames[:, :, :, b].reshape(*frames.shape[:2], -1) @ weight[b].reshape(out, -1).T for b in range(bands)]
     return np.concatenate(per_band, axis=-1)
 
 

@@ -1,6 +1,6 @@
 """The network as a stream machine: a list of operators over tensors that each have a rate.
 
-Every operator says how many input frames it eats for one output frame and what state it keeps, so one graph gives MACs per second,
+Every operator says how many input frames it eats for one output frame and what state it keeps: so one graph gives MACs,
 state bytes, latency and the step function. A graph is either float (`Conv`, `LayerNorm`, …) or integer (`IntLinear`, …);
 passes turn one into the other and call `verify()` when they are done. `reference.py` says what the integer operators compute.
 """
@@ -370,7 +370,9 @@ def load(path: Path) -> Graph:
         with zipfile.ZipFile(path) as archive:
             header = json.loads(archive.read("graph.json"))
             if header.get("version") != FORMAT_VERSION:
-                raise GraphError(f"{path}: expected graph version {FORMAT_VERSION}, found {header.get('version')}; quantize again")
+                raise GraphError(
+                    f"{path}: expected graph version {FORMAT_VERSION}, found {header.get('version')}; quantize again"
+                )
             graph = _rebuild(header, archive)
     except FileNotFoundError as error:
         raise GraphError(f"{path}: no such graph; run `make quantize` first") from error
@@ -379,7 +381,9 @@ def load(path: Path) -> Graph:
     except (zipfile.BadZipFile, KeyError, TypeError, ValueError, OSError, EOFError) as error:
         raise GraphError(f"{path}: damaged graph file ({type(error).__name__}: {error}); quantize again") from error
     if graph.hash() != header["hash"]:
-        raise GraphError(f"{path}: content hash {graph.hash()[:12]} differs from the recorded {str(header['hash'])[:12]}; quantize again")
+        raise GraphError(
+            f"{path}: content hash {graph.hash()[:12]} differs from the recorded {str(header['hash'])[:12]}; quantize again"
+        )
     return verify(graph)
 
 

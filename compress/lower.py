@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -12,8 +12,17 @@ from torch import nn
 from compress import graph as g
 from compress.checkpoint import Checkpoint
 from compress.errors import GraphError
-from compress.models.hybrid import BANDS, ELECTRODES, SAMPLE_RATE, HybridNetwork, RotationInvariantMLP, TemporalConvolution
-from compress.models.s4d import S4Model
+from compress.models.hybrid import (
+    BANDS,
+    ELECTRODES,
+    SAMPLE_RATE,
+    HybridNetwork,
+    InputMeanPooling,
+    MultiBandRotationInvariantMLP,
+    RotationInvariantMLP,
+    TemporalConvolution,
+)
+from compress.models.s4d import S4D, S4Model
 
 Array = g.Array
 
@@ -55,9 +64,10 @@ def _numpy(tensor: torch.Tensor) -> Array:
 
 def _hybrid(b: _Builder, model: HybridNetwork) -> None:
     pooling, mlp = model.model[1], model.model[2]
+    assert isinstance(pooling, InputMeanPooling) and isinstance(mlp, MultiBandRotationInvariantMLP)
     if pooling.factor > 1:
         b.add(g.MeanPool, "model.1", factor=pooling.factor)
-    _mlp(b, "model.2.mlps", list(mlp.mlps))
+    _mlp(b, "model.2.mlps", cast(list[RotationInvariantMLP], list(mlp.mlps)))
     if isinstance(model.model_HF, TemporalConvolution):
         _temporal(b, "model.4", model.model_HF)
     _s4(b, "model.5", model.model_LF)
@@ -73,10 +83,11 @@ def _mlp(b: _Builder, path: str, mlps: list[RotationInvariantMLP]) -> None:
             "operator for; train with offsets: [0] (as all published hybrid networks are)"
         )
     for i in range(len(first.linear_layers)):
-        weight = np.stack([_numpy(m.linear_layers[i].weight) for m in mlps])  # (bands, out, in)
+        linears = [cast(nn.Linear, m.linear_layers[i]) for m in mlps]
+        weight = np.stack([_numpy(linear.weight) for linear in linears])  # (bands, out, in)
         if i == 0:
             weight = np.roll(weight, -first.offsets[0], axis=-1)  # rotating the electrodes is permuting the columns
-        bias = np.stack([_numpy(m.linear_layers[i].bias) for m in mlps])
+        bias = np.stack([_numpy(linear.bias) for linear in linears])
         b.add(g.Conv, f"{path}.*.linear_layers.{i}", weight=weight[:, :, None, :], bias=bias)
         _norm(b, f"{path}.*.norms.{i}", [m.norms[i] for m in mlps])
         _activation(b, f"{path}.*.non_linearities.{i}", first.non_linearities[i])
@@ -113,7 +124,9 @@ def _temporal(b: _Builder, path: str, model: TemporalConvolution) -> None:
         if isinstance(layer, nn.Conv1d):
             kernel, stride = layer.kernel_size[0], layer.stride[0]
             if kernel != stride:
-                raise GraphError(f"{where}: kernel {kernel} with stride {stride}: only kernel = stride streams without start-up frames")
+                raise GraphError(
+                    f"{where}: kernel {kernel} with stride {stride}: only kernel = stride streams without start-up frames"
+                )
             weight = _numpy(layer.weight).transpose(0, 2, 1)[None]  # (1, out, kernel, in)
             b.add(g.Conv, where, weight=weight, bias=_bias(layer)[None], frames_per_output=stride)
         elif isinstance(layer, nn.BatchNorm1d | nn.LayerNorm):
@@ -136,6 +149,7 @@ def _s4(b: _Builder, path: str, model: S4Model) -> None:
     _dense(b, f"{path}.encoder", model.encoder)
     for i, (layer, norm, pool) in enumerate(zip(model.s4_layers, model.norms, model.pools, strict=True)):
         where, residual = f"{path}.s4_layers.{i}", b.here
+        assert isinstance(layer, S4D)
         if model.prenorm:
             _norm(b, f"{path}.norms.{i}", [norm])
         a, c = (_numpy(t) for t in layer.kernel.discrete())

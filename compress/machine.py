@@ -35,7 +35,9 @@ class Machine(ABC):
         step = self.graph.samples_per_step
         expected = (self.batch, self.graph.input.features)
         if samples.ndim != 3 or (samples.shape[0], samples.shape[2]) != expected or samples.shape[1] % step:
-            raise GraphError(f"expected samples (batch {expected[0]}, a multiple of {step}, {expected[1]}), found {samples.shape}")
+            raise GraphError(
+                f"expected samples (batch {expected[0]}, a multiple of {step}, {expected[1]}), found {samples.shape}"
+            )
         chunks = [self._chunk(c, tap) for c in _chunks(samples, step * CHUNK_STEPS)]
         empty = np.zeros((self.batch, 0, self.graph.output.features))
         return np.concatenate(chunks, axis=1) if chunks else empty

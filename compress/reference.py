@@ -14,14 +14,15 @@ from compress.machine import Machine
 
 Array = g.Array
 
-EXP = np.round(2.0**15 * np.exp(-np.arange(257) / 16.0)).astype(np.int64)
-LOG = np.round(2.0**14 * np.log1p(np.arange(257) / 256.0)).astype(np.int64)
+EXP: Array = np.round(2.0**15 * np.exp(-np.arange(257) / 16.0)).astype(np.int64)
+LOG: Array = np.round(2.0**14 * np.log1p(np.arange(257) / 256.0)).astype(np.int64)
 LN2 = 11357  # round(2¹⁴·ln 2)
 
 
 def smmulr(a: Array, b: Array | int) -> Array:
     """(a·b + 2³¹) >> 32."""
-    return np.asarray((a * b + 2**31) >> 32)
+    product: Array = a * b + 2**31
+    return product >> 32
 
 
 def requant(acc: Array, shift: int, mult: Array | int) -> Array:

@@ -6,6 +6,7 @@ Source: Neuro-Robotic-Touch-Laboratory/hybrid-networks-emg2qwerty; module and ke
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -53,7 +54,7 @@ class RotationInvariantMLP(nn.Module):
             raise CheckpointError(f"pooling: expected mean or max, found {pooling!r}")
         self.pooling, self.offsets = pooling, tuple(offsets) or (0,)
         sizes = [in_features, *mlp_features]
-        self.linear_layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.linear_layers = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
         self.norms = nn.ModuleList(_norm(norm, size, "norm") for size in mlp_features)
         self.non_linearities = nn.ModuleList(activation(act, "non_linearity") for _ in mlp_features)
 
@@ -96,10 +97,7 @@ class TemporalConvolution(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = x.permute(1, 2, 0)
         for layer in self.layers:
-            if isinstance(layer, nn.LayerNorm):
-                x = layer(x.transpose(-1, -2)).transpose(-1, -2)
-            else:
-                x = layer(x)
+            x = layer(x.transpose(-1, -2)).transpose(-1, -2) if isinstance(layer, nn.LayerNorm) else layer(x)
         return x.permute(2, 0, 1)
 
 

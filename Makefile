@@ -1,0 +1,71 @@
+# Every target does its own set-up. Variables: MODEL, CHECKPOINT, DATA, PRECISION, FORMAT, BOARD, PORT, SECONDS, INPUT, OUTPUT, ENGINE.
+MODEL ?= TC_S4_small
+PRECISION ?= w8a16
+FORMAT ?= c
+BOARD ?= virtual-f405
+BUILD ?= build
+SECONDS = 15
+
+.DEFAULT_GOAL := help
+PYTHON := .venv/bin/python
+READY := .venv/ready
+common = --model $(MODEL) --precision $(PRECISION) --build $(BUILD) $(if $(CHECKPOINT),--checkpoint "$(CHECKPOINT)")
+data = $(if $(DATA),--data "$(DATA)")
+
+help: ## list every target
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
+
+demo: setup tools ## the whole way: quantize, count, export, build, run on the emulated STM32F405, report
+	$(PYTHON) -m bench demo $(common) $(data) --board $(BOARD) --seconds $(SECONDS)
+
+test: setup tools ## every test, linter and type check
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+	$(PYTHON) -m pytest -n 2 --dist loadgroup $(ARGS)
+
+quantize: setup ## checkpoint -> integer graph, its error rate   [MODEL= CHECKPOINT= DATA= PRECISION=]
+	$(PYTHON) -m compress quantize $(common) $(data) $(if $(CALIBRATION),--calibration "$(CALIBRATION)")
+
+macs: setup ## multiply-accumulates per layer and second of signal   [MODEL= CHECKPOINT=]
+	$(PYTHON) -m compress macs $(common)
+
+recordings: setup ## write the simulated recordings
+	$(PYTHON) -m compress recordings --out $(BUILD)/recordings
+
+train: setup ## train a network on simulated recordings   [MODEL=]
+	$(PYTHON) -m compress train --model $(MODEL) --build $(BUILD)
+
+export: setup ## integer graph -> C project   [MODEL= PRECISION= FORMAT=c BOARD=]
+	$(PYTHON) -m export $(FORMAT) $(common) $(data) --board $(BOARD)
+
+firmware: setup tools ## build the firmware of a board, check its size   [BOARD=virtual-f405|posix]
+	$(PYTHON) -m export firmware $(common) $(data) --board $(BOARD)
+
+hil: setup tools ## stream recordings through a board, score, compare every word   [BOARD= PORT= DATA= SECONDS=]
+	$(PYTHON) -m bench hil $(common) $(data) --board $(BOARD) $(if $(PORT),--port "$(PORT)") --seconds $(SECONDS)
+
+infer: setup ## one input through one engine   [ENGINE=torch|graph|integer|native|<board> INPUT= OUTPUT= CALIBRATION=]
+	$(PYTHON) -m host infer $(common) --engine $(or $(ENGINE),integer) --input "$(INPUT)" --output "$(OUTPUT)" $(if $(CALIBRATION),--calibration "$(CALIBRATION)")
+
+diagnose: setup ## compare two engines layer by layer   [ENGINE="graph native" INPUT=]
+	$(PYTHON) -m host diagnose $(common) --engines $(or $(ENGINE),integer native) $(if $(INPUT),--input "$(INPUT)")
+
+bench: setup tools ## kernels and the network in executed instructions, against CMSIS-NN
+	$(PYTHON) -m bench kernels $(common)
+
+setup: $(READY)
+
+$(READY): pyproject.toml
+	@command -v python3.11 >/dev/null || { echo "Python 3.11 is needed: on Debian 12 apt-get install python3.11 python3.11-venv"; exit 1; }
+	python3.11 -m venv .venv
+	.venv/bin/python -m pip install --quiet -e ".[test]"
+	touch $(READY)
+
+tools: ## cross compiler and emulator from the distribution
+	@sh firmware/tools.sh
+
+clean: ## delete what was built, keep the environment
+	rm -rf $(BUILD)
+
+.PHONY: help demo test quantize macs recordings train export firmware hil infer diagnose bench setup tools clean

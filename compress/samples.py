@@ -1,0 +1,18 @@
+"""Between the float signal and the int16 samples that go over the line."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from compress.graph import Array, Graph
+
+
+def to_int16(graph: Graph, signal: Array) -> Array:
+    """Real samples -> the nearest int16 steps of the graph's input scale; beyond the range they saturate."""
+    tensor = graph.input
+    return np.clip(np.round(signal / float(tensor.scale or 1.0)), tensor.lo, tensor.hi).astype(np.int16)
+
+
+def to_real(graph: Graph, output: Array) -> Array:
+    """Output words -> float32 (log-probabilities, angles, …)."""
+    return (output * float(graph.output.scale or 1.0)).astype(np.float32)

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.base import ContainerMetadata, Metadata
@@ -166,3 +168,10 @@ def _disagreements(model: nn.Module, tensors: dict[str, Any]) -> list[str]:
         if twin != key and isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor) and not torch.equal(a, b):
             problems.append(f"{key} differs from {twin}, which is the same parameter")
     return problems
+
+
+def forward(loaded: Checkpoint, signal: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The published whole-sequence forward: (samples, 32) -> (frames, 99) log-probabilities."""
+    with torch.no_grad():
+        x = torch.from_numpy(np.ascontiguousarray(signal, dtype=np.float32)).reshape(len(signal), 1, 2, -1)
+        return loaded.model(x)[:, 0].numpy()

@@ -1,0 +1,81 @@
+"""python -m host infer|diagnose: run a network on any engine, compare engines."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from compress.artifacts import Folder
+from compress.data import datasets
+from compress.errors import TendonError
+from compress.files import replace_atomically
+from compress.quantize import PRECISIONS
+from host import diagnose, engines
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse, run, and turn every TendonError into one line and exit code 2."""
+    parser = argparse.ArgumentParser(prog="python -m host", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+    infer = commands.add_parser("infer", help="one input through one engine, output frames to a .npy")
+    _common(infer)
+    infer.add_argument("--engine", default="integer", help=f"{', '.join(engines.LOCAL)} or a board (default: %(default)s)")
+    infer.add_argument("--input", type=Path, required=True, help="a recording (.hdf5) or a .npy of shape (samples, 2, 16)")
+    infer.add_argument("--output", type=Path, required=True, help="where to write float32 frames (.npy)")
+    infer.add_argument("--port", help="serial port of the board: device, socket://… (default: the board's own)")
+    infer.set_defaults(run=_infer)
+    compare = commands.add_parser("diagnose", help="two engines layer by layer, and where they first differ")
+    _common(compare)
+    compare.add_argument("--engines", nargs=2, default=["integer", "native"], help="two of graph, integer, native")
+    compare.add_argument("--input", type=Path, help="a recording or .npy (default: the first held-out session)")
+    compare.add_argument("--seconds", type=float, default=10.0, help="how much of the input (default: %(default)s)")
+    compare.set_defaults(run=_diagnose)
+    parsed = parser.parse_args(arguments)
+    try:
+        return int(parsed.run(parsed) or 0)
+    except TendonError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; nothing half-written was left", file=sys.stderr)
+        return 130
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", default="TC_S4_small")
+    parser.add_argument("--checkpoint", type=Path, help="default: the shipped one")
+    parser.add_argument("--precision", default="w8a16", choices=sorted(PRECISIONS))
+    parser.add_argument("--build", type=Path, default=Path("build"))
+    parser.add_argument("--data", type=Path, help="folder of sessions to calibrate and score on (default: simulated)")
+    parser.add_argument("--calibration", type=Path, help="one recording or .npy to calibrate on (default: the data's own)")
+
+
+def _prepare(args: argparse.Namespace) -> engines.Artifacts:
+    folder = Folder(args.build, args.model, args.precision)
+    return engines.prepare(folder, args.checkpoint, args.data, args.calibration)
+
+
+def _infer(args: argparse.Namespace) -> None:
+    signal = datasets.load_input(args.input)
+    frames = engines.infer(args.engine, _prepare(args), signal, args.port)
+    content = io.BytesIO()
+    np.save(content, frames)
+    replace_atomically(args.output, content.getvalue())
+    print(f"wrote {args.output}: {frames.shape[0]} frames of {frames.shape[1]} values by {args.engine}")
+
+
+def _diagnose(args: argparse.Namespace) -> None:
+    made = _prepare(args)
+    path = args.input or datasets.find(args.data, args.build).heldout[0]
+    signal = datasets.load_input(path)[: round(args.seconds * datasets.SAMPLE_RATE)]
+    report = diagnose.compare(made, (args.engines[0], args.engines[1]), signal)
+    print(diagnose.text(report))
+    diagnose.write(report, made)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

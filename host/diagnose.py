@@ -1,0 +1,96 @@
+"""Two engines side by side: how far apart each layer is, and the first frame, layer and element that differ."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from compress import evaluate, scores
+from compress import graph as g
+from compress.errors import TendonError
+from compress.files import write_json
+from host.engines import Artifacts, layers
+
+Array = g.Array
+EXACT = ("integer", "native")
+TOLERANCE = 0.1  # of a layer's rms: a float and an integer value further apart than this "differ"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where two engines first part: frame and element of a layer, and both values."""
+
+    module: str
+    frame: int
+    second: float
+    element: int
+    first: float
+    second_value: float
+
+
+def compare(made: Artifacts, engines: tuple[str, str], signal: Array) -> dict[str, Any]:
+    """Per layer rmse, mae, l2r and cosine between two engines (real units), and the earliest difference in time."""
+    exact = all(e in EXACT for e in engines)
+    step = made.integer.samples_per_step
+    signal = signal[: len(signal) // step * step]
+    if not len(signal):
+        raise TendonError(f"the input is shorter than one step of {step} samples")
+    rows, differences = [], []
+    modules = {op.output: op.module for op in made.integer.ops}
+    for (name, a), (_, b) in zip(*(layers(e, made, signal) for e in engines), strict=True):
+        values = [_real(made, name, x, e) for x, e in ((a, engines[0]), (b, engines[1]))]
+        rows.append({"module": modules[name], "shape": list(a.shape)} | scores.tensor_errors(*values))
+        found = _first(made, name, *values, 0.0 if exact else TOLERANCE)
+        if found is not None:
+            differences.append(found)
+    earliest = min(differences, key=lambda d: d.second, default=None)
+    return {
+        "model": made.integer.name,
+        "engines": list(engines),
+        "exact": exact,
+        "equal": not differences,
+        "first_difference": None if earliest is None else asdict(earliest),
+        "layers": rows,
+    }
+
+
+def _real(made: Artifacts, name: str, values: Array, engine: str) -> Array:
+    return evaluate.dequantize(made.integer, name, values) if engine in EXACT else values
+
+
+def _first(made: Artifacts, name: str, a: Array, b: Array, tolerance: float) -> Difference | None:
+    limit = tolerance * float(np.sqrt(np.mean(np.square(a)))) if tolerance else 0.0
+    places = np.argwhere(np.abs(a - b) > limit)
+    if not len(places):
+        return None
+    frame, element = (int(v) for v in places[0])
+    op = next(op for op in made.integer.ops if op.output == name)
+    second = frame / float(made.integer.tensors[name].rate)
+    return Difference(op.module, frame, second, element, float(a[frame, element]), float(b[frame, element]))
+
+
+def text(report: dict[str, Any]) -> str:
+    """The table and the verdict."""
+    first, second = report["engines"]
+    lines = [f"{'layer':44} {'rmse':>10} {'mae':>10} {'l2r':>10} {'cosine':>10}"]
+    for row in report["layers"]:
+        lines.append(f"{row['module']:44} {row['rmse']:10.3g} {row['mae']:10.3g} {row['l2r']:10.3g} {row['cos']:10.7f}")
+    d = report["first_difference"]
+    rule = "any difference" if report["exact"] else f"more than {TOLERANCE:.0%} of the layer's rms"
+    if d is None:
+        lines.append(f"{first} and {second} are equal ({rule})")
+    else:
+        lines.append(
+            f"first difference ({rule}): {d['module']}, frame {d['frame']} ({d['second']:.3f} s), element {d['element']}: "
+            f"{first} {d['first']:.6g}, {second} {d['second_value']:.6g}"
+        )
+    return "\n".join(lines)
+
+
+def write(report: dict[str, Any], made: Artifacts) -> None:
+    """build/<MODEL>/<PRECISION>/diagnose.json"""
+    path = made.folder.path / "diagnose.json"
+    write_json(path, report)
+    print(f"wrote {path}")

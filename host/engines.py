@@ -1,0 +1,96 @@
+"""Every way to run a network, behind one call: torch, graph (float), integer (reference), native (C here), or a board."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from compress import artifacts, pipeline
+from compress import graph as g
+from compress.artifacts import Folder
+from compress.errors import TendonError
+from compress.floating import FloatMachine
+from compress.reference import IntegerMachine
+from compress.samples import to_int16, to_real
+from host import native
+
+Array = g.Array
+LOCAL = ("torch", "graph", "integer", "native")
+
+
+@dataclass(frozen=True)
+class Artifacts:
+    """The graphs of one model at one precision, and the checkpoint they came from."""
+
+    folder: Folder
+    checkpoint: Path
+    real: g.Graph
+    integer: g.Graph
+
+
+def prepare(folder: Folder, checkpoint: Path | None, data: Path | None, calibration: Path | None) -> Artifacts:
+    """Quantize when needed, then load both graphs."""
+    path = artifacts.checkpoint_of(folder.model, checkpoint)
+    pipeline.run(folder, path, data, calibration)
+    return Artifacts(folder, path, g.load(folder.float_graph), g.load(folder.graph))
+
+
+def infer(engine: str, made: Artifacts, signal: Array) -> npt.NDArray[np.float32]:
+    """Real samples (time, features) -> float32 output frames; samples after the last whole step are left out."""
+    step = made.integer.samples_per_step
+    signal = signal[: len(signal) // step * step]
+    if engine == "torch":
+        return _torch(made, signal)
+    if engine == "graph":
+        return FloatMachine(made.real).run(signal[None].astype(np.float64))[0].astype(np.float32)
+    return to_real(made.integer, words(engine, made, to_int16(made.integer, signal)))
+
+
+def words(engine: str, made: Artifacts, samples: Array) -> Array:
+    """int16 samples (time, features) -> int16 output words by an integer engine."""
+    if engine == "integer":
+        return IntegerMachine(made.integer).run(samples[None])[0].astype(np.int16)
+    if engine == "native":
+        return native.load(made.integer, made.folder.path / "native").run(samples)
+    raise TendonError(f"ENGINE={engine}: expected one of {', '.join(LOCAL)} or a board")
+
+
+def _torch(made: Artifacts, signal: Array) -> npt.NDArray[np.float32]:
+    from compress import checkpoint  # torch is slow to import and only this engine needs it
+
+    return checkpoint.forward(checkpoint.load(made.checkpoint), signal)
+
+
+def layers(engine: str, made: Artifacts, signal: Array) -> Iterator[tuple[str, Array]]:
+    """(module, real values (frames, features)) of every operator of the integer graph that the engine computes."""
+    collected: dict[str, list[Array]] = {op.output: [] for op in made.integer.ops}
+
+    def tap(op: g.Op, y: Array) -> None:
+        if op.output in collected:
+            collected[op.output].append(y[0])
+
+    if engine == "graph":
+        FloatMachine(made.real).run(signal[None].astype(np.float64), tap)
+    elif engine == "integer":
+        IntegerMachine(made.integer).run(to_int16(made.integer, signal)[None], tap)
+    elif engine == "native":
+        _native_layers(made, to_int16(made.integer, signal), collected)
+    else:
+        raise TendonError(f"{engine}: layers can be seen in graph, integer and native")
+    for op in made.integer.ops:
+        yield op.output, np.concatenate(collected[op.output])
+
+
+def _native_layers(made: Artifacts, samples: Array, collected: dict[str, list[Array]]) -> None:
+    model = native.load(made.integer, made.folder.path / "native", taps=True)
+
+    def tap(index: int, y: Array) -> None:
+        name = made.integer.ops[index].output
+        collected[name].append(y.reshape(-1, made.integer.tensors[name].features).astype(np.int64))
+
+    model.set_tap(tap)
+    model.run(samples)

@@ -1,0 +1,88 @@
+"""The exported C compiled for this machine and called in process: the fastest engine that is bit-exact with the board."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from compress.errors import TendonError
+from compress.graph import Array, Graph
+from export import emit
+
+HERE = Path(__file__).parent
+NN = HERE.parent.parent / "firmware" / "nn"
+FLAGS = ("-std=c11", "-O3", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared")
+_TAP = ctypes.CFUNCTYPE(None, ctypes.c_uint, ctypes.POINTER(ctypes.c_int16), ctypes.c_uint32)
+
+
+class NativeModel:
+    """One exported model in this process. Its state lives in the library: one instance is one stream."""
+
+    def __init__(self, library: Path, graph: Graph) -> None:
+        self.graph = graph
+        self._library = ctypes.CDLL(str(library))
+        self._library.model_state.restype = ctypes.c_void_p
+        self.reset()
+
+    def reset(self) -> None:
+        """All state to zero."""
+        self._library.model_reset()
+
+    def run(self, samples: Array) -> Array:
+        """int16 (a multiple of samples_per_step, inputs) -> int16 (frames, outputs); continues the stream."""
+        samples = np.ascontiguousarray(samples, dtype=np.int16)
+        steps = len(samples) // self.graph.samples_per_step
+        out = np.empty((steps, self.graph.output.features), dtype=np.int16)
+        self._library.native_run(samples.ctypes.data_as(ctypes.c_void_p), ctypes.c_uint32(steps), out.ctypes.data_as(ctypes.c_void_p))
+        return out
+
+    def set_tap(self, callback: Callable[[int, Array], None]) -> None:
+        """Call back with (operator index, its int16 output, flat) after every operator; needs a library built with taps."""
+
+        def relay(op: int, data: ctypes._Pointer[ctypes.c_int16], count: int) -> None:
+            callback(op, np.ctypeslib.as_array(data, shape=(count,)).copy())
+
+        self._tap = _TAP(relay)  # kept: C holds a pointer to it
+        self._library.native_set_tap(self._tap)
+
+
+def build(graph: Graph, folder: Path, taps: bool = False, flags: tuple[str, ...] = FLAGS) -> Path:
+    """Compile the export of an integer graph into `folder`; the file name holds what it was made from, so it is reused."""
+    files = emit.files(emit.build(graph))
+    sources = {p.name: p.read_bytes() for p in sorted(NN.glob("*.[ch]"))} | {"driver.c": (HERE / "driver.c").read_bytes()}
+    digest = hashlib.sha256(repr((sorted((files | sources).items()), flags, taps)).encode()).hexdigest()[:16]
+    library = folder / f"model-{digest}.so"
+    if not library.is_file():
+        _compile(library, files | sources, [f"nn_{k.removeprefix('nn_')}.c" for k in emit.kernels(graph)], taps, flags)
+    return library
+
+
+def load(graph: Graph, folder: Path, taps: bool = False) -> NativeModel:
+    """Build when needed and load. Every instance gets a library file of its own, since its state is static."""
+    library = build(graph, folder, taps)
+    with tempfile.TemporaryDirectory() as private:
+        copy = Path(shutil.copy(library, private))
+        return NativeModel(copy, graph)
+
+
+def _compile(library: Path, files: dict[str, bytes], kernel_sources: list[str], taps: bool, flags: tuple[str, ...]) -> None:
+    library.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+        for name, content in files.items():
+            (Path(folder) / name).write_bytes(content)
+        sources = ["model.c", "model_tables.c", "driver.c", *kernel_sources]
+        command = ["gcc", *flags, *(["-DMODEL_TAP"] if taps else []), *sources, "-o", library.name]
+        try:
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        except FileNotFoundError as error:
+            raise TendonError("gcc was not found: install it (Debian: apt-get install gcc libc6-dev)") from error
+        if done.returncode:
+            raise TendonError(f"the exported C does not compile natively:\n{done.stderr}")
+        (Path(folder) / library.name).replace(library)

@@ -1,0 +1,30 @@
+/* Drives an exported model from Python: whole recordings in one call, and every operator's output through a callback. */
+#include "model.h"
+
+void native_run(const int16_t *samples, uint32_t steps, int16_t *out);
+
+/* samples (steps · MODEL_SAMPLES_PER_STEP, MODEL_INPUTS) -> out (steps, MODEL_OUTPUTS); keeps the state between calls. */
+void native_run(const int16_t *samples, uint32_t steps, int16_t *out)
+{
+    for (uint32_t i = 0; i < steps; i++) {
+        model_step(samples + (uint64_t)i * MODEL_SAMPLES_PER_STEP * MODEL_INPUTS, out + (uint64_t)i * MODEL_OUTPUTS);
+    }
+}
+
+#ifdef MODEL_TAP
+typedef void (*tap_callback)(unsigned op, const int16_t *data, uint32_t count);
+void native_set_tap(tap_callback callback);
+static tap_callback sink;
+
+void native_set_tap(tap_callback callback)
+{
+    sink = callback;
+}
+
+void model_tap(unsigned op, const int16_t *data, uint32_t count)
+{
+    if (sink) {
+        sink(op, data, count);
+    }
+}
+#endif

@@ -1,0 +1,39 @@
+"""Shared fixtures. Reference cases lie in ../shared/fixtures beside the checkout; without them a test says so (and fails in CI)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SHARED = ROOT.parent / "shared" / "fixtures"
+HYBRID = ("TC_S4_small", "TC_S4_medium", "S4_large")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of reference cases."""
+    if not SHARED.is_dir():
+        if os.environ.get("CI"):
+            pytest.fail(f"reference cases are missing: expected {SHARED.name} in the folder `shared` beside the checkout")
+        pytest.skip("reference cases are not beside this checkout (../shared/fixtures)")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def published_checkpoint(shared: Path, tmp_path_factory: pytest.TempPathFactory):  # noqa: ANN201
+    """name -> path of a checkpoint in the published format with untrained weights."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+
+    def make(name: str) -> Path:
+        path = folder / f"{name}.ckpt"
+        if not path.exists():
+            script = shared / "make_checkpoint.py"
+            subprocess.run([sys.executable, str(script), name, str(path)], check=True, capture_output=True)
+        return path
+
+    return make

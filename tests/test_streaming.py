@@ -1,0 +1,50 @@
+"""The recurrent step equals the convolution: frame by frame in the stream graph = the published whole-sequence forward."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from compress import checkpoint
+from compress.floating import FloatMachine
+from compress.lower import lower
+from tests.conftest import HYBRID
+
+SECONDS, RATE = 20, 2000
+
+
+def signal(samples: int) -> np.ndarray:
+    """Bursts and rest, like the recordings: (samples, 32)."""
+    rng = np.random.default_rng(7)
+    envelope = np.repeat(rng.uniform(0.1, 2.5, samples // 500 + 1), 500)[:samples, None]
+    return (rng.standard_normal((samples, 32)) * envelope).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", HYBRID)
+def test_every_state_space_layer_stepped_equals_its_convolution(name, published_checkpoint):
+    model = checkpoint.load(published_checkpoint(name)).model
+    frames = int(SECONDS * 125)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for layer in model.model_LF.s4_layers:
+            u = torch.randn(1, layer.D.shape[0], frames)
+            state = torch.zeros(1, *layer.kernel.log_A_real.shape, dtype=torch.cfloat)
+            a, c = layer.kernel.discrete()
+            stepped = []
+            for t in range(frames):
+                state = a * state + u[..., t].unsqueeze(-1)
+                stepped.append(2.0 * (c * state).sum(-1).real + u[..., t] * layer.D)
+            expected = layer.convolve(u)
+            assert (torch.stack(stepped, -1) - expected).abs().max() < 1e-4 * max(1.0, float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("name", HYBRID)
+def test_the_network_streamed_frame_by_frame_equals_the_whole_sequence(name, published_checkpoint):
+    loaded = checkpoint.load(published_checkpoint(name))
+    graph = lower(loaded)
+    step = graph.samples_per_step
+    x = signal(SECONDS * RATE // step * step)
+    machine = FloatMachine(graph)
+    streamed = np.concatenate([machine.run(x[None, i : i + step])[0] for i in range(0, len(x), step)])
+    assert np.abs(streamed - checkpoint.forward(loaded, x)).max() < 1e-4

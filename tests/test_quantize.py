@@ -1,0 +1,153 @@
+"""The integers stay close to the float network, never overflow, and do not drift."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from compress import checkpoint
+from compress import graph as g
+from compress import reference as ref
+from compress.calibrate import observe
+from compress.errors import GraphError
+from compress.floating import FloatMachine, gelu
+from compress.lower import lower
+from compress.quantize import PRECISIONS, accumulator_bounds, multiplier, prove_no_overflow, quantize
+from compress.reference import IntegerMachine
+from compress.samples import to_int16, to_real
+from compress.tables import fit_table
+from tests.conftest import HYBRID
+from tests.test_streaming import signal
+
+INT32 = 2**31
+
+
+@pytest.fixture(scope="module")
+def quantized(published_checkpoint):
+    """(name, precision) -> (float graph, integer graph), calibrated on 10 s."""
+    made = {}
+
+    def make(name: str, precision: str) -> tuple[g.Graph, g.Graph]:
+        if (name, precision) not in made:
+            real = lower(checkpoint.load(published_checkpoint(name)))
+            made[name, precision] = real, quantize(real, observe(real, [signal(20000)]), precision)
+        return made[name, precision]
+
+    return make
+
+
+@pytest.mark.parametrize("name", HYBRID)
+@pytest.mark.parametrize(("precision", "least_db"), [("w8a16", 35.0), ("w8a8", 30.0)])
+def test_log_probabilities_stay_close_to_float(name, precision, least_db, quantized):
+    real, integer = quantized(name, precision)
+    x = signal(30000)[: 30000 // integer.samples_per_step * integer.samples_per_step]
+    expected = FloatMachine(real).run(x[None].astype(float))[0]
+    found = to_real(integer, IntegerMachine(integer).run(to_int16(integer, x)[None])[0])
+    noise = np.square(found - expected).sum()
+    assert 10 * np.log10(np.square(expected).sum() / noise) > least_db
+
+
+@pytest.mark.parametrize("name", HYBRID)
+@pytest.mark.parametrize("precision", sorted(PRECISIONS))
+def test_no_accumulator_can_overflow(name, precision, quantized):
+    bounds = accumulator_bounds(quantized(name, precision)[1])
+    assert bounds
+    assert all(b.largest < INT32 for b in bounds)
+
+
+@pytest.mark.parametrize("precision", sorted(PRECISIONS))
+def test_the_worst_input_of_every_row_reaches_its_bound_and_not_more(precision, quantized):
+    _, integer = quantized("TC_S4_small", precision)
+    bounds = {b.module: b.largest for b in accumulator_bounds(integer)}
+    for op in integer.ops:
+        if not isinstance(op, g.IntLinear):
+            continue
+        source = integer.tensors[op.inputs[0]]
+        peak = max(-source.lo, source.hi)
+        rows = op.weight.astype(object).reshape(-1, op.weight[0, 0].size)
+        worst = 0
+        for row, bias in zip(rows, op.bias.reshape(-1).astype(object), strict=True):
+            x = np.where((row >= 0) == (bias >= 0), peak, -peak).astype(object)
+            worst = max(worst, abs(int((row * x).sum() + bias)))
+        assert worst << op.shift == bounds[op.module]
+
+
+def test_a_graph_that_could_overflow_is_refused_with_the_operator_named(quantized):
+    _, integer = quantized("TC_S4_small", "w8a16")
+    ops = list(integer.ops)
+    index = next(i for i, op in enumerate(ops) if isinstance(op, g.IntLinear) and op.weight.shape[2] > 1)
+    ops[index] = dataclasses.replace(ops[index], bias=np.full_like(ops[index].bias, INT32 - 1))
+    with pytest.raises(GraphError, match=ops[index].module.replace(".", r"\.")):
+        prove_no_overflow(dataclasses.replace(integer, ops=tuple(ops)))
+
+
+def wrap32(v: np.ndarray) -> np.ndarray:
+    return (v + INT32) % (2 * INT32) - INT32
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_state_space_sums_never_wrap_even_from_extreme_states(seed, quantized):
+    _, integer = quantized("TC_S4_small", "w8a16")
+    rng = np.random.default_rng(seed)
+    op = next(op for op in integer.ops if isinstance(op, g.IntStateSpace))
+    state = rng.choice([-32768, 32767, 0, 1], size=(1, *op.a.shape)).astype(np.int64)
+    u = rng.choice([-32768, 32767], size=(1, 1, op.a.shape[0])).astype(np.int64)
+    a, c = op.a.astype(np.int64), op.c.astype(np.int64)
+    re = a[..., 0] * state[..., 0] - a[..., 1] * state[..., 1] + (u[:, 0] * op.g + 2**14)[..., None]
+    im = a[..., 0] * state[..., 1] + a[..., 1] * state[..., 0] + 2**14
+    assert (re == wrap32(re)).all() and (im == wrap32(im)).all()
+    _, after = ref.state_space(u, op, state, *g.INT16)
+    out = u[:, 0] * op.d + (c[..., 0] * after[..., 0] - c[..., 1] * after[..., 1]).sum(-1)
+    assert (out == wrap32(out)).all()
+
+
+@given(st.lists(st.integers(2**30, 2**32 - 1), min_size=1, max_size=200))
+def test_rsqrt_is_accurate_over_its_range(values):
+    m = np.array([*values, 2**30, 2**32 - 1], dtype=np.int64)
+    assert np.abs(ref.rsqrt(m) / (2.0**46 / np.sqrt(m)) - 1).max() < 3e-7
+
+
+@given(st.integers(1, 2**60))
+def test_bit_length_is_exact(value):
+    assert ref.bit_length(np.array([value, 2**53 - 1, 2**53 + 1]))[0] == value.bit_length()
+
+
+@pytest.mark.parametrize("scale", [6 / 32768, 12 / 32768])
+def test_a_function_table_is_within_half_a_thousandth_of_the_function(scale):
+    x = np.arange(-32768, 32768)
+    table = fit_table(gelu, scale, scale, *g.INT16)
+    assert np.abs(ref.lut(x, table) * scale - gelu(x * scale)).max() < 1e-3
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 99))
+@settings(max_examples=50, deadline=None)
+def test_log_softmax_is_within_two_steps_of_the_real_one(seed, n):
+    rng = np.random.default_rng(seed)
+    scale = 30 / 32768
+    x = rng.integers(-32768, 32768, size=(1, 3, n))
+    mult, shift = multiplier(np.array([scale * 2**10]), 65535, "test")
+    y = ref.log_softmax(x, g.IntLogSoftmax(("x",), "y", "", int(mult[0]), shift)) * 2.0**-10
+    real = x * scale
+    expected = real - real.max(-1, keepdims=True) - np.log(np.exp(real - real.max(-1, keepdims=True)).sum(-1, keepdims=True))
+    assert np.abs(y - np.maximum(expected, -32)).max() < 2.5 * 2.0**-10
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 512))
+@settings(max_examples=50, deadline=None)
+def test_layer_norm_is_within_one_step_of_the_real_one(seed, n):
+    rng = np.random.default_rng(seed)
+    x = rng.integers(-32768, 32768, size=(1, 2, n)) >> rng.integers(0, 12)
+    scale, out = 10 / 32768, 12 / 32768
+    op = g.LayerNorm(("x",), "y", "", rng.uniform(0.5, 1.5, (1, n)), rng.uniform(-1, 1, (1, n)), 1e-5)
+    from compress.quantize import _layer_norm
+
+    y = ref.layer_norm(x, _layer_norm(op, (("x",), "y", ""), scale, out), *g.INT16)
+    real = x * scale
+    centred = real - real.mean(-1, keepdims=True)
+    expected = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5) * op.gain + op.bias
+    assert np.abs(y - np.clip(expected / out, *g.INT16)).max() <= 1.5

@@ -1,0 +1,96 @@
+/* The kernels of Tendon: what a network's step calls. This header is the manual; SPEC.md part 1 defines the integers.
+ *
+ * Every tensor is int16, (frames, features), features contiguous; 8-bit activations (`w8a8`) are the same int16 values held
+ * to −128…127 by lo and hi. The caller owns all memory; nothing is allocated, nothing is kept but the state of nn_s4d_s16.
+ * Shapes and ranges are proven when a model is exported, so kernels return nothing and check nothing.
+ *
+ * Buffers need the alignment of their type (2 bytes for int16, 4 for tables and state). Rows on 4-byte boundaries (even
+ * strides, as an exported model has them) take the fast path on Armv7E-M; any other alignment gives the same values slower.
+ * No kernel reads or writes past the elements its description names. All are reentrant and need no scratch but the stack
+ * (at most 160 bytes each). Every implementation, portable C or Armv7E-M, gives the same values bit for bit.
+ */
+#ifndef NN_H
+#define NN_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define NN_VERSION 1 /* raised whenever an integer or a packed layout changes */
+
+/* Dense layer, or convolution over frames.
+ *   acc[t][n] = bias[n] + Σ_k w[n][k]·x[t·x_stride + k],  y[t·y_stride + n] = clamp(requant(acc, shift, mult[n]), lo, hi)
+ * x is read as one flat array: a convolution over `kernel` frames of C channels is in = kernel·C, x_stride = stride·C.
+ * x and y must not overlap. |acc| << shift < 2³¹ must hold for every x in range, whatever the order of the sum. */
+typedef struct {
+    const void *weights; /* as export/pack.py pack_linear() packs (out, in) for this `frames`; 4-byte aligned */
+    const int32_t *bias; /* (out) */
+    const int32_t *mult; /* (out), 0…2³¹−1 */
+    uint16_t in;         /* values of x in one sum, ≥ 1 */
+    uint16_t out;        /* rows of w, ≥ 1 */
+    uint16_t frames;     /* ≥ 1 */
+    uint16_t x_stride;   /* int16 values from one frame of x to the next */
+    uint16_t y_stride;   /* int16 values from one frame of y to the next, ≥ out */
+    uint8_t shift;       /* 0…31 */
+    int16_t lo, hi;      /* lo ≤ hi */
+} nn_linear;
+void nn_linear_s8_s16(const nn_linear *op, const int16_t *x, int16_t *y);
+
+/* Mean of `factor` frames: y[t][c] = clamp(requant(Σ_j x[t·factor + j][c], shift, mult), lo, hi).
+ * x (frames·factor, features), y (frames, features); y == x allowed. factor ≤ 65535. */
+typedef struct {
+    int32_t mult;
+    uint16_t factor, frames, features;
+    uint8_t shift;
+    int16_t lo, hi;
+} nn_mean_pool;
+void nn_mean_pool_s16(const nn_mean_pool *op, const int16_t *x, int16_t *y);
+
+/* LayerNorm over n values of each row; y == x allowed.
+ * gain and bias (n), |gain|, |bias| < 2³⁰; row r starts at r·stride of x and of y. */
+typedef struct {
+    uint64_t epsilon; /* 1…2⁵⁸ */
+    const int32_t *gain, *bias;
+    uint16_t n; /* 2…512 */
+    uint16_t rows, stride;
+    int16_t lo, hi;
+} nn_layer_norm;
+void nn_layer_norm_s16(const nn_layer_norm *op, const int16_t *x, int16_t *y);
+
+/* Diagonal state space with complex 16-bit state, one input and one output per channel; u, y (frames, channels), y == u allowed.
+ *   coefficients[(h·states + n)·2 + {0: a, 1: c}] and state[h·states + n] hold re in the low half, im in the high half
+ *   channel[h·3 + {0: g, 1: d, 2: mult}]
+ * The caller zeroes the state before the first frame. states ≥ 1. No sum may pass 2³¹ for any input and any state. */
+typedef struct {
+    const uint32_t *coefficients;
+    const int32_t *channel;
+    uint16_t channels, states, frames;
+    uint8_t shift;
+    int16_t lo, hi;
+} nn_s4d;
+void nn_s4d_s16(const nn_s4d *op, uint32_t *state, const int16_t *u, int16_t *y);
+
+/* A function from a table of 257 points over int16, linear in between; n values, y == x allowed. */
+void nn_lut_s16(const int16_t table[257], const int16_t *x, int16_t *y, uint32_t n);
+
+/* Gated linear unit: (rows, 2n) → (rows, n), y = x[…n] · lut(x[n…]); table is the sigmoid in Q15, 0…32767. y == x allowed. */
+void nn_glu_s16(const int16_t table[257], const int16_t *x, int16_t *y, uint32_t n, uint32_t rows);
+
+/* Saturating sum of n values; y may be a or b. */
+void nn_add_s16(const int16_t *a, const int16_t *b, int16_t *y, uint32_t n);
+
+/* Log-probabilities in units of 2⁻¹⁰ over n values of each frame; y == x allowed. n ≤ 65535. */
+typedef struct {
+    int32_t mult;
+    uint16_t n, frames;
+    uint8_t shift;
+} nn_log_softmax;
+void nn_log_softmax_s16(const nn_log_softmax *op, const int16_t *x, int16_t *y);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

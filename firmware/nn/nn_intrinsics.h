@@ -1,0 +1,196 @@
+/* The Armv7E-M instructions the kernels are written in. With __ARM_FEATURE_DSP they are one instruction each; without,
+ * the same integers in portable C, free of undefined behaviour.
+ *
+ * A "pair" is two int16 in a uint32, the first in the low half, as they lie in little-endian memory. */
+#ifndef NN_INTRINSICS_H
+#define NN_INTRINSICS_H
+
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__ARM_FEATURE_DSP) && defined(__ARM_ARCH) && !defined(NN_PORTABLE)
+#define NN_DSP 1
+#else
+#define NN_DSP 0
+#endif
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the kernels read packed tables as little-endian words"
+#endif
+
+/* Two or four bytes from an address that need not be aligned for them: LDR and STR, which Armv7-M allows unaligned. */
+static inline uint32_t nn_load_pair(const int16_t *p)
+{
+    uint32_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+static inline void nn_store_pair(int16_t *p, uint32_t v)
+{
+    memcpy(p, &v, sizeof v);
+}
+
+static inline int32_t nn_low(uint32_t pair)
+{
+    return (int16_t)(pair & 0xFFFFu);
+}
+
+static inline int32_t nn_high(uint32_t pair)
+{
+    return (int16_t)(pair >> 16);
+}
+
+static inline uint32_t nn_pair(int32_t low, int32_t high)
+{
+#if NN_DSP
+    uint32_t r;
+    __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(r) : "r"(low), "r"(high));
+    return r;
+#else
+    return ((uint32_t)low & 0xFFFFu) | (uint32_t)high << 16;
+#endif
+}
+
+/* Sums and shifts modulo 2³²: they never pass 2³¹ where that matters, and are defined where it does not. */
+static inline int32_t nn_add(int32_t a, int32_t b)
+{
+    return (int32_t)((uint32_t)a + (uint32_t)b);
+}
+
+static inline int32_t nn_shift_left(int32_t a, uint32_t shift)
+{
+    return (int32_t)((uint32_t)a << shift);
+}
+
+/* (a·b + 2³¹) >> 32 */
+static inline int32_t nn_smmulr(int32_t a, int32_t b)
+{
+#if NN_DSP
+    int32_t r;
+    __asm__("smmulr %0, %1, %2" : "=r"(r) : "r"(a), "r"(b));
+    return r;
+#else
+    return (int32_t)(((int64_t)a * b + 0x80000000LL) >> 32);
+#endif
+}
+
+/* acc + ((a·b + 2³¹) >> 32) */
+static inline int32_t nn_smmlar(int32_t a, int32_t b, int32_t acc)
+{
+#if NN_DSP
+    int32_t r;
+    __asm__("smmlar %0, %1, %2, %3" : "=r"(r) : "r"(a), "r"(b), "r"(acc));
+    return r;
+#else
+    return nn_add(acc, nn_smmulr(a, b));
+#endif
+}
+
+/* acc + a.low·b.low + a.high·b.high */
+static inline int32_t nn_smlad(uint32_t a, uint32_t b, int32_t acc)
+{
+#if NN_DSP
+    int32_t r;
+    __asm__("smlad %0, %1, %2, %3" : "=r"(r) : "r"(a), "r"(b), "r"(acc));
+    return r;
+#else
+    return nn_add(nn_add(acc, nn_low(a) * nn_low(b)), nn_high(a) * nn_high(b));
+#endif
+}
+
+/* acc + a.low·b.high + a.high·b.low */
+static inline int32_t nn_smladx(uint32_t a, uint32_t b, int32_t acc)
+{
+#if NN_DSP
+    int32_t r;
+    __asm__("smladx %0, %1, %2, %3" : "=r"(r) : "r"(a), "r"(b), "r"(acc));
+    return r;
+#else
+    return nn_add(nn_add(acc, nn_low(a) * nn_high(b)), nn_high(a) * nn_low(b));
+#endif
+}
+
+/* acc + a.low·b.low − a.high·b.high */
+static inline int32_t nn_smlsd(uint32_t a, uint32_t b, int32_t acc)
+{
+#if NN_DSP
+    int32_t r;
+    __asm__("smlsd %0, %1, %2, %3" : "=r"(r) : "r"(a), "r"(b), "r"(acc));
+    return r;
+#else
+    return nn_add(nn_add(acc, nn_low(a) * nn_low(b)), -(nn_high(a) * nn_high(b)));
+#endif
+}
+
+/* acc + a.low·b.low + a.high·b.high in 64 bits */
+static inline int64_t nn_smlald(uint32_t a, uint32_t b, int64_t acc)
+{
+#if NN_DSP
+    __asm__("smlald %Q0, %R0, %1, %2" : "+r"(acc) : "r"(a), "r"(b));
+    return acc;
+#else
+    return acc + (int64_t)(nn_low(a) * nn_low(b)) + nn_high(a) * nn_high(b);
+#endif
+}
+
+/* v held to −32768…32767 */
+static inline int32_t nn_ssat16(int32_t v)
+{
+#if NN_DSP
+    int32_t r;
+    __asm__("ssat %0, #16, %1" : "=r"(r) : "r"(v));
+    return r;
+#else
+    return v > 32767 ? 32767 : v < -32768 ? -32768 : v;
+#endif
+}
+
+/* v >> 15 held to −32768…32767 */
+static inline int32_t nn_ssat16_asr15(int32_t v)
+{
+#if NN_DSP
+    int32_t r;
+    __asm__("ssat %0, #16, %1, asr #15" : "=r"(r) : "r"(v));
+    return r;
+#else
+    return nn_ssat16(v >> 15);
+#endif
+}
+
+/* Saturating sum of both halves */
+static inline uint32_t nn_qadd16(uint32_t a, uint32_t b)
+{
+#if NN_DSP
+    uint32_t r;
+    __asm__("qadd16 %0, %1, %2" : "=r"(r) : "r"(a), "r"(b));
+    return r;
+#else
+    return nn_pair(nn_ssat16(nn_low(a) + nn_low(b)), nn_ssat16(nn_high(a) + nn_high(b)));
+#endif
+}
+
+static inline uint32_t nn_clz64(uint64_t v) /* v ≥ 1 */
+{
+    return v >> 32 ? (uint32_t)__builtin_clz((uint32_t)(v >> 32)) : 32u + (uint32_t)__builtin_clz((uint32_t)v);
+}
+
+static inline int32_t nn_clamp(int32_t v, int32_t lo, int32_t hi)
+{
+    return v < lo ? lo : v > hi ? hi : v;
+}
+
+/* requant(acc, shift, mult) of SPEC.md part 1 */
+static inline int32_t nn_requant(int32_t acc, uint32_t shift, int32_t mult)
+{
+    return nn_smmulr(nn_shift_left(acc, shift), mult);
+}
+
+/* lut(x) of SPEC.md part 1: the two points are one load and one SMLAD */
+static inline int32_t nn_lut(const int16_t *middle, int32_t x) /* middle: the table's entry 128 */
+{
+    uint32_t f = (uint32_t)x & 255u;
+    return nn_smlad(nn_load_pair(middle + (x >> 8)), f * 65535u + 256u, 128) >> 8; /* (256 − f, f) */
+}
+
+#endif

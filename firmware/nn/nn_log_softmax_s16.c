@@ -1,0 +1,54 @@
+#include "nn.h"
+#include "nn_intrinsics.h"
+#include "nn_log_softmax_tables.h"
+
+#define LN2 11357 /* 2¹⁴·ln 2 */
+
+/* Nats below the maximum, 2¹⁰ units */
+static inline int32_t below(const nn_log_softmax *op, int32_t x, int32_t max)
+{
+    int32_t q = -nn_requant(x - max, op->shift, op->mult);
+    return q > 32767 ? 32767 : q;
+}
+
+/* 2¹⁵·exp(−q/2¹⁰) */
+static inline uint32_t exponential(int32_t q)
+{
+    if (q >= 16384)
+        return 0;
+    const uint16_t *e = nn_exp_table + (q >> 6);
+    return (uint32_t)(e[0] - (((e[0] - e[1]) * (q & 63) + 32) >> 6));
+}
+
+/* ln(total/2¹⁵) in 2¹⁰ units; total ≥ 2¹⁵ because the maximum itself gives that */
+static int32_t logarithm(uint32_t total)
+{
+    int32_t b = 31 - __builtin_clz(total);
+    uint32_t f = total << (31 - b);
+    const uint16_t *l = nn_log_table + ((f >> 23) & 255u);
+    int32_t log = l[0] + (((l[1] - l[0]) * (int32_t)((f >> 15) & 255u) + 128) >> 8);
+    return ((b - 15) * LN2 + log + 8) >> 4;
+}
+
+static int32_t maximum(const int16_t *x, uint32_t n)
+{
+    int32_t max = x[0];
+    for (uint32_t i = 1; i < n; i++)
+        if (x[i] > max)
+            max = x[i];
+    return max;
+}
+
+void nn_log_softmax_s16(const nn_log_softmax *op, const int16_t *x, int16_t *y)
+{
+    const uint32_t n = op->n;
+    for (uint32_t t = 0; t < op->frames; t++, x += n, y += n) {
+        int32_t max = maximum(x, n);
+        uint32_t total = 0;
+        for (uint32_t i = 0; i < n; i++)
+            total += exponential(below(op, x[i], max));
+        int32_t log = logarithm(total);
+        for (uint32_t i = 0; i < n; i++)
+            y[i] = (int16_t)nn_clamp(-below(op, x[i], max) - log, -32768, 32767);
+    }
+}

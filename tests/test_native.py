@@ -1,0 +1,93 @@
+"""The exported C, compiled for this machine, gives the reference's words: bit for bit, at any optimization, with sanitizers."""
+
+from __future__ import annotations
+
+import subprocess
+
+import numpy as np
+import pytest
+
+from compress import checkpoint
+from compress import graph as g
+from compress.reference import IntegerMachine
+from compress.samples import to_int16, to_real
+from export import emit
+from host import native
+from tests.test_quantize import quantized  # noqa: F401  (fixture)
+from tests.test_streaming import signal
+
+
+def samples_for(graph: g.Graph, seconds: float) -> np.ndarray:
+    """int16 (samples, 32): bursts, then a stretch at full scale that saturates whatever can saturate."""
+    x = to_int16(graph, signal(round(seconds * 2000)))
+    x[len(x) // 2 : len(x) // 2 + 400] = np.random.default_rng(1).choice([-32768, 32767], size=(400, 32))
+    return x[: len(x) // graph.samples_per_step * graph.samples_per_step]
+
+
+@pytest.mark.parametrize(
+    ("name", "precision", "seconds"),
+    [("TC_S4_small", "w8a16", 60), ("TC_S4_small", "w8a8", 60), ("TC_S4_medium", "w8a16", 20), ("S4_large", "w8a16", 6)],
+)
+def test_native_c_equals_the_reference_on_every_word(name, precision, seconds, quantized, tmp_path):  # noqa: F811
+    _, graph = quantized(name, precision)
+    x = samples_for(graph, seconds)
+    expected = IntegerMachine(graph).run(x[None])[0]
+    assert np.array_equal(native.load(graph, tmp_path).run(x), expected)
+
+
+@pytest.mark.parametrize("flags", [("-O0",), ("-O3",), ("-O1", "-g", "-fsanitize=undefined,address", "-fno-sanitize-recover=all")])
+def test_every_optimization_and_the_sanitizers_agree(flags, quantized, tmp_path):  # noqa: F811
+    """A program of its own, since the address sanitizer has to be loaded first."""
+    _, graph = quantized("TC_S4_small", "w8a16")
+    x = samples_for(graph, 12)
+    expected = IntegerMachine(graph).run(x[None])[0]
+    for name, content in emit.files(emit.build(graph)).items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "main.c").write_text(
+        '#include "model.h"\n#include <stdio.h>\n'
+        "int main(void) {\n"
+        "    int16_t in[MODEL_SAMPLES_PER_STEP * MODEL_INPUTS], out[MODEL_OUTPUTS];\n"
+        "    model_reset();\n"
+        "    while (fread(in, sizeof in, 1, stdin) == 1) { model_step(in, out); fwrite(out, sizeof out, 1, stdout); }\n"
+        "    return 0;\n}\n"
+    )
+    sources = ["main.c", "model.c", "model_tables.c", *(str(native.NN / f"{k}.c") for k in emit.kernels(graph))]
+    warnings = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Wconversion"]
+    subprocess.run(["gcc", *warnings, *flags, "-I", str(native.NN), "-I.", *sources, "-o", "model"], cwd=tmp_path, check=True)
+    done = subprocess.run([tmp_path / "model"], input=x.tobytes(), capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    assert np.array_equal(np.frombuffer(done.stdout, np.int16).reshape(expected.shape), expected)
+
+
+def test_ten_minutes_of_stream_do_not_drift(quantized, published_checkpoint, tmp_path):  # noqa: F811
+    """The same half minute twenty times: the error of the last is that of the first, so no state wanders."""
+    _, graph = quantized("TC_S4_small", "w8a16")
+    period = signal(96 * 625)
+    x = np.tile(period, (20, 1))
+    expected = checkpoint.forward(checkpoint.load(published_checkpoint("TC_S4_small")), x)
+    error = np.square(to_real(graph, native.load(graph, tmp_path).run(to_int16(graph, x))) - expected)
+    per_period = error.reshape(20, 625, -1).mean((1, 2))
+    assert per_period[-1] <= 1.1 * per_period[0]
+
+
+def test_exporting_twice_gives_identical_bytes(quantized):  # noqa: F811
+    _, graph = quantized("TC_S4_small", "w8a16")
+    assert emit.files(emit.build(graph)) == emit.files(emit.build(graph))
+
+
+def test_the_generated_step_is_one_kernel_call_per_line_without_float_or_malloc(quantized):  # noqa: F811
+    _, graph = quantized("TC_S4_small", "w8a16")
+    source = emit.files(emit.build(graph))["model.c"].decode()
+    step = source[source.index("void model_step") :].splitlines()[2:-1]
+    assert all(line.strip().startswith("nn_") and "/* (" in line for line in step)
+    assert "malloc" not in source and "float" not in source and "double" not in source
+
+
+def test_the_arena_is_no_larger_than_the_lifetimes_demand(quantized):  # noqa: F811
+    for name in ("TC_S4_small", "TC_S4_medium", "S4_large"):
+        plan = emit.build(quantized(name, "w8a16")[1]).plan
+        assert plan.arena_bytes <= 1.05 * plan.lower_bound_bytes
+        for a in plan.buffers:
+            for b in plan.buffers:
+                if a is not b and a.first <= b.last and b.first <= a.last:
+                    assert a.offset + a.size <= b.offset or b.offset + b.size <= a.offset

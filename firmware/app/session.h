@@ -1,0 +1,53 @@
+/* What app.c, stream.c and state.c share: the session, the answers, and one function per request. */
+#ifndef SESSION_H
+#define SESSION_H
+#include "app.h"
+#include "frame.h"
+#include "model.h"
+#include <stdbool.h>
+
+#define STEP_BYTES ((uint32_t)MODEL_SAMPLES_PER_STEP * MODEL_INPUTS * 2u)
+_Static_assert(4u + 2u * MODEL_OUTPUTS <= WIRE_PAYLOAD, "one result fits one frame");
+
+enum { MODE_IDLE = 0, MODE_RESTORING = 1, MODE_STREAMING = 2, MODE_REFUSING = 3 };
+
+/* One session runs from its BEGIN to the next one with a higher number, or to a reset. */
+typedef struct {
+    uint32_t number;   /* 0: none since the last reset */
+    uint32_t mode;     /* MODE_… ; MODE_REFUSING when the model's tables are damaged */
+    uint32_t expected; /* sequence of the next DATA frame */
+    uint32_t filled;   /* bytes of the current step received */
+    uint32_t steps;    /* steps taken since the zero state, also those before a restored snapshot */
+    uint32_t oldest;   /* first step whose result is kept */
+} session_state;
+
+typedef struct {
+    uint32_t frames_good, frames_bad, duplicates, gaps;
+    uint32_t step_ticks; /* longest step of the model */
+} session_counts;
+
+extern session_state session;
+extern session_counts counts;
+extern frame_buffer answer; /* every answer is built here: one at a time */
+
+/* Sends `answer`, whose payload of `length` bytes is in place, with this type and sequence. */
+void send_answer(uint8_t type, uint32_t sequence, uint32_t length);
+/* Answers a request with an ERROR frame. */
+void send_error(const frame *request, uint16_t code, uint32_t detail, uint32_t more);
+/* Acknowledges the samples received so far. */
+void send_ack(uint8_t type, uint32_t sequence, uint32_t reason);
+
+/* Does the request belong to the current session? Otherwise says so and returns false. */
+bool in_session(const frame *request);
+
+/* stream.c */
+void on_begin(const frame *request);
+void on_data(const frame *request);
+void on_poll(const frame *request);
+
+/* state.c */
+void on_state_info(const frame *request);
+void on_state_read(const frame *request);
+void on_state_write(const frame *request);
+void on_state_commit(const frame *request);
+#endif

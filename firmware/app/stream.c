@@ -1,0 +1,112 @@
+/* Samples in, results out. A sample enters the network exactly once: DATA frames are taken in the order of their sequence, what was
+ * taken before is acknowledged again and forgotten, and results are repeated from memory, never computed twice. */
+#include "port.h"
+#include "session.h"
+
+typedef struct {
+    uint32_t ticks;
+    int16_t outputs[MODEL_OUTPUTS];
+} result;
+
+static _Alignas(8) int16_t samples[MODEL_SAMPLES_PER_STEP * MODEL_INPUTS];
+static result results[APP_RESULTS];
+
+void send_ack(uint8_t type, uint32_t sequence, uint32_t reason)
+{
+    uint8_t *at = frame_payload(&answer);
+    at = put_u32(at, session.expected);
+    at = put_u32(at, session.steps);
+    put_u32(at, reason);
+    send_answer(type, sequence, 12);
+}
+
+static void send_result(uint32_t step)
+{
+    const result *r = &results[step % APP_RESULTS];
+    uint8_t *at = put_u32(frame_payload(&answer), r->ticks);
+    memcpy(at, r->outputs, sizeof r->outputs);
+    send_answer(WIRE_RESULT, step, 4u + sizeof r->outputs);
+}
+
+static void step_model(void)
+{
+    result *r = &results[session.steps % APP_RESULTS];
+    const uint32_t begin = port_ticks();
+    model_step(samples, r->outputs);
+    r->ticks = port_ticks() - begin;
+    if (r->ticks > counts.step_ticks)
+        counts.step_ticks = r->ticks;
+    session.steps++;
+    if (session.steps - session.oldest > APP_RESULTS)
+        session.oldest = session.steps - APP_RESULTS;
+}
+
+/* A BEGIN with the current number is a repetition: answered, not obeyed. A lower one was overtaken. */
+void on_begin(const frame *request)
+{
+    if (request->length != 4) {
+        send_error(request, ERROR_LENGTH, request->length, 4);
+        return;
+    }
+    if (session.mode == MODE_REFUSING || request->session == 0 || request->session < session.number) {
+        in_session(request);
+        return;
+    }
+    if (request->session > session.number) {
+        const bool restore = get_u32(request->payload) == BEGIN_RESTORE;
+        model_reset();
+        session = (session_state){.number = request->session, .mode = restore ? MODE_RESTORING : MODE_STREAMING};
+    }
+    send_answer(WIRE_BEGIN | WIRE_ANSWER, request->sequence, 0);
+}
+
+void on_data(const frame *request)
+{
+    if (!in_session(request))
+        return;
+    if (session.mode != MODE_STREAMING) {
+        send_error(request, ERROR_MODE, session.mode, 0);
+        return;
+    }
+    if (request->sequence != session.expected) {
+        const bool duplicate = request->sequence < session.expected;
+        if (duplicate)
+            counts.duplicates++;
+        else
+            counts.gaps++;
+        send_ack(WIRE_ACK, request->sequence, duplicate ? ACK_DUPLICATE : ACK_GAP);
+        return;
+    }
+    if (request->length == 0 || request->length > STEP_BYTES - session.filled) {
+        send_error(request, ERROR_LENGTH, request->length, STEP_BYTES - session.filled);
+        return;
+    }
+    memcpy((uint8_t *)samples + session.filled, request->payload, request->length);
+    session.filled += request->length;
+    session.expected++;
+    send_ack(WIRE_ACK, request->sequence, ACK_ACCEPTED);
+    if (session.filled == STEP_BYTES) {
+        session.filled = 0;
+        step_model();
+        send_result(session.steps - 1u);
+    }
+}
+
+/* Says what has arrived and repeats every kept result from the wanted one on. */
+void on_poll(const frame *request)
+{
+    if (!in_session(request))
+        return;
+    if (request->length != 4) {
+        send_error(request, ERROR_LENGTH, request->length, 4);
+        return;
+    }
+    const uint32_t wanted = get_u32(request->payload);
+    if (wanted < session.oldest) {
+        send_error(request, ERROR_GONE, wanted, session.oldest);
+        return;
+    }
+    for (uint32_t step = wanted; step < session.steps; step++)
+        send_result(step);
+    send_ack(WIRE_POLL | WIRE_ANSWER, request->sequence, ACK_ACCEPTED);
+}

@@ -1,0 +1,48 @@
+/* What a board gives to the application: five functions. Nothing else of the application knows the board.
+ *
+ * A port also brings its start-up code, a linker script where there is one, and board.toml: the memory map, the limits the export
+ * checks, compiler, flags, clock, how to emulate it and whether it has run on silicon. Every wait in a port is bounded. */
+#ifndef PORT_H
+#define PORT_H
+#include <stdint.h>
+
+/* What one tick of port_ticks() counts. */
+enum { PORT_COUNTS_NOTHING = 0, PORT_COUNTS_CYCLES = 1, PORT_COUNTS_INSTRUCTIONS = 2 };
+
+typedef struct {
+    const char *name;    /* as in BOARD= */
+    uint32_t clock_hz;   /* of the core; 0 where it means nothing */
+    uint16_t counts;     /* PORT_COUNTS_… */
+    uint32_t tick_num;   /* ticks · tick_num / tick_den = cycles or instructions */
+    uint32_t tick_den;
+    uint32_t line_bytes; /* received bytes the port holds while the application is busy */
+} port_info;
+
+/* Counts since start; 32 bits, wrapping. */
+typedef struct {
+    uint32_t received;      /* bytes taken off the line */
+    uint32_t overruns;      /* times the receiver lost bytes because nobody fetched them */
+    uint32_t dropped;       /* bytes that found the ring full */
+    uint32_t line_errors;   /* bytes with a framing or noise error */
+    uint32_t stack_used;    /* most bytes of stack ever used; 0 where unknown */
+    uint32_t stack_bytes;   /* size of the stack; 0 where unknown */
+    uint32_t handler_ticks; /* longest run of the receive handler, in ticks */
+    uint32_t masked_ticks;  /* longest time interrupts were masked, in ticks; 0 when they never are */
+} port_health;
+
+/* Clock, counter, line. Afterwards every byte that arrives is kept. The result lives for ever. */
+const port_info *port_start(void);
+
+/* Takes up to `room` received bytes, oldest first, and returns how many. When none are waiting it may sleep, at most 200 ms, and
+ * return 0. The application calls it at least twice a second: the port serves its watchdog here. */
+uint32_t port_read(uint8_t *bytes, uint32_t room);
+
+/* Sends `count` bytes; waits for the line no longer than it takes to send them, then gives up on the rest (the host asks again). */
+void port_write(const uint8_t *bytes, uint32_t count);
+
+/* The counter, 32 bits, wrapping. */
+uint32_t port_ticks(void);
+
+/* Everything the port has counted. */
+void port_measure(port_health *out);
+#endif

@@ -1,0 +1,98 @@
+#include "clock.h"
+#include "registers.h"
+
+#ifdef PORT_CRYSTAL_HZ
+#define PLL_SOURCE RCC_PLLCFGR_HSE
+#define PLL_INPUT_HZ PORT_CRYSTAL_HZ
+#else
+#define PLL_SOURCE 0u
+#define PLL_INPUT_HZ 16000000u /* HSI */
+#endif
+_Static_assert(PLL_INPUT_HZ % 2000000u == 0, "the PLL's divided input is 2 MHz (RM0090 7.3.2 recommends it against jitter)");
+
+#define HSI_HZ 16000000u
+#define CORE_HZ 168000000u
+#define WAIT_TURNS 100000u /* a crystal starts within 20 ms: at 16 MHz and about 8 cycles a turn this is 50 ms */
+
+static bool emulated;
+static volatile uint32_t wraps; /* of SysTick's 24 bits */
+
+static bool wait_for(volatile uint32_t *at, uint32_t mask, uint32_t value)
+{
+    for (uint32_t turn = 0; turn < WAIT_TURNS; turn++)
+        if ((*at & mask) == value)
+            return true;
+    return false;
+}
+
+/* RM0090 3.5.1: 5 wait states at 168 MHz and 2.7 to 3.6 V, before the clock is raised; the new value must read back. */
+static bool flash_ready(void)
+{
+    const uint32_t wanted = 5u | FLASH_ACR_PRFTEN | FLASH_ACR_ICEN | FLASH_ACR_DCEN;
+    FLASH_ACR = wanted;
+    return wait_for(&FLASH_ACR, FLASH_ACR_LATENCY, 5u);
+}
+
+static bool source_ready(void)
+{
+#ifdef PORT_CRYSTAL_HZ
+    RCC_CR |= RCC_CR_HSEON;
+    return wait_for(&RCC_CR, RCC_CR_HSERDY, RCC_CR_HSERDY);
+#else
+    return true; /* the core runs on HSI after reset */
+#endif
+}
+
+/* RM0090 7.3.2: VCO = 2 MHz · 168 = 336 MHz, core = VCO / 2, the 48 MHz domain = VCO / 7; APB1 42 MHz, APB2 84 MHz. */
+static bool pll_ready(void)
+{
+    RCC_APB1ENR |= RCC_APB1ENR_PWR;
+    PWR_CR |= PWR_CR_VOS;
+    RCC_PLLCFGR = (PLL_INPUT_HZ / 2000000u) | 168u << 6 | 0u << 16 | PLL_SOURCE | 7u << 24;
+    RCC_CR |= RCC_CR_PLLON;
+    if (!wait_for(&RCC_CR, RCC_CR_PLLRDY, RCC_CR_PLLRDY))
+        return false;
+    RCC_CFGR = RCC_CFGR_PPRE1_DIV4 | RCC_CFGR_PPRE2_DIV2 | RCC_CFGR_SW_PLL;
+    return wait_for(&RCC_CFGR, RCC_CFGR_SWS, RCC_CFGR_SWS_PLL);
+}
+
+/* A cycle counter that does not move means QEMU, which models neither it nor the clock tree. */
+static bool counter_moves(void)
+{
+    DEMCR |= DEMCR_TRCENA;
+    DWT_CYCCNT = 0;
+    DWT_CTRL |= DWT_CTRL_CYCCNTENA;
+    for (volatile uint32_t turn = 0; turn < 8u; turn++) {
+    }
+    return DWT_CYCCNT != 0;
+}
+
+clock_state clock_start(void)
+{
+    emulated = !counter_moves();
+    const bool fast = emulated || (flash_ready() && source_ready() && pll_ready());
+    SYSTICK_LOAD = SYSTICK_MASK;
+    SYSTICK_VAL = 0;
+    SYSTICK_CTRL = SYSTICK_ENABLE | SYSTICK_TICKINT | SYSTICK_CORE_CLOCK;
+    return (clock_state){
+        .core_hz = fast ? CORE_HZ : HSI_HZ, .apb2_hz = fast ? CORE_HZ / 2u : HSI_HZ, .emulated = emulated};
+}
+
+/* Also wakes the main loop, which sleeps between bytes, every 100 ms at 168 MHz. */
+void SysTick_Handler(void);
+void SysTick_Handler(void)
+{
+    wraps++;
+}
+
+uint32_t clock_ticks(void)
+{
+    if (!emulated)
+        return DWT_CYCCNT;
+    uint32_t high, low;
+    do {
+        high = wraps;
+        low = SYSTICK_MASK - (SYSTICK_VAL & SYSTICK_MASK);
+    } while (high != wraps);
+    return high << 24 | low;
+}

@@ -1,0 +1,70 @@
+/* Vector table, reset, faults. RM0090 12.2 lists the vectors of the STM32F405. */
+#include "registers.h"
+#include "stack.h"
+#include <string.h>
+
+extern uint32_t stack_bottom[], stack_top[];
+extern uint8_t data_load[], data_begin[], data_end[], bss_begin[], bss_end[];
+extern int main(void);
+
+void Reset_Handler(void);
+void Fault_Handler(void);
+void SysTick_Handler(void);
+void USART1_IRQHandler(void);
+
+typedef void (*vector)(void);
+
+#define PERIPHERAL_VECTORS 82
+typedef struct {
+    uint32_t *stack;
+    vector system[15];
+    vector peripheral[PERIPHERAL_VECTORS];
+} vector_table;
+
+/* What nobody enabled has no handler: should it come, it is a fault. */
+const vector_table vectors __attribute__((section(".vectors"), used)) = {
+    .stack = stack_top,
+    .system = {Reset_Handler, Fault_Handler, Fault_Handler, Fault_Handler, Fault_Handler, Fault_Handler, 0, 0, 0, 0,
+               Fault_Handler, Fault_Handler, 0, Fault_Handler, SysTick_Handler},
+    .peripheral = {[USART1_IRQ] = USART1_IRQHandler},
+};
+
+/* Paints from below up to just under this function's own frame. */
+static void paint_stack(void)
+{
+    const uint32_t *here;
+    __asm volatile("mov %0, sp" : "=r"(here));
+    for (volatile uint32_t *at = stack_bottom; at < here; at++)
+        *at = STACK_PAINT;
+}
+
+uint32_t stack_bytes(void)
+{
+    return (uint32_t)((uintptr_t)stack_top - (uintptr_t)stack_bottom);
+}
+
+uint32_t stack_used(void)
+{
+    const volatile uint32_t *at = stack_bottom;
+    while (at < stack_top && *at == STACK_PAINT)
+        at++;
+    return (uint32_t)((uintptr_t)stack_top - (uintptr_t)at);
+}
+
+void Reset_Handler(void)
+{
+    paint_stack();
+    memcpy(data_begin, data_load, (size_t)(data_end - data_begin));
+    memset(bss_begin, 0, (size_t)(bss_end - bss_begin));
+    main();
+    Fault_Handler();
+}
+
+/* The host sees the READY of a board that started again and resumes the run. */
+void Fault_Handler(void)
+{
+    __asm volatile("dsb");
+    SCB_AIRCR = SCB_AIRCR_RESET;
+    for (;;)
+        __asm volatile("nop"); /* the reset takes a few cycles; the watchdog stands behind it */
+}

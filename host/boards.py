@@ -1,0 +1,134 @@
+"""Boards: anything that answers the protocol. A process of the posix port, QEMU, or a serial port; all are context managers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from export.boards import Description, load_board
+from host.errors import NoBoardError
+from host.lines import Line, PtyLine, SerialLine, SocketLine
+from host.link import Link, Timing
+
+
+class Board:
+    """A board with a line to it. `link` is the conversation; leaving the context ends what open_board() started."""
+
+    def __init__(self, name: str, line: Line, expect_hash: str | None = None, timing: Timing | None = None):
+        self.name = name
+        self.line = line
+        self.link = Link(line, expect_hash, timing or Timing())
+
+    def close(self) -> None:
+        self.line.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+class ProcessBoard(Board):
+    """A board that is a child process. It never outlives this object, nor this process."""
+
+    def __init__(self, name: str, line: Line, process: subprocess.Popen[bytes], log: IO[bytes], **options: object):
+        super().__init__(name, line, **options)  # type: ignore[arg-type]
+        self.process = process
+        self._log = log
+
+    def kill(self) -> None:
+        """As when the power goes."""
+        self.process.kill()
+        self.process.wait()
+
+    def close(self) -> None:
+        try:
+            self.kill()
+        finally:
+            super().close()
+            self._log.close()
+
+    def output(self) -> str:
+        """What the process wrote to standard error."""
+        self._log.seek(0)
+        return self._log.read().decode("utf-8", "replace")
+
+
+def open_board(
+    name_or_port: str,
+    image: Path | None = None,
+    expect_hash: str | None = None,
+    timing: Timing | None = None,
+    port: str | None = None,
+) -> Board:
+    """A board by its name (`image` is its firmware.elf, or the executable of the posix port), or by the port it is connected to.
+
+    `port`, or a first argument that is no board's name, is a device path or a pyserial URL. Errors: NoBoardError.
+    """
+    if port is not None:
+        baud = load_board(name_or_port).baud
+        return Board(name_or_port, SerialLine(port, baud or 921600), expect_hash, timing)
+    if "/" in name_or_port:
+        return Board(name_or_port, SerialLine(name_or_port, 921600), expect_hash, timing)
+    board = load_board(name_or_port)
+    if image is None or not image.is_file():
+        raise NoBoardError(f"{board.name}: expected an image to run, found {image}; run make firmware BOARD={board.name}")
+    if board.emulator is not None:
+        return open_emulator(board, image, expect_hash, timing)
+    if board.prefix:
+        raise NoBoardError(f"{board.name} has no emulator: connect it and give its port with PORT=")
+    return open_process(image, expect_hash, timing)
+
+
+def open_process(
+    image: Path,
+    expect_hash: str | None = None,
+    timing: Timing | None = None,
+    use_pty: bool = False,
+    environment: dict[str, str] | None = None,
+) -> ProcessBoard:
+    """The posix port; its line is a socket pair, or a pty."""
+    log = tempfile.TemporaryFile()
+    command, variables = [str(image.resolve())], {**os.environ, **(environment or {})}
+    if use_pty:
+        pty = PtyLine()
+        process = _start(command, log, env=variables, stdin=pty.slave, stdout=pty.slave)
+        return ProcessBoard("posix", pty, process, log, expect_hash=expect_hash, timing=timing)
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = _start(command, log, env=variables, stdin=theirs, stdout=theirs)
+    return ProcessBoard("posix", SocketLine(ours, f"process {image.name}"), process, log, expect_hash=expect_hash, timing=timing)
+
+
+def open_emulator(
+    board: Description, image: Path, expect_hash: str | None = None, timing: Timing | None = None, extra: list[str] | None = None
+) -> ProcessBoard:
+    """QEMU with the board's image; its USART1 is a socket pair, so nothing listens and nothing is left behind."""
+    assert board.emulator is not None
+    program = shutil.which(board.emulator.command)
+    if program is None:
+        raise NoBoardError(f"{board.name}: {board.emulator.command} is not installed; run make tools, or connect a board and give PORT=")
+    log = tempfile.TemporaryFile()
+    ours, theirs = socket.socketpair()
+    with theirs:
+        chardev = ["-chardev", f"socket,id=line,fd={theirs.fileno()}", "-serial", "chardev:line"]
+        command = [program, *board.emulator.arguments, "-kernel", str(image.resolve()), *chardev, *(extra or [])]
+        process = _start(command, log, stdin=subprocess.DEVNULL, stdout=log, pass_fds=(theirs.fileno(),))
+    return ProcessBoard(board.name, SocketLine(ours, f"{board.name} in QEMU"), process, log, expect_hash=expect_hash, timing=timing)
+
+
+def _start(command: list[str], log: IO[bytes], **options: object) -> subprocess.Popen[bytes]:
+    """A child that ends with us, however we end: the kernel kills it (setpriv is part of util-linux)."""
+    guard = shutil.which("setpriv")
+    command = [guard, "--pdeathsig", "KILL", "--", *command] if guard else command
+    try:
+        return subprocess.Popen(command, stderr=log, **options)  # type: ignore[call-overload,no-any-return]
+    except OSError as error:
+        raise NoBoardError(f"{command[0]}: cannot be started: {error.strerror}") from error

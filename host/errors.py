@@ -1,0 +1,37 @@
+"""What can go wrong between the host and a board. A message says what was expected, what was found and what to do."""
+
+from __future__ import annotations
+
+from compress.errors import TendonError
+
+
+class LinkError(TendonError):
+    """Root of the boundary between host and board."""
+
+
+class NoBoardError(LinkError):
+    """Nothing answered: no such port, no such board, or silence from the start."""
+
+
+class ProtocolError(LinkError):
+    """The board speaks another version of the protocol, or refused a request that should be possible."""
+
+
+class HashMismatchError(LinkError):
+    """The board carries another model than the run is about."""
+
+
+class DamagedImageError(LinkError):
+    """The board's constant tables are not what was exported; it answers and infers nothing."""
+
+
+class BoardLostError(LinkError):
+    """The board vanished, fell silent or was reset in the middle of a run. The run can be resumed."""
+
+
+class SnapshotError(LinkError):
+    """A snapshot is damaged or belongs to another model."""
+
+
+class BuildError(TendonError):
+    """A project does not compile, or does not fit its board."""

@@ -1,0 +1,255 @@
+"""The bytes of the serial line: frames and messages of SPEC.md part 4. No input or output here."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from cobs import cobs
+from numpy.typing import NDArray
+
+VERSION = 1
+HEADER = struct.Struct("<BBHII")  # type, zero, payload length, session, sequence
+CRC = struct.Struct("<I")
+PAYLOAD = 768  # most payload bytes of a frame
+FRAME = HEADER.size + PAYLOAD + CRC.size
+ENCODED = FRAME + -(-FRAME // 254) + 2  # most bytes of one frame on the line
+
+HELLO, BEGIN, DATA, POLL, STATUS = 0x01, 0x02, 0x03, 0x04, 0x05
+STATE_INFO, STATE_READ, STATE_WRITE, STATE_COMMIT = 0x06, 0x07, 0x08, 0x09
+ANSWER = 0x80
+ACK, RESULT, READY, ERROR = 0x83, 0xA0, 0xA1, 0xAF
+ACCEPTED, DUPLICATE, GAP, DAMAGED = range(4)
+FROM_ZERO, RESTORE = 0, 1
+TABLES, SESSION, LENGTH, TYPE, MODE, STATE, GONE = range(1, 8)
+ERROR_NAMES = {
+    TABLES: "damaged tables",
+    SESSION: "another session",
+    LENGTH: "length",
+    TYPE: "unknown request",
+    MODE: "not possible now",
+    STATE: "damaged state",
+    GONE: "result no longer kept",
+}
+
+
+class Frame(NamedTuple):
+    """One frame whose CRC was right. For an answer, `sequence` is that of its request."""
+
+    type: int
+    session: int
+    sequence: int
+    payload: bytes
+
+
+def encode(frame: Frame) -> bytes:
+    """The bytes on the line: a zero, COBS of header, payload and CRC, a zero."""
+    body = HEADER.pack(frame.type, 0, len(frame.payload), frame.session, frame.sequence) + frame.payload
+    return b"\0" + cobs.encode(body + CRC.pack(zlib.crc32(body))) + b"\0"
+
+
+def decode(block: bytes) -> Frame | None:
+    """The frame between two zeros, or None when it is damaged."""
+    try:
+        body = cobs.decode(block)
+    except cobs.DecodeError:
+        return None
+    if not HEADER.size + CRC.size <= len(body) <= FRAME:
+        return None
+    kind, zero, length, session, sequence = HEADER.unpack_from(body)
+    (crc,) = CRC.unpack_from(body, len(body) - CRC.size)
+    if zero or length != len(body) - HEADER.size - CRC.size or crc != zlib.crc32(body[: -CRC.size]):
+        return None
+    return Frame(kind, session, sequence, body[HEADER.size : -CRC.size])
+
+
+@dataclass
+class Decoder:
+    """Cuts the bytes of a line into frames. Counts what was damaged; remembers the last bytes heard."""
+
+    bytes_heard: int = 0
+    damaged: int = 0
+    tail: bytes = b""  # the last 64 bytes heard
+    _open: bytearray = field(default_factory=bytearray)
+
+    def feed(self, received: bytes) -> list[Frame]:
+        """Frames completed by these bytes, in order."""
+        self.bytes_heard += len(received)
+        self.tail = (self.tail + received)[-64:]
+        *blocks, rest = (bytes(self._open) + received).split(b"\0")
+        self._open = bytearray(rest[-2 * ENCODED :])
+        frames = []
+        for block in blocks:
+            frame = decode(block) if block else None
+            if frame is not None:
+                frames.append(frame)
+            elif block:
+                self.damaged += 1
+        return frames
+
+
+_MODEL = struct.Struct("<HH32sIIHHHHI")
+_BOARD = struct.Struct("<9I")
+COUNTS = {0: "nothing", 1: "cycles", 2: "instructions"}
+
+
+@dataclass(frozen=True)
+class Hello:
+    """What a board says of itself: answer to HELLO, and READY after a reset."""
+
+    version: int
+    error: int  # 0, or TABLES
+    model_hash: str  # 64 hex digits
+    tables_crc_expected: int
+    tables_crc_found: int
+    samples_per_step: int
+    inputs: int
+    outputs: int
+    payload: int  # most payload bytes of a frame
+    state_bytes: int
+    credit: int  # encoded bytes of DATA frames the host may have on the way
+    results_kept: int
+    session: int
+    steps: int
+    clock_hz: int
+    counts: str  # what the counter counts: nothing, cycles, instructions
+    tick_num: int
+    tick_den: int
+    stack_bytes: int
+    generator: str
+    model: str
+    board: str
+    compiler: str
+
+    @staticmethod
+    def parse(payload: bytes) -> Hello:
+        """ValueError when it is too short or not text."""
+        if len(payload) < _MODEL.size + _BOARD.size:
+            raise ValueError(f"{len(payload)} bytes")
+        version, error, digest, *model = _MODEL.unpack_from(payload)
+        credit, kept, session, steps, clock, counts, num, den, stack = _BOARD.unpack_from(payload, _MODEL.size)
+        texts = [t.decode("utf-8", "replace") for t in payload[_MODEL.size + _BOARD.size :].split(b"\0")] + [""] * 4
+        return Hello(
+            version,
+            error,
+            digest.hex(),
+            *model,
+            credit,
+            kept,
+            session,
+            steps,
+            clock,
+            COUNTS.get(counts, f"unknown ({counts})"),
+            num,
+            den or 1,
+            stack,
+            *texts[:4],
+        )
+
+    @property
+    def step_bytes(self) -> int:
+        """Bytes of samples that one step of the model eats."""
+        return 2 * self.samples_per_step * self.inputs
+
+    def in_counts(self, ticks: NDArray[np.uint32]) -> NDArray[np.uint64]:
+        """Counter ticks -> cycles or instructions."""
+        return (ticks.astype(np.uint64) * np.uint64(self.tick_num)) // np.uint64(self.tick_den)
+
+
+class Ack(NamedTuple):
+    """Up to where a board has received: DATA frames below `expected`, steps below `steps`."""
+
+    expected: int
+    steps: int
+    reason: int
+
+    @staticmethod
+    def parse(payload: bytes) -> Ack:
+        return Ack(*struct.unpack("<3I", payload))
+
+
+class Refusal(NamedTuple):
+    """An ERROR answer."""
+
+    code: int
+    request: int
+    detail: int
+    more: int
+
+    @staticmethod
+    def parse(payload: bytes) -> Refusal:
+        return Refusal(*struct.unpack("<HHII", payload))
+
+    def __str__(self) -> str:
+        name = ERROR_NAMES.get(self.code, f"error {self.code}")
+        return f"{name} (request 0x{self.request:02x}, details 0x{self.detail:x}, 0x{self.more:x})"
+
+
+class Status(NamedTuple):
+    """Counts of a board since its start. Ticks are of its counter; stack figures 0 where unknown."""
+
+    frames_good: int
+    frames_bad: int
+    duplicates: int
+    gaps: int
+    bytes_received: int
+    overruns: int
+    bytes_dropped: int
+    line_errors: int
+    stack_used: int
+    stack_bytes: int
+    step_ticks_max: int
+    handler_ticks_max: int
+    masked_ticks_max: int
+    steps: int
+    expected: int
+
+    @staticmethod
+    def parse(payload: bytes) -> Status:
+        return Status(*struct.unpack("<15I", payload))
+
+
+class StateInfo(NamedTuple):
+    """The model's state on the board: after how many steps, how long, its CRC-32."""
+
+    steps: int
+    size: int
+    crc: int
+
+    @staticmethod
+    def parse(payload: bytes) -> StateInfo:
+        return StateInfo(*struct.unpack("<3I", payload))
+
+
+_SNAPSHOT = struct.Struct("<8s32sIII")
+_MAGIC = b"TNDNSNP1"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The state of a model after `steps` steps; as bytes it carries its model's hash and a CRC-32 of everything."""
+
+    model_hash: str
+    steps: int
+    state: bytes
+
+    def to_bytes(self) -> bytes:
+        head = _SNAPSHOT.pack(_MAGIC, bytes.fromhex(self.model_hash), self.steps, len(self.state), zlib.crc32(self.state))
+        return head + self.state + CRC.pack(zlib.crc32(head + self.state))
+
+    @staticmethod
+    def from_bytes(content: bytes) -> Snapshot:
+        """ValueError says what is wrong."""
+        if len(content) < _SNAPSHOT.size + CRC.size or not content.startswith(_MAGIC):
+            raise ValueError(f"expected a snapshot that begins with {_MAGIC!r}, found {content[:8]!r} and {len(content)} bytes")
+        found, (expected,) = zlib.crc32(content[: -CRC.size]), CRC.unpack(content[-CRC.size :])
+        if found != expected:
+            raise ValueError(f"CRC-32 expected {expected:08x}, found {found:08x}")
+        _, digest, steps, size, _ = _SNAPSHOT.unpack_from(content)
+        state = content[_SNAPSHOT.size : -CRC.size]
+        if len(state) != size:
+            raise ValueError(f"expected {size} bytes of state, found {len(state)}")
+        return Snapshot(digest.hex(), steps, state)

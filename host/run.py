@@ -1,0 +1,73 @@
+"""A run that survives its board: samples, what came back so far, and the last snapshot. Bit-exact however often it is resumed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from host.errors import LinkError
+from host.link import Link, OnFrame, Result, Traffic
+
+
+@dataclass
+class Run:
+    """Samples (n, inputs) int16, n a multiple of the model's samples per step; a snapshot every so many steps (0: none)."""
+
+    samples: NDArray[np.int16]
+    snapshot_every: int = 0
+    snapshot: bytes | None = None
+    outputs: list[NDArray[np.int16]] = field(default_factory=list)
+    ticks: list[int] = field(default_factory=list)
+    traffic: Traffic = field(default_factory=Traffic)
+    resumed: int = 0
+
+    @property
+    def done(self) -> int:
+        """Output frames received."""
+        return len(self.outputs)
+
+    def start(self, link: Link, on_frame: OnFrame | None = None) -> Result:
+        """From the zero state. On BoardLostError what was received is kept: resume()."""
+        self.snapshot, self.outputs, self.ticks = None, [], []
+        link.reset()
+        return self._go(link, 0, on_frame)
+
+    def resume(self, link: Link, on_frame: OnFrame | None = None) -> Result:
+        """On a board that was reset, or another one with the same model: from the last snapshot, or from the beginning.
+
+        Frames computed again must equal those received before; `on_frame` is called for new ones only.
+        """
+        self.resumed += 1
+        if self.snapshot is None:
+            link.reset()
+            return self._go(link, 0, on_frame)
+        return self._go(link, link.restore(self.snapshot), on_frame)
+
+    def _go(self, link: Link, step: int, on_frame: OnFrame | None) -> Result:
+        assert link.hello is not None
+        per_step = link.hello.samples_per_step
+        total = len(self.samples) // per_step
+        link.traffic = self.traffic
+
+        def collect(index: int, outputs: NDArray[np.int16], ticks: int) -> None:
+            if index < self.done:
+                if not np.array_equal(outputs, self.outputs[index]):
+                    raise LinkError(f"{link.line.name}: after resuming, output frame {index} differs from the one received before")
+                return
+            self.outputs.append(outputs.copy())
+            self.ticks.append(ticks)
+            if on_frame is not None:
+                on_frame(index, outputs, ticks)
+
+        while step < total:
+            count = min(self.snapshot_every or total, total - step)
+            link.stream(self.samples[step * per_step : (step + count) * per_step], collect)
+            step += count
+            if self.snapshot_every and step < total:
+                self.snapshot = link.snapshot()
+        outputs = np.array(self.outputs, np.int16).reshape(-1, link.hello.outputs)
+        return Result(outputs, link.hello.in_counts(np.array(self.ticks, np.uint32)), self.traffic)
+
+

@@ -6,6 +6,8 @@ BOARD ?= virtual-f405
 BUILD ?= build
 SECONDS = 15
 
+export OPENBLAS_NUM_THREADS := 1 # matrices here are small: threads only wait for each other
+
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 READY := .venv/ready

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,32 +24,36 @@ LAYER_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
-class Emissions:
-    """Output frames of each held-out session by one engine, and what was typed there."""
+class HeldOut:
+    """Whole sessions side by side: float32 (session, time, features) padded with zeros, the steps of each and its text."""
 
-    frames: list[Array]
+    batch: Array
+    steps: list[int]
     texts: list[str]
 
+    def trim(self, output: Array) -> list[Array]:
+        """Each session's own frames of an output (session, frames, values)."""
+        return [row[:n] for row, n in zip(output, self.steps, strict=True)]
 
-def float_emissions(graph: g.Graph, paths: list[Path]) -> Emissions:
-    """The float graph over whole sessions, side by side."""
-    return _emissions(graph, paths, lambda x: FloatMachine(graph, len(x)).run(x.astype(np.float64)))
+    def float_frames(self, graph: g.Graph) -> list[Array]:
+        """Output frames of the float graph."""
+        return self.trim(FloatMachine(graph, len(self.batch)).run(self.batch.astype(np.float64)))
+
+    def integer_frames(self, graph: g.Graph) -> list[Array]:
+        """Output frames of the integer reference, as log-probabilities."""
+        machine = IntegerMachine(graph, len(self.batch))
+        return self.trim(to_real(graph, machine.run(to_int16(graph, self.batch))))
 
 
-def integer_emissions(graph: g.Graph, paths: list[Path]) -> Emissions:
-    """The integer reference over whole sessions, as log-probabilities."""
-    return _emissions(graph, paths, lambda x: to_real(graph, IntegerMachine(graph, len(x)).run(to_int16(graph, x))))
-
-
-def _emissions(graph: g.Graph, paths: list[Path], run: Callable[[Array], Array]) -> Emissions:
+def read_heldout(graph: g.Graph, paths: list[Path]) -> HeldOut:
+    """Read the sessions once, for every engine that is compared on them."""
     signals = [datasets.samples(p) for p in tqdm(paths, desc="reading held-out", unit="session", leave=False)]
     batch, steps = side_by_side(signals, graph.samples_per_step)
-    output = run(batch)
     texts = []
     for path, n in zip(paths, steps, strict=True):
         with Session(path) as session:
             texts.append(session.text(0.0, n * graph.samples_per_step / SAMPLE_RATE))
-    return Emissions([row[:n] for row, n in zip(output, steps, strict=True)], texts)
+    return HeldOut(batch, steps, texts)
 
 
 def layers(real: g.Graph, integer: g.Graph, signal: Array) -> list[dict[str, Any]]:
@@ -60,9 +63,7 @@ def layers(real: g.Graph, integer: g.Graph, signal: Array) -> list[dict[str, Any
     expected: dict[str, list[Array]] = {}
     found: dict[str, list[Array]] = {}
     FloatMachine(real).run(signal[None].astype(np.float64), lambda op, y: expected.setdefault(op.output, []).append(y[0]))
-    IntegerMachine(integer).run(
-        to_int16(integer, signal)[None], lambda op, y: found.setdefault(op.output, []).append(y[0])
-    )
+    IntegerMachine(integer).run(to_int16(integer, signal)[None], lambda op, y: found.setdefault(op.output, []).append(y[0]))
     return [_layer(integer, op, np.concatenate(expected[op.output]), np.concatenate(found[op.output])) for op in integer.ops]
 
 

@@ -65,9 +65,9 @@ class FloatMachine(Machine):
 def convolve(x: Array, weight: Array, stride: int) -> Array:
     """x (batch, time, bands·in), weight (bands, out, kernel = stride, in) -> (batch, time / stride, bands·out)."""
     bands, out, kernel, width = weight.shape
-    frames = x.reshape(x.shape[0], -1, kernel, bands, width)
-    per_band = [frames[:, :, :, b].reshape(*frames.shape[:2], -1) @ weight[b].reshape(out, -1).T for b in range(bands)]
-    return np.concatenate(per_band, axis=-1)
+    frames = x.reshape(-1, kernel, bands, width)  # one matrix for all recordings: a single large product each
+    per_band = [frames[:, :, b].reshape(len(frames), -1) @ weight[b].reshape(out, -1).T for b in range(bands)]
+    return np.concatenate(per_band, axis=-1).reshape(x.shape[0], -1, bands * out)
 
 
 def _layer_norm(x: Array, op: g.LayerNorm) -> Array:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from compress import artifacts, checkpoint, evaluate, scores
 from compress import graph as g
 from compress.artifacts import Folder
-from compress.calibrate import Ranges, observe
+from compress.calibrate import observe
 from compress.data import datasets
 from compress.data.datasets import Dataset
 from compress.errors import CheckpointError, TendonError
@@ -36,7 +37,7 @@ def run(folder: Folder, checkpoint_path: Path, data: Path | None, calibration: P
     if key == artifacts.recorded_key(folder.quantize_json) and folder.graph.is_file() and folder.float_graph.is_file():
         print(f"{folder.graph}: unchanged")
         return read_report(folder)
-    real, ranges = load_float(folder.model, checkpoint_path), Ranges()
+    real = load_float(folder.model, checkpoint_path)
     print(f"calibrating on {', '.join(p.name for p in signals_from)}")
     signals = [datasets.load_input(p)[: round(datasets.CALIBRATION_SECONDS * 2000)] for p in signals_from]
     ranges = observe(real, signals)
@@ -60,20 +61,21 @@ def load_float(model: str, path: Path) -> g.Graph:
 
 def read_report(folder: Folder) -> dict[str, Any]:
     """quantize.json of a folder; TendonError when `make quantize` has not run."""
-    import json
-
     try:
         content: dict[str, Any] = json.loads(folder.quantize_json.read_text())
     except (OSError, ValueError) as error:
-        raise TendonError(f"{folder.quantize_json}: cannot be read ({error}); run `make quantize MODEL={folder.model}`") from error
+        raise TendonError(
+            f"{folder.quantize_json}: cannot be read ({error}); run `make quantize MODEL={folder.model}`"
+        ) from error
     return content
 
 
 def _report(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]:
     print(f"scoring {len(dataset.heldout)} held-out sessions, float and integer")
-    a, b = evaluate.float_emissions(real, dataset.heldout), evaluate.integer_emissions(integer, dataset.heldout)
-    rates = [scores.score(e.frames, e.texts) for e in (a, b)]
-    low, high = scores.bootstrap_difference(a.frames, b.frames, a.texts)
+    heldout = evaluate.read_heldout(integer, dataset.heldout)
+    a, b = heldout.float_frames(real), heldout.integer_frames(integer)
+    rates = [scores.score(frames, heldout.texts) for frames in (a, b)]
+    low, high = scores.bootstrap_difference(a, b, heldout.texts)
     published = PUBLISHED.get(integer.name)
     return {
         "version": REPORT_VERSION,
@@ -93,9 +95,11 @@ def _report(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]
         },
         "published": None if published is None else {"value": published.value, "source": published.source},
         "characters": rates[0].characters,
-        "agreement": scores.agreement(a.frames, b.frames),
-        "sqnr_db": scores.sqnr_db(*(scores.concatenate(e.frames) for e in (a, b))),
-        "accumulators": [{"module": x.module, "largest": x.largest, "share": x.largest / 2**31} for x in accumulator_bounds(integer)],
+        "agreement": scores.agreement(a, b),
+        "sqnr_db": scores.sqnr_db(scores.concatenate(a), scores.concatenate(b)),
+        "accumulators": [
+            {"module": x.module, "largest": x.largest, "share": x.largest / 2**31} for x in accumulator_bounds(integer)
+        ],
     }
 
 

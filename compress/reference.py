@@ -36,14 +36,14 @@ def mean_pool(x: Array, op: g.IntMeanPool, lo: int, hi: int) -> Array:
 
 def linear(x: Array, op: g.IntLinear, lo: int, hi: int) -> Array:
     bands, out, kernel, width = op.weight.shape
-    frames = x.reshape(x.shape[0], -1, kernel, bands, width)
+    frames = x.reshape(-1, kernel, bands, width)
     parts = []
     for band in range(bands):
-        rows = frames[:, :, :, band].reshape(*frames.shape[:2], -1).astype(np.float64)
+        rows = frames[:, :, band].reshape(len(frames), -1).astype(np.float64)
         product = rows @ op.weight[band].reshape(out, -1).T.astype(np.float64)
         acc = product.astype(np.int64) + op.bias[band]
         parts.append(requant(acc, op.shift, op.mult[band].astype(np.int64)))
-    return np.clip(np.concatenate(parts, axis=-1), lo, hi)
+    return np.clip(np.concatenate(parts, axis=-1), lo, hi).reshape(x.shape[0], -1, bands * out)
 
 
 def lut(x: Array, table: Array) -> Array:

@@ -201,7 +201,8 @@ def _add(model: Model, index: int, op: g.IntAdd) -> None:
 def _log_softmax(model: Model, index: int, op: g.IntLogSoftmax) -> None:
     frames, features = _shape(model, op.output)
     model.descriptors.append(
-        f"static const nn_log_softmax op{index} = {{.mult = {op.mult}, .n = {features}, .frames = {frames}, .shift = {op.shift}}};"
+        f"static const nn_log_softmax op{index} = {{.mult = {op.mult}, .n = {features}, .frames = {frames}, "
+        f".shift = {op.shift}}};"
     )
     _call(model, index, op, f"&op{index}, {_at(model, op.inputs[0])}, {_at(model, op.output)}")
 
@@ -222,7 +223,8 @@ _EMITTERS: dict[type[g.Op], Callable[[Model, int, Any], None]] = {
 
 
 def _banner(model: Model, what: str) -> str:
-    return f"/* Tendon {GENERATOR}: {model.graph.name} {model.graph.provenance.get('precision', '')}, {what}. Graph {model.graph.hash()} */"
+    precision = model.graph.provenance.get("precision", "")
+    return f"/* Tendon {GENERATOR}: {model.graph.name} {precision}, {what}. Graph {model.graph.hash()} */"
 
 
 def _header(model: Model) -> Iterator[str]:
@@ -288,7 +290,8 @@ def _source(model: Model) -> Iterator[str]:
     yield ""
     yield "_Alignas(8) static int16_t arena[MODEL_ARENA_BYTES / 2];"
     yield "_Alignas(8) static uint32_t state[MODEL_STATE_BYTES / 4];"
-    yield f'_Static_assert(sizeof arena == {plan.arena_bytes} && sizeof state == {plan.state_bytes}, "model.h is from another export");'
+    sizes = f"sizeof arena == {plan.arena_bytes} && sizeof state == {plan.state_bytes}"
+    yield f'_Static_assert({sizes}, "model.h is from another export");'
     yield ""
     yield from model.descriptors
     yield ""

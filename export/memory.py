@@ -1,7 +1,7 @@
 """Where every tensor of one step lives in the arena, known before anything is built.
 
-Buffers are placed by lifetime: largest first, each at the lowest offset that is free while it lives. Operators that may write over their
-input share its buffer when nothing else reads it later.
+Buffers are placed by lifetime: largest first, each at the lowest offset that is free while it lives. Operators that may
+write over their input share its buffer when nothing else reads it later.
 """
 
 from __future__ import annotations

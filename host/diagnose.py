@@ -40,9 +40,9 @@ def compare(made: Artifacts, engines: tuple[str, str], signal: Array) -> dict[st
     rows, differences = [], []
     modules = {op.output: op.module for op in made.integer.ops}
     for (name, a), (_, b) in zip(*(layers(e, made, signal) for e in engines), strict=True):
-        values = [_real(made, name, x, e) for x, e in ((a, engines[0]), (b, engines[1]))]
-        rows.append({"module": modules[name], "shape": list(a.shape)} | scores.tensor_errors(*values))
-        found = _first(made, name, *values, 0.0 if exact else TOLERANCE)
+        x, y = _real(made, name, a, engines[0]), _real(made, name, b, engines[1])
+        rows.append({"module": modules[name], "shape": list(a.shape)} | scores.tensor_errors(x, y))
+        found = _first(made, name, x, y, 0.0 if exact else TOLERANCE)
         if found is not None:
             differences.append(found)
     earliest = min(differences, key=lambda d: d.second, default=None)

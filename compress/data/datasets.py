@@ -32,7 +32,8 @@ class Dataset:
 def find(data: Path | None, build: Path) -> Dataset:
     """Sessions under `data`, or the simulated ones (made when missing).
 
-    A folder with `calibration` and `heldout` is taken as it is; of any other the first session by name calibrates and the rest are held out.
+    A folder with `calibration` and `heldout` is taken as it is; of any other the first session by name calibrates
+    and the rest are held out.
     """
     if data is None:
         root = build / "recordings"

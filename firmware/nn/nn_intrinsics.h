@@ -10,8 +10,10 @@
 
 #if defined(__ARM_FEATURE_DSP) && defined(__ARM_ARCH) && !defined(NN_PORTABLE)
 #define NN_DSP 1
+#define NN_COLD __attribute__((cold, noinline))
 #else
 #define NN_DSP 0
+#define NN_COLD
 #endif
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -170,6 +172,43 @@ static inline uint32_t nn_qadd16(uint32_t a, uint32_t b)
 #endif
 }
 
+/* Saturating unsigned sum of both halves */
+static inline uint32_t nn_uqadd16(uint32_t a, uint32_t b)
+{
+#if NN_DSP
+    uint32_t r;
+    __asm__("uqadd16 %0, %1, %2" : "=r"(r) : "r"(a), "r"(b));
+    return r;
+#else
+    uint32_t low = (a & 0xFFFFu) + (b & 0xFFFFu), high = (a >> 16) + (b >> 16);
+    return (low > 0xFFFFu ? 0xFFFFu : low) | (high > 0xFFFFu ? 0xFFFFu : high) << 16;
+#endif
+}
+
+/* Sum of both halves modulo 2¹⁶ */
+static inline uint32_t nn_uadd16(uint32_t a, uint32_t b)
+{
+#if NN_DSP
+    uint32_t r;
+    __asm__("uadd16 %0, %1, %2" : "=r"(r) : "r"(a), "r"(b));
+    return r;
+#else
+    return ((a + b) & 0xFFFFu) | ((a >> 16) + (b >> 16)) << 16;
+#endif
+}
+
+/* v held to 0…65535 */
+static inline int32_t nn_usat16(int32_t v)
+{
+#if NN_DSP
+    int32_t r;
+    __asm__("usat %0, #16, %1" : "=r"(r) : "r"(v));
+    return r;
+#else
+    return v > 65535 ? 65535 : v < 0 ? 0 : v;
+#endif
+}
+
 static inline uint32_t nn_clz64(uint64_t v) /* v ≥ 1 */
 {
     return v >> 32 ? (uint32_t)__builtin_clz((uint32_t)(v >> 32)) : 32u + (uint32_t)__builtin_clz((uint32_t)v);
@@ -184,6 +223,25 @@ static inline int32_t nn_clamp(int32_t v, int32_t lo, int32_t hi)
 static inline int32_t nn_requant(int32_t acc, uint32_t shift, int32_t mult)
 {
     return nn_smmulr(nn_shift_left(acc, shift), mult);
+}
+
+/* Two values held to lo…hi at once: with v − lo held to 0…65535 first, one saturating and one plain sum of halves remain. */
+typedef struct {
+    int32_t minus_lo;
+    uint32_t top, back; /* 65535 − (hi − lo) and hi + 1, in both halves */
+} nn_clamp_pair;
+
+static inline nn_clamp_pair nn_clamp_to(int32_t lo, int32_t hi)
+{
+    nn_clamp_pair c = {-lo, nn_pair(65535 - (hi - lo), 65535 - (hi - lo)), nn_pair(hi + 1, hi + 1)};
+    return c;
+}
+
+/* clamp(smmulr(a, mult_a)), clamp(smmulr(b, mult_b)) as a pair */
+static inline uint32_t nn_clamp_requant(const nn_clamp_pair *c, int32_t a, int32_t mult_a, int32_t b, int32_t mult_b)
+{
+    uint32_t both = nn_pair(nn_usat16(nn_smmlar(a, mult_a, c->minus_lo)), nn_usat16(nn_smmlar(b, mult_b, c->minus_lo)));
+    return nn_uadd16(nn_uqadd16(both, c->top), c->back);
 }
 
 /* lut(x) of SPEC.md part 1: the two points are one load and one SMLAD */

@@ -1,19 +1,33 @@
+#if defined(__arm__) && defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("O3", "omit-frame-pointer") /* the inner loops need 13 registers, in debug builds too */
+#endif
+
 #include "nn.h"
 #include "nn_intrinsics.h"
 
-/* Weight k of row n in either packed layout (export/pack.py). */
+/* Two packed layouts (export/pack.py), rows padded with zero weights, inputs to a multiple of four:
+ *
+ * one frame       blocks of four rows. For each two inputs the word of rows (0, 1), then the word of rows (2, 3); a word is
+ *                 two halfwords h = a + 256·b, one per input. SXTB16 gives the a's to SMLAD, the raw word feeds SMLALD, and
+ *                 Σb·x = (Σh·x − Σa·x) / 256 exactly: three instructions for four multiply-accumulates besides the loads.
+ * several frames  row pairs, bytes a0 b0 a1 b1 …. SXTB16 gives the a's and, rotated, the b's: widened once for all frames.
+ */
+#define INPUTS 4u /* inputs of one step */
+#define UNROLL 4u /* steps of one turn of the long loop */
+
+/* Weight k of row n in either layout. */
 static int32_t weight(const nn_linear *op, uint32_t n, uint32_t k)
 {
-    const uint32_t padded = (op->in + 3u) & ~3u;
-    if (op->frames > 1) /* row pairs, bytes a0 b0 a1 b1 … */
+    const uint32_t padded = (op->in + INPUTS - 1) & ~(INPUTS - 1);
+    if (op->frames > 1)
         return ((const int8_t *)op->weights)[(n & ~1u) * padded + 2 * k + (n & 1u)];
-    /* blocks of four rows, halfwords a + 256·b: rows (0, 1) of inputs k, k+1, then rows (2, 3) of them */
     int32_t h = ((const int16_t *)op->weights)[((n >> 2) * padded + (k & ~1u) + ((n >> 1) & 1u)) * 2 + (k & 1u)];
     int32_t a = (int8_t)(h & 255);
     return n & 1u ? (h - a) / 256 : a;
 }
 
-static void linear_portable(const nn_linear *op, const int16_t *x, int16_t *y)
+/* The definition. On Armv7E-M it serves only what the fast paths leave out. */
+NN_COLD static void linear_portable(const nn_linear *op, const int16_t *x, int16_t *y)
 {
     for (uint32_t t = 0; t < op->frames; t++, x += op->x_stride, y += op->y_stride)
         for (uint32_t n = 0; n < op->out; n++) {
@@ -24,7 +38,210 @@ static void linear_portable(const nn_linear *op, const int16_t *x, int16_t *y)
         }
 }
 
+#if !NN_DSP
+
 void nn_linear_s8_s16(const nn_linear *op, const int16_t *x, int16_t *y)
 {
     linear_portable(op, x, y);
 }
+
+#else
+
+/* How sums become outputs, the same for every row of a layer. */
+typedef struct {
+    uint32_t shift;
+    nn_clamp_pair clamp;
+} output;
+
+/* The steps up to `part` one by one, then UNROLL of them a turn up to `end`; `at` is the pointer that tells, `spare` a
+ * register free between steps. Where `part` is the start there is at least one whole turn. */
+#define LOOPS(step, at, spare)                                                                \
+    "ldr %[" spare "], %[part]\n\tcmp %[" at "], %[" spare "]\n\tbeq 2f\n"                    \
+    "1:\n\t" step "ldr %[" spare "], %[part]\n\tcmp %[" at "], %[" spare "]\n\tbne 1b\n\t"    \
+    "ldr %[" spare "], %[end]\n\tcmp %[" at "], %[" spare "]\n\tbeq 3f\n"                     \
+    "2:\n\t" step step step step                                                              \
+    "ldr %[" spare "], %[end]\n\tcmp %[" at "], %[" spare "]\n\tbne 2b\n"                     \
+    "3:\n\t"
+
+/* --- one frame: four rows --- */
+
+#define ROWS4_HALF(x)                             \
+    "ldrd %[w0], %[w2], [%[w]], #8\n\t"           \
+    "smlald %[lo0], %[hi0], %[w0], %[" x "]\n\t"  \
+    "sxtb16 %[w0], %[w0]\n\t"                     \
+    "smlald %[lo2], %[hi2], %[w2], %[" x "]\n\t"  \
+    "sxtb16 %[w2], %[w2]\n\t"                     \
+    "smlad %[a0], %[w0], %[" x "], %[a0]\n\t"     \
+    "smlad %[a2], %[w2], %[" x "], %[a2]\n\t"
+#define ROWS4_STEP "ldrd %[x0], %[x1], [%[x]], #8\n\t" ROWS4_HALF("x0") ROWS4_HALF("x1")
+#define ROWS4_REGISTERS                                                                                                     \
+    [a0] "+r"(a0), [a2] "+r"(a2), [lo0] "+r"(lo0), [hi0] "+r"(hi0), [lo2] "+r"(lo2), [hi2] "+r"(hi2), [w] "+r"(w), [x] "+r"(x), \
+        [x0] "=&r"(x0), [x1] "=&r"(x1), [w0] "=&r"(w0), [w2] "=&r"(w2)
+
+/* One frame of x: its whole steps, split as LOOPS wants it, and the inputs left over, followed by zeros. */
+typedef struct {
+    const int16_t *start, *part, *end;
+    int16_t rest[INPUTS] __attribute__((aligned(4)));
+    uint32_t has_rest;
+} frame;
+
+static inline frame frame_of(const int16_t *x, uint32_t in)
+{
+    const uint32_t whole = in & ~(INPUTS - 1);
+    frame f = {x, x + whole % (INPUTS * UNROLL), x + whole, {0}, in - whole};
+    for (uint32_t k = whole; k < in; k++)
+        f.rest[k - whole] = x[k];
+    return f;
+}
+
+/* Σb·x + bias from Σ(a + 256·b)·x and Σa·x, both begun with the bias of row a */
+static inline int32_t second_row(uint32_t lo, uint32_t hi, int32_t a, int32_t bias)
+{
+    uint64_t h = (uint64_t)hi << 32 | lo;
+    return nn_add((int32_t)(uint32_t)((h - (uint64_t)(int64_t)a) >> 8), bias);
+}
+
+/* Four rows; returns the weights of the next four. */
+static inline __attribute__((always_inline)) const uint32_t *
+four_rows(const frame *f, const output *o, const uint32_t *w, const int32_t *bias, const int32_t *mult, int16_t *y)
+{
+    int32_t a0 = bias[0], a2 = bias[2], b0, b2;
+    uint32_t lo0 = (uint32_t)a0, hi0 = (uint32_t)(a0 >> 31), lo2 = (uint32_t)a2, hi2 = (uint32_t)(a2 >> 31), x0, x1, w0, w2;
+    const int16_t *x = f->start;
+    if (f->end != x)
+        __asm__(LOOPS(ROWS4_STEP, "x", "x0") : ROWS4_REGISTERS : [part] "m"(f->part), [end] "m"(f->end) : "cc", "memory");
+    if (f->has_rest) {
+        x = f->rest;
+        __asm__(ROWS4_STEP : ROWS4_REGISTERS : : "memory");
+    }
+    b0 = second_row(lo0, hi0, a0, bias[1]);
+    b2 = second_row(lo2, hi2, a2, bias[3]);
+    if (o->shift) {
+        a0 = nn_shift_left(a0, o->shift), b0 = nn_shift_left(b0, o->shift);
+        a2 = nn_shift_left(a2, o->shift), b2 = nn_shift_left(b2, o->shift);
+    }
+    nn_store_pair(y, nn_clamp_requant(&o->clamp, a0, mult[0], b0, mult[1]));
+    nn_store_pair(y + 2, nn_clamp_requant(&o->clamp, a2, mult[2], b2, mult[3]));
+    return w;
+}
+
+static void one_frame(const nn_linear *op, const output *o, const int16_t *x, int16_t *y)
+{
+    const frame f = frame_of(x, op->in);
+    const uint32_t *w = op->weights;
+    const int32_t *bias = op->bias, *mult = op->mult;
+    const uint32_t rest = op->out % 4u;
+    int32_t padded[2][4] = {{0}};
+    int16_t last[4], *end = y + op->out - rest, *const y_last = end;
+    for (;;) {
+        for (; y != end; bias += 4, mult += 4, y += 4)
+            w = four_rows(&f, o, w, bias, mult, y);
+        if (!rest || y == last + 4)
+            break;
+        bias = memcpy(padded[0], bias, rest * sizeof *bias);
+        mult = memcpy(padded[1], mult, rest * sizeof *mult);
+        y = last, end = last + 4;
+    }
+    memcpy(y_last, last, rest * sizeof *last);
+}
+
+/* --- several frames: two rows × two or three frames --- */
+
+#define WIDEN(w, wide) "sxtb16 %[" wide "], %[" w "], ror #8\n\tsxtb16 %[" w "], %[" w "]\n\t"
+#define MAC(w, wide, x, t) "smlad %[a" t "], %[" w "], %[" x "], %[a" t "]\n\tsmlad %[b" t "], %[" wide "], %[" x "], %[b" t "]\n\t"
+
+#define FRAMES3_HALF(w)                                                                                     \
+    WIDEN(w, "u")                                                                                           \
+    "ldr %[v], [%[x], %[stride]]\n\t" MAC(w, "u", "v", "1")                                                 \
+    "ldr %[v], [%[x], %[stride], lsl #1]\n\t" MAC(w, "u", "v", "2")                                         \
+    "ldr %[v], [%[x]], #4\n\t" MAC(w, "u", "v", "0")
+#define FRAMES3_STEP "ldrd %[w0], %[w1], [%[w]], #8\n\t" FRAMES3_HALF("w0") FRAMES3_HALF("w1")
+
+#define FRAMES2_STEP                                                                                        \
+    "ldrd %[w0], %[w1], [%[w]], #8\n\t"                                                                     \
+    "ldrd %[v], %[v1], [%[x]], #8\n\t" WIDEN("w0", "u") WIDEN("w1", "u1")                                   \
+    MAC("w0", "u", "v", "0") MAC("w1", "u1", "v1", "0")                                                     \
+    "ldrd %[v], %[v1], [%[next]], #8\n\t"                                                                   \
+    MAC("w0", "u", "v", "1") MAC("w1", "u1", "v1", "1")
+
+/* Two rows: their weights, split as LOOPS wants it, and how their sums begin and end. */
+typedef struct {
+    const uint32_t *start, *part, *end;
+    int32_t bias_a, bias_b, mult_a, mult_b;
+} two_rows;
+
+/* Three frames of two rows; returns x behind the first of them. */
+static inline __attribute__((always_inline)) const int16_t *
+three_frames(const two_rows *r, const output *o, const int16_t *x, uint32_t x_stride, int16_t *y, uint32_t y_stride)
+{
+    int32_t a0 = r->bias_a, a1 = a0, a2 = a0, b0 = r->bias_b, b1 = b0, b2 = b0;
+    const uint32_t *w = r->start;
+    uint32_t w0, w1, u, v;
+    __asm__(LOOPS(FRAMES3_STEP, "w", "v")
+            : [a0] "+r"(a0), [b0] "+r"(b0), [a1] "+r"(a1), [b1] "+r"(b1), [a2] "+r"(a2), [b2] "+r"(b2), [w] "+r"(w), [x] "+r"(x),
+              [w0] "=&r"(w0), [w1] "=&r"(w1), [u] "=&r"(u), [v] "=&r"(v)
+            : [stride] "r"(2 * x_stride), [part] "m"(r->part), [end] "m"(r->end)
+            : "cc", "memory");
+    if (o->shift) {
+        a0 = nn_shift_left(a0, o->shift), a1 = nn_shift_left(a1, o->shift), a2 = nn_shift_left(a2, o->shift);
+        b0 = nn_shift_left(b0, o->shift), b1 = nn_shift_left(b1, o->shift), b2 = nn_shift_left(b2, o->shift);
+    }
+    nn_store_pair(y, nn_clamp_requant(&o->clamp, a0, r->mult_a, b0, r->mult_b));
+    nn_store_pair(y + y_stride, nn_clamp_requant(&o->clamp, a1, r->mult_a, b1, r->mult_b));
+    nn_store_pair(y + 2 * y_stride, nn_clamp_requant(&o->clamp, a2, r->mult_a, b2, r->mult_b));
+    return x;
+}
+
+static inline __attribute__((always_inline)) const int16_t *
+two_frames(const two_rows *r, const output *o, const int16_t *x, uint32_t x_stride, int16_t *y, uint32_t y_stride)
+{
+    int32_t a0 = r->bias_a, a1 = a0, b0 = r->bias_b, b1 = b0;
+    const uint32_t *w = r->start;
+    const int16_t *next = x + x_stride;
+    uint32_t w0, w1, u, u1, v, v1;
+    __asm__(LOOPS(FRAMES2_STEP, "w", "v")
+            : [a0] "+r"(a0), [b0] "+r"(b0), [a1] "+r"(a1), [b1] "+r"(b1), [w] "+r"(w), [x] "+r"(x), [next] "+r"(next),
+              [w0] "=&r"(w0), [w1] "=&r"(w1), [u] "=&r"(u), [u1] "=&r"(u1), [v] "=&r"(v), [v1] "=&r"(v1)
+            : [part] "m"(r->part), [end] "m"(r->end)
+            : "cc", "memory");
+    if (o->shift) {
+        a0 = nn_shift_left(a0, o->shift), a1 = nn_shift_left(a1, o->shift);
+        b0 = nn_shift_left(b0, o->shift), b1 = nn_shift_left(b1, o->shift);
+    }
+    nn_store_pair(y, nn_clamp_requant(&o->clamp, a0, r->mult_a, b0, r->mult_b));
+    nn_store_pair(y + y_stride, nn_clamp_requant(&o->clamp, a1, r->mult_a, b1, r->mult_b));
+    return x;
+}
+
+/* Frames in threes, the last two or four in twos. */
+static void several_frames(const nn_linear *op, const output *o, const int16_t *x, int16_t *y)
+{
+    const uint32_t *w = op->weights, words = op->in / 2u, part = op->in % (INPUTS * UNROLL) / 2u;
+    const uint32_t x_stride = op->x_stride, y_stride = op->y_stride;
+    const uint32_t threes = op->frames / 3u - (op->frames % 3u == 1), twos = (op->frames - 3 * threes) / 2;
+    const uint32_t skip3 = 3 * x_stride - op->in, skip2 = 2 * x_stride - op->in; /* modulo 2³² */
+    for (uint32_t n = 0; n < op->out; n += 2, w += words) {
+        const two_rows r = {w, w + part, w + words, op->bias[n], op->bias[n + 1], op->mult[n], op->mult[n + 1]};
+        const int16_t *from = x;
+        int16_t *to = y + n, *end = to + 3 * threes * y_stride;
+        for (; to != end; to += 3 * y_stride)
+            from = three_frames(&r, o, from, x_stride, to, y_stride) + (int32_t)skip3;
+        for (end = to + 2 * twos * y_stride; to != end; to += 2 * y_stride)
+            from = two_frames(&r, o, from, x_stride, to, y_stride) + (int32_t)skip2;
+    }
+}
+
+void nn_linear_s8_s16(const nn_linear *op, const int16_t *x, int16_t *y)
+{
+    const output o = {op->shift, nn_clamp_to(op->lo, op->hi)};
+    if ((uintptr_t)x % 4u)
+        linear_portable(op, x, y);
+    else if (op->frames == 1)
+        one_frame(op, &o, x, y);
+    else if (op->in % INPUTS == 0 && op->x_stride % 2u == 0 && op->out % 2u == 0)
+        several_frames(op, &o, x, y);
+    else
+        linear_portable(op, x, y);
+}
+
+#endif

@@ -203,7 +203,7 @@ class Status(NamedTuple):
     stack_bytes: int
     step_ticks_max: int
     handler_ticks_max: int
-    masked_ticks_max: int
+    masked_instructions: int
     steps: int
     expected: int
 

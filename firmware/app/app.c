@@ -111,7 +111,7 @@ static void on_status(const frame *request)
     const uint32_t fields[] = {
         counts.frames_good, counts.frames_bad,  counts.duplicates,  counts.gaps,          health.received,
         health.overruns,    health.dropped,     health.line_errors, health.stack_used,    health.stack_bytes,
-        counts.step_ticks,  health.handler_ticks, health.masked_ticks, session.steps,     session.expected,
+        counts.step_ticks,  health.handler_ticks, health.masked_instructions, session.steps,     session.expected,
     };
     memcpy(frame_payload(&answer), fields, sizeof fields);
     send_answer(WIRE_STATUS | WIRE_ANSWER, request->sequence, sizeof fields);

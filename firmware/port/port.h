@@ -20,14 +20,14 @@ typedef struct {
 
 /* Counts since start; 32 bits, wrapping. */
 typedef struct {
-    uint32_t received;      /* bytes taken off the line */
-    uint32_t overruns;      /* times the receiver lost bytes because nobody fetched them */
-    uint32_t dropped;       /* bytes that found the ring full */
-    uint32_t line_errors;   /* bytes with a framing or noise error */
-    uint32_t stack_used;    /* most bytes of stack ever used; 0 where unknown */
-    uint32_t stack_bytes;   /* size of the stack; 0 where unknown */
-    uint32_t handler_ticks; /* longest run of the receive handler, in ticks */
-    uint32_t masked_ticks;  /* longest time interrupts were masked, in ticks; 0 when they never are */
+    uint32_t received;            /* bytes taken off the line */
+    uint32_t overruns;            /* times the receiver lost bytes because nobody fetched them */
+    uint32_t dropped;             /* bytes that found the ring full */
+    uint32_t line_errors;         /* bytes with a framing or noise error */
+    uint32_t stack_used;          /* most bytes of stack ever used; 0 where unknown */
+    uint32_t stack_bytes;         /* size of the stack; 0 where unknown */
+    uint32_t handler_ticks;       /* longest run of the receive handler, in ticks */
+    uint32_t masked_instructions; /* bound on those executed while interrupts are masked; 0 when they never are */
 } port_health;
 
 /* Clock, counter, line. Afterwards every byte that arrives is kept. The result lives for ever. */

@@ -85,14 +85,23 @@ void SysTick_Handler(void)
     wraps++;
 }
 
+/* SysTick counts down and fires on reaching 0, so 0 begins a turn. A wrap that has fired but is not yet counted is seen pending. */
+static uint32_t turn_ticks(void)
+{
+    return (0u - SYSTICK_VAL) & SYSTICK_MASK;
+}
+
 uint32_t clock_ticks(void)
 {
     if (!emulated)
         return DWT_CYCCNT;
-    uint32_t high, low;
+    uint32_t high, low, pending;
     do {
         high = wraps;
-        low = SYSTICK_MASK - (SYSTICK_VAL & SYSTICK_MASK);
+        low = turn_ticks();
+        pending = SCB_ICSR & SCB_ICSR_PENDSTSET;
     } while (high != wraps);
+    if (pending)
+        return (high + 1u) << 24 | turn_ticks();
     return high << 24 | low;
 }

@@ -84,6 +84,8 @@
 /* Interrupt and system control, PM0214 4.3 and 4.4 */
 #define NVIC_ISER1 REGISTER(0xE000E104u)
 #define NVIC_IPR(irq) (*(volatile uint8_t *)(0xE000E400u + (irq)))
+#define SCB_ICSR REGISTER(0xE000ED04u)
+#define SCB_ICSR_PENDSTSET (1u << 26)
 #define SCB_AIRCR REGISTER(0xE000ED0Cu)
 #define SCB_AIRCR_RESET 0x05FA0004u
 #define SCB_SHPR3 REGISTER(0xE000ED20u)

@@ -1,0 +1,99 @@
+"""A C project that a firmware engineer can read and take away: the model, the kernels it calls, the application, the board's port."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from compress.errors import TendonError
+from export import project_files
+from export.boards import FIRMWARE, Description, load_board
+
+SPEC = FIRMWARE.parent / "SPEC.md"
+_INCLUDE = re.compile(rb'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
+
+
+def write_project(out_dir: Path, board: str, model_files: dict[str, bytes], kernels: list[str], title: str) -> None:
+    """Lay out the project for one board; the same arguments give the same bytes.
+
+    `model_files`: name -> content of model.h, model.c and what they need; `kernels`: names of files in firmware/nn, without .c;
+    `title`: one line, what this project computes. A project that stood there before is replaced as a whole.
+    """
+    description = load_board(board)
+    files = {f"model/{name}": content for name, content in model_files.items()}
+    files |= {f"nn/{name}": content for name, content in _kernel_files(kernels).items()}
+    files |= _sources("app") | _sources("port", "*.h") | _sources("port/posix") | _sources(f"port/{board}")
+    files["SPEC.md"] = SPEC.read_bytes()
+    for name, lines in project_files.texts(description, title, sorted(files)).items():
+        files[name] = "".join(f"{line}\n" for line in lines).encode()
+    _replace_folder(out_dir, files)
+
+
+def build_project(project: Path, board: str, out: Path | None = None, extra_flags: str = "") -> Path:
+    """Compile a project with its own Makefile; returns the image. The objects go to `out` (default: project/build/<board>).
+
+    TendonError holds the compiler's last words, and names what is missing when that is the compiler.
+    """
+    description = load_board(board)
+    if shutil.which(description.compiler) is None:
+        raise TendonError(f"{board}: the compiler {description.compiler} is not installed; run make tools")
+    folder = (out or project / "build" / board).resolve()
+    command = ["make", "-C", str(project), f"BOARD={board}", f"OUT={folder}", f"EXTRA={extra_flags}"]
+    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    if done.returncode:
+        raise TendonError(f"{project}: does not build for {board}:\n{_explain(description, done.stderr)}")
+    return folder / description.image
+
+
+def _explain(board: Description, output: str) -> str:
+    """The linker's message about a full region, in terms of the board."""
+    for region, excess in re.findall(r"region `(\w+)' overflowed by (\d+) bytes", output):
+        size = board.memory[region.lower()].size
+        return f"{board.title} has {size} bytes of {region.lower()}, {excess} too few; use a smaller network or another board"
+    return "\n".join(output.splitlines()[-20:])
+
+
+def _kernel_files(kernels: list[str]) -> dict[str, bytes]:
+    """The kernels' sources, and every header of firmware/nn they include, directly or not."""
+    files: dict[str, bytes] = {}
+    wanted = [f"{name}.c" for name in kernels]
+    while wanted:
+        name = wanted.pop()
+        path = FIRMWARE / "nn" / name
+        if name in files:
+            continue
+        if not path.is_file():
+            raise TendonError(f"firmware/nn/{name}: no such kernel")
+        files[name] = path.read_bytes()
+        wanted += [include.decode() for include in _INCLUDE.findall(files[name])]
+    return files
+
+
+def _sources(folder: str, pattern: str = "*") -> dict[str, bytes]:
+    """The files of one folder of firmware/, by their path in the project. board.toml stays: the project's Makefile says the same."""
+    paths = sorted((FIRMWARE / folder).glob(pattern))
+    return {f"{folder}/{p.name}": p.read_bytes() for p in paths if p.is_file() and p.suffix in (".c", ".h", ".ld")}
+
+
+def _replace_folder(out_dir: Path, files: dict[str, bytes]) -> None:
+    """Write aside, then swap: an interruption leaves the old project or the new one."""
+    out_dir.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{out_dir.name}.", dir=out_dir.parent))
+    try:
+        new, old = aside / "new", aside / "old"
+        for name, content in files.items():
+            path = new / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        if out_dir.exists():
+            out_dir.rename(old)
+        new.rename(out_dir)
+    except OSError as error:
+        raise TendonError(f"{out_dir}: cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)

@@ -1,0 +1,189 @@
+"""The files of a project that are written and not copied: Makefile, CMakeLists.txt, README.md, .gitignore. Whole lines, no templates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from export.boards import Description, load_board
+from export.version import GENERATOR
+
+WARNINGS = "-std=c11 -Wall -Wextra -Werror -Wconversion -Wshadow"
+COMMON = "-g -ffunction-sections -fdata-sections -fno-common"
+
+
+def texts(board: Description, title: str, files: list[str]) -> dict[str, Iterable[str]]:
+    """File name -> lines. `files`: paths of everything else in the project, sorted."""
+    boards = [board] if board.name == "posix" else [board, load_board("posix")]
+    return {
+        "Makefile": _makefile(boards, title),
+        "CMakeLists.txt": _cmake(boards, title, files),
+        "README.md": _readme(board, title, files),
+        ".gitignore": ["build/"],
+    }
+
+
+def _link_flags(board: Description) -> str:
+    script = f"-T port/{board.name}/{board.linker_script}" if board.linker_script else ""
+    return " ".join(filter(None, [*board.link_flags, script]))
+
+
+# --- Makefile ---------------------------------------------------------------------------------------------------------
+
+
+def _makefile(boards: list[Description], title: str) -> Iterator[str]:
+    yield f"# Tendon {GENERATOR}: {title}"
+    yield "# make                builds for the board below: $(OUT)/firmware.elf, .bin and .map"
+    if len(boards) > 1:
+        yield "# make BOARD=posix    builds a process that speaks the same protocol on its standard input and output"
+    yield f"BOARD ?= {boards[0].name}"
+    yield "OUT ?= build/$(BOARD)"
+    yield ""
+    for board in boards:
+        yield from _make_board(board)
+    yield f"WARNINGS = {WARNINGS}"
+    yield f"COMMON = {COMMON} -ffile-prefix-map=$(CURDIR)=. $(CORE) $(EXTRA)"
+    yield "INCLUDES = -Imodel -Inn -Iapp -Iport"
+    yield "# The kernels are built for speed, everything else for size."
+    yield "FLAGS_SEEN = $(strip $(CORE) $(EXTRA)) -O3 (kernels) -Os (the rest)"
+    yield ""
+    yield "SOURCES = $(sort $(wildcard model/*.c nn/*.c app/*.c port/$(BOARD)/*.c))"
+    yield "OBJECTS = $(SOURCES:%.c=$(OUT)/%.o)"
+    yield ""
+    yield "all: $(IMAGE)"
+    yield ""
+    yield "$(OUT)/nn/%.o: nn/%.c Makefile"
+    yield "\t@mkdir -p $(@D)"
+    yield "\t$(CC) $(WARNINGS) $(COMMON) -O3 $(INCLUDES) -MMD -c $< -o $@"
+    yield ""
+    yield "$(OUT)/%.o: %.c Makefile"
+    yield "\t@mkdir -p $(@D)"
+    yield "\t$(CC) $(WARNINGS) $(COMMON) -Os $(INCLUDES) -DAPP_COMPILER_FLAGS='\"$(FLAGS_SEEN)\"' -MMD -c $< -o $@"
+    yield ""
+    yield "$(OUT)/firmware.elf: $(OBJECTS) $(LINKER_SCRIPT)"
+    yield "\t$(CC) $(COMMON) $(LINK) -Wl,--gc-sections -Wl,--fatal-warnings -Wl,-Map,$(OUT)/firmware.map $(OBJECTS) -o $@"
+    yield ""
+    yield "$(OUT)/firmware.bin: $(OUT)/firmware.elf"
+    yield "\t$(OBJCOPY) -O binary $< $@"
+    yield ""
+    yield "$(OUT)/firmware: $(OBJECTS)"
+    yield "\t$(CC) $(COMMON) $(OBJECTS) -o $@"
+    yield ""
+    yield "clean:"
+    yield "\trm -rf $(OUT)"
+    yield ""
+    yield ".PHONY: all clean"
+    yield "-include $(OBJECTS:.o=.d)"
+
+
+def _make_board(board: Description) -> Iterator[str]:
+    yield f"ifeq ($(BOARD),{board.name})"
+    yield f"CC = {board.compiler}"
+    yield f"CORE = {' '.join(board.flags)}".rstrip()
+    if board.prefix:
+        yield f"OBJCOPY = {board.prefix}objcopy"
+        yield f"LINK = {_link_flags(board)}"
+        yield f"LINKER_SCRIPT = port/{board.name}/{board.linker_script}"
+        yield "IMAGE = $(OUT)/firmware.elf $(OUT)/firmware.bin"
+    else:
+        yield "IMAGE = $(OUT)/firmware"
+    yield "endif"
+    yield ""
+
+
+# --- CMakeLists.txt ---------------------------------------------------------------------------------------------------
+
+
+def _cmake(boards: list[Description], title: str, files: list[str]) -> Iterator[str]:
+    yield f"# Tendon {GENERATOR}: {title}"
+    yield "# cmake -B build-cmake && cmake --build build-cmake"
+    yield "cmake_minimum_required(VERSION 3.20)"
+    yield f'set(BOARD "{boards[0].name}" CACHE STRING "one of: {" ".join(b.name for b in boards)}")'
+    for board in boards:
+        if board.prefix:
+            yield f'if(BOARD STREQUAL "{board.name}")'
+            yield "  set(CMAKE_SYSTEM_NAME Generic)"
+            yield "  set(CMAKE_SYSTEM_PROCESSOR arm)"
+            yield f"  set(CMAKE_C_COMPILER {board.compiler})"
+            yield "  set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)"
+            yield f"  set(CORE {' '.join(board.flags)})"
+            yield f"  set(LINK {' '.join(board.link_flags)} -T ${{CMAKE_SOURCE_DIR}}/port/{board.name}/{board.linker_script})"
+            yield "  set(LINK ${LINK} -Wl,--gc-sections -Wl,--fatal-warnings -Wl,-Map,firmware.map)"
+            yield "  set(SUFFIX .elf)"
+            yield "endif()"
+    yield "project(firmware C)"
+    yield "set(CMAKE_C_STANDARD 11)"
+    yield "set(CMAKE_C_EXTENSIONS OFF)"
+    yield ""
+    kernels = [f for f in files if f.startswith("nn/") and f.endswith(".c")]
+    others = [f for f in files if f.endswith(".c") and f.startswith(("model/", "app/"))]
+    yield "add_executable(firmware"
+    yield from (f"  {name}" for name in kernels + others)
+    yield ")"
+    for board in boards:
+        sources = [f for f in files if f.endswith(".c") and f.startswith(f"port/{board.name}/")]
+        yield f'if(BOARD STREQUAL "{board.name}")'
+        yield f"  target_sources(firmware PRIVATE {' '.join(sources)})"
+        yield "endif()"
+    yield 'set_target_properties(firmware PROPERTIES SUFFIX "${SUFFIX}")'
+    yield "target_include_directories(firmware PRIVATE model nn app port)"
+    yield f"target_compile_options(firmware PRIVATE {WARNINGS.replace('-std=c11 ', '')} {COMMON} ${{CORE}} -Os)"
+    if kernels:
+        yield f"set_source_files_properties({' '.join(kernels)} PROPERTIES COMPILE_OPTIONS -O3) # after -Os: the last one counts"
+    yield "target_link_options(firmware PRIVATE ${CORE} ${LINK})"
+    yield 'string(REPLACE ";" " " FLAGS_SEEN "${CORE} -O3 (kernels) -Os (the rest)")'
+    yield "target_compile_definitions(firmware PRIVATE \"APP_COMPILER_FLAGS=\\\"${FLAGS_SEEN}\\\"\")"
+
+
+# --- README.md --------------------------------------------------------------------------------------------------------
+
+FOLDERS = {
+    "model": "the network: `model.h` is its interface, `model.c` one kernel call per line, the tables its weights",
+    "nn": "the kernels the network calls; `nn.h` is their manual",
+    "app": "the application: the serial protocol around the network, portable C11",
+    "port": "`port.h` is what a board gives to the application; one folder per board",
+}
+
+
+def _readme(board: Description, title: str, files: list[str]) -> Iterator[str]:
+    yield f"# {title}"
+    yield ""
+    yield f"C for {board.title}, written by Tendon {GENERATOR}. Status of this port: {board.status}."
+    yield "No malloc, no floating point, no dependency but a C compiler and newlib's memcpy and memset."
+    yield ""
+    yield from _readme_build(board)
+    if board.flash_commands:
+        yield "## Flash"
+        yield ""
+        yield "Either of these, with an ST-LINK probe, from the folder of the image:"
+        yield ""
+        yield from (f"    {command}" for command in board.flash_commands)
+        yield ""
+        yield f"The board then speaks the protocol of SPEC.md part 4 at {board.baud} baud, 8N1."
+        yield ""
+    yield "## What is where"
+    yield ""
+    present = [folder for folder in FOLDERS if any(f.startswith(f"{folder}/") for f in files)]
+    yield from (f"- `{folder}/` {FOLDERS[folder]}" for folder in present)
+    yield "- `SPEC.md` states the integers of every kernel, the model's interface and every byte of the serial line"
+
+
+def _readme_build(board: Description) -> Iterator[str]:
+    yield "## Build"
+    yield ""
+    if board.prefix:
+        yield "    apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi make     # on Debian"
+    yield "    make"
+    yield ""
+    image = f"build/{board.name}/{board.image}"
+    yield f"The image is `{image}`. CMake does the same: `cmake -B build-cmake && cmake --build build-cmake`."
+    if board.prefix:
+        yield "`make BOARD=posix` builds the application as a process on this machine, for tests without a board."
+    for name, memory in board.memory.items():
+        yield f"{name.capitalize()}: {memory.size} bytes at 0x{memory.origin:08x}."
+    if board.emulator:
+        yield ""
+        yield "In QEMU, with the serial line on TCP port 5555:"
+        yield ""
+        arguments = " ".join(board.emulator.arguments)
+        yield f"    {board.emulator.command} {arguments} -kernel {image} -serial tcp::5555,server=on,wait=off"
+    yield ""

@@ -34,7 +34,8 @@ PLUGIN = Path(__file__).parent / "qemu_cycles" / "plugin.c"
 STEP = "model_step"
 REFILL = (2, 1, 3)  # as modelled, least, most
 INTERRUPT = 24
-METHOD = "modelled, not measured: exact counts from QEMU × Cortex-M4 TRM timings + simulated STM32F4 flash caches at {wait_states} wait states"
+WAIT_STATES = 5  # STM32F405 at 150…168 MHz and 2.7…3.6 V: RM0090 table 10
+METHOD = "modelled, not measured: exact counts in QEMU, Cortex-M4 TRM timings, simulated STM32F4 flash caches, {} wait states"
 
 
 @dataclass

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from tqdm import tqdm
 
 from compress import artifacts, pipeline
 from compress import graph as g
@@ -16,7 +17,9 @@ from compress.errors import TendonError
 from compress.floating import FloatMachine
 from compress.reference import IntegerMachine
 from compress.samples import to_int16, to_real
+from export import boards, build
 from host import native
+from host.boards import open_board
 
 Array = g.Array
 LOCAL = ("torch", "graph", "integer", "native")
@@ -39,7 +42,7 @@ def prepare(folder: Folder, checkpoint: Path | None, data: Path | None, calibrat
     return Artifacts(folder, path, g.load(folder.float_graph), g.load(folder.graph))
 
 
-def infer(engine: str, made: Artifacts, signal: Array) -> npt.NDArray[np.float32]:
+def infer(engine: str, made: Artifacts, signal: Array, port: str | None = None) -> npt.NDArray[np.float32]:
     """Real samples (time, features) -> float32 output frames; samples after the last whole step are left out."""
     step = made.integer.samples_per_step
     signal = signal[: len(signal) // step * step]
@@ -47,16 +50,27 @@ def infer(engine: str, made: Artifacts, signal: Array) -> npt.NDArray[np.float32
         return _torch(made, signal)
     if engine == "graph":
         return FloatMachine(made.real).run(signal[None].astype(np.float64))[0].astype(np.float32)
-    return to_real(made.integer, words(engine, made, to_int16(made.integer, signal)))
+    return to_real(made.integer, words(engine, made, to_int16(made.integer, signal), port))
 
 
-def words(engine: str, made: Artifacts, samples: Array) -> Array:
-    """int16 samples (time, features) -> int16 output words by an integer engine."""
+def words(engine: str, made: Artifacts, samples: Array, port: str | None = None) -> Array:
+    """int16 samples (time, features) -> int16 output words by an integer engine, or a board over its serial line."""
     if engine == "integer":
         return IntegerMachine(made.integer).run(samples[None])[0].astype(np.int16)
     if engine == "native":
         return native.load(made.integer, made.folder.path / "native").run(samples)
-    raise TendonError(f"ENGINE={engine}: expected one of {', '.join(LOCAL)} or a board")
+    if engine not in boards.names():
+        raise TendonError(f"ENGINE={engine}: expected one of {', '.join((*LOCAL, *boards.names()))}")
+    return _on_board(engine, made, samples, port)
+
+
+def _on_board(board: str, made: Artifacts, samples: Array, port: str | None) -> Array:
+    image = build.make_firmware(made.integer, made.folder, board)
+    steps = len(samples) // made.integer.samples_per_step
+    with open_board(board, image, made.integer.hash(), port=port) as connected, tqdm(total=steps, unit="frame") as bar:
+        connected.link.handshake()
+        connected.link.reset()
+        return connected.link.stream(samples, lambda *_: bool(bar.update())).outputs
 
 
 def _torch(made: Artifacts, signal: Array) -> npt.NDArray[np.float32]:

@@ -88,7 +88,7 @@ def test_the_charset_is_the_published_one() -> None:
     assert charset.KEYS[94:] == ["Key.backspace", "Key.enter", "Key.space", "Key.shift"]
     text = "".join(charset.CHARSET)
     assert charset.decode(charset.encode(text)) == text
-    assert charset.clean("“a”—b\n\r\b’é中") == "\"a\"-b⏎⏎⌫'e"
+    assert charset.clean("“a”—b\n\r\b’é中") == '"a"-b⏎⏎⌫\'e'
     with pytest.raises(IndexError):
         charset.decode([98])
 
@@ -132,8 +132,8 @@ def _truncated(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1000])
 
 
-def _with(**changes: Any) -> Callable[[Path], None]:
-    return lambda path: write(path, rows(), **changes) and None
+def _with(**changes: Any) -> Callable[[Path], Path]:
+    return lambda path: write(path, rows(), **changes)
 
 
 _LATE = json.dumps([{"key": "a", "start": 2.0, "end": 2.1}, {"key": "b", "start": 1.0, "end": 1.1}])
@@ -144,14 +144,19 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
     "zero length": (lambda p: write(p, rows(0)), "zero length"),
     "time backwards": (_changed(_backwards), r"runs backwards, found .* at sample 5000 \(2\.5000 s\)"),
     "time not a number": (_changed(_time_nan), "at sample 4096"),
-    "bad samples": (_changed(_bad_samples), r"found 3 NaN or infinite values, the first at sample 700 \(0\.3500 s\), right electrode 3"),
+    "bad samples": (
+        _changed(_bad_samples),
+        r"found 3 NaN or infinite values, the first at sample 700 \(0\.3500 s\), right electrode 3",
+    ),
     "truncated": (_truncated, "truncated"),
     "empty": (lambda p: p.write_bytes(b""), "empty"),
     "not HDF5": (lambda p: p.write_bytes(b"time,left\n" * 99), "expected an HDF5 file"),
     "absent": (lambda p: None, "no such recording"),
     "no keystrokes": (_with(keystrokes=None), "attributes missing: keystrokes"),
     "broken JSON": (_with(prompts="[{"), "attribute prompts: expected JSON"),
-    "keystroke without time": (_with(keystrokes='[{"key": "a"}]'), r"keystrokes\[0\]"),
+    "keystroke without time": (_with(keystrokes='[{"key": "a"}]'), r"keystrokes\[0\]: expected a start"),
+    "keystroke without key": (_with(keystrokes='[{"start": 1.0}]'), r"keystrokes\[0\]: expected a key"),
+    "keystrokes not a list": (_with(keystrokes="{}"), "keystrokes: expected a list"),
     "keystrokes out of order": (_with(keystrokes=_LATE), r"keystrokes\[1\]: starts before"),
     "duration": (_with(duration_mins="long"), "duration_mins: expected a number"),
 }
@@ -186,7 +191,9 @@ def _chunks(path: Path) -> list[tuple[int, int]]:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7), chunk=st.integers(0, 8))
-def test_a_flipped_bit_in_stored_samples_is_noticed_and_named(sound: Path, tmp_path: Path, where: float, bit: int, chunk: int) -> None:
+def test_a_flipped_bit_in_stored_samples_is_noticed_and_named(
+    sound: Path, tmp_path: Path, where: float, bit: int, chunk: int
+) -> None:
     """fletcher32 covers every stored byte of every chunk, its own checksum included."""
     offset, size = _chunks(sound)[chunk]
     path = tmp_path / "flipped.hdf5"

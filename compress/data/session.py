@@ -1,8 +1,8 @@
 """Reading emg2qwerty sessions: HDF5 files of two-handed surface EMG at 2 kHz with the keys that were typed.
 
 Layout (emg2qwerty, Sivakumar et al., NeurIPS 2024): group `emg2qwerty` with a compound dataset `timeseries` of `time` (float64,
-unix seconds), `emg_left` and `emg_right` (float32 × 16), and attributes. EMG stays on disk until it is asked for. Files that cannot be
-trusted are refused with what was expected, what was found and what to do.
+unix seconds), `emg_left` and `emg_right` (float32 × 16), and attributes. EMG stays on disk until it is asked for. Files that
+cannot be trusted are refused with what was expected, what was found and what to do.
 """
 
 from __future__ import annotations
@@ -207,18 +207,19 @@ def _attributes(path: Path, group: h5py.Group) -> dict[str, Any]:
 
 
 def _check_events(path: Path, name: str, events: Any) -> None:
-    """Events need finite start and end in order of start; keystrokes also a key."""
+    """What is read of them must be there: a finite start; of keystrokes also the key, and the order of time."""
     if not isinstance(events, list):
         raise RecordingError(f"{path}: attribute {name}: expected a list, found {type(events).__name__}")
     before = -math.inf
     for i, event in enumerate(events):
-        times = [event.get("start"), event.get("end")] if isinstance(event, dict) else [None]
-        sound = all(isinstance(t, int | float) and math.isfinite(t) for t in times)
-        if not sound or (name == "keystrokes" and not isinstance(event.get("key"), str)):
-            raise RecordingError(f"{path}: {name}[{i}]: expected start, end and key, found {event!r}")
-        if event["start"] < before:
-            raise RecordingError(f"{path}: {name}[{i}]: starts before the one in front of it; expected order of time")
-        before = event["start"]
+        start = event.get("start") if isinstance(event, dict) else None
+        if not isinstance(start, int | float) or not math.isfinite(start):
+            raise RecordingError(f"{path}: {name}[{i}]: expected a start in seconds, found {event!r}")
+        if name == "keystrokes" and not isinstance(event.get("key"), str):
+            raise RecordingError(f"{path}: {name}[{i}]: expected a key, found {event!r}")
+        if name == "keystrokes" and start < before:
+            raise RecordingError(f"{path}: {name}[{i}]: starts before the one in front of it; expected the order of time")
+        before = start
 
 
 def _prompt(event: dict[str, Any]) -> str:

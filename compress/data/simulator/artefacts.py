@@ -1,7 +1,8 @@
 """What else a dry electrode picks up: its own noise, the mains, and the skin moving under it.
 
 Sources: Clancy, Morin, Merletti, "Sampling, noise-reduction and amplitude estimation issues in surface electromyography" (2002);
-De Luca, Gilmore, Kuznetsov, Roy (2010) for motion artefacts, most of which lies below 20 Hz and is removed by the 40 Hz high-pass.
+De Luca, Gilmore, Kuznetsov, Roy (2010) for motion artefacts, most of which lies below 20 Hz and is removed by the 40 Hz
+high-pass.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ _SECTIONS = butter(2, HIGH_PASS, "highpass", fs=SAMPLE_RATE, output="sos")
 
 @dataclass(frozen=True)
 class Surroundings:
-    """One session: standard deviation of the electrodes' noise, amplitude of the hum, its frequency (Hz), artefacts per minute."""
+    """One session: standard deviation of the electrodes' noise, amplitude of the hum, its frequency (Hz), artefacts per
+    minute."""
 
     noise: float
     hum: float

@@ -1,10 +1,10 @@
 """What a ring of 16 electrodes on the skin sees of the motor units below it.
 
-A fibre's action potential is a current tripole travelling along the limb; in a volume conductor its potential at an electrode falls
-with the distance, so that deep or far units are small, wide and alike on neighbouring electrodes. Each electrode is a pair along the
-limb and reads the difference. Sources: Merletti, Lo Conte, Avignone, Guglielminotti, "Modeling of surface myoelectric signals, part I"
-(IEEE TBME 1999) for tripoles and detection; Farina and Merletti (2001) for the effect of depth and anisotropy; emg2qwerty (Sivakumar et
-al. 2024) for two bands of 16 channels, 2 kHz and the 40 Hz high-pass.
+A fibre's action potential is a current tripole travelling along the limb; in a volume conductor its potential at an electrode
+falls with the distance, so that deep or far units are small, wide and alike on neighbouring electrodes. Each electrode is a
+pair along the limb and reads the difference. Sources: Merletti, Lo Conte, Avignone, Guglielminotti, "Modeling of surface
+myoelectric signals, part I" (IEEE TBME 1999) for tripoles and detection; Farina and Merletti (2001) for the effect of depth and
+anisotropy; emg2qwerty (Sivakumar et al. 2024) for two bands of 16 channels, 2 kHz and the 40 Hz high-pass.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def action_potentials(units: Pool, ring: Ring) -> np.ndarray:
     across = ANISOTROPY * (square + _CONTACT**2)[:, None, :]
     travelled = (np.arange(_LENGTH) - _LENGTH / 2) / SAMPLE_RATE * units.velocity[:, None]
     front = (travelled + (units.offset - ring.along)[:, None] * 0.3)[..., None]
-    wave = np.zeros(front.shape[:2] + (ELECTRODES,))
+    wave = np.zeros((*front.shape[:2], ELECTRODES))
     for behind, current in _TRIPOLE:
         for pole, sign in ((-PAIR / 2, 1.0), (PAIR / 2, -1.0)):
             wave += sign * current / np.sqrt(across + (front - behind - pole) ** 2)

@@ -1,8 +1,8 @@
 """Motor units: who is recruited, how fast it fires, how large it is.
 
 Sources: Fuglevand, Winter, Patla, "Models of recruitment and rate coding organization in motor-unit pools" (J Neurophysiol 1993):
-exponential thresholds and sizes, rates linear above threshold; Henneman's size principle; Desmedt and Godaux (1977) for the higher
-rates of quick contractions; interval variability of some 20 % (Clamann 1969).
+exponential thresholds and sizes, rates linear above threshold; Henneman's size principle; Desmedt and Godaux (1977) for the
+higher rates of quick contractions; interval variability of some 20 % (Clamann 1969).
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ def pool(rng: np.random.Generator) -> Pool:
 def fire(units: Pool, excitation: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Spikes of every unit: (time in seconds, unit), unordered.
 
-    excitation: (muscles, time · GRID). A unit fires each time the integral of its rate passes the next point of a renewal process.
+    excitation: (muscles, time · GRID). A unit fires each time the integral of its rate passes the next point of a renewal
+    process.
     """
     times, owners = [], []
     for unit in range(units.muscle.size):

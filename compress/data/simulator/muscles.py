@@ -1,9 +1,9 @@
 """Which forearm muscles a key stroke drives, when and how hard.
 
-Each finger has a flexor and an extensor slip (flexor digitorum superficialis and profundus, extensor digitorum), the thumb its long
-flexor and abductor, the wrist four muscles. A stroke is a reach (extensors lift and carry the finger, wrist muscles turn the hand), a
-press (the flexor, its neighbours dragged along: "enslaving", Zatsiorsky, Li, Latash 2000) and a lift. Muscles are active some 50 to
-100 ms before the movement they cause (electromechanical delay, Cavanagh and Komi 1979).
+Each finger has a flexor and an extensor slip (flexor digitorum superficialis and profundus, extensor digitorum), the thumb its
+long flexor and abductor, the wrist four muscles. A stroke is a reach (extensors lift and carry the finger, wrist muscles turn
+the hand), a press (the flexor, its neighbours dragged along: "enslaving", Zatsiorsky, Li, Latash 2000) and a lift. Muscles are
+active some 50 to 100 ms before the movement they cause (electromechanical delay, Cavanagh and Komi 1979).
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ FCR, FCU, ECR, ECU = range(10, 14)
 class Habit:
     """How constant a typist is: log-normal spread of each muscle's part in a stroke, and its timing in seconds."""
 
-    spread: float = 0.50
-    jitter: float = 0.015
+    spread: float = 0.60
+    jitter: float = 0.018
 
 
 def synergy(stroke: Stroke) -> np.ndarray:

@@ -1,7 +1,7 @@
 """One simulated session, from a seed to a file in the published layout.
 
-The anatomy belongs to the user and is the same in every session; where the bands sit, how well they touch, the noise, the hum, the
-strength of the typing and the text differ from session to session.
+The anatomy belongs to the user and is the same in every session; where the bands sit, how well they touch, the noise, the hum,
+the strength of the typing and the text differ from session to session.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from compress.data.session import BANDS, DATASET, DTYPE, ELECTRODES, GROUP, SAMP
 from compress.data.simulator import artefacts, electrodes, motor_units, muscles
 from compress.data.simulator.text import Writer
 from compress.data.simulator.typist import Stroke, Typist
+from compress.errors import RecordingError
 
 USER = "simulated0"
 STEP, LIMIT = 1 / 64, 32 - 1 / 64  # the recorder's 12-bit converter, in the units of the published recordings
@@ -29,14 +30,14 @@ _EPOCH = 1_600_000_000
 class Conditions:
     """How hard the task is: spreads between sessions and the recorder's noise.
 
-    turn: radians, and along: mm, of the bands; gain: log-normal spread over electrodes; noise: standard deviation of the electrode
-    noise, in the units of the recordings; strength: log-normal spread of each muscle's part.
+    turn: radians, and along: mm, of the bands; gain: log-normal spread over electrodes; noise: standard deviation of the
+    electrode noise, in the units of the recordings; strength: log-normal spread of each muscle's part.
     """
 
     turn: float = 0.10
     along: float = 2.0
     gain: float = 0.15
-    noise: float = 0.60
+    noise: float = 0.75
     strength: float = 0.2
     habit: muscles.Habit = field(default_factory=muscles.Habit)
 
@@ -94,7 +95,12 @@ def write(path: Path, recording: Recording, name: str, start: float = _EPOCH, **
     rows["time"] = start + np.arange(len(rows)) / SAMPLE_RATE
     rows["emg_left"], rows["emg_right"] = recording.emg[:, 0], recording.emg[:, 1]
     keystrokes = [
-        {"key": s.name, "start": start + s.start, "end": start + s.end, "ascii": ord(s.character) if len(s.name) == 1 else 0}
+        {
+            "key": s.name,
+            "start": start + s.start,
+            "end": start + s.end,
+            "ascii": ord(s.character) if len(s.name) == 1 else 0,
+        }
         for s in recording.strokes
     ]
     prompts = [
@@ -106,9 +112,19 @@ def write(path: Path, recording: Recording, name: str, start: float = _EPOCH, **
     try:
         with h5py.File(aside, "w") as file:
             group = file.create_group(GROUP)
-            group.create_dataset(DATASET, data=rows, chunks=(4096,), shuffle=True, compression="gzip", compression_opts=1, fletcher32=True)
+            group.create_dataset(
+                DATASET,
+                data=rows,
+                chunks=(4096,),
+                shuffle=True,
+                compression="gzip",
+                compression_opts=1,
+                fletcher32=True,
+            )
             group.attrs.update(session_name=name, user=USER, condition="on_keyboard", duration_mins=len(rows) / SAMPLE_RATE / 60)
             group.attrs.update(keystrokes=json.dumps(keystrokes), prompts=json.dumps(prompts), **attributes)
         aside.replace(path)
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be written: {error}; make room or choose another folder") from error
     finally:
         aside.unlink(missing_ok=True)

@@ -14,7 +14,12 @@ import numpy as np
 
 LEFT, RIGHT = 0, 1
 THUMB, INDEX, MIDDLE, RING, LITTLE = range(5)
-_ROWS = [("`1234567890-=", 2.0, -0.5), ("qwertyuiop[]\\", 1.0, 1.0), ("asdfghjkl;'", 0.0, 1.25), ("zxcvbnm,./", -1.0, 1.75)]
+_ROWS = [
+    ("`1234567890-=", 2.0, -0.5),
+    ("qwertyuiop[]\\", 1.0, 1.0),
+    ("asdfghjkl;'", 0.0, 1.25),
+    ("zxcvbnm,./", -1.0, 1.75),
+]
 _SHIFTED = dict(zip('~!@#$%^&*()_+{}|:"<>?', "`1234567890-=[]\\;',./", strict=True))
 _FINGERS = {
     (LEFT, LITTLE): "`1qaz",
@@ -27,7 +32,18 @@ _FINGERS = {
     (RIGHT, LITTLE): "0-=p[]\\;'/",
 }
 _HOME = {(h, f): home for (h, f), home in zip(_FINGERS, "asdfjkl;", strict=True)}
-_NEIGHBOURS = {"a": "sq", "e": "wr", "i": "uo", "o": "ip", "t": "ry", "n": "bm", "s": "ad", "r": "et", "l": "k;", "h": "gj"}
+_NEIGHBOURS = {
+    "a": "sq",
+    "e": "wr",
+    "i": "uo",
+    "o": "ip",
+    "t": "ry",
+    "n": "bm",
+    "s": "ad",
+    "r": "et",
+    "l": "k;",
+    "h": "gj",
+}
 
 
 @dataclass(frozen=True)
@@ -82,17 +98,17 @@ class Typist:
         self._rng, self._speed, self._mistakes = rng, speed, mistakes
 
     def session(self, prompts: Iterable[str], seconds: float) -> tuple[list[Stroke], list[tuple[str, float, float]]]:
-        """Strokes in order of their press, and (prompt, start, end), until the time is up. Times from 0 s."""
+        """Strokes in order of their press, and (prompt, start, end), from 0 s; the last prompt is cut off when time is up."""
         strokes: list[Stroke] = []
         shown: list[tuple[str, float, float]] = []
-        now = 1.0
+        now, last = 1.0, seconds - 0.5
         for prompt in prompts:
             begin = now
             typed, now = self._type(prompt + "⏎", now + float(self._rng.uniform(0.5, 1.5)))
-            if now > seconds - 0.5:
-                return sorted(strokes, key=lambda s: s.start), shown
-            strokes += typed
-            shown.append((prompt, begin, now))
+            strokes += [stroke for stroke in typed if stroke.end < last]
+            shown.append((prompt, begin, min(now, last)))
+            if now > last:
+                break
         return sorted(strokes, key=lambda s: s.start), shown
 
     def _type(self, text: str, now: float) -> tuple[list[Stroke], float]:

@@ -7,7 +7,7 @@
  * Buffers need the alignment of their type (2 bytes for int16, 4 for tables and state). Rows on 4-byte boundaries (even
  * strides, as an exported model has them) take the fast path on Armv7E-M; any other alignment gives the same values slower.
  * No kernel reads or writes past the elements its description names. All are reentrant and need no scratch but the stack
- * (at most 160 bytes each). Every implementation, portable C or Armv7E-M, gives the same values bit for bit.
+ * (at most 256 bytes). Every implementation, portable C or Armv7E-M, gives the same values bit for bit.
  */
 #ifndef NN_H
 #define NN_H
@@ -39,10 +39,11 @@ typedef struct {
 void nn_linear_s8_s16(const nn_linear *op, const int16_t *x, int16_t *y);
 
 /* Mean of `factor` frames: y[t][c] = clamp(requant(Σ_j x[t·factor + j][c], shift, mult), lo, hi).
- * x (frames·factor, features), y (frames, features); y == x allowed. factor ≤ 65535. */
+ * x (frames·factor, features), y (frames, features); y == x allowed. */
 typedef struct {
     int32_t mult;
-    uint16_t factor, frames, features;
+    uint16_t factor; /* 1…65535 */
+    uint16_t frames, features;
     uint8_t shift;
     int16_t lo, hi;
 } nn_mean_pool;

@@ -3,9 +3,9 @@
 
 void nn_add_s16(const int16_t *a, const int16_t *b, int16_t *y, uint32_t n)
 {
-    uint32_t i = 0;
-    for (; i + 2 <= n; i += 2)
-        nn_store_pair(y + i, nn_qadd16(nn_load_pair(a + i), nn_load_pair(b + i)));
-    if (i < n)
-        y[i] = (int16_t)nn_ssat16(a[i] + b[i]);
+    const int16_t *const end = a + (n & ~1u);
+    for (; a != end; a += 2, b += 2, y += 2)
+        nn_store_pair(y, nn_qadd16(nn_load_pair(a), nn_load_pair(b)));
+    if (n & 1u)
+        *y = (int16_t)nn_ssat16(*a + *b);
 }

@@ -65,6 +65,18 @@ static inline int32_t nn_shift_left(int32_t a, uint32_t shift)
     return (int32_t)((uint32_t)a << shift);
 }
 
+/* a·b + acc, modulo 2³² */
+static inline int32_t nn_mla(int32_t a, int32_t b, int32_t acc)
+{
+#if NN_DSP
+    int32_t r;
+    __asm__("mla %0, %1, %2, %3" : "=r"(r) : "r"(a), "r"(b), "r"(acc)); /* gcc would take two instructions */
+    return r;
+#else
+    return (int32_t)((uint32_t)a * (uint32_t)b + (uint32_t)acc);
+#endif
+}
+
 /* (a·b + 2³¹) >> 32 */
 static inline int32_t nn_smmulr(int32_t a, int32_t b)
 {
@@ -237,18 +249,54 @@ static inline nn_clamp_pair nn_clamp_to(int32_t lo, int32_t hi)
     return c;
 }
 
+/* low + lo and high + lo, clamped, as a pair */
+static inline uint32_t nn_clamp_both(const nn_clamp_pair *c, int32_t low, int32_t high)
+{
+    return nn_uadd16(nn_uqadd16(nn_pair(nn_usat16(low), nn_usat16(high)), c->top), c->back);
+}
+
 /* clamp(smmulr(a, mult_a)), clamp(smmulr(b, mult_b)) as a pair */
 static inline uint32_t nn_clamp_requant(const nn_clamp_pair *c, int32_t a, int32_t mult_a, int32_t b, int32_t mult_b)
 {
-    uint32_t both = nn_pair(nn_usat16(nn_smmlar(a, mult_a, c->minus_lo)), nn_usat16(nn_smmlar(b, mult_b, c->minus_lo)));
-    return nn_uadd16(nn_uqadd16(both, c->top), c->back);
+    return nn_clamp_both(c, nn_smmlar(a, mult_a, c->minus_lo), nn_smmlar(b, mult_b, c->minus_lo));
 }
 
-/* lut(x) of SPEC.md part 1: the two points are one load and one SMLAD */
-static inline int32_t nn_lut(const int16_t *middle, int32_t x) /* middle: the table's entry 128 */
+/* Two points of a table and how far x lies between them, 0…255 of 256: (left·(256 − f) + right·f + 128), eight bits too long */
+static inline int32_t nn_between(const int16_t *left, int32_t f)
 {
-    uint32_t f = (uint32_t)x & 255u;
-    return nn_smlad(nn_load_pair(middle + (x >> 8)), f * 65535u + 256u, 128) >> 8; /* (256 − f, f) */
+    return nn_smlad(nn_load_pair(left), (uint32_t)nn_mla(f, 65535, 256), 128); /* the pair (256 − f, f) */
+}
+
+/* lut(x) of SPEC.md part 1; middle is the table's entry 128 */
+static inline int32_t nn_lut(const int16_t *middle, int32_t x)
+{
+    return nn_between(middle + (x >> 8), x & 255) >> 8;
+}
+
+/* The same for a pair */
+static inline uint32_t nn_lut_pair(const int16_t *middle, uint32_t x)
+{
+    int32_t low = nn_between(middle + (nn_low(x) >> 8), (int32_t)(x & 255u));
+    int32_t high = nn_between(middle + ((int32_t)x >> 24), (int32_t)(x >> 16 & 255u));
+#if NN_DSP
+    uint32_t r;
+    __asm__("pkhbt %0, %1, %2, lsl #8" : "=r"(r) : "r"(low >> 8), "r"(high));
+    return r;
+#else
+    return nn_pair(low >> 8, high >> 8);
+#endif
+}
+
+/* Two values >> 15 as a pair; the halves wrap */
+static inline uint32_t nn_pair_asr15(int32_t low, int32_t high)
+{
+#if NN_DSP
+    uint32_t r;
+    __asm__("pkhbt %0, %1, %2, lsl #1" : "=r"(r) : "r"(low >> 15), "r"(high));
+    return r;
+#else
+    return nn_pair(low >> 15, high >> 15);
+#endif
 }
 
 #endif

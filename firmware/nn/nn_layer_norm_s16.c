@@ -32,23 +32,46 @@ static uint64_t spread(const int16_t *x, uint32_t n, int32_t *sum)
     return n * (uint64_t)squares - (uint64_t)((int64_t)total * total);
 }
 
-static void norm_row(const nn_layer_norm *op, const int16_t *x, int16_t *y)
+typedef struct {
+    int32_t scale, offset; /* d << shift = x·scale + offset, modulo 2³² */
+    int32_t r;
+} norm;
+
+static norm norm_of(const int16_t *x, uint32_t n, uint64_t epsilon)
+{
+    int32_t sum;
+    uint64_t v = n * spread(x, n, &sum) + epsilon;
+    int32_t e = (33 - (int32_t)nn_clz64(v)) >> 1;
+    uint32_t shift = (uint32_t)(14 - e);
+    norm m = {(int32_t)(n << shift), (int32_t)(0u - ((uint32_t)sum << shift)), rsqrt((uint32_t)(e >= 0 ? v >> 2 * e : v << -2 * e))};
+    return m;
+}
+
+/* 2²⁸·d/√V */
+static inline int32_t normal(const norm *m, int32_t x)
+{
+    return nn_smmulr(nn_mla(x, m->scale, m->offset), m->r);
+}
+
+static void norm_row(const nn_layer_norm *op, const nn_clamp_pair *clamp, const int16_t *x, int16_t *y)
 {
     const uint32_t n = op->n;
-    int32_t sum;
-    uint64_t v = n * spread(x, n, &sum) + op->epsilon;
-    int32_t e = (33 - (int32_t)nn_clz64(v)) >> 1;
-    int32_t r = rsqrt((uint32_t)(e >= 0 ? v >> 2 * e : v << -2 * e));
-    uint32_t shift = (uint32_t)(14 - e); /* d << shift = x·(n << shift) − (sum << shift) */
-    uint32_t scale = n << shift, offset = (uint32_t)sum << shift;
-    for (uint32_t i = 0; i < n; i++) {
-        int32_t z = nn_smmulr((int32_t)((uint32_t)x[i] * scale - offset), r);
-        y[i] = (int16_t)nn_clamp(nn_smmlar(z, op->gain[i], op->bias[i]), op->lo, op->hi);
+    const norm m = norm_of(x, n, op->epsilon);
+    const int32_t *gain = op->gain, *bias = op->bias;
+    const int16_t *const end = x + (n & ~1u);
+    for (; x != end; x += 2, y += 2, gain += 2, bias += 2) {
+        uint32_t pair = nn_load_pair(x);
+        int32_t low = nn_smmlar(normal(&m, nn_low(pair)), gain[0], bias[0]);
+        int32_t high = nn_smmlar(normal(&m, nn_high(pair)), gain[1], bias[1]);
+        nn_store_pair(y, nn_clamp_both(clamp, low + clamp->minus_lo, high + clamp->minus_lo));
     }
+    if (n & 1u)
+        *y = (int16_t)nn_clamp(nn_smmlar(normal(&m, *x), *gain, *bias), op->lo, op->hi);
 }
 
 void nn_layer_norm_s16(const nn_layer_norm *op, const int16_t *x, int16_t *y)
 {
-    for (uint32_t row = 0; row < op->rows; row++, x += op->stride, y += op->stride)
-        norm_row(op, x, y);
+    const nn_clamp_pair clamp = nn_clamp_to(op->lo, op->hi);
+    for (uint32_t row = op->rows; row; row--, x += op->stride, y += op->stride)
+        norm_row(op, &clamp, x, y);
 }

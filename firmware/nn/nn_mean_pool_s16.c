@@ -1,32 +1,31 @@
 #include "nn.h"
 #include "nn_intrinsics.h"
 
-static inline int16_t mean(const nn_mean_pool *op, int32_t sum)
-{
-    return (int16_t)nn_clamp(nn_requant(sum, op->shift, op->mult), op->lo, op->hi);
-}
-
+/* Four columns at a time: their sums stay in registers over the frames. */
 void nn_mean_pool_s16(const nn_mean_pool *op, const int16_t *x, int16_t *y)
 {
-    const uint32_t features = op->features, factor = op->factor;
-    for (uint32_t t = 0; t < op->frames; t++, x += factor * features) {
-        uint32_t c = 0;
-        for (; c + 2 <= features; c += 2) {
-            int32_t low = 0, high = 0;
-            const int16_t *p = x + c;
-            for (uint32_t j = 0; j < factor; j++, p += features) {
-                uint32_t pair = nn_load_pair(p);
-                low += nn_low(pair);
-                high += nn_high(pair);
-            }
-            *y++ = mean(op, low);
-            *y++ = mean(op, high);
+    const uint32_t features = op->features, factor = op->factor, shift = op->shift;
+    const int32_t mult = op->mult;
+    const nn_clamp_pair clamp = nn_clamp_to(op->lo, op->hi);
+    for (uint32_t t = op->frames; t; t--, x += (factor - 1) * features) {
+        uint32_t left = features;
+        for (; left >= 4; left -= 4, x += 4, y += 4) {
+            const int16_t *p = x;
+            int32_t a = 0, b = 0, c = 0, d = 0;
+            uint32_t j = factor;
+            do {
+                uint32_t first = nn_load_pair(p), second = nn_load_pair(p + 2);
+                a += nn_low(first), b += nn_high(first), c += nn_low(second), d += nn_high(second);
+                p += features;
+            } while (--j);
+            nn_store_pair(y, nn_clamp_requant(&clamp, nn_shift_left(a, shift), mult, nn_shift_left(b, shift), mult));
+            nn_store_pair(y + 2, nn_clamp_requant(&clamp, nn_shift_left(c, shift), mult, nn_shift_left(d, shift), mult));
         }
-        if (c < features) {
+        for (; left; left--, x++) {
             int32_t sum = 0;
             for (uint32_t j = 0; j < factor; j++)
-                sum += x[j * features + c];
-            *y++ = mean(op, sum);
+                sum += x[j * features];
+            *y++ = (int16_t)nn_clamp(nn_requant(sum, shift, mult), op->lo, op->hi);
         }
     }
 }

@@ -23,6 +23,7 @@ class Difference:
     """Where two engines first part: frame and element of a layer, and both values."""
 
     module: str
+    step: int
     frame: int
     second: float
     element: int
@@ -45,7 +46,7 @@ def compare(made: Artifacts, engines: tuple[str, str], signal: Array) -> dict[st
         found = _first(made, name, x, y, 0.0 if exact else TOLERANCE)
         if found is not None:
             differences.append(found)
-    earliest = min(differences, key=lambda d: d.second, default=None)
+    earliest = min(differences, key=lambda d: d.step, default=None)  # of one step the first operator, being the cause
     return {
         "model": made.integer.name,
         "engines": list(engines),
@@ -68,7 +69,8 @@ def _first(made: Artifacts, name: str, a: Array, b: Array, tolerance: float) -> 
     frame, element = (int(v) for v in places[0])
     op = next(op for op in made.integer.ops if op.output == name)
     second = frame / float(made.integer.tensors[name].rate)
-    return Difference(op.module, frame, second, element, float(a[frame, element]), float(b[frame, element]))
+    step = frame // made.integer.frames_per_step(name)
+    return Difference(op.module, step, frame, second, element, float(a[frame, element]), float(b[frame, element]))
 
 
 def text(report: dict[str, Any]) -> str:

@@ -70,7 +70,11 @@ def _on_board(board: str, made: Artifacts, samples: Array, port: str | None) -> 
     with open_board(board, image, made.integer.hash(), port=port) as connected, tqdm(total=steps, unit="frame") as bar:
         connected.link.handshake()
         connected.link.reset()
-        return connected.link.stream(samples, lambda *_: bool(bar.update())).outputs
+
+        def advance(step: int, outputs: Array, ticks: int) -> None:
+            bar.update()
+
+        return connected.link.stream(samples, advance).outputs
 
 
 def _torch(made: Artifacts, signal: Array) -> npt.NDArray[np.float32]:

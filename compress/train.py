@@ -16,7 +16,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -24,10 +24,12 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from compress import checkpoint, scores
-from compress.data import charset, recordings
-from compress.errors import CheckpointError, RecordingError
+from compress.data import charset, datasets, recordings
+from compress.data.session import SAMPLE_RATE
+from compress.errors import CheckpointError, RecordingError, TendonError
 from compress.files import replace_atomically
 from compress.models import HYPER_PARAMETERS, HybridNetwork, build
+from compress.models.hybrid import InputMeanPooling
 from compress.training_set import Labelled, Windows, draw, load
 
 _STATE_SPACE = ("log_dt", "log_A_real", "A_imag")
@@ -37,7 +39,7 @@ _STATE_SPACE = ("log_dt", "log_A_real", "A_imag")
 class Recipe:
     """All that the result depends on, besides the network and the recordings."""
 
-    steps: int = 6000
+    steps: int = 4000
     seed: int = 1
     rate: float = 2.5e-3  # Adam, as published; the state spaces' poles and steps as below
     state_space_rate: float = 5e-4
@@ -71,8 +73,7 @@ def train(model_name: str, sessions: Sequence[Path], out: Path, recipe: Recipe |
         out.with_name(out.name + ".state"),
         _origin(model_name, sessions, recipe),
     )
-    pooling = int(HYPER_PARAMETERS[model_name]["input_mean_pooling"])
-    data = [load(path, pooling) for path in tqdm(sessions, desc="read recordings", unit="session")]
+    data = [load(path, run.pooling) for path in tqdm(sessions, desc="read recordings", unit="session")]
     loss, cer = run.fit(data[:-1], data[-1])
     checkpoint.save(out, run.model, HYPER_PARAMETERS[model_name])
     run.state.unlink(missing_ok=True)
@@ -84,6 +85,7 @@ class _Run:
 
     def __init__(self, model: HybridNetwork, recipe: Recipe, state: Path, origin: str) -> None:
         self.model, self.recipe, self.state, self.origin, self.step = model, recipe, state, origin, 0
+        self.pooling = cast(InputMeanPooling, model.model[1]).factor
         self.frames = model.model[2:]  # everything after the mean pooling, which the training set has done
         groups: list[dict[str, Any]] = [
             {"params": [], "lr": recipe.rate},
@@ -122,7 +124,11 @@ class _Run:
         torch.manual_seed(int(rng.integers(2**62)))
         long = self.step % r.long_every == r.long_every - 1
         seconds, batch = (r.long_s, r.long_batch) if long else (r.short_s, r.short_batch)
-        loss = ctc(self.frames.train(), draw(data, _whole_frames(seconds), batch, r.gain, rng))
+        loss = ctc(self.frames.train(), draw(data, _whole_frames(seconds, self.pooling), batch, r.gain, rng))
+        if not math.isfinite(loss.item()):
+            raise TendonError(
+                f"training diverged at step {self.step}: expected a finite loss, found {loss.item()}; lower the rate"
+            )
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), r.clip)
@@ -170,9 +176,9 @@ def stream_cer(frames: nn.Module, session: Labelled) -> float:
     return scores.error_rates(charset.decode(session.labels), scores.greedy(emissions.numpy())).cer
 
 
-def _whole_frames(seconds: float) -> int:
-    """Pooled frames in so many seconds, rounded down to whole output frames."""
-    return int(seconds * 500) // 24 * 24
+def _whole_frames(seconds: float, pooling: int) -> int:
+    """Pooled frames in so many seconds, rounded down to whole frames of the temporal convolution (24 pooled ones)."""
+    return int(seconds * SAMPLE_RATE / pooling) // 24 * 24
 
 
 def _origin(model_name: str, sessions: Sequence[Path], recipe: Recipe) -> str:
@@ -195,7 +201,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, then say where the checkpoint is and how it validates."""
-    paths = recordings.sessions_in(args.data) if args.data else recordings.ensure(args.recordings, "train")
+    paths = datasets.sessions(args.data) if args.data else recordings.ensure(args.recordings, "train")
     out = args.out or Path("build") / args.model / "train" / f"{args.model}.ckpt"
     result = train(args.model, paths, out, Recipe(steps=args.steps, seed=args.seed), args.threads)
     print(f"{out}: {result['steps']} steps, validation CER {result['validation_cer']:.2f} % (one session, greedy)")

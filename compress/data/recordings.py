@@ -52,14 +52,6 @@ def ensure(root: Path, split: str) -> list[Path]:
     return paths
 
 
-def sessions_in(folder: Path) -> list[Path]:
-    """Every session file in a folder of real or simulated recordings, by name; RecordingError when there is none."""
-    paths = sorted(folder.glob("*.hdf5")) if folder.is_dir() else []
-    if not paths:
-        raise RecordingError(f"{folder}: expected a folder with emg2qwerty sessions (*.hdf5), found none")
-    return paths
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `python -m compress recordings`."""
     parser.add_argument("--out", type=Path, default=Path("build/recordings"), help="folder for the splits")

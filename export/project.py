@@ -1,4 +1,4 @@
-"""A C project that a firmware engineer can read and take away: the model, the kernels it calls, the application, the board's port."""
+"""A C project that a firmware engineer can read and take away: model, kernels, application and the port of the board."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _kernel_files(kernels: list[str]) -> dict[str, bytes]:
 
 
 def _sources(folder: str, pattern: str = "*") -> dict[str, bytes]:
-    """The files of one folder of firmware/, by their path in the project. board.toml stays: the project's Makefile says the same."""
+    """The files of one folder of firmware/, by their path in the project. board.toml stays: the Makefile says the same."""
     paths = sorted((FIRMWARE / folder).glob(pattern))
     return {f"{folder}/{p.name}": p.read_bytes() for p in paths if p.is_file() and p.suffix in (".c", ".h", ".ld")}
 

@@ -1,4 +1,4 @@
-"""The files of a project that are written and not copied: Makefile, CMakeLists.txt, README.md, .gitignore. Whole lines, no templates."""
+"""The files of a project that are written and not copied: Makefile, CMakeLists.txt, README.md. Whole lines, no templates."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def _cmake(boards: list[Description], title: str, files: list[str]) -> Iterator[
         yield f"set_source_files_properties({' '.join(kernels)} PROPERTIES COMPILE_OPTIONS -O3) # after -Os: the last one counts"
     yield "target_link_options(firmware PRIVATE ${CORE} ${LINK})"
     yield 'string(REPLACE ";" " " FLAGS_SEEN "${CORE} -O3 (kernels) -Os (the rest)")'
-    yield "target_compile_definitions(firmware PRIVATE \"APP_COMPILER_FLAGS=\\\"${FLAGS_SEEN}\\\"\")"
+    yield 'target_compile_definitions(firmware PRIVATE "APP_COMPILER_FLAGS=\\"${FLAGS_SEEN}\\"")'
 
 
 # --- README.md --------------------------------------------------------------------------------------------------------

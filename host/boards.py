@@ -95,7 +95,7 @@ def open_process(
     environment: dict[str, str] | None = None,
 ) -> ProcessBoard:
     """The posix port; its line is a socket pair, or a pty."""
-    log = tempfile.TemporaryFile()
+    log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed with the board
     command, variables = [str(image.resolve())], {**os.environ, **(environment or {})}
     if use_pty:
         pty = PtyLine()
@@ -114,14 +114,18 @@ def open_emulator(
     assert board.emulator is not None
     program = shutil.which(board.emulator.command)
     if program is None:
-        raise NoBoardError(f"{board.name}: {board.emulator.command} is not installed; run make tools, or connect a board and give PORT=")
-    log = tempfile.TemporaryFile()
+        raise NoBoardError(
+            f"{board.name}: {board.emulator.command} is not installed; run make tools, or connect a board and give PORT="
+        )
+    log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed with the board
     ours, theirs = socket.socketpair()
     with theirs:
         chardev = ["-chardev", f"socket,id=line,fd={theirs.fileno()}", "-serial", "chardev:line"]
         command = [program, *board.emulator.arguments, "-kernel", str(image.resolve()), *chardev, *(extra or [])]
         process = _start(command, log, stdin=subprocess.DEVNULL, stdout=log, pass_fds=(theirs.fileno(),))
-    return ProcessBoard(board.name, SocketLine(ours, f"{board.name} in QEMU"), process, log, expect_hash=expect_hash, timing=timing)
+    return ProcessBoard(
+        board.name, SocketLine(ours, f"{board.name} in QEMU"), process, log, expect_hash=expect_hash, timing=timing
+    )
 
 
 def _start(command: list[str], log: IO[bytes], **options: object) -> subprocess.Popen[bytes]:

@@ -1,4 +1,4 @@
-"""Lines: a way for bytes to a board and back. Each has receive, send, close and a name; each raises LineClosed when the other end is gone."""
+"""Lines: a way for bytes to a board and back. When the other end is gone, they raise LineClosed."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ import serial
 import serial.tools.list_ports
 
 from host.errors import LinkError, NoBoardError
+
+STUCK_S = 5.0  # the longest a line may refuse to take a byte
 
 
 class LineClosed(LinkError):
@@ -54,10 +56,7 @@ class SocketLine:
         return content or b""
 
     def send(self, content: bytes) -> None:
-        try:
-            self._socket.sendall(content)
-        except OSError as error:
-            raise LineClosed(f"{self.name}: {error}") from error
+        _write_all(self._socket.fileno(), content, self.name)
 
     def close(self) -> None:
         self._socket.close()
@@ -80,11 +79,7 @@ class PtyLine:
             raise LineClosed(f"{self.name}: {error}") from error
 
     def send(self, content: bytes) -> None:
-        try:
-            while content:
-                content = content[os.write(self._master, content) :]
-        except OSError as error:
-            raise LineClosed(f"{self.name}: {error}") from error
+        _write_all(self._master, content, self.name)
 
     def close(self) -> None:
         for descriptor in (self._master, self.slave):
@@ -101,7 +96,7 @@ class SerialLine:
         if "://" not in url and not Path(url).exists():
             raise NoBoardError(f"{url}: no such port. {ports_seen()}. Plug the board in, or give another PORT=")
         try:
-            self._port = serial.serial_for_url(url, baudrate=baud, timeout=0)
+            self._port = serial.serial_for_url(url, baudrate=baud, timeout=0, write_timeout=STUCK_S)
         except (serial.SerialException, ValueError, OSError) as error:
             raise NoBoardError(f"{url}: cannot be opened: {error}. {ports_seen()}") from error
 
@@ -122,6 +117,18 @@ class SerialLine:
 
     def close(self) -> None:
         self._port.close()
+
+
+def _write_all(descriptor: int, content: bytes, name: str) -> None:
+    """Blocks no longer than STUCK_S at a time: a board that hangs must not hang the host."""
+    try:
+        while content:
+            _, ready, _ = select.select([], [descriptor], [], STUCK_S)
+            if not ready:
+                raise LineClosed(f"{name}: takes no more bytes since {STUCK_S:g} s")
+            content = content[os.write(descriptor, content[:512]) :]
+    except (OSError, ValueError) as error:
+        raise LineClosed(f"{name}: {error}") from error
 
 
 def ports_seen() -> str:

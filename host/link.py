@@ -103,7 +103,8 @@ class Link:
     def _check(self, hello: p.Hello) -> None:
         if hello.version != p.VERSION:
             raise ProtocolError(
-                f"{self.line.name}: expected protocol version {p.VERSION}, found {hello.version}; build and load the firmware of this version"
+                f"{self.line.name}: expected protocol version {p.VERSION}, found {hello.version}; "
+                "build and load the firmware of this version"
             )
         if hello.error == p.TABLES:
             raise DamagedImageError(
@@ -112,7 +113,8 @@ class Link:
             )
         if self.expect_hash is not None and hello.model_hash != self.expect_hash:
             raise HashMismatchError(
-                f"{self.line.name}: expected model hash {self.expect_hash}, found {hello.model_hash} ({hello.model} on {hello.board}); "
+                f"{self.line.name}: expected model hash {self.expect_hash}, found {hello.model_hash} "
+                f"({hello.model} on {hello.board}); "
                 "load the firmware that was built from this model"
             )
 
@@ -167,7 +169,7 @@ class Link:
                     break
                 if frame.sequence != number:
                     continue
-                if frame.type == kind | p.ANSWER and (kind == p.HELLO or frame.session == self.session):
+                if frame.type == kind | p.ANSWER and (kind in (p.HELLO, p.STATUS) or frame.session == self.session):
                     return frame
                 if frame.type == p.ERROR and p.Refusal.parse(frame.payload).request == kind:
                     raise self._refused(p.Refusal.parse(frame.payload))
@@ -178,7 +180,9 @@ class Link:
 
     def _refused(self, refusal: p.Refusal) -> LinkError:
         if refusal.code == p.SESSION:
-            return self.lost(f"the board was reset, or belongs to someone else: expected session {self.session}, found {refusal.detail}")
+            return self.lost(
+                f"the board was reset, or belongs to someone else: expected session {self.session}, found {refusal.detail}"
+            )
         if refusal.code == p.TABLES:
             return DamagedImageError(f"{self.line.name}: the model's tables on the board are damaged; load the firmware again")
         return ProtocolError(f"{self.line.name}: the board refused: {refusal}")
@@ -214,7 +218,9 @@ class Link:
             where = len(state).to_bytes(4, "little") + count.to_bytes(4, "little")
             state += self.request(p.STATE_READ, where).payload
         if zlib.crc32(state) != info.crc:
-            raise SnapshotError(f"{self.line.name}: state CRC-32 expected {info.crc:08x}, found {zlib.crc32(state):08x}; take it again")
+            raise SnapshotError(
+                f"{self.line.name}: state CRC-32 expected {info.crc:08x}, found {zlib.crc32(state):08x}; take it again"
+            )
         return p.Snapshot(self.hello.model_hash, info.steps, bytes(state)).to_bytes()
 
     def restore(self, content: bytes) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from cobs import cobs
@@ -132,22 +132,9 @@ class Hello:
         version, error, digest, *model = _MODEL.unpack_from(payload)
         credit, kept, session, steps, clock, counts, num, den, stack = _BOARD.unpack_from(payload, _MODEL.size)
         texts = [t.decode("utf-8", "replace") for t in payload[_MODEL.size + _BOARD.size :].split(b"\0")] + [""] * 4
-        return Hello(
-            version,
-            error,
-            digest.hex(),
-            *model,
-            credit,
-            kept,
-            session,
-            steps,
-            clock,
-            COUNTS.get(counts, f"unknown ({counts})"),
-            num,
-            den or 1,
-            stack,
-            *texts[:4],
-        )
+        what = COUNTS.get(counts, f"unknown ({counts})")
+        fields: list[Any] = [version, error, digest.hex(), *model, credit, kept, session, steps, clock, what, num, den or 1, stack]
+        return Hello(*fields, *texts[:4])
 
     @property
     def step_bytes(self) -> int:

@@ -54,7 +54,9 @@ class Run:
         def collect(index: int, outputs: NDArray[np.int16], ticks: int) -> None:
             if index < self.done:
                 if not np.array_equal(outputs, self.outputs[index]):
-                    raise LinkError(f"{link.line.name}: after resuming, output frame {index} differs from the one received before")
+                    raise LinkError(
+                        f"{link.line.name}: after resuming, output frame {index} differs from the one received before"
+                    )
                 return
             self.outputs.append(outputs.copy())
             self.ticks.append(ticks)
@@ -69,5 +71,3 @@ class Run:
                 self.snapshot = link.snapshot()
         outputs = np.array(self.outputs, np.int16).reshape(-1, link.hello.outputs)
         return Result(outputs, link.hello.in_counts(np.array(self.ticks, np.uint32)), self.traffic)
-
-

@@ -1,7 +1,7 @@
-"""One stream of samples: a window of DATA frames in sequence, credits in bytes, and repetition only of what the board says it lacks.
+"""One stream of samples: DATA frames in sequence, credits in bytes, and repetition only of what the board says it lacks.
 
-The host never guesses: when something seems missing it stops sending and asks (POLL). The answer comes behind everything that was on the
-line, so at that moment the board's buffer is empty, what it expects next is exact, and sending again cannot overrun it.
+The host never guesses: when something seems missing it stops sending and asks (POLL). The answer comes behind everything that
+was on the line, so at that moment the board's buffer is empty, what it expects next is exact, and sending again overruns nothing.
 """
 
 from __future__ import annotations

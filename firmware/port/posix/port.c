@@ -53,7 +53,8 @@ static void arrive(uint8_t byte)
         health.dropped++;
 }
 
-/* Fetches what the line holds; waits up to `timeout_ms` for the first byte. The end of the input is the end of the board. */
+/* Fetches what the line holds; waits up to `timeout_ms` for the first byte. When the input has ended and
+ * what it held is answered, so has the board. */
 static void fetch(int timeout_ms)
 {
     struct pollfd line = {.fd = STDIN_FILENO, .events = POLLIN};
@@ -66,8 +67,11 @@ static void fetch(int timeout_ms)
         if (room == 0 || poll(&line, 1, timeout_ms) <= 0)
             return;
         const ssize_t count = read(STDIN_FILENO, bytes, room);
-        if (count == 0 || (count < 0 && errno != EINTR && errno != EAGAIN))
-            exit(0);
+        if (count <= 0 && (count == 0 || (errno != EINTR && errno != EAGAIN))) {
+            if (ring_used(&received) == 0)
+                exit(0);
+            return;
+        }
         for (ssize_t i = 0; i < count; i++)
             arrive(bytes[i]);
         timeout_ms = 0;

@@ -17,7 +17,7 @@ _Static_assert(PLL_INPUT_HZ % 2000000u == 0, "the PLL's divided input is 2 MHz (
 static bool emulated;
 static volatile uint32_t wraps; /* of SysTick's 24 bits */
 
-static bool wait_for(volatile uint32_t *at, uint32_t mask, uint32_t value)
+static bool wait_for(const volatile uint32_t *at, uint32_t mask, uint32_t value)
 {
     for (uint32_t turn = 0; turn < WAIT_TURNS; turn++)
         if ((*at & mask) == value)
@@ -48,7 +48,7 @@ static bool pll_ready(void)
 {
     RCC_APB1ENR |= RCC_APB1ENR_PWR;
     PWR_CR |= PWR_CR_VOS;
-    RCC_PLLCFGR = (PLL_INPUT_HZ / 2000000u) | 168u << 6 | 0u << 16 | PLL_SOURCE | 7u << 24;
+    RCC_PLLCFGR = (PLL_INPUT_HZ / 2000000u) | 168u << 6 | PLL_SOURCE | 7u << 24; /* PLLP = 0: VCO / 2 */
     RCC_CR |= RCC_CR_PLLON;
     if (!wait_for(&RCC_CR, RCC_CR_PLLRDY, RCC_CR_PLLRDY))
         return false;

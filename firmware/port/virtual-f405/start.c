@@ -29,33 +29,40 @@ const vector_table vectors __attribute__((section(".vectors"), used)) = {
     .peripheral = {[USART1_IRQ] = USART1_IRQHandler},
 };
 
+/* Bytes between two symbols of the linker script. */
+static uint32_t distance(const void *from, const void *to)
+{
+    return (uint32_t)((uintptr_t)to - (uintptr_t)from);
+}
+
 /* Paints from below up to just under this function's own frame. */
 static void paint_stack(void)
 {
     const uint32_t *here;
     __asm volatile("mov %0, sp" : "=r"(here));
-    for (volatile uint32_t *at = stack_bottom; at < here; at++)
-        *at = STACK_PAINT;
+    volatile uint32_t *at = stack_bottom;
+    for (uint32_t words = distance(stack_bottom, here) / 4u; words > 0; words--)
+        *at++ = STACK_PAINT;
 }
 
 uint32_t stack_bytes(void)
 {
-    return (uint32_t)((uintptr_t)stack_top - (uintptr_t)stack_bottom);
+    return distance(stack_bottom, stack_top);
 }
 
 uint32_t stack_used(void)
 {
-    const volatile uint32_t *at = stack_bottom;
-    while (at < stack_top && *at == STACK_PAINT)
-        at++;
-    return (uint32_t)((uintptr_t)stack_top - (uintptr_t)at);
+    uint32_t untouched = 0;
+    while (untouched < stack_bytes() / 4u && stack_bottom[untouched] == STACK_PAINT)
+        untouched++;
+    return stack_bytes() - 4u * untouched;
 }
 
 void Reset_Handler(void)
 {
     paint_stack();
-    memcpy(data_begin, data_load, (size_t)(data_end - data_begin));
-    memset(bss_begin, 0, (size_t)(bss_end - bss_begin));
+    memcpy(data_begin, data_load, distance(data_begin, data_end));
+    memset(bss_begin, 0, distance(bss_begin, bss_end));
     main();
     Fault_Handler();
 }

@@ -133,7 +133,8 @@ class Hello:
         credit, kept, session, steps, clock, counts, num, den, stack = _BOARD.unpack_from(payload, _MODEL.size)
         texts = [t.decode("utf-8", "replace") for t in payload[_MODEL.size + _BOARD.size :].split(b"\0")] + [""] * 4
         what = COUNTS.get(counts, f"unknown ({counts})")
-        fields: list[Any] = [version, error, digest.hex(), *model, credit, kept, session, steps, clock, what, num, den or 1, stack]
+        numbers = [*model, credit, kept, session, steps, clock]
+        fields: list[Any] = [version, error, digest.hex(), *numbers, what, num, den or 1, stack]
         return Hello(*fields, *texts[:4])
 
     @property

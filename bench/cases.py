@@ -22,7 +22,8 @@ HERE = Path(__file__).parent / "qemu_count"
 KERNELS = ("linear", "mean_pool", "layer_norm", "s4d", "lut", "glu", "add", "log_softmax", "nothing")
 BUFFERS = ("table", "second", "third", "x", "y", "state")
 WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-Wconversion")
-TICKS_PER_INSTRUCTION = 0.168  # netduinoplus2: SysTick at 168 MHz, one instruction a nanosecond
+TICKS_PER_INSTRUCTION = 0.025  # mps2: SysTick at 25 MHz, one instruction a nanosecond
+TICKS = 1 << 24  # SysTick wraps
 HEADER = np.dtype([("kernel", "<u4"), ("repeats", "<u4"), ("value", "<i4", 9), ("bytes", "<u4", 6), ("offset", "<u4", 6)])
 
 
@@ -85,11 +86,11 @@ def build_native(folder: Path, *flags: str) -> Path:
 
 
 def build_m4(folder: Path, *flags: str) -> Path:
-    """An ELF for QEMU's netduinoplus2."""
+    """An ELF for QEMU's mps2-an386, a Cortex-M4."""
     target = folder / "cases.elf"
-    machine = ["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=soft", "-nostartfiles", "-specs=nosys.specs", f"-T{HERE / 'netduinoplus2.ld'}"]
-    names = [str(s) for s in sources()]
-    _compile(["arm-none-eabi-gcc", *machine, *WARNINGS, *flags, *_include(), *names, str(HERE / "port_qemu.c"), "-o", str(target)])
+    machine = ["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=soft", "-nostartfiles", "-specs=nosys.specs", f"-T{HERE / 'mps2.ld'}"]
+    names = [str(s) for s in (*sources(), HERE / "port_qemu.c")]
+    _compile(["arm-none-eabi-gcc", *machine, *WARNINGS, *flags, *_include(), *names, "-o", str(target)])
     return target
 
 
@@ -98,7 +99,7 @@ def run_native(program: Path, cases: list[Case]) -> list[Answer]:
 
 
 def run_m4(elf: Path, cases: list[Case]) -> list[Answer]:
-    command = ["qemu-system-arm", "-M", "netduinoplus2", "-display", "none", "-serial", "none", "-monitor", "none"]
+    command = ["qemu-system-arm", "-M", "mps2-an386", "-display", "none", "-serial", "none", "-monitor", "none"]
     command += ["-semihosting-config", "enable=on,target=native", "-icount", "shift=0", "-kernel", str(elf.resolve())]
     return _run(command, elf.parent, cases)
 
@@ -131,7 +132,8 @@ def _run(command: list[str], folder: Path, cases: list[Case]) -> list[Answer]:
 
 
 def _read(raw: bytes, cases: list[Case]) -> list[Answer]:
-    view, answers = memoryview(raw), []
+    answers: list[Answer] = []
+    view = memoryview(raw)
     for case in cases:
         if len(view) < 8:
             raise CaseError(f"expected {len(cases)} results, found {len(answers)}")

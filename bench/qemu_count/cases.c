@@ -14,7 +14,7 @@
 #define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
 #endif
 
-enum { TABLE, SECOND, THIRD, X, Y, STATE, BUFFERS, VALUES = 9, GUARD = 16, CANARY = 0xA5, ARENA = 184 * 1024 };
+enum { TABLE, SECOND, THIRD, X, Y, STATE, BUFFERS, VALUES = 9, GUARD = 16, CANARY = 0xA5, ARENA = 2 * 1024 * 1024 };
 enum { LINEAR, MEAN_POOL, LAYER_NORM, S4D, LUT, GLU, ADD, LOG_SOFTMAX, NOTHING };
 
 typedef struct {
@@ -30,17 +30,20 @@ typedef struct {
 } result;
 
 static _Alignas(8) uint8_t arena[ARENA];
-static uint8_t *at[BUFFERS];
+static uint8_t *at[BUFFERS], *used; /* the buffers, and the end of the last one's guard */
 
 static int load(const header *c)
 {
     uint8_t *p = arena;
-    memset(arena, CANARY, sizeof arena);
     for (uint32_t i = 0; i < BUFFERS; i++) {
         at[i] = p + GUARD + c->offset[i];
-        p += GUARD + ((c->offset[i] + c->bytes[i] + 7u) & ~7u);
-        if (p + GUARD > arena + sizeof arena || (c->bytes[i] && !port_read(at[i], c->bytes[i])))
+        used = p + 2 * GUARD + ((c->offset[i] + c->bytes[i] + 7u) & ~7u);
+        if (c->offset[i] > 7 || c->bytes[i] > ARENA || used > arena + sizeof arena)
             return 0;
+        memset(p, CANARY, (size_t)(used - p));
+        if (c->bytes[i] && !port_read(at[i], c->bytes[i]))
+            return 0;
+        p = used - GUARD;
     }
     return 1;
 }
@@ -48,10 +51,10 @@ static int load(const header *c)
 /* Bytes outside the buffers: poisoned while a kernel runs under AddressSanitizer, compared afterwards everywhere. */
 static uint32_t guards(const header *c, int poison)
 {
-    const uint8_t *p = arena, *const end = arena + sizeof arena;
+    const uint8_t *p = arena;
     uint32_t whole = 1;
     for (uint32_t i = 0; i <= BUFFERS; i++) {
-        const uint8_t *stop = i < BUFFERS ? at[i] : end;
+        const uint8_t *stop = i < BUFFERS ? at[i] : used;
         if (poison)
             ASAN_POISON_MEMORY_REGION(p, (size_t)(stop - p));
         else

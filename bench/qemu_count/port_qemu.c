@@ -1,5 +1,5 @@
 /* A Cortex-M under QEMU: files by semihosting, SysTick as the instruction counter (`-icount shift=0`: one instruction is one
- * nanosecond, so at 168 MHz one instruction is 0.168 tick). Armv7-M ARM, B3.3 for SysTick; semihosting calls as in Arm's
+ * nanosecond, so at 25 MHz forty instructions are a tick). Armv7-M ARM, B3.3 for SysTick; semihosting calls as in Arm's
  * "Semihosting for AArch32 and AArch64". */
 #include "port.h"
 

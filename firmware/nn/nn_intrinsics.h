@@ -33,6 +33,17 @@ static inline void nn_store_pair(int16_t *p, uint32_t v)
     memcpy(p, &v, sizeof v);
 }
 
+/* The next two words of a table */
+static inline void nn_next_words(const int32_t **p, int32_t *first, int32_t *second)
+{
+#if NN_DSP
+    __asm__("ldrd %0, %1, [%2], #8" : "=&r"(*first), "=&r"(*second), "+r"(*p) : "m"((*p)[0]), "m"((*p)[1]));
+#else
+    *first = *(*p)++;
+    *second = *(*p)++;
+#endif
+}
+
 static inline int32_t nn_low(uint32_t pair)
 {
     return (int16_t)(pair & 0xFFFFu);

@@ -59,10 +59,13 @@ static void norm_row(const nn_layer_norm *op, const nn_clamp_pair *clamp, const 
     const norm m = norm_of(x, n, op->epsilon);
     const int32_t *gain = op->gain, *bias = op->bias;
     const int16_t *const end = x + (n & ~1u);
-    for (; x != end; x += 2, y += 2, gain += 2, bias += 2) {
+    for (; x != end; x += 2, y += 2) {
         uint32_t pair = nn_load_pair(x);
-        int32_t low = nn_smmlar(normal(&m, nn_low(pair)), gain[0], bias[0]);
-        int32_t high = nn_smmlar(normal(&m, nn_high(pair)), gain[1], bias[1]);
+        int32_t gain_low, gain_high, bias_low, bias_high;
+        nn_next_words(&gain, &gain_low, &gain_high);
+        nn_next_words(&bias, &bias_low, &bias_high);
+        int32_t low = nn_smmlar(normal(&m, nn_low(pair)), gain_low, bias_low);
+        int32_t high = nn_smmlar(normal(&m, nn_high(pair)), gain_high, bias_high);
         nn_store_pair(y, nn_clamp_both(clamp, low + clamp->minus_lo, high + clamp->minus_lo));
     }
     if (n & 1u)

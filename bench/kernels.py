@@ -1,0 +1,169 @@
+"""Executed instructions of every kernel on an emulated Cortex-M4, beside CMSIS-NN, the derived floor and the target.
+
+Instructions are exact (QEMU, `-icount`), requantization, call and loop around the call included; they are not cycles.
+A row counts only when the kernel's output equals the integer reference.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench import kernel_cases
+from bench.cases import TICKS, TICKS_PER_INSTRUCTION, Answer, CaseError, build_m4, run_m4
+from bench.kernel_cases import Check, Contents
+from compress.files import write_json
+
+FLAGS = ("-O3",)
+PEER = "CMSIS-NN 99f736a6 int8×int8 at -O3, measured 2026-11"
+INSTRUCTIONS, REPEATS = 6_000_000, 100  # counted per row, at least: a tick is 40 instructions, so a call's mean is exact
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table. `units` are multiply-accumulates, or what `unit` says, of one call."""
+
+    kernel: str
+    shape: str
+    make: Callable[[Contents], Check]
+    units: int
+    floor: float | None
+    peer: float | None = None
+    target: float | None = None
+    unit: str = "MAC"
+
+
+def _linear(shape: str, inputs: int, out: int, frames: int, peer: float | None, target: float | None, gap: int = 0) -> Row:
+    """A dense layer or convolution; `gap` values lie between one frame's inputs and the next one's."""
+
+    def make(contents: Contents) -> Check:
+        return kernel_cases.linear(contents, inputs, out, frames, (gap, gap and out))
+
+    return Row("linear", shape, make, inputs * out * frames, linear_floor(frames), peer, target)
+
+
+def linear_floor(frames: int) -> float:
+    """Loads, unpacks and multiply-accumulates of one step of the inner loop, per multiply-accumulate.
+
+    One frame, 4 rows × 4 inputs: 1 load of x, 2 of weights, 4 SXTB16, 4 SMLAD, 4 SMLALD = 15 for 16.
+    Three frames, 2 rows × 4 inputs: 1 load of weights, 4 SXTB16, 6 loads of x, 12 SMLAD = 23 for 24.
+    Two frames: 1 load of weights, 4 SXTB16, 2 loads of x, 8 SMLAD = 15 for 16.
+    """
+    threes = frames // 3 - (frames % 3 == 1) if frames > 1 else 0
+    return (threes * 3 * 23 / 24 + (frames - threes * 3) * 15 / 16) / frames
+
+
+ROWS = (
+    _linear("96→192", 96, 192, 1, 2.48, 1.35),
+    _linear("150→96", 150, 96, 1, 2.33, 1.35),
+    _linear("96→150", 96, 150, 1, None, 1.35),
+    _linear("150→99", 150, 99, 1, None, 1.35),
+    _linear("96→99", 96, 99, 1, 2.50, 1.35),
+    _linear("256→512", 256, 512, 1, 2.10, 1.25),
+    _linear("512→2048", 512, 2048, 1, 1.99, 1.25),
+    _linear("conv 192ch k2 s2 → 150, 1 output", 384, 150, 1, 2.93, 1.35),
+    _linear("conv 72ch k4 s4 → 96, 6 outputs", 288, 96, 6, 1.83, 1.05),
+    _linear("conv 96ch k3 s3 → 192, 2 outputs", 288, 192, 2, 1.81, None),
+    _linear("conv 16ch k21 s10 → 64, 10 outputs", 336, 64, 10, 1.84, None, gap=-176),
+    _linear("pointwise 16→36, 24 outputs", 16, 36, 24, 4.18, 1.6, gap=16),
+    _linear("pointwise 256→512, 4 outputs", 256, 512, 4, 2.37, None),
+    # ½ load and ½ store of the state, 1 load of a and c, SMLSD, SMLADX, 2 SSAT, PKHBT, SMLSD
+    Row("s4d", "96 channels × 16 states", lambda c: kernel_cases.s4d(c, 96, 16, 1), 96 * 16, 8.0, None, 14, "complex state"),
+    # 1½ for the statistics; ½ load, 1 unpack, MLA, SMMULR, 1 load of gain and bias, SMMLAR, − lo, USAT, 2 to pack, clamp, store
+    Row("layer_norm", "24 × 36", lambda c: kernel_cases.layer_norm(c, 36, 24, 36), 24 * 36, 11.0, unit="value"),
+    Row("layer_norm", "1 × 96", lambda c: kernel_cases.layer_norm(c, 96, 1), 96, 11.0, unit="value"),
+    # ½ load, 1 sum; for each output, a quarter of the samples: shift, SMMLAR, USAT, 2 to pack, clamp and store
+    Row("mean_pool", "96 × 32 by 4", lambda c: kernel_cases.mean_pool(c, 4, 24, 32), 96 * 32, 2.75, unit="sample"),
+    # ½ load, 1 segment, 1 fraction, 1 load of both points, MLA, SMLAD, ½ shift, ½ pack, ½ store
+    Row("lut", "192", lambda c: kernel_cases.lut(c, 192), 192, 7.0, unit="value"),
+    # a lut without its store, ½ load, 1 product, ½ shift, ½ pack, ½ store
+    Row("glu", "192 → 96", lambda c: kernel_cases.glu(c, 96, 1), 96, 9.5, unit="value"),
+    # two values: 2 loads, QADD16, 1 store
+    Row("add", "96", lambda c: kernel_cases.add(c, 96), 96, 2.0, unit="value"),
+    Row("log_softmax", "99", lambda c: kernel_cases.log_softmax(c, 99, 1), 99, None, unit="value"),
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, default=Path("build/bench/kernels.json"), help="JSON twin of the table (%(default)s)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Count, print the table, write the JSON; 1 when a target is missed."""
+    table = measure()
+    write_json(args.out, table)
+    print(format_table(table))
+    print(f"\n{args.out}: the same as JSON")
+    return 0 if all(row["met"] is not False for row in table) else 1
+
+
+def measure(flags: tuple[str, ...] = FLAGS) -> list[dict[str, Any]]:
+    """One dictionary per row of ROWS. CaseError when a kernel's output is not the reference's."""
+    checks = [row.make(Contents(index)) for index, row in enumerate(ROWS)]
+    with tempfile.TemporaryDirectory() as folder:
+        elf = build_m4(Path(folder), *flags)
+        for check, answer in zip(checks, run_m4(elf, [c.case for c in checks]), strict=True):
+            _verify(check, answer)
+            check.case.repeats = _repeats(answer)
+        answers = run_m4(elf, [c.case for c in checks])
+    compiler = subprocess.run(["arm-none-eabi-gcc", "--version"], capture_output=True, text=True).stdout.splitlines()[0]
+    counts = [round(a.instructions(c.case.repeats)) for c, a in zip(checks, answers, strict=True)]
+    return [_describe(row, count, compiler, flags) for row, count in zip(ROWS, counts, strict=True)]
+
+
+def _verify(check: Check, answer: Answer) -> None:
+    wrong = [name for name, expected in check.expected.items() if not np.array_equal(answer.buffers[name], expected)]
+    if wrong or not answer.intact:
+        raise CaseError(f"{check.case.kernel} {check.case.values}: expected the reference's integers, found others in {wrong}")
+
+
+def _repeats(answer: Answer) -> int:
+    """Calls that fill the counter enough for an exact mean without wrapping it; `answer` is of one call."""
+    once = max(answer.instructions(1), 1 / TICKS_PER_INSTRUCTION)
+    return int(min(max(INSTRUCTIONS // once, REPEATS), 0.9 * TICKS / TICKS_PER_INSTRUCTION // once))
+
+
+def _describe(row: Row, count: int, compiler: str, flags: tuple[str, ...]) -> dict[str, Any]:
+    per_unit = count / row.units
+    return {
+        "kernel": row.kernel,
+        "shape": row.shape,
+        "core": "cortex-m4",
+        "precision": "w8a16",  # w8a8 is the same code with a narrower clamp
+        "unit": row.unit,
+        "macs": row.units,
+        "instructions": count,
+        "per_mac": round(per_unit, 4),
+        "peer_per_mac": row.peer,
+        "peer": PEER if row.peer else None,
+        "ratio": round(row.peer / per_unit, 3) if row.peer else None,
+        "floor_per_mac": round(row.floor, 4) if row.floor else None,
+        "target_per_mac": row.target,
+        "met": per_unit <= row.target if row.target else None,
+        "compiler": compiler,
+        "flags": " ".join(("-mcpu=cortex-m4", *flags)),
+    }
+
+
+def format_table(table: list[dict[str, Any]]) -> str:
+    """The rows as text, with what the figures are."""
+    head = f"{'kernel':<12}{'shape':<36}{'MACs':>9}{'instr.':>10}{'each':>8}{'floor':>8}{'peer':>7}{'ratio':>7}{'target':>8}"
+    lines = ["Executed instructions, Cortex-M4 in QEMU, exact; `each` is per MAC or per the unit named", "", head]
+    for row in table:
+        floor, peer, ratio = (f"{row[k]:.2f}" if row[k] else "–" for k in ("floor_per_mac", "peer_per_mac", "ratio"))
+        target = f"{row['target_per_mac']:g}" if row["target_per_mac"] else "–"
+        verdict = {True: " met", False: " MISSED", None: ""}[row["met"]]
+        unit = "" if row["unit"] == "MAC" else f"  per {row['unit']}"
+        lines.append(
+            f"{row['kernel']:<12}{row['shape']:<36}{row['macs']:>9}{row['instructions']:>10}{row['per_mac']:>8.3f}"
+            f"{floor:>8}{peer:>7}{ratio:>7}{target:>8}{verdict}{unit}"
+        )
+    lines += ["", f"peer: {PEER}", f"{table[0]['compiler']}, {table[0]['flags']}"]
+    return "\n".join(lines)

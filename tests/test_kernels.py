@@ -1,0 +1,207 @@
+"""Every kernel of firmware/nn equals the integer reference: on this machine and on an emulated Cortex-M4, bit for bit."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bench import cases, kernel_cases, kernels
+from bench.cases import Case, CaseError
+from bench.kernel_cases import MODES, Check, Contents
+from compress import reference
+from compress.errors import GraphError
+from export import pack
+
+SANITIZERS = ("-O1", "-g", "-fsanitize=undefined,address", "-fno-sanitize-recover=all")
+NATIVE = {"O0": ("-O0",), "O3": ("-O3",), "sanitized": SANITIZERS}
+CORTEX_M4 = {"O3": ("-O3",), "O0": ("-O0",), "portable": ("-O2", "-DNN_PORTABLE")}
+KERNELS_FLASH = 7 * 1024
+
+contents = st.builds(Contents, st.integers(0, 2**63), st.sampled_from(MODES))
+in_place = st.booleans()
+even = st.integers(0, 4).map(lambda n: 2 * n)
+any_linear = st.builds(
+    kernel_cases.linear,
+    contents,
+    st.integers(1, 70),
+    st.integers(1, 13),
+    st.integers(1, 8),
+    st.tuples(st.integers(0, 5), st.integers(0, 5)),
+    st.booleans(),
+)
+fast_linear = st.builds(
+    kernel_cases.linear,
+    contents,
+    st.integers(1, 20).map(lambda n: 4 * n),
+    st.integers(1, 7).map(lambda n: 2 * n),
+    st.integers(1, 8),
+    st.tuples(even, even),
+)
+longest_linear = st.builds(kernel_cases.linear, contents, st.sampled_from([512, 516]), st.integers(1, 6), st.integers(1, 3))
+any_check = st.one_of(
+    any_linear,
+    fast_linear,
+    longest_linear,
+    st.builds(kernel_cases.mean_pool, contents, st.integers(1, 9), st.integers(1, 4), st.integers(1, 40), in_place),
+    st.builds(kernel_cases.layer_norm, contents, st.integers(2, 512), st.integers(1, 3), st.integers(0, 3), in_place),
+    st.builds(kernel_cases.s4d, contents, st.integers(1, 6), st.integers(1, 18), st.integers(1, 4), in_place),
+    st.builds(kernel_cases.lut, contents, st.integers(0, 40), in_place),
+    st.builds(kernel_cases.glu, contents, st.integers(1, 20), st.integers(1, 3), in_place),
+    st.builds(kernel_cases.add, contents, st.integers(0, 40), in_place),
+    st.builds(kernel_cases.log_softmax, contents, st.integers(1, 120), st.integers(1, 3), in_place),
+)
+
+
+def need(*tools: str) -> None:
+    missing = [t for t in tools if not shutil.which(t)]
+    if missing and os.environ.get("CI"):
+        pytest.fail(f"missing: {', '.join(missing)}")
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)}; `make tools` installs them")
+
+
+@pytest.fixture(scope="module")
+def native(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The case runner for this machine, by kind of build."""
+    need("gcc")
+    return {name: cases.build_native(tmp_path_factory.mktemp(name), *flags) for name, flags in NATIVE.items()}
+
+
+@pytest.fixture(scope="module")
+def cortex_m4(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The case runner for the emulated Cortex-M4, by kind of build."""
+    need("arm-none-eabi-gcc", "qemu-system-arm")
+    return {name: cases.build_m4(tmp_path_factory.mktemp(name), *flags) for name, flags in CORTEX_M4.items()}
+
+
+def assert_equal(checks: list[Check], answers: list[cases.Answer], where: str) -> None:
+    for check, answer in zip(checks, answers, strict=True):
+        what = f"{check.case.kernel} {check.case.values} offsets {check.case.offsets} on {where}"
+        assert answer.intact, f"{what}: wrote outside its buffers"
+        for name, before in check.case.buffers.items():
+            expected = check.expected.get(name, before)
+            np.testing.assert_array_equal(answer.buffers.get(name, before), expected, err_msg=f"{what}: {name}")
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(checks=st.lists(any_check, min_size=10, max_size=30))
+def test_the_portable_kernels_equal_the_reference_under_every_compiler_setting(
+    native: dict[str, Path], checks: list[Check]
+) -> None:
+    for name, program in native.items():
+        assert_equal(checks, cases.run_native(program, [c.case for c in checks]), name)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(checks=st.lists(any_check, min_size=10, max_size=40))
+def test_the_kernels_on_a_cortex_m4_equal_the_reference(cortex_m4: dict[str, Path], checks: list[Check]) -> None:
+    for name, elf in cortex_m4.items():
+        assert_equal(checks, cases.run_m4(elf, [c.case for c in checks]), f"Cortex-M4 {name}")
+
+
+def test_one_sweep_over_all_small_shapes_of_a_linear_layer_on_a_cortex_m4(cortex_m4: dict[str, Path]) -> None:
+    shapes = [(n, out, frames) for n in (1, 2, 3, 4, 5, 12, 16, 18, 20, 32, 33) for out in range(1, 7) for frames in range(1, 8)]
+    checks = [kernel_cases.linear(Contents(i, MODES[i % 3]), *shape) for i, shape in enumerate(shapes)]
+    assert_equal(checks, cases.run_m4(cortex_m4["O3"], [c.case for c in checks]), "Cortex-M4 O3")
+
+
+def test_sums_at_the_edge_of_32_bits_are_exact(native: dict[str, Path], cortex_m4: dict[str, Path]) -> None:
+    checks = []
+    for sign in (1, -1):
+        for frames in (1, 3):
+            weight, x = np.full((4, 512), 127 * sign, np.int8), np.full(512 * frames, -32768, np.int16)
+            bias = np.full(4, -sign * (2**31 - 1 - 127 * 512 * 32768), np.int32)
+            mult = np.array([2**31 - 1, 2**30, 1, 0], np.int32)
+            exact = -sign * (2**31 - 1) * mult.astype(object) + 2**31
+            row = np.clip([int(v) >> 32 for v in exact], -32768, 32767).astype(np.int16)
+            buffers = {"table": pack.pack_linear(weight, frames), "second": bias, "third": mult, "x": x}
+            buffers["y"] = np.zeros(4 * frames, np.int16)
+            checks.append(Check(Case("linear", (512, 4, frames, 512, 4, 0, -32768, 32767), buffers), {"y": np.tile(row, frames)}))
+    assert_equal(checks, cases.run_native(native["sanitized"], [c.case for c in checks]), "sanitized")
+    assert_equal(checks, cases.run_m4(cortex_m4["O3"], [c.case for c in checks]), "Cortex-M4 O3")
+
+
+def test_every_int16_goes_through_a_table_as_the_reference_says(native: dict[str, Path], cortex_m4: dict[str, Path]) -> None:
+    table = np.random.default_rng(1).integers(-32768, 32768, 257).astype(np.int16)
+    x = np.arange(-32768, 32768).astype(np.int16)
+    case = Case("lut", (x.size,), {"table": table, "x": x, "y": np.zeros_like(x)})
+    checks = [Check(case, {"y": reference.lut(x.astype(np.int64), table).astype(np.int16)})]
+    assert_equal(checks, cases.run_native(native["O3"], [case]), "O3")
+    assert_equal(checks, cases.run_m4(cortex_m4["O3"], [case]), "Cortex-M4 O3")
+
+
+def test_a_kernel_that_left_its_buffers_would_be_noticed(native: dict[str, Path]) -> None:
+    """The checks of this file bite: told of one value more than there is, a kernel is caught, writing or reading."""
+    x, y = np.zeros(9, np.int16), np.ones(8, np.int16)
+    writes = Case("add", (9,), {"second": x, "x": x, "y": y})
+    assert not cases.run_native(native["O3"], [writes])[0].intact
+    reads = Case("add", (9,), {"second": x, "x": y, "y": x})
+    for case in (writes, reads):
+        with pytest.raises(CaseError, match="AddressSanitizer"):
+            cases.run_native(native["sanitized"], [case])
+
+
+def test_executed_instructions_stay_within_the_targets() -> None:
+    need("arm-none-eabi-gcc", "qemu-system-arm")
+    table = kernels.measure()
+    missed = [(row["shape"], row["per_mac"], row["target_per_mac"]) for row in table if row["met"] is False]
+    assert not missed
+    assert all(row["per_mac"] >= row["floor_per_mac"] for row in table if row["floor_per_mac"]), "a floor is derived wrongly"
+
+
+def test_all_kernels_together_are_small(tmp_path: Path) -> None:
+    need("arm-none-eabi-gcc")
+    for source in cases.sources()[1:]:
+        command = ["arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb", *cases.WARNINGS, "-O3", "-c", str(source)]
+        subprocess.run([*command, "-o", str(tmp_path / f"{source.stem}.o")], check=True)
+    sizes = subprocess.run(["arm-none-eabi-size", *tmp_path.glob("*.o")], capture_output=True, text=True, check=True).stdout
+    total = sum(int(line.split()[0]) for line in sizes.splitlines()[1:])
+    assert 1000 < total <= KERNELS_FLASH
+
+
+def test_the_tables_of_log_softmax_are_those_of_the_definition() -> None:
+    header = (cases.ROOT / "firmware" / "nn" / "nn_log_softmax_tables.h").read_text()
+    bodies = re.findall(r"\{([^}]*)\}", header)
+    tables = [np.array([int(v) for v in body.replace("\n", " ").split(",") if v.strip()]) for body in bodies]
+    np.testing.assert_array_equal(tables[0], reference.EXP)
+    np.testing.assert_array_equal(tables[1], reference.LOG)
+
+
+@given(
+    seed=st.integers(0, 2**32),
+    out=st.integers(1, 12),
+    inputs=st.integers(1, 12),
+    frames=st.integers(1, 3),
+)
+def test_packing_keeps_every_weight_and_takes_the_bytes_announced(seed: int, out: int, inputs: int, frames: int) -> None:
+    weight = np.random.default_rng(seed).integers(-127, 128, (out, inputs)).astype(np.int8)
+    packed = pack.pack_linear(weight, frames)
+    assert packed.nbytes == pack.packed_bytes(out, inputs, frames)
+    np.testing.assert_array_equal(unpack(packed, out, inputs, frames), weight)
+
+
+def unpack(packed: np.ndarray, out: int, inputs: int, frames: int) -> np.ndarray:
+    """The layouts of nn_linear_s8_s16.c read back."""
+    padded = -(-inputs // 4) * 4
+    if frames > 1:
+        return packed.reshape(-1, padded, 2).transpose(0, 2, 1).reshape(-1, padded)[:out, :inputs]
+    pairs = packed.view("<i2").reshape(-1, padded // 2, 2, 2).transpose(0, 2, 1, 3).reshape(-1, padded)
+    first = pairs.astype(np.int8)
+    return np.stack([first, (pairs.astype(int) - first) // 256], 1).reshape(-1, padded)[:out, :inputs]
+
+
+def test_packing_refuses_what_16_bits_cannot_hold() -> None:
+    with pytest.raises(GraphError, match="−128"):
+        pack.pack_linear(np.full((1, 4), -128, np.int8), 1)
+    with pytest.raises(GraphError, match="int16"):
+        pack.pack_linear(np.zeros((1, 4), np.int16), 1)
+    with pytest.raises(GraphError, match="one shape"):
+        pack.pack_s4d(np.zeros((2, 3, 2), np.int16), np.zeros((2, 4, 2), np.int16), *np.zeros((3, 2), np.int32))

@@ -44,7 +44,7 @@ def _makefile(boards: list[Description], title: str) -> Iterator[str]:
     yield f"COMMON = {COMMON} -ffile-prefix-map=$(CURDIR)=. $(CORE) $(EXTRA)"
     yield "INCLUDES = -Imodel -Inn -Iapp -Iport"
     yield "# The kernels are built for speed, everything else for size."
-    yield "FLAGS_SEEN = $(strip $(CORE) $(EXTRA)) -O3 (kernels) -Os (the rest)"
+    yield "FLAGS_SEEN = $(strip $(CORE) $(EXTRA) -O3 (kernels) -Os (the rest))"
     yield ""
     yield "SOURCES = $(sort $(wildcard model/*.c nn/*.c app/*.c port/$(BOARD)/*.c))"
     yield "OBJECTS = $(SOURCES:%.c=$(OUT)/%.o)"

@@ -47,6 +47,7 @@ static bool source_ready(void)
 static bool pll_ready(void)
 {
     RCC_APB1ENR |= RCC_APB1ENR_PWR;
+    (void)RCC_APB1ENR; /* until the clock runs */
     PWR_CR |= PWR_CR_VOS;
     RCC_PLLCFGR = (PLL_INPUT_HZ / 2000000u) | 168u << 6 | PLL_SOURCE | 7u << 24; /* PLLP = 0: VCO / 2 */
     RCC_CR |= RCC_CR_PLLON;

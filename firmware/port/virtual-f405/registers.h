@@ -23,16 +23,11 @@
 #define USART1_DR REGISTER(0x40011004u)
 #define USART1_BRR REGISTER(0x40011008u)
 #define USART1_CR1 REGISTER(0x4001100Cu)
-#define USART_SR_FE (1u << 1)
-#define USART_SR_NF (1u << 2)
-#define USART_SR_ORE (1u << 3)
-#define USART_SR_RXNE (1u << 5)
 #define USART_SR_TXE (1u << 7)
 #define USART_CR1_RE (1u << 2)
 #define USART_CR1_TE (1u << 3)
 #define USART_CR1_RXNEIE (1u << 5)
 #define USART_CR1_UE (1u << 13)
-#define USART_CR1_OVER8 (1u << 15)
 
 /* Port A, RM0090 8.4 */
 #define GPIOA_MODER REGISTER(0x40020000u)

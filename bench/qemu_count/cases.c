@@ -118,14 +118,14 @@ static uint32_t time_kernel(const header *c)
 
 int main(void)
 {
-    header c;
+    header c = {0};
     if (!port_begin())
         return 1;
     while (port_read(&c, sizeof c)) {
         if (!load(&c))
             return 1;
         guards(&c, 1);
-        result r = {time_kernel(&c), 0};
+        result r = {.ticks = time_kernel(&c)};
         ASAN_UNPOISON_MEMORY_REGION(arena, sizeof arena);
         r.intact = guards(&c, 0);
         port_write(&r, sizeof r);

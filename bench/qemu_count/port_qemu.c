@@ -4,6 +4,7 @@
 #include "port.h"
 
 #include <stddef.h>
+#include <string.h>
 
 enum { SYS_OPEN = 1, SYS_CLOSE = 2, SYS_WRITE = 5, SYS_READ = 6, SYS_EXIT_EXTENDED = 0x20 };
 enum { READ_BINARY = 1, WRITE_BINARY = 5, APPLICATION_EXIT = 0x20026 };
@@ -64,7 +65,7 @@ int port_end(void)
 
 /* --- start-up --- */
 
-extern uint32_t _stack_top, _bss_start, _bss_end, _data_start, _data_end, _data_load;
+extern uint32_t _stack_top[], _bss_start[], _bss_end[], _data_start[], _data_end[], _data_load[];
 int main(void);
 
 void reset(void);
@@ -80,11 +81,8 @@ static void leave(uintptr_t status)
 
 void reset(void)
 {
-    const uint32_t *from = &_data_load;
-    for (uint32_t *p = &_data_start; p < &_data_end;)
-        *p++ = *from++;
-    for (uint32_t *p = &_bss_start; p < &_bss_end;)
-        *p++ = 0;
+    memcpy(_data_start, _data_load, (uintptr_t)_data_end - (uintptr_t)_data_start);
+    memset(_bss_start, 0, (uintptr_t)_bss_end - (uintptr_t)_bss_start);
     CPACR |= 0xFu << 20;
     leave((uintptr_t)main());
 }
@@ -95,6 +93,6 @@ void fault(void)
 }
 
 __attribute__((section(".vectors"), used)) static const void *const vectors[16] = {
-    &_stack_top, (void *)reset, (void *)fault, (void *)fault, (void *)fault, (void *)fault, (void *)fault, [11] = (void *)fault,
+    _stack_top, (void *)reset, (void *)fault, (void *)fault, (void *)fault, (void *)fault, (void *)fault, [11] = (void *)fault,
     [14] = (void *)fault, [15] = (void *)fault,
 };

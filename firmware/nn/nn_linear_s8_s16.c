@@ -106,7 +106,8 @@ static inline __attribute__((always_inline)) const uint32_t *
 four_rows(const frame *f, const output *o, const uint32_t *w, const int32_t *bias, const int32_t *mult, int16_t *y)
 {
     int32_t a0 = bias[0], a2 = bias[2], b0, b2;
-    uint32_t lo0 = (uint32_t)a0, hi0 = (uint32_t)(a0 >> 31), lo2 = (uint32_t)a2, hi2 = (uint32_t)(a2 >> 31), x0, x1, w0, w2;
+    uint32_t lo0 = (uint32_t)a0, hi0 = (uint32_t)((uint64_t)a0 >> 32);
+    uint32_t lo2 = (uint32_t)a2, hi2 = (uint32_t)((uint64_t)a2 >> 32), x0, x1, w0, w2;
     const int16_t *x = f->start;
     if (f->end != x)
         __asm__(LOOPS(ROWS4_STEP, "x", "x0") : ROWS4_REGISTERS : [part] "m"(f->part), [end] "m"(f->end) : "cc", "memory");
@@ -125,24 +126,25 @@ four_rows(const frame *f, const output *o, const uint32_t *w, const int32_t *bia
     return w;
 }
 
+/* Blocks of four rows; the last one to three rows are a block of their own with padded tables and output. */
 static void one_frame(const nn_linear *op, const output *o, const int16_t *x, int16_t *y)
 {
     const frame f = frame_of(x, op->in);
     const uint32_t *w = op->weights;
     const int32_t *bias = op->bias, *mult = op->mult;
     const uint32_t rest = op->out % 4u;
-    int32_t padded[2][4] = {{0}};
-    int16_t last[4], *end = y + op->out - rest, *const y_last = end;
+    int32_t last_bias[4] = {0}, last_mult[4] = {0};
+    int16_t last[4] = {0}, *const behind = y + op->out - rest, *end = behind;
     for (;;) {
         for (; y != end; bias += 4, mult += 4, y += 4)
             w = four_rows(&f, o, w, bias, mult, y);
-        if (!rest || y == last + 4)
+        if (!rest || end != behind)
             break;
-        bias = memcpy(padded[0], bias, rest * sizeof *bias);
-        mult = memcpy(padded[1], mult, rest * sizeof *mult);
+        bias = memcpy(last_bias, bias, rest * sizeof *bias);
+        mult = memcpy(last_mult, mult, rest * sizeof *mult);
         y = last, end = last + 4;
     }
-    memcpy(y_last, last, rest * sizeof *last);
+    memcpy(behind, last, rest * sizeof *last);
 }
 
 /* --- several frames: two rows × two or three frames --- */

@@ -92,15 +92,15 @@ ROWS = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, default=Path("build/bench/kernels.json"), help="JSON twin of the table (%(default)s)")
+    parser.add_argument("--out", type=Path, help="JSON twin of the table (default: bench/kernels.json in the build folder)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Count, print the table, write the JSON; 1 when a target is missed."""
-    table = measure()
-    write_json(args.out, table)
+    """Count, print the table, write the JSON; 1 when a target is missed. Expects `args.build` too."""
+    table, out = measure(), args.out or args.build / "bench" / "kernels.json"
+    write_json(out, table)
     print(format_table(table))
-    print(f"\n{args.out}: the same as JSON")
+    print(f"\n{out}: the same as JSON")
     return 0 if all(row["met"] is not False for row in table) else 1
 
 

@@ -77,9 +77,13 @@ class Modelled:
         """Modelled cycles of a step of which only the executed instructions are known."""
         return instructions * self.cycles_per_instruction
 
+    @property
+    def method(self) -> str:
+        """How these cycles came about, in one line."""
+        return METHOD.format(self.wait_states)
+
     def as_dict(self) -> dict[str, Any]:
-        extra = {"cycles_per_instruction": self.cycles_per_instruction, "method": METHOD.format(self.wait_states)}
-        return asdict(self) | extra
+        return asdict(self) | {"cycles_per_instruction": self.cycles_per_instruction, "method": self.method}
 
 
 def build_plugin(folder: Path) -> Path:

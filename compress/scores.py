@@ -21,6 +21,7 @@ from compress.errors import TendonError
 
 Array = npt.NDArray[np.generic]
 SEGMENT = 25  # target characters that the bootstrap draws together: errors of one word or one burst are not independent
+SEGMENTS = 20  # at least so many runs: short texts get shorter ones
 RESAMPLES = 2000
 SEED = 20240601
 
@@ -126,31 +127,37 @@ def bootstrap_difference(
 ) -> tuple[float, float]:
     """95 % percentile interval of CER(second) − CER(first) in points, paired: both are drawn over the same runs of characters."""
     a, b = ([greedy(e) for e in emissions] for emissions in (first, second))
-    difference = np.concatenate([segment_errors(t, y) - segment_errors(t, x) for x, y, t in zip(a, b, targets, strict=True)])
-    return _interval(difference, _all_lengths(targets), resamples, seed)
+    size = _segment(targets)
+    errors = [segment_errors(t, y, size) - segment_errors(t, x, size) for x, y, t in zip(a, b, targets, strict=True)]
+    return _interval(errors, [segment_lengths(t, size) for t in targets], resamples, seed)
 
 
 def bootstrap_rate(
     emissions: Sequence[Array], targets: Sequence[str], resamples: int = RESAMPLES, seed: int = SEED
 ) -> tuple[float, float]:
     """95 % percentile interval of the CER in %, over runs of characters."""
-    errors = np.concatenate([segment_errors(t, greedy(e)) for e, t in zip(emissions, targets, strict=True)])
-    return _interval(errors, _all_lengths(targets), resamples, seed)
+    size = _segment(targets)
+    errors = [segment_errors(t, greedy(e), size) for e, t in zip(emissions, targets, strict=True)]
+    return _interval(errors, [segment_lengths(t, size) for t in targets], resamples, seed)
 
 
-def _all_lengths(targets: Sequence[str]) -> npt.NDArray[np.int64]:
-    lengths = np.concatenate([segment_lengths(t) for t in targets]) if targets else np.zeros(0, dtype=np.int64)
-    if not lengths.sum():
+def _segment(targets: Sequence[str]) -> int:
+    """Characters in a run: SEGMENT, or fewer so that there are RUNS of them."""
+    characters = sum(map(len, targets))
+    if not characters:
         raise TendonError(
             "interval: expected at least one typed character in the scored signal, found none; score a longer stretch"
         )
-    return lengths
+    return min(SEGMENT, max(1, characters // RUNS))
 
 
-def _interval(errors: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], resamples: int, seed: int) -> tuple[float, float]:
-    errors, lengths = errors[lengths > 0], lengths[lengths > 0]
-    chosen = np.random.default_rng(seed).integers(0, len(lengths), (resamples, len(lengths)))
-    rates = 100.0 * errors[chosen].sum(1) / lengths[chosen].sum(1)
+def _interval(
+    errors: Sequence[npt.NDArray[np.int64]], lengths: Sequence[npt.NDArray[np.int64]], resamples: int, seed: int
+) -> tuple[float, float]:
+    """Rates of runs drawn with replacement, as many as there are."""
+    e, n = np.concatenate(errors), np.concatenate(lengths)
+    chosen = np.random.default_rng(seed).integers(0, len(n), (resamples, len(n)))
+    rates = 100.0 * e[chosen].sum(1) / np.maximum(n[chosen].sum(1), 1)
     low, high = np.quantile(rates, [0.025, 0.975])
     return float(low), float(high)
 

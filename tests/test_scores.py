@@ -125,3 +125,8 @@ def test_tensor_errors_follow_their_definitions() -> None:
 def test_agreement_is_the_share_of_frames_with_the_same_best_class() -> None:
     a, b = emissions("abcd"), emissions("abce")
     assert scores.agreement([a, a], [a, b]) == pytest.approx(15 / 16)
+
+
+def test_a_short_text_still_has_an_interval() -> None:
+    low, high = scores.bootstrap_rate([emissions("the quick brownxxx")], ["the quick brown fox"])
+    assert low < scores.score([emissions("the quick brownxxx")], ["the quick brown fox"]).cer < high

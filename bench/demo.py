@@ -1,0 +1,96 @@
+"""`demo`: the whole way once, from the checkpoint to the board and back, ending with a report."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from bench import hil, text
+from bench.profile import profile
+from bench.schema import Report
+from compress import evaluate, macs, scores
+from compress.artifacts import Folder
+from compress.data import datasets
+from compress.data.datasets import Dataset
+from compress.samples import to_int16
+from export import build
+from host import engines
+from host.engines import Artifacts
+
+BUDGET = 32_000_000  # executed instructions per second of signal that the network may take on a Cortex-M4
+NETWORK_BOARD = "virtual-f405"
+
+
+def run(folder: Folder, checkpoint: Path | None, data: Path | None, board: str, port: str | None, seconds: float) -> int:
+    """Every step with a headline; exit code 0 only for a valid, bit-exact run."""
+    begin = time.monotonic()
+    _headline(1, f"quantize {folder.model} to {folder.precision}")
+    made = engines.prepare(folder, checkpoint, data, None)
+    dataset = datasets.find(data, folder.build)
+    _headline(2, "count its multiply-accumulates")
+    print(macs.table(made.real))
+    _headline(3, f"export, build and run on {board}")
+    outcome = hil.run(made, dataset, board, port, seconds)
+    _headline(4, f"score the held-out {dataset.origin}: float network and native integer C")
+    outcome.report["heldout"] = heldout(made, dataset)
+    page = hil.write(outcome, folder.target(board), "demo")
+    hil.write(outcome, folder.target(board))
+    _headline(5, "report")
+    print(text.console_report(outcome.report))
+    print(f"\ndone in {time.monotonic() - begin:.0f} s\nreport: {page}")
+    return 0 if _good(outcome.report) else 1
+
+
+def heldout(made: Artifacts, dataset: Dataset) -> dict[str, Any]:
+    """Float graph and native C over whole held-out sessions: CER of each, their difference with its interval."""
+    sessions = evaluate.read_heldout(made.integer, dataset.heldout)
+    real = sessions.float_frames(made.real)
+    words = sessions.trim(np.stack([_native(made, signal) for signal in tqdm(sessions.batch, desc="native C", unit="session")]))
+    rates = [scores.score(frames, sessions.texts) for frames in (real, words)]
+    low, high = scores.bootstrap_difference(real, words, sessions.texts)
+    return {
+        "sessions": len(sessions.steps),
+        "seconds": sum(sessions.steps) / float(made.integer.output.rate),
+        "characters": rates[0].characters,
+        "float": rates[0].cer,
+        "native": rates[1].cer,
+        "low": low,
+        "high": high,
+        "rates": {"float": rates[0].as_dict(), "native": rates[1].as_dict()},
+        "agreement": scores.agreement(real, words),
+    }
+
+
+def _native(made: Artifacts, signal: evaluate.Array) -> evaluate.Array:
+    return engines.words("native", made, to_int16(made.integer, signal))
+
+
+def _headline(number: int, what: str) -> None:
+    print(f"\n[{number}/5] {what}", flush=True)
+
+
+def _good(report: Report) -> bool:
+    return report["valid"] and report["bit_exact"]
+
+
+def network_instructions(made: Artifacts) -> int:
+    """Executed instructions of the whole network on the emulated Cortex-M4, printed by function; 1 when over the budget."""
+    image = build.make_firmware(made.integer, made.folder, NETWORK_BOARD)
+    path = datasets.find(None, made.folder.build).heldout[0]
+    samples = to_int16(made.integer, datasets.samples(path, 5.0))
+    modelled = profile(NETWORK_BOARD, image, made.integer, samples, made.folder.path / "tools")
+    assert modelled is not None, "the board of the budget is emulated"
+    per_s = float(made.integer.output.rate) / modelled.steps
+    print(f"\n{made.integer.name} {made.folder.precision} on {NETWORK_BOARD}, one second of signal, reception included")
+    print(f"{'function':<24}{'instructions':>14}{'share':>8}")
+    for name, counts in modelled.functions.items():
+        if counts["instructions"] >= modelled.instructions / 1000:
+            print(f"{name:<24}{counts['instructions'] * per_s:>14,.0f}{counts['instructions'] / modelled.instructions:>8.1%}")
+    total = modelled.instructions * per_s
+    verdict = "met" if total <= BUDGET else "MISSED"
+    print(f"{'total':<24}{total:>14,.0f}   target {BUDGET:,} {verdict}; {modelled.cycles * per_s:,.0f} cycles, {modelled.method}")
+    return int(total > BUDGET)

@@ -1,0 +1,116 @@
+"""`hil`: recordings through a board over its serial line; every word compared with the reference, scored, timed, reported."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from bench import assemble, footprint, schema
+from bench.cycles import Modelled
+from bench.profile import profile
+from bench.schema import Report
+from bench.streaming import Streamed, Stretch, stream, stretches
+from compress import macs, pipeline
+from compress.artifacts import Folder
+from compress.data.datasets import Dataset
+from compress.errors import TendonError
+from compress.files import write_json
+from compress.models import PUBLISHED
+from compress.samples import to_int16
+from export import build
+from export.boards import Description, load_board
+from host.boards import Board, open_board
+from host.engines import Artifacts
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished run: its report, and what the pictures need beside it."""
+
+    report: Report
+    parts: list[Stretch]
+    words: list[npt.NDArray[np.int16]]
+
+
+def run(made: Artifacts, dataset: Dataset, board: str, port: str | None, seconds: float) -> Outcome:
+    """Build the image, stream the first `seconds` of the held-out recordings, compare and score. Writes nothing but the image."""
+    graph, description = made.integer, load_board(board)
+    if seconds * float(graph.output.rate) < 1:
+        raise TendonError(f"SECONDS={seconds:g}: expected at least one output frame, {1 / float(graph.output.rate):g} s")
+    image = build.make_firmware(graph, made.folder, board)
+    measured, differences = measure(image, made.folder, description)
+    parts = stretches(dataset.heldout, seconds, graph.samples_per_step)
+
+    def connect() -> Board:
+        return open_board(board, image, graph.hash(), port=port)
+
+    streamed = stream(connect, graph, parts)
+    print("comparing every word with the reference, and scoring")
+    other = assemble.other_engines(made, parts)
+    modelled = _profile(description, image, made, parts, streamed)
+    latency = assemble.latency(streamed, other, modelled)
+    content = (
+        assemble.run_report(description, seconds, parts, streamed, other)
+        | _context(made, dataset)
+        | {
+            "latency": latency,
+            "real_time_factor": assemble.real_time_factor(latency),
+            "cycles": None if modelled is None else modelled.as_dict(),
+            "footprint": None if measured is None else measured.as_dict(),
+            "plan_differences": differences,
+        }
+    )
+    report = cast(Report, content)
+    report["why_invalid"] = schema.validity(report)
+    report["valid"] = not report["why_invalid"]
+    return Outcome(report, parts, streamed.words)
+
+
+def measure(image: Path, folder: Folder, board: Description) -> tuple[footprint.Footprint | None, list[str]]:
+    """The image's footprint, and where it differs from its plan; refuses one over its limits. None for a board without limits."""
+    if not board.memory:
+        return None, []
+    measured = footprint.read(image, board.memory)
+    footprint.check_limits(measured, board.name)
+    plan = json.loads((folder.target(board.name) / "memory.json").read_text())
+    return measured, footprint.differences(measured, {name: plan[name] for name in ("tables", "state", "arena")})
+
+
+def _profile(board: Description, image: Path, made: Artifacts, parts: list[Stretch], streamed: Streamed) -> Modelled | None:
+    """Modelled cycles, where the board counts instructions because it is emulated."""
+    if streamed.hello.counts != "instructions":
+        return None
+    print("counting what its instructions depend on, for modelled cycles")
+    return profile(board.name, image, made.integer, to_int16(made.integer, parts[0].signal), made.folder.path / "tools")
+
+
+def _context(made: Artifacts, dataset: Dataset) -> dict[str, Any]:
+    """What was known before the run."""
+    quantized, work = pipeline.read_report(made.folder), macs.report(made.real)
+    published = PUBLISHED.get(made.integer.name)
+    per_layer = {layer["module"]: layer["macs_per_s"] for layer in work["layers"]}
+    layers = [layer | {"macs_per_s": per_layer.get(layer["module"], 0.0)} for layer in quantized["layers"]]
+    return {
+        "model": made.integer.name,
+        "precision": made.folder.precision,
+        "checkpoint": made.integer.provenance["checkpoint"],
+        "graph": made.integer.hash(),
+        "simulated": dataset.simulated,
+        "published": None if published is None else {"value": published.value, "source": published.source},
+        "macs_per_s": work["macs_per_s"],
+        "layers": layers,
+        "quantize": {k: quantized[k] for k in ("metric", "characters", "agreement", "sqnr_db", "recordings")},
+    }
+
+
+def write(outcome: Outcome, folder: Path, name: str = "hil") -> Path:
+    """<name>.json and <name>.html in a folder, each whole or not at all; returns the path of the page."""
+    from bench import page  # matplotlib is slow to import, and only needed here
+
+    write_json(folder / f"{name}.json", outcome.report)
+    return page.write_report(folder / f"{name}.html", outcome)

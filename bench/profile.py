@@ -1,0 +1,41 @@
+"""One short emulated run of the image that is flashed, counted by the plugin: what its instructions take on the chip."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from bench import cycles
+from bench.cycles import Modelled
+from bench.instructions import disassemble
+from compress import graph as g
+from export.boards import load_board
+from host.boards import open_emulator
+
+STEPS = 20  # output frames; about one second of signal
+PATIENCE_S = 120.0
+
+
+def profile(board: str, image: Path, graph: g.Graph, samples: npt.NDArray[np.int16], tools: Path) -> Modelled | None:
+    """Modelled cycles over the first frames of int16 samples (time, inputs), or None for a board without an emulated core.
+
+    `tools`: folder for the compiled plugin.
+    """
+    description = load_board(board)
+    if description.emulator is None or not description.prefix:
+        return None
+    code, plugin = disassemble(image, description.prefix), cycles.build_plugin(tools)
+    steps = min(STEPS, len(samples) // graph.samples_per_step)
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "counts"
+        extra = cycles.emulator_arguments(plugin, code, out, steps)
+        with open_emulator(description, image, graph.hash(), extra=extra) as emulated:
+            emulated.link.handshake()
+            emulated.link.reset()
+            emulated.link.stream(samples[: steps * graph.samples_per_step])
+            emulated.link.status()  # one more turn of the application: the last step has returned
+            counts = cycles.wait_for(out, PATIENCE_S, lambda: emulated.process.poll() is None)
+    return cycles.model(code, counts)

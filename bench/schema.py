@@ -1,0 +1,171 @@
+"""What a report holds (hil.json, and demo.json with `heldout`), and what makes a run valid.
+
+Plain JSON. Times are in seconds unless the name says ms, rates of characters in % of the target's; `None` stands for what a board
+cannot tell. Instructions are executed ones, counted; cycles and ms of an emulated board are modelled.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NotRequired, TypedDict
+
+VERSION = 1
+LINE_BITS = 10  # start, eight data, stop
+
+
+class Window(TypedDict):
+    """One stretch of a recording, streamed from the zero state."""
+
+    recording: str
+    sha256: str
+    start_s: float
+    stop_s: float
+    characters: int
+
+
+class Metric(TypedDict):
+    """The same seconds through every engine. `low` and `high`: 95 % interval of the board's value over runs of characters."""
+
+    name: str
+    unit: str
+    float: float | None
+    quantized: float | None
+    board: float | None
+    low: float | None
+    high: float | None
+
+
+class Rates(TypedDict):
+    """Published decomposition, in %: characters missed (IER), made up (DER), confused (SER)."""
+
+    CER: float
+    IER: float
+    DER: float
+    SER: float
+
+
+class Spread(TypedDict):
+    """Over all output frames."""
+
+    p50: float
+    p99: float
+    max: float
+
+
+class Latency(TypedDict):
+    """Of one output frame, from its last sample to its result, without the line.
+
+    `counts`: what the board's counter counts. `ms`: cycles over the clock; `ms_is` says whether they are measured or modelled.
+    """
+
+    counts: str
+    instructions: Spread | None
+    cycles: Spread | None
+    ms: Spread | None
+    ms_is: str
+    least_ms: float | None
+    most_ms: float | None
+    deadline_ms: float
+    reference_ms: float
+    per_frame: list[int]
+
+
+class Line(TypedDict):
+    """What the serial line did. `real_time_factor`: signal seconds per second; compute alone, and the line's own."""
+
+    kind: str
+    baud: int
+    bytes_sent: int
+    bytes_received: int
+    sample_bytes: int
+    seconds: float
+    frames_repeated: int
+    polls: int
+    resumed: int
+    overruns: int
+    bytes_dropped: int
+    real_time_factor: float
+    at_baud_real_time_factor: float | None
+
+
+class Text(TypedDict):
+    """What was typed in a recording's streamed seconds, and what each engine read."""
+
+    recording: str
+    target: str
+    float: str
+    quantized: str
+    board: str
+
+
+class Stack(TypedDict):
+    """Bytes: the most ever used, and the size."""
+
+    used: int
+    size: int
+
+
+class Report(TypedDict):
+    """hil.json. `frames` came back of `frames_expected`; `mismatches` counts output words that differ from the reference."""
+
+    version: int
+    model: str
+    precision: str
+    board: str
+    board_title: str
+    board_status: str
+    emulated: bool
+    checkpoint: str
+    graph: str
+    graph_on_board: str
+    compiler: str
+    flags: str
+    generator: str
+    recordings: list[Window]
+    simulated: bool
+    seconds: float
+    seconds_requested: float
+    frames: int
+    frames_expected: int
+    outputs: int
+    characters: int
+    metric: Metric
+    rates: Rates | None
+    published: dict[str, Any] | None
+    words: int
+    mismatches: int
+    first_mismatch: str | None
+    bit_exact: bool
+    latency: Latency
+    real_time_factor: float | None
+    line: Line
+    stack: Stack | None
+    footprint: dict[str, Any] | None
+    plan_differences: list[str]
+    macs_per_s: float
+    cycles: dict[str, Any] | None
+    layers: list[dict[str, Any]]
+    quantize: dict[str, Any]
+    text: list[Text]
+    valid: bool
+    why_invalid: list[str]
+    heldout: NotRequired[dict[str, Any]]
+
+
+def validity(report: Report) -> list[str]:
+    """Why the run proves nothing; empty when it is valid. Accuracy and bit-exactness are results, not conditions."""
+    reasons = []
+    if report["graph"] != report["graph_on_board"]:
+        reasons.append(f"model hash: expected {report['graph']}, the board carries {report['graph_on_board']}")
+    if report["frames"] != report["frames_expected"]:
+        reasons.append(f"output frames: expected {report['frames_expected']}, received {report['frames']}")
+    if report["words"] != report["frames_expected"] * report["outputs"]:
+        reasons.append(
+            f"output words: expected {report['frames_expected'] * report['outputs']} to compare, found {report['words']}"
+        )
+    if report["seconds"] < report["seconds_requested"] - report["latency"]["deadline_ms"] / 1000:
+        reasons.append(f"seconds: {report['seconds_requested']:g} were requested, the recordings gave {report['seconds']:g}")
+    stack = report["stack"]
+    if stack is not None and stack["used"] >= stack["size"] > 0:
+        reasons.append(f"stack: {stack['used']} of {stack['size']} bytes were used, it may have overflowed")
+    reasons += [f"memory plan: {difference}" for difference in report["plan_differences"]]
+    return reasons

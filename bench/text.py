@@ -1,0 +1,138 @@
+"""The report for the console: what a run showed, in a screen."""
+
+from __future__ import annotations
+
+from bench.schema import Report, Spread
+
+WIDTH = 22
+
+
+def console_report(report: Report) -> str:
+    """All figures that matter, each with its unit and with what it is (simulated, modelled, published)."""
+    sections = (_head, _accuracy, _heldout, _equality, _time, _line, _memory, _text)
+    return "\n".join(line for section in sections for line in section(report))
+
+
+def row(name: str, value: str) -> str:
+    return f"  {name:{WIDTH}} {value}"
+
+
+def recordings(report: Report) -> str:
+    """How figures from these recordings must be named."""
+    return "simulated recordings" if report["simulated"] else "recordings"
+
+
+def verdict(report: Report) -> str:
+    """VALID or INVALID and why."""
+    return "VALID" if report["valid"] else f"INVALID: {'; '.join(report['why_invalid'])}"
+
+
+def percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f} %"
+
+
+def _head(report: Report) -> list[str]:
+    return [
+        f"{report['model']} {report['precision']} on {report['board']} ({report['board_title']}; {report['board_status']})",
+        row("run", verdict(report)),
+        row("checkpoint", report["checkpoint"][:16]),
+        row("graph", f"{report['graph'][:16]}, on the board {report['graph_on_board'][:16]}"),
+        row("compiler", f"{report['compiler']}; {report['flags']}"),
+    ]
+
+
+def _accuracy(report: Report) -> list[str]:
+    metric = report["metric"]
+    lines = [
+        "",
+        f"Error rate (CER) over the {report['seconds']:.1f} s streamed ({report['characters']} characters, {recordings(report)})",
+        row("float network", percent(metric["float"])),
+        row("integers", percent(metric["quantized"])),
+        row("board", percent(metric["board"]) + _interval(metric["low"], metric["high"])),
+    ]
+    rates = report["rates"]
+    if rates is not None:
+        lines.append(
+            row("board, by kind", f"missed {rates['IER']:.2f}, made up {rates['DER']:.2f}, confused {rates['SER']:.2f} %")
+        )
+    return lines
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"   95 % interval {low:.2f} … {high:.2f}"
+
+
+def _heldout(report: Report) -> list[str]:
+    held = report.get("heldout")
+    lines = []
+    if held is not None:
+        where = f"{held['sessions']} sessions, {held['seconds']:.0f} s, {recordings(report)}"
+        difference = f"difference {held['native'] - held['float']:+.2f} points"
+        lines = [
+            "",
+            f"CER over {held['characters']:,} held-out characters ({where})",
+            row("float network", percent(held["float"])),
+            row("native integer C", f"{percent(held['native'])}   {difference}{_interval(held['low'], held['high'])}"),
+        ]
+    if report["published"]:
+        lines.append(row("published", f"{report['published']['value']:.2f} %   ({report['published']['source']}; not this data)"))
+    return lines
+
+
+def _equality(report: Report) -> list[str]:
+    words = f"{report['words']:,} output words of {report['frames']:,} frames"
+    exact = f"yes: {words} equal the reference" if report["bit_exact"] else f"NO: {report['mismatches']:,} of {words} differ"
+    first = [row("first difference", report["first_mismatch"])] if report["first_mismatch"] else []
+    return ["", row("bit-exact", exact), *first]
+
+
+def _time(report: Report) -> list[str]:
+    latency = report["latency"]
+    lines = ["", f"Latency of one frame, deadline {latency['deadline_ms']:.0f} ms (computing only, without the line)"]
+    if latency["instructions"] is not None:
+        lines.append(row("instructions", _spread(latency["instructions"], ",.0f")))
+    if latency["ms"] is not None:
+        lines.append(row("ms", f"{_spread(latency['ms'], '.2f')}"))
+    if latency["least_ms"] is not None and latency["most_ms"] is not None:
+        lines.append(row("", f"between {latency['least_ms']:.2f} and {latency['most_ms']:.2f} ms by what the model leaves open"))
+    lines.append(row("ms are", latency["ms_is"]))
+    if report["real_time_factor"] is not None:
+        lines.append(row("real-time factor", f"{report['real_time_factor']:.1f} × computing alone"))
+    lines.append(row("Python reference", f"{latency['reference_ms']:.2f} ms per frame on this machine, for orientation"))
+    lines.append(row("work", f"{report['macs_per_s'] / 1e6:.2f} million MACs per second of signal"))
+    return lines
+
+
+def _spread(spread: Spread, form: str) -> str:
+    return f"p50 {spread['p50']:{form}}   p99 {spread['p99']:{form}}   max {spread['max']:{form}}"
+
+
+def _line(report: Report) -> list[str]:
+    line = report["line"]
+    rate = line["at_baud_real_time_factor"]
+    at_baud = "" if rate is None else f"; {line['baud']:,} baud would carry {rate:.2f} ×"
+    total = line["bytes_sent"] + line["bytes_received"]
+    counts = {"repeated": "frames_repeated", "overruns": "overruns", "dropped": "bytes_dropped", "resumed": "resumed"}
+    troubles = ", ".join(f"{line[key]} {name}" for name, key in counts.items())  # type: ignore[literal-required]
+    return [
+        row("line", f"{total:,} bytes in {line['seconds']:.1f} s = {line['real_time_factor']:.2f} × real time{at_baud}"),
+        row("", troubles),
+    ]
+
+
+def _memory(report: Report) -> list[str]:
+    lines = [""]
+    for name, region in (report["footprint"] or {"regions": {}})["regions"].items():
+        largest = ", ".join(f"{purpose} {size:,}" for purpose, size in list(region["purposes"].items())[:4])
+        share = region["bytes"] / region["limit"]
+        lines.append(row(name, f"{region['bytes']:,} of {region['limit']:,} bytes allowed ({share:.0%}): {largest}"))
+    if report["stack"] is not None:
+        lines.append(row("stack", f"{report['stack']['used']:,} of {report['stack']['size']:,} bytes used at most"))
+    return lines
+
+
+def _text(report: Report) -> list[str]:
+    lines = [""]
+    for part in report["text"]:
+        lines += [row("typed", part["target"]), row("board read", part["board"])]
+    return lines

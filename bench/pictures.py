@@ -236,6 +236,6 @@ def _footprint(report: Report) -> Picture | None:
             axes.axvline(region["limit"] / 1024, color=RED, linewidth=1.6)
             axes.set_yticks([0], [name])
             axes.set_xlim(0, 1.06 * max(region["limit"], region["bytes"]) / 1024)
-            axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=6, fontsize=7, frameon=False, handlelength=1.0)
+            axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=8, fontsize=7, frameon=False, handlelength=1.0)
         all_axes[-1].set_xlabel("KiB; the red line is what a network may take of this board")
     return Picture("Memory, from the linked image", _svg(figure, "memory"), "Bytes by purpose, from the ELF's symbols.")

@@ -33,6 +33,7 @@ class Timing:
     answer_s: float = 1.0  # before a request is repeated, and before a silent stream is asked
     silence_s: float = 10.0  # without one good frame: the board is lost
     boot_s: float = 10.0  # for the first answer
+    stall_s: float = 60.0  # of answers, but no sample accepted and no result: the board is lost
 
 
 @dataclass

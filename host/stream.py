@@ -42,6 +42,7 @@ class Stream:
         self.ticks = np.zeros(self.frames, np.uint32)
         self.received = np.zeros(self.frames, bool)
         self.done = 0  # results received without a gap
+        self.progress_at = time.monotonic()
 
     def run(self) -> Result:
         """Until every result is here. BoardLostError when the board vanishes, falls silent or was reset."""
@@ -59,6 +60,8 @@ class Stream:
         return Result(self.outputs, self.hello.in_counts(self.ticks), traffic)
 
     def _turn(self) -> None:
+        if time.monotonic() - self.progress_at > self.link.timing.stall_s:
+            raise self.link.lost(f"the board answers, but has accepted nothing for {self.link.timing.stall_s:g} s")
         while self.poll is None and self._may_send():
             self._send_next()
         frame = self.link.receive(self.link.timing.answer_s)
@@ -136,7 +139,7 @@ class Stream:
 
     def _acknowledge(self, expected: int) -> None:
         if self.acked < expected <= self.highest:
-            self.acked = expected
+            self.acked, self.progress_at = expected, time.monotonic()
             self.next = max(self.next, expected)
             self.on_the_way = {k: v for k, v in self.on_the_way.items() if k >= expected}
 
@@ -168,7 +171,7 @@ class Stream:
         while self.done < self.frames and self.received[self.done]:
             if self.on_frame is not None:
                 self.on_frame(self.first_step + self.done, self.outputs[self.done], int(self.ticks[self.done]))
-            self.done += 1
+            self.done, self.progress_at = self.done + 1, time.monotonic()
             self.link.steps += 1
 
 

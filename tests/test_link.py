@@ -200,6 +200,22 @@ def test_a_silent_board_is_lost_after_the_stated_time() -> None:
             board.link.stream(toy.samples(2))
 
 
+def test_a_board_that_answers_but_accepts_nothing_is_lost() -> None:
+    class Deaf(toy.Tamper):
+        """Loses every DATA frame and no other."""
+
+        def __call__(self, frame: bytes) -> bytes:
+            return b"" if p.Decoder().feed(frame)[0].type == p.DATA else frame
+
+    stalling = Timing(answer_s=0.02, silence_s=5.0, stall_s=0.3)
+    with open_process(toy.posix_image(), toy.MODEL_HASH, stalling) as board:
+        board.link.handshake()
+        board.link.reset()
+        board.link.line = toy.HarmfulLine(board.line, Deaf([]), toy.Tamper([]))
+        with pytest.raises(BoardLostError, match=r"answers, but has accepted nothing for 0\.3 s"):
+            board.link.stream(toy.samples(2))
+
+
 def test_a_resumed_run_that_differs_is_an_error(fresh: ProcessBoard) -> None:
     run = Run(toy.samples(3))
     run.start(fresh.link)

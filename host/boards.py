@@ -129,7 +129,7 @@ def open_emulator(
 
 
 def _start(command: list[str], log: IO[bytes], **options: object) -> subprocess.Popen[bytes]:
-    """A child that ends with us, however we end: the kernel kills it (setpriv is part of util-linux)."""
+    """A child that ends with the thread that called, however that ends: the kernel kills it (setpriv is part of util-linux)."""
     guard = shutil.which("setpriv")
     command = [guard, "--pdeathsig", "KILL", "--", *command] if guard else command
     try:

@@ -80,9 +80,13 @@ class Link:
     def handshake(self) -> p.Hello:
         """Who is there? Errors: NoBoardError, ProtocolError, DamagedImageError, HashMismatchError."""
         try:
-            hello = self._ask_hello(self.timing.boot_s)
+            return self._meet(self.timing.boot_s)
         except BoardLostError as error:
-            raise NoBoardError(str(error)) from error
+            advice = "Check power, wiring and baud rate, and that firmware of this protocol is loaded"
+            raise NoBoardError(f"{self.line.name}: no board answers. {ports_seen()}. {self._heard()}. {advice}") from error
+
+    def _meet(self, patience_s: float) -> p.Hello:
+        hello = self._ask_hello(patience_s)
         self._check(hello)
         self.hello = hello
         return hello
@@ -97,7 +101,7 @@ class Link:
 
     def _begin(self, how: int) -> None:
         """Sessions only count up on a board, so a frame that was delayed on the line never belongs to the current one."""
-        self.session = self._ask_hello(self.timing.silence_s).session + 1
+        self.session = self._meet(self.timing.silence_s).session + 1
         self.request(p.BEGIN, how.to_bytes(4, "little"))
         self.steps = self.next_data = 0
 
@@ -177,7 +181,13 @@ class Link:
         raise self.lost("the board does not answer")
 
     def _ask_hello(self, patience_s: float) -> p.Hello:
-        return p.Hello.parse(self.request(p.HELLO, patience_s=patience_s).payload)
+        answer = self.request(p.HELLO, patience_s=patience_s).payload
+        try:
+            return p.Hello.parse(answer)
+        except ValueError as error:
+            raise ProtocolError(
+                f"{self.line.name}: expected the answer of protocol version {p.VERSION}, found {error}"
+            ) from error
 
     def _refused(self, refusal: p.Refusal) -> LinkError:
         if refusal.code == p.SESSION:
@@ -196,16 +206,17 @@ class Link:
 
     def lost(self, what: str, hello: p.Hello | None = None) -> BoardLostError:
         """Says what was heard last."""
-        heard = f"{self.decoder.bytes_heard} bytes heard, {self.decoder.damaged} damaged frames"
-        if self.decoder.tail:
-            heard += f", the last {self.decoder.tail.hex(' ')}"
         expected = self.expect_hash or (self.hello.model_hash if self.hello else "any")
         last = hello or self.hello
         found = last.model_hash if last else "none"
         return BoardLostError(
-            f"{self.line.name}: {what}. {ports_seen()}. {heard}. Model hash expected {expected}, found {found}. "
+            f"{self.line.name}: {what}. {ports_seen()}. {self._heard()}. Model hash expected {expected}, found {found}. "
             f"{self.steps} steps were answered. Reconnect the board: the run can be resumed"
         )
+
+    def _heard(self) -> str:
+        heard = f"{self.decoder.bytes_heard} bytes heard, {self.decoder.damaged} damaged frames"
+        return f"{heard}, the last {self.decoder.tail.hex(' ')}" if self.decoder.tail else heard
 
     # --- state --------------------------------------------------------------------------------------------------------
 

@@ -1,5 +1,5 @@
-/* The Armv7E-M instructions the kernels are written in. With __ARM_FEATURE_DSP they are one instruction each; without,
- * the same integers in portable C, free of undefined behaviour.
+/* The Armv7E-M instructions the kernels are written in. On a Cortex-M with __ARM_FEATURE_DSP they are one instruction
+ * each; elsewhere, or with -DNN_PORTABLE, the same integers in portable C, free of undefined behaviour.
  *
  * A "pair" is two int16 in a uint32, the first in the low half, as they lie in little-endian memory. */
 #ifndef NN_INTRINSICS_H
@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__ARM_FEATURE_DSP) && defined(__ARM_ARCH) && !defined(NN_PORTABLE)
+#if defined(__ARM_FEATURE_DSP) && defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M' && !defined(NN_PORTABLE)
 #define NN_DSP 1
 #define NN_COLD __attribute__((cold, noinline))
 #else

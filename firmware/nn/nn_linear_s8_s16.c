@@ -75,7 +75,7 @@ typedef struct {
     "smlad %[a2], %[w2], %[" x "], %[a2]\n\t"
 #define ROWS4_STEP "ldrd %[x0], %[x1], [%[x]], #8\n\t" ROWS4_HALF("x0") ROWS4_HALF("x1")
 #define ROWS4_REGISTERS                                                                                                     \
-    [a0] "+r"(a0), [a2] "+r"(a2), [lo0] "+r"(lo0), [hi0] "+r"(hi0), [lo2] "+r"(lo2), [hi2] "+r"(hi2), [w] "+r"(w), [x] "+r"(x), \
+    [a0] "+&r"(a0), [a2] "+&r"(a2), [lo0] "+&r"(lo0), [hi0] "+&r"(hi0), [lo2] "+&r"(lo2), [hi2] "+&r"(hi2), [w] "+&r"(w), [x] "+&r"(x), \
         [x0] "=&r"(x0), [x1] "=&r"(x1), [w0] "=&r"(w0), [w2] "=&r"(w2)
 
 /* One frame of x: its whole steps, split as LOOPS wants it, and the inputs left over, followed by zeros. */
@@ -180,7 +180,7 @@ three_frames(const two_rows *r, const output *o, const int16_t *x, uint32_t x_st
     const uint32_t *w = r->start;
     uint32_t w0, w1, u, v;
     __asm__(LOOPS(FRAMES3_STEP, "w", "v")
-            : [a0] "+r"(a0), [b0] "+r"(b0), [a1] "+r"(a1), [b1] "+r"(b1), [a2] "+r"(a2), [b2] "+r"(b2), [w] "+r"(w), [x] "+r"(x),
+            : [a0] "+&r"(a0), [b0] "+&r"(b0), [a1] "+&r"(a1), [b1] "+&r"(b1), [a2] "+&r"(a2), [b2] "+&r"(b2), [w] "+&r"(w), [x] "+&r"(x),
               [w0] "=&r"(w0), [w1] "=&r"(w1), [u] "=&r"(u), [v] "=&r"(v)
             : [stride] "r"(2 * x_stride), [part] "m"(r->part), [end] "m"(r->end)
             : "cc", "memory");
@@ -202,7 +202,7 @@ two_frames(const two_rows *r, const output *o, const int16_t *x, uint32_t x_stri
     const int16_t *next = x + x_stride;
     uint32_t w0, w1, u, u1, v, v1;
     __asm__(LOOPS(FRAMES2_STEP, "w", "v")
-            : [a0] "+r"(a0), [b0] "+r"(b0), [a1] "+r"(a1), [b1] "+r"(b1), [w] "+r"(w), [x] "+r"(x), [next] "+r"(next),
+            : [a0] "+&r"(a0), [b0] "+&r"(b0), [a1] "+&r"(a1), [b1] "+&r"(b1), [w] "+&r"(w), [x] "+&r"(x), [next] "+&r"(next),
               [w0] "=&r"(w0), [w1] "=&r"(w1), [u] "=&r"(u), [u1] "=&r"(u1), [v] "=&r"(v), [v1] "=&r"(v1)
             : [part] "m"(r->part), [end] "m"(r->end)
             : "cc", "memory");

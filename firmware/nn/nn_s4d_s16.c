@@ -28,7 +28,7 @@ static inline uint32_t *four_steps(const uint32_t **k, uint32_t *s, const uint32
     uint32_t a, c, re, s0, s1;
     while (s != end)
         __asm__ volatile(TWO_STEPS TWO_STEPS
-                         : [k] "+r"(*k), [s] "+r"(s), [acc] "+r"(*acc), [a] "=&r"(a), [c] "=&r"(c), [re] "=&r"(re),
+                         : [k] "+&r"(*k), [s] "+&r"(s), [acc] "+&r"(*acc), [a] "=&r"(a), [c] "=&r"(c), [re] "=&r"(re),
                            [s0] "=&r"(s0), [s1] "=&r"(s1)
                          : [inc] "r"(inc), [half] "r"(HALF)
                          : "memory");

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bench.schema import Report, Spread
 
 WIDTH = 22
+SHOWN = 100  # characters of a text
 
 
 def console_report(report: Report) -> str:
@@ -131,8 +132,12 @@ def _memory(report: Report) -> list[str]:
     return lines
 
 
+def _short(text: str) -> str:
+    return text if len(text) <= SHOWN else text[:SHOWN] + " …"
+
+
 def _text(report: Report) -> list[str]:
     lines = [""]
-    for part in report["text"]:
-        lines += [row("typed", part["target"]), row("board read", part["board"])]
+    for part in report["text"][:1]:
+        lines += [row("typed", _short(part["target"])), row("board read", _short(part["board"]))]
     return lines

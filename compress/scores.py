@@ -22,7 +22,6 @@ from compress.errors import TendonError
 Array = npt.NDArray[np.generic]
 SEGMENT = 25  # target characters that the bootstrap draws together: errors of one word or one burst are not independent
 RUNS = 20  # of them at least: short texts are drawn in shorter runs
-SEGMENTS = 20  # at least so many runs: short texts get shorter ones
 RESAMPLES = 2000
 SEED = 20240601
 

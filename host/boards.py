@@ -42,6 +42,7 @@ class ProcessBoard(Board):
         super().__init__(name, line, **options)  # type: ignore[arg-type]
         self.process = process
         self._log = log
+        self.link.explain = lambda: self.output().strip()[:300]
 
     def kill(self) -> None:
         """As when the power goes."""

@@ -71,6 +71,7 @@ class Link:
     session: int = 0
     steps: int = 0  # of the session, results received without a gap
     next_data: int = 0  # sequence of the session's next new DATA frame
+    explain: Callable[[], str] = lambda: ""  # what the board's process said last, if it is one
     _request: int = field(default_factory=lambda: int.from_bytes(os.urandom(3), "little"))
     _inbox: list[p.Frame] = field(default_factory=list)
     _heard_at: float = 0.0
@@ -216,7 +217,9 @@ class Link:
 
     def _heard(self) -> str:
         heard = f"{self.decoder.bytes_heard} bytes heard, {self.decoder.damaged} damaged frames"
-        return f"{heard}, the last {self.decoder.tail.hex(' ')}" if self.decoder.tail else heard
+        last = f", the last {self.decoder.tail.hex(' ')}" if self.decoder.tail else ""
+        said = self.explain()
+        return heard + last + (f". Its process said: {said}" if said else "")
 
     # --- state --------------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from elftools.elf.sections import SymbolTableSection
 
 from export.boards import load_board
 from host.boards import ProcessBoard, open_board, open_emulator, open_process
-from host.errors import BoardLostError, DamagedImageError
+from host.errors import BoardLostError, DamagedImageError, NoBoardError
 from host.run import Run
 from tests import toy
 
@@ -148,6 +148,18 @@ def test_a_damaged_image_answers_and_infers_nothing(tmp_path: Path) -> None:
     damaged.write_bytes(image[:at] + bytes([image[at] ^ 1]) + image[at + 1 :])
     with open_board(BOARD, damaged) as board, pytest.raises(DamagedImageError, match="on virtual-f405 is damaged"):
         board.link.handshake()
+
+
+def test_what_the_emulator_says_is_passed_on(tmp_path: Path) -> None:
+    toy.need_emulator()
+    damaged = tmp_path / "firmware.elf"
+    damaged.write_bytes(b"no ELF")
+    with open_board(BOARD, damaged) as board, pytest.raises(NoBoardError, match="Its process said: qemu: fatal: Lockup"):
+        board.link.handshake()
+    with pytest.raises(
+        NoBoardError, match=r"expected an image to run, found .*absent\.elf; run make firmware BOARD=virtual-f405"
+    ):
+        open_board(BOARD, tmp_path / "absent.elf")
 
 
 def _machine_reset(path: Path) -> None:

@@ -65,7 +65,9 @@ def _cards(report: Report) -> str:
         kind = "measured" if latency["counts"] == "cycles" else "modelled"
         small = f"{kind}, p50; p99 {latency['ms']['p99']:.2f}, max {latency['ms']['max']:.2f}"
         share = latency["ms"]["p50"] / latency["deadline_ms"]
-        cards.append(_card(f"of {latency['deadline_ms']:.0f} ms per frame", f"{latency['ms']['p50']:.2f} ms", small, share))
+        cards.append(
+            _card(f"latency of a frame, deadline {latency['deadline_ms']:.0f} ms", f"{latency['ms']['p50']:.2f} ms", small, share)
+        )
     for name, region in (report["footprint"] or {"regions": {}})["regions"].items():
         share = region["bytes"] / region["limit"]
         small = f"of {region['limit'] / 1024:.0f} KiB allowed"

@@ -1,4 +1,4 @@
-"""Shared fixtures. Reference cases lie in ../shared/fixtures beside the checkout; without them a test says so (and fails in CI)."""
+"""Shared fixtures. Reference cases lie in ../shared/fixtures; without them a test says so, and fails in CI."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def published_checkpoint(shared: Path, tmp_path_factory: pytest.TempPathFactory):  # noqa: ANN201
+def published_checkpoint(shared: Path, tmp_path_factory: pytest.TempPathFactory):
     """name -> path of a checkpoint in the published format with untrained weights."""
     folder = tmp_path_factory.mktemp("checkpoints")
 

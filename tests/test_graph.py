@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from fractions import Fraction
 from pathlib import Path
@@ -65,10 +66,8 @@ def test_a_damaged_graph_file_is_refused_or_unharmed(data, graph_file, tmp_path)
     content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
     path = tmp_path / "damaged.npz"
     path.write_bytes(content)
-    try:
+    with contextlib.suppress(GraphError):
         assert g.load(path).hash() == g.load(graph_file).hash()
-    except GraphError:
-        pass
 
 
 def test_a_tensor_of_the_wrong_rate_is_refused():

@@ -35,7 +35,9 @@ def test_native_c_equals_the_reference_on_every_word(name, precision, seconds, q
     assert np.array_equal(native.load(graph, tmp_path).run(x), expected)
 
 
-@pytest.mark.parametrize("flags", [("-O0",), ("-O3",), ("-O1", "-g", "-fsanitize=undefined,address", "-fno-sanitize-recover=all")])
+@pytest.mark.parametrize(
+    "flags", [("-O0",), ("-O3",), ("-O1", "-g", "-fsanitize=undefined,address", "-fno-sanitize-recover=all")]
+)
 def test_every_optimization_and_the_sanitizers_agree(flags, quantized, tmp_path):  # noqa: F811
     """A program of its own, since the address sanitizer has to be loaded first."""
     _, graph = quantized("TC_S4_small", "w8a16")

@@ -40,7 +40,9 @@ class NativeModel:
         samples = np.ascontiguousarray(samples, dtype=np.int16)
         steps = len(samples) // self.graph.samples_per_step
         out = np.empty((steps, self.graph.output.features), dtype=np.int16)
-        self._library.native_run(samples.ctypes.data_as(ctypes.c_void_p), ctypes.c_uint32(steps), out.ctypes.data_as(ctypes.c_void_p))
+        self._library.native_run(
+            samples.ctypes.data_as(ctypes.c_void_p), ctypes.c_uint32(steps), out.ctypes.data_as(ctypes.c_void_p)
+        )
         return out
 
     def set_tap(self, callback: Callable[[int, Array], None]) -> None:

@@ -1,4 +1,4 @@
-"""A published checkpoint loads by its own hyper-parameters and computes what was published; all else is refused with the reason."""
+"""A published checkpoint loads by its own hyper-parameters and computes what was published; all else is refused, with why."""
 
 from __future__ import annotations
 

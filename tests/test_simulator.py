@@ -176,6 +176,7 @@ def test_ensure_makes_only_what_is_missing_damaged_or_outdated(tmp_path: Path, m
     assert paths[0].stat().st_mtime_ns == times[0]
     with Session(paths[1]) as healed:
         healed.check()
+    assert [p.read_bytes() for p in paths] == content
     assert len((paths[0].parent / SUMS).read_text().splitlines()) == 2
     monkeypatch.setattr(recordings, "SEED", 1)
     recordings.ensure(tmp_path, "heldout")

@@ -22,6 +22,7 @@ PAIR = 12.0  # mm between the two poles of an electrode
 ANISOTROPY = 2.5  # conductivity along the fibres over across
 _TRIPOLE = ((0.0, 1.0), (3.2, -1.6), (8.5, 0.6))  # mm behind the front, relative current: their sum is zero
 _CONTACT = 4.0  # mm: an electrode averages over its area, so that the nearest fibres do not tower above the rest
+_DELAY = 0.3  # share of a shift along the limb that arrives as delay: the fibres of a unit start at scattered places
 _LENGTH = 44  # samples of an action potential
 _CHUNK = 30 * SAMPLE_RATE
 
@@ -42,7 +43,7 @@ def action_potentials(units: Pool, ring: Ring) -> np.ndarray:
     square = RADIUS**2 + inner[:, None] ** 2 - 2 * RADIUS * inner[:, None] * np.cos(angle - units.angle[:, None])
     across = ANISOTROPY * (square + _CONTACT**2)[:, None, :]
     travelled = (np.arange(_LENGTH) - _LENGTH / 2) / SAMPLE_RATE * units.velocity[:, None]
-    front = (travelled + (units.offset - ring.along)[:, None] * 0.3)[..., None]
+    front = (travelled + _DELAY * (units.offset - ring.along)[:, None])[..., None]
     wave = np.zeros((*front.shape[:2], ELECTRODES))
     for behind, current in _TRIPOLE:
         for pole, sign in ((-PAIR / 2, 1.0), (PAIR / 2, -1.0)):

@@ -67,12 +67,17 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _code() -> bytes:
+    """The simulator's source, read when it is imported: later edits do not belong to what this process simulates."""
+    return b"".join(path.read_bytes() for path in sorted(Path(simulator.__file__).parent.glob("*.py")))
+
+
+_CODE = _code()
+
+
 def _origin(split: str, number: int) -> str:
     """Hash of everything a session is made from: the simulator's code, seed and place in the plan."""
-    digest = hashlib.sha256(f"{SEED} {split} {number} {SPLITS[split]}".encode())
-    for path in sorted(Path(simulator.__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+    return hashlib.sha256(f"{SEED} {split} {number} {SPLITS[split]}".encode() + _CODE).hexdigest()
 
 
 def _current(path: Path, split: str, number: int) -> bool:

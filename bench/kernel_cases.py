@@ -174,8 +174,9 @@ def log_softmax(contents: Contents, n: int, frames: int, in_place: bool = False)
     shift = int(contents.rng.integers(0, 15))  # 65535 << shift < 2³¹
     mult = int(contents.rng.integers(0, INT32_MAX)) >> int(contents.rng.integers(0, 16))
     x = contents.integers(-32768, INT16_MAX, (frames, n))
-    result = reference.log_softmax(x.astype(np.int64)[None], g.IntLogSoftmax(("x",), "y", "", mult, shift))[0].astype(np.int16)
-    case = Case("log_softmax", (mult, n, frames, shift), {"x": x, "y": _output(x.shape)}, _ends(contents))
+    op = g.IntLogSoftmax(("x",), "y", "", mult, shift, int(contents.rng.integers(6, 11)))
+    result = reference.log_softmax(x.astype(np.int64)[None], op)[0].astype(np.int16)
+    case = Case("log_softmax", (mult, n, frames, shift, op.fraction), {"x": x, "y": _output(x.shape)}, _ends(contents))
     return _finish(case, result, in_place)
 
 

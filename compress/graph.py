@@ -239,8 +239,11 @@ class IntAdd(Op):
 
 @dataclass(frozen=True)
 class IntLogSoftmax(Op):
+    """Output in steps of 2^−fraction nats."""
+
     mult: int
     shift: int
+    fraction: int
 
 
 OPERATORS: dict[str, type[Op]] = {

@@ -73,7 +73,7 @@ class _Plan:
         lo, hi = g.INT8 if narrow else g.INT16
         peak = max((self.ranges.tensor[n] for n in self.tied.get(name, {name})), default=0.0)
         if isinstance(self._producer(name), g.LogSoftmax):
-            scale = 2.0**-10
+            scale = 2.0**-_fraction(peak)
         else:
             scale = max(peak, 1e-6) * MARGIN[8 if narrow else 16] / hi
         return replace(base, scale=scale, lo=0 if name in self.fused else lo, hi=hi)
@@ -87,6 +87,11 @@ class _Plan:
     def _only_multiplied(self, name: str) -> bool:
         users = self.users[name]
         return name != self.graph.input.name and bool(users) and all(isinstance(op, g.Conv) for op in users)
+
+
+def _fraction(peak: float) -> int:
+    """Bits after the point of log-probabilities that reach down to −peak: 10 (−32 nats) to 6 (−512 nats)."""
+    return int(np.clip(15 - math.ceil(math.log2(max(peak, 1.0) * MARGIN[16])), 6, 10))
 
 
 def _tie_sums(graph: g.Graph) -> dict[str, set[str]]:
@@ -138,8 +143,8 @@ def _quantize_op(plan: _Plan, op: g.Op) -> g.Op:
         case g.Add():
             return g.IntAdd(*head)
         case g.LogSoftmax():
-            mult, shift = multiplier(np.array([s_in * 2.0**10]), 65535, op.module)
-            return g.IntLogSoftmax(*head, int(mult[0]), shift)
+            mult, shift = multiplier(np.array([s_in / s_out]), 65535, op.module)
+            return g.IntLogSoftmax(*head, int(mult[0]), shift, round(-math.log2(s_out)))
     raise GraphError(f"{op.module}: no integer form of {type(op).__name__}")
 
 

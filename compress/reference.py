@@ -109,14 +109,16 @@ def add(a: Array, b: Array) -> Array:
 
 def log_softmax(x: Array, op: g.IntLogSoftmax) -> Array:
     q = np.minimum(-requant(x - x.max(-1, keepdims=True), op.shift, op.mult), 32767)
-    i = np.minimum(q >> 6, 255)
-    e = np.where(q >= 16384, 0, EXP[i] - (((EXP[i] - EXP[i + 1]) * (q & 63) + 32) >> 6))
+    width = op.fraction - 4  # bits of one segment of the exponential, 1/16 nat
+    i, k = np.minimum(q >> width, 255), q & (2**width - 1)
+    e = np.where(q >= 256 << width, 0, EXP[i] - (((EXP[i] - EXP[i + 1]) * k + 2 ** (width - 1)) >> width))
     total = e.sum(-1, keepdims=True)
     b = bit_length(total) - 1
     f = total << (31 - b)
     j = (f >> 23) & 255
     log = LOG[j] + (((LOG[j + 1] - LOG[j]) * ((f >> 15) & 255) + 128) >> 8)
-    return np.maximum(-q - (((b - 15) * LN2 + log + 8) >> 4), g.INT16[0])
+    log = ((b - 15) * LN2 + log + 2 ** (13 - op.fraction)) >> (14 - op.fraction)
+    return np.maximum(-q - log, g.INT16[0])
 
 
 class IntegerMachine(Machine):

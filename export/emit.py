@@ -202,7 +202,7 @@ def _log_softmax(model: Model, index: int, op: g.IntLogSoftmax) -> None:
     frames, features = _shape(model, op.output)
     model.descriptors.append(
         f"static const nn_log_softmax op{index} = {{.mult = {op.mult}, .n = {features}, .frames = {frames}, "
-        f".shift = {op.shift}}};"
+        f".shift = {op.shift}, .fraction = {op.fraction}}};"
     )
     _call(model, index, op, f"&op{index}, {_at(model, op.inputs[0])}, {_at(model, op.output)}")
 

@@ -84,7 +84,7 @@ static uint32_t time_kernel(const header *c)
                                 .hi = (int16_t)v[6]};
     const nn_s4d s4d = {.coefficients = (const uint32_t *)(const void *)at[TABLE], .channel = words(at[SECOND]), .channels = U16(0),
                         .states = U16(1), .frames = U16(2), OUTPUT(3)};
-    const nn_log_softmax softmax = {.mult = v[0], .n = U16(1), .frames = U16(2), .shift = (uint8_t)v[3]};
+    const nn_log_softmax softmax = {.mult = v[0], .n = U16(1), .frames = U16(2), .shift = (uint8_t)v[3], .fraction = (uint8_t)v[4]};
     const int16_t *table = (const int16_t *)(const void *)at[TABLE], *x = (const int16_t *)(const void *)at[X];
     int16_t *y = (int16_t *)(void *)(c->bytes[Y] ? at[Y] : at[X]);
     const int16_t *second = (const int16_t *)(const void *)at[SECOND];

@@ -82,11 +82,12 @@ void nn_glu_s16(const int16_t table[257], const int16_t *x, int16_t *y, uint32_t
 /* Saturating sum of n values; y may be a or b. */
 void nn_add_s16(const int16_t *a, const int16_t *b, int16_t *y, uint32_t n);
 
-/* Log-probabilities in units of 2⁻¹⁰ over n values of each frame; y == x allowed. n ≤ 65535. */
+/* Log-probabilities in units of 2^−fraction nats over n values of each frame; y == x allowed. n ≤ 65535. */
 typedef struct {
     int32_t mult;
     uint16_t n, frames;
     uint8_t shift;
+    uint8_t fraction; /* 6…10 */
 } nn_log_softmax;
 void nn_log_softmax_s16(const nn_log_softmax *op, const int16_t *x, int16_t *y);
 

@@ -4,30 +4,31 @@
 
 #define LN2 11357 /* 2¹⁴·ln 2 */
 
-/* Nats below the maximum, 2¹⁰ units */
+/* Nats below the maximum, in units of 2^−fraction */
 static inline int32_t below(const nn_log_softmax *op, int32_t x, int32_t max)
 {
     int32_t q = -nn_requant(x - max, op->shift, op->mult);
     return q > 32767 ? 32767 : q;
 }
 
-/* 2¹⁵·exp(−q/2¹⁰) */
-static inline uint32_t exponential(int32_t q)
+/* 2¹⁵·exp(−q); one segment of the table is 1/16 nat, 2^width units */
+static inline uint32_t exponential(int32_t q, int32_t width)
 {
-    if (q >= 16384)
+    if (q >> width >= 256)
         return 0;
-    const uint16_t *e = nn_exp_table + (q >> 6);
-    return (uint32_t)(e[0] - (((e[0] - e[1]) * (q & 63) + 32) >> 6));
+    const uint16_t *e = nn_exp_table + (q >> width);
+    int32_t k = q & ((1 << width) - 1);
+    return (uint32_t)(e[0] - (((e[0] - e[1]) * k + (1 << (width - 1))) >> width));
 }
 
-/* ln(total/2¹⁵) in 2¹⁰ units; total ≥ 2¹⁵ because the maximum itself gives that */
-static int32_t logarithm(uint32_t total)
+/* ln(total/2¹⁵) in units of 2^−fraction; total ≥ 2¹⁵ because the maximum itself gives that */
+static int32_t logarithm(uint32_t total, int32_t fraction)
 {
     int32_t b = 31 - __builtin_clz(total);
     uint32_t f = total << (31 - b);
     const uint16_t *l = nn_log_table + ((f >> 23) & 255u);
     int32_t log = l[0] + (((l[1] - l[0]) * (int32_t)((f >> 15) & 255u) + 128) >> 8);
-    return ((b - 15) * LN2 + log + 8) >> 4;
+    return ((b - 15) * LN2 + log + (1 << (13 - fraction))) >> (14 - fraction);
 }
 
 static int32_t maximum(const int16_t *x, uint32_t n)
@@ -46,8 +47,8 @@ void nn_log_softmax_s16(const nn_log_softmax *op, const int16_t *x, int16_t *y)
         int32_t max = maximum(x, n);
         uint32_t total = 0;
         for (uint32_t i = 0; i < n; i++)
-            total += exponential(below(op, x[i], max));
-        int32_t log = logarithm(total);
+            total += exponential(below(op, x[i], max), op->fraction - 4);
+        int32_t log = logarithm(total, op->fraction);
         for (uint32_t i = 0; i < n; i++)
             y[i] = (int16_t)nn_clamp(-below(op, x[i], max) - log, -32768, 32767);
     }

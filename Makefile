@@ -35,8 +35,8 @@ macs: setup ## multiply-accumulates per layer and second of signal   [MODEL= CHE
 recordings: setup ## write the simulated recordings
 	$(PYTHON) -m compress recordings --out $(BUILD)/recordings
 
-train: setup ## train a network on simulated recordings   [MODEL=]
-	$(PYTHON) -m compress train --model $(MODEL) --build $(BUILD)
+train: setup ## train a network on simulated recordings; continues where it was interrupted   [MODEL=]
+	OMP_WAIT_POLICY=PASSIVE $(PYTHON) -m compress train --model $(MODEL) --build $(BUILD)
 
 export: setup ## integer graph -> C project   [MODEL= PRECISION= FORMAT=c BOARD=]
 	$(PYTHON) -m export $(FORMAT) $(common) $(data) --board $(BOARD)
@@ -59,10 +59,10 @@ bench: setup tools ## kernels and the network in executed instructions, against 
 setup: $(READY)
 
 $(READY): pyproject.toml
-	@command -v python3.11 >/dev/null || { echo "Python 3.11 is needed: on Debian 12 apt-get install python3.11 python3.11-venv"; exit 1; }
+	@sh firmware/tools.sh python
 	python3.11 -m venv .venv
-	.venv/bin/python -m pip install --quiet -e ".[test]"
-	touch $(READY)
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".[test]"
+	@touch $(READY)
 
 tools: ## cross compiler and emulator from the distribution
 	@sh firmware/tools.sh

@@ -73,7 +73,7 @@ class _Plan:
         lo, hi = g.INT8 if narrow else g.INT16
         peak = max((self.ranges.tensor[n] for n in self.tied.get(name, {name})), default=0.0)
         if isinstance(self._producer(name), g.LogSoftmax):
-            scale = 2.0**-_fraction(peak)
+            scale = 2.0 ** -_fraction(peak)
         else:
             scale = max(peak, 1e-6) * MARGIN[8 if narrow else 16] / hi
         return replace(base, scale=scale, lo=0 if name in self.fused else lo, hi=hi)

@@ -1,14 +1,20 @@
 #!/bin/sh
-# Makes sure of the cross compiler, newlib, QEMU and cppcheck: from the distribution, or with a clear message why not.
+# Makes sure of what Tendon needs from the distribution, or says clearly what to install and why it did not.
+#   tools.sh          cross compiler, newlib, QEMU, cppcheck and a native compiler
+#   tools.sh python   Python 3.11 with venv
 set -eu
 
 need=""
 have() { command -v "$1" >/dev/null 2>&1; }
-have gcc || need="$need gcc libc6-dev"
-have arm-none-eabi-gcc || need="$need gcc-arm-none-eabi"
-{ have arm-none-eabi-gcc && [ -f "$(arm-none-eabi-gcc -print-file-name=libc.a)" ]; } || need="$need libnewlib-arm-none-eabi"
-have qemu-system-arm || need="$need qemu-system-arm"
-have cppcheck || need="$need cppcheck"
+if [ "${1:-}" = python ]; then
+    python3.11 -c 'import ensurepip, venv' 2>/dev/null || need=" python3.11 python3.11-venv"
+else
+    have gcc || need="$need gcc libc6-dev"
+    have arm-none-eabi-gcc || need="$need gcc-arm-none-eabi"
+    { have arm-none-eabi-gcc && [ -f "$(arm-none-eabi-gcc -print-file-name=libc.a)" ]; } || need="$need libnewlib-arm-none-eabi"
+    have qemu-system-arm || need="$need qemu-system-arm"
+    have cppcheck || need="$need cppcheck"
+fi
 [ -z "$need" ] && exit 0
 
 if ! have apt-get; then
@@ -28,4 +34,7 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 echo "installing$need"
 $run apt-get update -qq
-DEBIAN_FRONTEND=noninteractive $run apt-get install -qq -y --no-install-recommends $need >/dev/null
+DEBIAN_FRONTEND=noninteractive $run apt-get install -qq -y --no-install-recommends $need >/dev/null || {
+    echo "The distribution could not install$need; install them by hand, then run make again." >&2
+    exit 1
+}

@@ -54,7 +54,7 @@ def _common(parser: argparse.ArgumentParser) -> None:
 
 def _hil(args: argparse.Namespace) -> int:
     folder = Folder(args.build, args.model, args.precision)
-    made = engines.prepare(folder, args.checkpoint, args.data, None)
+    made = engines.prepare_scored(folder, args.checkpoint, args.data)
     outcome = hil.run(made, datasets.find(args.data, args.build), args.board, args.port, args.seconds)
     page = hil.write(outcome, folder.target(args.board))
     print(text.console_report(outcome.report))

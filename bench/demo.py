@@ -12,7 +12,7 @@ from tqdm import tqdm
 from bench import hil, text
 from bench.profile import profile
 from bench.schema import Report
-from compress import evaluate, macs, scores
+from compress import evaluate, macs, pipeline, scores
 from compress.artifacts import Folder
 from compress.data import datasets
 from compress.data.datasets import Dataset
@@ -29,7 +29,8 @@ def run(folder: Folder, checkpoint: Path | None, data: Path | None, board: str, 
     """Every step with a headline; exit code 0 only for a valid, bit-exact run."""
     begin = time.monotonic()
     _headline(1, f"quantize {folder.model} to {folder.precision}")
-    made = engines.prepare(folder, checkpoint, data, None)
+    made = engines.prepare_scored(folder, checkpoint, data)
+    print(pipeline.text(pipeline.read_report(folder)))
     dataset = datasets.find(data, folder.build)
     _headline(2, "count its multiply-accumulates")
     print(macs.table(made.real))

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
-import numpy.typing as npt
-
 from bench import assemble, footprint, schema
 from bench.cycles import Modelled
+from bench.outcome import Outcome
 from bench.profile import profile
 from bench.schema import Report
 from bench.streaming import Streamed, Stretch, stream, stretches
@@ -26,15 +23,6 @@ from export import build
 from export.boards import Description, load_board
 from host.boards import Board, open_board
 from host.engines import Artifacts
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """A finished run: its report, and what the pictures need beside it."""
-
-    report: Report
-    parts: list[Stretch]
-    words: list[npt.NDArray[np.int16]]
 
 
 def run(made: Artifacts, dataset: Dataset, board: str, port: str | None, seconds: float) -> Outcome:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bench import pictures
+from bench.outcome import Outcome
 from bench.schema import Line, Report, Window
 from bench.text import percent, recordings
 from compress.files import replace_atomically
-
-if TYPE_CHECKING:
-    from bench.hil import Outcome
 
 STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -12,14 +12,12 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bench.outcome import Outcome
 from bench.schema import Report
 from bench.streaming import Stretch
 from bench.text import recordings
 from compress.data.session import SAMPLE_RATE
 from host.decode import StreamDecoder
-
-if TYPE_CHECKING:
-    from bench.hil import Outcome
 
 INK, SOFT, BLUE, ORANGE, GREEN, RED = "#1d2733", "#8a97a5", "#2f6fb3", "#d97a1f", "#16794c", "#b42318"
 FILLS = ("#2f6fb3", "#d97a1f", "#16794c", "#8e5bb5", "#c2486b", "#4aa3b8", "#a78a2c", "#7a8794", "#b9c3cd")

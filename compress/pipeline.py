@@ -1,4 +1,4 @@
-"""`quantize`: checkpoint and recordings -> graph.npz, float.npz and quantize.json, or nothing when their key is unchanged."""
+"""`quantize`: checkpoint and recordings -> graph.npz and float.npz, scored in quantize.json; remade when a key changes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from compress.artifacts import Folder
 from compress.calibrate import observe
 from compress.data import datasets
 from compress.data.datasets import Dataset
-from compress.errors import CheckpointError, TendonError
+from compress.errors import CheckpointError, GraphError, TendonError
 from compress.files import write_json
 from compress.lower import lower
 from compress.models import HYPER_PARAMETERS, PUBLISHED
@@ -23,32 +23,58 @@ REPORT_VERSION = 1
 
 def run(folder: Folder, checkpoint_path: Path, data: Path | None, calibration: Path | None = None) -> dict[str, Any]:
     """Quantize, score on the held-out sessions, write the artifacts; returns quantize.json's content."""
-    if folder.precision not in PRECISIONS:
-        raise TendonError(f"PRECISION={folder.precision}: expected one of {', '.join(PRECISIONS)}")
+    integer = graphs(folder, checkpoint_path, data, calibration)
     dataset = datasets.find(data, folder.build)
-    signals_from = [calibration] if calibration else dataset.calibration
-    key = artifacts.key(
-        code=artifacts.code_hash("compress"),
-        checkpoint=checkpoint_path if checkpoint_path.is_file() else None,
-        precision=folder.precision,
-        calibration=signals_from,
-        heldout=dataset.heldout,
-    )
-    if key == artifacts.recorded_key(folder.quantize_json) and folder.graph.is_file() and folder.float_graph.is_file():
-        print(f"{folder.graph}: unchanged")
+    key = artifacts.key(graph=integer.provenance["key"], heldout=dataset.heldout)
+    if key == artifacts.recorded_key(folder.quantize_json):
+        print(f"{folder.quantize_json}: unchanged")
         return read_report(folder)
-    real = load_float(folder.model, checkpoint_path)
-    print(f"calibrating on {', '.join(p.name for p in signals_from)}")
-    signals = [datasets.load_input(p)[: round(datasets.CALIBRATION_SECONDS * 2000)] for p in signals_from]
-    ranges = observe(real, signals)
-    integer = quantize(real, ranges, folder.precision)
-    report = _report(real, integer, dataset) | {"key": key, "layers": evaluate.layers(real, integer, signals[0])}
-    report["calibration"] = [p.name for p in signals_from]
-    folder.quantize_json.unlink(missing_ok=True)  # the key vouches for both graphs: it goes first and comes last
-    g.save(real, folder.float_graph)
-    g.save(integer, folder.graph)
+    real, signals_from = g.load(folder.float_graph), [calibration] if calibration else dataset.calibration
+    report = _report(real, integer, dataset) | {"key": key, "calibration": [p.name for p in signals_from]}
+    report["layers"] = evaluate.layers(real, integer, _signal(signals_from[0]))
     write_json(folder.quantize_json, report)
     return report
+
+
+def graphs(folder: Folder, checkpoint_path: Path, data: Path | None, calibration: Path | None = None) -> g.Graph:
+    """Make both graphs unless what they are made from is unchanged; returns the integer one. Scores nothing."""
+    if folder.precision not in PRECISIONS:
+        raise TendonError(f"PRECISION={folder.precision}: expected one of {', '.join(PRECISIONS)}")
+    if not checkpoint_path.is_file():
+        raise CheckpointError(f"{checkpoint_path}: no such checkpoint")
+    signals_from = [calibration] if calibration else datasets.find(data, folder.build).calibration
+    key = artifacts.key(
+        code=artifacts.code_hash("compress"),
+        model=folder.model,
+        checkpoint=checkpoint_path,
+        precision=folder.precision,
+        calibration=signals_from,
+    )
+    known = _unchanged(folder, key)
+    if known is not None:
+        print(f"{folder.graph}: unchanged")
+        return known
+    real = load_float(folder.model, checkpoint_path)
+    print(f"calibrating on {', '.join(p.name for p in signals_from)}")
+    integer = quantize(real, observe(real, [_signal(p) for p in signals_from]), folder.precision)
+    integer.provenance["key"] = key  # vouches for both files, so the integer graph is written last
+    folder.graph.unlink(missing_ok=True)
+    g.save(real, folder.float_graph)
+    g.save(integer, folder.graph)
+    return integer
+
+
+def _unchanged(folder: Folder, key: str) -> g.Graph | None:
+    """The integer graph on disk when it has this key and the float graph lies beside it."""
+    try:
+        graph = g.load(folder.graph)
+    except GraphError:
+        return None
+    return graph if graph.provenance.get("key") == key and folder.float_graph.is_file() else None
+
+
+def _signal(path: Path) -> g.Array:
+    return datasets.load_input(path)[: round(datasets.CALIBRATION_SECONDS * datasets.SAMPLE_RATE)]
 
 
 def load_float(model: str, path: Path) -> g.Graph:

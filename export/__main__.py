@@ -43,8 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _graph(args: argparse.Namespace) -> tuple[g.Graph, Folder]:
     folder = Folder(args.build, args.model, args.precision)
-    pipeline.run(folder, artifacts.checkpoint_of(args.model, args.checkpoint), args.data)
-    return g.load(folder.graph), folder
+    return pipeline.graphs(folder, artifacts.checkpoint_of(args.model, args.checkpoint), args.data), folder
 
 
 def _c(args: argparse.Namespace) -> None:

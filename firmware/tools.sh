@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes sure of what Tendon needs from the distribution, or says clearly what to install and why it did not.
-#   tools.sh          cross compiler, newlib, QEMU, cppcheck and a native compiler
+#   tools.sh          cross compiler, newlib, QEMU, a native compiler, CMake and cppcheck
 #   tools.sh python   Python 3.11 with venv
 set -eu
 
@@ -14,6 +14,7 @@ else
     { have arm-none-eabi-gcc && [ -f "$(arm-none-eabi-gcc -print-file-name=libc.a)" ]; } || need="$need libnewlib-arm-none-eabi"
     have qemu-system-arm || need="$need qemu-system-arm"
     have cppcheck || need="$need cppcheck"
+    have cmake || need="$need cmake"
 fi
 [ -z "$need" ] && exit 0
 

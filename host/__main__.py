@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from compress import artifacts
 from compress.artifacts import Folder
 from compress.data import datasets
 from compress.errors import TendonError
@@ -61,7 +62,11 @@ def _prepare(args: argparse.Namespace) -> engines.Artifacts:
 
 def _infer(args: argparse.Namespace) -> None:
     signal = datasets.load_input(args.input)
-    frames = engines.infer(args.engine, _prepare(args), signal, args.port)
+    if args.engine in engines.FLOAT:
+        path = artifacts.checkpoint_of(args.model, args.checkpoint)
+        frames = engines.infer_float(args.engine, args.model, path, signal)
+    else:
+        frames = engines.infer(args.engine, _prepare(args), signal, args.port)
     content = io.BytesIO()
     np.save(content, frames)
     replace_atomically(args.output, content.getvalue())

@@ -22,7 +22,8 @@ from host import native
 from host.boards import open_board
 
 Array = g.Array
-LOCAL = ("torch", "graph", "integer", "native")
+FLOAT = ("torch", "graph")
+LOCAL = (*FLOAT, "integer", "native")
 
 
 @dataclass(frozen=True)
@@ -36,21 +37,32 @@ class Artifacts:
 
 
 def prepare(folder: Folder, checkpoint: Path | None, data: Path | None, calibration: Path | None) -> Artifacts:
-    """Quantize when needed, then load both graphs."""
+    """Quantize when something changed, then load both graphs; scores nothing."""
     path = artifacts.checkpoint_of(folder.model, checkpoint)
-    pipeline.run(folder, path, data, calibration)
-    return Artifacts(folder, path, g.load(folder.float_graph), g.load(folder.graph))
+    integer = pipeline.graphs(folder, path, data, calibration)
+    return Artifacts(folder, path, g.load(folder.float_graph), integer)
+
+
+def prepare_scored(folder: Folder, checkpoint: Path | None, data: Path | None) -> Artifacts:
+    """As `prepare`, and quantize.json holds the scores of these graphs on the held-out sessions."""
+    pipeline.run(folder, artifacts.checkpoint_of(folder.model, checkpoint), data)
+    return prepare(folder, checkpoint, data, None)
+
+
+def infer_float(engine: str, model: str, checkpoint: Path, signal: Array) -> npt.NDArray[np.float32]:
+    """Real samples (time, features) -> float32 output frames by the published forward or the float graph."""
+    graph = pipeline.load_float(model, checkpoint)
+    signal = signal[: len(signal) // graph.samples_per_step * graph.samples_per_step]
+    if engine == "torch":
+        return _torch(checkpoint, signal)
+    return FloatMachine(graph).run(signal[None].astype(np.float64))[0].astype(np.float32)
 
 
 def infer(engine: str, made: Artifacts, signal: Array, port: str | None = None) -> npt.NDArray[np.float32]:
-    """Real samples (time, features) -> float32 output frames; samples after the last whole step are left out."""
+    """Real samples (time, features) -> float32 output frames of an integer engine; whole steps only."""
     step = made.integer.samples_per_step
-    signal = signal[: len(signal) // step * step]
-    if engine == "torch":
-        return _torch(made, signal)
-    if engine == "graph":
-        return FloatMachine(made.real).run(signal[None].astype(np.float64))[0].astype(np.float32)
-    return to_real(made.integer, words(engine, made, to_int16(made.integer, signal), port))
+    samples = to_int16(made.integer, signal[: len(signal) // step * step])
+    return to_real(made.integer, words(engine, made, samples, port))
 
 
 def words(engine: str, made: Artifacts, samples: Array, port: str | None = None) -> Array:
@@ -77,10 +89,10 @@ def _on_board(board: str, made: Artifacts, samples: Array, port: str | None) -> 
         return connected.link.stream(samples, advance).outputs
 
 
-def _torch(made: Artifacts, signal: Array) -> npt.NDArray[np.float32]:
+def _torch(path: Path, signal: Array) -> npt.NDArray[np.float32]:
     from compress import checkpoint  # torch is slow to import and only this engine needs it
 
-    return checkpoint.forward(checkpoint.load(made.checkpoint), signal)
+    return checkpoint.forward(checkpoint.load(path), signal)
 
 
 def layers(engine: str, made: Artifacts, signal: Array) -> Iterator[tuple[str, Array]]:

@@ -41,7 +41,7 @@ def test_native_c_equals_the_reference_on_every_word(name, precision, seconds, q
 def test_every_optimization_and_the_sanitizers_agree(flags, quantized, tmp_path):  # noqa: F811
     """A program of its own, since the address sanitizer has to be loaded first."""
     _, graph = quantized("TC_S4_small", "w8a16")
-    x = samples_for(graph, 12)
+    x = samples_for(graph, 60)
     expected = IntegerMachine(graph).run(x[None])[0]
     for name, content in emit.files(emit.build(graph)).items():
         (tmp_path / name).write_bytes(content)

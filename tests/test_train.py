@@ -152,6 +152,7 @@ def test_the_committed_checkpoint_is_the_one_described() -> None:
     assert found.name == "TC_S4_small" and COMMITTED.stat().st_size < 2_000_000
 
 
+@pytest.mark.xdist_group("accuracy")  # makes the same recordings
 def test_the_committed_checkpoint_reads_whole_held_out_sessions_neither_perfectly_nor_badly() -> None:
     """Simulated recordings; streams of minutes, greedy decoding."""
     frames = checkpoint.load(COMMITTED).model.model[2:]

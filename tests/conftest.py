@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from compress.data import recordings
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "fixtures"
@@ -22,6 +25,18 @@ def shared() -> Path:
             pytest.fail(f"reference cases are missing: expected {SHARED.name} in the folder `shared` beside the checkout")
         pytest.skip("reference cases are not beside this checkout (../shared/fixtures)")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def simulated() -> Path:
+    """build/recordings with calibration and held-out sessions; made by one test process while the others wait."""
+    root = ROOT / "build" / "recordings"
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for split in ("calibration", "heldout"):
+            recordings.ensure(root, split)
+    return root
 
 
 @pytest.fixture(scope="session")

@@ -13,11 +13,9 @@ import pytest
 from compress.__main__ import main
 from tests.conftest import ROOT
 
-pytestmark = pytest.mark.xdist_group("accuracy")
-
 
 @pytest.fixture(scope="module")
-def report():
+def report(simulated):
     """precision -> quantize.json of the shipped checkpoint, on the recordings in build/ (made when missing)."""
     made = {}
 

@@ -25,8 +25,6 @@ from host.boards import ProcessBoard, open_board
 from host.decode import StreamDecoder
 from tests import toy
 
-pytestmark = pytest.mark.xdist_group("hil")
-
 SECONDS = 16.0
 STREAMED = 15.0
 FRAMES = 312  # of 48 ms in 15 s

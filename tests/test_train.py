@@ -152,11 +152,10 @@ def test_the_committed_checkpoint_is_the_one_described() -> None:
     assert found.name == "TC_S4_small" and COMMITTED.stat().st_size < 2_000_000
 
 
-@pytest.mark.xdist_group("accuracy")  # makes the same recordings
-def test_the_committed_checkpoint_reads_whole_held_out_sessions_neither_perfectly_nor_badly() -> None:
+def test_the_committed_checkpoint_reads_whole_held_out_sessions_neither_perfectly_nor_badly(simulated: Path) -> None:
     """Simulated recordings; streams of minutes, greedy decoding."""
     frames = checkpoint.load(COMMITTED).model.model[2:]
-    data = [training_set.load(path, 4) for path in recordings.ensure(COMMITTED.parents[2] / "build" / "recordings", "heldout")]
+    data = [training_set.load(path, 4) for path in recordings.ensure(simulated, "heldout")]
     counts = np.array([len(d.labels) for d in data])
     cer = np.array([train.stream_cer(frames, d) for d in data])
     assert counts.sum() >= 3600 and 4.0 <= (cer * counts).sum() / counts.sum() <= 15.0

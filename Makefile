@@ -12,7 +12,7 @@ export OPENBLAS_NUM_THREADS := 1 # matrices here are small: threads only wait fo
 PYTHON := .venv/bin/python
 READY := .venv/ready
 common = --model $(MODEL) --precision $(PRECISION) --build $(BUILD) $(if $(CHECKPOINT),--checkpoint "$(CHECKPOINT)")
-data = $(if $(DATA),--data "$(DATA)")
+data = $(if $(DATA),--data "$(DATA)") $(if $(CALIBRATION),--calibration "$(CALIBRATION)")
 
 help: ## list every target
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
@@ -27,7 +27,7 @@ test: setup tools ## every test, linter and type check
 	$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)
 
 quantize: setup ## checkpoint -> integer graph, its error rate   [MODEL= CHECKPOINT= DATA= PRECISION=]
-	$(PYTHON) -m compress quantize $(common) $(data) $(if $(CALIBRATION),--calibration "$(CALIBRATION)")
+	$(PYTHON) -m compress quantize $(common) $(data)
 
 macs: setup ## multiply-accumulates per layer and second of signal   [MODEL= CHECKPOINT=]
 	$(PYTHON) -m compress macs $(common)
@@ -48,10 +48,10 @@ hil: setup tools ## stream recordings through a board, score, compare every word
 	$(PYTHON) -m bench hil $(common) $(data) --board $(BOARD) $(if $(PORT),--port "$(PORT)") --seconds $(SECONDS)
 
 infer: setup ## one input through one engine   [ENGINE=torch|graph|integer|native|<board> INPUT= OUTPUT= CALIBRATION=]
-	$(PYTHON) -m host infer $(common) --engine $(or $(ENGINE),integer) --input "$(INPUT)" --output "$(OUTPUT)" $(if $(CALIBRATION),--calibration "$(CALIBRATION)")
+	$(PYTHON) -m host infer $(common) $(data) --engine $(or $(ENGINE),integer) --input "$(INPUT)" --output "$(OUTPUT)" $(if $(PORT),--port "$(PORT)")
 
 diagnose: setup ## compare two engines layer by layer   [ENGINE="graph native" INPUT=]
-	$(PYTHON) -m host diagnose $(common) --engines $(or $(ENGINE),integer native) $(if $(INPUT),--input "$(INPUT)")
+	$(PYTHON) -m host diagnose $(common) $(data) --engines $(or $(ENGINE),integer native) $(if $(INPUT),--input "$(INPUT)")
 
 bench: setup tools ## kernels and the network in executed instructions, against CMSIS-NN
 	$(PYTHON) -m bench kernels $(common)

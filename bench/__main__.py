@@ -4,57 +4,39 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from bench import demo, hil, kernels, text
-from compress.artifacts import Folder
+from compress import cli
 from compress.data import datasets
-from compress.errors import TendonError
-from compress.quantize import PRECISIONS
 from export import boards
 from host import engines
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse, run, and turn every TendonError into one line and exit code 2; an invalid run is exit code 1."""
+    """The commands of this package; returns the exit code, 1 for an invalid run or a missed target."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
     for name, run, help_text in (
         ("hil", _hil, "stream recordings through a board, compare every word, score, time"),
-        ("demo", _demo, "quantize, count, export, build, stream, and report the whole way"),
+        ("demo", demo.run, "quantize, count, export, build, stream, and report the whole way"),
     ):
         command = commands.add_parser(name, help=help_text)
-        _common(command)
-        command.add_argument("--data", type=Path, help="folder of emg2qwerty sessions (default: the simulated set)")
+        cli.add_model_arguments(command)
+        cli.add_data_arguments(command)
         command.add_argument("--board", default="virtual-f405", help=f"one of {', '.join(boards.names())} (default: %(default)s)")
         command.add_argument("--port", help="its serial port: device, socket://host:port (default: started here)")
         command.add_argument("--seconds", type=float, default=15.0, help="how much signal to stream (default: %(default)s)")
         command.set_defaults(run=run)
     count = commands.add_parser("kernels", help="executed instructions of every kernel and of the network, against CMSIS-NN")
-    _common(count)
+    cli.add_model_arguments(count)
     kernels.add_arguments(count)
     count.set_defaults(run=_kernels)
-    parsed = parser.parse_args(arguments)
-    try:
-        return int(parsed.run(parsed) or 0)
-    except TendonError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; nothing half-written was left", file=sys.stderr)
-        return 130
-
-
-def _common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default="TC_S4_small", help="name of the network (default: %(default)s)")
-    parser.add_argument("--checkpoint", type=Path, help="Lightning .ckpt in the published format (default: the shipped one)")
-    parser.add_argument("--precision", default="w8a16", choices=sorted(PRECISIONS), help="bits of weights and activations")
-    parser.add_argument("--build", type=Path, default=Path("build"), help="where artifacts go (default: %(default)s)")
+    return cli.run(parser, arguments)
 
 
 def _hil(args: argparse.Namespace) -> int:
-    folder = Folder(args.build, args.model, args.precision)
-    made = engines.prepare_scored(folder, args.checkpoint, args.data)
+    folder = cli.folder(args)
+    made = engines.prepare_scored(folder, args.checkpoint, args.data, args.calibration)
     outcome = hil.run(made, datasets.find(args.data, args.build), args.board, args.port, args.seconds)
     page = hil.write(outcome, folder.target(args.board))
     print(text.console_report(outcome.report))
@@ -62,14 +44,9 @@ def _hil(args: argparse.Namespace) -> int:
     return 0 if outcome.report["valid"] and outcome.report["bit_exact"] else 1
 
 
-def _demo(args: argparse.Namespace) -> int:
-    folder = Folder(args.build, args.model, args.precision)
-    return demo.run(folder, args.checkpoint, args.data, args.board, args.port, args.seconds)
-
-
 def _kernels(args: argparse.Namespace) -> int:
     missed = kernels.run(args)
-    made = engines.prepare(Folder(args.build, args.model, args.precision), args.checkpoint, None, None)
+    made = engines.prepare(cli.folder(args), args.checkpoint, None, None)
     return demo.network_instructions(made) or missed
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,7 @@ from tqdm import tqdm
 from bench import hil, text
 from bench.profile import profile
 from bench.schema import Report
-from compress import evaluate, macs, pipeline, scores
-from compress.artifacts import Folder
+from compress import cli, evaluate, macs, pipeline, scores
 from compress.data import datasets
 from compress.data.datasets import Dataset
 from compress.samples import to_int16
@@ -25,21 +24,21 @@ BUDGET = 32_000_000  # executed instructions per second of signal that the netwo
 NETWORK_BOARD = "virtual-f405"
 
 
-def run(folder: Folder, checkpoint: Path | None, data: Path | None, board: str, port: str | None, seconds: float) -> int:
-    """Every step with a headline; exit code 0 only for a valid, bit-exact run."""
-    begin = time.monotonic()
+def run(args: argparse.Namespace) -> int:
+    """Every step with a headline, with the arguments of `hil`; exit code 0 only for a valid, bit-exact run."""
+    begin, folder = time.monotonic(), cli.folder(args)
     _headline(1, f"quantize {folder.model} to {folder.precision}")
-    made = engines.prepare_scored(folder, checkpoint, data)
+    made = engines.prepare_scored(folder, args.checkpoint, args.data, args.calibration)
     print(pipeline.text(pipeline.read_report(folder)))
-    dataset = datasets.find(data, folder.build)
+    dataset = datasets.find(args.data, folder.build)
     _headline(2, "count its multiply-accumulates")
     print(macs.table(made.real))
-    _headline(3, f"export, build and run on {board}")
-    outcome = hil.run(made, dataset, board, port, seconds)
+    _headline(3, f"export, build and run on {args.board}")
+    outcome = hil.run(made, dataset, args.board, args.port, args.seconds)
     _headline(4, f"score the held-out {dataset.origin}: float network and native integer C")
     outcome.report["heldout"] = heldout(made, dataset)
-    page = hil.write(outcome, folder.target(board), "demo")
-    hil.write(outcome, folder.target(board))
+    page = hil.write(outcome, folder.target(args.board), "demo")
+    hil.write(outcome, folder.target(args.board))
     _headline(5, "report")
     print(text.console_report(outcome.report))
     print(f"\ndone in {time.monotonic() - begin:.0f} s\nreport: {page}")

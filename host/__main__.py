@@ -9,55 +9,36 @@ from pathlib import Path
 
 import numpy as np
 
-from compress import artifacts
-from compress.artifacts import Folder
+from compress import artifacts, cli
 from compress.data import datasets
-from compress.errors import TendonError
 from compress.files import replace_atomically
-from compress.quantize import PRECISIONS
 from host import diagnose, engines
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse, run, and turn every TendonError into one line and exit code 2."""
+    """The commands of this package; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m host", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
     infer = commands.add_parser("infer", help="one input through one engine, output frames to a .npy")
-    _common(infer)
+    cli.add_model_arguments(infer)
+    cli.add_data_arguments(infer)
     infer.add_argument("--engine", default="integer", help=f"{', '.join(engines.LOCAL)} or a board (default: %(default)s)")
     infer.add_argument("--input", type=Path, required=True, help="a recording (.hdf5) or a .npy of shape (samples, 2, 16)")
     infer.add_argument("--output", type=Path, required=True, help="where to write float32 frames (.npy)")
     infer.add_argument("--port", help="serial port of the board: device, socket://… (default: the board's own)")
     infer.set_defaults(run=_infer)
     compare = commands.add_parser("diagnose", help="two engines layer by layer, and where they first differ")
-    _common(compare)
+    cli.add_model_arguments(compare)
+    cli.add_data_arguments(compare)
     compare.add_argument("--engines", nargs=2, default=["integer", "native"], help="two of graph, integer, native")
     compare.add_argument("--input", type=Path, help="a recording or .npy (default: the first held-out session)")
     compare.add_argument("--seconds", type=float, default=10.0, help="how much of the input (default: %(default)s)")
     compare.set_defaults(run=_diagnose)
-    parsed = parser.parse_args(arguments)
-    try:
-        return int(parsed.run(parsed) or 0)
-    except TendonError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; nothing half-written was left", file=sys.stderr)
-        return 130
-
-
-def _common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default="TC_S4_small")
-    parser.add_argument("--checkpoint", type=Path, help="default: the shipped one")
-    parser.add_argument("--precision", default="w8a16", choices=sorted(PRECISIONS))
-    parser.add_argument("--build", type=Path, default=Path("build"))
-    parser.add_argument("--data", type=Path, help="folder of sessions to calibrate and score on (default: simulated)")
-    parser.add_argument("--calibration", type=Path, help="one recording or .npy to calibrate on (default: the data's own)")
+    return cli.run(parser, arguments)
 
 
 def _prepare(args: argparse.Namespace) -> engines.Artifacts:
-    folder = Folder(args.build, args.model, args.precision)
-    return engines.prepare(folder, args.checkpoint, args.data, args.calibration)
+    return engines.prepare(cli.folder(args), args.checkpoint, args.data, args.calibration)
 
 
 def _infer(args: argparse.Namespace) -> None:

@@ -43,10 +43,10 @@ def prepare(folder: Folder, checkpoint: Path | None, data: Path | None, calibrat
     return Artifacts(folder, path, g.load(folder.float_graph), integer)
 
 
-def prepare_scored(folder: Folder, checkpoint: Path | None, data: Path | None) -> Artifacts:
+def prepare_scored(folder: Folder, checkpoint: Path | None, data: Path | None, calibration: Path | None) -> Artifacts:
     """As `prepare`, and quantize.json holds the scores of these graphs on the held-out sessions."""
-    pipeline.run(folder, artifacts.checkpoint_of(folder.model, checkpoint), data)
-    return prepare(folder, checkpoint, data, None)
+    pipeline.run(folder, artifacts.checkpoint_of(folder.model, checkpoint), data, calibration)
+    return prepare(folder, checkpoint, data, calibration)
 
 
 def infer_float(engine: str, model: str, checkpoint: Path, signal: Array) -> npt.NDArray[np.float32]:

@@ -59,7 +59,7 @@ def short_run(here: Path) -> dict[str, Any]:
 
 
 def made(here: Path) -> engines.Artifacts:
-    return engines.prepare_scored(Folder(here / "build", "TC_S4_small", "w8a16"), here / "net.ckpt", here / "data")
+    return engines.prepare_scored(Folder(here / "build", "TC_S4_small", "w8a16"), here / "net.ckpt", here / "data", None)
 
 
 def test_15_seconds_on_the_emulated_chip_are_valid_and_equal_to_the_last_word(

@@ -1,0 +1,44 @@
+"""What the four commands (`python -m compress|export|host|bench`) share: options, and how errors end."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from compress.artifacts import Folder
+from compress.errors import TendonError
+from compress.quantize import PRECISIONS
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """--model, --checkpoint, --precision, --build."""
+    parser.add_argument("--model", default="TC_S4_small", help="name of the network (default: %(default)s)")
+    parser.add_argument("--checkpoint", type=Path, help="Lightning .ckpt in the published format (default: the shipped one)")
+    parser.add_argument("--precision", default="w8a16", choices=sorted(PRECISIONS), help="bits of weights and activations")
+    parser.add_argument("--build", type=Path, default=Path("build"), help="where artifacts go (default: %(default)s)")
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """--data, --calibration."""
+    parser.add_argument("--data", type=Path, help="folder of emg2qwerty sessions (default: the simulated set)")
+    parser.add_argument("--calibration", type=Path, help="one recording or .npy (samples, 2, 16) to calibrate on instead")
+
+
+def folder(args: argparse.Namespace) -> Folder:
+    """Where the artifacts of these arguments live."""
+    return Folder(args.build, args.model, args.precision)
+
+
+def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:
+    """Parse and call the command's `run`; a TendonError becomes one line and exit code 2, an interruption exit code 130."""
+    parsed = parser.parse_args(arguments)
+    try:
+        return int(parsed.run(parsed) or 0)
+    except TendonError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; nothing half-written was left, and the same command can be repeated", file=sys.stderr)
+        return 130

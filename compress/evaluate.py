@@ -37,12 +37,12 @@ class HeldOut:
 
     def float_frames(self, graph: g.Graph) -> list[Array]:
         """Output frames of the float graph."""
-        return self.trim(FloatMachine(graph, len(self.batch)).run(self.batch.astype(np.float64)))
+        return self.trim(FloatMachine(graph, len(self.batch)).run(self.batch.astype(np.float64), progress="float network"))
 
     def integer_frames(self, graph: g.Graph) -> list[Array]:
         """Output frames of the integer reference, as log-probabilities."""
         machine = IntegerMachine(graph, len(self.batch))
-        return self.trim(to_real(graph, machine.run(to_int16(graph, self.batch))))
+        return self.trim(to_real(graph, machine.run(to_int16(graph, self.batch), progress="integer reference")))
 
 
 def read_heldout(graph: g.Graph, paths: list[Path]) -> HeldOut:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 
 import numpy as np
+from tqdm import tqdm
 
 from compress.errors import GraphError
 from compress.graph import Array, Graph, Op
@@ -30,15 +31,20 @@ class Machine(ABC):
     def apply(self, op: Op, inputs: list[Array]) -> Array:
         """One operator over a chunk; keeps its state in `self.state[op.output]`."""
 
-    def run(self, samples: Array, tap: Tap | None = None) -> Array:
-        """samples (batch, time, features), time a multiple of samples_per_step -> (batch, frames, outputs)."""
+    def run(self, samples: Array, tap: Tap | None = None, progress: str = "") -> Array:
+        """samples (batch, time, features), time a multiple of samples_per_step -> (batch, frames, outputs).
+
+        `progress`: words for a progress bar; none without.
+        """
         step = self.graph.samples_per_step
         expected = (self.batch, self.graph.input.features)
         if samples.ndim != 3 or (samples.shape[0], samples.shape[2]) != expected or samples.shape[1] % step:
             raise GraphError(
                 f"expected samples (batch {expected[0]}, a multiple of {step}, {expected[1]}), found {samples.shape}"
             )
-        chunks = [self._chunk(c, tap) for c in _chunks(samples, step * CHUNK_STEPS)]
+        todo = list(_chunks(samples, step * CHUNK_STEPS))
+        bar = tqdm(todo, desc=progress, unit="chunk", leave=False, disable=not progress)
+        chunks = [self._chunk(c, tap) for c in bar]
         empty = np.zeros((self.batch, 0, self.graph.output.features))
         return np.concatenate(chunks, axis=1) if chunks else empty
 

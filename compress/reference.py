@@ -10,7 +10,7 @@ import numpy as np
 
 from compress import graph as g
 from compress.errors import GraphError
-from compress.machine import Machine
+from compress.machine import Machine, Tap
 
 Array = g.Array
 
@@ -124,8 +124,8 @@ def log_softmax(x: Array, op: g.IntLogSoftmax) -> Array:
 class IntegerMachine(Machine):
     """Executes an integer graph; samples are int16 values, outputs int64 arrays of int16 values."""
 
-    def run(self, samples: Array, tap: object = None) -> Array:
-        return super().run(samples.astype(np.int64), tap).astype(np.int64)  # type: ignore[arg-type]
+    def run(self, samples: Array, tap: Tap | None = None, progress: str = "") -> Array:
+        return super().run(samples.astype(np.int64), tap, progress).astype(np.int64)
 
     def apply(self, op: g.Op, inputs: list[Array]) -> Array:
         x, target = inputs[0], self.graph.tensors[op.output]

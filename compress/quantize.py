@@ -25,6 +25,7 @@ MARGIN = {16: 1.3, 8: 1.0}  # observed range × this is the range that can be re
 GATE_SCALE = 12.0 / 32768  # the gate of a GLU: the sigmoid of ±12 is 1 or 0 to 6e-6
 STATE_MARGIN = 1.3
 INT32 = 2**31
+DEAD = 2.0**-16  # multiplier of a row without weights (a pruned one): any will do that does not ask for a shift
 
 
 def quantize(graph: g.Graph, ranges: Ranges, precision: str) -> g.Graph:
@@ -75,7 +76,7 @@ class _Plan:
         if isinstance(self._producer(name), g.LogSoftmax):
             scale = 2.0 ** -_fraction(peak)
         else:
-            scale = max(peak, 1e-6) * MARGIN[8 if narrow else 16] / hi
+            scale = (peak or 1.0) * MARGIN[8 if narrow else 16] / hi
         return replace(base, scale=scale, lo=0 if name in self.fused else lo, hi=hi)
 
     def scale(self, name: str) -> float:
@@ -152,7 +153,7 @@ def _linear(plan: _Plan, op: g.Conv, head: tuple[tuple[str, ...], str, str], sou
     s_in, peak = float(source.scale or 0), max(-source.lo, source.hi)
     rows = op.weight.reshape(*op.weight.shape[:2], -1)
     s_row = np.maximum(np.abs(rows).max(-1) / 127, np.abs(op.bias) / (s_in * 2.0**30))
-    s_row = np.where(s_row == 0, 1.0, s_row)
+    s_row = np.where(s_row == 0, DEAD * s_out / s_in, s_row)
     total = np.abs(rows).sum(-1) / s_row + rows.shape[-1] / 2  # Σ|w| in integers, rounding included
     bound = total * peak + np.abs(op.bias) / (s_in * s_row) + 1
     s_row = s_row * np.maximum(bound / (INT32 - 1), 1.0)
@@ -192,7 +193,7 @@ def _state_space(
     terms = 2 * op.c.shape[1] + 1
     s_acc = (np.abs(c).sum((-1, -2)) + np.abs(d)) / (65535 - terms)
     s_acc = np.maximum(s_acc, np.abs(c).max((-1, -2)) / 32767)
-    s_acc = np.where(s_acc == 0, 1.0, s_acc)
+    s_acc = np.where(s_acc == 0, DEAD * s_out, s_acc)
     c_int = np.round(c / s_acc[:, None, None]).astype(np.int16)
     d_int = np.round(d / s_acc).astype(np.int32)
     mult, shift = multiplier(s_acc / s_out, INT32 - 1, op.module)

@@ -85,6 +85,34 @@ def test_a_graph_that_could_overflow_is_refused_with_the_operator_named(quantize
         prove_no_overflow(dataclasses.replace(integer, ops=tuple(ops)))
 
 
+def test_dead_rows_channels_and_layers_quantize_and_stay_close(published_checkpoint):
+    """Pruning leaves rows without weights; their scale must not disturb the others."""
+    real = lower(checkpoint.load(published_checkpoint("TC_S4_small")))
+    for op in real.ops:
+        if isinstance(op, g.Conv):
+            op.weight[:, ::3] = 0.0
+            op.bias[:, ::3] = 0.0
+        if isinstance(op, g.StateSpace):
+            op.c[::4], op.d[::4] = 0.0, 0.0
+    silent = next(op for op in real.ops if op.module == "model.5.s4_layers.3.output_linear.0")
+    silent.weight[:], silent.bias[:] = 0.0, 0.0
+    x = signal(96 * 200)
+    integer = quantize(real, observe(real, [x]), "w8a16")
+    expected = FloatMachine(real).run(x[None].astype(float))[0]
+    found = to_real(integer, IntegerMachine(integer).run(to_int16(integer, x)[None])[0])
+    assert 10 * np.log10(np.square(expected).sum() / np.square(found - expected).sum()) > 35
+
+
+def test_a_row_whose_sum_could_overflow_gets_a_coarser_scale(published_checkpoint):
+    """Every weight of every row at full scale: 384 of them pass 2³¹ only together with a large bias."""
+    real = lower(checkpoint.load(published_checkpoint("TC_S4_small")))
+    op = next(op for op in real.ops if isinstance(op, g.Conv) and op.weight[0, 0].size == 384)
+    op.weight[:] = np.sign(op.weight) * 0.05
+    op.bias[:] = 60.0
+    integer = quantize(real, observe(real, [signal(96 * 100)]), "w8a16")
+    assert all(b.safe for b in accumulator_bounds(integer))
+
+
 def wrap32(v: np.ndarray) -> np.ndarray:
     return (v + INT32) % (2 * INT32) - INT32
 

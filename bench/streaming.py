@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,9 +69,9 @@ class Streamed:
 
 
 def stretches(paths: list[Path], seconds: float, samples_per_step: int) -> list[Stretch]:
-    """Recordings in order, from the beginning of each, until they give `seconds` (rounded down to whole steps) or end."""
+    """Recordings in order, from the beginning of each, until they give `seconds` (rounded up to whole steps) or end."""
     found: list[Stretch] = []
-    left = int(seconds * SAMPLE_RATE) // samples_per_step
+    left = math.ceil(round(seconds * SAMPLE_RATE) / samples_per_step)
     for path in paths:
         if not left:
             break

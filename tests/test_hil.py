@@ -150,7 +150,7 @@ def test_a_run_survives_the_loss_of_its_board(here: Path, monkeypatch: pytest.Mo
     artifacts = made(here)
     outcome = hil.run(artifacts, datasets.find(here / "data", here / "build"), "posix", None, 2.0)
     assert len(boards) == 2 and outcome.report["line"]["resumed"] == 1
-    assert outcome.report["valid"] and outcome.report["bit_exact"] and outcome.report["frames"] == 41
+    assert outcome.report["valid"] and outcome.report["bit_exact"] and outcome.report["frames"] == 42
 
 
 def decoder_that(act: Callable[[], None], at: int) -> type[StreamDecoder]:

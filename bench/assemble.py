@@ -16,7 +16,7 @@ from bench.schema import Latency, Line, Metric, Spread, Text
 from bench.streaming import Streamed, Stretch
 from compress import scores
 from compress.floating import FloatMachine
-from compress.machine import side_by_side
+from compress.machine import side_by_side, trim
 from compress.reference import IntegerMachine
 from compress.samples import to_int16
 from export.boards import Description
@@ -43,8 +43,8 @@ def other_engines(made: Artifacts, parts: list[Stretch]) -> Engines:
     real = FloatMachine(made.real, len(batch)).run(batch.astype(np.float64))
     words = IntegerMachine(made.integer, len(batch)).run(to_int16(made.integer, batch)).astype(np.int16)
     return Engines(
-        [row[:n] for row, n in zip(real, steps, strict=True)],
-        [row[:n] for row, n in zip(words, steps, strict=True)],
+        trim(real, steps),
+        trim(words, steps),
         reference_ms(made, parts[0]),
         float(made.integer.output.scale or 1.0),
         1000.0 / float(made.integer.output.rate),

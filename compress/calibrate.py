@@ -9,6 +9,7 @@ import numpy as np
 
 from compress import graph as g
 from compress.floating import FloatMachine
+from compress.samples import whole_steps
 
 Array = g.Array
 
@@ -38,8 +39,7 @@ def observe(graph: g.Graph, recordings: list[Array]) -> Ranges:
         ranges.see(op.output, y)
 
     for recording in recordings:
-        whole = len(recording) // graph.samples_per_step * graph.samples_per_step
-        samples = recording[:whole]
+        samples = whole_steps(graph, recording)
         digest.update(np.ascontiguousarray(samples, dtype=np.float32).tobytes())
         ranges.see(graph.input.name, samples)
         machine = FloatMachine(graph)

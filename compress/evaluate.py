@@ -14,10 +14,10 @@ from compress import scores
 from compress.data import datasets
 from compress.data.session import SAMPLE_RATE, Session
 from compress.floating import FloatMachine
-from compress.machine import side_by_side
+from compress.machine import side_by_side, trim
 from compress.quantize import GATE_SCALE
 from compress.reference import IntegerMachine
-from compress.samples import to_int16, to_real
+from compress.samples import to_int16, to_real, whole_steps
 
 Array = g.Array
 LAYER_SECONDS = 20.0
@@ -33,7 +33,7 @@ class HeldOut:
 
     def trim(self, output: Array) -> list[Array]:
         """Each session's own frames of an output (session, frames, values)."""
-        return [row[:n] for row, n in zip(output, self.steps, strict=True)]
+        return trim(output, self.steps)
 
     def float_frames(self, graph: g.Graph) -> list[Array]:
         """Output frames of the float graph."""
@@ -58,8 +58,7 @@ def read_heldout(graph: g.Graph, paths: list[Path]) -> HeldOut:
 
 def layers(real: g.Graph, integer: g.Graph, signal: Array) -> list[dict[str, Any]]:
     """Per tensor of the integer graph: scale, range, clipped share and SQNR against the float graph on one signal."""
-    step = integer.samples_per_step
-    signal = signal[: min(len(signal), round(LAYER_SECONDS * SAMPLE_RATE)) // step * step]
+    signal = whole_steps(integer, signal[: round(LAYER_SECONDS * SAMPLE_RATE)])
     expected: dict[str, list[Array]] = {}
     found: dict[str, list[Array]] = {}
     FloatMachine(real).run(signal[None].astype(np.float64), lambda op, y: expected.setdefault(op.output, []).append(y[0]))

@@ -72,3 +72,8 @@ def side_by_side(recordings: list[Array], step: int) -> tuple[Array, list[int]]:
     for row, recording, n in zip(batch, recordings, steps, strict=True):
         row[: n * step] = recording[: n * step]
     return batch, steps
+
+
+def trim(output: Array, steps: list[int]) -> list[Array]:
+    """Each recording's own frames of an output (batch, frames, values) of `side_by_side` input."""
+    return [row[:n] for row, n in zip(output, steps, strict=True)]

@@ -7,6 +7,11 @@ import numpy as np
 from compress.graph import Array, Graph
 
 
+def whole_steps(graph: Graph, signal: Array) -> Array:
+    """The samples (time, features) that make whole steps of the network, from the first on."""
+    return signal[: len(signal) // graph.samples_per_step * graph.samples_per_step]
+
+
 def to_int16(graph: Graph, signal: Array) -> Array:
     """Real samples -> the nearest int16 steps of the graph's input scale; beyond the range they saturate."""
     tensor = graph.input

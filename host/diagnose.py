@@ -11,6 +11,7 @@ from compress import evaluate, scores
 from compress import graph as g
 from compress.errors import TendonError
 from compress.files import write_json
+from compress.samples import whole_steps
 from host.engines import Artifacts, layers
 
 Array = g.Array
@@ -34,10 +35,9 @@ class Difference:
 def compare(made: Artifacts, engines: tuple[str, str], signal: Array) -> dict[str, Any]:
     """Per layer rmse, mae, l2r and cosine between two engines (real units), and the earliest difference in time."""
     exact = all(e in EXACT for e in engines)
-    step = made.integer.samples_per_step
-    signal = signal[: len(signal) // step * step]
+    signal = whole_steps(made.integer, signal)
     if not len(signal):
-        raise TendonError(f"the input is shorter than one step of {step} samples")
+        raise TendonError(f"the input is shorter than one step of {made.integer.samples_per_step} samples")
     rows, differences = [], []
     modules = {op.output: op.module for op in made.integer.ops}
     for (name, a), (_, b) in zip(*(layers(e, made, signal) for e in engines), strict=True):

@@ -16,7 +16,7 @@ from compress.artifacts import Folder
 from compress.errors import TendonError
 from compress.floating import FloatMachine
 from compress.reference import IntegerMachine
-from compress.samples import to_int16, to_real
+from compress.samples import to_int16, to_real, whole_steps
 from export import boards, build
 from host import native
 from host.boards import open_board
@@ -45,14 +45,15 @@ def prepare(folder: Folder, checkpoint: Path | None, data: Path | None, calibrat
 
 def prepare_scored(folder: Folder, checkpoint: Path | None, data: Path | None, calibration: Path | None) -> Artifacts:
     """As `prepare`, and quantize.json holds the scores of these graphs on the held-out sessions."""
-    pipeline.run(folder, artifacts.checkpoint_of(folder.model, checkpoint), data, calibration)
-    return prepare(folder, checkpoint, data, calibration)
+    path = artifacts.checkpoint_of(folder.model, checkpoint)
+    pipeline.run(folder, path, data, calibration)
+    return Artifacts(folder, path, g.load(folder.float_graph), g.load(folder.graph))
 
 
 def infer_float(engine: str, model: str, checkpoint: Path, signal: Array) -> npt.NDArray[np.float32]:
     """Real samples (time, features) -> float32 output frames by the published forward or the float graph."""
     graph = pipeline.load_float(model, checkpoint)
-    signal = signal[: len(signal) // graph.samples_per_step * graph.samples_per_step]
+    signal = whole_steps(graph, signal)
     if engine == "torch":
         return _torch(checkpoint, signal)
     return FloatMachine(graph).run(signal[None].astype(np.float64))[0].astype(np.float32)
@@ -60,8 +61,7 @@ def infer_float(engine: str, model: str, checkpoint: Path, signal: Array) -> npt
 
 def infer(engine: str, made: Artifacts, signal: Array, port: str | None = None) -> npt.NDArray[np.float32]:
     """Real samples (time, features) -> float32 output frames of an integer engine; whole steps only."""
-    step = made.integer.samples_per_step
-    samples = to_int16(made.integer, signal[: len(signal) // step * step])
+    samples = to_int16(made.integer, whole_steps(made.integer, signal))
     return to_real(made.integer, words(engine, made, samples, port))
 
 

@@ -31,7 +31,3 @@ class BoardLostError(LinkError):
 
 class SnapshotError(LinkError):
     """A snapshot is damaged or belongs to another model."""
-
-
-class BuildError(TendonError):
-    """A project does not compile, or does not fit its board."""

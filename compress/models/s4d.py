@@ -94,12 +94,6 @@ class S4D(nn.Module):
     def forward(self, u: Tensor) -> Tensor:
         return self.output_linear(self.dropout(self.activation(self.convolve(u))))
 
-    def step(self, state: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-        """One time step of the state space: state (batch, H, N/2) complex, u (batch, H) -> (state, y)."""
-        a, c = self.kernel.discrete()
-        state = a * state + u.unsqueeze(-1)
-        return state, 2.0 * (c * state).sum(-1).real + u * self.D
-
 
 def pool_frames(x: Tensor, factor: int, mode: str) -> Tensor:
     """(batch, H, time) -> (batch, H, time // factor): mean, max or last of each group; an incomplete group is dropped."""

@@ -62,7 +62,7 @@ def build(graph: Graph, folder: Path, taps: bool = False, flags: tuple[str, ...]
     digest = hashlib.sha256(repr((sorted((files | sources).items()), flags, taps)).encode()).hexdigest()[:16]
     library = folder / f"model-{digest}.so"
     if not library.is_file():
-        _compile(library, files | sources, [f"nn_{k.removeprefix('nn_')}.c" for k in emit.kernels(graph)], taps, flags)
+        _compile(library, files | sources, [f"{k}.c" for k in emit.kernels(graph)], taps, flags)
     return library
 
 

@@ -66,7 +66,7 @@ def heldout(made: Artifacts, dataset: Dataset) -> dict[str, Any]:
 
 
 def _native(made: Artifacts, sessions: evaluate.HeldOut) -> list[evaluate.Array]:
-    """Words of every session, each from the zero state of one model: emitting and compiling it costs more than a session."""
+    """Words of every session, each from the zero state; the model is emitted and loaded once for all."""
     model, words = native.load(made.integer, made.folder.path / "native"), []
     for signal in tqdm(sessions.batch, desc="native C", unit="session"):
         model.reset()

@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 import torch
+from scipy.fft import next_fast_len
 from torch import Tensor, nn
 
 from compress.errors import CheckpointError
@@ -30,7 +31,7 @@ class TiedDropout(nn.Module):
             return x
         shape = x.shape[:2] + (1,) * (x.ndim - 2) if self.tie else x.shape
         keep = (torch.rand(shape, device=x.device) < 1.0 - self.p).to(x.dtype)
-        return x * keep / (1.0 - self.p)
+        return x * (keep / (1.0 - self.p))
 
 
 class S4DKernel(nn.Module):
@@ -70,6 +71,30 @@ class S4DKernel(nn.Module):
         return 2.0 * kernel.flatten(1)[:, :length].real
 
 
+class _CausalConvolution(torch.autograd.Function):
+    """u (batch, H, time) with kernel (H, time), each output from inputs up to its own time.
+
+    The gradient is written out because automatic differentiation of `rfft` takes complex transforms of full length,
+    twice the work.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, u: Tensor, kernel: Tensor) -> Tensor:
+        ctx.size = next_fast_len(2 * u.shape[-1] - 1, real=True)
+        u_f, kernel_f = torch.fft.rfft(u, n=ctx.size), torch.fft.rfft(kernel, n=ctx.size)
+        ctx.save_for_backward(u_f, kernel_f)
+        return torch.fft.irfft(u_f * kernel_f, n=ctx.size)[..., : u.shape[-1]]
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        (gradient,) = gradients
+        u_f, kernel_f = ctx.saved_tensors
+        length, gradient_f = gradient.shape[-1], torch.fft.rfft(gradient, n=ctx.size)
+        of_kernel = torch.fft.irfft((gradient_f * u_f.conj()).sum(0), n=ctx.size)[..., :length]
+        of_u = torch.fft.irfft(gradient_f.mul_(kernel_f.conj()), n=ctx.size)[..., :length]
+        return of_u, of_kernel
+
+
 class S4D(nn.Module):
     """One layer: diagonal state space, activation, then a 1×1 convolution with a gated linear unit.
 
@@ -86,10 +111,10 @@ class S4D(nn.Module):
 
     def convolve(self, u: Tensor) -> Tensor:
         """The state space alone, (batch, H, time), by FFT over the whole sequence."""
-        length = u.shape[-1]
-        kernel = torch.fft.rfft(self.kernel(length), n=2 * length)
-        y = torch.fft.irfft(torch.fft.rfft(u, n=2 * length) * kernel, n=2 * length)[..., :length]
-        return y + u * self.D.unsqueeze(-1)
+        kernel = self.kernel(u.shape[-1])
+        with_skip = torch.cat([kernel[:, :1] + self.D.unsqueeze(-1), kernel[:, 1:]], dim=1)
+        y: Tensor = _CausalConvolution.apply(u, with_skip)
+        return y
 
     def forward(self, u: Tensor) -> Tensor:
         return self.output_linear(self.dropout(self.activation(self.convolve(u))))

@@ -67,7 +67,7 @@ class Rates:
             raise TendonError(
                 "error rate: expected at least one typed character in the scored signal, found none; score a longer stretch"
             )
-        return 100.0 * count / self.characters
+        return count / self.characters * 100.0  # the published order, and so its last digit
 
     def as_dict(self) -> dict[str, float]:
         """The published names, in %."""

@@ -41,3 +41,7 @@ class StreamDecoder:
     def extend(self, frames: Iterable[npt.ArrayLike]) -> str:
         """Takes several frames; returns the characters they add."""
         return "".join([self.push(frame) for frame in frames])
+
+    def finish(self) -> str:
+        """The text; nothing of it was open."""
+        return self.text

@@ -1,0 +1,42 @@
+"""Every way to read text from frames, by name: greedy, beam (the network alone), beam+lm (with a character model)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from compress.errors import TendonError
+from host import character_model
+from host.beam import BeamDecoder
+from host.decode import StreamDecoder
+
+NAMES = ("greedy", "beam", "beam+lm")
+LONG = 2000  # frames: a search longer than this shows its progress
+
+
+def make(name: str, lm: Path | None = None, scale: float = 1.0) -> StreamDecoder | BeamDecoder:
+    """A decoder with the published settings for frames whose log-probabilities are `scale` times their values.
+
+    Each has reset(), push(frame), extend(frames), text and finish(). `lm` is a KenLM file, needed by beam+lm and by it alone.
+    """
+    if name == "greedy":
+        return StreamDecoder()
+    if name == "beam":
+        return BeamDecoder(scale=scale)
+    if name != "beam+lm":
+        raise TendonError(f"DECODER={name}: expected one of {', '.join(NAMES)}")
+    if lm is None:
+        raise TendonError("DECODER=beam+lm: expected a character model; give one with LM=path (KenLM, .arpa or .bin)")
+    return BeamDecoder(character_model.load(lm), scale=scale)
+
+
+def decode_session(
+    name: str, lm: Path | None, log_probs: npt.NDArray[np.generic], scale: float = 1.0, progress: bool = False
+) -> str:
+    """The text of a whole session (frames, 99) of natural log-probabilities, or of int16 words with their scale."""
+    decoder = make(name, lm, scale)
+    decoder.extend(tqdm(log_probs, desc=name, unit="frame", leave=False, disable=not progress or len(log_probs) < LONG))
+    return decoder.finish()

@@ -42,10 +42,11 @@ class _Heard:
 class _Prefix:
     """A node of the tree: the text from the root to here. `place` is its rank in the beam, −1 outside."""
 
-    __slots__ = ("children", "heard", "label", "parent", "place")
+    __slots__ = ("children", "depth", "heard", "label", "parent", "place")
 
     def __init__(self, parent: _Prefix | None, label: int, heard: _Heard) -> None:
         self.parent, self.label, self.heard = parent, label, heard
+        self.depth: int = parent.depth + 1 if parent else 0
         self.children: dict[int, _Prefix] = {}
         self.place = -1
 
@@ -96,7 +97,8 @@ class BeamDecoder:
         root = _Prefix(None, BLANK, _Heard(None, START, 0.0))
         root.place = 0
         self.frames = 0
-        self._trunk, self._settled = root, ""
+        self._trunk = root  # the last node that all prefixes share
+        self._path, self._text = [root], ""  # the best prefix when it was last asked for
         self._beam = [root]  # best first
         self._blank, self._other = np.zeros(1), np.full(1, NEVER)
         self._finished = False
@@ -121,18 +123,22 @@ class BeamDecoder:
     @property
     def stable(self) -> str:
         """What no later frame can take back: the beginning that all prefixes of the beam share."""
-        added = []
         while self._trunk.place < 0 and len(self._trunk.children) == 1:  # the tree holds nothing but the beam's own paths
             (self._trunk,) = self._trunk.children.values()
-            added.append(CHARSET[self._trunk.label])
-        self._trunk.parent = None  # what lies above is never looked at again
-        self._settled += "".join(added)
-        return self._settled
+        return self.text[: self._trunk.depth]
 
     @property
     def text(self) -> str:
-        """The best text so far; begins with `stable`."""
-        return self.stable + _path(self._trunk, self._beam[0])
+        """The best text so far; begins with `stable`. Costs what has changed since it was last asked for."""
+        node, added = self._beam[0], []
+        while node.depth >= len(self._path) or self._path[node.depth] is not node:
+            added.append(node)
+            assert node.parent is not None, "every path begins at the root"
+            node = node.parent
+        added.reverse()
+        self._path[node.depth + 1 :] = added
+        self._text = self._text[: node.depth] + "".join(CHARSET[prefix.label] for prefix in added)
+        return self._text
 
     def finish(self) -> str:
         """Lets the model end the last word (</s>) in each prefix, and returns the best text, which is final."""
@@ -140,9 +146,8 @@ class BeamDecoder:
             total = np.logaddexp(self._blank, self._other)
             if self._lm is not None:
                 total += self._weight * self._lm.ends([prefix.heard.context for prefix in self._beam])
-            best = self._beam[int(np.argmax(total))]
-            self._settled, self._trunk = self.stable + _path(self._trunk, best), best
-            self._beam, self._finished = [best], True
+            self._trunk = self._beam[int(np.argmax(total))]
+            self._beam, self._finished = [self._trunk], True
         return self.text
 
     def _candidates(self, values: Array) -> _Candidates:
@@ -231,16 +236,6 @@ def _prune(prefix: _Prefix) -> None:
         parent = prefix.parent
         parent.children.pop(prefix.label, None)
         prefix = parent
-
-
-def _path(above: _Prefix, below: _Prefix) -> str:
-    """The characters from one node down to another."""
-    labels = []
-    node: _Prefix | None = below
-    while node is not None and node is not above:
-        labels.append(CHARSET[node.label])
-        node = node.parent
-    return "".join(reversed(labels))
 
 
 def _what(values: Array) -> str:

@@ -17,7 +17,7 @@ from compress import scores
 from compress.data.charset import BLANK, CHARSET, KEYS, encode
 from compress.errors import TendonError
 from host import character_model
-from host.beam import BeamDecoder, _Prefix
+from host.beam import BeamDecoder
 from host.character_model import CharacterModel
 from host.decode import StreamDecoder
 from host.decoders import NAMES, decode_session, make
@@ -200,15 +200,15 @@ def test_no_character_is_invented_where_there_are_only_blanks(shared: Path, name
 
 
 def test_a_long_session_costs_no_more_per_frame_than_a_short_one(reuters: CharacterModel) -> None:
-    """Counted, not timed: Python calls of every three hundred frames, text and all, and the prefixes kept."""
+    """Counted, not timed: Python calls of every three hundred frames, the text each time, and no prefix kept without need."""
     decoder, rng = BeamDecoder(reuters, beams=10), np.random.default_rng(0)
     calls, characters = [], []
     for _ in range(5):
         logits = rng.standard_normal((300, BLANK + 1)) + 6.0 * np.eye(BLANK + 1)[np.repeat(rng.choice(FEW, 150), 2)]
         frames = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
-        calls.append(_calls(lambda frames=frames: [(decoder.push(frame), decoder.text) for frame in frames]))
+        calls.append(_calls(lambda frames=frames: [(decoder.push(frame), decoder.text, decoder.stable) for frame in frames]))
         characters.append(len(decoder.text))
-        assert _nodes(decoder._trunk) < 10 * 30
+        assert _nodes(decoder) <= 10 * characters[-1]
     assert np.diff(characters).min() > 90
     assert max(calls[1:]) < 1.2 * min(calls[1:])
 
@@ -229,8 +229,15 @@ def _calls(action: Callable[[], object]) -> int:
     return count
 
 
-def _nodes(prefix: _Prefix) -> int:
-    return 1 + sum(_nodes(child) for child in prefix.children.values())
+def _nodes(decoder: BeamDecoder) -> int:
+    """Prefixes in the tree, which is pruned to the paths of the beam."""
+    found = {decoder._path[0]}
+    for prefix in decoder._beam:
+        while prefix not in found:
+            found.add(prefix)
+            prefix = prefix.parent
+    assert all(child in found for prefix in found for child in prefix.children.values())
+    return len(found)
 
 
 # --- what is refused ---------------------------------------------------------------------------------------------------------

@@ -122,7 +122,7 @@ def text(footprint: Footprint) -> str:
 
 def _help(region: str) -> str:
     if region == "flash":
-        return "A smaller network, or a board with more flash, would help; w8a8 takes as much flash as w8a16"
+        return "A smaller network, or a board with more flash, would help; w4a16 halves the weights, w8a8 does not"
     return "Narrower layers, fewer states, a STACK_BYTES nearer the measured high-water mark, or a larger board would help"
 
 

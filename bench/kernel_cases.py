@@ -72,10 +72,18 @@ def _finish(case: Case, result: Array, in_place: bool) -> Check:
     return Check(case, {"x": expected})
 
 
-def linear(contents: Contents, inputs: int, out: int, frames: int, gaps: tuple[int, int] = (0, 0), aligned: bool = True) -> Check:
-    """`gaps` are added to the strides; unaligned x and y start anywhere an int16 may."""
+def linear(
+    contents: Contents,
+    inputs: int,
+    out: int,
+    frames: int,
+    gaps: tuple[int, int] = (0, 0),
+    aligned: bool = True,
+    bits: int = 8,
+) -> Check:
+    """`gaps` are added to the strides; unaligned x and y start anywhere an int16 may. Weights have 8 or 4 bits."""
     x_stride, y_stride = max(inputs, 1) + gaps[0], out + gaps[1]
-    limit = max(1, min(127, INT32_MAX // (32768 * inputs)))
+    limit = max(1, min(2 ** (bits - 1) - 1, INT32_MAX // (32768 * inputs)))
     weight = contents.integers(-limit, limit, (out, inputs), np.int8)
     room = INT32_MAX - np.abs(weight.astype(np.int64)).sum(1) * 32768
     bias = np.array([int(contents.integers(-int(r), int(r), 1, np.int64)[0]) for r in room]).astype(np.int32)
@@ -85,14 +93,15 @@ def linear(contents: Contents, inputs: int, out: int, frames: int, gaps: tuple[i
     lo, hi = contents.clamp()
     x, y = contents.integers(-32768, INT16_MAX, (frames - 1) * x_stride + inputs), _output(((frames - 1) * y_stride + out,))
     rows = np.stack([x[t * x_stride : t * x_stride + inputs] for t in range(frames)]).astype(np.int64)
-    op = g.IntLinear(("x",), "y", "", weight[None, :, None, :], bias[None], mult[None], shift)
+    op = g.IntLinear(("x",), "y", "", weight[None, :, None, :], bias[None], mult[None], shift, weight_bits=bits)
     result = reference.linear(rows[None], op, lo, hi)[0]
     for t in range(frames):
         y[t * y_stride : t * y_stride + out] = result[t]
-    buffers = {"table": pack.pack_linear(weight, frames), "second": bias, "third": mult, "x": x, "y": _output(y.shape)}
+    buffers = {"table": pack.pack_linear(weight, frames, bits), "second": bias, "third": mult, "x": x, "y": _output(y.shape)}
     offsets = {"table": contents.offset(4), "second": contents.offset(4), "third": contents.offset(4)}
     offsets |= {"x": 0, "y": 0} if aligned else {"x": contents.offset(2), "y": contents.offset(2)}
-    return Check(Case("linear", (inputs, out, frames, x_stride, y_stride, shift, lo, hi), buffers, offsets), {"y": y})
+    kernel = "linear" if bits == 8 else "linear_s4"
+    return Check(Case(kernel, (inputs, out, frames, x_stride, y_stride, shift, lo, hi), buffers, offsets), {"y": y})
 
 
 def mean_pool(contents: Contents, factor: int, frames: int, features: int, in_place: bool = False) -> Check:

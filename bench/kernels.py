@@ -38,6 +38,7 @@ class Row:
     peer: float | None = None
     target: float | None = None
     unit: str = "MAC"
+    precision: str = "w8a16"  # w8a8 is the same code with a narrower clamp
 
 
 def _linear(shape: str, inputs: int, out: int, frames: int, peer: float | None, target: float | None, gap: int = 0) -> Row:
@@ -49,6 +50,15 @@ def _linear(shape: str, inputs: int, out: int, frames: int, peer: float | None, 
     return Row("linear", shape, make, inputs * out * frames, linear_floor(frames), peer, target)
 
 
+def _linear_s4(shape: str, inputs: int, out: int, frames: int, peer: float | None, target: float | None, gap: int = 0) -> Row:
+    """The same with 4-bit weights; the peer's are 8 bits wide."""
+
+    def make(contents: Contents) -> Check:
+        return kernel_cases.linear(contents, inputs, out, frames, (gap, gap and out), bits=4)
+
+    return Row("linear_s4", shape, make, inputs * out * frames, linear_s4_floor(frames), peer, target, precision="w4a16")
+
+
 def linear_floor(frames: int) -> float:
     """Loads, unpacks and multiply-accumulates of one step of the inner loop, per multiply-accumulate.
 
@@ -58,6 +68,11 @@ def linear_floor(frames: int) -> float:
     """
     threes = frames // 3 - (frames % 3 == 1) if frames > 1 else 0
     return (threes * 3 * 23 / 24 + (frames - threes * 3) * 15 / 16) / frames
+
+
+def linear_s4_floor(frames: int) -> float:
+    """One frame, 4 rows × 4 inputs: 1 load of x, 1 of weights, 8 AND, 8 SMLAD = 18 for 16. Several: as with 8 bits."""
+    return linear_floor(frames) if frames > 1 else 18 / 16
 
 
 ROWS = (
@@ -74,6 +89,13 @@ ROWS = (
     _linear("conv 16ch k21 s10 → 64, 10 outputs", 336, 64, 10, 1.84, None, gap=-176),
     _linear("pointwise 16→36, 24 outputs", 16, 36, 24, 4.18, 1.6, gap=16),
     _linear("pointwise 256→512, 4 outputs", 256, 512, 4, 2.37, None),
+    _linear_s4("96→192", 96, 192, 1, 2.48, 1.4),
+    _linear_s4("150→99", 150, 99, 1, None, 1.5),
+    _linear_s4("512→2048", 512, 2048, 1, 1.99, 1.3),
+    _linear_s4("conv 192ch k2 s2 → 150, 1 output", 384, 150, 1, 2.93, 1.4),
+    _linear_s4("conv 72ch k4 s4 → 96, 6 outputs", 288, 96, 6, 1.83, 1.1),
+    _linear_s4("conv 96ch k3 s3 → 192, 2 outputs", 288, 192, 2, 1.81, None),
+    _linear_s4("pointwise 16→36, 24 outputs", 16, 36, 24, 4.18, 2.1, gap=16),
     # ½ load and ½ store of the state, 1 load of a and c, SMLSD, SMLADX, 2 SSAT, PKHBT, SMLSD
     Row("s4d", "96 channels × 16 states", lambda c: kernel_cases.s4d(c, 96, 16, 1), 96 * 16, 8.0, None, 14, "complex state"),
     # 1½ for the statistics; ½ load, 1 unpack, MLA, SMMULR, 1 load of gain and bias, SMMLAR, − lo, USAT, 2 to pack, clamp, store
@@ -136,7 +158,7 @@ def _describe(row: Row, count: int, compiler: str, flags: tuple[str, ...]) -> di
         "kernel": row.kernel,
         "shape": row.shape,
         "core": "cortex-m4",
-        "precision": "w8a16",  # w8a8 is the same code with a narrower clamp
+        "precision": row.precision,
         "unit": row.unit,
         "macs": row.units,
         "instructions": count,

@@ -1,4 +1,4 @@
-"""What calibration recordings show: how large each tensor and each state gets in the float graph."""
+"""What calibration recordings show in the float graph: how large each tensor and each state gets, what each matrix multiplies."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from compress import graph as g
 from compress.floating import FloatMachine
+from compress.rounding import Moments, moments
 from compress.samples import whole_steps
 
 Array = g.Array
@@ -16,23 +17,44 @@ Array = g.Array
 
 @dataclass
 class Ranges:
-    """Largest magnitude of each tensor (for a GLU's input: of each half) and of each state-space channel."""
+    """Largest magnitude of each tensor (for a GLU's input: of each half) and of each state-space channel.
+
+    `moments`: of the inputs of each band of a convolution or dense layer, by the name of its output.
+    """
 
     tensor: dict[str, float] = field(default_factory=dict)
     gate: dict[str, float] = field(default_factory=dict)
     state: dict[str, Array] = field(default_factory=dict)
+    moments: dict[str, list[Moments]] = field(default_factory=dict)
     sha256: str = ""
 
     def see(self, name: str, x: Array) -> None:
         self.tensor[name] = max(self.tensor.get(name, 0.0), float(np.abs(x).max(initial=0.0)))
 
+    def see_products(self, op: g.Conv, x: Array) -> None:
+        """x (1, time, features): a stretch of the input of `op`; windows over both ends of it are left out."""
+        bands, _, kernel, width = op.weight.shape
+        windows = np.lib.stride_tricks.sliding_window_view(x[0], kernel, 0)[
+            :: op.frames_per_output
+        ]  # (windows, features, kernel)
+        known = self.moments.setdefault(op.output, [moments(kernel * width) for _ in range(bands)])
+        for band, seen in enumerate(known):
+            seen.see(windows[:, band * width : (band + 1) * width].transpose(0, 2, 1).reshape(len(windows), -1))
+
 
 def observe(graph: g.Graph, recordings: list[Array]) -> Ranges:
-    """Run every calibration recording (time, features), float, through the float graph and note the extremes."""
+    """Run every calibration recording (time, features), float, through the float graph and note what it shows."""
     ranges, digest = Ranges(), hashlib.sha256()
     glu_inputs = {op.inputs[0] for op in graph.ops if isinstance(op, g.Glu)}
+    matrices = [op for op in graph.ops if isinstance(op, g.Conv)]
+
+    def see(name: str, x: Array) -> None:
+        for op in matrices:
+            if op.inputs[0] == name:
+                ranges.see_products(op, x)
 
     def tap(op: g.Op, y: Array) -> None:
+        see(op.output, y)
         if op.output in glu_inputs:
             y, gate = np.split(y, 2, axis=-1)
             ranges.gate[op.output] = max(ranges.gate.get(op.output, 0.0), float(np.abs(gate).max()))
@@ -42,6 +64,7 @@ def observe(graph: g.Graph, recordings: list[Array]) -> Ranges:
         samples = whole_steps(graph, recording)
         digest.update(np.ascontiguousarray(samples, dtype=np.float32).tobytes())
         ranges.see(graph.input.name, samples)
+        see(graph.input.name, samples[None])
         machine = FloatMachine(graph)
         machine.run(samples[None].astype(np.float64), tap)
         for name, peak in machine.state_peak.items():

@@ -27,6 +27,7 @@ FORMAT_VERSION = 1
 Array = npt.NDArray[Any]
 INT16 = (-32768, 32767)
 INT8 = (-128, 127)
+WEIGHT_BITS = (4, 8)
 
 
 @dataclass(frozen=True)
@@ -175,13 +176,17 @@ class IntMeanPool(Op):
 
 @dataclass(frozen=True)
 class IntLinear(Op):
-    """weight int8 (bands, out, kernel, in), bias and mult int32 (bands, out)."""
+    """weight int8 (bands, out, kernel, in), bias and mult int32 (bands, out).
+
+    weight_bits: 8 (−127…127), or 4 (−7…7; stored two to a byte where it is exported as C).
+    """
 
     weight: Array
     bias: Array
     mult: Array
     shift: int
     frames_per_output: int = 1
+    weight_bits: int = 8
     decimation: ClassVar[str | None] = "frames_per_output"
 
     out_features = Conv.out_features
@@ -325,12 +330,22 @@ def _verify_op(graph: Graph, op: Op, seen: set[str]) -> None:
         raise GraphError(f"{where}: weight {op.weight.shape} does not fit {sources[0].features} input features")
     if isinstance(op, Conv | IntLinear) and op.weight.shape[2] % op.frames_per_output:
         raise GraphError(f"{where}: a kernel of {op.weight.shape[2]} frames is no multiple of its stride {op.frames_per_output}")
+    if isinstance(op, IntLinear):
+        _verify_weights(op, where)
     for f in fields(op):
         value = getattr(op, f.name)
         if isinstance(value, np.ndarray) and value.dtype.kind in "fc" and not np.isfinite(value).all():
             raise GraphError(f"{where}: {f.name} holds NaN or infinite values")
     if type(op).__name__.startswith("Int") and target.scale is None:
         raise GraphError(f"{where}: the output of an integer operator needs a scale")
+
+
+def _verify_weights(op: IntLinear, where: str) -> None:
+    if op.weight_bits not in WEIGHT_BITS or op.weight.dtype != np.int8:
+        raise GraphError(f"{where}: expected int8 weights of 4 or 8 bits, found {op.weight.dtype} of {op.weight_bits}")
+    limit = 2 ** (op.weight_bits - 1) - 1
+    if op.weight.size and np.abs(op.weight.astype(np.int64)).max() > limit:
+        raise GraphError(f"{where}: expected weights in −{limit}…{limit}, found {op.weight.min()}…{op.weight.max()}")
 
 
 # --- the graph file (SPEC.md part 2) ---------------------------------------------------------------------------------

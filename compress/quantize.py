@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from compress import graph as g
+from compress import rounding
 from compress.calibrate import Ranges
 from compress.errors import GraphError
 from compress.floating import ACTIVATIONS
@@ -20,7 +22,15 @@ from compress.tables import fit_table
 
 Array = g.Array
 
-PRECISIONS = {"w8a16": 16, "w8a8": 8}  # bits of what a matrix multiplies; weights have 8, sums and states 16
+
+class Widths(NamedTuple):
+    """Bits of a matrix and of what it multiplies. Sums and states have 16 bits, coefficients of a state space and tables too."""
+
+    weights: int
+    activations: int
+
+
+PRECISIONS = {"w8a16": Widths(8, 16), "w8a8": Widths(8, 8), "w4a16": Widths(4, 16)}
 MARGIN = {16: 1.3, 8: 1.0}  # observed range × this is the range that can be represented
 GATE_SCALE = 12.0 / 32768  # the gate of a GLU: the sigmoid of ±12 is 1 or 0 to 6e-6
 STATE_MARGIN = 1.3
@@ -48,8 +58,8 @@ def quantize(graph: g.Graph, ranges: Ranges, precision: str) -> g.Graph:
 class _Plan:
     """Scale and integer range of every tensor."""
 
-    def __init__(self, graph: g.Graph, ranges: Ranges, bits: int) -> None:
-        self.graph, self.ranges, self.bits = graph, ranges, bits
+    def __init__(self, graph: g.Graph, ranges: Ranges, widths: Widths) -> None:
+        self.graph, self.ranges, self.widths = graph, ranges, widths
         self.users: dict[str, list[g.Op]] = defaultdict(list)
         for op in graph.ops:
             for name in op.inputs:
@@ -70,7 +80,7 @@ class _Plan:
 
     def tensor(self, name: str) -> g.Tensor:
         base = self.graph.tensors[name]
-        narrow = self.bits == 8 and self._only_multiplied(name)
+        narrow = self.widths.activations == 8 and self._only_multiplied(name)
         lo, hi = g.INT8 if narrow else g.INT16
         peak = max((self.ranges.tensor[n] for n in self.tied.get(name, {name})), default=0.0)
         if isinstance(self._producer(name), g.LogSoftmax):
@@ -88,6 +98,27 @@ class _Plan:
     def _only_multiplied(self, name: str) -> bool:
         users = self.users[name]
         return name != self.graph.input.name and bool(users) and all(isinstance(op, g.Conv) for op in users)
+
+    @property
+    def limit(self) -> int:
+        """Largest weight."""
+        return int(2 ** (self.widths.weights - 1) - 1)
+
+    def row_scales(self, op: g.Conv, rows: Array) -> Array:
+        """Scale (bands, out) of the weights (bands, out, n): nothing is clipped, or of four bits what pays."""
+        if self.widths.weights == 8:
+            return np.asarray(np.abs(rows).max(-1) / self.limit)
+        seen = self.ranges.moments[op.output]
+        return np.stack([rounding.scales(w, m.covariance, self.limit) for w, m in zip(rows, seen, strict=True)])
+
+    def rounded(self, op: g.Conv, rows: Array, s_row: Array) -> tuple[Array, Array]:
+        """Integers (bands, out, n), and what has to be added to the real bias (bands, out) so that the mean of the sums stays."""
+        if self.widths.weights == 8:
+            return np.clip(np.round(rows / s_row[..., None]), -self.limit, self.limit).astype(np.int8), np.zeros_like(s_row)
+        seen = self.ranges.moments[op.output]
+        whole = [rounding.integers(w, s, m.covariance, self.limit) for w, s, m in zip(rows, s_row, seen, strict=True)]
+        drift = [(w - q * s[:, None]) @ m.mean for w, q, s, m in zip(rows, whole, s_row, seen, strict=True)]
+        return np.stack(whole), np.stack(drift)
 
 
 def _fraction(peak: float) -> int:
@@ -152,19 +183,20 @@ def _quantize_op(plan: _Plan, op: g.Op) -> g.Op:
 def _linear(plan: _Plan, op: g.Conv, head: tuple[tuple[str, ...], str, str], source: g.Tensor, s_out: float) -> g.IntLinear:
     s_in, peak = float(source.scale or 0), max(-source.lo, source.hi)
     rows = op.weight.reshape(*op.weight.shape[:2], -1)
-    s_row = np.maximum(np.abs(rows).max(-1) / 127, np.abs(op.bias) / (s_in * 2.0**30))
+    s_row = np.maximum(plan.row_scales(op, rows), np.abs(op.bias) / (s_in * 2.0**30))
     s_row = np.where(s_row == 0, DEAD * s_out / s_in, s_row)
     total = np.abs(rows).sum(-1) / s_row + rows.shape[-1] / 2  # Σ|w| in integers, rounding included
     bound = total * peak + np.abs(op.bias) / (s_in * s_row) + 1
     s_row = s_row * np.maximum(bound / (INT32 - 1), 1.0)
-    weight = np.clip(np.round(op.weight / s_row[..., None, None]), -127, 127).astype(np.int8)
-    bias = np.round(op.bias / (s_in * s_row)).astype(np.int32)
+    whole, drift = plan.rounded(op, rows, s_row)
+    weight = whole.reshape(op.weight.shape)
+    bias = np.round((op.bias + drift) / (s_in * s_row)).astype(np.int32)
     out_scale = np.full(rows.shape[1], s_out)
     if any(isinstance(user, g.Glu) for user in plan.users[op.output]):
         out_scale[rows.shape[1] // 2 :] = GATE_SCALE
     largest = int((np.abs(weight.astype(np.int64)).sum((-1, -2)) * peak + np.abs(bias.astype(np.int64))).max())
     mult, shift = multiplier(s_in * s_row / out_scale, largest, op.module)
-    return g.IntLinear(*head, weight, bias, mult.astype(np.int32), shift, op.frames_per_output)
+    return g.IntLinear(*head, weight, bias, mult.astype(np.int32), shift, op.frames_per_output, plan.widths.weights)
 
 
 def _layer_norm(op: g.LayerNorm, head: tuple[tuple[str, ...], str, str], s_in: float, s_out: float) -> g.IntLayerNorm:

@@ -79,7 +79,14 @@ def build(graph: g.Graph) -> Model:
 
 def kernels(graph: g.Graph) -> list[str]:
     """Kernel names the graph calls, each the name of a file in firmware/nn."""
-    return sorted({KERNELS[type(op)] for op in graph.ops})
+    return sorted({_kernel(op) for op in graph.ops})
+
+
+def _kernel(op: g.Op) -> str:
+    """The kernel of an operator; a linear layer's depends on the width of its weights."""
+    if isinstance(op, g.IntLinear) and op.weight_bits == 4:
+        return "nn_linear_s4_s16"
+    return KERNELS[type(op)]
 
 
 def files(model: Model) -> dict[str, bytes]:
@@ -113,7 +120,7 @@ def _shape(model: Model, name: str) -> tuple[int, int]:
 
 def _call(model: Model, index: int, op: g.Op, arguments: str, last: bool = True) -> None:
     source, target = _shape(model, op.inputs[0]), _shape(model, op.output)
-    line = f"    {KERNELS[type(op)]}({arguments});"
+    line = f"    {_kernel(op)}({arguments});"
     if last:
         line += f" TAP({index}, {_at(model, op.output)}, {target[0] * target[1]});"
     model.calls.append(f"{line} /* {source} -> {target}  {op.module} */")
@@ -140,7 +147,8 @@ def _linear(model: Model, index: int, op: g.IntLinear) -> None:
     frames = model.graph.frames_per_step(op.output)
     for band in range(bands):
         name = f"op{index}" if bands == 1 else f"op{index}_band{band}"
-        weights = model.table(f"{name}_weights", pack.pack_linear(op.weight[band].reshape(out, -1), frames))
+        packed = pack.pack_linear(op.weight[band].reshape(out, -1), frames, op.weight_bits)
+        weights = model.table(f"{name}_weights", packed)
         bias = model.table(f"{name}_bias", op.bias[band].astype(np.int32))
         mult = model.table(f"{name}_mult", op.mult[band].astype(np.int32))
         model.descriptors.append(

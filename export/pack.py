@@ -1,4 +1,4 @@
-"""Weights in the order the kernels of firmware/nn read them (nn.h, nn_linear_s8_s16.c, nn_s4d_s16.c)."""
+"""Weights in the order the kernels of firmware/nn read them (nn.h, nn_linear_s8_s16.c, nn_linear_s4_s16.c, nn_s4d_s16.c)."""
 
 from __future__ import annotations
 
@@ -15,23 +15,29 @@ ROWS_ALONE, ROWS_SHARED = 4, 2  # rows computed together: one frame at a time, s
 INPUTS = 4  # inputs are padded with zero weights to a multiple of this
 
 
-def pack_linear(weights: Array, frames: int) -> Array:
-    """int8 (out, in) in −127…127 -> the int8 bytes of `nn_linear.weights` for a layer of `frames` frames a step.
+def pack_linear(weights: Array, frames: int, bits: int = 8) -> Array:
+    """int8 (out, in) -> the int8 bytes of `nn_linear.weights` for a layer of `frames` frames a step.
 
-    One frame: rows pairwise in halfwords h = a + 256·b, four rows to a block: for each two inputs the word of rows (0, 1),
-    then of rows (2, 3). Several frames: rows pairwise, bytes a0 b0 a1 b1 …. Rows and inputs are padded with zeros.
-    GraphError for a weight of −128, which a + 256·b could not hold in 16 bits.
+    8 bits, −127…127. One frame: rows pairwise in halfwords h = a + 256·b, four rows to a block: for each two inputs the word
+    of rows (0, 1), then of rows (2, 3). Several frames: rows pairwise, bytes a0 b0 a1 b1 ….
+    4 bits, −7…7, stored plus eight. A word is two rows × four inputs, nibbles a0 b0 a2 b2 a1 b1 a3 b3 from the lowest on. One
+    frame: four rows to a block, for each four inputs the word of rows (0, 1), then of rows (2, 3). Several frames: two rows.
+    Rows and inputs are padded with zeros. GraphError for weights that are wider, also for −128: a + 256·b could not hold it.
     """
+    limit = 2 ** (bits - 1) - 1
     if weights.dtype != np.int8 or weights.ndim != 2:
         raise GraphError(f"weights: expected int8 of shape (out, in), found {weights.dtype} {weights.shape}")
-    if weights.size and int(weights.min()) < -127:
-        raise GraphError("weights: expected −127…127, found −128; quantize symmetrically")
+    if weights.size and max(-int(weights.min()), int(weights.max())) > limit:
+        found = f"{weights.min()}…{weights.max()}".replace("-", "−")
+        raise GraphError(f"weights: expected −{limit}…{limit}, found {found}; quantize symmetrically")
+    if bits == 4:
+        return _pack_nibbles(weights, frames)
     return _pack_alone(weights) if frames == 1 else _pack_shared(weights)
 
 
-def packed_bytes(out: int, inputs: int, frames: int) -> int:
+def packed_bytes(out: int, inputs: int, frames: int, bits: int = 8) -> int:
     """Bytes pack_linear() gives for this shape."""
-    return _up(out, ROWS_ALONE if frames == 1 else ROWS_SHARED) * _up(inputs, INPUTS)
+    return _up(out, _rows(frames)) * _up(inputs, INPUTS) * bits // 8
 
 
 def pack_s4d(a: Array, c: Array, g: Array, d: Array, mult: Array) -> tuple[Array, Array]:
@@ -45,6 +51,10 @@ def pack_s4d(a: Array, c: Array, g: Array, d: Array, mult: Array) -> tuple[Array
 
 def _up(n: int, multiple: int) -> int:
     return -(-n // multiple) * multiple
+
+
+def _rows(frames: int) -> int:
+    return ROWS_ALONE if frames == 1 else ROWS_SHARED
 
 
 def _padded(weights: Array, rows: int) -> Array:
@@ -62,3 +72,12 @@ def _pack_alone(weights: Array) -> Array:
 def _pack_shared(weights: Array) -> Array:
     w = _padded(weights, ROWS_SHARED)
     return np.ascontiguousarray(w.reshape(-1, 2, w.shape[1]).transpose(0, 2, 1)).reshape(-1)
+
+
+def _pack_nibbles(weights: Array, frames: int) -> Array:
+    rows = _rows(frames)
+    nibbles = (_padded(weights, rows) + 8).astype(np.uint32)
+    blocks = nibbles.reshape(-1, rows // 2, 2, nibbles.shape[1] // INPUTS, 2, 2)  # (block, pair, row, step, second two, input)
+    shifts = np.arange(0, 32, 4, dtype=np.uint32).reshape(2, 2, 2)  # (input, second two, row)
+    words = (blocks.transpose(0, 3, 1, 5, 4, 2) << shifts).sum((3, 4, 5), dtype=np.uint32)
+    return words.astype("<u4").reshape(-1).view(np.int8)

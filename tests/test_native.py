@@ -26,7 +26,13 @@ def samples_for(graph: g.Graph, seconds: float) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("name", "precision", "seconds"),
-    [("TC_S4_small", "w8a16", 60), ("TC_S4_small", "w8a8", 60), ("TC_S4_medium", "w8a16", 20), ("S4_large", "w8a16", 6)],
+    [
+        ("TC_S4_small", "w8a16", 60),
+        ("TC_S4_small", "w8a8", 60),
+        ("TC_S4_small", "w4a16", 60),
+        ("TC_S4_medium", "w8a16", 20),
+        ("S4_large", "w8a16", 6),
+    ],
 )
 def test_native_c_equals_the_reference_on_every_word(name, precision, seconds, quantized, tmp_path):  # noqa: F811
     _, graph = quantized(name, precision)

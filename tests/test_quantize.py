@@ -41,7 +41,7 @@ def quantized(published_checkpoint):
 
 
 @pytest.mark.parametrize("name", HYBRID)
-@pytest.mark.parametrize(("precision", "least_db"), [("w8a16", 35.0), ("w8a8", 30.0)])
+@pytest.mark.parametrize(("precision", "least_db"), [("w8a16", 35.0), ("w8a8", 30.0), ("w4a16", 17.0)])
 def test_log_probabilities_stay_close_to_float(name, precision, least_db, quantized):
     real, integer = quantized(name, precision)
     x = signal(30000)[: 30000 // integer.samples_per_step * integer.samples_per_step]

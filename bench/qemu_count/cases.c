@@ -15,7 +15,7 @@
 #endif
 
 enum { TABLE, SECOND, THIRD, X, Y, STATE, BUFFERS, VALUES = 9, GUARD = 16, CANARY = 0xA5, ARENA = 2 * 1024 * 1024 };
-enum { LINEAR, MEAN_POOL, LAYER_NORM, S4D, LUT, GLU, ADD, LOG_SOFTMAX, NOTHING };
+enum { LINEAR, MEAN_POOL, LAYER_NORM, S4D, LUT, GLU, ADD, LOG_SOFTMAX, LINEAR_S4, NOTHING };
 
 typedef struct {
     uint32_t kernel, repeats;
@@ -97,6 +97,8 @@ static uint32_t time_kernel(const header *c)
     switch (c->kernel) {
     case LINEAR:
         TIMED(nn_linear_s8_s16(&linear, x, y));
+    case LINEAR_S4:
+        TIMED(nn_linear_s4_s16(&linear, x, y));
     case MEAN_POOL:
         TIMED(nn_mean_pool_s16(&pool, x, y));
     case LAYER_NORM:

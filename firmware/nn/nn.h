@@ -25,7 +25,7 @@ extern "C" {
  * x is read as one flat array: a convolution over `kernel` frames of C channels is in = kernel·C, x_stride = stride·C.
  * x and y must not overlap. |acc| << shift < 2³¹ must hold for every x in range, whatever the order of the sum. */
 typedef struct {
-    const void *weights; /* as export/pack.py pack_linear() packs (out, in) for this `frames`; 4-byte aligned */
+    const void *weights; /* as export/pack.py pack_linear() packs (out, in) for this `frames` and width; 4-byte aligned */
     const int32_t *bias; /* (out) */
     const int32_t *mult; /* (out), 0…2³¹−1 */
     uint16_t in;         /* values of x in one sum, ≥ 1 */
@@ -36,7 +36,8 @@ typedef struct {
     uint8_t shift;       /* 0…31 */
     int16_t lo, hi;      /* lo ≤ hi */
 } nn_linear;
-void nn_linear_s8_s16(const nn_linear *op, const int16_t *x, int16_t *y);
+void nn_linear_s8_s16(const nn_linear *op, const int16_t *x, int16_t *y); /* weights −127…127 */
+void nn_linear_s4_s16(const nn_linear *op, const int16_t *x, int16_t *y); /* weights −7…7, two to a byte */
 
 /* Mean of `factor` frames: y[t][c] = clamp(requant(Σ_j x[t·factor + j][c], shift, mult), lo, hi).
  * x (frames·factor, features), y (frames, features); y == x allowed. */

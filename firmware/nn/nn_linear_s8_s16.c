@@ -2,8 +2,7 @@
 #pragma GCC optimize("O3", "omit-frame-pointer") /* the inner loops need 13 registers, in debug builds too */
 #endif
 
-#include "nn.h"
-#include "nn_intrinsics.h"
+#include "nn_linear.h"
 
 /* Two packed layouts (export/pack.py), rows padded with zero weights, inputs to a multiple of four:
  *
@@ -12,8 +11,6 @@
  *                 Σb·x = (Σh·x − Σa·x) / 256 exactly: three instructions for four multiply-accumulates besides the loads.
  * several frames  row pairs, bytes a0 b0 a1 b1 …. SXTB16 gives the a's and, rotated, the b's: widened once for all frames.
  */
-#define INPUTS 4u /* inputs of one step */
-#define UNROLL 4u /* steps of one turn of the long loop */
 
 /* Weight k of row n in either layout. */
 static int32_t weight(const nn_linear *op, uint32_t n, uint32_t k)
@@ -26,16 +23,9 @@ static int32_t weight(const nn_linear *op, uint32_t n, uint32_t k)
     return n & 1u ? (h - a) / 256 : a;
 }
 
-/* The definition. On Armv7E-M it serves only what the fast paths leave out. */
 NN_COLD static void linear_portable(const nn_linear *op, const int16_t *x, int16_t *y)
 {
-    for (uint32_t t = 0; t < op->frames; t++, x += op->x_stride, y += op->y_stride)
-        for (uint32_t n = 0; n < op->out; n++) {
-            int32_t acc = op->bias[n];
-            for (uint32_t k = 0; k < op->in; k++)
-                acc += weight(op, n, k) * x[k];
-            y[n] = (int16_t)nn_clamp(nn_requant(acc, op->shift, op->mult[n]), op->lo, op->hi);
-        }
+    NN_LINEAR_PORTABLE(op, x, y, weight)
 }
 
 #if !NN_DSP
@@ -46,22 +36,6 @@ void nn_linear_s8_s16(const nn_linear *op, const int16_t *x, int16_t *y)
 }
 
 #else
-
-/* How sums become outputs, the same for every row of a layer. */
-typedef struct {
-    uint32_t shift;
-    nn_clamp_pair clamp;
-} output;
-
-/* The steps up to `part` one by one, then UNROLL of them a turn up to `end`; `at` is the pointer that tells, `spare` a
- * register free between steps. Where `part` is the start there is at least one whole turn. */
-#define LOOPS(step, at, spare)                                                                \
-    "ldr %[" spare "], %[part]\n\tcmp %[" at "], %[" spare "]\n\tbeq 2f\n"                    \
-    "1:\n\t" step "ldr %[" spare "], %[part]\n\tcmp %[" at "], %[" spare "]\n\tbne 1b\n\t"    \
-    "ldr %[" spare "], %[end]\n\tcmp %[" at "], %[" spare "]\n\tbeq 3f\n"                     \
-    "2:\n\t" step step step step                                                              \
-    "ldr %[" spare "], %[end]\n\tcmp %[" at "], %[" spare "]\n\tbne 2b\n"                     \
-    "3:\n\t"
 
 /* --- one frame: four rows --- */
 
@@ -77,22 +51,6 @@ typedef struct {
 #define ROWS4_REGISTERS                                                                                                     \
     [a0] "+&r"(a0), [a2] "+&r"(a2), [lo0] "+&r"(lo0), [hi0] "+&r"(hi0), [lo2] "+&r"(lo2), [hi2] "+&r"(hi2), [w] "+&r"(w), [x] "+&r"(x), \
         [x0] "=&r"(x0), [x1] "=&r"(x1), [w0] "=&r"(w0), [w2] "=&r"(w2)
-
-/* One frame of x: its whole steps, split as LOOPS wants it, and the inputs left over, followed by zeros. */
-typedef struct {
-    const int16_t *start, *part, *end;
-    int16_t rest[INPUTS] __attribute__((aligned(4)));
-    uint32_t has_rest;
-} frame;
-
-static inline frame frame_of(const int16_t *x, uint32_t in)
-{
-    const uint32_t whole = in & ~(INPUTS - 1);
-    frame f = {x, x + whole % (INPUTS * UNROLL), x + whole, {0}, in - whole};
-    for (uint32_t k = whole; k < in; k++)
-        f.rest[k - whole] = x[k];
-    return f;
-}
 
 /* Σb·x + bias from Σ(a + 256·b)·x and Σa·x, both begun with the bias of row a */
 static inline int32_t second_row(uint32_t lo, uint32_t hi, int32_t a, int32_t bias)
@@ -117,34 +75,8 @@ four_rows(const frame *f, const output *o, const uint32_t *w, const int32_t *bia
     }
     b0 = second_row(lo0, hi0, a0, bias[1]);
     b2 = second_row(lo2, hi2, a2, bias[3]);
-    if (o->shift) {
-        a0 = nn_shift_left(a0, o->shift), b0 = nn_shift_left(b0, o->shift);
-        a2 = nn_shift_left(a2, o->shift), b2 = nn_shift_left(b2, o->shift);
-    }
-    nn_store_pair(y, nn_clamp_requant(&o->clamp, a0, mult[0], b0, mult[1]));
-    nn_store_pair(y + 2, nn_clamp_requant(&o->clamp, a2, mult[2], b2, mult[3]));
+    store_rows(o, a0, b0, a2, b2, mult, y);
     return w;
-}
-
-/* Blocks of four rows; the last one to three rows are a block of their own with padded tables and output. */
-static void one_frame(const nn_linear *op, const output *o, const int16_t *x, int16_t *y)
-{
-    const frame f = frame_of(x, op->in);
-    const uint32_t *w = op->weights;
-    const int32_t *bias = op->bias, *mult = op->mult;
-    const uint32_t rest = op->out % 4u;
-    int32_t last_bias[4] = {0}, last_mult[4] = {0};
-    int16_t last[4] = {0}, *const behind = y + op->out - rest, *end = behind;
-    for (;;) {
-        for (; y != end; bias += 4, mult += 4, y += 4)
-            w = four_rows(&f, o, w, bias, mult, y);
-        if (!rest || end != behind)
-            break;
-        bias = memcpy(last_bias, bias, rest * sizeof *bias);
-        mult = memcpy(last_mult, mult, rest * sizeof *mult);
-        y = last, end = last + 4;
-    }
-    memcpy(behind, last, rest * sizeof *last);
 }
 
 /* --- several frames: two rows × two or three frames --- */
@@ -166,12 +98,6 @@ static void one_frame(const nn_linear *op, const output *o, const int16_t *x, in
     "ldrd %[v], %[v1], [%[next]], #8\n\t"                                                                   \
     MAC("w0", "u", "v", "1") MAC("w1", "u1", "v1", "1")
 
-/* Two rows: their weights, split as LOOPS wants it, and how their sums begin and end. */
-typedef struct {
-    const uint32_t *start, *part, *end;
-    int32_t bias_a, bias_b, mult_a, mult_b;
-} two_rows;
-
 /* Three frames of two rows; returns x behind the first of them. */
 static inline __attribute__((always_inline)) const int16_t *
 three_frames(const two_rows *r, const output *o, const int16_t *x, uint32_t x_stride, int16_t *y, uint32_t y_stride)
@@ -184,13 +110,7 @@ three_frames(const two_rows *r, const output *o, const int16_t *x, uint32_t x_st
               [w0] "=&r"(w0), [w1] "=&r"(w1), [u] "=&r"(u), [v] "=&r"(v)
             : [stride] "r"(2 * x_stride), [part] "m"(r->part), [end] "m"(r->end)
             : "cc", "memory");
-    if (o->shift) {
-        a0 = nn_shift_left(a0, o->shift), a1 = nn_shift_left(a1, o->shift), a2 = nn_shift_left(a2, o->shift);
-        b0 = nn_shift_left(b0, o->shift), b1 = nn_shift_left(b1, o->shift), b2 = nn_shift_left(b2, o->shift);
-    }
-    nn_store_pair(y, nn_clamp_requant(&o->clamp, a0, r->mult_a, b0, r->mult_b));
-    nn_store_pair(y + y_stride, nn_clamp_requant(&o->clamp, a1, r->mult_a, b1, r->mult_b));
-    nn_store_pair(y + 2 * y_stride, nn_clamp_requant(&o->clamp, a2, r->mult_a, b2, r->mult_b));
+    store_frames(r, o, (int32_t[]){a0, a1, a2}, (int32_t[]){b0, b1, b2}, 3, y, y_stride);
     return x;
 }
 
@@ -206,12 +126,7 @@ two_frames(const two_rows *r, const output *o, const int16_t *x, uint32_t x_stri
               [w0] "=&r"(w0), [w1] "=&r"(w1), [u] "=&r"(u), [u1] "=&r"(u1), [v] "=&r"(v), [v1] "=&r"(v1)
             : [part] "m"(r->part), [end] "m"(r->end)
             : "cc", "memory");
-    if (o->shift) {
-        a0 = nn_shift_left(a0, o->shift), a1 = nn_shift_left(a1, o->shift);
-        b0 = nn_shift_left(b0, o->shift), b1 = nn_shift_left(b1, o->shift);
-    }
-    nn_store_pair(y, nn_clamp_requant(&o->clamp, a0, r->mult_a, b0, r->mult_b));
-    nn_store_pair(y + y_stride, nn_clamp_requant(&o->clamp, a1, r->mult_a, b1, r->mult_b));
+    store_frames(r, o, (int32_t[]){a0, a1}, (int32_t[]){b0, b1}, 2, y, y_stride);
     return x;
 }
 
@@ -236,14 +151,16 @@ static void several_frames(const nn_linear *op, const output *o, const int16_t *
 void nn_linear_s8_s16(const nn_linear *op, const int16_t *x, int16_t *y)
 {
     const output o = {op->shift, nn_clamp_to(op->lo, op->hi)};
-    if ((uintptr_t)x % 4u)
+    if ((uintptr_t)x % 4u) {
         linear_portable(op, x, y);
-    else if (op->frames == 1)
-        one_frame(op, &o, x, y);
-    else if (op->in % INPUTS == 0 && op->x_stride % 2u == 0 && op->out % 2u == 0)
+    } else if (op->frames == 1) {
+        const frame f = frame_of(x, op->in);
+        one_frame(op, &o, &f, y, four_rows);
+    } else if (op->in % INPUTS == 0 && op->x_stride % 2u == 0 && op->out % 2u == 0) {
         several_frames(op, &o, x, y);
-    else
+    } else {
         linear_portable(op, x, y);
+    }
 }
 
 #endif

@@ -38,7 +38,7 @@ recordings: setup ## write the simulated recordings
 train: setup ## train a network on simulated recordings; continues where it was interrupted   [MODEL=]
 	OMP_WAIT_POLICY=PASSIVE $(PYTHON) -m compress train --model $(MODEL) --build $(BUILD)
 
-export: setup ## integer graph -> C project   [MODEL= PRECISION= FORMAT=c BOARD=]
+export: setup ## integer graph -> C project or another format   [MODEL= PRECISION= FORMAT=c|onnx BOARD=]
 	$(PYTHON) -m export $(FORMAT) $(common) $(data) --board $(BOARD)
 
 firmware: setup tools ## build the firmware of a board, check its size   [BOARD=virtual-f405|posix]
@@ -47,7 +47,7 @@ firmware: setup tools ## build the firmware of a board, check its size   [BOARD=
 hil: setup tools ## stream recordings through a board, score, compare every word   [BOARD= PORT= DATA= SECONDS=]
 	$(PYTHON) -m bench hil $(common) $(data) --board $(BOARD) $(if $(PORT),--port "$(PORT)") --seconds $(SECONDS)
 
-infer: setup ## one input through one engine   [ENGINE=torch|graph|integer|native|<board> INPUT= OUTPUT= CALIBRATION=]
+infer: setup ## one input through one engine   [ENGINE=torch|graph|onnx|integer|native|onnx-qdq|<board> INPUT= OUTPUT= CALIBRATION=]
 	$(PYTHON) -m host infer $(common) $(data) --engine $(or $(ENGINE),integer) --input "$(INPUT)" --output "$(OUTPUT)" $(if $(PORT),--port "$(PORT)")
 
 diagnose: setup ## compare two engines layer by layer   [ENGINE="graph native" INPUT=]

@@ -1,14 +1,16 @@
-"""python -m export c|firmware: the integer graph as a C project, and its firmware for a board."""
+"""python -m export c|firmware|onnx|check: the integer graph as a C project, its firmware for a board, or another format."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from compress import artifacts, cli, pipeline
 from compress import graph as g
 from compress.artifacts import Folder
-from export import boards, build
+from export import boards, build, check
+from export.onnx_model import make_onnx
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -18,12 +20,16 @@ def main(arguments: list[str] | None = None) -> int:
     for name, run, text in (
         ("c", _c, "write a C project that a person can read and take away"),
         ("firmware", _firmware, "write the project and build its image"),
+        ("onnx", _onnx, "write the streaming step as ONNX, float and QDQ"),
     ):
         command = commands.add_parser(name, help=text)
         cli.add_model_arguments(command)
         cli.add_data_arguments(command)
         command.add_argument("--board", default="virtual-f405", help=f"one of {', '.join(boards.names())}")
         command.set_defaults(run=run)
+    checking = commands.add_parser("check", help="would an exported model overflow a 32-bit accumulator?")
+    checking.add_argument("path", type=Path, help=f"a file ending in {' or '.join(check.CHECKS)}")
+    checking.set_defaults(run=lambda args: print(check.check(args.path)))
     return cli.run(parser, arguments)
 
 
@@ -40,6 +46,11 @@ def _c(args: argparse.Namespace) -> None:
 def _firmware(args: argparse.Namespace) -> None:
     graph, folder = _graph(args)
     print(f"built {build.make_firmware(graph, folder, args.board)}")
+
+
+def _onnx(args: argparse.Namespace) -> None:
+    graph, folder = _graph(args)
+    print(f"wrote {make_onnx(graph, folder)}: float.onnx, qdq.onnx")
 
 
 if __name__ == "__main__":

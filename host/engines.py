@@ -1,4 +1,4 @@
-"""Every way to run a network, behind one call: torch, graph (float), integer (reference), native (C here), or a board."""
+"""Every way to run a network, behind one call: torch, graph (float), onnx, integer (reference), native (C here), a board, …."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ from compress.floating import FloatMachine
 from compress.reference import IntegerMachine
 from compress.samples import to_int16, to_real, whole_steps
 from export import boards, build
-from host import native
+from export.onnx_model import float_form as onnx_float
+from export.onnx_model import qdq_form as onnx_qdq
+from host import native, onnx_engine
 from host.boards import open_board
 
 Array = g.Array
-FLOAT = ("torch", "graph")
-LOCAL = (*FLOAT, "integer", "native")
+FLOAT = ("torch", "graph", "onnx")
+LOCAL = (*FLOAT, "integer", "native", "onnx-qdq")
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,17 @@ def infer_float(engine: str, model: str, checkpoint: Path, signal: Array) -> npt
     signal = whole_steps(graph, signal)
     if engine == "torch":
         return _torch(checkpoint, signal)
+    if engine == "onnx":
+        return onnx_engine.run(onnx_float.write(graph), signal, "onnx")
     return FloatMachine(graph).run(signal[None].astype(np.float64))[0].astype(np.float32)
 
 
 def infer(engine: str, made: Artifacts, signal: Array, port: str | None = None) -> npt.NDArray[np.float32]:
     """Real samples (time, features) -> float32 output frames of an integer engine; whole steps only."""
-    samples = to_int16(made.integer, whole_steps(made.integer, signal))
+    signal = whole_steps(made.integer, signal)
+    if engine == "onnx-qdq":
+        return onnx_engine.run(onnx_qdq.write(made.integer), signal, engine)
+    samples = to_int16(made.integer, signal)
     return to_real(made.integer, words(engine, made, samples, port))
 
 

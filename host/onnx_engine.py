@@ -1,0 +1,59 @@
+"""A step model in ONNX run by onnxruntime: one thread, state fed back step by step."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+from tqdm import tqdm
+
+from compress import graph as g
+from compress.errors import TendonError
+
+Array = g.Array
+DTYPES = {"float32": np.float32, "int16": np.int16}
+
+
+def run(model: onnx.ModelProto, signal: Array, progress: str = "") -> npt.NDArray[np.float32]:
+    """Real samples (time, inputs), whole steps -> (frames, outputs) by a step model from its zero state."""
+    return StepModel(model.SerializeToString()).run(signal, progress)
+
+
+class StepModel:
+    """A loaded model and its state. The same file and samples give the same frames on the same machine."""
+
+    def __init__(self, model: Path | bytes) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self.session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            metadata = self.session.get_modelmeta().custom_metadata_map
+            self.states = json.loads(metadata["states"])
+        except Exception as error:  # onnxruntime raises a class of its own per status
+            where = model if isinstance(model, Path) else "ONNX model"
+            raise TendonError(f"{where}: expected a step model as `make export FORMAT=onnx` writes it, found: {error}") from error
+        self.samples_per_step = int(metadata["samples_per_step"])
+        self.reset()
+
+    def reset(self) -> None:
+        """All state to zero."""
+        self.state = {s["in"]: np.zeros(s["shape"], DTYPES[s["dtype"]]) for s in self.states}
+
+    def step(self, samples: Array) -> npt.NDArray[np.float32]:
+        """Real samples (samples_per_step, inputs) -> (1, outputs); keeps the state."""
+        names = ["log_probs", *(s["out"] for s in self.states)]
+        frame, *after = self.session.run(names, {"samples": samples, **self.state})
+        self.state = {s["in"]: value for s, value in zip(self.states, after, strict=True)}
+        return np.asarray(frame)
+
+    def run(self, signal: Array, progress: str = "") -> npt.NDArray[np.float32]:
+        """Real samples (time, inputs), whole steps, from the zero state -> (frames, outputs)."""
+        self.reset()
+        steps = signal.astype(np.float32).reshape(-1, self.samples_per_step, signal.shape[-1])
+        bar = tqdm(steps, desc=progress, unit="frame", disable=not progress)
+        return np.concatenate([self.step(samples) for samples in bar])

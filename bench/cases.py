@@ -19,7 +19,10 @@ Array = npt.NDArray[Any]
 
 ROOT = Path(__file__).parent.parent
 HERE = Path(__file__).parent / "qemu_count"
-KERNELS = ("linear", "mean_pool", "layer_norm", "s4d", "lut", "glu", "add", "log_softmax", "linear_s4", "nothing")
+KERNELS = (
+    "linear", "mean_pool", "layer_norm", "s4d", "lut", "glu", "add", "log_softmax",
+    "max_pool", "window", "step", "start_up", "linear_s4", "nothing",
+)  # fmt: skip
 BUFFERS = ("table", "second", "third", "x", "y", "state")
 WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-Wconversion")
 TICKS_PER_INSTRUCTION = 0.025  # mps2: SysTick at 25 MHz, one instruction a nanosecond

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from bench.cases import Case
 from compress import graph as g
 from compress import reference
+from compress.machine import windows_of
 from export import pack
 
 Array = npt.NDArray[Any]
@@ -115,6 +116,41 @@ def mean_pool(contents: Contents, factor: int, frames: int, features: int, in_pl
         "mean_pool", (mult, factor, frames, features, shift, lo, hi), {"x": x, "y": _output(result.shape)}, _ends(contents)
     )
     return _finish(case, result, in_place)
+
+
+def max_pool(contents: Contents, factor: int, frames: int, features: int, in_place: bool = False) -> Check:
+    x = contents.integers(-32768, INT16_MAX, (frames * factor, features))
+    result = reference.max_pool(x.astype(np.int64)[None], g.IntMaxPool(("x",), "y", "", factor))[0].astype(np.int16)
+    case = Case("max_pool", (factor, frames, features), {"x": x, "y": _output(result.shape)}, _ends(contents))
+    return _finish(case, result, in_place)
+
+
+def window(contents: Contents, frames: int, stride: int, lag: int, windows: int, features: int) -> Check:
+    """One step in the middle of a stream: the history is that of any frames before."""
+    op = g.IntWindow(("x",), "y", "", frames, stride, lag)
+    x = contents.integers(-32768, INT16_MAX, (windows * stride, features))
+    past = contents.integers(-32768, INT16_MAX, (op.history, features))
+    result, after = windows_of(op, past[None], x[None])
+    values = (windows, frames * features, stride * features, op.history * features)
+    skip = (op.history + stride - lag - frames) * features
+    buffers = {"x": x, "y": _output(result[0].shape), "state": past}
+    case = Case("window", (*values, skip), buffers, _ends(contents) | {"state": contents.offset(4)})
+    return Check(case, {"y": result[0], "state": after[0]})
+
+
+def step(contents: Contents, n: int, in_place: bool = False) -> Check:
+    x, high = contents.integers(-32768, INT16_MAX, n), int(contents.rng.integers(1, INT16_MAX))
+    result = reference.step(x.astype(np.int64), high).astype(np.int16)
+    return _finish(Case("step", (n, high), {"x": x, "y": _output(x.shape)}, _ends(contents)), result, in_place)
+
+
+def start_up(contents: Contents, until: int, steps: int, words: int) -> Check:
+    """Counts and clears up to `until` steps, and never again."""
+    state = contents.rng.integers(1, 2**32, words + 1, np.uint32)
+    state[0] = steps
+    after = state if steps >= until else np.concatenate([[steps + 1], np.zeros(words)]).astype(np.uint32)
+    case = Case("start_up", (until, words), {"state": state}, {"state": contents.offset(4)})
+    return Check(case, {"state": after})
 
 
 def layer_norm(contents: Contents, n: int, rows: int, gap: int = 0, in_place: bool = False) -> Check:

@@ -99,8 +99,10 @@ def name_of(hyper_parameters: dict[str, Any]) -> str:
         high, low = h.get("model_HF", {}), h.get("model_LF", {})
         layers = [high.get(k) for k in ("_target_", "out_channels", "strides", "kernel_sizes")]
         states = [low.get(k) for k in ("d_model", "d_latent_space", "n_layers")]
-        pools = low.get("end_layer_pools") if low.get("end_layer_pool_mode", "none") != "none" else None
-        return (h.get("mlp_features"), layers, states, pools)
+        modes = [low.get(f"{where}_layer_pool_mode", "none") for where in ("end", "mid")]
+        pools = [low.get(f"{w}_layer_pools") if mode != "none" else None for w, mode in zip(("end", "mid"), modes, strict=True)]
+        inputs = [h.get(k) for k in ("mlp_features", "offsets", "input_mean_pooling")]
+        return (inputs, layers, states, modes, pools, low.get("prenorm"))
 
     for name, published in HYPER_PARAMETERS.items():
         if structure(published) == structure(hyper_parameters):

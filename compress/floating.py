@@ -7,7 +7,7 @@ from scipy.special import erf, expit
 
 from compress import graph as g
 from compress.errors import GraphError
-from compress.machine import Machine
+from compress.machine import Machine, copies
 
 Array = g.Array
 
@@ -17,7 +17,12 @@ def gelu(x: Array) -> Array:
     return np.asarray(0.5 * x * (1.0 + erf(x / np.sqrt(2.0))))
 
 
-ACTIVATIONS = {"relu": lambda x: np.maximum(x, 0.0), "gelu": gelu, "sigmoid": expit}
+ACTIVATIONS = {
+    "relu": lambda x: np.maximum(x, 0.0),
+    "gelu": gelu,
+    "sigmoid": expit,
+    "step": lambda x: (x >= 0.0).astype(np.float64),
+}
 
 
 class FloatMachine(Machine):
@@ -32,6 +37,14 @@ class FloatMachine(Machine):
         match op:
             case g.MeanPool(factor=k):
                 return x.reshape(x.shape[0], -1, k, x.shape[2]).mean(2)
+            case g.MaxPool(factor=k):
+                return x.reshape(x.shape[0], -1, k, x.shape[2]).max(2)
+            case g.MeanOver():
+                return copies(x, op).mean(3).reshape(*x.shape[:2], -1)
+            case g.MaxOver():
+                return copies(x, op).max(3).reshape(*x.shape[:2], -1)
+            case g.Window():
+                return self.window(op, x)
             case g.Conv():
                 return convolve(x, op.weight, op.frames_per_output) + op.bias.reshape(-1)
             case g.LayerNorm():

@@ -71,6 +71,10 @@ class Op:
         """16-bit values of state kept between frames."""
         return 0
 
+    def first_valid(self, first: int) -> int:
+        """The first output frame made of valid input frames alone, where the input is valid from frame `first` on."""
+        return -(-first // self.stride)
+
 
 # --- float operators ---------------------------------------------------------------------------------------------
 
@@ -84,10 +88,68 @@ class MeanPool(Op):
 
 
 @dataclass(frozen=True)
+class MaxPool(Op):
+    """Largest value of `factor` frames, feature by feature."""
+
+    factor: int
+    decimation: ClassVar[str | None] = "factor"
+
+
+@dataclass(frozen=True)
+class OverCopies(Op):
+    """Something over the copies of each band's features: (bands, copies, n) → (bands, n) in every frame."""
+
+    bands: int
+    copies: int
+
+    def out_features(self, features: int) -> int:
+        return features // self.copies
+
+
+@dataclass(frozen=True)
+class MeanOver(OverCopies):
+    """Mean over the copies of each band's features."""
+
+
+@dataclass(frozen=True)
+class MaxOver(OverCopies):
+    """Largest value over the copies of each band's features."""
+
+
+@dataclass(frozen=True)
+class Window(Op):
+    """The frames that a convolution sees, side by side: y[m] = x[m·s + s − lag − frames … m·s + s − lag − 1].
+
+    s is frames_per_output, frames before the first are zero. With frames = 1 it takes one frame of each s, or delays the
+    stream by `lag` frames.
+    """
+
+    frames: int
+    frames_per_output: int
+    lag: int
+    decimation: ClassVar[str | None] = "frames_per_output"
+
+    @property
+    def history(self) -> int:
+        """Frames of earlier steps that the first window of a step reaches back to."""
+        return max(0, self.frames + self.lag - self.frames_per_output)
+
+    def out_features(self, features: int) -> int:
+        return self.frames * features
+
+    def state_values(self, features: int) -> int:
+        return self.history * features
+
+    def first_valid(self, first: int) -> int:
+        return max(0, -(-(first + self.frames + self.lag) // self.frames_per_output) - 1)
+
+
+@dataclass(frozen=True)
 class Conv(Op):
     """Dense layer or convolution. weight (bands, out, kernel, in), bias (bands, out).
 
-    Band b reads features b·in … and writes features b·out …; a dense layer has kernel = frames_per_output = 1.
+    Band b reads features b·in … and writes features b·out …; a dense layer has kernel = frames_per_output = 1. Kernels longer or
+    shorter than their stride are a `Window` and a dense layer.
     """
 
     weight: Array
@@ -100,9 +162,6 @@ class Conv(Op):
 
     def macs(self, features: int) -> int:
         return int(self.weight.size)
-
-    def state_values(self, features: int) -> int:
-        return int(self.weight.shape[2] - self.frames_per_output) * features
 
 
 @dataclass(frozen=True)
@@ -124,7 +183,7 @@ class LayerNorm(Op):
 
 @dataclass(frozen=True)
 class Activation(Op):
-    """kind: relu, gelu or sigmoid."""
+    """kind: relu, gelu, sigmoid or step (1 from zero on, else 0)."""
 
     kind: str
 
@@ -175,6 +234,34 @@ class IntMeanPool(Op):
 
 
 @dataclass(frozen=True)
+class IntMaxPool(MaxPool):
+    """Output scale = input scale."""
+
+
+@dataclass(frozen=True)
+class IntMeanOver(OverCopies):
+    mult: int
+    shift: int
+
+
+@dataclass(frozen=True)
+class IntMaxOver(OverCopies):
+    """Output scale = input scale."""
+
+
+@dataclass(frozen=True)
+class IntWindow(Window):
+    """Output scale = input scale."""
+
+
+@dataclass(frozen=True)
+class IntStep(Op):
+    """`high` from zero on, else 0."""
+
+    high: int
+
+
+@dataclass(frozen=True)
 class IntLinear(Op):
     """weight int8 (bands, out, kernel, in), bias and mult int32 (bands, out).
 
@@ -191,7 +278,6 @@ class IntLinear(Op):
 
     out_features = Conv.out_features
     macs = Conv.macs
-    state_values = Conv.state_values
 
 
 @dataclass(frozen=True)
@@ -254,8 +340,9 @@ class IntLogSoftmax(Op):
 OPERATORS: dict[str, type[Op]] = {
     c.__name__: c
     for c in (
-        MeanPool, Conv, BatchNorm, LayerNorm, Activation, StateSpace, Glu, Add, LogSoftmax,
-        IntMeanPool, IntLinear, IntLayerNorm, IntLut, IntStateSpace, IntGlu, IntAdd, IntLogSoftmax,
+        MeanPool, MaxPool, MeanOver, MaxOver, Window, Conv, BatchNorm, LayerNorm, Activation, StateSpace, Glu, Add, LogSoftmax,
+        IntMeanPool, IntMaxPool, IntMeanOver, IntMaxOver, IntWindow, IntStep, IntLinear, IntLayerNorm, IntLut,
+        IntStateSpace, IntGlu, IntAdd, IntLogSoftmax,
     )
 }  # fmt: skip
 
@@ -289,6 +376,11 @@ class Graph:
         """Frames of this tensor in one step of the network."""
         return int(self.tensors[name].rate / self.output.rate)
 
+    @property
+    def start_up(self) -> int:
+        """Output frames of a stream before the first that a whole-sequence forward has: their windows reach before its start."""
+        return first_valid_frames(self)[self.output.name]
+
     def hash(self) -> str:
         """SHA-256 over everything that decides what the graph computes (not where it came from)."""
         digest = hashlib.sha256()
@@ -301,6 +393,14 @@ class Graph:
         return digest.hexdigest()
 
 
+def first_valid_frames(graph: Graph) -> dict[str, int]:
+    """The first frame of each tensor that is made of frames of the stream alone."""
+    first = {graph.input.name: 0}
+    for op in graph.ops:
+        first[op.output] = op.first_valid(max(first[name] for name in op.inputs))
+    return first
+
+
 def verify(graph: Graph) -> Graph:
     """Check shapes, rates and ranges of the whole graph; returns it so that passes can end with it."""
     seen = {graph.input.name}
@@ -311,7 +411,21 @@ def verify(graph: Graph) -> Graph:
         seen.add(op.output)
     if (graph.input.rate / graph.output.rate).denominator != 1:
         raise GraphError(f"{graph.name}: the output rate {graph.output.rate} does not divide the input rate {graph.input.rate}")
+    _verify_start(graph)
     return graph
+
+
+def _verify_start(graph: Graph) -> None:
+    """Whatever groups frames begins with the first valid frame, and so do state spaces, together, at the begin of a step."""
+    first = first_valid_frames(graph)
+    for op in graph.ops:
+        begin, where = first[op.inputs[0]], f"{op.module or graph.name}: {type(op).__name__}"
+        if not isinstance(op, Window) and begin % op.stride:
+            raise GraphError(
+                f"{where}: groups of {op.stride} frames cannot begin with frame {begin}; expected a Window before it"
+            )
+        if isinstance(op, StateSpace | IntStateSpace) and begin != graph.start_up * graph.frames_per_step(op.inputs[0]):
+            raise GraphError(f"{where}: expected its first valid frame at the begin of step {graph.start_up}, found {begin}")
 
 
 def _verify_op(graph: Graph, op: Op, seen: set[str]) -> None:
@@ -328,8 +442,13 @@ def _verify_op(graph: Graph, op: Op, seen: set[str]) -> None:
         raise GraphError(f"{where}: expected {op.out_features(sources[0].features)} features, found {target.features}")
     if isinstance(op, Conv | IntLinear) and op.weight.shape[0] * op.weight.shape[3] != sources[0].features:
         raise GraphError(f"{where}: weight {op.weight.shape} does not fit {sources[0].features} input features")
-    if isinstance(op, Conv | IntLinear) and op.weight.shape[2] % op.frames_per_output:
-        raise GraphError(f"{where}: a kernel of {op.weight.shape[2]} frames is no multiple of its stride {op.frames_per_output}")
+    if isinstance(op, Conv | IntLinear) and op.weight.shape[2] != op.frames_per_output:
+        found = f"a kernel of {op.weight.shape[2]} frames with stride {op.frames_per_output}"
+        raise GraphError(f"{where}: {found}; expected a Window that gathers its frames")
+    if isinstance(op, Window) and (op.frames < 1 or op.frames_per_output < 1 or op.lag < 0):
+        raise GraphError(f"{where}: expected frames and stride of 1 or more and no negative lag, found {op}")
+    if isinstance(op, OverCopies) and sources[0].features % (op.bands * op.copies):
+        raise GraphError(f"{where}: {op.bands} bands of {op.copies} copies do not divide {sources[0].features} features")
     if isinstance(op, IntLinear):
         _verify_weights(op, where)
     for f in fields(op):

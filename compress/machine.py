@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from compress.errors import GraphError
-from compress.graph import Array, Graph, Op
+from compress.graph import Array, Graph, IntStateSpace, Op, OverCopies, StateSpace, Window
 
 Tap = Callable[[Op, Array], None]
 CHUNK_STEPS = 128
@@ -26,6 +26,7 @@ class Machine(ABC):
     def reset(self) -> None:
         """All state to zero."""
         self.state: dict[str, Array] = {}
+        self.steps = 0
 
     @abstractmethod
     def apply(self, op: Op, inputs: list[Array]) -> Array:
@@ -42,7 +43,8 @@ class Machine(ABC):
             raise GraphError(
                 f"expected samples (batch {expected[0]}, a multiple of {step}, {expected[1]}), found {samples.shape}"
             )
-        todo = list(_chunks(samples, step * CHUNK_STEPS))
+        begin = max(0, self.graph.start_up - self.steps)
+        todo = [*_chunks(samples[:, : step * begin], step), *_chunks(samples[:, step * begin :], step * CHUNK_STEPS)]
         bar = tqdm(todo, desc=progress, unit="chunk", leave=False, disable=not progress)
         chunks = [self._chunk(c, tap) for c in bar]
         empty = np.zeros((self.batch, 0, self.graph.output.features))
@@ -57,7 +59,35 @@ class Machine(ABC):
             for name in op.inputs:
                 if self.last_use[name] == index:
                     live.pop(name, None)
+        self.steps += samples.shape[1] // self.graph.samples_per_step
+        if self.steps <= self.graph.start_up:
+            self._forget_states()
         return live[self.graph.output.name]
+
+    def _forget_states(self) -> None:
+        """State spaces begin with the first valid frame: what they take in during a step of the start-up is gone after it."""
+        for op in self.graph.ops:
+            if isinstance(op, StateSpace | IntStateSpace):
+                self.state.pop(op.output, None)
+
+    def window(self, op: Window, x: Array) -> Array:
+        """The windows of a chunk; keeps the frames that later ones reach back to."""
+        past = self.state.get(op.output, np.zeros((x.shape[0], op.history, x.shape[2]), x.dtype))
+        y, self.state[op.output] = windows_of(op, past, x)
+        return y
+
+
+def windows_of(op: Window, past: Array, x: Array) -> tuple[Array, Array]:
+    """past (batch, history, features), x (batch, time, features) -> (batch, time / s, frames·features), and the next past."""
+    frames = np.concatenate([past, x], axis=1)
+    first = op.history + op.frames_per_output - op.lag - op.frames  # frame of the first window
+    index = first + np.arange(0, x.shape[1], op.frames_per_output)[:, None] + np.arange(op.frames)
+    return frames[:, index].reshape(x.shape[0], len(index), -1), frames[:, frames.shape[1] - op.history :]
+
+
+def copies(x: Array, op: OverCopies) -> Array:
+    """x (batch, time, features) as (batch, time, bands, copies, n)."""
+    return x.reshape(*x.shape[:2], op.bands, op.copies, -1)
 
 
 def _chunks(samples: Array, size: int) -> Iterator[Array]:

@@ -35,6 +35,8 @@ MARGIN = {16: 1.3, 8: 1.0}  # observed range × this is the range that can be re
 GATE_SCALE = 12.0 / 32768  # the gate of a GLU: the sigmoid of ±12 is 1 or 0 to 6e-6
 STATE_MARGIN = 1.3
 INT32 = 2**31
+CLAMPED = (g.Conv, g.LayerNorm, g.StateSpace, g.MeanPool, g.MeanOver)  # their integer forms end with a clamp to any lo…hi
+COPIES = (g.Window, g.MaxPool, g.MaxOver)  # their outputs are values of their input: one scale and one range for both
 DEAD = 2.0**-16  # multiplier of a row without weights (a pruned one): any will do that does not ask for a shift
 
 
@@ -68,7 +70,8 @@ class _Plan:
         self.tied = _tie_sums(graph)
 
     def _fusable(self, op: g.Op) -> bool:
-        return isinstance(op, g.Activation) and op.kind == "relu" and len(self.users[op.inputs[0]]) == 1
+        alone = len(self.users[op.inputs[0]]) == 1
+        return isinstance(op, g.Activation) and op.kind == "relu" and alone and isinstance(self._producer(op.inputs[0]), CLAMPED)
 
     def name(self, name: str) -> str:
         """The tensor that holds this one in the integer graph: a fused ReLU's output stands for its input."""
@@ -79,11 +82,14 @@ class _Plan:
         return {source: target for target, source in self.fused.items()}
 
     def tensor(self, name: str) -> g.Tensor:
-        base = self.graph.tensors[name]
-        narrow = self.widths.activations == 8 and self._only_multiplied(name)
+        base, producer = self.graph.tensors[name], self._producer(name)
+        if isinstance(producer, COPIES):
+            source = self.tensor(self.name(producer.inputs[0]))
+            return replace(base, scale=source.scale, lo=source.lo, hi=source.hi)
+        narrow = self.widths.activations == 8 and name not in self.tied and self._only_multiplied(name)
         lo, hi = g.INT8 if narrow else g.INT16
         peak = max((self.ranges.tensor[n] for n in self.tied.get(name, {name})), default=0.0)
-        if isinstance(self._producer(name), g.LogSoftmax):
+        if isinstance(producer, g.LogSoftmax):
             scale = 2.0 ** -_fraction(peak)
         else:
             scale = (peak or 1.0) * MARGIN[8 if narrow else 16] / hi
@@ -96,8 +102,10 @@ class _Plan:
         return next((op for op in self.graph.ops if op.output == name), None)
 
     def _only_multiplied(self, name: str) -> bool:
+        """Whether every user is a matrix, or hands copies to matrices alone."""
         users = self.users[name]
-        return name != self.graph.input.name and bool(users) and all(isinstance(op, g.Conv) for op in users)
+        multiplied = (isinstance(op, g.Conv) or (isinstance(op, COPIES) and self._only_multiplied(op.output)) for op in users)
+        return name != self.graph.input.name and bool(users) and all(multiplied)
 
     @property
     def limit(self) -> int:
@@ -127,20 +135,19 @@ def _fraction(peak: float) -> int:
 
 
 def _tie_sums(graph: g.Graph) -> dict[str, set[str]]:
-    """Tensors that are added need one scale: each sum, its two inputs, and the GLU input whose first half becomes one."""
+    """Tensors that are added need one scale: each sum, its two inputs, the GLU input whose first half becomes one, and what is
+    copied from or to one of these."""
     group: dict[str, set[str]] = {}
     for op in graph.ops:
-        if not isinstance(op, g.Add):
+        if not isinstance(op, (g.Add, g.Glu, *COPIES)):
             continue
         members = {op.output, *op.inputs}
-        for other in graph.ops:
-            if isinstance(other, g.Glu) and other.output in members:
-                members.add(other.inputs[0])
         for name in list(members):
             members |= group.get(name, set())
         for name in members:
             group[name] = members
-    return group
+    sums = {op.output for op in graph.ops if isinstance(op, g.Add)}
+    return {name: members for name, members in group.items() if members & sums}
 
 
 def multiplier(ratios: Array, bound: int, where: str) -> tuple[Array, int]:
@@ -161,6 +168,17 @@ def _quantize_op(plan: _Plan, op: g.Op) -> g.Op:
         case g.MeanPool(factor=k):
             mult, shift = multiplier(np.array([s_in / (k * s_out)]), k * 32768, op.module)
             return g.IntMeanPool(*head, k, int(mult[0]), shift)
+        case g.MeanOver(bands=bands, copies=k):
+            mult, shift = multiplier(np.array([s_in / (k * s_out)]), k * 32768, op.module)
+            return g.IntMeanOver(*head, bands, k, int(mult[0]), shift)
+        case g.MaxPool(factor=k):
+            return g.IntMaxPool(*head, k)
+        case g.MaxOver(bands=bands, copies=k):
+            return g.IntMaxOver(*head, bands, k)
+        case g.Window():
+            return g.IntWindow(*head, op.frames, op.frames_per_output, op.lag)
+        case g.Activation(kind="step"):
+            return g.IntStep(*head, min(round(1.0 / s_out), target.hi))
         case g.Conv():
             return _linear(plan, op, head, source, s_out)
         case g.LayerNorm():
@@ -267,6 +285,8 @@ def accumulator_bounds(graph: g.Graph) -> list[Bound]:
             bounds.append(Bound(op.module, int(rows.max()) << op.shift))
         elif isinstance(op, g.IntMeanPool):
             bounds.append(Bound(op.module, (op.factor * peak) << op.shift))
+        elif isinstance(op, g.IntMeanOver):
+            bounds.append(Bound(op.module, (op.copies * peak) << op.shift))
         elif isinstance(op, g.IntLogSoftmax):
             bounds.append(Bound(op.module, 65535 << op.shift))
         elif isinstance(op, g.IntStateSpace):

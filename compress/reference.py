@@ -10,7 +10,7 @@ import numpy as np
 
 from compress import graph as g
 from compress.errors import GraphError
-from compress.machine import Machine, Tap
+from compress.machine import Machine, Tap, copies
 
 Array = g.Array
 
@@ -34,6 +34,19 @@ def mean_pool(x: Array, op: g.IntMeanPool, lo: int, hi: int) -> Array:
     return np.clip(requant(total, op.shift, op.mult), lo, hi)
 
 
+def max_pool(x: Array, op: g.IntMaxPool) -> Array:
+    return np.asarray(x.reshape(x.shape[0], -1, op.factor, x.shape[2]).max(2))
+
+
+def mean_over(x: Array, op: g.IntMeanOver, lo: int, hi: int) -> Array:
+    total = copies(x, op).sum(3).reshape(*x.shape[:2], -1)
+    return np.clip(requant(total, op.shift, op.mult), lo, hi)
+
+
+def max_over(x: Array, op: g.IntMaxOver) -> Array:
+    return np.asarray(copies(x, op).max(3).reshape(*x.shape[:2], -1))
+
+
 def linear(x: Array, op: g.IntLinear, lo: int, hi: int) -> Array:
     bands, out, kernel, width = op.weight.shape
     frames = x.reshape(-1, kernel, bands, width)
@@ -44,6 +57,10 @@ def linear(x: Array, op: g.IntLinear, lo: int, hi: int) -> Array:
         acc = product.astype(np.int64) + op.bias[band]
         parts.append(requant(acc, op.shift, op.mult[band].astype(np.int64)))
     return np.clip(np.concatenate(parts, axis=-1), lo, hi).reshape(x.shape[0], -1, bands * out)
+
+
+def step(x: Array, high: int) -> Array:
+    return np.where(x >= 0, high, 0)
 
 
 def lut(x: Array, table: Array) -> Array:
@@ -133,6 +150,16 @@ class IntegerMachine(Machine):
         match op:
             case g.IntMeanPool():
                 return mean_pool(x, op, lo, hi)
+            case g.IntMaxPool():
+                return max_pool(x, op)
+            case g.IntMeanOver():
+                return mean_over(x, op, lo, hi)
+            case g.IntMaxOver():
+                return max_over(x, op)
+            case g.IntWindow():
+                return self.window(op, x)
+            case g.IntStep():
+                return step(x, op.high)
             case g.IntLinear():
                 return linear(x, op, lo, hi)
             case g.IntLayerNorm():

@@ -25,6 +25,11 @@ C_TYPES = {
 }
 KERNELS = {
     g.IntMeanPool: "nn_mean_pool_s16",
+    g.IntMeanOver: "nn_mean_pool_s16",
+    g.IntMaxPool: "nn_max_pool_s16",
+    g.IntMaxOver: "nn_max_pool_s16",
+    g.IntWindow: "nn_window_s16",
+    g.IntStep: "nn_step_s16",
     g.IntLinear: "nn_linear_s8_s16",
     g.IntLayerNorm: "nn_layer_norm_s16",
     g.IntLut: "nn_lut_s16",
@@ -33,6 +38,8 @@ KERNELS = {
     g.IntAdd: "nn_add_s16",
     g.IntLogSoftmax: "nn_log_softmax_s16",
 }
+START_UP = "nn_start_up"
+COUNTED = 65535  # of rows, features and strides
 
 
 @dataclass
@@ -73,13 +80,19 @@ def build(graph: g.Graph) -> Model:
     for index, op in enumerate(graph.ops):
         if type(op) not in KERNELS:
             raise GraphError(f"{op.module}: {type(op).__name__} has no C kernel")
+        _check_sizes(graph, op)
         _EMITTERS[type(op)](model, index, op)
+    if graph.start_up:
+        counter = model.plan.start_up_offset // 4
+        words = model.plan.state_bytes // 4 - counter - 1
+        call = f"{START_UP}(state + {counter}, {graph.start_up}, state + {counter + 1}, {words})"
+        model.calls.append(f"    {call}; /* state spaces begin with step {graph.start_up} */")
     return model
 
 
 def kernels(graph: g.Graph) -> list[str]:
     """Kernel names the graph calls, each the name of a file in firmware/nn."""
-    return sorted({_kernel(op) for op in graph.ops})
+    return sorted({_kernel(op) for op in graph.ops} | ({START_UP} if graph.start_up else set()))
 
 
 def _kernel(op: g.Op) -> str:
@@ -87,6 +100,15 @@ def _kernel(op: g.Op) -> str:
     if isinstance(op, g.IntLinear) and op.weight_bits == 4:
         return "nn_linear_s4_s16"
     return KERNELS[type(op)]
+
+
+def _check_sizes(graph: g.Graph, op: g.Op) -> None:
+    """GraphError for an operator that counts further than the 16 bits of its description."""
+    source, target = graph.tensors[op.inputs[0]], graph.tensors[op.output]
+    rows = graph.frames_per_step(op.output) * (op.bands if isinstance(op, g.OverCopies) else 1)
+    largest = max(rows, target.features, source.features * op.stride)
+    if largest > COUNTED:
+        raise GraphError(f"{op.module}: {type(op).__name__} counts to {largest} in one step; its C kernel counts to {COUNTED}")
 
 
 def files(model: Model) -> dict[str, bytes]:
@@ -131,13 +153,43 @@ def _clamp(model: Model, op: g.Op) -> str:
     return f".lo = {tensor.lo}, .hi = {tensor.hi}"
 
 
-def _mean_pool(model: Model, index: int, op: g.IntMeanPool) -> None:
+def _groups(model: Model, op: g.Op) -> tuple[int, int, int]:
+    """(factor, rows, features) of a pool: copies of a band lie in memory like frames of its features."""
     frames, features = _shape(model, op.output)
+    if isinstance(op, g.OverCopies):
+        return op.copies, frames * op.bands, features // op.bands
+    return op.stride, frames, features
+
+
+def _mean_pool(model: Model, index: int, op: g.IntMeanPool | g.IntMeanOver) -> None:
+    factor, frames, features = _groups(model, op)
     model.descriptors.append(
-        f"static const nn_mean_pool op{index} = {{.mult = {op.mult}, .factor = {op.factor}, .frames = {frames}, "
+        f"static const nn_mean_pool op{index} = {{.mult = {op.mult}, .factor = {factor}, .frames = {frames}, "
         f".features = {features}, .shift = {op.shift}, {_clamp(model, op)}}};"
     )
     _call(model, index, op, f"&op{index}, {_at(model, op.inputs[0])}, {_at(model, op.output)}")
+
+
+def _max_pool(model: Model, index: int, op: g.IntMaxPool | g.IntMaxOver) -> None:
+    factor, frames, features = _groups(model, op)
+    _call(model, index, op, f"{_at(model, op.inputs[0])}, {_at(model, op.output)}, {factor}, {frames}, {features}")
+
+
+def _window(model: Model, index: int, op: g.IntWindow) -> None:
+    frames, width = _shape(model, op.output)
+    features = model.graph.tensors[op.inputs[0]].features
+    skip = op.history + op.frames_per_output - op.lag - op.frames
+    model.descriptors.append(
+        f"static const nn_window op{index} = {{.windows = {frames}, .width = {width}, .stride = {op.stride * features}, "
+        f".history = {op.history * features}, .skip = {skip * features}}};"
+    )
+    history = f"state + {model.plan.state_offsets[op.output] // 4}" if op.history else "0"
+    _call(model, index, op, f"&op{index}, {history}, {_at(model, op.inputs[0])}, {_at(model, op.output)}")
+
+
+def _step(model: Model, index: int, op: g.IntStep) -> None:
+    frames, features = _shape(model, op.output)
+    _call(model, index, op, f"{_at(model, op.inputs[0])}, {_at(model, op.output)}, {frames * features}, {op.high}")
 
 
 def _linear(model: Model, index: int, op: g.IntLinear) -> None:
@@ -217,6 +269,11 @@ def _log_softmax(model: Model, index: int, op: g.IntLogSoftmax) -> None:
 
 _EMITTERS: dict[type[g.Op], Callable[[Model, int, Any], None]] = {
     g.IntMeanPool: _mean_pool,
+    g.IntMeanOver: _mean_pool,
+    g.IntMaxPool: _max_pool,
+    g.IntMaxOver: _max_pool,
+    g.IntWindow: _window,
+    g.IntStep: _step,
     g.IntLinear: _linear,
     g.IntLayerNorm: _layer_norm,
     g.IntLut: _lut,

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from compress import graph as g
-from compress.errors import GraphError
 
 ALIGNMENT = 8  # bytes; lets kernels load words and double words
 IN_PLACE = (g.IntLut, g.IntLayerNorm, g.IntAdd, g.IntStateSpace)
@@ -28,13 +27,17 @@ class Buffer:
 
 @dataclass(frozen=True)
 class Plan:
-    """Byte offsets into the arena and into the state, and the sizes that follow."""
+    """Byte offsets into the arena and into the state, and the sizes that follow.
+
+    The state holds what windows keep, then (with a start-up) the count of steps, then all state spaces.
+    """
 
     offsets: dict[str, int]
     arena_bytes: int
     lower_bound_bytes: int
     state_offsets: dict[str, int]
     state_bytes: int
+    start_up_offset: int  # of the count of steps, a word; without a start-up where it would be
     buffers: list[Buffer] = field(default_factory=list)
 
 
@@ -45,14 +48,21 @@ def plan(graph: g.Graph) -> Plan:
     arena = max((b.offset + b.size for b in buffers), default=0)
     live = [sum(b.size for b in buffers if b.first <= i <= b.last) for i in range(len(graph.ops))]
     offsets = {name: b.offset for b in buffers for name in b.tensors}
-    states, size = {}, 0
+    states, size = _states(graph, 0, g.IntWindow)
+    counted = size + (4 if graph.start_up else 0)
+    spaces, end = _states(graph, counted, g.IntStateSpace)
+    return Plan(offsets, arena, max(live, default=0), states | spaces, end, size, buffers)
+
+
+def _states(graph: g.Graph, size: int, kind: type[g.Op]) -> tuple[dict[str, int], int]:
+    """Offsets from `size` on of what operators of this kind keep, each on a word, and the end."""
+    offsets = {}
     for op in graph.ops:
         values = op.state_values(graph.tensors[op.inputs[0]].features)
-        if values and not isinstance(op, g.IntStateSpace):
-            raise GraphError(f"{op.module}: {type(op).__name__} with history between steps has no kernel yet")
-        if values:
-            states[op.output], size = size, size + 2 * values
-    return Plan(offsets, arena, max(live, default=0), states, size, buffers)
+        if values and isinstance(op, kind):
+            offsets[op.output] = size
+            size += (2 * values + 3) // 4 * 4
+    return offsets, size
 
 
 def tensor_bytes(graph: g.Graph, name: str) -> int:

@@ -57,7 +57,7 @@ def infer_float(engine: str, model: str, checkpoint: Path, signal: Array) -> npt
     graph = pipeline.load_float(model, checkpoint)
     signal = whole_steps(graph, signal)
     if engine == "torch":
-        return _torch(checkpoint, signal)
+        return _torch(checkpoint, signal, graph.start_up)
     if engine == "onnx":
         return onnx_engine.run(onnx_float.write(graph), signal, "onnx")
     return FloatMachine(graph).run(signal[None].astype(np.float64))[0].astype(np.float32)
@@ -96,10 +96,13 @@ def _on_board(board: str, made: Artifacts, samples: Array, port: str | None) -> 
         return connected.link.stream(samples, advance).outputs
 
 
-def _torch(path: Path, signal: Array) -> npt.NDArray[np.float32]:
+def _torch(path: Path, signal: Array, start_up: int) -> npt.NDArray[np.float32]:
+    """The published forward has no frames for the start-up of a stream: there, every class is equally likely."""
     from compress import checkpoint  # torch is slow to import and only this engine needs it
 
-    return checkpoint.forward(checkpoint.load(path), signal)
+    frames = checkpoint.forward(checkpoint.load(path), signal)
+    nothing_yet = np.full((start_up, frames.shape[1]), -np.log(frames.shape[1]), np.float32)
+    return np.concatenate([nothing_yet, frames])
 
 
 def layers(engine: str, made: Artifacts, signal: Array) -> Iterator[tuple[str, Array]]:

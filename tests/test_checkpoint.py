@@ -83,7 +83,7 @@ def test_nan_weights_are_refused(tmp_path):
     ("where", "value", "message"),
     [
         (("non_linearity",), "swish", "swish"),
-        (("model_LF", "mid_layer_pool_mode"), "mean", "mid_layer_pool_mode"),
+        (("model_LF", "mid_layer_pool_mode"), "median", "mid_layer_pool_mode"),
         (("model_LF", "upscale_last_layer"), 2, "upscale_last_layer"),
         (("model_HF", "padding"), 1, "padding"),
         (("in_transform",), "log_spectrogram", "in_transform"),

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from compress import graph as g
 from compress import macs
@@ -78,9 +79,11 @@ def test_a_tensor_of_the_wrong_rate_is_refused():
         g.verify(dataclasses.replace(graph, tensors=wrong))
 
 
-def test_a_network_the_graph_has_no_operator_for_is_named_with_its_path():
-    with pytest.raises(GraphError, match=r"model\.2\.mlps: rotation offsets \[-1, 0, 1\]"):
-        lower(network(offsets=[-1, 0, 1]))
+def test_a_module_the_graph_has_no_operator_for_is_named_with_its_path():
+    loaded = network()
+    loaded.model.model_LF.s4_layers[2].activation = nn.Tanh()
+    with pytest.raises(GraphError, match=r"model\.5\.s4_layers\.2\.activation: Tanh"):
+        lower(loaded)
 
 
 @pytest.mark.parametrize(

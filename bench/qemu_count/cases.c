@@ -15,7 +15,7 @@
 #endif
 
 enum { TABLE, SECOND, THIRD, X, Y, STATE, BUFFERS, VALUES = 9, GUARD = 16, CANARY = 0xA5, ARENA = 2 * 1024 * 1024 };
-enum { LINEAR, MEAN_POOL, LAYER_NORM, S4D, LUT, GLU, ADD, LOG_SOFTMAX, LINEAR_S4, NOTHING };
+enum { LINEAR, MEAN_POOL, LAYER_NORM, S4D, LUT, GLU, ADD, LOG_SOFTMAX, MAX_POOL, WINDOW, STEP, START_UP, LINEAR_S4, NOTHING };
 
 typedef struct {
     uint32_t kernel, repeats;
@@ -85,6 +85,8 @@ static uint32_t time_kernel(const header *c)
     const nn_s4d s4d = {.coefficients = (const uint32_t *)(const void *)at[TABLE], .channel = words(at[SECOND]), .channels = U16(0),
                         .states = U16(1), .frames = U16(2), OUTPUT(3)};
     const nn_log_softmax softmax = {.mult = v[0], .n = U16(1), .frames = U16(2), .shift = (uint8_t)v[3], .fraction = (uint8_t)v[4]};
+    const nn_window window = {.windows = (uint32_t)v[0], .width = (uint32_t)v[1], .stride = (uint32_t)v[2], .history = (uint32_t)v[3],
+                              .skip = (uint32_t)v[4]};
     const int16_t *table = (const int16_t *)(const void *)at[TABLE], *x = (const int16_t *)(const void *)at[X];
     int16_t *y = (int16_t *)(void *)(c->bytes[Y] ? at[Y] : at[X]);
     const int16_t *second = (const int16_t *)(const void *)at[SECOND];
@@ -113,6 +115,14 @@ static uint32_t time_kernel(const header *c)
         TIMED(nn_add_s16(x, second, y, n));
     case LOG_SOFTMAX:
         TIMED(nn_log_softmax_s16(&softmax, x, y));
+    case MAX_POOL:
+        TIMED(nn_max_pool_s16(x, y, n, rows, (uint32_t)v[2]));
+    case WINDOW:
+        TIMED(nn_window_s16(&window, c->bytes[STATE] ? state : 0, x, y));
+    case STEP:
+        TIMED(nn_step_s16(x, y, n, (int16_t)v[1]));
+    case START_UP:
+        TIMED(nn_start_up(state, n, state + 1, rows));
     default:
         TIMED(__asm__ volatile(""));
     }

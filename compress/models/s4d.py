@@ -96,13 +96,16 @@ class _CausalConvolution(torch.autograd.Function):
 
 
 class S4D(nn.Module):
-    """One layer: diagonal state space, activation, then a 1×1 convolution with a gated linear unit.
+    """One layer: diagonal state space, pooling, activation, then a 1×1 convolution with a gated linear unit.
 
-    Input and output (batch, H, time).
+    (batch, H, time) -> (batch, H, time // pool).
     """
 
-    def __init__(self, d_model: int, n: int, act: str, dropout: float, tie: bool, dt_min: float, dt_max: float) -> None:
+    def __init__(
+        self, d_model: int, n: int, act: str, dropout: float, tie: bool, dt_min: float, dt_max: float, pool: int, mode: str
+    ) -> None:
         super().__init__()
+        self.pool, self.pool_mode = pool, mode
         self.D = nn.Parameter(torch.randn(d_model))
         self.kernel = S4DKernel(d_model, n, dt_min, dt_max)
         self.activation = activation(act, "S4D.activation")
@@ -117,7 +120,8 @@ class S4D(nn.Module):
         return y
 
     def forward(self, u: Tensor) -> Tensor:
-        return self.output_linear(self.dropout(self.activation(self.convolve(u))))
+        pooled = pool_frames(self.convolve(u), self.pool, self.pool_mode)
+        return self.output_linear(self.dropout(self.activation(pooled)))
 
 
 def pool_frames(x: Tensor, factor: int, mode: str) -> Tensor:
@@ -131,16 +135,42 @@ def pool_frames(x: Tensor, factor: int, mode: str) -> Tensor:
     return groups.amax(-1) if mode == "max" else groups[..., -1]
 
 
+_FIXED: dict[str, tuple[Any, str]] = {
+    "S4_model": ("S4D", "no other state space is published"),
+    "upscale_last_layer": (1, "several predictions from one frame have no operator in the stream graph"),
+    "reduce_time_dimension": (False, "one answer for a whole recording is no stream"),
+    "permuteLBHtoBLH": (True, "the network around it is time first"),
+    "delta_pre_activation": (False, "never published"),
+    "delta_post_activation": (False, "never published"),
+}
+
+
+def _pools(config: dict[str, Any], where: str, layers: int) -> tuple[str, list[int]]:
+    """The mode of the pools and the frames each layer pools; 0 and 1 are none."""
+    mode = str(config.get(f"{where}_pool_mode", "none"))
+    if mode == "none":
+        return mode, [1] * layers
+    if mode not in ("mean", "max", "last"):
+        raise CheckpointError(f"S4Model.{where}_pool_mode: expected none, mean, max or last, found {mode!r}")
+    pools = [int(p) for p in config[f"{where}_pools"]]
+    if len(pools) != layers or min(pools, default=0) < 0:
+        raise CheckpointError(f"S4Model.{where}_pools: expected {layers} factors of 0 or more, found {pools}")
+    return mode, [max(p, 1) for p in pools]
+
+
 class S4Model(nn.Module):
-    """Encoder, residual S4D layers with optional pooling at the end of each, decoder. (time, batch, features)."""
+    """Encoder, residual S4D layers with optional pooling in the middle and at the end of each, decoder. (time, batch, features).
+
+    Pooling in the middle comes right after the state space, and over the residual path as well.
+    """
 
     def __init__(self, d_input: int, config: dict[str, Any]) -> None:
         super().__init__()
         self._check(config)
         d_model, layers = int(config["d_model"]), int(config["n_layers"])
         self.prenorm = bool(config["prenorm"])
-        self.pool_mode = str(config.get("end_layer_pool_mode", "none"))
-        self.pools = [int(p) for p in config["end_layer_pools"]] if self.pool_mode != "none" else [1] * layers
+        self.pool_mode, self.pools = _pools(config, "end_layer", layers)
+        self.mid_pool_mode, self.mid_pools = _pools(config, "mid_layer", layers)
         self.d_output = int(config["d_output"])
         self.encoder = nn.Linear(d_input, d_model)
         self.s4_layers = nn.ModuleList(
@@ -152,8 +182,10 @@ class S4Model(nn.Module):
                 bool(config["dropout_tie"]),
                 float(config["dt_min"]),
                 float(config["dt_max"]),
+                pool,
+                self.mid_pool_mode,
             )
-            for _ in range(layers)
+            for pool in self.mid_pools
         )
         self.norms = nn.ModuleList(nn.LayerNorm(d_model) for _ in range(layers))
         self.dropouts = nn.ModuleList(
@@ -164,27 +196,18 @@ class S4Model(nn.Module):
 
     @staticmethod
     def _check(config: dict[str, Any]) -> None:
-        expected = {
-            "S4_model": "S4D",
-            "mid_layer_pool_mode": "none",
-            "upscale_last_layer": 1,
-            "reduce_time_dimension": False,
-            "permuteLBHtoBLH": True,
-        }
-        for key, value in expected.items():
-            if config.get(key, value) != value:
-                raise CheckpointError(f"model_LF.{key}: expected {value!r}, found {config[key]!r}, which is not supported")
-        pools, layers = config.get("end_layer_pools", []), config["n_layers"]
-        if config.get("end_layer_pool_mode", "none") not in ("none", "mean", "max", "last"):
-            raise CheckpointError(f"model_LF.end_layer_pool_mode: {config['end_layer_pool_mode']!r} is not supported")
-        if config.get("end_layer_pool_mode", "none") != "none" and len(pools) != layers:
-            raise CheckpointError(f"model_LF.end_layer_pools: expected {layers} entries, found {len(pools)}")
+        for key, (expected, why) in _FIXED.items():
+            if config.get(key, expected) != expected:
+                raise CheckpointError(
+                    f"S4Model.{key}: expected {expected!r}, found {config[key]!r}, which is not supported: {why}"
+                )
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.encoder(x.transpose(0, 1)).transpose(-1, -2)  # (batch, d_model, time)
-        for layer, norm, dropout, factor in zip(self.s4_layers, self.norms, self.dropouts, self.pools, strict=True):
+        layers = zip(self.s4_layers, self.norms, self.dropouts, self.mid_pools, self.pools, strict=True)
+        for layer, norm, dropout, mid, end in layers:
             z = norm(x.transpose(-1, -2)).transpose(-1, -2) if self.prenorm else x
-            x = pool_frames(dropout(layer(z)) + x, factor, self.pool_mode)
+            x = pool_frames(dropout(layer(z)) + pool_frames(x, mid, self.mid_pool_mode), end, self.pool_mode)
             if not self.prenorm:
                 x = norm(x.transpose(-1, -2)).transpose(-1, -2)
         return self.decoder_non_linearity(self.decoder(x.transpose(-1, -2))).transpose(0, 1)

@@ -1,7 +1,8 @@
 /* The kernels of Tendon: what a network's step calls. This header is the manual; SPEC.md part 1 defines the integers.
  *
  * Every tensor is int16, (frames, features), features contiguous; 8-bit activations (`w8a8`) are the same int16 values held
- * to −128…127 by lo and hi. The caller owns all memory; nothing is allocated, nothing is kept but the state of nn_s4d_s16.
+ * to −128…127 by lo and hi. The caller owns all memory; nothing is allocated, nothing is kept but the state of
+ * nn_s4d_s16, the history of nn_window_s16 and the count of nn_start_up.
  * Shapes and ranges are proven when a model is exported, so kernels return nothing and check nothing.
  *
  * Buffers need the alignment of their type (2 bytes for int16, 4 for tables and state). Rows on 4-byte boundaries (even
@@ -50,6 +51,22 @@ typedef struct {
 } nn_mean_pool;
 void nn_mean_pool_s16(const nn_mean_pool *op, const int16_t *x, int16_t *y);
 
+/* Largest of `factor` frames, ≥ 1, feature by feature: x (frames·factor, features), y (frames, features); y == x allowed. */
+void nn_max_pool_s16(const int16_t *x, int16_t *y, uint32_t factor, uint32_t frames, uint32_t features);
+
+/* Overlapping, shorter or delayed groups of frames, each copied as one frame: with the sequence s = history then x,
+ *   y[m][k] = s[skip + m·stride + k], k = 0…width−1;   afterwards history is the last `history` values of s.
+ * x has windows·stride values and must reach as far as the last window. x and y must not overlap. The caller zeroes the history
+ * before the first frame; it may be 0 where op->history is. All counts are values, not frames. */
+typedef struct {
+    uint32_t windows; /* frames of y */
+    uint32_t width;   /* values of one frame of y */
+    uint32_t stride;  /* values from one window to the next */
+    uint32_t history; /* values kept from step to step */
+    uint32_t skip;    /* values before the first window; 0 with a history */
+} nn_window;
+void nn_window_s16(const nn_window *op, void *history, const int16_t *x, int16_t *y);
+
 /* LayerNorm over n values of each row; y == x allowed.
  * gain and bias (n), |gain|, |bias| < 2³⁰; row r starts at r·stride of x and of y. */
 typedef struct {
@@ -77,6 +94,9 @@ void nn_s4d_s16(const nn_s4d *op, uint32_t *state, const int16_t *u, int16_t *y)
 /* A function from a table of 257 points over int16, linear in between; n values, y == x allowed. */
 void nn_lut_s16(const int16_t table[257], const int16_t *x, int16_t *y, uint32_t n);
 
+/* high where x ≥ 0, else 0; n values, y == x allowed. */
+void nn_step_s16(const int16_t *x, int16_t *y, uint32_t n, int16_t high);
+
 /* Gated linear unit: (rows, 2n) → (rows, n), y = x[…n] · lut(x[n…]); table is the sigmoid in Q15, 0…32767. y == x allowed. */
 void nn_glu_s16(const int16_t table[257], const int16_t *x, int16_t *y, uint32_t n, uint32_t rows);
 
@@ -91,6 +111,10 @@ typedef struct {
     uint8_t fraction; /* 6…10 */
 } nn_log_softmax;
 void nn_log_softmax_s16(const nn_log_softmax *op, const int16_t *x, int16_t *y);
+
+/* At the end of a step: counts it in *steps while that is below `until`, and then clears `state` (words), so that states begin
+ * from zero with step number `until`, counted from 0. */
+void nn_start_up(uint32_t *steps, uint32_t until, uint32_t *state, uint32_t words);
 
 #ifdef __cplusplus
 }

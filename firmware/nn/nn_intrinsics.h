@@ -195,6 +195,18 @@ static inline uint32_t nn_qadd16(uint32_t a, uint32_t b)
 #endif
 }
 
+/* The larger of both halves */
+static inline uint32_t nn_smax16(uint32_t a, uint32_t b)
+{
+#if NN_DSP
+    uint32_t r;
+    __asm__("ssub16 %0, %1, %2\n\tsel %0, %1, %2" : "=&r"(r) : "r"(a), "r"(b) : "cc");
+    return r;
+#else
+    return nn_pair(nn_low(a) > nn_low(b) ? nn_low(a) : nn_low(b), nn_high(a) > nn_high(b) ? nn_high(a) : nn_high(b));
+#endif
+}
+
 /* Saturating unsigned sum of both halves */
 static inline uint32_t nn_uqadd16(uint32_t a, uint32_t b)
 {

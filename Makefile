@@ -1,4 +1,4 @@
-# Every target does its own set-up. Variables: MODEL, CHECKPOINT, DATA, PRECISION, FORMAT, BOARD, PORT, SECONDS, INPUT, OUTPUT, ENGINE.
+# Every target does its own set-up. Variables: MODEL, CHECKPOINT, DATA, PRECISION, FORMAT, BOARD, PORT, SECONDS, INPUT, OUTPUT, ENGINE, DECODER, LM.
 MODEL ?= TC_S4_small
 PRECISION ?= w8a16
 FORMAT ?= c
@@ -13,12 +13,13 @@ PYTHON := .venv/bin/python
 READY := .venv/ready
 common = --model $(MODEL) --precision $(PRECISION) --build $(BUILD) $(if $(CHECKPOINT),--checkpoint "$(CHECKPOINT)")
 data = $(if $(DATA),--data "$(DATA)") $(if $(CALIBRATION),--calibration "$(CALIBRATION)")
+lm = $(if $(LM),--lm "$(LM)")
 
 help: ## list every target
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
 
 demo: setup tools ## the whole way: quantize, count, export, build, run on the emulated STM32F405, report
-	$(PYTHON) -m bench demo $(common) $(data) --board $(BOARD) --seconds $(SECONDS)
+	$(PYTHON) -m bench demo $(common) $(data) --board $(BOARD) --seconds $(SECONDS) $(lm)
 
 test: setup tools ## every test, linter and type check
 	$(PYTHON) -m ruff check .
@@ -44,8 +45,14 @@ export: setup ## integer graph -> C project or another format   [MODEL= PRECISIO
 firmware: setup tools ## build the firmware of a board, check its size   [BOARD=virtual-f405|posix]
 	$(PYTHON) -m export firmware $(common) $(data) --board $(BOARD)
 
-hil: setup tools ## stream recordings through a board, score, compare every word   [BOARD= PORT= DATA= SECONDS=]
-	$(PYTHON) -m bench hil $(common) $(data) --board $(BOARD) $(if $(PORT),--port "$(PORT)") --seconds $(SECONDS)
+hil: setup tools ## stream recordings through a board, score, compare every word   [BOARD= PORT= DATA= SECONDS= LM=]
+	$(PYTHON) -m bench hil $(common) $(data) --board $(BOARD) $(if $(PORT),--port "$(PORT)") --seconds $(SECONDS) $(lm)
+
+decode: setup ## text from frames that infer wrote   [INPUT=frames.npy DECODER=greedy|beam|beam+lm LM=]
+	$(PYTHON) -m host decode --input "$(INPUT)" $(if $(DECODER),--decoder "$(DECODER)") $(lm)
+
+lm: setup ## the shipped character model again, from the simulator's train prompts
+	$(PYTHON) -m host lm
 
 infer: setup ## one input through one engine   [ENGINE=torch|graph|onnx|integer|native|onnx-qdq|<board> INPUT= OUTPUT= CALIBRATION=]
 	$(PYTHON) -m host infer $(common) $(data) --engine $(or $(ENGINE),integer) --input "$(INPUT)" --output "$(OUTPUT)" $(if $(PORT),--port "$(PORT)")
@@ -70,4 +77,4 @@ tools: ## cross compiler and emulator from the distribution
 clean: ## delete what was built, keep the environment
 	rm -rf $(BUILD)
 
-.PHONY: help demo test quantize macs recordings train export firmware hil infer diagnose bench setup tools clean
+.PHONY: help demo decode lm test quantize macs recordings train export firmware hil infer diagnose bench setup tools clean

@@ -1,4 +1,4 @@
-"""python -m host infer|diagnose: run a network on any engine, compare engines."""
+"""python -m host infer|decode|diagnose|lm: run a network on any engine, read text from its frames, compare engines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import numpy as np
 from compress import artifacts, cli
 from compress.data import datasets
 from compress.files import replace_atomically
-from host import diagnose, engines
+from host import decoders, diagnose, engines
+from host.decoders import load_frames
+from host.lm import SHIPPED, build
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,6 +29,12 @@ def main(arguments: list[str] | None = None) -> int:
     infer.add_argument("--output", type=Path, required=True, help="where to write float32 frames (.npy)")
     infer.add_argument("--port", help="serial port of the board: device, socket://… (default: the board's own)")
     infer.set_defaults(run=_infer)
+    decode = commands.add_parser("decode", help="text from frames that `infer` wrote")
+    decode.add_argument("--input", type=Path, required=True, help="a .npy of log-probabilities, float (frames, 99)")
+    decode.add_argument("--decoder", default="beam+lm", choices=decoders.NAMES, help="which (default: %(default)s)")
+    decode.add_argument("--lm", type=Path, default=SHIPPED, help="KenLM character model (default: the shipped one)")
+    decode.set_defaults(run=_decode)
+    build.add_arguments(commands.add_parser("lm", help="make the shipped character model"))
     compare = commands.add_parser("diagnose", help="two engines layer by layer, and where they first differ")
     cli.add_model_arguments(compare)
     cli.add_data_arguments(compare)
@@ -52,6 +60,10 @@ def _infer(args: argparse.Namespace) -> None:
     np.save(content, frames)
     replace_atomically(args.output, content.getvalue())
     print(f"wrote {args.output}: {frames.shape[0]} frames of {frames.shape[1]} values by {args.engine}")
+
+
+def _decode(args: argparse.Namespace) -> None:
+    print(decoders.decode_session(args.decoder, args.lm, load_frames(args.input), progress=True))
 
 
 def _diagnose(args: argparse.Namespace) -> None:

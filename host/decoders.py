@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from compress.data.charset import BLANK
 from compress.errors import TendonError
 from host import character_model
 from host.beam import BeamDecoder
@@ -31,6 +32,17 @@ def make(name: str, lm: Path | None = None, scale: float = 1.0) -> StreamDecoder
     if lm is None:
         raise TendonError("DECODER=beam+lm: expected a character model; give one with LM=path (KenLM, .arpa or .bin)")
     return BeamDecoder(character_model.load(lm), scale=scale)
+
+
+def load_frames(path: Path) -> npt.NDArray[np.generic]:
+    """Frames (frames, 99) from a `.npy` of floats, as `infer` writes them; TendonError for anything else."""
+    try:
+        frames = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise TendonError(f"{path}: cannot be read as .npy: {error}") from error
+    if frames.ndim != 2 or frames.shape[1] != BLANK + 1 or frames.dtype.kind != "f":
+        raise TendonError(f"{path}: expected log-probabilities, float (frames, {BLANK + 1}), found {frames.dtype} {frames.shape}")
+    return np.asarray(frames)
 
 
 def decode_session(

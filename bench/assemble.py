@@ -150,7 +150,7 @@ def latency(back: Streamed, other: Engines, modelled: Modelled | None) -> Latenc
     }
     if hello.counts == "instructions":
         found["instructions"] = spread(counted)
-        found["ms_is"] = "not modelled: the image was not profiled"
+        found["ms_is"] = "not known: no cycle model for this core yet; the executed instructions are exact"
         if modelled is not None:
             per_ms = hello.clock_hz / 1000.0
             found["cycles"] = spread(modelled.of(1.0) * counted)

@@ -1,6 +1,7 @@
-"""What an image takes of a board's memory, read from the ELF: by section, by region and by purpose, against plan and limits.
+"""What an image takes of a board's memory, read from the ELF: by section, by region and by purpose, against the plan.
 
-Flash is every byte loaded there, the initial values of .data included; RAM is every byte reserved there, the stack included.
+The region `flash` counts every byte loaded there, the initial values of .data included; the others are RAM and count every byte
+reserved there, the stack included. What a program may take of a region is all of it.
 Purposes come from the source file of each symbol (DWARF); `unnamed` is what no symbol covers: string literals and padding.
 """
 
@@ -43,7 +44,6 @@ class Footprint:
     sections: dict[str, int]
     regions: dict[str, int]
     purposes: dict[str, dict[str, int]]
-    limits: dict[str, int]
     sizes: dict[str, int]
 
     @property
@@ -52,7 +52,7 @@ class Footprint:
 
     @property
     def ram(self) -> int:
-        return self.regions["ram"]
+        return sum(used for name, used in self.regions.items() if name != "flash")
 
     def purpose(self, name: str) -> int:
         """Bytes of one purpose over all regions."""
@@ -61,14 +61,14 @@ class Footprint:
     def as_dict(self) -> dict[str, Any]:
         """For the reports."""
         regions = {
-            name: {"bytes": used, "limit": self.limits[name], "size": self.sizes[name], "purposes": self.purposes[name]}
+            name: {"bytes": used, "size": self.sizes[name], "purposes": self.purposes[name]}
             for name, used in self.regions.items()
         }
         return {"sections": self.sections, "regions": regions}
 
 
 def read(elf: Path, memory: dict[str, Memory]) -> Footprint:
-    """Measure an ELF for a board with these regions (`flash` and `ram`); FootprintError when it is none or lies elsewhere."""
+    """Measure an ELF for a board with these regions; FootprintError when it is none or lies elsewhere."""
     try:
         with elf.open("rb") as file:
             image = ELFFile(file)
@@ -82,41 +82,45 @@ def read(elf: Path, memory: dict[str, Memory]) -> Footprint:
         {s.name: int(s["sh_size"]) for s, _ in placed},
         regions,
         purposes,
-        {name: m.limit for name, m in memory.items()},
         {name: m.size for name, m in memory.items()},
     )
 
 
-def check_limits(footprint: Footprint, board: str) -> None:
-    """FootprintError with the shortfall, the largest parts and what would help when a region is over its limit."""
+def check_size(footprint: Footprint, board: str) -> None:
+    """FootprintError with the shortfall, the largest parts and what would help when a region holds more than it can."""
     for name, used in footprint.regions.items():
-        limit = footprint.limits[name]
-        if used > limit:
+        size = footprint.sizes[name]
+        if used > size:
             largest = sorted(footprint.purposes[name].items(), key=lambda item: -item[1])[:3]
             parts = ", ".join(f"{purpose} {size:,}" for purpose, size in largest)
             raise FootprintError(
-                f"{board}: the image needs {used:,} bytes of {name}, allowed are {limit:,}: {used - limit:,} too many ({parts}). "
+                f"{board}: the image needs {used:,} bytes of {name}, available are {size:,}: {used - size:,} too many ({parts}). "
                 f"{_help(name)}"
             )
 
 
-def differences(footprint: Footprint, planned: dict[str, int]) -> list[str]:
-    """Where the image and the plan made before it was built disagree; `planned` is purpose -> bytes (tables, state, arena)."""
+def differences(footprint: Footprint, planned: dict[str, tuple[str, int]]) -> list[str]:
+    """Where the image and the plan made before it was built disagree; `planned` is purpose -> (region, bytes)."""
     return [
-        f"{name}: planned {expected:,} bytes, the image has {footprint.purpose(name):,}"
-        for name, expected in planned.items()
-        if footprint.purpose(name) != expected
+        f"{purpose}: planned {size:,} bytes in {region}, the image has {_where(footprint, purpose)}"
+        for purpose, (region, size) in planned.items()
+        if footprint.purposes[region].get(purpose, 0) != size or footprint.purpose(purpose) != size
     ]
+
+
+def _where(footprint: Footprint, purpose: str) -> str:
+    found = [f"{parts[purpose]:,} in {name}" for name, parts in footprint.purposes.items() if purpose in parts]
+    return " and ".join(found) or "none"
 
 
 def text(footprint: Footprint) -> str:
     """A table for the console."""
     lines = []
     for name, used in footprint.regions.items():
-        limit = footprint.limits[name]
-        lines.append(f"{name:6} {used:9,} of {limit:9,} bytes ({used / limit:4.0%})")
-        for purpose, size in sorted(footprint.purposes[name].items(), key=lambda item: -item[1]):
-            lines.append(f"       {size:9,}  {purpose}")
+        size = footprint.sizes[name]
+        lines.append(f"{name:6} {used:9,} of {size:9,} bytes ({used / size:4.0%})")
+        for purpose, part in sorted(footprint.purposes[name].items(), key=lambda item: -item[1]):
+            lines.append(f"       {part:9,}  {purpose}")
     return "\n".join(lines)
 
 

@@ -60,18 +60,19 @@ def run(made: Artifacts, dataset: Dataset, board: str, port: str | None, seconds
 
 
 def measure(image: Path, folder: Folder, board: Description) -> tuple[footprint.Footprint | None, list[str]]:
-    """The image's footprint, and where it differs from its plan; refuses one over its limits. None for a board without limits."""
+    """The image's footprint, and where it differs from its plan; refuses one too large. None for a board without limits."""
     if not board.memory:
         return None, []
     measured = footprint.read(image, board.memory)
-    footprint.check_limits(measured, board.name)
-    plan = json.loads((folder.target(board.name) / "memory.json").read_text())
-    return measured, footprint.differences(measured, {name: plan[name] for name in ("tables", "state", "arena")})
+    footprint.check_size(measured, board.name)
+    parts = json.loads((folder.target(board.name) / "memory.json").read_text())["parts"]
+    planned = {name: (parts[name]["region"], parts[name]["bytes"]) for name in ("tables", "state", "arena", "stack")}
+    return measured, footprint.differences(measured, planned)
 
 
 def _profile(board: Description, image: Path, made: Artifacts, parts: list[Stretch], streamed: Streamed) -> Modelled | None:
     """Modelled cycles, where the board counts instructions because it is emulated."""
-    if streamed.hello.counts != "instructions":
+    if streamed.hello.counts != "instructions" or board.emulator is None or board.emulator.cycle_model is None:
         return None
     print("counting what its instructions depend on, for modelled cycles")
     return profile(board.name, image, made.integer, to_int16(made.integer, parts[0].signal), made.folder.path / "tools")

@@ -8,7 +8,7 @@ from pathlib import Path
 from bench import pictures
 from bench.outcome import Outcome
 from bench.schema import Line, Report, Window
-from bench.text import percent, recordings
+from bench.text import percent, recordings, used_regions
 from compress.files import replace_atomically
 
 STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
@@ -65,9 +65,9 @@ def _cards(report: Report) -> str:
         cards.append(
             _card(f"latency of a frame, deadline {latency['deadline_ms']:.0f} ms", f"{latency['ms']['p50']:.2f} ms", small, share)
         )
-    for name, region in (report["footprint"] or {"regions": {}})["regions"].items():
-        share = region["bytes"] / region["limit"]
-        small = f"of {region['limit'] / 1024:.0f} KiB allowed"
+    for name, region in used_regions(report).items():
+        share = region["bytes"] / region["size"]
+        small = f"of {region['size'] / 1024:,.0f} KiB there are"
         cards.append(_card(name, f"{region['bytes'] / 1024:.1f} KiB", small, share))
     cards.append(_card("work", f"{report['macs_per_s'] / 1e6:.2f} M", "MACs per second of signal"))
     return f'<div class="cards">{"".join(cards)}</div>'

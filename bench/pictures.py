@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from bench.outcome import Outcome
 from bench.schema import Report
 from bench.streaming import Stretch
-from bench.text import recordings
+from bench.text import recordings, used_regions
 from compress.data.session import SAMPLE_RATE
 from host.decode import StreamDecoder
 
@@ -223,7 +223,7 @@ def _bars(rows: list[tuple[str, float]], unit: str, colour: str) -> Figure:
 def _footprint(report: Report) -> Picture | None:
     if report["footprint"] is None:
         return None
-    regions = report["footprint"]["regions"]
+    regions = used_regions(report)
     with matplotlib.rc_context(STYLE):
         figure, all_axes = _figure(0.35 + 1.25 * len(regions), len(regions), (1.0,) * len(regions))
         for axes, (name, region) in zip(all_axes, regions.items(), strict=True):
@@ -231,9 +231,9 @@ def _footprint(report: Report) -> Picture | None:
             for colour, (purpose, size) in zip(FILLS, region["purposes"].items(), strict=False):
                 axes.barh(0, size / 1024, left=left, color=colour, height=0.6, label=f"{purpose} {size:,}")
                 left += size / 1024
-            axes.axvline(region["limit"] / 1024, color=RED, linewidth=1.6)
+            axes.axvline(region["size"] / 1024, color=RED, linewidth=1.6)
             axes.set_yticks([0], [name])
-            axes.set_xlim(0, 1.06 * max(region["limit"], region["bytes"]) / 1024)
+            axes.set_xlim(0, 1.06 * max(region["size"], region["bytes"]) / 1024)
             axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=8, fontsize=7, frameon=False, handlelength=1.0)
-        all_axes[-1].set_xlabel("KiB; the red line is what a network may take of this board")
+        all_axes[-1].set_xlabel("KiB; the red line is the end of the board's memory")
     return Picture("Memory, from the linked image", _svg(figure, "memory"), "Bytes by purpose, from the ELF's symbols.")

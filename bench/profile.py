@@ -20,12 +20,12 @@ PATIENCE_S = 120.0
 
 
 def profile(board: str, image: Path, graph: g.Graph, samples: npt.NDArray[np.int16], tools: Path) -> Modelled | None:
-    """Modelled cycles over the first frames of int16 samples (time, inputs), or None for a board without an emulated core.
+    """Modelled cycles over the first frames of int16 samples (time, inputs), or None without a model of the core.
 
     `tools`: folder for the compiled plugin.
     """
     description = load_board(board)
-    if description.emulator is None or not description.prefix:
+    if description.emulator is None or description.emulator.cycle_model is None:
         return None
     code, plugin = disassemble(image, description.prefix), cycles.build_plugin(tools)
     steps = min(STEPS, len(samples) // graph.samples_per_step)

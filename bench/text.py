@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from bench.schema import Report, Spread
 
 WIDTH = 22
@@ -26,6 +28,12 @@ def recordings(report: Report) -> str:
 def verdict(report: Report) -> str:
     """VALID or INVALID and why."""
     return "VALID" if report["valid"] else f"INVALID: {'; '.join(report['why_invalid'])}"
+
+
+def used_regions(report: Report) -> dict[str, Any]:
+    """Regions of the board's memory in which the image has something; none for a board without limits."""
+    regions = (report["footprint"] or {"regions": {}})["regions"]
+    return {name: region for name, region in regions.items() if region["bytes"]}
 
 
 def percent(value: float | None) -> str:
@@ -123,10 +131,10 @@ def _line(report: Report) -> list[str]:
 
 def _memory(report: Report) -> list[str]:
     lines = [""]
-    for name, region in (report["footprint"] or {"regions": {}})["regions"].items():
+    for name, region in used_regions(report).items():
         largest = ", ".join(f"{purpose} {size:,}" for purpose, size in list(region["purposes"].items())[:4])
-        share = region["bytes"] / region["limit"]
-        lines.append(row(name, f"{region['bytes']:,} of {region['limit']:,} bytes allowed ({share:.0%}): {largest}"))
+        share = region["bytes"] / region["size"]
+        lines.append(row(name, f"{region['bytes']:,} of {region['size']:,} bytes ({share:.0%}): {largest}"))
     if report["stack"] is not None:
         lines.append(row("stack", f"{report['stack']['used']:,} of {report['stack']['size']:,} bytes used at most"))
     return lines

@@ -14,25 +14,26 @@ FIRMWARE = Path(__file__).parent.parent / "firmware"
 
 @dataclass(frozen=True)
 class Memory:
-    """One region: where it begins, how long it is, and what a network may use of it, all in bytes."""
+    """One region: where it begins and how long it is, in bytes, and the parts of a program that may lie there (placement.py)."""
 
     origin: int
     size: int
-    limit: int
+    holds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Emulator:
-    """How QEMU plays the board. `line_bytes_per_s`: what its UART was measured to receive."""
+    """How QEMU plays the board. `cycle_model`: of which core bench/cycles.py models the cycles; None where it cannot."""
 
     command: str
     arguments: list[str]
-    line_bytes_per_s: int
+    cycle_model: str | None
 
 
 @dataclass(frozen=True)
 class Description:
-    """One board. `prefix` of its compiler ("" is this machine's own), flags that choose the core, memory (none: no limits)."""
+    """One board. `prefix` of its compiler ("" is this machine's own), flags that choose the core, folders of firmware/port it
+    `shares`; memory by region, those that are touched fastest first (none: no limits)."""
 
     name: str
     title: str
@@ -41,8 +42,10 @@ class Description:
     baud: int
     prefix: str
     flags: list[str]
+    shares: list[str]
     link_flags: list[str]
     linker_script: str | None
+    stack_bytes: int
     flash_commands: list[str]
     memory: dict[str, Memory]
     emulator: Emulator | None
@@ -51,6 +54,11 @@ class Description:
     @property
     def compiler(self) -> str:
         return f"{self.prefix}gcc"
+
+    @property
+    def port_folders(self) -> list[str]:
+        """The folders its port is compiled from."""
+        return [f"port/{name}" for name in (self.name, *self.shares)]
 
     @property
     def image(self) -> str:
@@ -77,7 +85,7 @@ def load_board(name: str) -> Description:
 
 def _describe(content: dict[str, Any], folder: Path) -> Description:
     build, emulator = content["build"], content.get("emulator")
-    regions = {key: Memory(m["origin"], m["bytes"], m["limit"]) for key, m in content.get("memory", {}).items()}
+    regions = {key: Memory(m["origin"], m["bytes"], tuple(m["holds"])) for key, m in content.get("memory", {}).items()}
     return Description(
         name=content["name"],
         title=content["title"],
@@ -86,10 +94,12 @@ def _describe(content: dict[str, Any], folder: Path) -> Description:
         baud=content["baud"],
         prefix=build["prefix"],
         flags=build["flags"],
+        shares=build.get("shares", []),
         link_flags=build["link_flags"],
         linker_script=build.get("linker_script"),
+        stack_bytes=build.get("stack_bytes", 0),
         flash_commands=build["flash_commands"],
         memory=regions,
-        emulator=Emulator(emulator["command"], emulator["arguments"], emulator["line_bytes_per_s"]) if emulator else None,
+        emulator=Emulator(emulator["command"], emulator["arguments"], emulator.get("cycle_model")) if emulator else None,
         folder=folder,
     )

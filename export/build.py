@@ -12,20 +12,19 @@ from compress import graph as g
 from compress.artifacts import Folder
 from compress.errors import TendonError
 from compress.files import write_json
-from export import emit
-from export.boards import load_board, names
+from export import emit, placement
+from export.boards import load_board
+from export.placement import Placement, Sizes
 from export.project import build_project, write_project
-
-CODE_ALLOWANCE = 16 * 1024  # bytes of flash for kernels, application and port, before anything is built
-RAM_ALLOWANCE = 24 * 1024  # line buffers, result cache, one step of samples, stack
 
 
 def make_project(graph: g.Graph, folder: Folder, board: str) -> Path:
     """Write the C project of an integer graph for a board below the folder; refuses a network that cannot fit."""
     model = emit.build(graph)
-    check_fit(model, board)
+    placed = check_fit(model, board)
     out = folder.target(board) / "project"
-    write_project(out, board, emit.files(model), emit.kernels(graph), f"{graph.name} {folder.precision}")
+    where = placed.where if placed else None
+    write_project(out, board, emit.files(model), emit.kernels(graph), f"{graph.name} {folder.precision}", where)
     write_json(folder.target(board) / "memory.json", memory_plan(model, board))
     return out
 
@@ -49,46 +48,38 @@ def make_firmware(graph: g.Graph, folder: Folder, board: str) -> Path:
     return image
 
 
+def sizes(model: emit.Model, board: str) -> Sizes:
+    """Bytes of every part of the program for a board; code and buffers are allowances, the rest is exact."""
+    graph, plan = model.graph, model.plan
+    step_bytes = 2 * graph.samples_per_step * graph.input.features
+    return placement.part_sizes(
+        load_board(board), model.table_bytes, plan.arena_bytes, plan.state_bytes, step_bytes, graph.output.features
+    )
+
+
+def check_fit(model: emit.Model, board: str) -> Placement | None:
+    """Which memory holds what; None for a board without limits. DoesNotFitError says what is short and which board would do."""
+    description = load_board(board)
+    return placement.place(model.graph.name, sizes(model, board), description) if description.memory else None
+
+
 def memory_plan(model: emit.Model, board: str) -> dict[str, Any]:
-    """What the network will take, known before anything is built: bytes by purpose, and each buffer of the arena."""
-    plan = model.plan
-    regions = {name: {"size": m.size, "limit": m.limit} for name, m in load_board(board).memory.items()}
+    """What the network will take, known before anything is built: bytes by part and region, and each buffer of the arena."""
+    plan, needed, placed = model.plan, sizes(model, board), check_fit(model, board)
+    memory = load_board(board).memory
     return {
         "board": board,
-        "regions": regions,
+        "parts": {part: {"bytes": size, "region": placed.where[part] if placed else None} for part, size in needed.items()},
+        "regions": {name: {"size": m.size, "planned": placed.planned(name) if placed else 0} for name, m in memory.items()},
         "tables": model.table_bytes,
-        "code_allowance": CODE_ALLOWANCE,
         "state": plan.state_bytes,
         "arena": plan.arena_bytes,
         "arena_lower_bound": plan.lower_bound_bytes,
-        "ram_allowance": RAM_ALLOWANCE,
-        "flash": model.table_bytes + CODE_ALLOWANCE,
-        "ram": plan.state_bytes + plan.arena_bytes + RAM_ALLOWANCE,
         "buffers": [
             {"tensors": b.tensors, "offset": b.offset, "bytes": b.size, "first": b.first, "last": b.last} for b in plan.buffers
         ],
         "states": {name: offset for name, offset in plan.state_offsets.items()},
     }
-
-
-def check_fit(model: emit.Model, board: str) -> None:
-    """TendonError with the shortfall and what would help when the plan exceeds what the board's memory allows."""
-    plan = memory_plan(model, board)
-    for region, limit in plan["regions"].items():
-        wanted = plan[region]
-        if wanted > limit["limit"]:
-            parts = "tables" if region == "flash" else "state and arena"
-            raise TendonError(
-                f"{model.graph.name} does not fit {board}: {region} needs {wanted:,} bytes ({parts} "
-                f"{plan['tables'] if region == 'flash' else plan['state'] + plan['arena']:,}), the limit is {limit['limit']:,}: "
-                f"{wanted - limit['limit']:,} too many. A smaller network helps, or a board with more {region}: "
-                f"{_larger(region, wanted)}"
-            )
-
-
-def _larger(region: str, wanted: int) -> str:
-    fitting = [b for b in names() if not load_board(b).memory or load_board(b).memory[region].limit >= wanted]
-    return ", ".join(fitting) or "none of the boards here is large enough"
 
 
 def compiler_version(board: str) -> str:

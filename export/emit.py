@@ -353,8 +353,14 @@ def _source(model: Model) -> Iterator[str]:
     yield "#define TAP(op, data, count) ((void)0)"
     yield "#endif"
     yield ""
-    yield "_Alignas(8) static int16_t arena[MODEL_ARENA_BYTES / 2];"
-    yield "_Alignas(8) static uint32_t state[MODEL_STATE_BYTES / 4];"
+    yield "/* A board's linker script chooses the memory of each; elsewhere they are arrays like any other. */"
+    yield "#ifdef __arm__"
+    yield '#define PLACED(section_name) __attribute__((section(".bss." section_name)))'
+    yield "#else"
+    yield "#define PLACED(section_name)"
+    yield "#endif"
+    yield '_Alignas(8) static int16_t arena[MODEL_ARENA_BYTES / 2] PLACED("model_arena");'
+    yield '_Alignas(8) static uint32_t state[MODEL_STATE_BYTES / 4] PLACED("model_state");'
     sizes = f"sizeof arena == {plan.arena_bytes} && sizeof state == {plan.state_bytes}"
     yield f'_Static_assert({sizes}, "model.h is from another export");'
     yield ""

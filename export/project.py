@@ -7,29 +7,43 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from compress.errors import TendonError
 from export import project_files
 from export.boards import FIRMWARE, Description, load_board
+from export.placement import first_choices
 
 SPEC = FIRMWARE.parent / "SPEC.md"
 _INCLUDE = re.compile(rb'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 
 
-def write_project(out_dir: Path, board: str, model_files: dict[str, bytes], kernels: list[str], title: str) -> None:
+def write_project(
+    out_dir: Path,
+    board: str,
+    model_files: dict[str, bytes],
+    kernels: list[str],
+    title: str,
+    where: dict[str, str] | None = None,
+) -> None:
     """Lay out the project for one board; the same arguments give the same bytes.
 
     `model_files`: name -> content of model.h, model.c and what they need; `kernels`: names of files in firmware/nn, without .c;
-    `title`: one line, what this project computes. A project that stood there before is replaced as a whole.
+    `title`: one line, what this project computes; `where`: part -> region of its memory (default: first choices).
+    A project that stood there before is replaced as a whole.
     """
     description = load_board(board)
     files = {f"model/{name}": content for name, content in model_files.items()}
     files |= {f"nn/{name}": content for name, content in _kernel_files(kernels).items()}
-    files |= _sources("app") | _sources("port", "*.h") | _sources("port/posix") | _sources(f"port/{board}")
+    files |= _sources("app") | _sources("port", "*.h") | _sources("port/posix")
+    for folder in description.port_folders:
+        files |= _sources(folder)
+    if description.linker_script:
+        files[f"port/{board}/placement.ld"] = _text(project_files.placement(description, where or first_choices(description)))
     files["SPEC.md"] = SPEC.read_bytes()
     for name, lines in project_files.texts(description, title, sorted(files)).items():
-        files[name] = "".join(f"{line}\n" for line in lines).encode()
+        files[name] = _text(lines)
     _replace_folder(out_dir, files)
 
 
@@ -50,11 +64,16 @@ def build_project(project: Path, board: str, out: Path | None = None, extra_flag
     return folder / description.image
 
 
+def _text(lines: Iterable[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
 def _explain(board: Description, output: str) -> str:
     """The linker's message about a full region, in terms of the board."""
     for region, excess in re.findall(r"region `(\w+)' overflowed by (\d+) bytes", output):
         size = board.memory[region.lower()].size
-        return f"{board.title} has {size} bytes of {region.lower()}, {excess} too few; use a smaller network or another board"
+        short = f"{size:,} bytes of {region.lower()}, {int(excess):,} too few"
+        return f"{board.title} has {short}; use a smaller network or another board"
     return "\n".join(output.splitlines()[-20:])
 
 

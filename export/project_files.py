@@ -22,9 +22,19 @@ def texts(board: Description, title: str, files: list[str]) -> dict[str, Iterabl
     }
 
 
-def _link_flags(board: Description) -> str:
-    script = f"-T port/{board.name}/{board.linker_script}" if board.linker_script else ""
-    return " ".join(filter(None, [*board.link_flags, script]))
+def _link_flags(board: Description, root: str = "") -> str:
+    """`root`: where the project lies, with its final slash; "" for the folder make runs in. -L is where INCLUDE looks."""
+    script = f"-T {root}port/{board.name}/{board.linker_script}" if board.linker_script else ""
+    return " ".join(filter(None, [*board.link_flags, *(f"-L{root}{folder}" for folder in board.port_folders), script]))
+
+
+def placement(board: Description, where: dict[str, str]) -> Iterator[str]:
+    """The linker script that says which memory is which part's. `where`: part -> region."""
+    yield "/* Planned before building, by part: the linker scripts of this folder put each where this file says. */"
+    yield f"STACK_BYTES = DEFINED(STACK_BYTES) ? STACK_BYTES : {board.stack_bytes};"
+    yield from (
+        f'REGION_ALIAS("{part.upper()}", {where[part].upper()})' for part in ("code", "stack", "buffers", "arena", "state")
+    )
 
 
 # --- Makefile ---------------------------------------------------------------------------------------------------------
@@ -42,11 +52,11 @@ def _makefile(boards: list[Description], title: str) -> Iterator[str]:
         yield from _make_board(board)
     yield f"WARNINGS = {WARNINGS}"
     yield f"COMMON = {COMMON} -ffile-prefix-map=$(CURDIR)=. $(CORE) $(EXTRA)"
-    yield "INCLUDES = -Imodel -Inn -Iapp -Iport"
+    yield "INCLUDES = -Imodel -Inn -Iapp -Iport $(PORT:%=-I%)"
     yield "# The kernels are built for speed, everything else for size."
     yield "FLAGS_SEEN = $(strip $(CORE) $(EXTRA) -O3 (kernels) -Os (the rest))"
     yield ""
-    yield "SOURCES = $(sort $(wildcard model/*.c nn/*.c app/*.c port/$(BOARD)/*.c))"
+    yield "SOURCES = $(sort $(wildcard model/*.c nn/*.c app/*.c $(PORT:%=%/*.c)))"
     yield "OBJECTS = $(SOURCES:%.c=$(OUT)/%.o)"
     yield ""
     yield "all: $(IMAGE)"
@@ -79,10 +89,11 @@ def _make_board(board: Description) -> Iterator[str]:
     yield f"ifeq ($(BOARD),{board.name})"
     yield f"CC = {board.compiler}"
     yield f"CORE = {' '.join(board.flags)}".rstrip()
+    yield f"PORT = {' '.join(board.port_folders)}"
     if board.prefix:
         yield f"OBJCOPY = {board.prefix}objcopy"
         yield f"LINK = {_link_flags(board)}"
-        yield f"LINKER_SCRIPT = port/{board.name}/{board.linker_script}"
+        yield "LINKER_SCRIPT = $(wildcard $(PORT:%=%/*.ld))"
         yield "IMAGE = $(OUT)/firmware.elf $(OUT)/firmware.bin"
     else:
         yield "IMAGE = $(OUT)/firmware"
@@ -106,7 +117,7 @@ def _cmake(boards: list[Description], title: str, files: list[str]) -> Iterator[
             yield f"  set(CMAKE_C_COMPILER {board.compiler})"
             yield "  set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)"
             yield f"  set(CORE {' '.join(board.flags)})"
-            yield f"  set(LINK {' '.join(board.link_flags)} -T ${{CMAKE_SOURCE_DIR}}/port/{board.name}/{board.linker_script})"
+            yield f"  set(LINK {_link_flags(board, '${CMAKE_SOURCE_DIR}/')})"
             yield "  set(LINK ${LINK} -Wl,--gc-sections -Wl,--fatal-warnings -Wl,-Map,firmware.map)"
             yield "  set(SUFFIX .elf)"
             yield "endif()"
@@ -120,9 +131,10 @@ def _cmake(boards: list[Description], title: str, files: list[str]) -> Iterator[
     yield from (f"  {name}" for name in kernels + others)
     yield ")"
     for board in boards:
-        sources = [f for f in files if f.endswith(".c") and f.startswith(f"port/{board.name}/")]
+        sources = [f for f in files if f.endswith(".c") and f.rpartition("/")[0] in board.port_folders]
         yield f'if(BOARD STREQUAL "{board.name}")'
         yield f"  target_sources(firmware PRIVATE {' '.join(sources)})"
+        yield f"  target_include_directories(firmware PRIVATE {' '.join(board.port_folders)})"
         yield "endif()"
     yield 'set_target_properties(firmware PROPERTIES SUFFIX "${SUFFIX}")'
     yield "target_include_directories(firmware PRIVATE model nn app port)"
@@ -179,7 +191,8 @@ def _readme_build(board: Description) -> Iterator[str]:
     if board.prefix:
         yield "`make BOARD=posix` builds the application as a process on this machine, for tests without a board."
     for name, memory in board.memory.items():
-        yield f"{name.capitalize()}: {memory.size} bytes at 0x{memory.origin:08x}."
+        held = ", ".join(memory.holds) or "nothing"
+        yield f"{name.capitalize()}: {memory.size} bytes at 0x{memory.origin:08x}, for {held}."
     if board.emulator:
         yield ""
         yield "In QEMU, with the serial line on TCP port 5555:"

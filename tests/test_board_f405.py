@@ -105,7 +105,7 @@ ORE, NF, FE, RXNE = 8, 4, 2, 32
 def test_the_receive_interrupt_keeps_and_counts(tmp_path: Path, readings: list[tuple[int, str]], ring: str, counts: str) -> None:
     """QEMU never overruns, so its registers are fed to the handler by hand. What is lost is left to the CRC of the frame."""
     toy.need("gcc")
-    port, app = (toy.folder() / "project" / part for part in ("port/virtual-f405", "app"))
+    port, app = (toy.folder() / "project" / part for part in ("port/cortex-m", "app"))
     source = Path(__file__).parent / "firmware" / "receive_test.c"
     subprocess.run(["gcc", "-std=c11", "-Wall", "-Werror", f"-I{port}", f"-I{app}", source, "-o", tmp_path / "test"], check=True)
     fed = bytes(b for status, byte in readings for b in (status, ord(byte)))
@@ -132,7 +132,8 @@ def test_application_and_port_take_little() -> None:
 
 
 def test_nothing_lies_in_core_coupled_memory() -> None:
-    memory = load_board(BOARD).memory
+    """QEMU's machine has none and faults there; the image is the same for both."""
+    memory = {name: m for name, m in load_board(BOARD).memory.items() if name != "ccm"}
     with toy.f405_image().open("rb") as file:
         for section in ELFFile(file).iter_sections():
             if section["sh_flags"] & 2 and section["sh_size"]:

@@ -36,7 +36,7 @@ SECTIONS {
     /DISCARD/ : { *(.ARM*) *(.comment) }
 }
 """
-MEMORY = {"flash": Memory(0x08000000, 65536, 65536), "ram": Memory(0x20000000, 8192, 4096)}
+MEMORY = {"flash": Memory(0x08000000, 65536), "ram": Memory(0x20000000, 8192)}
 
 
 @pytest.fixture(scope="module")
@@ -79,24 +79,37 @@ def test_purposes_sum_up_to_what_the_linker_placed(image: Path, measured: footpr
 
 
 def test_the_plan_is_compared_with_the_image(measured: footprint.Footprint) -> None:
-    assert footprint.differences(measured, {"tables": 1040, "state": 256, "arena": 200}) == []
-    assert footprint.differences(measured, {"state": 260}) == ["state: planned 260 bytes, the image has 256"]
+    planned = {"tables": ("flash", 1040), "state": ("ram", 256), "arena": ("ram", 200), "stack": ("ram", 1024)}
+    assert footprint.differences(measured, planned) == []
+    assert footprint.differences(measured, {"state": ("ram", 260)}) == [
+        "state: planned 260 bytes in ram, the image has 256 in ram"
+    ]
 
 
-def test_an_image_over_a_limit_is_refused_with_the_shortfall_and_what_would_help(measured: footprint.Footprint) -> None:
-    footprint.check_limits(measured, "chip")
-    tight = dataclasses.replace(measured, limits=measured.limits | {"ram": measured.ram - 10})
+def test_what_lies_in_another_memory_than_planned_is_named(image: Path) -> None:
+    split = {"flash": MEMORY["flash"], "dtcm": Memory(0x20000000, 1024), "axi": Memory(0x20000400, 7168)}
+    measured = footprint.read(image, split)
+    assert measured.regions["dtcm"] == 1024 and measured.ram == footprint.read(image, MEMORY).ram
+    assert footprint.differences(measured, {"stack": ("dtcm", 1024), "state": ("axi", 256)}) == []
+    assert footprint.differences(measured, {"state": ("dtcm", 256)}) == [
+        "state: planned 256 bytes in dtcm, the image has 256 in axi"
+    ]
+
+
+def test_an_image_that_is_too_large_is_refused_with_the_shortfall_and_what_would_help(measured: footprint.Footprint) -> None:
+    footprint.check_size(measured, "chip")
+    tight = dataclasses.replace(measured, sizes=measured.sizes | {"ram": measured.ram - 10})
     with pytest.raises(
-        FootprintError, match=r"of ram, allowed are .*: 10 too many \(stack 1,024, line buffers 512, .*would help"
+        FootprintError, match=r"of ram, available are .*: 10 too many \(stack 1,024, line buffers 512, .*would help"
     ):
-        footprint.check_limits(tight, "chip")
+        footprint.check_size(tight, "chip")
 
 
 def test_an_image_linked_for_another_memory_map_is_refused(image: Path) -> None:
     with pytest.raises(FootprintError, match=r"\.vectors lies at 0x8000000.*outside the board's flash 0x0…0x10000"):
-        footprint.read(image, {"flash": Memory(0, 65536, 65536), "ram": MEMORY["ram"]})
+        footprint.read(image, {"flash": Memory(0, 65536), "ram": MEMORY["ram"]})
     with pytest.raises(FootprintError, match="outside the board's"):
-        footprint.read(image, MEMORY | {"ram": Memory(0x20000000, 1500, 1500)})
+        footprint.read(image, MEMORY | {"ram": Memory(0x20000000, 1500)})
 
 
 def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
@@ -106,6 +119,6 @@ def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
             footprint.read(tmp_path / name, MEMORY)
 
 
-def test_the_table_names_regions_limits_and_purposes(measured: footprint.Footprint) -> None:
+def test_the_table_names_regions_sizes_and_purposes(measured: footprint.Footprint) -> None:
     table = footprint.text(measured)
-    assert "ram" in table and "4,096 bytes" in table and "1,040  tables" in table
+    assert "ram" in table and "8,192 bytes" in table and "1,040  tables" in table

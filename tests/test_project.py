@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -66,7 +67,7 @@ def test_a_network_that_does_not_fit_is_refused_with_the_shortfall(tmp_path: Pat
         b"#include <string.h>", b"#include <string.h>\nextern uint8_t too_much[120 * 1024];"
     )
     write_project(tmp_path / "p", "virtual-f405", files, [], "too big")
-    with pytest.raises(TendonError, match=r"has 131072 bytes of ram, \d+ too few"):
+    with pytest.raises(TendonError, match=r"has 131,072 bytes of ram, [\d,]+ too few"):
         build_project(tmp_path / "p", "virtual-f405")
 
 
@@ -90,13 +91,34 @@ def test_a_compiler_error_is_shown(tmp_path: Path) -> None:
 
 
 def test_every_board_is_described() -> None:
-    assert boards.names() == ["posix", "virtual-f405"]
-    board = boards.load_board("virtual-f405")
-    assert (board.memory["flash"].size, board.memory["ram"].size) == (1 << 20, 128 << 10)
-    assert (board.memory["flash"].limit, board.memory["ram"].limit) == (480 << 10, 96 << 10)
-    assert board.status == "emulated; not yet run on silicon"
-    with pytest.raises(TendonError, match="BOARD=nucleo: expected one of posix, virtual-f405"):
+    assert boards.names() == ["nucleo-h743zi2", "posix", "virtual-f405", "virtual-m7"]
+    statuses = {name: boards.load_board(name).status for name in boards.names()}
+    assert statuses["virtual-f405"] == "emulated; not yet run on silicon"
+    assert statuses["virtual-m7"].startswith("emulated") and statuses["nucleo-h743zi2"].startswith("built, not run")
+    with pytest.raises(TendonError, match="BOARD=nucleo: expected one of nucleo-h743zi2, posix, virtual-f405, virtual-m7"):
         boards.load_board("nucleo")
+
+
+@pytest.mark.parametrize("name", ["nucleo-h743zi2", "virtual-f405", "virtual-m7"])
+def test_linker_script_and_description_name_the_same_memories(name: str) -> None:
+    board = boards.load_board(name)
+    script = (board.folder / str(board.linker_script)).read_text()
+    written = re.findall(r"(\w+) \([rwx]+\) : ORIGIN = (0x\w+), LENGTH = (\d+)K", script)
+    described = {key.upper(): (m.origin, m.size) for key, m in board.memory.items() if m.holds or key != "ccm"}
+    assert {region: (int(origin, 16), int(size) << 10) for region, origin, size in written} == described
+
+
+@pytest.mark.parametrize("name", ["nucleo-h743zi2", "virtual-m7"])
+def test_a_cortex_m7_image_builds_with_the_dsp_kernels(name: str, tmp_path: Path) -> None:
+    toy.need("arm-none-eabi-gcc")
+    arguments = "const nn_linear *l, const nn_s4d *s, uint32_t *state, const int16_t *x, int16_t *y"
+    calls = "nn_linear_s8_s16(l, x, y); nn_s4d_s16(s, state, x, y);"
+    keep = f'#include "nn.h"\nvoid keep({arguments});\nvoid keep({arguments}) {{ {calls} }}\n'
+    files = toy.model_files() | {"keep.c": keep.encode()}
+    write_project(tmp_path / "p", name, files, ["nn_linear_s8_s16", "nn_s4d_s16"], "toy model")
+    image = build_project(tmp_path / "p", name, extra_flags="-Wl,-u,keep")
+    listing = subprocess.run(["arm-none-eabi-objdump", "-d", image], capture_output=True, text=True, check=True).stdout
+    assert {"smlald", "smlad", "sxtb16", "smlsd", "smladx"} <= set(re.findall(r"\t(\w+)\t", listing))
 
 
 def test_the_readme_says_how_to_build_and_flash(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from host.link import Timing
 SOURCE = Path(__file__).parent / "firmware" / "toy_model"
 MODEL_HASH = re.search(r'MODEL_HASH "(\w+)"', (SOURCE / "model.h").read_text()).group(1)  # type: ignore[union-attr]
 SANITIZE = "-fsanitize=address,undefined -fno-sanitize-recover=all -O1"
+PATIENT = Timing(silence_s=120.0, boot_s=60.0)  # a second of the emulator is a thousand million instructions
 QUICK = Timing(answer_s=0.03, silence_s=20.0, boot_s=10.0)
 PER_STEP, INPUTS, OUTPUTS = 96, 32, 99
 
@@ -62,7 +63,7 @@ def model_files() -> dict[str, bytes]:
 
 @functools.cache
 def folder() -> Path:
-    """A project of the toy model, for every board; removed at the end."""
+    """A project of the toy model for virtual-f405 and posix; removed at the end."""
     root = Path(tempfile.mkdtemp(prefix="tendon-toy-"))
     atexit.register(shutil.rmtree, root, ignore_errors=True)
     write_project(root / "project", "virtual-f405", model_files(), [], "toy model")
@@ -77,10 +78,17 @@ def posix_image(flags: str = SANITIZE) -> Path:
 
 
 @functools.cache
+def image(board: str) -> Path:
+    """The application for a microcontroller."""
+    need("arm-none-eabi-gcc", "make")
+    project = folder() / f"project-{board}"
+    write_project(project, board, model_files(), [], "toy model")
+    return build_project(project, board, folder() / board)
+
+
 def f405_image() -> Path:
     """The application for the STM32F405."""
-    need("arm-none-eabi-gcc", "make")
-    return build_project(folder() / "project", "virtual-f405", folder() / "f405")
+    return image("virtual-f405")
 
 
 def need(*programs: str) -> None:
@@ -93,7 +101,7 @@ def need(*programs: str) -> None:
 
 
 def need_emulator() -> None:
-    """QEMU, for virtual-f405."""
+    """QEMU, the same for every emulated board."""
     emulator = load_board("virtual-f405").emulator
     assert emulator is not None
     need(emulator.command)

@@ -1,4 +1,5 @@
 #include "clock.h"
+#include "counter.h"
 #include "registers.h"
 
 #ifdef PORT_CRYSTAL_HZ
@@ -13,9 +14,6 @@ _Static_assert(PLL_INPUT_HZ % 2000000u == 0, "the PLL's divided input is 2 MHz (
 #define HSI_HZ 16000000u
 #define CORE_HZ 168000000u
 #define WAIT_TURNS 100000u /* a crystal starts within 20 ms: at 16 MHz and about 8 cycles a turn this is 50 ms */
-
-static bool emulated;
-static volatile uint32_t wraps; /* of SysTick's 24 bits */
 
 static bool wait_for(const volatile uint32_t *at, uint32_t mask, uint32_t value)
 {
@@ -57,52 +55,10 @@ static bool pll_ready(void)
     return wait_for(&RCC_CFGR, RCC_CFGR_SWS, RCC_CFGR_SWS_PLL);
 }
 
-/* A cycle counter that does not move means QEMU, which models neither it nor the clock tree. */
-static bool counter_moves(void)
-{
-    DEMCR |= DEMCR_TRCENA;
-    DWT_CYCCNT = 0;
-    DWT_CTRL |= DWT_CTRL_CYCCNTENA;
-    for (volatile uint32_t turn = 0; turn < 8u; turn++) {
-    }
-    return DWT_CYCCNT != 0;
-}
-
 clock_state clock_start(void)
 {
-    emulated = !counter_moves();
+    const bool emulated = !counter_start(); /* QEMU, which does not model the clock tree either */
     const bool fast = emulated || (flash_ready() && source_ready() && pll_ready());
-    SYSTICK_LOAD = SYSTICK_MASK;
-    SYSTICK_VAL = 0;
-    SYSTICK_CTRL = SYSTICK_ENABLE | SYSTICK_TICKINT | SYSTICK_CORE_CLOCK;
     return (clock_state){
         .core_hz = fast ? CORE_HZ : HSI_HZ, .apb2_hz = fast ? CORE_HZ / 2u : HSI_HZ, .emulated = emulated};
-}
-
-/* Also wakes the main loop, which sleeps between bytes, every 100 ms at 168 MHz. */
-void SysTick_Handler(void);
-void SysTick_Handler(void)
-{
-    wraps++;
-}
-
-/* SysTick counts down and fires on reaching 0, so 0 begins a turn. A wrap that has fired but is not yet counted is seen pending. */
-static uint32_t turn_ticks(void)
-{
-    return (0u - SYSTICK_VAL) & SYSTICK_MASK;
-}
-
-uint32_t clock_ticks(void)
-{
-    if (!emulated)
-        return DWT_CYCCNT;
-    uint32_t high, low, pending;
-    do {
-        high = wraps;
-        low = turn_ticks();
-        pending = SCB_ICSR & SCB_ICSR_PENDSTSET;
-    } while (high != wraps);
-    if (pending)
-        return (high + 1u) << 24 | turn_ticks();
-    return high << 24 | low;
 }

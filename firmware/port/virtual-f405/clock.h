@@ -1,4 +1,4 @@
-/* Clock and counter of the STM32F405. */
+/* Clock of the STM32F405. */
 #ifndef CLOCK_H
 #define CLOCK_H
 #include <stdbool.h>
@@ -11,10 +11,7 @@ typedef struct {
     bool emulated;    /* the cycle counter stands still: this is QEMU */
 } clock_state;
 
-/* Flash wait states and caches, HSI (or a crystal: -DPORT_CRYSTAL_HZ=8000000) through the PLL to 168 MHz, cycle counter, SysTick.
+/* Flash wait states and caches, HSI (or a crystal: -DPORT_CRYSTAL_HZ=8000000) through the PLL to 168 MHz, and the counters.
  * Every wait is bounded; when the PLL does not start the core stays on HSI and the line still has its rate. */
 clock_state clock_start(void);
-
-/* DWT cycles on silicon; SysTick ticks, extended to 32 bits, in QEMU. */
-uint32_t clock_ticks(void);
 #endif

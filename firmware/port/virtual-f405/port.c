@@ -2,16 +2,14 @@
  * transmission by polling (QEMU 7.2 raises no TXE interrupt). The same image runs on silicon and in QEMU's netduinoplus2. */
 #include "port.h"
 #include "clock.h"
-#include "receive.h"
+#include "line.h"
 #include "registers.h"
-#include "stack.h"
+#include "ring.h"
+#include "vectors.h"
 
 #define BAUD 921600u
 #define BYTE_BITS 10u
 
-static ring received;
-static receive_counts seen; /* written by the interrupt alone */
-static volatile uint32_t handler_ticks;
 static uint32_t write_turns; /* polls of TXE that take longer than one byte on the line */
 static port_info info = {.name = "virtual-f405", .line_bytes = RING_BYTES};
 
@@ -55,40 +53,25 @@ const port_info *port_start(void)
     set_pins();
     set_baud(clock.apb2_hz);
     USART1_CR1 |= USART_CR1_UE | USART_CR1_TE | USART_CR1_RE | USART_CR1_RXNEIE;
-    NVIC_IPR(USART1_IRQ) = 0;          /* above SysTick, */
-    SCB_SHPR3 |= 0xF0u << 24;          /* which waits */
-    NVIC_ISER1 = 1u << (USART1_IRQ - 32u);
+    NVIC_IPR(USART1_IRQ) = 0; /* above SysTick */
+    NVIC_ISER(USART1_IRQ) = 1u << (USART1_IRQ % 32u);
     start_watchdog();
     return &info;
 }
 
-void USART1_IRQHandler(void);
-void USART1_IRQHandler(void)
+static void USART1_IRQHandler(void)
 {
-    const uint32_t begin = clock_ticks();
+    const uint32_t begin = counter_ticks();
     const uint32_t status = USART1_SR; /* SR, then DR: this order clears RXNE, ORE, FE and NF (RM0090 30.6.1) */
-    receive(&received, &seen, status, (uint8_t)USART1_DR);
-    const uint32_t ticks = clock_ticks() - begin;
-    if (ticks > handler_ticks)
-        handler_ticks = ticks;
+    line_receive(status, (uint8_t)USART1_DR);
+    line_handled_since(begin);
 }
 
-/* Sleeps until an interrupt, unless a byte is there already. Masked for MASKED_INSTRUCTIONS: WFI wakes on an interrupt that waits, and
- * the check cannot be overtaken by one. (WFE needs no masking, but QEMU 7.2 spins on it and receives a third as fast.) */
-#define MASKED_INSTRUCTIONS 16u
-static void sleep_unless_received(void)
-{
-    __asm volatile("cpsid i" ::: "memory");
-    if (ring_used(&received) == 0)
-        __asm volatile("wfi");
-    __asm volatile("cpsie i" ::: "memory");
-}
+const vector peripheral_vectors[PERIPHERALS] PERIPHERAL_VECTORS = {[USART1_IRQ] = USART1_IRQHandler};
 
-uint32_t port_read(uint8_t *bytes, uint32_t room)
+void line_serve_watchdog(void)
 {
     IWDG_KR = IWDG_KR_SERVE;
-    sleep_unless_received();
-    return ring_take(&received, bytes, room);
 }
 
 void port_write(const uint8_t *bytes, uint32_t count)
@@ -100,23 +83,4 @@ void port_write(const uint8_t *bytes, uint32_t count)
                 return;
         USART1_DR = bytes[i];
     }
-}
-
-uint32_t port_ticks(void)
-{
-    return clock_ticks();
-}
-
-void port_measure(port_health *out)
-{
-    *out = (port_health){
-        .received = atomic_load_explicit(&received.head, memory_order_relaxed) + seen.dropped,
-        .overruns = seen.overruns,
-        .dropped = seen.dropped,
-        .line_errors = seen.line_errors,
-        .stack_used = stack_used(),
-        .stack_bytes = stack_bytes(),
-        .handler_ticks = handler_ticks,
-        .masked_instructions = MASKED_INSTRUCTIONS,
-    };
 }

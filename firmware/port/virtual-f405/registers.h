@@ -1,10 +1,8 @@
-/* The registers this port touches. RM0090 is ST's reference manual of the STM32F405 (revision 19), PM0214 the Cortex-M4 programming
- * manual, ARM DDI 0403 the Armv7-M architecture. Only what is used is declared. */
+/* The registers this port touches, beside those of the core. RM0090 is ST's reference manual of the STM32F405 (revision 19). Only what is used is
+ * declared. */
 #ifndef REGISTERS_H
 #define REGISTERS_H
-#include <stdint.h>
-
-#define REGISTER(address) (*(volatile uint32_t *)(address))
+#include "core.h"
 
 /* Power control, RM0090 5.4 */
 #define PWR_CR REGISTER(0x40007000u)
@@ -67,30 +65,8 @@
 #define DBGMCU_APB1_FZ REGISTER(0xE0042008u)
 #define DBGMCU_IWDG_STOP (1u << 12)
 
-/* SysTick, PM0214 4.5 */
-#define SYSTICK_CTRL REGISTER(0xE000E010u)
-#define SYSTICK_LOAD REGISTER(0xE000E014u)
-#define SYSTICK_VAL REGISTER(0xE000E018u)
-#define SYSTICK_ENABLE 1u
-#define SYSTICK_TICKINT 2u
-#define SYSTICK_CORE_CLOCK 4u
-#define SYSTICK_MASK 0xFFFFFFu
-
-/* Interrupt and system control, PM0214 4.3 and 4.4 */
-#define NVIC_ISER1 REGISTER(0xE000E104u)
-#define NVIC_IPR(irq) (*(volatile uint8_t *)(0xE000E400u + (irq)))
-#define SCB_ICSR REGISTER(0xE000ED04u)
-#define SCB_ICSR_PENDSTSET (1u << 26)
-#define SCB_AIRCR REGISTER(0xE000ED0Cu)
-#define SCB_AIRCR_RESET 0x05FA0004u
-#define SCB_SHPR3 REGISTER(0xE000ED20u)
-#define USART1_IRQ 37u
-
-/* Cycle counter, ARM DDI 0403 C1.6 and C1.8 */
-#define DEMCR REGISTER(0xE000EDFCu)
-#define DEMCR_TRCENA (1u << 24)
-#define DWT_CTRL REGISTER(0xE0001000u)
-#define DWT_CYCCNT REGISTER(0xE0001004u)
-#define DWT_CTRL_CYCCNTENA 1u
+#define USART1_IRQ 37u /* RM0090 table 62 */
+#define PERIPHERALS 82u
+#define SYSTICK_BITS 24u /* 100 ms at 168 MHz */
 
 #endif

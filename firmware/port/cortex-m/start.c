@@ -1,32 +1,28 @@
-/* Vector table, reset, faults. RM0090 12.2 lists the vectors of the STM32F405. */
+/* Vector table, reset, faults: the same on every Cortex-M. A board adds the vectors of its peripherals (vectors.h). */
 #include "registers.h"
 #include "stack.h"
+#include "vectors.h"
 #include <string.h>
 
 extern uint32_t stack_bottom[], stack_top[];
 extern uint8_t data_load[], data_begin[], data_end[], bss_begin[], bss_end[];
+extern uint8_t arena_begin[], arena_end[], state_begin[], state_end[];
 extern int main(void);
 
 void Reset_Handler(void);
 void Fault_Handler(void);
 void SysTick_Handler(void);
-void USART1_IRQHandler(void);
 
-typedef void (*vector)(void);
-
-#define PERIPHERAL_VECTORS 82
 typedef struct {
     uint32_t *stack;
     vector system[15];
-    vector peripheral[PERIPHERAL_VECTORS];
-} vector_table;
+} core_vectors;
 
 /* What nobody enabled has no handler: should it come, it is a fault. */
-const vector_table vectors __attribute__((section(".vectors"), used)) = {
+const core_vectors vectors __attribute__((section(".vectors.core"), used)) = {
     .stack = stack_top,
     .system = {Reset_Handler, Fault_Handler, Fault_Handler, Fault_Handler, Fault_Handler, Fault_Handler, 0, 0, 0, 0,
                Fault_Handler, Fault_Handler, 0, Fault_Handler, SysTick_Handler},
-    .peripheral = {[USART1_IRQ] = USART1_IRQHandler},
 };
 
 /* Bytes between two symbols of the linker script. */
@@ -60,9 +56,12 @@ uint32_t stack_used(void)
 
 void Reset_Handler(void)
 {
+    SCB_VTOR = (uint32_t)(uintptr_t)&vectors; /* where a boot loader may have left another's */
     paint_stack();
     memcpy(data_begin, data_load, distance(data_begin, data_end));
     memset(bss_begin, 0, distance(bss_begin, bss_end));
+    memset(arena_begin, 0, distance(arena_begin, arena_end));
+    memset(state_begin, 0, distance(state_begin, state_end));
     main();
     Fault_Handler();
 }

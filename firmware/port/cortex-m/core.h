@@ -1,0 +1,46 @@
+/* Registers of the core itself, alike on every Cortex-M4 and M7. ARM DDI 0403 is the Armv7-M architecture; the Cortex-M7's caches and the
+ * lock of its trace unit are in ARM DDI 0489 (r1p2). Only what is used is declared. */
+#ifndef CORE_H
+#define CORE_H
+#include <stdint.h>
+
+#define REGISTER(address) (*(volatile uint32_t *)(address))
+
+/* SysTick, ARM DDI 0403 B3.3 */
+#define SYSTICK_CTRL REGISTER(0xE000E010u)
+#define SYSTICK_LOAD REGISTER(0xE000E014u)
+#define SYSTICK_VAL REGISTER(0xE000E018u)
+#define SYSTICK_ENABLE 1u
+#define SYSTICK_TICKINT 2u
+#define SYSTICK_CORE_CLOCK 4u
+
+/* Interrupt controller and system control, ARM DDI 0403 B3.4 and B3.2 */
+#define NVIC_ISER(irq) REGISTER(0xE000E100u + 4u * ((irq) / 32u))
+#define NVIC_IPR(irq) (*(volatile uint8_t *)(0xE000E400u + (irq)))
+#define SCB_ICSR REGISTER(0xE000ED04u)
+#define SCB_ICSR_PENDSTSET (1u << 26)
+#define SCB_VTOR REGISTER(0xE000ED08u)
+#define SCB_AIRCR REGISTER(0xE000ED0Cu)
+#define SCB_AIRCR_RESET 0x05FA0004u
+#define SCB_CCR REGISTER(0xE000ED14u)
+#define SCB_CCR_DC (1u << 16)
+#define SCB_CCR_IC (1u << 17)
+#define SCB_SHPR3 REGISTER(0xE000ED20u)
+
+/* Caches, ARM DDI 0403 B4.8 and B2.2 */
+#define SCB_CCSIDR REGISTER(0xE000ED80u)
+#define SCB_CSSELR REGISTER(0xE000ED84u)
+#define SCB_ICIALLU REGISTER(0xE000EF50u)
+#define SCB_DCISW REGISTER(0xE000EF60u)
+
+/* Cycle counter, ARM DDI 0403 C1.6 and C1.8; the lock is CoreSight's: a Cortex-M7 ignores writes to the DWT until it is opened, a
+ * Cortex-M4 has none */
+#define DEMCR REGISTER(0xE000EDFCu)
+#define DEMCR_TRCENA (1u << 24)
+#define DWT_CTRL REGISTER(0xE0001000u)
+#define DWT_CYCCNT REGISTER(0xE0001004u)
+#define DWT_CTRL_CYCCNTENA 1u
+#define DWT_LAR REGISTER(0xE0001FB0u)
+#define DWT_LAR_OPEN 0xC5ACCE55u
+
+#endif

@@ -1,0 +1,148 @@
+"""The emulated Cortex-M7 over its UART: same outputs, exact counts, a hanging program survived; the STM32H743's image."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from elftools.elf.elffile import ELFFile
+
+from bench import footprint
+from compress.reference import IntegerMachine
+from export import emit
+from export.boards import load_board
+from export.build import check_fit
+from export.project import build_project, write_project
+from host.boards import ProcessBoard, open_board, open_process
+from host.errors import BoardLostError, NoBoardError
+from host.run import Run
+from tests import toy
+from tests.test_quantize import quantized  # noqa: F401  (fixture)
+
+BOARD, CHIP = "virtual-m7", "nucleo-h743zi2"
+
+
+@pytest.fixture(scope="module")
+def board() -> Iterator[ProcessBoard]:
+    toy.need_emulator()
+    with open_board(BOARD, toy.image(BOARD), toy.MODEL_HASH) as board:
+        assert isinstance(board, ProcessBoard)
+        board.link.handshake()
+        yield board
+
+
+def test_the_emulated_board_computes_what_the_model_says(board: ProcessBoard) -> None:
+    content = toy.samples(4)
+    result = Run(content, snapshot_every=3).start(board.link)
+    np.testing.assert_array_equal(result.outputs, toy.run(content))
+    status = board.link.status()
+    assert (status.steps, status.overruns, status.bytes_dropped, status.frames_bad) == (4, 0, 0, 0)
+
+
+def test_the_board_says_what_it_is(board: ProcessBoard) -> None:
+    hello = board.link.hello
+    assert hello is not None
+    assert (hello.board, hello.clock_hz, hello.stack_bytes, hello.counts) == (BOARD, 25_000_000, 4096, "instructions")
+    assert "-mcpu=cortex-m7" in hello.compiler
+    assert (hello.tick_num, hello.tick_den) == (40, 1), "25 MHz of ticks, a nanosecond an instruction"
+
+
+def test_a_step_is_counted_as_on_the_other_core(board: ProcessBoard) -> None:
+    """The same C: 96 · 99 turns of an inner loop. Steps differ by interrupts and one tick of 40 instructions."""
+    board.link.reset()
+    counted = board.link.stream(toy.samples(3)).cycles.astype(int)
+    assert counted.min() > 96 * 99 * 5 and counted.max() < 96 * 99 * 20
+    assert counted.max() - counted.min() < 200
+
+
+def test_the_stack_has_a_high_water_mark_and_interrupts_are_masked_briefly(board: ProcessBoard) -> None:
+    status = board.link.status()
+    assert 100 < status.stack_used < status.stack_bytes == 4096
+    listing = disassembly(toy.image(BOARD))
+    stretches = re.findall(r"cpsid\s+i\n(.*?)cpsie\s+i\n", listing, re.DOTALL)
+    assert len(stretches) == listing.count("cpsid") == 1
+    assert len(stretches[0].splitlines()) <= status.masked_instructions
+
+
+def test_a_run_begun_on_a_process_ends_on_this_core(board: ProcessBoard) -> None:
+    content = toy.samples(4, seed=9)
+    run = Run(content, snapshot_every=2)
+    with open_process(toy.posix_image(), toy.MODEL_HASH, toy.QUICK) as first:
+        first.link.handshake()
+        with pytest.raises(BoardLostError):
+            run.start(first.link, lambda step, outputs, ticks: first.kill() if step == 2 else None)
+    np.testing.assert_array_equal(run.resume(board.link).outputs, toy.run(content))
+
+
+def test_a_program_that_hangs_is_reset_by_the_watchdog(tmp_path: Path) -> None:
+    """Its first time-out is an NMI, which is a fault, which is a reset: the host hears of it and could resume."""
+    toy.need_emulator()
+    files = toy.model_files()
+    files["model.c"] = files["model.c"].replace(b"state[511]++;", b"state[511]++;\n    while (state[511] == 2) {\n    }")
+    write_project(tmp_path / "p", BOARD, files, [], "toy model that hangs")
+    with open_board(BOARD, build_project(tmp_path / "p", BOARD), toy.MODEL_HASH, toy.PATIENT) as board:
+        board.link.handshake()
+        with pytest.raises(BoardLostError, match="the board was reset"):
+            Run(toy.samples(3)).start(board.link)
+
+
+def test_s4_large_on_the_emulated_core_equals_the_reference(quantized, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
+    toy.need_emulator()
+    _, graph = quantized("S4_large", "w8a16")
+    model = emit.build(graph)
+    placed = check_fit(model, BOARD)
+    assert placed is not None
+    write_project(tmp_path / "p", BOARD, emit.files(model), emit.kernels(graph), "S4_large", placed.where)
+    samples = np.random.default_rng(3).integers(-32768, 32768, (4 * graph.samples_per_step, 32)).astype(np.int16)
+    with open_board(BOARD, build_project(tmp_path / "p", BOARD), graph.hash()) as board:
+        board.link.handshake()
+        board.link.reset()
+        result = board.link.stream(samples)
+    np.testing.assert_array_equal(result.outputs, IntegerMachine(graph).run(samples[None])[0])
+    assert 6_000_000 < result.cycles.min() <= result.cycles.max() < 8_000_000
+
+
+# --- the STM32H743: built, not run ---------------------------------------------------------------------------------------
+
+
+def test_the_stm32h743_image_holds_what_the_chip_needs_where_it_needs_it() -> None:
+    memory = load_board(CHIP).memory
+    with toy.image(CHIP).open("rb") as file:
+        elf = ELFFile(file)
+        sections = {s.name: s for s in elf.iter_sections() if s["sh_flags"] & 2 and s["sh_size"]}
+        vectors = sections[".vectors"]
+        words = np.frombuffer(vectors.data(), "<u4")
+        entry = int(elf["e_entry"])
+    assert vectors["sh_addr"] == memory["flash"].origin and len(words) == 16 + 150
+    assert words[0] == sections[".stack"]["sh_addr"] + 4096 and sections[".stack"]["sh_addr"] == memory["dtcm"].origin
+    assert words[1] == entry and entry & 1
+    assert words[16 + 39] & 1 and np.count_nonzero(words[16:]) == 1, "USART3 alone interrupts"
+    for section in sections.values():
+        begin, end = section["sh_addr"], section["sh_addr"] + section["sh_size"]
+        assert any(m.origin <= begin and end <= m.origin + m.size for m in memory.values()), section.name
+
+
+def test_s4_large_fits_the_stm32h743(quantized, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
+    toy.need("arm-none-eabi-gcc")
+    _, graph = quantized("S4_large", "w8a16")
+    model = emit.build(graph)
+    placed = check_fit(model, CHIP)
+    assert placed is not None
+    write_project(tmp_path / "p", CHIP, emit.files(model), emit.kernels(graph), "S4_large", placed.where)
+    measured = footprint.read(build_project(tmp_path / "p", CHIP), load_board(CHIP).memory)
+    footprint.check_size(measured, CHIP)
+    parts = ("tables", "state", "arena", "stack")
+    assert footprint.differences(measured, {part: (placed.where[part], placed.sizes[part]) for part in parts}) == []
+
+
+def test_a_board_without_an_emulator_wants_a_port() -> None:
+    with pytest.raises(NoBoardError, match="nucleo-h743zi2 has no emulator: connect it and give its port with PORT="):
+        open_board(CHIP, toy.image(CHIP))
+
+
+def disassembly(image: Path) -> str:
+    return subprocess.run(["arm-none-eabi-objdump", "-d", image], capture_output=True, text=True, check=True).stdout

@@ -1,0 +1,131 @@
+"""Which memory holds what: nothing overflows, what is touched most lies fastest, and what cannot fit is named."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench import footprint
+from compress.errors import TendonError
+from export import placement
+from export.boards import Memory, load_board, names
+from export.placement import HOTTEST_FIRST, DoesNotFitError, boards_that_hold, part_sizes, place
+from export.project import build_project, write_project
+from host.boards import open_board
+from host.run import Run
+from tests import toy
+
+BOARDS = [name for name in names() if load_board(name).memory]
+NETWORKS = st.fixed_dictionaries(
+    {
+        "tables": st.integers(0, 5 << 20),
+        "arena": st.integers(0, 700 << 10),
+        "state": st.integers(0, 700 << 10),
+        "step_bytes": st.integers(64, 16 << 10),
+        "outputs": st.integers(1, 300),
+    }
+)
+
+
+@given(st.sampled_from(BOARDS), NETWORKS)
+def test_no_region_overflows_and_every_part_lies_where_it_may(name: str, network: dict[str, int]) -> None:
+    board = load_board(name)
+    sizes = part_sizes(board, **network)
+    try:
+        placed = place("net", sizes, board)
+    except DoesNotFitError:
+        return
+    assert set(placed.where) == set(HOTTEST_FIRST)
+    for part, region in placed.where.items():
+        assert part in board.memory[region].holds
+    assert all(placed.planned(region) <= memory.size for region, memory in board.memory.items())
+    assert sum(placed.planned(region) for region in board.memory) == sum(sizes.values())
+
+
+@given(st.sampled_from(BOARDS), NETWORKS)
+def test_a_part_lies_lower_than_its_choice_only_where_hotter_ones_leave_no_room(name: str, network: dict[str, int]) -> None:
+    """Moving any part up to a better region, everything else and every hotter part as it is, would overflow it."""
+    board = load_board(name)
+    sizes = part_sizes(board, **network)
+    try:
+        placed = place("net", sizes, board)
+    except DoesNotFitError:
+        return
+    for part, region in placed.where.items():
+        choices = [n for n, memory in board.memory.items() if part in memory.holds]
+        for better in choices[: choices.index(region)]:
+            assert placed.planned(better) + sizes[part] > board.memory[better].size
+
+
+@given(st.sampled_from(BOARDS), NETWORKS)
+def test_what_is_refused_cannot_fit_and_says_what_is_short(name: str, network: dict[str, int]) -> None:
+    board = load_board(name)
+    sizes = part_sizes(board, **network)
+    try:
+        place("net", sizes, board)
+        assert name in boards_that_hold(sizes)
+    except DoesNotFitError as error:
+        text = str(error)
+        assert f"net does not fit {name}: " in text and "available" in text and "too many" in text
+        others = boards_that_hold(sizes)
+        assert name not in others and (" or ".join(others) or "no board here is large enough") in text
+
+
+def test_the_published_networks_lie_where_their_sizes_say() -> None:
+    """S4_large (state 128 KiB, arena 32 KiB) leaves the fast memory to its arena; a smaller network has it all."""
+    h743 = load_board("nucleo-h743zi2")
+    large = place("S4_large", part_sizes(h743, 1_482_300, 32_768, 131_072, 4096, 99), h743)
+    assert (large.where["stack"], large.where["arena"], large.where["state"]) == ("dtcm", "dtcm", "axi")
+    small = place("TC_S4_small", part_sizes(h743, 474_354, 4_992, 49_152, 6144, 99), h743)
+    assert {small.where[part] for part in ("stack", "arena", "state")} == {"dtcm"}
+    assert small.planned("itcm") == large.planned("itcm") == 0
+
+
+def test_a_colder_part_gives_way_when_only_that_lets_both_fit() -> None:
+    """The arena's first choice would leave no place for the state: the arena moves."""
+    board = load_board("nucleo-h743zi2")
+    tight = dataclasses.replace(board, memory=board.memory | {"axi": Memory(0x24000000, 64 << 10, board.memory["axi"].holds)})
+    placed = place("net", part_sizes(tight, 1000, 32 << 10, 120 << 10, 4096, 99), tight)
+    assert (placed.where["arena"], placed.where["state"]) == ("axi", "dtcm")
+
+
+def test_the_allowances_hold_what_the_application_takes() -> None:
+    for name in BOARDS:
+        measured = footprint.read(toy.image(name), load_board(name).memory)
+        code = sum(measured.purposes["flash"].values()) - measured.purposes["flash"].get("tables", 0)
+        assert code < placement.CODE_ALLOWANCE - 12 * 1024, "room for all kernels"
+        sizes = part_sizes(load_board(name), 256, 0, 2048, 96 * 64, 99)
+        assert measured.ram <= sum(sizes[part] for part in ("stack", "buffers", "state"))
+
+
+def test_a_region_for_nothing_is_an_error(tmp_path: Path) -> None:
+    board = load_board("virtual-f405")
+    without = dataclasses.replace(board, memory={"flash": board.memory["flash"]})
+    with pytest.raises(TendonError, match="no region holds stack"):
+        place("net", part_sizes(without, 1, 1, 1, 64, 1), without)
+
+
+@pytest.mark.parametrize(("arena", "state"), [("ram", "psram"), ("psram", "ram")])
+def test_the_linker_puts_each_array_where_the_plan_says_and_it_runs_there(arena: str, state: str, tmp_path: Path) -> None:
+    toy.need_emulator()
+    files = toy.model_files()
+    changes = {
+        b"#include <string.h>": b'#include <string.h>\n#define IN(name) __attribute__((section(".bss.model_" name)))',
+        b"static uint32_t state": b'IN("arena") static int16_t arena[64];\nIN("state") static uint32_t state',
+        b"state[511]++;": b"state[511]++;\n    arena[state[511] % 64u]++;",
+    }
+    for before, after in changes.items():
+        files["model.c"] = files["model.c"].replace(before, after)
+    where = placement.first_choices(load_board("virtual-m7")) | {"arena": arena, "state": state}
+    write_project(tmp_path / "p", "virtual-m7", files, [], "toy model", where)
+    image = build_project(tmp_path / "p", "virtual-m7")
+    measured = footprint.read(image, load_board("virtual-m7").memory)
+    assert footprint.differences(measured, {"arena": (arena, 128), "state": (state, 2048)}) == []
+    with open_board("virtual-m7", image, toy.MODEL_HASH) as board:
+        board.link.handshake()
+        np.testing.assert_array_equal(Run(toy.samples(2)).start(board.link).outputs, toy.run(toy.samples(2)))

@@ -86,7 +86,7 @@ def read(elf: Path, memory: dict[str, Memory]) -> Footprint:
     )
 
 
-def check_size(footprint: Footprint, board: str) -> None:
+def check_limits(footprint: Footprint, board: str) -> None:
     """FootprintError with the shortfall, the largest parts and what would help when a region holds more than it can."""
     for name, used in footprint.regions.items():
         size = footprint.sizes[name]

@@ -64,7 +64,7 @@ def measure(image: Path, folder: Folder, board: Description) -> tuple[footprint.
     if not board.memory:
         return None, []
     measured = footprint.read(image, board.memory)
-    footprint.check_size(measured, board.name)
+    footprint.check_limits(measured, board.name)
     parts = json.loads((folder.target(board.name) / "memory.json").read_text())["parts"]
     planned = {name: (parts[name]["region"], parts[name]["bytes"]) for name in ("tables", "state", "arena", "stack")}
     return measured, footprint.differences(measured, planned)

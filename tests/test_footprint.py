@@ -97,12 +97,12 @@ def test_what_lies_in_another_memory_than_planned_is_named(image: Path) -> None:
 
 
 def test_an_image_that_is_too_large_is_refused_with_the_shortfall_and_what_would_help(measured: footprint.Footprint) -> None:
-    footprint.check_size(measured, "chip")
+    footprint.check_limits(measured, "chip")
     tight = dataclasses.replace(measured, sizes=measured.sizes | {"ram": measured.ram - 10})
     with pytest.raises(
         FootprintError, match=r"of ram, available are .*: 10 too many \(stack 1,024, line buffers 512, .*would help"
     ):
-        footprint.check_size(tight, "chip")
+        footprint.check_limits(tight, "chip")
 
 
 def test_an_image_linked_for_another_memory_map_is_refused(image: Path) -> None:

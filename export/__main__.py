@@ -1,4 +1,4 @@
-"""python -m export c|firmware|onnx|check: the integer graph as a C project, its firmware for a board, or another format."""
+"""python -m export c|firmware|onnx|tflite|check: the integer graph as a C project, its firmware, or in another format."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from compress import graph as g
 from compress.artifacts import Folder
 from export import boards, build, check
 from export.onnx_model import make_onnx
+from export.tflite import make_tflite
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -21,6 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
         ("c", _c, "write a C project that a person can read and take away"),
         ("firmware", _firmware, "write the project and build its image"),
         ("onnx", _onnx, "write the streaming step as ONNX, float and QDQ"),
+        ("tflite", _tflite, "write the step as TFLite files"),
     ):
         command = commands.add_parser(name, help=text)
         cli.add_model_arguments(command)
@@ -51,6 +53,10 @@ def _firmware(args: argparse.Namespace) -> None:
 def _onnx(args: argparse.Namespace) -> None:
     graph, folder = _graph(args)
     print(f"wrote {make_onnx(graph, folder)}: float.onnx, qdq.onnx")
+
+
+def _tflite(args: argparse.Namespace) -> None:
+    print(f"wrote {make_tflite(*_graph(args))}")
 
 
 if __name__ == "__main__":

@@ -20,12 +20,12 @@ from compress.samples import to_int16, to_real, whole_steps
 from export import boards, build
 from export.onnx_model import float_form as onnx_float
 from export.onnx_model import qdq_form as onnx_qdq
-from host import native, onnx_engine
+from host import native, onnx_engine, tflite_engines
 from host.boards import open_board
 
 Array = g.Array
 FLOAT = ("torch", "graph", "onnx")
-LOCAL = (*FLOAT, "integer", "native", "onnx-qdq")
+LOCAL = (*FLOAT, "integer", "native", "onnx-qdq", *tflite_engines.ENGINES)
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,8 @@ def words(engine: str, made: Artifacts, samples: Array, port: str | None = None)
         return IntegerMachine(made.integer).run(samples[None])[0].astype(np.int16)
     if engine == "native":
         return native.load(made.integer, made.folder.path / "native").run(samples)
+    if engine in tflite_engines.ENGINES:
+        return tflite_engines.run(engine, made.integer, made.folder, samples)
     if engine not in boards.names():
         raise TendonError(f"ENGINE={engine}: expected one of {', '.join((*LOCAL, *boards.names()))}")
     return _on_board(engine, made, samples, port)

@@ -1,0 +1,45 @@
+"""The integer graph as `.tflite` files for LiteRT and TFLite-Micro: 16-bit activations, 8-bit weights (SPEC.md part 6)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from compress import graph as g
+from compress.artifacts import Folder
+from compress.errors import GraphError
+from compress.files import replace_atomically
+from export.tflite.lower import Lowering
+from export.tflite.model import File
+from export.version import GENERATOR
+
+FORMS = {"step.tflite": True, "step_io.tflite": False}  # file -> state in resource variables
+
+
+def make_tflite(graph: g.Graph, folder: Folder) -> Path:
+    """Write both forms of the step, each proven by the lint; returns the one with resource variables."""
+    out = folder.path / "tflite"
+    contents = {name: step_bytes(graph, variables) for name, variables in FORMS.items()}
+    for name, content in contents.items():
+        replace_atomically(out / name, content)
+    return out / "step.tflite"
+
+
+def step_bytes(graph: g.Graph, variables: bool) -> bytes:
+    """One step of the network as a `.tflite`; GraphError names what cannot be written."""
+    _refuse_narrow(graph)
+    file = File(f"{graph.name}: one step, written by Tendon {GENERATOR}", variables)
+    Lowering(graph, file).run()
+    for name, text in (("model", graph.name), ("graph", graph.hash()), ("generator", GENERATOR)):
+        file.note(f"tendon.{name}", text)
+    return file.finish()
+
+
+def _refuse_narrow(graph: g.Graph) -> None:
+    """8-bit activations would need their clamp, which 16-bit tensors of TFLite do not have."""
+    for op in graph.ops:
+        tensor = graph.tensors[op.output]
+        if tensor.hi != g.INT16[1]:
+            raise GraphError(
+                f"{op.module}: {type(op).__name__} with values {tensor.lo}…{tensor.hi} has no TFLite form; "
+                "TFLite files take 16-bit activations: PRECISION=w8a16"
+            )

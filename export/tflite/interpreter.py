@@ -1,0 +1,57 @@
+"""Running a step file in the TFLite-Micro interpreter of this machine: always in a process of its own.
+
+An arena that is too small usually raises, but may also write past its end; a process of its own turns that into an error message.
+"""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from export.tflite.read import TfliteError, read
+
+AMPLE = 16 << 20  # bytes of arena for any published network on a 64-bit machine
+GRAIN = 256
+PROCESS = Path(__file__).with_name("process.py")
+
+
+def run(path: Path, samples: npt.NDArray[np.int16], arena: int = AMPLE) -> npt.NDArray[np.int16]:
+    """int16 samples (time, features), whole steps -> int16 output words (steps, outputs), from the zero state."""
+    step = read(path).subgraphs[0]
+    content = io.BytesIO()
+    np.save(content, samples.reshape(-1, *step.tensors[step.inputs[0]].shape).astype(np.int16))
+    done = _start("run", path, arena, content=content.getvalue())
+    if done.returncode:
+        raise TfliteError(f"{path}: TFLite-Micro stopped ({_reason(done)})")
+    return np.asarray(np.load(io.BytesIO(done.stdout)), np.int16)
+
+
+def smallest_arena(path: Path) -> int:
+    """Bytes of arena, to 256, with which one step runs here; a microcontroller, with pointers of 32 bits, needs less."""
+    read(path)
+    low, high = 0, AMPLE // GRAIN
+    while high - low > 1:
+        done = _start("arena", path, low, high)
+        known = [line.split() for line in done.stdout.decode().splitlines()]
+        if not known:
+            raise TfliteError(f"{path}: TFLite-Micro stopped ({_reason(done)})")
+        low, high = (int(n) for n in known[-1])
+    if high == AMPLE // GRAIN:
+        raise TfliteError(f"{path}: one step does not run in {AMPLE} bytes of arena")
+    return high * GRAIN
+
+
+def _start(task: str, path: Path, *numbers: int, content: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, str(PROCESS), task, str(path), *(str(n) for n in numbers)]
+    return subprocess.run(command, input=content, capture_output=True)
+
+
+def _reason(done: subprocess.CompletedProcess[bytes]) -> str:
+    if done.returncode < 0:
+        return f"signal {-done.returncode}; is the arena too small?"
+    return " / ".join(done.stderr.decode(errors="replace").strip().splitlines()[-2:])

@@ -1,0 +1,366 @@
+"""The integer graph as TFLite operators that the reference and the CMSIS-NN kernels of TFLite-Micro both run.
+
+Frames lie in a tensor as (1, frames, 1, features), so memory has the order of the C model. Scales, weights and biases are the
+graph's own: nothing is quantized a second time except the coefficients of the state space, from 16 bits per channel to 16 bits
+per tensor. DESIGN.md says why these operators; every function of the second part emits one graph operator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from compress import graph as g
+from compress.errors import GraphError
+from compress.floating import ACTIVATIONS
+from compress.quantize import GATE_SCALE
+from compress.tables import fit_table
+from export.tflite.model import OP, Array, File, Value
+
+NONE, RELU = schema.ActivationFunctionType.NONE, schema.ActivationFunctionType.RELU
+Q15 = 2.0**-15
+UNIT = 64  # weight of a per-channel gain: the gain itself is in the channel's scale
+GELU = (1.59946357, 0.06979977)  # x·Φ(x) ≈ x·σ(x·(GELU[0] + GELU[1]·min(x², 16))), at most 3.1e-4 away
+GELU_SQUARES = 16.0 / 32767
+MOST_JOINED = 8  # CONCATENATION takes ten inputs at most
+
+
+class Lowering:
+    """Emits a graph into a file; `values` maps tensors of the graph to those of the file."""
+
+    def __init__(self, graph: g.Graph, file: File) -> None:
+        self.graph, self.file, self.step = graph, file, file.step
+        self.values: dict[str, Value] = {}
+        self.users: dict[str, list[g.Op]] = {}
+        for op in graph.ops:
+            for name in op.inputs:
+                self.users.setdefault(name, []).append(op)
+
+    def run(self) -> None:
+        """The whole step, input and output first in their lists."""
+        source = self.graph.input
+        shape = (1, self.graph.samples_per_step, 1, source.features)
+        self.values[source.name] = self.step.tensor(source.name, shape, np.int16, self.scale(source.name))
+        self.step.content.inputs.append(self.values[source.name].index)
+        for op in self.graph.ops:
+            if type(op) not in _EMITTERS:
+                raise GraphError(f"{op.module}: {type(op).__name__} has no TFLite form")
+            _EMITTERS[type(op)](self, op)
+        self.step.content.outputs.insert(0, self.values[self.graph.output.name].index)
+
+    def scale(self, name: str) -> float:
+        return float(self.graph.tensors[name].scale or 0.0)
+
+    def frames(self, name: str) -> tuple[int, int, int, int]:
+        """Shape of a tensor of the graph in one step."""
+        return (1, self.graph.frames_per_step(name), 1, self.graph.tensors[name].features)
+
+    def result(self, op: g.Op) -> Value:
+        """The tensor that holds the output of an operator."""
+        value = self.step.tensor(op.output, self.frames(op.output), np.int16, self.scale(op.output))
+        self.values[op.output] = value
+        return value
+
+    # --- single TFLite operators -----------------------------------------------------------------------------------
+
+    def reshape(self, x: Value, shape: tuple[int, ...], name: str) -> Value:
+        if x.shape == shape:
+            return x
+        y = self.step.tensor(name, shape, x.dtype, x.scale)
+        options = schema.ReshapeOptionsT()
+        options.newShape = list(shape)
+        self.step.op(OP.RESHAPE, [x], [y], options)
+        return y
+
+    def multiply(self, a: Value, b: Value, y: Value) -> Value:
+        self.step.op(OP.MUL, [a, b], [y], schema.MulOptionsT())
+        return y
+
+    def add(self, a: Value, b: Value, y: Value, relu: bool = False) -> Value:
+        options = schema.AddOptionsT()
+        options.fusedActivationFunction = RELU if relu else NONE
+        options.potScaleInt16 = False
+        self.step.op(OP.ADD, [a, b], [y], options)
+        return y
+
+    def convert(self, code: int, x: Value, y: Value) -> Value:
+        """QUANTIZE or DEQUANTIZE."""
+        self.step.op(code, [x], [y], schema.QuantizeOptionsT() if code == OP.QUANTIZE else schema.DequantizeOptionsT())
+        return y
+
+    def sigmoid(self, x: Value, name: str) -> Value:
+        y = self.step.tensor(name, x.shape, np.int16, Q15)
+        self.step.op(OP.LOGISTIC, [x], [y])
+        return y
+
+    def dot(self, a: Value, b: Value, y: Value) -> Value:
+        """(1, batch, i, k) · (1, batch, j, k)ᵀ -> (1, batch, i, j): sums of 16 × 16 bits, rounded once."""
+        options = schema.BatchMatMulOptionsT()
+        options.adjY = True
+        self.step.op(OP.BATCH_MATMUL, [a, b], [y], options)
+        return y
+
+    def everywhere(self, value: float, shape: tuple[int, ...]) -> Value:
+        """A constant of one value in every place: broadcasting one costs five times an element's work in TFLite-Micro."""
+        return self.step.constant(f"constant.{value:g}", np.full(shape, 32767, np.int16), value / 32767)
+
+    def per_channel(self, x: Value, gain: Array, bias: Array, y: Value, module: str, taps: int = 1, relu: bool = False) -> Value:
+        """y[t][c] = gain[c]·Σ_{j<taps} x[t·taps + j][c] + bias[c] in real values, rounded once.
+
+        A depthwise convolution whose weights are all ±UNIT: the gains are in the scales of its channels.
+        """
+        width = np.maximum(np.abs(gain), 1e-30) / UNIT
+        weight = np.broadcast_to(np.where(gain < 0, -UNIT, UNIT), (1, taps, 1, len(gain))).astype(np.int8)
+        total = np.round(bias / (x.scale * width)).astype(np.int64)
+        constants = [
+            self.step.constant(f"{module}.gain", weight, width, axis=3),
+            self.step.constant(f"{module}.bias", total),
+        ]
+        options = schema.DepthwiseConv2DOptionsT()
+        options.padding, options.depthMultiplier, options.strideH, options.strideW = schema.Padding.VALID, 1, taps, 1
+        options.dilationHFactor = options.dilationWFactor = 1
+        options.fusedActivationFunction = RELU if relu else NONE
+        self.step.op(OP.DEPTHWISE_CONV_2D, [x, *constants], [y], options)
+        return y
+
+    def convolve(self, x: Value, y: Value, weight: Array, bias: Array, ratio: Array, op: g.IntLinear, relu: bool) -> Value:
+        """weight (out, kernel, in) int8, bias (out,), ratio (out,): integer output per unit of the sum."""
+        width = ratio * y.scale / x.scale
+        constants = [
+            self.step.constant(f"{op.module}.weight", weight[:, :, None, :], width),
+            self.step.constant(f"{op.module}.bias", bias.astype(np.int32)),  # its scale follows from the others: not stored
+        ]
+        options = schema.Conv2DOptionsT()
+        options.quantizedBiasType = schema.TensorType.INT32  # what LiteRT goes by; TFLite-Micro goes by the bias itself
+        options.padding, options.strideH, options.strideW = schema.Padding.VALID, op.frames_per_output, 1
+        options.dilationHFactor = options.dilationWFactor = 1
+        options.fusedActivationFunction = RELU if relu else NONE
+        self.step.op(OP.CONV_2D, [x, *constants], [y], options)
+        return y
+
+
+def ratio_of(mult: Array | int, shift: int) -> Array:
+    """What requant() multiplies by, as a real number."""
+    return np.asarray(mult, np.float64) * 2.0 ** (shift - 32)
+
+
+# --- one function per graph operator ---------------------------------------------------------------------------------
+
+
+def _mean_pool(b: Lowering, op: g.IntMeanPool) -> None:
+    x, y = b.values[op.inputs[0]], b.result(op)
+    gain = np.full(x.shape[3], ratio_of(op.mult, op.shift) * y.scale / x.scale)
+    b.per_channel(x, gain, np.zeros(x.shape[3]), y, op.module, taps=op.factor)
+
+
+def _linear(b: Lowering, op: g.IntLinear) -> None:
+    x, target = b.values[op.inputs[0]], b.graph.tensors[op.output]
+    weight, bias, ratio = _one_band(op.weight), op.bias.reshape(-1), ratio_of(op.mult, op.shift).reshape(-1)
+    if any(isinstance(user, g.IntGlu) for user in b.users.get(op.output, [])):
+        half, shape = len(bias) // 2, (*b.frames(op.output)[:3], target.features // 2)
+        parts = (("value", slice(0, half), b.scale(op.output)), ("gate", slice(half, None), GATE_SCALE))
+        for part, rows, scale in parts:  # two scales: two tensors, so two convolutions over the same input
+            name = f"{op.output}.{part}"
+            b.values[name] = b.step.tensor(name, shape, np.int16, scale)
+            b.convolve(x, b.values[name], weight[rows], bias[rows], ratio[rows], op, relu=False)
+        return
+    b.convolve(x, b.result(op), weight, bias, ratio, op, relu=target.lo == 0)
+
+
+def _one_band(weight: Array) -> Array:
+    """(bands, out, kernel, in) -> (bands·out, kernel, bands·in), zeros between bands: CMSIS-NN groups no 16-bit convolution."""
+    bands, out, kernel, width = weight.shape
+    full = np.zeros((bands, out, kernel, bands, width), np.int8)
+    for band in range(bands):
+        full[band, :, :, band] = weight[band]
+    return full.reshape(bands * out, kernel, bands * width)
+
+
+def _layer_norm(b: Lowering, op: g.IntLayerNorm) -> None:
+    """In float32: there is no 16-bit RSQRT. Many rows become 16-bit integers before gain and bias."""
+    x, y, n = b.values[op.inputs[0]], b.result(op), op.gain.shape[1]
+    rows, relu = x.shape[1] * op.gain.shape[0], b.graph.tensors[op.output].lo == 0
+    gain, bias = op.gain.reshape(-1) * y.scale / (16 * np.sqrt(n)), op.bias.reshape(-1) * y.scale
+    normal = _normalize(b, b.reshape(x, (rows, n, 1, 1), f"{op.module}.rows"), op.epsilon * x.scale**2 / n**3, op.module)
+    if rows == 1:
+        b.convert(OP.QUANTIZE, _affine(b, b.reshape(normal, x.shape, f"{op.module}.frame"), gain, bias, op.module, relu), y)
+        return
+    integers = b.step.tensor(f"{op.module}.normalized", normal.shape, np.int16, np.sqrt(n) / 32767)
+    framed = b.reshape(b.convert(OP.QUANTIZE, normal, integers), x.shape, f"{op.module}.frames")
+    b.per_channel(framed, gain, bias, y, op.module, relu=relu)
+
+
+def _affine(b: Lowering, x: Value, gain: Array, bias: Array, module: str, relu: bool) -> Value:
+    """x·gain + bias in float32, shape for shape."""
+    gains, biases = (
+        b.step.constant(f"{module}.{k}", v.astype(np.float32).reshape(x.shape)) for k, v in (("gain", gain), ("bias", bias))
+    )
+    scaled, y = b.step.tensor(f"{module}.scaled", x.shape, np.float32), b.step.tensor(f"{module}.sum", x.shape, np.float32)
+    return b.add(b.multiply(x, gains, scaled), biases, y, relu)
+
+
+def _normalize(b: Lowering, x: Value, epsilon: float, module: str) -> Value:
+    """(rows, n, 1, 1) -> float32 of mean 0 and variance 1 in each row."""
+    rows, n = x.shape[:2]
+    axes = b.step.constant("axes", np.array([1, 2], np.int32))
+
+    def real(name: str, width: int) -> Value:
+        return b.step.tensor(f"{module}.{name}", (rows, width, 1, 1), np.float32)
+
+    def mean(source: Value, name: str) -> Value:
+        options, y = schema.ReducerOptionsT(), real(name, 1)
+        options.keepDims = True
+        b.step.op(OP.MEAN, [source, axes], [y], options)
+        return y
+
+    values, centred, scale = b.convert(OP.DEQUANTIZE, x, real("real", n)), real("centred", n), real("scale", 1)
+    b.step.op(OP.SUB, [values, mean(values, "mean")], [centred], schema.SubOptionsT())
+    variance = mean(b.multiply(centred, centred, real("squares", n)), "variance")
+    floor = b.step.constant(f"{module}.epsilon", np.full((1, 1, 1, 1), epsilon, np.float32))
+    b.step.op(OP.RSQRT, [b.add(variance, floor, real("regular", 1))], [scale])
+    return b.multiply(centred, scale, real("normal", n))
+
+
+def _lut(b: Lowering, op: g.IntLut) -> None:
+    x, source, target = b.values[op.inputs[0]], b.graph.tensors[op.inputs[0]], b.graph.tensors[op.output]
+    kind = _kind(op, b.scale(source.name), target)
+    y = b.result(op)
+    if kind == "gelu":
+        _gelu(b, x, y, op.module)
+    elif kind == "sigmoid":
+        b.convert(OP.QUANTIZE, b.sigmoid(x, f"{op.module}.q15"), y)
+    else:
+        b.per_channel(x, np.ones(x.shape[3]), np.zeros(x.shape[3]), y, op.module, relu=True)
+
+
+def _kind(op: g.IntLut, s_in: float, target: g.Tensor) -> str:
+    """Which function a table holds: the graph keeps the table alone, TFLite needs the function."""
+    for kind, function in ACTIVATIONS.items():
+        table = fit_table(function, s_in, float(target.scale or 0.0), target.lo, target.hi)
+        if np.abs(table.astype(int) - op.table).max() <= 1:
+            return kind
+    raise GraphError(f"{op.module}: IntLut holds none of {', '.join(ACTIVATIONS)}; TFLite has no operator for other tables")
+
+
+def _gelu(b: Lowering, x: Value, y: Value, module: str) -> None:
+    """x·σ(x·(k₀ + k₁·min(x², 16))): the squares saturate at 16, the gate's argument at ±12."""
+
+    def part(name: str, scale: float) -> Value:
+        return b.step.tensor(f"{module}.{name}", x.shape, np.int16, scale)
+
+    squares = b.multiply(x, x, part("squares", GELU_SQUARES))
+    curved = b.multiply(squares, b.everywhere(GELU[1], x.shape), part("curved", 16 * GELU[1] / 32767))
+    slope = b.add(curved, b.everywhere(GELU[0], x.shape), part("slope", (GELU[0] + 16 * GELU[1]) / 32767))
+    b.multiply(x, b.sigmoid(b.multiply(x, slope, part("argument", GATE_SCALE)), f"{module}.gate"), y)
+
+
+def _glu(b: Lowering, op: g.IntGlu) -> None:
+    value, gate = (b.values[f"{op.inputs[0]}.{part}"] for part in ("value", "gate"))
+    b.multiply(value, b.sigmoid(gate, f"{op.module}.gate"), b.result(op))
+
+
+def _add(b: Lowering, op: g.IntAdd) -> None:
+    b.add(b.values[op.inputs[0]], b.values[op.inputs[1]], b.result(op))
+
+
+def _log_softmax(b: Lowering, op: g.IntLogSoftmax) -> None:
+    """In float32: TFLite-Micro has LOG_SOFTMAX for float32 and int8 only."""
+    x, y = b.values[op.inputs[0]], b.result(op)
+    logits = b.convert(OP.DEQUANTIZE, x, b.step.tensor(f"{op.module}.logits", x.shape, np.float32))
+    real = b.step.tensor(f"{op.module}.real", x.shape, np.float32)
+    b.step.op(OP.LOG_SOFTMAX, [logits], [real], schema.LogSoftmaxOptionsT())
+    b.convert(OP.QUANTIZE, real, y)
+
+
+def _state_space(b: Lowering, op: g.IntStateSpace) -> None:
+    """Frame after frame: X' = A·X + G·u by two batched products and a sum, y = C·X' by one over all states of a channel."""
+    u, y = b.values[op.inputs[0]], b.result(op)
+    channels, states = op.a.shape[:2]
+    a, gains, c, c_scale, gain_scale = coefficients(op)
+    width = 2 * states
+    constants = (
+        b.step.constant(f"{op.module}.a", a.reshape(1, channels * states, 2, 2), Q15),
+        b.step.constant(f"{op.module}.gain", gains.reshape(1, channels, width, 1), gain_scale * Q15 / u.scale),
+        b.step.constant(f"{op.module}.c", c.reshape(1, channels, 1, width), c_scale * y.scale / Q15),
+    )
+    state = b.file.read_state(f"{op.module}.state", (1, channels, 1, width), Q15)
+    x, outputs = state.value, []
+    for t, frame in enumerate(_split(b, u, op.module)):
+        x = _advance(
+            b, x, b.reshape(frame, (1, channels, 1, 1), f"{op.module}.u{t}"), constants[0], constants[1], f"{op.module}.{t}"
+        )
+        sums = b.step.tensor(f"{op.module}.y{t}", (1, channels, 1, 1), np.int16, y.scale)
+        outputs.append(b.reshape(b.dot(x, constants[2], sums), (1, 1, 1, channels), f"{op.module}.row{t}"))
+    b.file.write_state(state, x)
+    skip = b.step.tensor(f"{op.module}.skip", u.shape, np.int16, y.scale)
+    d = op.d * ratio_of(op.mult, op.shift) * y.scale / u.scale
+    d_scale = max(float(np.abs(d).max()) / 32767, 2.0**-30)
+    d_every = np.broadcast_to(np.round(d / d_scale), u.shape).astype(np.int16)
+    b.multiply(u, b.step.constant(f"{op.module}.d", d_every, d_scale), skip)
+    b.add(_join(b, outputs, op.module), skip, y)
+
+
+def _advance(b: Lowering, x: Value, u: Value, a: Value, gain: Value, name: str) -> Value:
+    """One frame of the recurrence; x (1, channels, 1, 2·states)."""
+    pairs = (1, a.shape[1], 1, 2)
+    turned = b.dot(b.reshape(x, pairs, f"{name}.pairs"), a, b.step.tensor(f"{name}.turned", pairs, np.int16, Q15))
+    driven = b.dot(u, gain, b.step.tensor(f"{name}.driven", x.shape, np.int16, Q15))
+    return b.add(b.reshape(turned, x.shape, f"{name}.rows"), driven, b.step.tensor(f"{name}.state", x.shape, np.int16, Q15))
+
+
+def coefficients(op: g.IntStateSpace) -> tuple[Array, Array, Array, float, float]:
+    """int16 constants of the state space, one scale per tensor: a (H, N, 2, 2), gain and c (H, N, 2), scales of c and gain.
+
+    Gains of the input are rounded to steps of the largest one; what that changes in the size of a state, c takes back.
+    """
+    re, im = op.a[..., 0], op.a[..., 1]
+    a = np.stack([np.stack([re, -im], -1), np.stack([im, re], -1)], -2).astype(np.int16)
+    wanted = op.g / 32768.0
+    gain_scale = float(wanted.max()) / 32767
+    gain = np.maximum(np.floor(wanted / gain_scale + 1e-9), 1)
+    c = op.c * (ratio_of(op.mult, op.shift) * wanted / (gain * gain_scale))[:, None, None] * np.array([1.0, -1.0])
+    c_scale = max(float(np.abs(c).max()) / 32767, 2.0**-30)
+    gains = np.stack([np.broadcast_to(gain[:, None], re.shape), np.zeros(re.shape)], -1)
+    return a, gains.astype(np.int16), np.round(c / c_scale).astype(np.int16), c_scale, gain_scale
+
+
+def _split(b: Lowering, u: Value, module: str) -> list[Value]:
+    """(1, frames, 1, features) -> its frames."""
+    if u.shape[1] == 1:
+        return [u]
+    axis = b.step.constant("frames", np.array(1, np.int32))
+    frames = [b.step.tensor(f"{module}.frame{t}", (1, 1, 1, u.shape[3]), np.int16, u.scale) for t in range(u.shape[1])]
+    options = schema.SplitOptionsT()
+    options.numSplits = len(frames)
+    b.step.op(OP.SPLIT, [axis, u], frames, options)
+    return frames
+
+
+def _join(b: Lowering, parts: list[Value], module: str) -> Value:
+    """Frames one behind the other, eight at a time."""
+    if len(parts) == 1:
+        return parts[0]
+    groups = [parts[i : i + MOST_JOINED] for i in range(0, len(parts), MOST_JOINED)]
+    joined = []
+    for group in groups:
+        shape = (1, sum(v.shape[1] for v in group), *group[0].shape[2:])
+        y = b.step.tensor(f"{module}.joined", shape, np.int16, group[0].scale)
+        options = schema.ConcatenationOptionsT()
+        options.axis = 1
+        b.step.op(OP.CONCATENATION, group, [y], options)
+        joined.append(y)
+    return _join(b, joined, module)
+
+
+_EMITTERS: dict[type[g.Op], Callable[..., None]] = {
+    g.IntMeanPool: _mean_pool,
+    g.IntLinear: _linear,
+    g.IntLayerNorm: _layer_norm,
+    g.IntLut: _lut,
+    g.IntStateSpace: _state_space,
+    g.IntGlu: _glu,
+    g.IntAdd: _add,
+    g.IntLogSoftmax: _log_softmax,
+}

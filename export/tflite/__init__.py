@@ -8,6 +8,7 @@ from compress import graph as g
 from compress.artifacts import Folder
 from compress.errors import GraphError
 from compress.files import replace_atomically
+from export.tflite import lint
 from export.tflite.lower import Lowering
 from export.tflite.model import File
 from export.version import GENERATOR
@@ -25,13 +26,15 @@ def make_tflite(graph: g.Graph, folder: Folder) -> Path:
 
 
 def step_bytes(graph: g.Graph, variables: bool) -> bytes:
-    """One step of the network as a `.tflite`; GraphError names what cannot be written."""
+    """One step of the network as a `.tflite` that passes the lint; GraphError names what cannot be written."""
     _refuse_narrow(graph)
     file = File(f"{graph.name}: one step, written by Tendon {GENERATOR}", variables)
     Lowering(graph, file).run()
     for name, text in (("model", graph.name), ("graph", graph.hash()), ("generator", GENERATOR)):
         file.note(f"tendon.{name}", text)
-    return file.finish()
+    content = file.finish()
+    lint.lint(content, graph.name)
+    return content
 
 
 def _refuse_narrow(graph: g.Graph) -> None:

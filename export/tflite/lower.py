@@ -24,6 +24,7 @@ Q15 = 2.0**-15
 UNIT = 64  # weight of a per-channel gain: the gain itself is in the channel's scale
 GELU = (1.59946357, 0.06979977)  # x·Φ(x) ≈ x·σ(x·(GELU[0] + GELU[1]·min(x², 16))), at most 3.1e-4 away
 GELU_SQUARES = 16.0 / 32767
+LUT_KINDS = ("gelu", "relu", "sigmoid")
 MOST_JOINED = 8  # CONCATENATION takes ten inputs at most
 
 
@@ -237,11 +238,11 @@ def _lut(b: Lowering, op: g.IntLut) -> None:
 
 def _kind(op: g.IntLut, s_in: float, target: g.Tensor) -> str:
     """Which function a table holds: the graph keeps the table alone, TFLite needs the function."""
-    for kind, function in ACTIVATIONS.items():
-        table = fit_table(function, s_in, float(target.scale or 0.0), target.lo, target.hi)
+    for kind in LUT_KINDS:
+        table = fit_table(ACTIVATIONS[kind], s_in, float(target.scale or 0.0), target.lo, target.hi)
         if np.abs(table.astype(int) - op.table).max() <= 1:
             return kind
-    raise GraphError(f"{op.module}: IntLut holds none of {', '.join(ACTIVATIONS)}; TFLite has no operator for other tables")
+    raise GraphError(f"{op.module}: IntLut holds none of {', '.join(LUT_KINDS)}; TFLite has no operator for other tables")
 
 
 def _gelu(b: Lowering, x: Value, y: Value, module: str) -> None:

@@ -20,7 +20,7 @@ Scales = float | Sequence[float] | Array
 
 FILE_IDENTIFIER = b"TFL3"
 ALIGNMENT = 16  # of constants, as the schema's force_align says and the kernels' wide loads need
-TYPES = {
+TYPES: dict[np.dtype[Any], int] = {
     np.dtype(np.int8): schema.TensorType.INT8,
     np.dtype(np.int16): schema.TensorType.INT16,
     np.dtype(np.int32): schema.TensorType.INT32,

@@ -47,14 +47,14 @@ def _check_indices(model: schema.ModelT) -> None:
         tensors = subgraph.tensors if subgraph.tensors is not None else []
         for tensor in tensors:
             _index(tensor.buffer, len(model.buffers), "buffer")
-        used = [i for op in _list(subgraph.operators) for i in [*_list(op.inputs), *_list(op.outputs)] if i != -1]
-        for i in [*used, *_list(subgraph.inputs), *_list(subgraph.outputs)]:
+        used = [i for op in listed(subgraph.operators) for i in [*listed(op.inputs), *listed(op.outputs)] if i != -1]
+        for i in [*used, *listed(subgraph.inputs), *listed(subgraph.outputs)]:
             _index(int(i), len(tensors), "tensor")
-        for op in _list(subgraph.operators):
+        for op in listed(subgraph.operators):
             _index(op.opcodeIndex, len(model.operatorCodes), "operator code")
 
 
-def _list(values: object) -> list:
+def listed(values: object) -> list:
     return [] if values is None else list(values)  # type: ignore[call-overload]
 
 
@@ -77,14 +77,14 @@ def code(model: schema.ModelT, op: schema.OperatorT) -> int:
 def operators(path: Path) -> list[str]:
     """Names of the operators a resolver needs, each once, in the order of first use, those that set state to zero included."""
     model = read(path)
-    used = [code(model, op) for subgraph in model.subgraphs for op in _list(subgraph.operators)]
+    used = [code(model, op) for subgraph in model.subgraphs for op in listed(subgraph.operators)]
     return list(dict.fromkeys(NAMES.get(c, f"operator {c}") for c in used))
 
 
 def notes(path: Path) -> dict[str, str]:
     """What Tendon wrote into the file's metadata: model, graph (its hash), generator."""
     model, found = read(path), {}
-    for entry in _list(model.metadata):
+    for entry in listed(model.metadata):
         name = entry.name.decode(errors="replace") if entry.name else ""
         if name.startswith("tendon.") and 0 <= entry.buffer < len(model.buffers):
             data = model.buffers[entry.buffer].data

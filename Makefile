@@ -60,6 +60,11 @@ infer: setup ## one input through one engine   [ENGINE=torch|graph|onnx|integer|
 diagnose: setup ## compare two engines layer by layer   [ENGINE="graph native" INPUT=]
 	$(PYTHON) -m host diagnose $(common) $(data) --engines $(or $(ENGINE),integer native) $(if $(INPUT),--input "$(INPUT)")
 
+crosscheck: SECONDS = 30
+crosscheck: setup tools ## one table: PyTorch, ONNX, TFLite, TFLM, integers, C, board on the same seconds   [MODEL= BOARD= SECONDS=30 INPUT=]
+	$(PYTHON) -m bench crosscheck $(common) $(data) --seconds $(SECONDS) $(if $(INPUT),--input "$(INPUT)") \
+		$(if $(filter file,$(origin BOARD)),,--board $(BOARD)) $(if $(PORT),--port "$(PORT)")
+
 bench: setup tools ## kernels and the network in executed instructions, against CMSIS-NN
 	$(PYTHON) -m bench kernels $(common)
 
@@ -77,4 +82,4 @@ tools: ## cross compiler and emulator from the distribution
 clean: ## delete what was built, keep the environment
 	rm -rf $(BUILD)
 
-.PHONY: help demo decode lm test quantize macs recordings train export firmware hil infer diagnose bench setup tools clean
+.PHONY: help demo decode lm test quantize macs recordings train export firmware hil infer diagnose crosscheck bench setup tools clean

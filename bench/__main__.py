@@ -1,11 +1,11 @@
-"""python -m bench hil|demo|kernels: measure on a board, show the whole way, count the kernels' instructions."""
+"""python -m bench hil|demo|crosscheck|kernels: measure on a board, show the whole way, compare engines, count instructions."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from bench import demo, hil, kernels, text
+from bench import crosscheck, demo, hil, kernels, text
 from compress import cli
 from compress.data import datasets
 from export import boards
@@ -27,6 +27,10 @@ def main(arguments: list[str] | None = None) -> int:
         command.add_argument("--port", help="its serial port: device, socket://host:port (default: started here)")
         command.add_argument("--seconds", type=float, default=15.0, help="how much signal to stream (default: %(default)s)")
         command.set_defaults(run=run)
+    check = commands.add_parser("crosscheck", help="the same seconds through every engine: SQNR, arg-max, CER, equality")
+    cli.add_model_arguments(check)
+    cli.add_data_arguments(check)
+    crosscheck.add_arguments(check)
     count = commands.add_parser("kernels", help="executed instructions of every kernel and of the network, against CMSIS-NN")
     cli.add_model_arguments(count)
     kernels.add_arguments(count)

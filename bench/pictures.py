@@ -63,7 +63,7 @@ def _figure(height: float, rows: int = 1, ratios: tuple[float, ...] = (1.0,)) ->
     return figure, list(axes[:, 0])
 
 
-def _svg(figure: Figure, name: str) -> str:
+def svg(figure: Figure, name: str) -> str:
     """SVG without an XML header, the same for the same picture."""
     content = io.StringIO()
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": name}):
@@ -93,7 +93,7 @@ def _stretch(outcome: Outcome) -> Picture | None:
     delay = "The board's characters appear when they are read: after the key, by the network's own delay."
     return Picture(
         "A stretch of the stream",
-        _svg(figure, "stretch"),
+        svg(figure, "stretch"),
         f"{what} {delay}",
     )
 
@@ -148,7 +148,7 @@ def _rates(report: Report) -> Picture | None:
         axes.set_xlabel("character error rate, %")
     about = f"Lines: 95 % bootstrap intervals. All rates but the published one are from {recordings(report)}."
     published = " The published one is from real recordings of other people and is not comparable." if report["published"] else ""
-    return Picture("Character error rate", _svg(figure, "rates"), about + published)
+    return Picture("Character error rate", svg(figure, "rates"), about + published)
 
 
 Row = tuple[str, float, float | None, float | None, str]
@@ -189,7 +189,7 @@ def _latency(report: Report) -> Picture | None:
         )
         axes.set_xlabel("ms per frame")
         axes.set_ylabel("frames")
-    return Picture("Latency of every frame against the deadline", _svg(figure, "latency"), f"ms are {latency['ms_is']}.")
+    return Picture("Latency of every frame against the deadline", svg(figure, "latency"), f"ms are {latency['ms_is']}.")
 
 
 def _macs(report: Report) -> Picture | None:
@@ -198,7 +198,7 @@ def _macs(report: Report) -> Picture | None:
         return None
     caption = f"{report['macs_per_s'] / 1e6:.2f} million MACs per second of signal; six per complex state."
     figure = _bars([(layer["module"], layer["macs_per_s"] / 1e6) for layer in layers], "million MACs per second of signal", BLUE)
-    return Picture("Where the work is", _svg(figure, "macs"), caption)
+    return Picture("Where the work is", svg(figure, "macs"), caption)
 
 
 def _sqnr(report: Report) -> Picture | None:
@@ -207,7 +207,7 @@ def _sqnr(report: Report) -> Picture | None:
         return None
     figure = _bars(layers, "signal to quantization noise, dB", GREEN)
     caption = f"Integers against the float network, layer by layer in order, on the calibration signal ({recordings(report)})."
-    return Picture("Where precision goes", _svg(figure, "sqnr"), caption)
+    return Picture("Where precision goes", svg(figure, "sqnr"), caption)
 
 
 def _bars(rows: list[tuple[str, float]], unit: str, colour: str) -> Figure:
@@ -236,4 +236,4 @@ def _footprint(report: Report) -> Picture | None:
             axes.set_xlim(0, 1.06 * max(region["size"], region["bytes"]) / 1024)
             axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=8, fontsize=7, frameon=False, handlelength=1.0)
         all_axes[-1].set_xlabel("KiB; the red line is the end of the board's memory")
-    return Picture("Memory, from the linked image", _svg(figure, "memory"), "Bytes by purpose, from the ELF's symbols.")
+    return Picture("Memory, from the linked image", svg(figure, "memory"), "Bytes by purpose, from the ELF's symbols.")

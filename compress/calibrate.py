@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from compress import graph as g
 from compress.floating import FloatMachine
@@ -34,9 +35,7 @@ class Ranges:
     def see_products(self, op: g.Conv, x: Array) -> None:
         """x (1, time, features): a stretch of the input of `op`; windows over both ends of it are left out."""
         bands, _, kernel, width = op.weight.shape
-        windows = np.lib.stride_tricks.sliding_window_view(x[0], kernel, 0)[
-            :: op.frames_per_output
-        ]  # (windows, features, kernel)
+        windows = sliding_window_view(x[0], kernel, 0)[:: op.frames_per_output]  # (windows, features, kernel)
         known = self.moments.setdefault(op.output, [moments(kernel * width) for _ in range(bands)])
         for band, seen in enumerate(known):
             seen.see(windows[:, band * width : (band + 1) * width].transpose(0, 2, 1).reshape(len(windows), -1))

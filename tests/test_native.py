@@ -83,6 +83,18 @@ def test_exporting_twice_gives_identical_bytes(quantized):  # noqa: F811
     assert emit.files(emit.build(graph)) == emit.files(emit.build(graph))
 
 
+def test_four_bits_halve_the_weights_and_change_no_other_size(quantized):  # noqa: F811
+    wide, narrow = (emit.build(quantized("TC_S4_small", precision)[1]) for precision in ("w8a16", "w4a16"))
+    assert {name: table.nbytes for name, table in narrow.tables.items() if "_weights" in name} == {
+        name: table.nbytes // 2 for name, table in wide.tables.items() if "_weights" in name
+    }
+    assert {name: t.nbytes for name, t in narrow.tables.items() if "_weights" not in name} == {
+        name: t.nbytes for name, t in wide.tables.items() if "_weights" not in name
+    }
+    assert narrow.plan.arena_bytes == wide.plan.arena_bytes and narrow.plan.state_bytes == wide.plan.state_bytes
+    assert "nn_linear_s4_s16" in emit.kernels(narrow.graph) and "nn_linear_s8_s16" not in emit.kernels(narrow.graph)
+
+
 def test_the_generated_step_is_one_kernel_call_per_line_without_float_or_malloc(quantized):  # noqa: F811
     _, graph = quantized("TC_S4_small", "w8a16")
     source = emit.files(emit.build(graph))["model.c"].decode()

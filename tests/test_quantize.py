@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compress import checkpoint
+from compress import checkpoint, rounding
 from compress import graph as g
 from compress import reference as ref
 from compress.calibrate import observe
@@ -111,6 +111,36 @@ def test_a_row_whose_sum_could_overflow_gets_a_coarser_scale(published_checkpoin
     op.bias[:] = 60.0
     integer = quantize(real, observe(real, [signal(96 * 100)]), "w8a16")
     assert all(b.safe for b in accumulator_bounds(integer))
+
+
+def test_four_bit_integers_cost_their_sums_less_than_the_nearest_ones():
+    """Correlated inputs, as neighbouring electrodes give them: what counts is the error of the sums, not of the weights."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(4000, 16)) @ rng.normal(size=(16, 60)) + rng.normal(size=(4000, 60)) + 1.0
+    weight = rng.standard_t(4, size=(32, 60))
+    seen = rounding.moments(60)
+    seen.see(x)
+    nearest_scale = np.abs(weight).max(-1) / 7
+    nearest = np.round(weight / nearest_scale[:, None])
+    scale = rounding.scales(weight, seen.covariance, 7)
+    found = rounding.integers(weight, scale, seen.covariance, 7)
+    assert found.dtype == np.int8 and np.abs(found).max() == 7
+
+    def noise(q, s):
+        return ((x - x.mean(0)) @ (q * s[:, None] - weight).T).var()
+
+    assert noise(found, scale) < 0.5 * noise(nearest, nearest_scale)
+
+
+@pytest.mark.parametrize("value", [8, -8])
+def test_a_graph_with_weights_wider_than_it_says_is_refused(value, quantized):
+    _, integer = quantized("TC_S4_small", "w4a16")
+    index = next(i for i, op in enumerate(integer.ops) if isinstance(op, g.IntLinear))
+    weight = integer.ops[index].weight.copy()
+    weight.flat[5] = value
+    ops = (*integer.ops[:index], dataclasses.replace(integer.ops[index], weight=weight), *integer.ops[index + 1 :])
+    with pytest.raises(GraphError, match=r"model\.2.*expected weights in −7…7"):
+        g.verify(dataclasses.replace(integer, ops=ops))
 
 
 def wrap32(v: np.ndarray) -> np.ndarray:

@@ -8,15 +8,18 @@
 #define INPUTS 4u /* inputs of one step */
 #define UNROLL 4u /* steps of one turn of the long loop */
 
-/* The definition, given weight k of row n. On Armv7E-M it serves only what the fast paths leave out. */
-#define NN_LINEAR_PORTABLE(op, x, y, weight)                                                             \
-    for (uint32_t t = 0; t < (op)->frames; t++, (x) += (op)->x_stride, (y) += (op)->y_stride)            \
-        for (uint32_t n = 0; n < (op)->out; n++) {                                                       \
-            int32_t acc = (op)->bias[n];                                                                 \
-            for (uint32_t k = 0; k < (op)->in; k++)                                                      \
-                acc += weight(op, n, k) * (x)[k];                                                        \
-            (y)[n] = (int16_t)nn_clamp(nn_requant(acc, (op)->shift, (op)->mult[n]), (op)->lo, (op)->hi); \
+/* Σ_k w[n][k]·x[k] */
+typedef int32_t sum_of_row(const nn_linear *op, uint32_t n, const int16_t *x);
+
+/* The definition, given the sum of a row. On Armv7E-M it serves only what the fast paths leave out. */
+static inline void linear_of_sums(const nn_linear *op, const int16_t *x, int16_t *y, sum_of_row *sum)
+{
+    for (uint32_t t = 0; t < op->frames; t++, x += op->x_stride, y += op->y_stride)
+        for (uint32_t n = 0; n < op->out; n++) {
+            int32_t acc = nn_add(op->bias[n], sum(op, n, x));
+            y[n] = (int16_t)nn_clamp(nn_requant(acc, op->shift, op->mult[n]), op->lo, op->hi);
         }
+}
 
 #if NN_DSP
 

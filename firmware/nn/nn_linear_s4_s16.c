@@ -15,17 +15,30 @@
 #define NIBBLES 0x000F000Fu /* the lowest nibble of both halves */
 #define EIGHTS 0xFFF8FFF8u  /* the pair (−8, −8) */
 
-/* Weight k of row n in either layout. */
-static int32_t weight(const nn_linear *op, uint32_t n, uint32_t k)
+/* The weight in the lowest nibble */
+static inline int32_t nibble(uint32_t v)
 {
-    const uint32_t pairs = op->frames > 1 ? 1 : 2, steps = (op->in + INPUTS - 1) / INPUTS;
-    const uint32_t word = n / (2 * pairs) * pairs * steps + k / INPUTS * pairs + n / 2 % pairs;
-    return (int32_t)(((const uint32_t *)op->weights)[word] >> (16 * (k & 1u) + 4 * ((k & 2u) + (n & 1u))) & 15u) - 8;
+    return (int32_t)(v & 15u) - 8;
+}
+
+/* Row n in either layout. */
+static int32_t sum_of_nibbles(const nn_linear *op, uint32_t n, const int16_t *x)
+{
+    const uint32_t pairs = op->frames > 1 ? 1 : 2, steps = (op->in + INPUTS - 1) / INPUTS, whole = op->in / INPUTS;
+    const uint32_t *w = (const uint32_t *)op->weights + n / (2 * pairs) * pairs * steps + n / 2 % pairs, row = 4 * (n & 1u);
+    int32_t acc = 0;
+    for (const int16_t *end = x + whole * INPUTS; x != end; x += INPUTS, w += pairs) {
+        const uint32_t v = *w >> row;
+        acc += nibble(v) * x[0] + nibble(v >> 16) * x[1] + nibble(v >> 8) * x[2] + nibble(v >> 24) * x[3];
+    }
+    for (uint32_t k = 0; k < op->in % INPUTS; k++)
+        acc += nibble(*w >> (row + 16 * (k & 1u) + 4 * (k & 2u))) * x[k];
+    return acc;
 }
 
 NN_COLD static void linear_portable(const nn_linear *op, const int16_t *x, int16_t *y)
 {
-    NN_LINEAR_PORTABLE(op, x, y, weight)
+    linear_of_sums(op, x, y, sum_of_nibbles);
 }
 
 #if !NN_DSP

@@ -12,20 +12,33 @@
  * several frames  row pairs, bytes a0 b0 a1 b1 …. SXTB16 gives the a's and, rotated, the b's: widened once for all frames.
  */
 
-/* Weight k of row n in either layout. */
-static int32_t weight(const nn_linear *op, uint32_t n, uint32_t k)
+/* Row n in the layout for several frames */
+static int32_t sum_of_bytes(const nn_linear *op, uint32_t n, const int16_t *x)
 {
     const uint32_t padded = (op->in + INPUTS - 1) & ~(INPUTS - 1);
-    if (op->frames > 1)
-        return ((const int8_t *)op->weights)[(n & ~1u) * padded + 2 * k + (n & 1u)];
-    int32_t h = ((const int16_t *)op->weights)[((n >> 2) * padded + (k & ~1u) + ((n >> 1) & 1u)) * 2 + (k & 1u)];
-    int32_t a = (int8_t)(h & 255);
-    return n & 1u ? (h - a) / 256 : a;
+    const int8_t *w = (const int8_t *)op->weights + (n & ~1u) * padded + (n & 1u);
+    int32_t acc = 0;
+    for (uint32_t k = 0; k < op->in; k++)
+        acc += w[2 * k] * x[k];
+    return acc;
+}
+
+/* Row n in the layout for one frame */
+static int32_t sum_of_halves(const nn_linear *op, uint32_t n, const int16_t *x)
+{
+    const uint32_t padded = (op->in + INPUTS - 1) & ~(INPUTS - 1);
+    const int16_t *w = (const int16_t *)op->weights + ((n >> 2) * padded + ((n >> 1) & 1u)) * 2;
+    int32_t acc = 0;
+    for (uint32_t k = 0; k < op->in; k++) {
+        const int32_t h = w[2 * (k & ~1u) + (k & 1u)], a = (int8_t)(h & 255);
+        acc += (n & 1u ? (h - a) >> 8 : a) * x[k];
+    }
+    return acc;
 }
 
 NN_COLD static void linear_portable(const nn_linear *op, const int16_t *x, int16_t *y)
 {
-    NN_LINEAR_PORTABLE(op, x, y, weight)
+    linear_of_sums(op, x, y, op->frames > 1 ? sum_of_bytes : sum_of_halves);
 }
 
 #if !NN_DSP

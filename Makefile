@@ -2,7 +2,7 @@
 MODEL ?= TC_S4_small
 PRECISION ?= w8a16
 FORMAT ?= c
-BOARD ?= virtual-f405
+BOARD ?= $(if $(filter tflm,$(FORMAT)),virtual-m7,virtual-f405)
 BUILD ?= build
 SECONDS = 15
 
@@ -12,6 +12,7 @@ export OPENBLAS_NUM_THREADS := 1 # matrices here are small: threads only wait fo
 PYTHON := .venv/bin/python
 READY := .venv/ready
 common = --model $(MODEL) --precision $(PRECISION) --build $(BUILD) $(if $(CHECKPOINT),--checkpoint "$(CHECKPOINT)")
+form = --format $(FORMAT) $(if $(TFLM),--tflm "$(TFLM)")
 data = $(if $(DATA),--data "$(DATA)") $(if $(CALIBRATION),--calibration "$(CALIBRATION)")
 lm = $(if $(LM),--lm "$(LM)")
 
@@ -39,14 +40,14 @@ recordings: setup ## write the simulated recordings
 train: setup ## train a network on simulated recordings; continues where it was interrupted   [MODEL=]
 	OMP_WAIT_POLICY=PASSIVE $(PYTHON) -m compress train --model $(MODEL) --build $(BUILD)
 
-export: setup ## integer graph -> C project or another format   [MODEL= PRECISION= FORMAT=c|onnx BOARD=]
+export: setup ## integer graph -> C project or another format   [MODEL= PRECISION= FORMAT=c|onnx|tflite|tflm BOARD=]
 	$(PYTHON) -m export $(FORMAT) $(common) $(data) --board $(BOARD)
 
-firmware: setup tools ## build the firmware of a board, check its size   [BOARD=virtual-f405|posix]
-	$(PYTHON) -m export firmware $(common) $(data) --board $(BOARD)
+firmware: setup tools ## build the firmware of a board, check its size   [BOARD=virtual-f405|posix FORMAT=c|tflm TFLM=]
+	$(PYTHON) -m export firmware $(common) $(data) $(form) --board $(BOARD)
 
-hil: setup tools ## stream recordings through a board, score, compare every word   [BOARD= PORT= DATA= SECONDS= LM=]
-	$(PYTHON) -m bench hil $(common) $(data) --board $(BOARD) $(if $(PORT),--port "$(PORT)") --seconds $(SECONDS) $(lm)
+hil: setup tools ## stream recordings through a board, score, compare every word   [BOARD= PORT= DATA= SECONDS= LM= FORMAT=c|tflm TFLM=]
+	$(PYTHON) -m bench hil $(common) $(data) $(form) --board $(BOARD) $(if $(PORT),--port "$(PORT)") --seconds $(SECONDS) $(lm)
 
 decode: setup ## text from frames that infer wrote   [INPUT=frames.npy DECODER=greedy|beam|beam+lm LM=]
 	$(PYTHON) -m host decode --input "$(INPUT)" $(if $(DECODER),--decoder "$(DECODER)") $(lm)

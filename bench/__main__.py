@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import crosscheck, demo, hil, kernels, text
+from bench import crosscheck, demo, formats, hil, kernels, text
 from compress import cli
 from compress.data import datasets
 from export import boards
@@ -26,6 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
         command.add_argument("--board", default="virtual-f405", help=f"one of {', '.join(boards.names())} (default: %(default)s)")
         command.add_argument("--port", help="its serial port: device, socket://host:port (default: started here)")
         command.add_argument("--seconds", type=float, default=15.0, help="how much signal to stream (default: %(default)s)")
+        if run is _hil:
+            cli.add_format_arguments(command)
         command.set_defaults(run=run)
     check = commands.add_parser("crosscheck", help="the same seconds through every engine: SQNR, arg-max, CER, equality")
     cli.add_model_arguments(check)
@@ -39,10 +41,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _hil(args: argparse.Namespace) -> int:
-    folder = cli.folder(args)
+    folder, form = cli.folder(args), formats.named(args.format, args.board, args.tflm)
     made = engines.prepare_scored(folder, args.checkpoint, args.data, args.calibration)
-    outcome = hil.run(made, datasets.find(args.data, args.build), args.board, args.port, args.seconds)
-    page = hil.write(outcome, folder.target(args.board))
+    outcome = hil.run(made, datasets.find(args.data, args.build), args.board, args.port, args.seconds, form)
+    page = hil.write(outcome, folder.target(args.board, form.name))
     print(text.console_report(outcome.report))
     print(f"\nwrote {page.with_suffix('.json')}\nreport: {page}")
     return 0 if outcome.report["valid"] and outcome.report["bit_exact"] else 1

@@ -89,9 +89,16 @@ def run_report(board: Description, seconds: float, parts: list[Stretch], back: S
         "rates": rates.as_dict() if rates.characters else None,
         "line": line(board, parts, back),
         "stack": _stack(back),
+        "arena_used": 0 if back.status is None else back.status.arena_used,
         "text": transcripts(parts, other, on_board),
-        **comparison(other.words, back.words),
     }
+
+
+def against_integers(other: Engines, back: Streamed) -> dict[str, float]:
+    """How near the board's words are to the integer reference, whatever it must equal: arg-max agreement, SQNR (200: equal)."""
+    frames = [min(len(a), len(b)) for a, b in zip(other.words, back.words, strict=True)]
+    a, b = (scores.concatenate([w[:n] for w, n in zip(words, frames, strict=True)]) for words in (other.words, back.words))
+    return {"agreement": scores.agreement([a], [b]), "sqnr_db": scores.sqnr_db(a, b)}
 
 
 def comparison(expected: Sequence[Frames], found: Sequence[Frames]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from bench import assemble, footprint, schema
 from bench.cycles import Modelled
+from bench.formats import C, Format
 from bench.outcome import Outcome
 from bench.profile import profile
 from bench.schema import Report
@@ -19,19 +20,25 @@ from compress.errors import TendonError
 from compress.files import write_json
 from compress.models import PUBLISHED
 from compress.samples import to_int16
-from export import build
 from export.boards import Description, load_board
 from host.boards import Board, open_board
 from host.engines import Artifacts
 
 
-def run(made: Artifacts, dataset: Dataset, board: str, port: str | None, seconds: float) -> Outcome:
+def run(
+    made: Artifacts,
+    dataset: Dataset,
+    board: str,
+    port: str | None,
+    seconds: float,
+    form: Format = C(),  # noqa: B008  immutable
+) -> Outcome:
     """Build the image, stream the first `seconds` of the held-out recordings, compare and score. Writes nothing but the image."""
     graph, description = made.integer, load_board(board)
     if seconds * float(graph.output.rate) < 1:
         raise TendonError(f"SECONDS={seconds:g}: expected at least one output frame, {1 / float(graph.output.rate):g} s")
-    image = build.make_firmware(graph, made.folder, board)
-    measured, differences = measure(image, made.folder, description)
+    image = form.build(made, board)
+    measured, differences = measure(image, made.folder, description, form.name)
     parts = stretches(dataset.heldout, seconds, graph.samples_per_step)
 
     def connect() -> Board:
@@ -40,12 +47,18 @@ def run(made: Artifacts, dataset: Dataset, board: str, port: str | None, seconds
     streamed = stream(connect, graph, parts)
     print("comparing every word with the reference, and scoring")
     other = assemble.other_engines(made, parts)
+    expected = form.expected(made, board, parts, other.words)
     modelled = _profile(description, image, made, parts, streamed)
     latency = assemble.latency(streamed, other, modelled)
     content = (
         assemble.run_report(description, seconds, parts, streamed, other)
+        | assemble.comparison(expected, streamed.words)
         | _context(made, dataset)
         | {
+            "format": form.name,
+            "format_title": form.title,
+            "reference": form.reference,
+            "against_integers": assemble.against_integers(other, streamed),
             "latency": latency,
             "real_time_factor": assemble.real_time_factor(latency),
             "cycles": None if modelled is None else modelled.as_dict(),
@@ -59,13 +72,13 @@ def run(made: Artifacts, dataset: Dataset, board: str, port: str | None, seconds
     return Outcome(report, parts, streamed.words)
 
 
-def measure(image: Path, folder: Folder, board: Description) -> tuple[footprint.Footprint | None, list[str]]:
+def measure(image: Path, folder: Folder, board: Description, form: str = "c") -> tuple[footprint.Footprint | None, list[str]]:
     """The image's footprint, and where it differs from its plan; refuses one too large. None for a board without limits."""
     if not board.memory:
         return None, []
     measured = footprint.read(image, board.memory)
     footprint.check_limits(measured, board.name)
-    parts = json.loads((folder.target(board.name) / "memory.json").read_text())["parts"]
+    parts = json.loads((folder.target(board.name, form) / "memory.json").read_text())["parts"]
     planned = {name: (parts[name]["region"], parts[name]["bytes"]) for name in ("tables", "state", "arena", "stack")}
     return measured, footprint.differences(measured, planned)
 

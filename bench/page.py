@@ -33,11 +33,11 @@ def html(outcome: Outcome) -> str:
 
 def _head(report: Report) -> str:
     valid = '<span class="badge good">VALID</span>' if report["valid"] else '<span class="badge bad">INVALID</span>'
-    words = f"{report['words']:,} output words"
+    words, reference = f"{report['words']:,} output words", escape(report["reference"])
     exact = (
-        f'<span class="badge good">BIT-EXACT</span> {words} from the board equal the integer reference'
+        f'<span class="badge good">BIT-EXACT</span> {words} from the board equal {reference}'
         if report["bit_exact"]
-        else f'<span class="badge bad">NOT BIT-EXACT</span> {report["mismatches"]:,} of {words} differ from the integer reference'
+        else f'<span class="badge bad">NOT BIT-EXACT</span> {report["mismatches"]:,} of {words} differ from {reference}'
     )
     why = "".join(f"<p><b>{escape(reason)}</b></p>" for reason in report["why_invalid"])
     note = "<p><b>All error rates of this run are from simulated recordings.</b></p>" if report["simulated"] else ""
@@ -114,6 +114,8 @@ def _facts(report: Report) -> str:
         "checkpoint SHA-256": report["checkpoint"],
         "graph SHA-256": report["graph"],
         "graph on the board": report["graph_on_board"],
+        "format": report["format_title"],
+        "arena used": f"{report['arena_used']:,} bytes",
         "compiler": f"{report['compiler']}; {report['flags']}",
         "recordings": "; ".join(_window(window) for window in report["recordings"]),
         "frames": f"{report['frames']} of {report['frames_expected']} expected, {seconds}",

@@ -105,7 +105,8 @@ class Stack(TypedDict):
 
 
 class Report(TypedDict):
-    """hil.json. `frames` came back of `frames_expected`; `mismatches` counts output words that differ from the reference."""
+    """hil.json. `frames` came back of `frames_expected`; `mismatches` counts output words that differ from `reference`: the
+    integer reference for FORMAT=c, TFLite-Micro's interpreter for FORMAT=tflm. `bit_exact`: none does, and all came."""
 
     version: int
     model: str
@@ -135,6 +136,11 @@ class Report(TypedDict):
     mismatches: int
     first_mismatch: str | None
     bit_exact: bool
+    format: str
+    format_title: str
+    reference: str
+    against_integers: dict[str, float]
+    arena_used: int
     latency: Latency
     real_time_factor: float | None
     line: Line

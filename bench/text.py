@@ -44,6 +44,7 @@ def _head(report: Report) -> list[str]:
     return [
         f"{report['model']} {report['precision']} on {report['board']} ({report['board_title']}; {report['board_status']})",
         row("run", verdict(report)),
+        *([] if report["format"] == "c" else [row("format", report["format_title"])]),
         row("checkpoint", report["checkpoint"][:16]),
         row("graph", f"{report['graph'][:16]}, on the board {report['graph_on_board'][:16]}"),
         row("compiler", f"{report['compiler']}; {report['flags']}"),
@@ -90,9 +91,19 @@ def _heldout(report: Report) -> list[str]:
 
 def _equality(report: Report) -> list[str]:
     words = f"{report['words']:,} output words of {report['frames']:,} frames"
-    exact = f"yes: {words} equal the reference" if report["bit_exact"] else f"NO: {report['mismatches']:,} of {words} differ"
+    if report["format"] == "c":
+        exact = f"yes: {words} equal the reference" if report["bit_exact"] else f"NO: {report['mismatches']:,} of {words} differ"
+    else:
+        exact = _as_reference(report, words)
     first = [row("first difference", report["first_mismatch"])] if report["first_mismatch"] else []
     return ["", row("bit-exact", exact), *first]
+
+
+def _as_reference(report: Report, words: str) -> str:
+    """For a format that is not meant to equal the integers: against what it must equal, and how near the integers it is."""
+    near, reference = report["against_integers"], report["reference"]
+    exact = f"yes: {words} equal" if report["bit_exact"] else f"NO: {report['mismatches']:,} of {words} differ from"
+    return f"{exact} {reference}; {near['sqnr_db']:.1f} dB and arg-max {near['agreement']:.2%} of the integer reference"
 
 
 def _time(report: Report) -> list[str]:
@@ -135,6 +146,8 @@ def _memory(report: Report) -> list[str]:
         largest = ", ".join(f"{purpose} {size:,}" for purpose, size in list(region["purposes"].items())[:4])
         share = region["bytes"] / region["size"]
         lines.append(row(name, f"{region['bytes']:,} of {region['size']:,} bytes ({share:.0%}): {largest}"))
+    if report["format"] != "c" and report["arena_used"]:
+        lines.append(row("arena", f"{report['arena_used']:,} bytes used by the interpreter, the state among them"))
     if report["stack"] is not None:
         lines.append(row("stack", f"{report['stack']['used']:,} of {report['stack']['size']:,} bytes used at most"))
     return lines

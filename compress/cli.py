@@ -26,6 +26,12 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--calibration", type=Path, help="one recording or .npy (samples, 2, 16) to calibrate on instead")
 
 
+def add_format_arguments(parser: argparse.ArgumentParser) -> None:
+    """--format, --tflm."""
+    parser.add_argument("--format", default="c", choices=("c", "tflm"), help="what runs on the board (default: %(default)s)")
+    parser.add_argument("--tflm", type=Path, help="a TFLite-Micro checkout with its library built, for --format tflm")
+
+
 def folder(args: argparse.Namespace) -> Folder:
     """Where the artifacts of these arguments live."""
     return Folder(args.build, args.model, args.precision)

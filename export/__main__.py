@@ -1,4 +1,4 @@
-"""python -m export c|firmware|onnx|tflite|check: the integer graph as a C project, its firmware, or in another format."""
+"""python -m export c|tflm|firmware|onnx|tflite|check: the integer graph as a project, its firmware for a board, or files."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from compress.artifacts import Folder
 from export import boards, build, check
 from export.onnx_model import make_onnx
 from export.tflite import make_tflite
+from export.tflm import build as tflm_build
+from export.tflm import library
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,6 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="command")
     for name, run, text in (
         ("c", _c, "write a C project that a person can read and take away"),
+        ("tflm", _tflm, "write a project around TFLite-Micro's interpreter"),
         ("firmware", _firmware, "write the project and build its image"),
         ("onnx", _onnx, "write the streaming step as ONNX, float and QDQ"),
         ("tflite", _tflite, "write the step as TFLite files"),
@@ -28,6 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
         cli.add_model_arguments(command)
         cli.add_data_arguments(command)
         command.add_argument("--board", default="virtual-f405", help=f"one of {', '.join(boards.names())}")
+        if run is _firmware:
+            cli.add_format_arguments(command)
         command.set_defaults(run=run)
     checking = commands.add_parser("check", help="would an exported model overflow a 32-bit accumulator?")
     checking.add_argument("path", type=Path, help=f"a file ending in {' or '.join(check.CHECKS)}")
@@ -45,9 +50,17 @@ def _c(args: argparse.Namespace) -> None:
     print(f"wrote {build.make_project(graph, folder, args.board)}")
 
 
-def _firmware(args: argparse.Namespace) -> None:
+def _tflm(args: argparse.Namespace) -> None:
     graph, folder = _graph(args)
-    print(f"built {build.make_firmware(graph, folder, args.board)}")
+    print(f"wrote {tflm_build.make_tflm(graph, folder, args.board)}")
+
+
+def _firmware(args: argparse.Namespace) -> None:
+    if args.format == "tflm":
+        library.find(args.tflm, boards.load_board(args.board))
+        print(f"built {tflm_build.make_firmware(*_graph(args), args.board, args.tflm)}")
+    else:
+        print(f"built {build.make_firmware(*_graph(args), args.board)}")
 
 
 def _onnx(args: argparse.Namespace) -> None:

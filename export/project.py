@@ -36,19 +36,32 @@ def write_project(
     description = load_board(board)
     files = {f"model/{name}": content for name, content in model_files.items()}
     files |= {f"nn/{name}": content for name, content in _kernel_files(kernels).items()}
-    files |= _sources("app") | _sources("port", "*.h") | _sources("port/posix")
+    files |= _sources("app", "main.c") | _sources("port/posix") | board_files(description, where)
+    write_files(out_dir, files, project_files.texts(description, title, sorted(files)))
+
+
+def board_files(description: Description, where: dict[str, str] | None = None) -> dict[str, bytes]:
+    """What every form of a network shares on a board, by path in the project: application without its main, port, SPEC.md."""
+    files = _sources("app") | _sources("port", "*.h")
+    del files["app/main.c"]
     for folder in description.port_folders:
         files |= _sources(folder)
     if description.linker_script:
-        files[f"port/{board}/placement.ld"] = _text(project_files.placement(description, where or first_choices(description)))
-    files["SPEC.md"] = SPEC.read_bytes()
-    for name, lines in project_files.texts(description, title, sorted(files)).items():
-        files[name] = _text(lines)
-    _replace_folder(out_dir, files)
+        placed = project_files.placement(description, where or first_choices(description))
+        files[f"port/{description.name}/placement.ld"] = _text(placed)
+    return files | {"SPEC.md": SPEC.read_bytes()}
 
 
-def build_project(project: Path, board: str, out: Path | None = None, extra_flags: str = "") -> Path:
-    """Compile a project with its own Makefile; returns the image. The objects go to `out` (default: project/build/<board>).
+def write_files(out_dir: Path, files: dict[str, bytes], texts: dict[str, Iterable[str]]) -> None:
+    """Replace a folder as a whole: `files` and `texts` (as lines) by path."""
+    _replace_folder(out_dir, files | {name: _text(lines) for name, lines in texts.items()})
+
+
+def build_project(
+    project: Path, board: str, out: Path | None = None, extra_flags: str = "", variables: dict[str, str] | None = None
+) -> Path:
+    """Compile a project with its own Makefile; returns the image. The objects go to `out` (default: project/build/<board>);
+    `variables`: of the Makefile, beside these.
 
     TendonError holds the compiler's last words, and names what is missing when that is the compiler.
     """
@@ -57,6 +70,7 @@ def build_project(project: Path, board: str, out: Path | None = None, extra_flag
         raise TendonError(f"{board}: the compiler {description.compiler} is not installed; run make tools")
     folder = (out or project / "build" / board).resolve()
     command = ["make", "-C", str(project), f"BOARD={board}", f"OUT={folder}", f"EXTRA={extra_flags}"]
+    command += [f"{name}={value}" for name, value in (variables or {}).items()]
     environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode:

@@ -49,7 +49,7 @@ def _makefile(boards: list[Description], title: str) -> Iterator[str]:
     yield "OUT ?= build/$(BOARD)"
     yield ""
     for board in boards:
-        yield from _make_board(board)
+        yield from board_lines(board)
     yield f"WARNINGS = {WARNINGS}"
     yield f"COMMON = {COMMON} -ffile-prefix-map=$(CURDIR)=. $(CORE) $(EXTRA)"
     yield "INCLUDES = -Imodel -Inn -Iapp -Iport $(PORT:%=-I%)"
@@ -85,7 +85,8 @@ def _makefile(boards: list[Description], title: str) -> Iterator[str]:
     yield "-include $(OBJECTS:.o=.d)"
 
 
-def _make_board(board: Description) -> Iterator[str]:
+def board_lines(board: Description) -> Iterator[str]:
+    """Compiler, flags, port and linker script of a board, when BOARD names it."""
     yield f"ifeq ($(BOARD),{board.name})"
     yield f"CC = {board.compiler}"
     yield f"CORE = {' '.join(board.flags)}".rstrip()

@@ -12,6 +12,9 @@ else
     have gcc || need="$need gcc libc6-dev"
     have arm-none-eabi-gcc || need="$need gcc-arm-none-eabi"
     { have arm-none-eabi-gcc && [ -f "$(arm-none-eabi-gcc -print-file-name=libc.a)" ]; } || need="$need libnewlib-arm-none-eabi"
+    # TFLM= names a TFLite-Micro library to link: it is C++
+    [ -z "${TFLM:-}" ] || { have arm-none-eabi-g++ && [ -f "$(arm-none-eabi-g++ -print-file-name=libstdc++.a)" ]; } ||
+        need="$need libstdc++-arm-none-eabi-newlib"
     have qemu-system-arm || need="$need qemu-system-arm"
     have cppcheck || need="$need cppcheck"
     have cmake || need="$need cmake"

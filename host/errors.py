@@ -25,6 +25,10 @@ class DamagedImageError(LinkError):
     """The board's constant tables are not what was exported; it answers and infers nothing."""
 
 
+class ModelFaultError(LinkError):
+    """The board's model, one around an interpreter, cannot start; it answers and infers nothing."""
+
+
 class BoardLostError(LinkError):
     """The board vanished, fell silent or was reset in the middle of a run. The run can be resumed."""
 

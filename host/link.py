@@ -17,6 +17,7 @@ from host.errors import (
     DamagedImageError,
     HashMismatchError,
     LinkError,
+    ModelFaultError,
     NoBoardError,
     ProtocolError,
     SnapshotError,
@@ -117,6 +118,9 @@ class Link:
                 f"{self.line.name}: the image on {hello.board} is damaged: CRC-32 of the model's tables expected "
                 f"{hello.tables_crc_expected:08x}, found {hello.tables_crc_found:08x}; it infers nothing. Load the firmware again"
             )
+        if hello.error == p.MODEL:
+            why = p.FAULTS.get(hello.fault, f"reason {hello.fault}")
+            raise ModelFaultError(f"{self.line.name}: the model on {hello.board} cannot start: {why} ({hello.compiler})")
         if self.expect_hash is not None and hello.model_hash != self.expect_hash:
             raise HashMismatchError(
                 f"{self.line.name}: expected model hash {self.expect_hash}, found {hello.model_hash} "

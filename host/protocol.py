@@ -24,7 +24,7 @@ ANSWER = 0x80
 ACK, RESULT, READY, ERROR = 0x83, 0xA0, 0xA1, 0xAF
 ACCEPTED, DUPLICATE, GAP, DAMAGED = range(4)
 FROM_ZERO, RESTORE = 0, 1
-TABLES, SESSION, LENGTH, TYPE, MODE, STATE, GONE = range(1, 8)
+TABLES, SESSION, LENGTH, TYPE, MODE, STATE, GONE, MODEL = range(1, 9)
 ERROR_NAMES = {
     TABLES: "damaged tables",
     SESSION: "another session",
@@ -33,6 +33,13 @@ ERROR_NAMES = {
     MODE: "not possible now",
     STATE: "damaged state",
     GONE: "result no longer kept",
+    MODEL: "the model cannot start",
+}
+FAULTS = {  # of a model around an interpreter
+    1: "an operator could not be added to its resolver",
+    2: "tensors cannot be allocated: the arena is too small, or the library lacks what an operator needs",
+    3: "input or output have another size than model.h says",
+    4: "the state does not lie where the file's memory plan puts it",
 }
 
 
@@ -101,7 +108,8 @@ class Hello:
     """What a board says of itself: answer to HELLO, and READY after a reset."""
 
     version: int
-    error: int  # 0, or TABLES
+    error: int  # 0, TABLES or MODEL
+    fault: int  # with MODEL: why, one of FAULTS; otherwise 0
     model_hash: str  # 64 hex digits
     tables_crc_expected: int
     tables_crc_found: int
@@ -134,7 +142,7 @@ class Hello:
         texts = [t.decode("utf-8", "replace") for t in payload[_MODEL.size + _BOARD.size :].split(b"\0")] + [""] * 4
         what = COUNTS.get(counts, f"unknown ({counts})")
         numbers = [*model, credit, kept, session, steps, clock]
-        fields: list[Any] = [version, error, digest.hex(), *numbers, what, num, den or 1, stack]
+        fields: list[Any] = [version, error & 255, error >> 8, digest.hex(), *numbers, what, num, den or 1, stack]
         return Hello(*fields, *texts[:4])
 
     @property
@@ -194,10 +202,11 @@ class Status(NamedTuple):
     masked_instructions: int
     steps: int
     expected: int
+    arena_used: int
 
     @staticmethod
     def parse(payload: bytes) -> Status:
-        return Status(*struct.unpack("<15I", payload))
+        return Status(*struct.unpack("<16I", payload))
 
 
 class StateInfo(NamedTuple):

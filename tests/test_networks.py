@@ -29,7 +29,7 @@ from compress.reference import IntegerMachine
 from compress.samples import to_int16
 from export import build as firmware
 from export import emit
-from host import engines, native
+from host import native
 from host.boards import open_board
 from tests.toy import need, need_emulator
 
@@ -150,17 +150,6 @@ def test_the_exported_c_equals_the_integer_reference_from_the_first_step_on(load
     half = 5 * graph.samples_per_step
     expected = np.concatenate([machine.run(x[None, :half])[0], machine.run(x[None, half:])[0]])
     np.testing.assert_array_equal(np.concatenate([model.run(x[:half]), model.run(x[half:])]), expected)
-
-
-def test_the_published_forward_is_lined_up_with_the_stream(tmp_path: Path) -> None:
-    loaded = network(**RICH["overlap"])
-    checkpoint.save(tmp_path / "mine.ckpt", loaded.model, loaded.hyper_parameters)
-    x, start_up = signal(12 * 9), lower(loaded).start_up
-    torch_frames, graph_frames = (engines.infer_float(name, "mine", tmp_path / "mine.ckpt", x) for name in ("torch", "graph"))
-    assert start_up == 2
-    assert torch_frames.shape == graph_frames.shape == (9, 99)
-    np.testing.assert_allclose(torch_frames[start_up:], graph_frames[start_up:], atol=2e-5)
-    np.testing.assert_allclose(np.exp(torch_frames[:start_up]), 1 / 99, rtol=1e-5)
 
 
 RICH: dict[str, dict[str, Any]] = {

@@ -27,14 +27,19 @@ def make_tflite(graph: g.Graph, folder: Folder) -> Path:
 
 def step_bytes(graph: g.Graph, variables: bool) -> bytes:
     """One step of the network as a `.tflite` that passes the lint; GraphError names what cannot be written."""
+    content = step_file(graph, variables).finish()
+    lint.lint(content, graph.name)
+    return content
+
+
+def step_file(graph: g.Graph, variables: bool) -> File:
+    """The same before it becomes bytes; they are for the lint, whoever asks for them."""
     _refuse_narrow(graph)
     file = File(f"{graph.name}: one step, written by Tendon {GENERATOR}", variables)
     Lowering(graph, file).run()
     for name, text in (("model", graph.name), ("graph", graph.hash()), ("generator", GENERATOR)):
         file.note(f"tendon.{name}", text)
-    content = file.finish()
-    lint.lint(content, graph.name)
-    return content
+    return file
 
 
 def _refuse_narrow(graph: g.Graph) -> None:

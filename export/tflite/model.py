@@ -138,9 +138,13 @@ class File:
         return len(known)
 
     def note(self, name: str, text: str) -> None:
+        """One entry of the file's metadata, as text."""
+        self.attach(name, text.encode())
+
+    def attach(self, name: str, content: bytes) -> None:
         """One entry of the file's metadata."""
         entry = schema.MetadataT()
-        entry.name, entry.buffer = name, self.buffer(text.encode())
+        entry.name, entry.buffer = name, self.buffer(content)
         self.model.metadata.append(entry)
 
     def read_state(self, name: str, shape: Sequence[int], scale: float) -> State:

@@ -15,6 +15,7 @@ frame_buffer answer;
 static frame_decoder decoder;
 static const port_info *port;
 static uint32_t tables_crc; /* as found at boot */
+static uint32_t fault;      /* why the model cannot start; 0: it has */
 
 void send_answer(uint8_t type, uint32_t sequence, uint32_t length)
 {
@@ -32,10 +33,26 @@ void send_error(const frame *request, uint16_t code, uint32_t detail, uint32_t m
     send_answer(WIRE_ERROR, request->sequence, 12);
 }
 
+/* Damaged tables come first: a model that reads them may fail to start because of that. */
+static uint16_t refusal(void)
+{
+    if (tables_crc != MODEL_TABLES_CRC)
+        return ERROR_TABLES;
+    return fault != 0 ? ERROR_MODEL : ERROR_NONE;
+}
+
+static void refuse(const frame *request)
+{
+    if (refusal() == ERROR_MODEL)
+        send_error(request, ERROR_MODEL, fault, 0);
+    else
+        send_error(request, ERROR_TABLES, MODEL_TABLES_CRC, tables_crc);
+}
+
 bool in_session(const frame *request)
 {
     if (session.mode == MODE_REFUSING)
-        send_error(request, ERROR_TABLES, MODEL_TABLES_CRC, tables_crc);
+        refuse(request);
     else if (session.number == 0 || request->session != session.number)
         send_error(request, ERROR_SESSION, session.number, session.mode);
     else
@@ -67,7 +84,7 @@ static uint8_t *put_model(uint8_t *at)
 {
     static const uint8_t hash[32] = MODEL_HASH_BYTES;
     at = put_u16(at, WIRE_VERSION);
-    at = put_u16(at, session.mode == MODE_REFUSING ? ERROR_TABLES : ERROR_NONE);
+    at = put_u16(at, (uint16_t)(refusal() | fault << 8));
     memcpy(at, hash, sizeof hash);
     at = put_u32(at + sizeof hash, MODEL_TABLES_CRC);
     at = put_u32(at, tables_crc);
@@ -112,6 +129,7 @@ static void on_status(const frame *request)
         counts.frames_good, counts.frames_bad,  counts.duplicates,  counts.gaps,          health.received,
         health.overruns,    health.dropped,     health.line_errors, health.stack_used,    health.stack_bytes,
         counts.step_ticks,  health.handler_ticks, health.masked_instructions, session.steps,     session.expected,
+        MODEL_ARENA_USED,
     };
     memcpy(frame_payload(&answer), fields, sizeof fields);
     send_answer(WIRE_STATUS | WIRE_ANSWER, request->sequence, sizeof fields);
@@ -137,8 +155,11 @@ void app_start(void)
 {
     port = port_start();
     tables_crc = check_tables();
-    session.mode = tables_crc == MODEL_TABLES_CRC ? MODE_IDLE : MODE_REFUSING;
-    model_reset();
+    if (tables_crc == MODEL_TABLES_CRC)
+        fault = MODEL_FAULT;
+    session.mode = refusal() == ERROR_NONE ? MODE_IDLE : MODE_REFUSING;
+    if (session.mode == MODE_IDLE)
+        model_reset();
     send_hello(WIRE_READY, 0);
 }
 

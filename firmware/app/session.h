@@ -11,10 +11,16 @@ _Static_assert(4u + 2u * MODEL_OUTPUTS <= WIRE_PAYLOAD, "one result fits one fra
 
 enum { MODE_IDLE = 0, MODE_RESTORING = 1, MODE_STREAMING = 2, MODE_REFUSING = 3 };
 
+/* A model around an interpreter can fail to start, and knows only then how much of its arena it needs. Generated C has nothing to start. */
+#ifndef MODEL_FAULT
+#define MODEL_FAULT 0u
+#define MODEL_ARENA_USED MODEL_ARENA_BYTES
+#endif
+
 /* One session runs from its BEGIN to the next one with a higher number, or to a reset. */
 typedef struct {
     uint32_t number;   /* 0: none since the last reset */
-    uint32_t mode;     /* MODE_… ; MODE_REFUSING when the model's tables are damaged */
+    uint32_t mode;     /* MODE_… ; MODE_REFUSING when the model's tables are damaged or it cannot start */
     uint32_t expected; /* sequence of the next DATA frame */
     uint32_t filled;   /* bytes of the current step received */
     uint32_t steps;    /* steps taken since the zero state, also those before a restored snapshot */

@@ -46,7 +46,8 @@ enum {
     ERROR_TYPE = 4,     /* no such request: detail = type, 0 */
     ERROR_MODE = 5,     /* not possible in this mode of the session: detail = mode, 0 */
     ERROR_STATE = 6,    /* restored state is damaged: detail = CRC expected, CRC found */
-    ERROR_GONE = 7      /* a result is no longer kept: detail = result wanted, oldest kept */
+    ERROR_GONE = 7,     /* a result is no longer kept: detail = result wanted, oldest kept */
+    ERROR_MODEL = 8     /* the model cannot start: detail = its reason, 0 */
 };
 
 static inline uint16_t get_u16(const uint8_t *at)

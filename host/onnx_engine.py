@@ -15,7 +15,7 @@ from compress import graph as g
 from compress.errors import TendonError
 
 Array = g.Array
-DTYPES = {"float32": np.float32, "int16": np.int16}
+DTYPES = {"float32": np.float32, "int16": np.int16, "int8": np.int8}
 
 
 def run(model: onnx.ModelProto, signal: Array, progress: str = "") -> npt.NDArray[np.float32]:

@@ -19,8 +19,7 @@ from compress import graph as g
 from compress.artifacts import Folder
 from compress.errors import GraphError, TendonError
 from compress.lower import lower
-from compress.models import HYPER_PARAMETERS
-from compress.quantize import accumulator_bounds
+from compress.quantize import PRECISIONS, accumulator_bounds
 from compress.reference import IntegerMachine
 from compress.samples import to_int16, to_real
 from export.__main__ import main as export_main
@@ -29,7 +28,8 @@ from export.onnx_model import float_form, lint, make_onnx, qdq_form
 from host import onnx_engine
 from host.onnx_engine import StepModel
 from tests.conftest import HYBRID
-from tests.test_graph import network
+from tests.test_networks import integer, networks, slow
+from tests.test_networks import signal as electrodes
 from tests.test_quantize import quantized  # noqa: F401  (fixture)
 from tests.test_streaming import signal
 
@@ -64,32 +64,16 @@ def test_float_onnx_stepped_with_its_state_equals_the_published_forward(name, pu
     assert np.abs(found - checkpoint.forward(loaded, x)).max() < 1e-4
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    d_model=st.sampled_from([8, 24, 40]),
-    n_layers=st.integers(1, 2),
-    prenorm=st.booleans(),
-    strides=st.sampled_from([[2], [4, 3], [2, 3, 2]]),
-    mlp=st.integers(1, 2),
-    norm=st.sampled_from(["batchnorm", "layernorm"]),
-    activation=st.sampled_from(["gelu", "relu"]),
-)
-def test_networks_of_other_sizes_are_exported_and_equal_their_forward(d_model, n_layers, prenorm, strides, mlp, norm, activation):
-    published = HYPER_PARAMETERS["TC_S4_small"]
-    channels = [24, 16, 20][: len(strides)]
-    high = published["model_HF"] | {
-        "in_channels": 2 * 12,
-        "out_channels": channels,
-        "kernel_sizes": strides,
-        "strides": strides,
-        "norm": norm,
-        "activation": activation,
-    }
-    low = published["model_LF"] | {"d_input": channels[-1], "d_model": d_model, "n_layers": n_layers, "prenorm": prenorm}
-    loaded = network(mlp_features=[12] * mlp, model_HF=high, model_LF=low)
-    graph = lower(loaded)
-    x = signal(graph.samples_per_step * 12)
-    assert np.abs(onnx_engine.run(float_form.write(graph), x) - checkpoint.forward(loaded, x)).max() < 1e-4
+@slow
+@given(loaded=networks(), precision=st.sampled_from(sorted(PRECISIONS)))
+def test_whatever_can_be_configured_is_exported_in_both_forms(loaded, precision):
+    """Windows, pools, copies of rotated electrodes, steps, and the start-up, from the first frame on."""
+    real, graph = lower(loaded), integer(loaded, precision)
+    x = electrodes(real.samples_per_step * (real.start_up + 9))
+    found = onnx_engine.run(float_form.write(real), x)
+    assert np.abs(found[real.start_up :] - checkpoint.forward(loaded, x)).max() < 1e-4
+    words = IntegerMachine(graph).run(to_int16(graph, x)[None])[0]
+    assert scores.sqnr_db(to_real(graph, words), onnx_engine.run(qdq_form.write(graph), x)) > 50.0
 
 
 @pytest.mark.parametrize(("name", "precision"), [*((name, "w8a16") for name in HYBRID), ("TC_S4_small", "w8a8")])

@@ -22,6 +22,7 @@ class Model:
     def __init__(self, graph: g.Graph) -> None:
         self.graph, self.w = graph, Writer()
         self.value = {graph.input.name: SAMPLES}
+        self.started = layers.started(self.w, graph.start_up) if graph.start_up else None
 
     def constant(self, what: str, values: Array) -> str:
         return self.w.constant(what, np.asarray(values, np.float32))
@@ -38,8 +39,8 @@ class Model:
 class FloatState:
     """float32, kept as it is."""
 
-    def __init__(self, w: Writer, what: str, shape: tuple[int, ...]) -> None:
-        self._w, self._state = w, w.state(what, shape, "float32")
+    def __init__(self, model: Model, what: str, shape: tuple[int, ...]) -> None:
+        self._model, self._state = model, model.w.state(what, shape, "float32")
         self._last = self._state.before
 
     def read(self) -> str:
@@ -50,7 +51,10 @@ class FloatState:
         return value
 
     def write(self) -> None:
-        self._w.add("Identity", self._last, output=self._state.after)
+        if self._model.started:
+            self._model.w.add("Mul", self._last, self._model.started, output=self._state.after)
+        else:
+            self._model.w.add("Identity", self._last, output=self._state.after)
 
 
 def write(graph: g.Graph) -> onnx.ModelProto:
@@ -66,8 +70,18 @@ def write(graph: g.Graph) -> onnx.ModelProto:
     return model.w.finish(graph, "float")
 
 
-def _mean_pool(m: Model, op: g.MeanPool, x: list[str]) -> str:
-    return layers.mean_pool(m.w, x[0], op.factor, *m.size(op.inputs[0]))
+def _pool(m: Model, op: g.MeanPool | g.MaxPool, x: list[str]) -> str:
+    frames, features = m.size(op.output)
+    return layers.pool(m.w, x[0], _REDUCE[type(op)], op.factor, frames, (frames, features))
+
+
+def _over(m: Model, op: g.OverCopies, x: list[str]) -> str:
+    frames, features = m.size(op.output)
+    return layers.pool(m.w, x[0], _REDUCE[type(op)], op.copies, frames * op.bands, (frames, features))
+
+
+def _window(m: Model, op: g.Window, x: list[str]) -> str:
+    return layers.window(m.w, x[0], op, "float32", *m.size(op.inputs[0]))
 
 
 def _conv(m: Model, op: g.Conv, x: list[str]) -> str:
@@ -94,6 +108,8 @@ def _layer_norm(m: Model, op: g.LayerNorm, x: list[str]) -> str:
 
 
 def _activation(m: Model, op: g.Activation, x: list[str]) -> str:
+    if op.kind == "step":
+        return layers.step(m.w, x[0], m.constant("one", np.ones(())))
     return layers.activation(m.w, x[0], op.kind)
 
 
@@ -101,7 +117,7 @@ def _state_space(m: Model, op: g.StateSpace, x: list[str]) -> str:
     frames, channels = m.size(op.inputs[0])
     shape = (1, *op.a.shape)
     a, c = m.pair("a", op.a[None]), m.pair("c", 2.0 * op.c[None])
-    states = FloatState(m.w, "re", shape), FloatState(m.w, "im", shape)
+    states = FloatState(m, "re", shape), FloatState(m, "im", shape)
     history = layers.recurrence(m.w, x[0], a, states, frames, channels)
     return layers.read_out(m.w, history, x[0], c, m.constant("d", op.d))
 
@@ -119,8 +135,18 @@ def _log_softmax(m: Model, op: g.LogSoftmax, x: list[str]) -> str:
     return m.w.add("LogSoftmax", x[0], axis=-1)
 
 
+_REDUCE: dict[type[g.Op], str] = {
+    g.MeanPool: "ReduceMean",
+    g.MeanOver: "ReduceMean",
+    g.MaxPool: "ReduceMax",
+    g.MaxOver: "ReduceMax",
+}
 _WRITERS: dict[type[g.Op], Callable[[Model, Any, list[str]], str]] = {
-    g.MeanPool: _mean_pool,
+    g.MeanPool: _pool,
+    g.MaxPool: _pool,
+    g.MeanOver: _over,
+    g.MaxOver: _over,
+    g.Window: _window,
     g.Conv: _conv,
     g.LayerNorm: _layer_norm,
     g.Activation: _activation,

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
+from onnx import TensorProto
 
+from compress import graph as g
 from export.onnx_model.writer import Writer
 
 ACTIVATIONS = {"relu": "Relu", "gelu": "Gelu", "sigmoid": "Sigmoid"}
+FLOAT = TensorProto.FLOAT
 
 
 class Kept(Protocol):
@@ -25,10 +28,25 @@ class Kept(Protocol):
         """Hand the last value kept to the next step."""
 
 
-def mean_pool(w: Writer, x: str, factor: int, frames: int, features: int) -> str:
-    """(frames, features) -> (frames / factor, features)."""
-    groups = w.reshape(x, frames // factor, factor, features)
-    return w.add("ReduceMean", groups, w.constant("axes", np.array([1])), keepdims=0)
+def pool(w: Writer, x: str, how: str, factor: int, rows: int, shape: tuple[int, int]) -> str:
+    """ReduceMean or ReduceMax over groups of `factor` that lie one after the other in memory, `rows` groups; returns `shape`."""
+    frames, features = shape
+    groups = w.reshape(x, rows, factor, frames * features // rows)
+    reduced = w.add(how, groups, w.constant("axes", np.array([1])), keepdims=0)
+    return reduced if rows == frames else w.reshape(reduced, frames, features)
+
+
+def window(w: Writer, x: str, op: g.Window, dtype: str, frames: int, features: int) -> str:
+    """(frames, features) -> the frames that each convolution sees, side by side; keeps those that later ones reach back to."""
+    first = op.history + op.frames_per_output - op.lag - op.frames
+    seen = first + np.arange(0, frames, op.frames_per_output)[:, None] + np.arange(op.frames)
+    if op.history:
+        past = w.state("past", (op.history, features), dtype)
+        x = w.add("Concat", past.before, x, axis=0)
+        last = w.constant("last", np.arange(frames, frames + op.history))
+        w.add("Gather", x, last, axis=0, output=past.after)
+    gathered = w.add("Gather", x, w.constant("frames", seen.reshape(-1)), axis=0)
+    return w.reshape(gathered, len(seen), op.frames * features)
 
 
 def per_band(w: Writer, x: str, bands: int, width: int, layer: Callable[[int, str], str]) -> str:
@@ -53,6 +71,21 @@ def layer_norm(w: Writer, x: str, gain: str, bias: str, epsilon: float) -> str:
 
 def activation(w: Writer, x: str, kind: str) -> str:
     return w.add(ACTIVATIONS[kind], x)
+
+
+def step(w: Writer, x: str, high: str) -> str:
+    """`high` from zero on, else 0."""
+    return w.add("Mul", w.add("Cast", w.add("GreaterOrEqual", x, w.constant("zero", np.zeros((), np.float32))), to=FLOAT), high)
+
+
+def started(w: Writer, start_up: int) -> str:
+    """0 in the steps of the start-up, 1 after it: what states are multiplied with at the end of a step. Counts the steps."""
+    w.module = "start_up"
+    steps = w.state("steps", (1,), "float32")
+    most = w.constant("until", np.full(1, start_up, np.float32))
+    counted = w.add("Add", steps.before, w.constant("one", np.ones(1, np.float32)))
+    w.add("Min", counted, most, output=steps.after)
+    return w.add("Cast", w.add("Greater", counted, most), to=FLOAT)
 
 
 def recurrence(w: Writer, u: str, a: tuple[str, str], states: tuple[Kept, Kept], frames: int, channels: int) -> tuple[str, str]:

@@ -31,6 +31,7 @@ class Model:
         self.graph, self.w = graph, Writer()
         self.quantized: dict[str, str] = {}
         self.value: dict[str, str] = {}
+        self.started = layers.started(self.w, graph.start_up) if graph.start_up else None
         self.gates = {op.inputs[0] for op in graph.ops if isinstance(op, g.IntGlu)}
 
     def scale(self, name: str) -> float:
@@ -94,7 +95,11 @@ class QuantizedState:
         return self._model.dequantize(self._last, self._scale, axis=1)
 
     def write(self) -> None:
-        self._model.w.add("Identity", self._last, output=self._state.after)
+        last = self._last
+        if self._model.started:
+            value = self._model.w.add("Mul", self._model.dequantize(last, self._scale, axis=1), self._model.started)
+            last = self._model.quantize(value, self._scale, axis=1)
+        self._model.w.add("Identity", last, output=self._state.after)
 
 
 def write(graph: g.Graph) -> onnx.ModelProto:
@@ -103,9 +108,12 @@ def write(graph: g.Graph) -> onnx.ModelProto:
     model.w.module = graph.input.name
     model.store(graph.input.name, SAMPLES)
     for op in graph.ops:
+        model.w.module = op.module
+        if isinstance(op, g.IntWindow):
+            _window(model, op)
+            continue
         if type(op) not in _WRITERS:
             raise GraphError(f"{op.module}: {type(op).__name__} cannot be exported as QDQ ONNX")
-        model.w.module = op.module
         value = _WRITERS[type(op)](model, op, [model.value[name] for name in op.inputs])
         if op.output in model.gates:  # its two halves have scales of their own: _glu rounds them
             model.value[op.output] = value
@@ -116,8 +124,25 @@ def write(graph: g.Graph) -> onnx.ModelProto:
     return model.w.finish(graph, "qdq")
 
 
-def _mean_pool(m: Model, op: g.IntMeanPool, x: list[str]) -> str:
-    return layers.mean_pool(m.w, x[0], op.factor, *m.size(op.inputs[0]))
+def _pool(m: Model, op: g.IntMeanPool | g.IntMaxPool, x: list[str]) -> str:
+    frames, features = m.size(op.output)
+    return layers.pool(m.w, x[0], _REDUCE[type(op)], op.factor, frames, (frames, features))
+
+
+def _over(m: Model, op: g.OverCopies, x: list[str]) -> str:
+    frames, features = m.size(op.output)
+    return layers.pool(m.w, x[0], _REDUCE[type(op)], op.copies, frames * op.bands, (frames, features))
+
+
+def _window(m: Model, op: g.IntWindow) -> None:
+    """Moves integers: input and output have one scale."""
+    name, dtype = op.inputs[0], "int8" if m.graph.tensors[op.inputs[0]].hi == g.INT8[1] else "int16"
+    m.quantized[op.output] = layers.window(m.w, m.quantized[name], op, dtype, *m.size(name))
+    m.value[op.output] = m.dequantize(m.quantized[op.output], m.scale(name))
+
+
+def _step(m: Model, op: g.IntStep, x: list[str]) -> str:
+    return layers.step(m.w, x[0], m.real("high", np.asarray(op.high * m.scale(op.output))))
 
 
 def _linear(m: Model, op: g.IntLinear, x: list[str]) -> str:
@@ -159,10 +184,11 @@ def _layer_norm(m: Model, op: g.IntLayerNorm, x: list[str]) -> str:
 
 def _lut(m: Model, op: g.IntLut, x: list[str]) -> str:
     target = m.graph.tensors[op.output]
-    for kind, function in ACTIVATIONS.items():
+    for kind in layers.ACTIVATIONS:
+        function = ACTIVATIONS[kind]
         if np.array_equal(fit_table(function, m.scale(op.inputs[0]), m.scale(op.output), target.lo, target.hi), op.table):
             return layers.activation(m.w, x[0], kind)
-    raise GraphError(f"{op.module}: a table of none of {', '.join(ACTIVATIONS)} cannot be exported as QDQ ONNX")
+    raise GraphError(f"{op.module}: a table of none of {', '.join(layers.ACTIVATIONS)} cannot be exported as QDQ ONNX")
 
 
 def _state_space(m: Model, op: g.IntStateSpace, x: list[str]) -> str:
@@ -200,8 +226,18 @@ def _log_softmax(m: Model, op: g.IntLogSoftmax, x: list[str]) -> str:
     return m.w.add("LogSoftmax", x[0], axis=-1)
 
 
+_REDUCE: dict[type[g.Op], str] = {
+    g.IntMeanPool: "ReduceMean",
+    g.IntMeanOver: "ReduceMean",
+    g.IntMaxPool: "ReduceMax",
+    g.IntMaxOver: "ReduceMax",
+}
 _WRITERS: dict[type[g.Op], Callable[[Model, Any, list[str]], str]] = {
-    g.IntMeanPool: _mean_pool,
+    g.IntMeanPool: _pool,
+    g.IntMaxPool: _pool,
+    g.IntMeanOver: _over,
+    g.IntMaxOver: _over,
+    g.IntStep: _step,
     g.IntLinear: _linear,
     g.IntLayerNorm: _layer_norm,
     g.IntLut: _lut,

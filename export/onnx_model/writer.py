@@ -18,7 +18,7 @@ Array = g.Array
 OPSET = 21  # the first whose QuantizeLinear knows int16; Gelu came with 20
 IR_VERSION = 10
 SAMPLES, OUTPUT = "samples", "log_probs"
-TYPES = {"float32": TensorProto.FLOAT, "int16": TensorProto.INT16}
+TYPES = {"float32": TensorProto.FLOAT, "int16": TensorProto.INT16, "int8": TensorProto.INT8}
 
 
 @dataclass(frozen=True)

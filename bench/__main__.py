@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from bench import crosscheck, demo, formats, hil, kernels, text
 from compress import cli
@@ -16,9 +17,9 @@ def main(arguments: list[str] | None = None) -> int:
     """The commands of this package; returns the exit code, 1 for an invalid run or a missed target."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
-    for name, run, help_text in (
-        ("hil", _hil, "stream recordings through a board, compare every word, score, time"),
-        ("demo", demo.run, "quantize, count, export, build, stream, and report the whole way"),
+    for name, run, default_lm, help_text in (
+        ("hil", _hil, "none", "stream recordings through a board, compare every word, score, time"),
+        ("demo", demo.run, "the shipped one", "quantize, count, export, build, stream, and report the whole way"),
     ):
         command = commands.add_parser(name, help=help_text)
         cli.add_model_arguments(command)
@@ -28,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
         command.add_argument("--seconds", type=float, default=15.0, help="how much signal to stream (default: %(default)s)")
         if run is _hil:
             cli.add_format_arguments(command)
+        command.add_argument("--lm", type=Path, help=f"KenLM character model for a second reading (default: {default_lm})")
         command.set_defaults(run=run)
     check = commands.add_parser("crosscheck", help="the same seconds through every engine: SQNR, arg-max, CER, equality")
     cli.add_model_arguments(check)
@@ -43,7 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _hil(args: argparse.Namespace) -> int:
     folder, form = cli.folder(args), formats.named(args.format, args.board, args.tflm)
     made = engines.prepare_scored(folder, args.checkpoint, args.data, args.calibration)
-    outcome = hil.run(made, datasets.find(args.data, args.build), args.board, args.port, args.seconds, form)
+    dataset = datasets.find(args.data, args.build)
+    outcome = hil.run(made, dataset, args.board, args.port, args.seconds, form, args.lm)
     page = hil.write(outcome, folder.target(args.board, form.name))
     print(text.console_report(outcome.report))
     print(f"\nwrote {page.with_suffix('.json')}\nreport: {page}")

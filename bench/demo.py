@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from bench import hil, text
+from bench import hil, language, text
 from bench.profile import profile
 from bench.schema import Report
 from compress import cli, evaluate, macs, pipeline, scores
@@ -19,6 +20,7 @@ from compress.samples import to_int16
 from export import build
 from host import engines, native
 from host.engines import Artifacts
+from host.lm import SHIPPED
 
 BUDGET = 32_000_000  # executed instructions per second of signal that the network may take on a Cortex-M4
 NETWORK_BOARD = "virtual-f405"
@@ -34,9 +36,10 @@ def run(args: argparse.Namespace) -> int:
     _headline(2, "count its multiply-accumulates")
     print(macs.table(made.real))
     _headline(3, f"export, build and run on {args.board}")
-    outcome = hil.run(made, dataset, args.board, args.port, args.seconds)
+    lm = args.lm or SHIPPED
+    outcome = hil.run(made, dataset, args.board, args.port, args.seconds, lm=lm)
     _headline(4, f"score the held-out {dataset.origin}: float network and native integer C")
-    outcome.report["heldout"] = heldout(made, dataset)
+    outcome.report["heldout"] = heldout(made, dataset, lm)
     page = hil.write(outcome, folder.target(args.board), "demo")
     hil.write(outcome, folder.target(args.board))
     _headline(5, "report")
@@ -45,8 +48,8 @@ def run(args: argparse.Namespace) -> int:
     return 0 if _good(outcome.report) else 1
 
 
-def heldout(made: Artifacts, dataset: Dataset) -> dict[str, Any]:
-    """Float graph and native C over whole held-out sessions: CER of each, their difference with its interval."""
+def heldout(made: Artifacts, dataset: Dataset, lm: Path) -> dict[str, Any]:
+    """Float graph and native C over whole held-out sessions: CER of each, greedy and with a model, and the intervals."""
     sessions = evaluate.read_heldout(made.integer, dataset.heldout)
     real = sessions.float_frames(made.real)
     words = sessions.trim(np.stack(_native(made, sessions)))
@@ -62,6 +65,7 @@ def heldout(made: Artifacts, dataset: Dataset) -> dict[str, Any]:
         "high": high,
         "rates": {"float": rates[0].as_dict(), "native": rates[1].as_dict()},
         "agreement": scores.agreement(real, words),
+        "language": language.heldout(lm, sessions.texts, real, words, float(made.integer.output.scale or 1.0)),
     }
 
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, cast
 
-from bench import assemble, footprint, schema
+from bench import assemble, footprint, language, schema
 from bench.cycles import Modelled
 from bench.formats import C, Format
 from bench.outcome import Outcome
@@ -21,6 +21,7 @@ from compress.files import write_json
 from compress.models import PUBLISHED
 from compress.samples import to_int16
 from export.boards import Description, load_board
+from host import character_model
 from host.boards import Board, open_board
 from host.engines import Artifacts
 
@@ -32,9 +33,15 @@ def run(
     port: str | None,
     seconds: float,
     form: Format = C(),  # noqa: B008  immutable
+    lm: Path | None = None,
 ) -> Outcome:
-    """Build the image, stream the first `seconds` of the held-out recordings, compare and score. Writes nothing but the image."""
+    """Build the image, stream the first `seconds` of the held-out recordings, compare and score. Writes nothing but the image.
+
+    With a character model `lm` the same seconds are scored with it as well.
+    """
     graph, description = made.integer, load_board(board)
+    if lm is not None:
+        character_model.load(lm)  # a model that is none is better known before the run than after it
     if seconds * float(graph.output.rate) < 1:
         raise TendonError(f"SECONDS={seconds:g}: expected at least one output frame, {1 / float(graph.output.rate):g} s")
     image = form.build(made, board)
@@ -48,6 +55,8 @@ def run(
     print("comparing every word with the reference, and scoring")
     other = assemble.other_engines(made, parts)
     expected = form.expected(made, board, parts, other.words)
+    texts = [p.text for p in parts]
+    with_model = None if lm is None else language.streamed(lm, texts, other.real, other.words, streamed.words, other.scale)
     modelled = _profile(description, image, made, parts, streamed)
     latency = assemble.latency(streamed, other, modelled)
     content = (
@@ -59,6 +68,7 @@ def run(
             "format_title": form.title,
             "reference": form.reference,
             "against_integers": assemble.against_integers(other, streamed),
+            "language": with_model,
             "latency": latency,
             "real_time_factor": assemble.real_time_factor(latency),
             "cycles": None if modelled is None else modelled.as_dict(),

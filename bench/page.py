@@ -54,10 +54,19 @@ def _cards(report: Report) -> str:
         _card("CER on the board", percent(metric["board"]), what),
         _card("CER of integers · float", f"{percent(metric['quantized'])} · {percent(metric['float'])}", "same seconds"),
     ]
+    language = report["language"]
+    if language is not None:
+        rates = f"integers {percent(language['metric']['quantized'])}, float {percent(language['metric']['float'])}"
+        cards.append(
+            _card("CER on the board, with language model", percent(language["metric"]["board"]), f"same seconds; {rates}")
+        )
     held = report.get("heldout")
     if held is not None:
         small = f"native C, {held['characters']:,} held-out characters, {recordings(report)}; float {held['float']:.2f} %"
         cards.append(_card("CER held out", percent(held["native"]), small))
+        with_model = held["language"]
+        small = f"native C, same sessions; float {with_model['float']:.2f} %"
+        cards.append(_card("CER held out, with language model", percent(with_model["native"]), small))
     if latency["ms"] is not None:
         kind = "measured" if latency["counts"] == "cycles" else "modelled"
         small = f"{kind}, p50; p99 {latency['ms']['p99']:.2f}, max {latency['ms']['max']:.2f}"
@@ -84,13 +93,15 @@ def _figures(outcome: Outcome) -> list[str]:
 
 
 def _texts(report: Report) -> str:
+    with_model = report["language"]["text"]["board"] if report["language"] else [""] * len(report["text"])
     rows = "".join(
         f"<tr><td>{escape(name)}</td><td class=mono>{escape(content)}</td></tr>"
-        for part in report["text"]
+        for part, better in zip(report["text"], with_model, strict=True)
         for name, content in (
             (part["recording"], ""), ("typed", part["target"]), ("float network read", part["float"]),
-            ("integers read", part["quantized"]), ("board read", part["board"]),
+            ("integers read", part["quantized"]), ("board read", part["board"]), ("with language model", better),
         )
+        if content or name == part["recording"]
     )  # fmt: skip
     return f"<h2>Typed and read</h2><table>{rows}</table><p class=soft>⌫, ⏎ and ⇧ are characters like any other.</p>"
 
@@ -124,6 +135,9 @@ def _facts(report: Report) -> str:
         **_line(report["line"]),
         "stack": f"{stack['used']:,} of {stack['size']:,} bytes used at most" if stack else "not known on this board",
     }
+    if report["language"]:
+        facts["language model"] = "; ".join(filter(None, (report["language"][k] for k in ("name", "caveat", "settings"))))  # type: ignore[literal-required]
+        facts["language model SHA-256"] = report["language"]["sha256"]
     if report["published"]:
         facts["published CER"] = f"{report['published']['value']} % ({report['published']['source']}); other data than this run"
     rows = "".join(f"<tr><td>{escape(name)}</td><td class=mono>{escape(value)}</td></tr>" for name, value in facts.items())

@@ -164,10 +164,15 @@ def _rate_rows(report: Report) -> list[Row]:
         if value is not None:
             low, high = (metric["low"], metric["high"]) if key == "board" else (None, None)
             rows.append((f"{name}, streamed {report['seconds']:.0f} s ({kind})", value, low, high, BLUE))
+    with_model = report["language"]["metric"] if report["language"] else None
+    if with_model is not None and with_model["board"] is not None:
+        value, low, high = with_model["board"], with_model["low"], with_model["high"]
+        rows.append((f"board with language model, {report['seconds']:.0f} s ({kind})", value, low, high, ORANGE))
     if held is not None:
         rows.append((f"float, {held['characters']:,} held-out characters ({kind})", held["float"], None, None, GREEN))
         interval = (held["float"] + held["low"], held["float"] + held["high"])
         rows.append((f"native C, {held['characters']:,} held-out characters ({kind})", held["native"], *interval, GREEN))
+        rows.append(("the same, native C with language model", held["language"]["native"], None, None, ORANGE))
     if rows and report["published"]:
         rows.append(("published, real recordings, 8 users", report["published"]["value"], None, None, SOFT))
     return rows

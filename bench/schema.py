@@ -34,6 +34,17 @@ class Metric(TypedDict):
     high: float | None
 
 
+class Language(TypedDict):
+    """The same seconds read with a character model: which, how, what to know of it, and per engine the CER and each text."""
+
+    name: str
+    sha256: str
+    caveat: str
+    settings: str
+    metric: Metric
+    text: dict[str, list[str]]
+
+
 class Rates(TypedDict):
     """Published decomposition, in %: characters missed (IER), made up (DER), confused (SER)."""
 
@@ -131,6 +142,7 @@ class Report(TypedDict):
     characters: int
     metric: Metric
     rates: Rates | None
+    language: Language | None
     published: dict[str, Any] | None
     words: int
     mismatches: int

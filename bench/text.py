@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.schema import Report, Spread
+from bench.schema import Language, Report, Spread
 
 WIDTH = 22
 SHOWN = 100  # characters of a text
@@ -59,6 +59,7 @@ def _accuracy(report: Report) -> list[str]:
         row("float network", percent(metric["float"])),
         row("integers", percent(metric["quantized"])),
         row("board", percent(metric["board"]) + _interval(metric["low"], metric["high"])),
+        *_language(report["language"]),
     ]
     rates = report["rates"]
     if rates is not None:
@@ -66,6 +67,17 @@ def _accuracy(report: Report) -> list[str]:
             row("board, by kind", f"missed {rates['IER']:.2f}, made up {rates['DER']:.2f}, confused {rates['SER']:.2f} %")
         )
     return lines
+
+
+def _language(language: Language | None) -> list[str]:
+    if language is None:
+        return []
+    metric = language["metric"]
+    return [
+        row("with language model", f"{percent(metric['board'])}{_interval(metric['low'], metric['high'])}"),
+        row("", f"float {percent(metric['float'])}, integers {percent(metric['quantized'])}; {language['name']}"),
+        *([row("", language["caveat"])] if language["caveat"] else []),
+    ]
 
 
 def _interval(low: float | None, high: float | None) -> str:
@@ -83,10 +95,19 @@ def _heldout(report: Report) -> list[str]:
             f"CER over {held['characters']:,} held-out characters ({where})",
             row("float network", percent(held["float"])),
             row("native integer C", f"{percent(held['native'])}   {difference}{_interval(held['low'], held['high'])}"),
+            *_heldout_language(held["language"]),
         ]
     if report["published"]:
         lines.append(row("published", f"{report['published']['value']:.2f} %   ({report['published']['source']}; not this data)"))
     return lines
+
+
+def _heldout_language(held: dict[str, Any]) -> list[str]:
+    difference = f"difference {held['native'] - held['float']:+.2f} points"
+    return [
+        row("with language model", f"float {percent(held['float'])}, native integer C {percent(held['native'])}"),
+        row("", f"{difference}{_interval(held['low'], held['high'])}"),
+    ]
 
 
 def _equality(report: Report) -> list[str]:
@@ -161,4 +182,6 @@ def _text(report: Report) -> list[str]:
     lines = [""]
     for part in report["text"][:1]:
         lines += [row("typed", _short(part["target"])), row("board read", _short(part["board"]))]
+    if report["language"] is not None:
+        lines += [row("with language model", _short(text)) for text in report["language"]["text"]["board"][:1]]
     return lines

@@ -99,7 +99,12 @@ def pool(rates: Iterable[Rates]) -> Rates:
 
 def score(emissions: Sequence[Array], targets: Sequence[str]) -> Rates:
     """Greedy text of each session (frames, 99) against what was typed there, pooled."""
-    return pool(error_rates(t, greedy(e)) for e, t in zip(emissions, targets, strict=True))
+    return score_texts([greedy(e) for e in emissions], targets)
+
+
+def score_texts(predictions: Sequence[str], targets: Sequence[str]) -> Rates:
+    """What any decoder read in each session against what was typed there, pooled."""
+    return pool(error_rates(t, p) for p, t in zip(predictions, targets, strict=True))
 
 
 def segment_errors(target: str, prediction: str, segment: int = SEGMENT) -> npt.NDArray[np.int64]:
@@ -127,6 +132,13 @@ def bootstrap_difference(
 ) -> tuple[float, float]:
     """95 % percentile interval of CER(second) − CER(first) in points, paired: both are drawn over the same runs of characters."""
     a, b = ([greedy(e) for e in emissions] for emissions in (first, second))
+    return text_difference(a, b, targets, resamples, seed)
+
+
+def text_difference(
+    a: Sequence[str], b: Sequence[str], targets: Sequence[str], resamples: int = RESAMPLES, seed: int = SEED
+) -> tuple[float, float]:
+    """As `bootstrap_difference`, of texts."""
     size = _segment(targets)
     errors = [segment_errors(t, y, size) - segment_errors(t, x, size) for x, y, t in zip(a, b, targets, strict=True)]
     return _interval(errors, [segment_lengths(t, size) for t in targets], resamples, seed)
@@ -136,8 +148,15 @@ def bootstrap_rate(
     emissions: Sequence[Array], targets: Sequence[str], resamples: int = RESAMPLES, seed: int = SEED
 ) -> tuple[float, float]:
     """95 % percentile interval of the CER in %, over runs of characters."""
+    return text_rate([greedy(e) for e in emissions], targets, resamples, seed)
+
+
+def text_rate(
+    predictions: Sequence[str], targets: Sequence[str], resamples: int = RESAMPLES, seed: int = SEED
+) -> tuple[float, float]:
+    """As `bootstrap_rate`, of texts."""
     size = _segment(targets)
-    errors = [segment_errors(t, greedy(e), size) for e, t in zip(emissions, targets, strict=True)]
+    errors = [segment_errors(t, p, size) for p, t in zip(predictions, targets, strict=True)]
     return _interval(errors, [segment_lengths(t, size) for t in targets], resamples, seed)
 
 

@@ -1,13 +1,15 @@
 #!/bin/sh
 # Makes sure of what Tendon needs from the distribution, or says clearly what to install and why it did not.
 #   tools.sh          cross compiler, newlib, QEMU, a native compiler, CMake and cppcheck
-#   tools.sh python   Python 3.11 with venv
+#   tools.sh python   Python 3.11 with venv, and a C++ compiler with Python's headers: the package kenlm is built from source
 set -eu
 
 need=""
 have() { command -v "$1" >/dev/null 2>&1; }
 if [ "${1:-}" = python ]; then
     python3.11 -c 'import ensurepip, venv' 2>/dev/null || need=" python3.11 python3.11-venv"
+    python3.11 -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null || need="$need python3.11-dev"
+    have g++ || need="$need g++"
 else
     have gcc || need="$need gcc libc6-dev"
     have arm-none-eabi-gcc || need="$need gcc-arm-none-eabi"

@@ -23,9 +23,14 @@ START = 0  # the state at <s>
 END, UNKNOWN = "</s>", "<unk>"
 LETTERS = KEYS[:26]
 WORDS = ("the", "and", "with")  # tokens that only a model of words has
-# Loading in a process of its own first: kenlm trusts what a binary file says of itself, and a damaged one can end the process.
-PROBE = "import sys, kenlm; kenlm.Model(sys.argv[1]).score(sys.argv[2])"
+# Loading in a process of its own first: kenlm trusts the counts in a file; a damaged one can end the process or fill memory.
+PROBE = """
+import resource, sys, kenlm
+resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[3]),) * 2)
+kenlm.Model(sys.argv[1]).score(sys.argv[2])
+"""
 PROBE_SECONDS = 600
+PROBE_MEMORY = 1 << 30, 32  # bytes: any process, and for each byte of the file
 
 
 class CharacterModel:
@@ -98,7 +103,7 @@ def load(path: Path) -> CharacterModel:
 
 @lru_cache(maxsize=4)
 def _load(path: Path, changed_ns: int, size: int) -> CharacterModel:
-    probe = [sys.executable, "-c", PROBE, str(path), " ".join(KEYS)]
+    probe = [sys.executable, "-c", PROBE, str(path), " ".join(KEYS), str(PROBE_MEMORY[0] + PROBE_MEMORY[1] * size)]
     done = subprocess.run(probe, capture_output=True, text=True, check=False, timeout=PROBE_SECONDS)
     if done.returncode:
         raise TendonError(f"LM={path}: KenLM cannot read it ({_reason(done)}); expected an ARPA or KenLM binary file, whole")
@@ -121,6 +126,8 @@ def read(path: str) -> kenlm.Model:
 
 
 def _reason(done: subprocess.CompletedProcess[str]) -> str:
-    """The last line KenLM said that means something, or how its process ended."""
-    said = [line.strip() for line in done.stderr.splitlines() if line.strip() and not line.startswith("Traceback")]
-    return said[-1] if said else f"its process ended with {done.returncode}"
+    """What KenLM gave as its reason, or the signal that ended it."""
+    if done.returncode < 0:
+        return f"it crashes on it, signal {-done.returncode}"
+    said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    return said[-1].rpartition(" threw ")[2].rstrip(")").rstrip(".") if said else f"exit code {done.returncode}"

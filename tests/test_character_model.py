@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import kenlm
@@ -109,6 +110,13 @@ def test_a_damaged_file_is_refused_or_still_a_model(small: Path, tmp_path: Path,
         return
     scores, _ = model.extend(np.array([START]), np.arange(len(KEYS)))
     assert np.isfinite(scores).all()
+
+
+@pytest.mark.parametrize(("counts", "reason"), [(b"3=99999999999", "allocate"), (b"2=-5", "signal"), (b"3=7", "header|end|EOF")])
+def test_wrong_counts_neither_end_this_process_nor_fill_memory(small: Path, tmp_path: Path, counts: bytes, reason: str) -> None:
+    path = tmp_path / "counts.arpa"
+    path.write_bytes(re.sub(b"ngram " + counts[:1] + rb"=\d+", b"ngram " + counts, small.read_bytes()))
+    assert re.search(reason, refused(path), re.IGNORECASE)
 
 
 def test_a_model_of_words_or_of_other_tokens_is_refused(tmp_path: Path) -> None:

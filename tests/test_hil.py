@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from bench import assemble, hil, schema, streaming
+from bench import assemble, hil, language, schema, streaming
 from bench.__main__ import main as bench_main
-from compress import checkpoint
+from compress import checkpoint, scores
 from compress.artifacts import Folder
 from compress.data import datasets
 from compress.data.simulator.session import simulate, write
@@ -23,6 +23,7 @@ from compress.models import HYPER_PARAMETERS, build
 from host import engines
 from host.boards import ProcessBoard, open_board
 from host.decode import StreamDecoder
+from host.lm import SHIPPED
 from tests import toy
 
 SECONDS = 16.0
@@ -41,9 +42,9 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def bench(here: Path, command: str, board: str, seconds: float) -> int:
+def bench(here: Path, command: str, board: str, seconds: float, *more: str) -> int:
     arguments = ["--checkpoint", str(here / "net.ckpt"), "--data", str(here / "data"), "--build", str(here / "build")]
-    return bench_main([command, *arguments, "--board", board, "--seconds", str(seconds)])
+    return bench_main([command, *arguments, "--board", board, "--seconds", str(seconds), *more])
 
 
 def written(here: Path, board: str, name: str = "hil") -> dict[str, Any]:
@@ -98,6 +99,41 @@ def test_the_page_needs_nothing_else_and_names_what_its_figures_are(here: Path) 
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
     assert "simulated" in page and "real recordings" in page and "VALID" in page and "BIT-EXACT" in page
+
+
+def test_with_a_character_model_the_same_seconds_are_read_once_more(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plain = short_run(here)
+    assert plain["language"] is None
+    assert bench(here, "hil", "posix", 3.0, "--lm", str(SHIPPED)) == 0
+    report, page = written(here, "posix"), (here / "build/TC_S4_small/w8a16/c/posix/hil.html").read_text()
+    found = report["language"]
+    assert report["valid"] and report["metric"] == plain["metric"]
+    assert found["sha256"] == checkpoint.sha256(SHIPPED) and "train prompts" in found["caveat"]
+    assert found["text"]["board"] == found["text"]["quantized"] and len(found["text"]["float"]) == len(report["text"])
+    assert found["metric"]["board"] == found["metric"]["quantized"] and found["metric"]["float"] is not None
+    assert found["metric"]["low"] <= found["metric"]["board"] <= found["metric"]["high"]
+    out = capsys.readouterr().out
+    assert all(text.count("with language model") >= 2 and found["caveat"] in text for text in (out, page))
+
+
+def test_whole_sessions_are_scored_with_the_model_as_its_decoder_reads_them(shared: Path) -> None:
+    cases = json.loads((shared / "typing" / "decode.json").read_text())
+    frames, targets = np.load(shared / "typing" / "decode.npz"), [case["target"] for case in cases]
+    real = [frames[case["emissions"]] for case in cases]
+    words = [np.maximum(np.round(f * 256), -32768).astype(np.int16) for f in real]
+    found = language.heldout(shared / "typing" / "reuters-3-gram-char-lm.arpa", targets, real, words, 1 / 256)
+    texts = [case["beam50_top10_lm2_bonus2"] for case in cases]
+    assert found["float"] == scores.score_texts(texts, targets).cer
+    assert found["low"] <= found["native"] - found["float"] <= found["high"] and abs(found["native"] - found["float"]) < 2.0
+
+
+def test_a_model_that_is_none_is_known_before_anything_runs(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(here)
+    monkeypatch.setattr(hil, "stream", lambda *_: pytest.fail("streamed"))
+    assert bench(here, "hil", "posix", 3.0, "--lm", str(here / "net.ckpt")) == 2
+    assert "net.ckpt: KenLM cannot read it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

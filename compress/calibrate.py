@@ -64,7 +64,7 @@ def observe(graph: g.Graph, recordings: list[Array]) -> Ranges:
         digest.update(np.ascontiguousarray(samples, dtype=np.float32).tobytes())
         ranges.see(graph.input.name, samples)
         see(graph.input.name, samples[None])
-        machine = FloatMachine(graph)
+        machine = FloatMachine(graph, watch_states=True)
         machine.run(samples[None].astype(np.float64), tap)
         for name, peak in machine.state_peak.items():
             ranges.state[name] = np.maximum(ranges.state.get(name, 0.0), peak)

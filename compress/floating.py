@@ -7,7 +7,8 @@ from scipy.special import erf, expit
 
 from compress import graph as g
 from compress.errors import GraphError
-from compress.machine import Machine, copies
+from compress.machine import BLOCK, Machine, copies
+from compress.scan import Scan
 
 Array = g.Array
 
@@ -26,10 +27,16 @@ ACTIVATIONS = {
 
 
 class FloatMachine(Machine):
-    """Executes Conv, LayerNorm, …; `state_peak[tensor]` collects max |Re|, |Im| of each state-space channel."""
+    """Executes Conv, LayerNorm, …
 
-    def __init__(self, graph: g.Graph, batch: int = 1) -> None:
+    `watch_states`: `state_peak[tensor]` collects max |Re|, |Im| of each state-space channel, for which every frame has to be
+    seen; otherwise state spaces go by blocks of frames.
+    """
+
+    def __init__(self, graph: g.Graph, batch: int = 1, watch_states: bool = False) -> None:
+        self.watch_states = watch_states
         self.state_peak: dict[str, Array] = {}
+        self.scans: dict[str, Scan] = {}
         super().__init__(graph, batch)
 
     def apply(self, op: g.Op, inputs: list[Array]) -> Array:
@@ -64,14 +71,22 @@ class FloatMachine(Machine):
         raise GraphError(f"{op.module}: the float engine cannot run {type(op).__name__}")
 
     def _state_space(self, op: g.StateSpace, u: Array) -> Array:
-        zero = np.zeros((self.batch, *op.a.shape), dtype=np.complex128)
-        state, peak = self.state.get(op.output, zero), self.state_peak.get(op.output, np.zeros(len(op.d)))
+        state = self.state.get(op.output, np.zeros((self.batch, *op.a.shape), dtype=np.complex128))
+        whole = 0 if self.watch_states else u.shape[1] // BLOCK * BLOCK
         y = np.empty_like(u)
-        for t in range(u.shape[1]):
+        if whole:
+            if op.output not in self.scans:
+                self.scans[op.output] = Scan(op.a, op.c, BLOCK)
+            y[:, :whole], state = self.scans[op.output].run(u[:, :whole], state)
+        peak = np.zeros(state.shape)
+        for t in range(whole, u.shape[1]):
             state = op.a * state + u[:, t, :, None]
-            peak = np.maximum(peak, np.maximum(np.abs(state.real), np.abs(state.imag)).max(axis=(0, 2)))
             y[:, t] = 2.0 * np.einsum("hn,bhn->bh", op.c, state).real
-        self.state[op.output], self.state_peak[op.output] = state, peak
+            if self.watch_states:
+                np.maximum(peak, np.maximum(np.abs(state.real), np.abs(state.imag)), out=peak)
+        self.state[op.output] = state
+        if self.watch_states:
+            self.state_peak[op.output] = np.maximum(self.state_peak.get(op.output, 0.0), peak.max(axis=(0, 2)))
         return np.asarray(y + op.d * u)
 
 

@@ -12,7 +12,8 @@ from compress.errors import GraphError
 from compress.graph import Array, Graph, IntStateSpace, Op, OverCopies, StateSpace, Window
 
 Tap = Callable[[Op, Array], None]
-CHUNK_STEPS = 128
+BLOCK = 16  # frames that a float state space takes at once (scan.py): whole blocks make a chunk
+CHUNK_STEPS = 128  # of all recordings together: what is worked on at once stays near the processor
 
 
 class Machine(ABC):
@@ -44,7 +45,8 @@ class Machine(ABC):
                 f"expected samples (batch {expected[0]}, a multiple of {step}, {expected[1]}), found {samples.shape}"
             )
         begin = max(0, self.graph.start_up - self.steps)
-        todo = [*_chunks(samples[:, : step * begin], step), *_chunks(samples[:, step * begin :], step * CHUNK_STEPS)]
+        size = step * max(BLOCK, CHUNK_STEPS // self.batch // BLOCK * BLOCK)
+        todo = [*_chunks(samples[:, : step * begin], step), *_chunks(samples[:, step * begin :], size)]
         bar = tqdm(todo, desc=progress, unit="chunk", leave=False, disable=not progress)
         chunks = [self._chunk(c, tap) for c in bar]
         empty = np.zeros((self.batch, 0, self.graph.output.features))

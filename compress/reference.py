@@ -21,12 +21,14 @@ LN2 = 11357  # round(2¹⁴·ln 2)
 
 def smmulr(a: Array, b: Array | int) -> Array:
     """(a·b + 2³¹) >> 32."""
-    product: Array = a * b + 2**31
-    return product >> 32
+    product: Array = a * b
+    product += 2**31
+    product >>= 32
+    return product
 
 
 def requant(acc: Array, shift: int, mult: Array | int) -> Array:
-    return smmulr(acc << shift, mult)
+    return smmulr(acc << shift if shift else acc, mult)
 
 
 def mean_pool(x: Array, op: g.IntMeanPool, lo: int, hi: int) -> Array:
@@ -99,20 +101,26 @@ def layer_norm(x: Array, op: g.IntLayerNorm, lo: int, hi: int) -> Array:
 
 
 def state_space(u: Array, op: g.IntStateSpace, state: Array, lo: int, hi: int) -> tuple[Array, Array]:
-    """state (batch, H, N, 2) -> (y, new state)."""
-    a, c = op.a.astype(np.int64), op.c.astype(np.int64)
-    ar, ai, cr, ci = a[..., 0], a[..., 1], c[..., 0], c[..., 1]
-    re, im = state[..., 0], state[..., 1]
-    acc = np.empty(u.shape, dtype=np.int64)
-    for t in range(u.shape[1]):
-        inc = (u[:, t] * op.g + 2**14)[..., None]
-        re, im = (
-            np.clip((ar * re - ai * im + inc) >> 15, *g.INT16),
-            np.clip((ar * im + ai * re + 2**14) >> 15, *g.INT16),
-        )
-        acc[:, t] = u[:, t] * op.d + (cr * re - ci * im).sum(-1)
-    y = np.clip(requant(acc, op.shift, op.mult.astype(np.int64)), lo, hi)
-    return y, np.stack([re, im], axis=-1)
+    """state (batch, H, N, 2) -> (y, new state).
+
+    In int32, as the C computes: sums stay below 2³¹ (proven by `quantize.py`), and what wraps on the way there wraps back.
+    States lie as (N, batch, H), so that a frame is a few passes over one array and the sum over n adds whole rows.
+    """
+    ar, ai, cr, ci = (np.ascontiguousarray(x[..., k].T, np.int32)[:, None] for x in (op.a, op.c) for k in (0, 1))  # (N, 1, H)
+    re, im = (np.ascontiguousarray(state[..., k].transpose(2, 0, 1), np.int32) for k in (0, 1))
+    frames = u.transpose(1, 0, 2).astype(np.int32)  # (time, batch, H)
+    inc, acc = frames * op.g.astype(np.int32) + np.int32(2**14), frames * op.d.astype(np.int32)
+    for t in range(len(frames)):
+        re, im = _next(ar * re - ai * im + inc[t]), _next(ar * im + ai * re + np.int32(2**14))
+        acc[t] += (cr * re - ci * im).sum(0, dtype=np.int32)
+    y = np.clip(requant(acc.transpose(1, 0, 2).astype(np.int64), op.shift, op.mult.astype(np.int64)), lo, hi)
+    return y, np.stack([re, im], axis=-1).transpose(1, 2, 0, 3).astype(np.int64)
+
+
+def _next(total: Array) -> Array:
+    """One half of a new state from its sum in Q15, saturated in place."""
+    total >>= 15
+    return np.minimum(np.maximum(total, np.int32(g.INT16[0]), out=total), np.int32(g.INT16[1]), out=total)
 
 
 def glu(x: Array, table: Array) -> Array:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from compress import checkpoint
 from compress.floating import FloatMachine
 from compress.lower import lower
+from compress.scan import Scan
 from tests.conftest import HYBRID
 
 SECONDS, RATE = 20, 2000
@@ -48,3 +51,17 @@ def test_the_network_streamed_frame_by_frame_equals_the_whole_sequence(name, pub
     machine = FloatMachine(graph)
     streamed = np.concatenate([machine.run(x[None, i : i + step])[0] for i in range(0, len(x), step)])
     assert np.abs(streamed - checkpoint.forward(loaded, x)).max() < 1e-4
+
+
+@given(st.integers(1, 3), st.integers(1, 5), st.integers(1, 4), st.integers(0, 2**32 - 1))
+def test_blocks_of_frames_are_the_recurrence(batch: int, channels: int, states: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    a = rng.uniform(0.0, 1.0, (channels, states)) * np.exp(2j * np.pi * rng.uniform(size=(channels, states)))
+    c = rng.standard_normal((channels, states)) + 1j * rng.standard_normal((channels, states))
+    state = rng.standard_normal((batch, channels, states)) + 1j * rng.standard_normal((batch, channels, states))
+    u = rng.standard_normal((batch, 24, channels))
+    y, after = Scan(a, c, 8).run(u, state)
+    for t in range(24):
+        state = a * state + u[:, t, :, None]
+        np.testing.assert_allclose(y[:, t], 2.0 * (c * state).sum(-1).real, atol=1e-10)
+    np.testing.assert_allclose(after, state, atol=1e-10)

@@ -59,7 +59,7 @@ def code_hash(*packages: str) -> str:
     digest = hashlib.sha256()
     for package in packages:
         for path in sorted((HERE.parent / package).rglob("*")):
-            if path.suffix in (".py", ".c", ".h", ".toml", ".ld") and path.is_file():
+            if path.suffix in (".py", ".c", ".cc", ".h", ".toml", ".ld") and path.is_file():
                 digest.update(path.relative_to(HERE.parent).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 

@@ -26,10 +26,12 @@ from compress.models import HYPER_PARAMETERS
 from compress.models import build as build_network
 from export.__main__ import main as export_main
 from export.boards import load_board
-from export.tflite import step_file
+from export.tflite import interpreter, step_file
 from export.tflite.model import OP, File
 from export.tflm import build, library, operators
 from export.tflm.state import plan_state
+from host.boards import open_board, open_process
+from host.errors import ModelFaultError
 from tests import toy
 from tests.test_quantize import quantized  # noqa: F401  (fixture)
 
@@ -191,6 +193,13 @@ def test_hil_without_tflm_ends_with_the_message(tmp_path, capsys, monkeypatch):
     assert "error: FORMAT=tflm needs TFLM=path" in capsys.readouterr().err
 
 
+def test_a_board_whose_model_cannot_start_says_why_and_infers_nothing():
+    """The application with a model that reports a fault, as a process."""
+    image = toy.posix_image("-O1 -DMODEL_FAULT=2u -DMODEL_ARENA_USED=0u")
+    with open_process(image) as board, pytest.raises(ModelFaultError, match="cannot start: tensors cannot be allocated"):
+        board.link.handshake()
+
+
 @pytest.mark.skipif(not os.environ.get("TFLM"), reason="no TFLM=path of a TFLite-Micro checkout with its library was given")
 def test_five_seconds_on_the_emulated_chip_equal_the_interpreter_here(tmp_path):
     """Builds the project with the user's library; every word from QEMU against tflite-micro's interpreter on the same file."""
@@ -210,3 +219,19 @@ def test_five_seconds_on_the_emulated_chip_equal_the_interpreter_here(tmp_path):
     assert report["against_integers"]["agreement"] >= 0.99
     assert 0 < report["arena_used"] <= report["footprint"]["regions"]["ram"]["purposes"]["arena"]
     assert report["stack"]["used"] < report["stack"]["size"]
+    a_snapshot_goes_on_where_it_was_taken(tmp_path / f"build/TC_S4_small/w8a16/tflm/{BOARD}")
+
+
+def a_snapshot_goes_on_where_it_was_taken(target: Path) -> None:
+    """Three steps, a snapshot, a board that knows nothing: its next steps are those of an unbroken run."""
+    content = toy.samples(6, seed=3)
+    expected = interpreter.run(target / "project/model/model.tflite", content)
+    with open_board(BOARD, target / "firmware.elf") as first:
+        first.link.handshake()
+        first.link.reset()
+        assert np.array_equal(first.link.stream(content[: 3 * toy.PER_STEP]).outputs, expected[:3])
+        snapshot = first.link.snapshot()
+    with open_board(BOARD, target / "firmware.elf") as second:
+        second.link.handshake()
+        assert second.link.restore(snapshot) == 3
+        assert np.array_equal(second.link.stream(content[3 * toy.PER_STEP :]).outputs, expected[3:])

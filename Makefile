@@ -69,6 +69,12 @@ crosscheck: setup tools ## one table: PyTorch, ONNX, TFLite, TFLM, integers, C, 
 bench: setup tools ## kernels and the network in executed instructions, against CMSIS-NN
 	$(PYTHON) -m bench kernels $(common)
 
+pareto: setup tools ## error rate against cost: table, pictures, page   [LM= DATA= MODELS= PRECISIONS= DECODERS= JOBS= BACKEND= SCHEDULER=]
+	$(PYTHON) -m bench pareto --build $(BUILD) $(if $(DATA),--data "$(DATA)") $(if $(LM),--lm "$(LM)") $(if $(MODELS),--models $(MODELS)) \
+		$(if $(CHECKPOINTS),--checkpoints "$(CHECKPOINTS)") $(if $(PRECISIONS),--precisions $(PRECISIONS)) \
+		$(if $(DECODERS),--decoders $(DECODERS)) $(if $(JOBS),--jobs $(JOBS)) $(if $(BACKEND),--backend $(BACKEND)) \
+		$(if $(SCHEDULER),--scheduler "$(SCHEDULER)")
+
 setup: $(READY)
 
 $(READY): pyproject.toml
@@ -83,4 +89,4 @@ tools: ## cross compiler and emulator from the distribution
 clean: ## delete what was built, keep the environment
 	rm -rf $(BUILD)
 
-.PHONY: help demo decode lm test quantize macs recordings train export firmware hil infer diagnose crosscheck bench setup tools clean
+.PHONY: help demo decode lm test quantize macs recordings train export firmware hil infer diagnose crosscheck bench pareto setup tools clean

@@ -1,4 +1,4 @@
-"""python -m bench hil|demo|crosscheck|kernels: measure on a board, show the whole way, compare engines, count instructions."""
+"""python -m bench hil|demo|crosscheck|kernels|pareto: measure on a board, compare engines, count, draw CER against cost."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from bench import crosscheck, demo, formats, hil, kernels, text
+from bench.pareto import command as pareto
 from compress import cli
 from compress.data import datasets
 from export import boards
@@ -39,6 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     cli.add_model_arguments(count)
     kernels.add_arguments(count)
     count.set_defaults(run=_kernels)
+    pareto.add_arguments(commands.add_parser("pareto", help="error rate against cost: every network, precision and decoder"))
     return cli.run(parser, arguments)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from compress import artifacts, checkpoint, evaluate, scores
 from compress import graph as g
 from compress.artifacts import Folder
-from compress.calibrate import observe
+from compress.calibrate import Ranges, observe
 from compress.data import datasets
 from compress.data.datasets import Dataset
 from compress.errors import CheckpointError, GraphError, TendonError
@@ -38,11 +40,26 @@ def run(folder: Folder, checkpoint_path: Path, data: Path | None, calibration: P
 
 def graphs(folder: Folder, checkpoint_path: Path, data: Path | None, calibration: Path | None = None) -> g.Graph:
     """Make both graphs unless what they are made from is unchanged; returns the integer one. Scores nothing."""
-    if folder.precision not in PRECISIONS:
-        raise TendonError(f"PRECISION={folder.precision}: expected one of {', '.join(PRECISIONS)}")
-    if not checkpoint_path.is_file():
-        raise CheckpointError(f"{checkpoint_path}: no such checkpoint")
-    signals_from = [calibration] if calibration else datasets.find(data, folder.build).calibration
+    _check(folder, checkpoint_path)
+    return family([folder], checkpoint_path, [calibration] if calibration else datasets.find(data, folder.build).calibration)[0]
+
+
+def family(folders: list[Folder], checkpoint_path: Path, signals_from: list[Path]) -> list[g.Graph]:
+    """The integer graphs of one model at several precisions, made where something changed; calibration is observed once."""
+
+    @functools.cache
+    def observed() -> tuple[g.Graph, Ranges]:
+        real = load_float(folders[0].model, checkpoint_path)
+        print(f"calibrating on {', '.join(p.name for p in signals_from)}")
+        return real, observe(real, [_signal(p) for p in signals_from])
+
+    return [_graph(folder, checkpoint_path, signals_from, observed) for folder in folders]
+
+
+def _graph(
+    folder: Folder, checkpoint_path: Path, signals_from: list[Path], observed: Callable[[], tuple[g.Graph, Ranges]]
+) -> g.Graph:
+    _check(folder, checkpoint_path)
     key = artifacts.key(
         code=artifacts.code_hash("compress"),
         model=folder.model,
@@ -54,14 +71,20 @@ def graphs(folder: Folder, checkpoint_path: Path, data: Path | None, calibration
     if known is not None:
         print(f"{folder.graph}: unchanged")
         return known
-    real = load_float(folder.model, checkpoint_path)
-    print(f"calibrating on {', '.join(p.name for p in signals_from)}")
-    integer = quantize(real, observe(real, [_signal(p) for p in signals_from]), folder.precision)
+    real, ranges = observed()
+    integer = quantize(real, ranges, folder.precision)
     integer.provenance["key"] = key  # vouches for both files, so the integer graph is written last
     folder.graph.unlink(missing_ok=True)
     g.save(real, folder.float_graph)
     g.save(integer, folder.graph)
     return integer
+
+
+def _check(folder: Folder, checkpoint_path: Path) -> None:
+    if folder.precision not in PRECISIONS:
+        raise TendonError(f"PRECISION={folder.precision}: expected one of {', '.join(PRECISIONS)}")
+    if not checkpoint_path.is_file():
+        raise CheckpointError(f"{checkpoint_path}: no such checkpoint")
 
 
 def _unchanged(folder: Folder, key: str) -> g.Graph | None:

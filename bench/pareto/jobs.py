@@ -1,0 +1,94 @@
+"""The pieces of a sweep: what a job is, what all jobs share, and how results are remembered.
+
+A job runs alone, in any process or on any machine that sees the same files. Results lie in build/pareto/results under the hash of
+everything they depend on: code, checkpoint or graph, recording, decoder, character model, boards. They are written aside and
+renamed, so a sweep that was interrupted continues with what is there, and one whose inputs changed finds nothing.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compress.artifacts import Folder
+from compress.files import replace_atomically, write_json
+from compress.graph import Array
+
+FLOAT = "float"
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all jobs share; small, it travels with each. `boards`: names of those to choose from (none: all emulated ones)."""
+
+    build: Path
+    checkpoints: dict[str, Path]
+    calibration: tuple[Path, ...]
+    heldout: tuple[Path, ...]
+    precisions: tuple[str, ...]
+    decoders: tuple[str, ...]
+    lm: Path
+    boards: tuple[str, ...] | None = None
+
+    def folder(self, model: str, precision: str) -> Folder:
+        """Where the artifacts of a model at a precision lie."""
+        return Folder(self.build, model, precision)
+
+    @property
+    def results(self) -> Path:
+        return self.build / "pareto" / "results"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One piece of work: a model is quantized; with a precision, placed on a board; with a session too, it reads that session."""
+
+    model: str
+    precision: str = ""
+    session: Path | None = None
+
+    @property
+    def name(self) -> str:
+        return " ".join([self.model, self.precision or "quantize", *([self.session.stem] if self.session else [])])
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job: its result, or why there is none."""
+
+    job: Job
+    result: Result | None
+    error: str = ""
+
+
+def remembered(setting: Setting, key: str, make: Callable[[], Result]) -> Result:
+    """The result stored under a key, or a new one, stored."""
+    path = setting.results / f"{key}.json"
+    try:
+        known: Result = json.loads(path.read_text())
+        return known
+    except (OSError, ValueError):
+        result = make()
+        write_json(path, result)
+        return result
+
+
+def remembered_arrays(setting: Setting, key: str, make: Callable[[], dict[str, Array]]) -> dict[str, Array]:
+    """The same for arrays by name."""
+    path = setting.results / f"{key}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return dict(stored)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        arrays, content = make(), io.BytesIO()
+        np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
+        replace_atomically(path, content.getvalue())
+        return arrays

@@ -1,0 +1,120 @@
+"""All jobs of a sweep in parallel: on this machine's cores, or wherever joblib's backend sends them.
+
+Three waves, each of jobs that do not need each other: models are quantized while the float networks read the sessions; every
+precision is built and placed on a board; the integer networks read the sessions. Within a wave the long jobs go first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from typing import Any
+
+import joblib
+from tqdm import tqdm
+
+from bench.pareto import work
+from bench.pareto.jobs import FLOAT, Job, Outcome, Result, Setting
+from compress.errors import TendonError
+from compress.models import PUBLISHED
+
+Worker = Callable[[Setting, Job], Outcome]
+
+
+@dataclass(frozen=True)
+class Backend:
+    """Where jobs run: a backend of joblib by name (none: processes here, or an enclosing parallel_config), how many at a time
+    (none: as many as there are cores), and for dask and ray the address of a running cluster."""
+
+    name: str | None = None
+    jobs: int | None = None
+    scheduler: str | None = None
+
+
+@dataclass(frozen=True)
+class Swept:
+    """Results by job, and what failed, by the job's name."""
+
+    results: dict[Job, Result]
+    failures: dict[str, str]
+
+
+def run(setting: Setting, backend: Backend, worker: Worker = work.run) -> Swept:
+    """Every job of the sweep; one that fails is named and takes only those with it that need its result."""
+    results: dict[Job, Result] = {}
+    failures: dict[str, str] = {}
+    waves = _waves(setting)
+    with _parallel(backend) as parallel, tqdm(total=sum(map(len, waves)), desc="pareto", unit="job") as bar:
+        for wave in waves:
+            ready = [job for job in wave if _needs(job) is None or _needs(job) in results]
+            bar.update(len(wave) - len(ready))
+            for outcome in _outcomes(parallel, setting, ready, worker):
+                if outcome.result is None:
+                    failures[outcome.job.name] = outcome.error
+                    bar.write(f"failed: {outcome.job.name}: {outcome.error}")
+                else:
+                    results[outcome.job] = outcome.result
+                bar.set_postfix_str(outcome.job.name, refresh=False)
+                bar.update()
+    return Swept(results, failures)
+
+
+def _outcomes(parallel: joblib.Parallel, setting: Setting, jobs: list[Job], worker: Worker) -> Iterator[Outcome]:
+    try:
+        yield from parallel(joblib.delayed(worker)(setting, job) for job in jobs)
+    except BrokenProcessPool as error:
+        raise TendonError(
+            f"a worker process ended in the middle of a job ({error}); most often memory is short: give a smaller JOBS= "
+            "and repeat, what is finished is kept"
+        ) from error
+
+
+@contextlib.contextmanager
+def _parallel(backend: Backend) -> Iterator[joblib.Parallel]:
+    """joblib's Parallel in the backend that was asked for; jobs one by one, since a short one says nothing about the next."""
+    options: dict[str, Any] = {"n_jobs": backend.jobs or -1}
+    if backend.name is not None:
+        options["backend"] = backend.name
+    try:
+        with joblib.parallel_config(**options, **_connect(backend)):
+            opened = joblib.Parallel(return_as="generator_unordered", batch_size=1)
+    except (ImportError, ValueError) as error:
+        raise TendonError(f"BACKEND={backend.name}: joblib cannot use it: {error}") from error
+    with opened as parallel:
+        yield parallel
+
+
+def _connect(backend: Backend) -> dict[str, str]:
+    """What joblib needs to find an existing cluster."""
+    if backend.name == "ray":
+        if backend.scheduler:
+            os.environ["RAY_ADDRESS"] = backend.scheduler  # read by ray when its backend starts
+        importlib.import_module("ray.util.joblib").register_ray()
+    return {"scheduler_host": backend.scheduler} if backend.name == "dask" and backend.scheduler else {}
+
+
+def _waves(setting: Setting) -> list[list[Job]]:
+    models = sorted(setting.checkpoints, key=_work, reverse=True)
+    integer = [p for p in setting.precisions if p != FLOAT]
+    floats = [Job(m, FLOAT, s) for m in models for s in setting.heldout if FLOAT in setting.precisions]
+    return [
+        [*(Job(m) for m in models), *floats],
+        [Job(m, p) for m in models for p in integer],
+        [Job(m, p, s) for m in models for p in integer for s in setting.heldout],
+    ]
+
+
+def _work(model: str) -> float:
+    """How long a model's jobs take, relative to others; an unknown one comes first."""
+    return PUBLISHED[model].gmacs_per_s if model in PUBLISHED else float("inf")
+
+
+def _needs(job: Job) -> Job | None:
+    """The job without whose result this one cannot begin."""
+    if job.precision in ("", FLOAT):
+        return None
+    return Job(job.model, job.precision) if job.session else Job(job.model)

@@ -70,7 +70,7 @@ bench: setup tools ## kernels and the network in executed instructions, against 
 	$(PYTHON) -m bench kernels $(common)
 
 pareto: setup tools ## error rate against cost: table, pictures, page   [LM= DATA= MODELS= PRECISIONS= DECODERS= JOBS= BACKEND= SCHEDULER=]
-	$(PYTHON) -m bench pareto --build $(BUILD) $(if $(DATA),--data "$(DATA)") $(if $(LM),--lm "$(LM)") $(if $(MODELS),--models $(MODELS)) \
+	$(PYTHON) -m bench pareto --build $(BUILD) $(if $(DATA),--data "$(DATA)") $(lm) $(if $(MODELS),--models $(MODELS)) \
 		$(if $(CHECKPOINTS),--checkpoints "$(CHECKPOINTS)") $(if $(PRECISIONS),--precisions $(PRECISIONS)) \
 		$(if $(DECODERS),--decoders $(DECODERS)) $(if $(JOBS),--jobs $(JOBS)) $(if $(BACKEND),--backend $(BACKEND)) \
 		$(if $(SCHEDULER),--scheduler "$(SCHEDULER)")

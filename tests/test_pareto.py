@@ -334,7 +334,8 @@ def test_a_browser_shows_the_page_whole(tmp_path: Path) -> None:
     from bench.pareto import command
 
     about = {
-        "simulated": True, "recordings": {"heldout-00.hdf5": "d" * 64}, "calibration": {}, "checkpoints": {}, "lm": {"name": "lm.arpa", "sha256": "f" * 64, "shipped": True},
+        "simulated": True, "recordings": {"heldout-00.hdf5": "d" * 64}, "calibration": {}, "checkpoints": {},
+        "lm": {"name": "lm.arpa", "sha256": "f" * 64, "shipped": True},
         "code": "e" * 64, "left_out": [], "failures": {},
     }  # fmt: skip
     page = command.write(tmp_path / "report", every_point(), about)

@@ -148,7 +148,10 @@ def _rates(report: Report) -> Picture | None:
         axes.set_xlabel("character error rate, %")
     about = f"Lines: 95 % bootstrap intervals. All rates but the published one are from {recordings(report)}."
     published = " The published one is from real recordings of other people and is not comparable." if report["published"] else ""
-    return Picture("Character error rate", svg(figure, "rates"), about + published)
+    caveat = (
+        f" The language model was {report['language']['caveat']}." if report["language"] and report["language"]["caveat"] else ""
+    )
+    return Picture("Character error rate", svg(figure, "rates"), about + published + caveat)
 
 
 Row = tuple[str, float, float | None, float | None, str]

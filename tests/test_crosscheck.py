@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,7 @@ from compress.errors import TendonError
 from compress.samples import to_real
 from host import engines
 from host.engines import Artifacts
+from tests.conftest import ROOT
 from tests.test_quantize import quantized  # noqa: F401  (fixture)
 
 FRAMES = 640
@@ -86,7 +89,25 @@ def test_seconds_that_say_nothing_about_an_error_rate_are_refused(tmp_path, caps
 
 def test_the_board_is_the_smallest_emulated_one_that_is_large_enough(made):
     assert crosscheck.first_board(made()) == "virtual-f405"
-    try:
-        assert crosscheck.first_board(made("S4_large")) == "virtual-m7"
-    except TendonError as error:
-        assert "no emulated board is large enough" in str(error) and "virtual-f405" in str(error)
+    assert crosscheck.first_board(made("S4_large")) == "virtual-m7"
+
+
+def test_without_a_board_that_is_large_enough_each_one_s_shortfall_is_told(made, monkeypatch):
+    monkeypatch.setattr(crosscheck.boards, "names", lambda: ["virtual-f405"])
+    with pytest.raises(TendonError, match=r"no emulated board is large enough[^\n]*\n.*virtual-f405"):
+        crosscheck.first_board(made("S4_large"))
+
+
+def test_the_shipped_network_agrees_in_all_eight_columns_over_half_a_minute(simulated, capsys):
+    """On the same held-out recording, the board being a process of the same application."""
+    build = ROOT / "build"
+    assert bench_main(["crosscheck", "--build", str(build), "--board", "posix"]) == 0
+    report = json.loads((build / "TC_S4_small/w8a16/crosscheck.json").read_text())
+    column = {c["engine"]: c for c in report["columns"]}
+    assert list(column) == list(crosscheck.TITLES) and report["seconds"] >= 30 and report["simulated"]
+    assert column["onnx"]["sqnr_db"] > 120 and column["onnx"]["agreement"] == 1.0
+    for engine in ("onnx-qdq", "litert", "tflm", "integer", "native", "board"):
+        assert column[engine]["sqnr_db"] > 50 and column[engine]["agreement"] >= 0.99
+        assert abs(column[engine]["cer"] - column["torch"]["cer"]) <= 0.3
+    assert column["native"]["bit_exact"] and column["board"]["bit_exact"]
+    assert (build / "TC_S4_small/w8a16/crosscheck.html").is_file() and "TFLM interpreter" in capsys.readouterr().out

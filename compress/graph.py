@@ -23,7 +23,7 @@ import numpy.typing as npt
 from compress.errors import GraphError
 from compress.files import replace_atomically
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 Array = npt.NDArray[Any]
 INT16 = (-32768, 32767)
 INT8 = (-128, 127)

@@ -55,7 +55,7 @@ decode: setup ## text from frames that infer wrote   [INPUT=frames.npy DECODER=g
 lm: setup ## the shipped character model again, from the simulator's train prompts
 	$(PYTHON) -m host lm
 
-infer: setup ## one input through one engine   [ENGINE=torch|graph|onnx|integer|native|onnx-qdq|<board> INPUT= OUTPUT= CALIBRATION=]
+infer: setup ## one input through one engine   [ENGINE=torch|graph|onnx|integer|native|onnx-qdq|litert|tflm|<board> INPUT= OUTPUT= CALIBRATION=]
 	$(PYTHON) -m host infer $(common) $(data) --engine $(or $(ENGINE),integer) --input "$(INPUT)" --output "$(OUTPUT)" $(if $(PORT),--port "$(PORT)")
 
 diagnose: setup ## compare two engines layer by layer   [ENGINE="graph native" INPUT=]

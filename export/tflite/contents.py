@@ -88,7 +88,8 @@ def _tensor(model: schema.ModelT, t: schema.TensorT, name: str) -> Tensor:
     dtype = DTYPES.get(t.type, f"type {t.type}")
     shape = tuple(int(n) for n in listed(t.shape))
     quantization = t.quantization
-    scales = np.asarray(listed(quantization.scale) if quantization else [], np.float64)
+    with np.errstate(invalid="ignore"):  # a damaged file may hold a signalling NaN
+        scales = np.asarray(listed(quantization.scale) if quantization else [], np.float64)
     offsets = np.asarray(listed(quantization.zeroPoint) if quantization else [], np.int64)
     axis = int(quantization.quantizedDimension) if quantization else 0
     data = listed(model.buffers[t.buffer].data)

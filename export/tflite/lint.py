@@ -65,7 +65,13 @@ def _operator(op: Operator, known: set[int]) -> list[str]:
     if signatures is not None and op.types not in signatures:
         expected = " or ".join(" ".join(s) for s in signatures)
         return [*found, f"expected {expected}, found {' '.join(op.types)}"]
-    return found or rule(op)
+    try:
+        return found or rule(op)
+    except (
+        AttributeError,
+        IndexError,
+    ) as error:  # a damaged file: options, inputs or scales that the operator has to have are not there
+        return [f"incomplete ({error})"]
 
 
 def _tensor(t: Tensor) -> list[str]:
@@ -249,7 +255,11 @@ def _state(steps: list[Step]) -> list[str]:
     """Every variable is assigned zeros once, read, and assigned again, with one shape and scale throughout."""
     forms: dict[str, set[tuple[tuple[int, ...], float]]] = {}
     for step in steps:
-        names = {id(op.outputs[0]): op.options.sharedName for op in step.operators if op.name == "VAR_HANDLE" and op.outputs}
+        names = {
+            id(op.outputs[0]): getattr(op.options, "sharedName", None)
+            for op in step.operators
+            if op.name == "VAR_HANDLE" and op.outputs
+        }
         for op in step.operators:
             if op.name in ("READ_VARIABLE", "ASSIGN_VARIABLE") and op.inputs:
                 value = (op.outputs or op.inputs)[-1]

@@ -122,7 +122,7 @@ def _about(
 
 
 def _text(found: list[Point], about: dict[str, Any]) -> str:
-    lines = ["", table.text(found), "", *table.notes(found)]
+    lines = ["", table.text(found), "", *table.notes(found, about["lm"])]
     paces = {f"{p.model} {p.precision}": p.pace for p in found if p.pace is not None and p.precision != FLOAT}
     if paces:
         shown = ", ".join(f"{name} {pace:.0f} ×" for name, pace in paces.items())

@@ -13,7 +13,7 @@ from bench.pareto.table import COLUMNS, LEFT, notes
 
 def html(points: list[Point], about: dict[str, Any]) -> str:
     """The page. The same points give the same page."""
-    body = "\n".join((_head(points, about), _cards(points), *_figures(points), _table(points), _facts(points, about)))
+    body = "\n".join((_head(points, about), _cards(points), *_figures(points), _table(points, about), _facts(points, about)))
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Error rate against cost</title>'
         f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>\n{body}\n</body></html>\n'
@@ -68,7 +68,7 @@ def _figures(points: list[Point]) -> list[str]:
     return [f"<h2>{escape(p.title)}</h2><figure>{p.svg}<figcaption>{escape(p.caption)}</figcaption></figure>" for p in drawn]
 
 
-def _table(points: list[Point]) -> str:
+def _table(points: list[Point], about: dict[str, Any]) -> str:
     head = "".join(f"<th{'' if name in LEFT else ' class=n'}>{escape(name)}</th>" for name in COLUMNS)
     rows = "".join(
         "<tr" + (" class=soft" if p.published else "") + ">"
@@ -76,7 +76,7 @@ def _table(points: list[Point]) -> str:
         + "</tr>"
         for p in points
     )  # fmt: skip
-    said = "".join(f"<p class=soft>{escape(line)}</p>" for line in notes(points))
+    said = "".join(f"<p class=soft>{escape(line)}</p>" for line in notes(points, about["lm"]))
     return f"<h2>Every point</h2><table><tr>{head}</tr>{rows}</table>{said}"
 
 

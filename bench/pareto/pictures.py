@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import matplotlib
@@ -13,13 +14,16 @@ from matplotlib.figure import Figure, FigureBase
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
+from bench.pareto.front import non_dominated
 from bench.pareto.points import COSTS, Point
 from bench.pictures import BLUE, GREEN, INK, ORANGE, SOFT, STYLE, Picture, svg
 
-COLOURS = {"float": INK, "w8a16": BLUE, "w8a8": ORANGE, "w4a16": GREEN}
+PUBLISHED = "published"
+COLOURS = {PUBLISHED: SOFT, "float": INK, "w8a16": BLUE, "w8a8": ORANGE, "w4a16": GREEN}
+ORDER = list(COLOURS)
 OTHER = "#8e5bb5"
-MARKERS = {"greedy": "o", "beam": "s", "beam+lm": "^"}
-APART = 1.045  # factor between points of one network that cost the same, so that all can be seen
+MARKERS = {"greedy": ("o", 8.0), "beam": ("s", 5.0), "beam+lm": ("^", 8.0)}  # shape, size: the first two nearly coincide
+CLOSE, APART = 1.06, 1.045  # factors: what costs this much more at most is drawn that far apart, so that all can be seen
 TITLES = {
     "macs_per_s": "CER against work",
     "instructions_per_s": "CER against executed instructions",
@@ -33,7 +37,15 @@ UNITS = {
     "ram": ("KiB of RAM, linked image, stack and line buffers included", 1024.0),
 }
 
-Stack = tuple[str, str, float, list[Point]]  # network, precision, where it is drawn, its points
+
+@dataclass(frozen=True)
+class Stack:
+    """Points that cost the same: one network at one precision (`kind`, or published), drawn over one place."""
+
+    model: str
+    kind: str
+    x: float
+    points: list[Point]
 
 
 def draw(points: list[Point]) -> list[Picture]:
@@ -46,11 +58,12 @@ def png(points: list[Point]) -> bytes:
     costs = [cost for cost in COSTS if _measured(points, cost)]
     content = io.BytesIO()
     with matplotlib.rc_context(STYLE):
-        sheet = Figure(figsize=(17.0, 6.0 * ((len(costs) + 1) // 2)), layout="constrained", dpi=110)
+        sheet = Figure(figsize=(17.0, 0.6 + 5.7 * ((len(costs) + 1) // 2)), layout="constrained", dpi=110)
         parts = np.ravel(sheet.subfigures((len(costs) + 1) // 2, min(2, len(costs)), squeeze=False, wspace=0.03, hspace=0.03))
         for part, cost in zip(parts, costs, strict=False):
             _chart(part, points, cost)
-            part.suptitle(TITLES[cost], fontsize=12, fontweight="bold", x=0.02, ha="left")
+            part.suptitle(TITLES[cost], fontsize=12, fontweight="bold")
+        _legend(sheet, points)
         sheet.savefig(content, format="png", metadata={"Software": None})
     return content.getvalue()
 
@@ -63,15 +76,19 @@ def _picture(points: list[Point], cost: str) -> Picture:
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(9.6, 5.4), layout="constrained")
         _chart(figure, points, cost)
+        _legend(figure, points)
         drawn = svg(figure, cost)
-    kind = "simulated recordings" if any(p.simulated for p in points) else "recordings"
     caption = (
-        f"Filled: measured here on held-out {kind}; bars are 95 % intervals of a bootstrap over sessions, shared by all points: "
-        "differences between points are surer than the bars. Thin lines join the decoders of one network; networks of one cost "
-        "stand side by side. The dark line is the Pareto front of what was measured here. "
-        "Hollow grey: published, from real recordings of other people; not comparable in height, and on no front."
+        f"Filled: measured here on held-out {_recordings(points)}. Bars are 95 % intervals of a bootstrap over sessions, "
+        "shared by all points: differences between points are surer than the bars. Thin lines join the decoders of a network; what costs "
+        "the same stands side by side. The dark line is the Pareto front of what was measured here, the dashed ones are of one "
+        "decoder. Hollow grey: published, from real recordings of other people; not comparable in height, and on no front."
     )
     return Picture(TITLES[cost], drawn, caption)
+
+
+def _recordings(points: list[Point]) -> str:
+    return "simulated recordings" if any(p.simulated for p in points) else "recordings"
 
 
 def _chart(figure: FigureBase, points: list[Point], cost: str) -> None:
@@ -84,81 +101,91 @@ def _chart(figure: FigureBase, points: list[Point], cost: str) -> None:
     else:
         axes = figure.subplots()
     name, unit = UNITS[cost]
-    stacks = _stacks(_measured(points, cost), cost, unit)
+    stacks = _stacks([*placed, *_measured(points, cost)], cost, unit)
     axes.set_xscale("log")
-    for stack in [*stacks, *_published_stacks(placed, cost, unit)]:
+    for stack in stacks:
         _draw_stack(axes, stack)
-    _front(axes, stacks, cost)
+    _fronts(axes, stacks, cost)
     _labels(axes, stacks)
-    _scales(axes, [x for _, _, x, _ in [*stacks, *_published_stacks(placed, cost, unit)]], points)
+    _scales(axes, [stack.x for stack in stacks], points)
     axes.set_xlabel(name)
-    axes.set_ylabel("character error rate, %")
-    _legend(figure, points)
+    axes.set_ylabel(f"character error rate, % ({_recordings(points)})")
 
 
 def _stacks(points: Iterable[Point], cost: str, unit: float) -> list[Stack]:
-    """The decoders of each network and precision; precisions that cost the same to a few percent are moved apart."""
+    """The decoders of each network and precision; those that cost the same to a few percent are moved apart, in one order."""
     stacks = []
-    for model, of_model in groupby(points, lambda p: p.model):
-        own = [(k, list(v)) for k, v in groupby(of_model, lambda p: p.precision)]
-        own.sort(key=lambda entry: getattr(entry[1][0], cost))
-        cluster: list[tuple[str, float, list[Point]]] = []
-        for precision, members in own:
-            x = getattr(members[0], cost) / unit
-            if cluster and x > cluster[-1][1] * APART:
-                stacks += _apart(model, cluster)
+    for model, of_model in groupby(sorted(points, key=lambda p: p.model), lambda p: p.model):
+        members = sorted(of_model, key=lambda p: (getattr(p, cost), _kind(p)))
+        own = [
+            Stack(model, kind, getattr(of[0], cost) / unit, of) for kind, of in ((k, list(v)) for k, v in groupby(members, _kind))
+        ]
+        cluster: list[Stack] = []
+        for stack in own:
+            if cluster and stack.x > cluster[-1].x * CLOSE:
+                stacks += _apart(cluster)
                 cluster = []
-            cluster.append((precision, x, members))
-        stacks += _apart(model, cluster)
+            cluster.append(stack)
+        stacks += _apart(cluster)
     return stacks
 
 
-def _apart(model: str, cluster: list[tuple[str, float, list[Point]]]) -> list[Stack]:
-    order = sorted(cluster, key=lambda entry: list(COLOURS).index(entry[0]) if entry[0] in COLOURS else len(COLOURS))
-    centre = float(np.exp(np.mean([np.log(x) for _, x, _ in order])))
-    return [(model, p, centre * APART ** (i - (len(order) - 1) / 2), members) for i, (p, _, members) in enumerate(order)]
+def _kind(point: Point) -> str:
+    return PUBLISHED if point.published else point.precision
 
 
-def _published_stacks(points: list[Point], cost: str, unit: float) -> list[Stack]:
-    return [
-        (m, "published", getattr(of[0], cost) / unit, of)
-        for m, of in ((k, list(v)) for k, v in groupby(points, lambda p: p.model))
-    ]
+def _apart(cluster: list[Stack]) -> list[Stack]:
+    order = sorted(cluster, key=lambda s: ORDER.index(s.kind) if s.kind in ORDER else len(ORDER))
+    centre = float(np.exp(np.mean([np.log(s.x) for s in order])))
+    return [replace(s, x=centre * APART ** (i - (len(order) - 1) / 2)) for i, s in enumerate(order)]
 
 
 def _draw_stack(axes: Axes, stack: Stack) -> None:
-    _, precision, x, members = stack
-    published = precision == "published"
-    colour = SOFT if published else COLOURS.get(precision, OTHER)
-    axes.plot(
-        [x] * len(members), [p.cer for p in members], color=colour, linewidth=0.8, alpha=0.6, linestyle=":" if published else "-"
-    )
-    for p in members:
+    published = stack.kind == PUBLISHED
+    colour = COLOURS.get(stack.kind, OTHER)
+    xs, rates = [stack.x] * len(stack.points), [p.cer for p in stack.points]
+    axes.plot(xs, rates, color=colour, linewidth=0.8, alpha=0.6, linestyle=":" if published else "-")
+    for p in stack.points:
         if p.cer_low is not None and p.cer_high is not None:
-            axes.plot([x, x], [p.cer_low, p.cer_high], color=colour, linewidth=3.5, alpha=0.18, solid_capstyle="butt")
-        fill = "white" if published else colour
-        axes.plot(x, p.cer, MARKERS.get(p.decoder, "D"), color=colour, markerfacecolor=fill, markersize=6.5, zorder=3)
+            axes.plot([stack.x] * 2, [p.cer_low, p.cer_high], color=colour, linewidth=3.2, alpha=0.17, solid_capstyle="butt")
+        edge, fill = (colour, "white") if published else ("white", colour)
+        marker, size = MARKERS.get(p.decoder, ("D", 7.0))
+        axes.plot(
+            stack.x, p.cer, marker, markeredgecolor=edge, markerfacecolor=fill, markersize=size, markeredgewidth=0.8, zorder=3
+        )
 
 
-def _front(axes: Axes, stacks: list[Stack], cost: str) -> None:
-    """A staircase from the cheapest to the best, and a ring around each of its points."""
-    on = sorted((x, p.cer) for _, _, x, members in stacks for p in members if cost in p.fronts)
-    axes.step([x for x, _ in on], [y for _, y in on], where="post", color=INK, linewidth=1.3, zorder=2)
-    axes.plot([x for x, _ in on], [y for _, y in on], "o", color=INK, markerfacecolor="none", markersize=11.5, zorder=4)
+def _fronts(axes: Axes, stacks: list[Stack], cost: str) -> None:
+    """A staircase from the cheapest to the best with a ring around each point, and a faint one for every decoder by itself."""
+    everything = [(s.x, p) for s in stacks for p in s.points if not p.published]
+    for decoder in dict.fromkeys(p.decoder for _, p in everything):
+        own = [(x, p) for x, p in everything if p.decoder == decoder]
+        on = non_dominated([(getattr(p, cost), p.cer) for _, p in own])
+        _staircase(axes, [(x, p.cer) for (x, p), stands in zip(own, on, strict=True) if stands], SOFT, 0.9, "--")
+    on_front = [(x, p.cer) for x, p in everything if cost in p.fronts]
+    _staircase(axes, on_front, INK, 1.3, "-")
+    axes.plot([x for x, _ in on_front], [y for _, y in on_front], "o", color=INK, markerfacecolor="none", markersize=12, zorder=4)
+
+
+def _staircase(axes: Axes, places: list[tuple[float, float]], colour: str, width: float, style: str) -> None:
+    ordered = sorted(places)
+    axes.step([x for x, _ in ordered], [y for _, y in ordered], style, where="post", color=colour, linewidth=width, zorder=2)
 
 
 def _labels(axes: Axes, stacks: list[Stack]) -> None:
-    """Names over each group of one network, where they do not hide points."""
-    groups: list[tuple[str, list[Stack]]] = []
+    """Names over each group of one network, on a line as long as the group."""
+    groups: list[list[Stack]] = []
     for stack in stacks:
-        if groups and groups[-1][0] == stack[0] and stack[2] < groups[-1][1][-1][2] * 1.3:
-            groups[-1][1].append(stack)
+        if groups and groups[-1][0].model == stack.model and stack.x < groups[-1][-1].x * 1.3:
+            groups[-1].append(stack)
         else:
-            groups.append((stack[0], [stack]))
-    for model, members in groups:
-        x = float(np.exp(np.mean([np.log(s[2]) for s in members])))
-        top = max(p.cer_high or p.cer for s in members for p in s[3])
-        axes.annotate(model, (x, top), (0, 6), textcoords="offset points", ha="center", fontsize=8.5, color=INK)
+            groups.append([stack])
+    for members in groups:
+        first, last = members[0].x / 1.015, members[-1].x * 1.015
+        top = 0.15 + max(p.cer_high or p.cer for s in members for p in s.points)
+        axes.plot([first, last], [top, top], color=INK, linewidth=1.0)
+        centre = ((first * last) ** 0.5, top)
+        axes.annotate(members[0].model, centre, (0, 4), textcoords="offset points", ha="center", fontsize=8.5, color=INK)
 
 
 def _strip(axes: Axes, published: list[Point]) -> None:
@@ -166,7 +193,7 @@ def _strip(axes: Axes, published: list[Point]) -> None:
     models = list(dict.fromkeys(p.model for p in published))
     for x, model in enumerate(models):
         members = [p for p in published if p.model == model]
-        _draw_stack(axes, (model, "published", float(x), members))
+        _draw_stack(axes, Stack(model, PUBLISHED, float(x), members))
     axes.set_xlim(-0.6, len(models) - 0.4)
     axes.set_xticks(range(len(models)), models, rotation=90, fontsize=7, color=SOFT)
     axes.tick_params(left=False, labelleft=False)
@@ -190,13 +217,22 @@ def _scales(axes: Axes, places: list[float], points: list[Point]) -> None:
 def _legend(figure: FigureBase, points: list[Point]) -> None:
     measured = [p for p in points if not p.published]
     handles = [_mark(COLOURS.get(n, OTHER), "s", n) for n in dict.fromkeys(p.precision for p in measured)]
-    handles += [_mark(SOFT, MARKERS.get(n, "D"), n) for n in dict.fromkeys(p.decoder for p in measured)]
+    handles += [_mark(SOFT, MARKERS.get(n, ("D", 7.0))[0], n) for n in dict.fromkeys(p.decoder for p in measured)]
     handles.append(Line2D([], [], color=INK, marker="o", markerfacecolor="none", markersize=9, label="Pareto front"))
+    handles.append(Line2D([], [], color=SOFT, linestyle="--", label="of one decoder"))
     if len(measured) < len(points):
         handles.append(
             Line2D([], [], color=SOFT, marker="o", markerfacecolor="white", linestyle=":", label="published, real data")
         )
-    figure.legend(handles=handles, loc="outside upper right", ncols=len(handles), fontsize=8, frameon=False, handlelength=1.4)
+    figure.legend(
+        handles=handles,
+        loc="outside upper center",
+        ncols=len(handles),
+        fontsize=8,
+        frameon=False,
+        handlelength=1.4,
+        columnspacing=1.2,
+    )
 
 
 def _mark(colour: str, marker: str, label: str) -> Line2D:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from bench.pareto.points import Point
 
@@ -44,11 +45,15 @@ def _row(cells: list[str], widths: list[int]) -> str:
     return "  ".join(aligned).rstrip()
 
 
-def notes(points: list[Point]) -> list[str]:
-    """What a reader of the table must know."""
+def notes(points: list[Point], lm: dict[str, Any]) -> list[str]:
+    """What a reader of the table must know; `lm` is the character model of sweep.json."""
     lines = ["front: nothing else measured here costs as little and errs as little, by M MACs, I instructions, F flash, R RAM"]
     if any(p.simulated for p in points):
         lines.append("CER is from simulated recordings; published rows are real recordings of other people and on no front")
+        if lm["shipped"]:
+            lines.append(
+                "beam+lm is with the shipped character model, which knows nearly every word of the simulated prompts: it flatters"
+            )
     boards = {p.board: p.board_is for p in points if p.board}
     lines += [f"{name}: {what}" for name, what in boards.items()]
     return lines

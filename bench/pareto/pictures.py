@@ -79,10 +79,10 @@ def _picture(points: list[Point], cost: str) -> Picture:
         _legend(figure, points)
         drawn = svg(figure, cost)
     caption = (
-        f"Filled: measured here on held-out {_recordings(points)}. Bars are 95 % intervals of a bootstrap over sessions, "
-        "shared by all points: differences between points are surer than the bars. Thin lines join the decoders of a network; what costs "
-        "the same stands side by side. The dark line is the Pareto front of what was measured here, the dashed ones are of one "
-        "decoder. Hollow grey: published, from real recordings of other people; not comparable in height, and on no front."
+        f"Filled: measured here on held-out {_recordings(points)}. Bars are 95 % intervals of a bootstrap over sessions; all points "
+        "share the sessions, so differences are surer than the bars. Thin lines join the decoders of a network; what costs the same "
+        "stands side by side. The dark line is the Pareto front of what was measured here, the dashed ones are of one decoder. "
+        "Hollow grey: published, from real recordings of other people; not comparable in height, and on no front."
     )
     return Picture(TITLES[cost], drawn, caption)
 

@@ -27,18 +27,20 @@ def _measured(points: list[Point]) -> list[Point]:
 def _head(points: list[Point], about: dict[str, Any]) -> str:
     measured = _measured(points)
     models, characters = len({p.model for p in measured}), max((p.characters or 0 for p in measured), default=0)
-    badge = (
-        '<span class="badge bad">INCOMPLETE</span> ' + escape("; ".join(f"{k}: {v}" for k, v in about["failures"].items()))
-        if about["failures"]
-        else '<span class="badge good">COMPLETE</span>'
+    what = (
+        f"{len(measured)} points of {models} network{'s' * (models != 1)}",
+        f"{characters:,} held-out characters in {len(about['recordings'])} sessions",
     )
+    badge = '<span class="badge good">COMPLETE</span>'
+    if about["failures"]:
+        failed = escape("; ".join(f"{name}: {error}" for name, error in about["failures"].items()))
+        badge = f'<span class="badge bad">INCOMPLETE</span> {failed};'
     note = "<b>All error rates measured here are from simulated recordings.</b> " if about["simulated"] else ""
     missing = "".join(f"<p class=soft>left out: {escape(message)}</p>" for message in about["left_out"])
     return (
-        f"<h1>Error rate against cost</h1><p class=soft>{models} networks, {len(measured)} points, {characters:,} held-out "
-        f"characters in {len(about['recordings'])} sessions</p><p>{badge} integers: reference = native C = emulated core over "
-        f"the same steps, word for word</p><p>{note}Published points are from real recordings of other people: "
-        f"drawn grey, never on a front.</p>{missing}"
+        f"<h1>Error rate against cost</h1><p class=soft>{', '.join(what)}</p>"
+        f"<p>{badge} integers: reference = native C = emulated core over the same steps, word for word</p>"
+        f"<p>{note}Published points are from real recordings of other people: drawn grey, never on a front.</p>{missing}"
     )
 
 
@@ -64,8 +66,11 @@ def _card(name: str, p: Point) -> str:
 
 
 def _figures(points: list[Point]) -> list[str]:
-    drawn = pictures.draw(points)
-    return [f"<h2>{escape(p.title)}</h2><figure>{p.svg}<figcaption>{escape(p.caption)}</figcaption></figure>" for p in drawn]
+    drawn = [
+        f"<h2>{escape(p.title)}</h2><figure>{p.svg}<figcaption>{escape(p.caption)}</figcaption></figure>"
+        for p in pictures.draw(points)
+    ]
+    return [f"<p class=soft>{escape(pictures.HOW_TO_READ)}</p>", *drawn]
 
 
 def _table(points: list[Point], about: dict[str, Any]) -> str:

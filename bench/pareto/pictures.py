@@ -18,6 +18,18 @@ from bench.pareto.front import non_dominated
 from bench.pareto.points import COSTS, Point
 from bench.pictures import BLUE, GREEN, INK, ORANGE, SOFT, STYLE, Picture, svg
 
+CAPTIONS = {
+    "macs_per_s": "Dense layers and state spaces; a decoder's work on the host is not in it.",
+    "instructions_per_s": "Counted on the emulated core; not cycles. Nothing is published about it: the strip has rates only.",
+    "flash": "Weights, code and constants of the linked image, on the smallest emulated board that holds it.",
+    "ram": "State, arena, line buffers and stack of the linked image, on the smallest emulated board that holds it.",
+}
+HOW_TO_READ = (
+    "Filled: measured here, on the held-out sessions. Pale bars: 95 % intervals of a bootstrap over sessions; all points share "
+    "the sessions, so differences are surer than the bars. Thin lines join the decoders of a network; what costs the same stands "
+    "side by side. Dark line and rings: the Pareto front of what was measured here; dashed: of one decoder. "
+    "Hollow grey: published, from real recordings of other people; not comparable in height, and on no front."
+)
 PUBLISHED = "published"
 COLOURS = {PUBLISHED: SOFT, "float": INK, "w8a16": BLUE, "w8a8": ORANGE, "w4a16": GREEN}
 ORDER = list(COLOURS)
@@ -78,13 +90,7 @@ def _picture(points: list[Point], cost: str) -> Picture:
         _chart(figure, points, cost)
         _legend(figure, points)
         drawn = svg(figure, cost)
-    caption = (
-        f"Filled: measured here on held-out {_recordings(points)}. Bars are 95 % intervals of a bootstrap over sessions; all points "
-        "share the sessions, so differences are surer than the bars. Thin lines join the decoders of a network; what costs the same "
-        "stands side by side. The dark line is the Pareto front of what was measured here, the dashed ones are of one decoder. "
-        "Hollow grey: published, from real recordings of other people; not comparable in height, and on no front."
-    )
-    return Picture(TITLES[cost], drawn, caption)
+    return Picture(TITLES[cost], drawn, CAPTIONS[cost])
 
 
 def _recordings(points: list[Point]) -> str:

@@ -81,7 +81,8 @@ def _parallel(backend: Backend) -> Iterator[joblib.Parallel]:
         options["backend"] = backend.name
     try:
         with joblib.parallel_config(**options, **_connect(backend)):
-            opened = joblib.Parallel(return_as="generator_unordered", batch_size=1)
+            streams = joblib.parallel.get_active_backend()[0].supports_return_generator  # ray's does not: the bar moves by waves
+            opened = joblib.Parallel(return_as="generator_unordered" if streams else "list", batch_size=1)
     except (ImportError, ValueError) as error:
         raise TendonError(f"BACKEND={backend.name}: joblib cannot use it: {error}") from error
     with opened as parallel:

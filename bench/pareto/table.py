@@ -50,7 +50,7 @@ def notes(points: list[Point], lm: dict[str, Any]) -> list[str]:
     lines = ["front: nothing else measured here costs as little and errs as little, by M MACs, I instructions, F flash, R RAM"]
     if any(p.simulated for p in points):
         lines.append("CER is from simulated recordings; published rows are real recordings of other people and on no front")
-        if lm["shipped"]:
+        if lm["shipped"] and any(p.lm for p in points):
             lines.append(
                 "beam+lm is with the shipped character model, which knows nearly every word of the simulated prompts: it flatters"
             )

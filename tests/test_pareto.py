@@ -276,6 +276,17 @@ def test_an_interrupted_sweep_continues_with_what_it_had(here: Path, report: lis
     assert again[0] | {"pace": None, "fronts": [], "on_front": None} == report[0] | {"pace": None, "fronts": [], "on_front": None}
 
 
+def test_a_session_too_long_for_one_piece_is_streamed_with_the_same_result(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = here / "data" / "session-1.hdf5"
+    one = setting(tmp_path / "a", checkpoints={NAME: here / f"{NAME}.ckpt"}, decoders=())
+    whole = reading.float_frames(one, Job(NAME, FLOAT, session), session)
+    monkeypatch.setattr(reading, "WHOLE_S", 1.0)
+    streamed = reading.float_frames(dataclasses.replace(one, build=tmp_path / "b"), Job(NAME, FLOAT, session), session)
+    assert whole.values.shape == streamed.values.shape and np.abs(whole.values - streamed.values).max() < 1e-4
+
+
 def test_instructions_are_the_same_every_time_and_a_wrong_word_is_found(here: Path, report: list[dict[str, Any]]) -> None:
     folder = Folder(here / "build", NAME, "w8a16")
     integer = g.load(folder.graph)

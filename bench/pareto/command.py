@@ -123,7 +123,7 @@ def _about(
 
 def _text(found: list[Point], about: dict[str, Any]) -> str:
     lines = ["", table.text(found), "", *table.notes(found, about["lm"])]
-    paces = {f"{p.model} {p.precision}": p.pace for p in found if p.pace is not None and p.precision != FLOAT}
+    paces = {f"{p.model} {p.precision}": p.pace for p in found if p.pace is not None}
     if paces:
         shown = ", ".join(f"{name} {pace:.0f} ×" for name, pace in paces.items())
         lines.append(f"native C, seconds of signal per second of one core, slowest session: {shown}")

@@ -156,9 +156,8 @@ def _draw_stack(axes: Axes, stack: Stack) -> None:
             axes.plot([stack.x] * 2, [p.cer_low, p.cer_high], color=colour, linewidth=3.2, alpha=0.17, solid_capstyle="butt")
         edge, fill = (colour, "white") if published else ("white", colour)
         marker, size = MARKERS.get(p.decoder, ("D", 7.0))
-        axes.plot(
-            stack.x, p.cer, marker, markeredgecolor=edge, markerfacecolor=fill, markersize=size, markeredgewidth=0.8, zorder=3
-        )
+        order = 5 if published else 3
+        axes.plot(stack.x, p.cer, marker, mec=edge, mfc=fill, mew=0.8, markersize=size, zorder=order)
 
 
 def _fronts(axes: Axes, stacks: list[Stack], cost: str) -> None:

@@ -35,7 +35,7 @@ class Point:
     `cer` with its 95 % interval in % of the characters typed; `on_front`: measured here, and nothing else measured here has as
     few MACs per second and as low a CER, one of them less; `fronts`: the costs for which the same holds. `source` says whether
     the recordings are simulated, or the point published. The rest makes the figures valid: digests, board, compiler, how much was
-    proven equal and counted, and how many seconds of signal one core of this machine computed in a second (`pace`).
+    proven equal and counted, and how many seconds of signal native C computes per second of one core here (`pace`).
     """
 
     model: str
@@ -113,7 +113,7 @@ def _point(setting: Setting, swept: Swept, model: str, precision: str, decoder: 
         sessions=len(sessions),
         seconds=sum(r["seconds"] for r in finished),
         characters=sum(len(r["target"]) for r in finished),
-        pace=min(r["pace"] for r in finished),
+        pace=None if precision == FLOAT else min(r["pace"] for r in finished),
         **({"instructions_per_s": None, "flash": None, "ram": None} | {k: v for k, v in placed.items() if k in known}),
     )
 

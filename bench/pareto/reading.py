@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def _timed(values: g.Array, scale: float, samples: int, begin: float) -> dict[st
     return {"values": values, "about": np.array([scale, seconds, seconds / (time.thread_time() - begin)])}
 
 
-def _stored(setting: Setting, key: str, make) -> Frames:  # type: ignore[no-untyped-def]
+def _stored(setting: Setting, key: str, make: Callable[[], dict[str, g.Array]]) -> Frames:
     arrays = remembered_arrays(setting, key, make)
     scale, seconds, pace = (float(v) for v in arrays["about"])
     return Frames(key, arrays["values"], scale, seconds, pace)

@@ -1,8 +1,8 @@
 """The network as a stream machine: a list of operators over tensors that each have a rate.
 
-Every operator says how many input frames it eats for one output frame and what state it keeps: so one graph gives MACs,
-state bytes, latency and the step function. A graph is either float (`Conv`, `LayerNorm`, …) or integer (`IntLinear`, …);
-passes turn one into the other and call `verify()` when they are done. `reference.py` says what the integer operators compute.
+Every operator (`operators.py`) says how many input frames it eats for one output frame and what state it keeps: so one graph
+gives MACs, state bytes, latency and the step function. A graph is either float (`Conv`, `LayerNorm`, …) or integer (`IntLinear`,
+…); passes turn one into the other and call `verify()` when they are done. `reference.py` says what the integer operators compute.
 """
 
 from __future__ import annotations
@@ -15,16 +15,46 @@ import zipfile
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from compress.errors import GraphError
 from compress.files import replace_atomically
+from compress.operators import (  # noqa: F401  a graph is spoken of in its operators: g.Conv, g.IntLinear
+    OPERATORS,
+    Activation,
+    Add,
+    Array,
+    BatchNorm,
+    Conv,
+    Glu,
+    IntAdd,
+    IntGlu,
+    IntLayerNorm,
+    IntLinear,
+    IntLogSoftmax,
+    IntLut,
+    IntMaxOver,
+    IntMaxPool,
+    IntMeanOver,
+    IntMeanPool,
+    IntStateSpace,
+    IntStep,
+    IntWindow,
+    LayerNorm,
+    LogSoftmax,
+    MaxOver,
+    MaxPool,
+    MeanOver,
+    MeanPool,
+    Op,
+    OverCopies,
+    StateSpace,
+    Window,
+)
 
 FORMAT_VERSION = 2
-Array = npt.NDArray[Any]
 INT16 = (-32768, 32767)
 INT8 = (-128, 127)
 WEIGHT_BITS = (4, 8)
@@ -43,308 +73,6 @@ class Tensor:
     scale: float | None = None
     lo: int = INT16[0]
     hi: int = INT16[1]
-
-
-@dataclass(frozen=True)
-class Op:
-    """One operator. `module` is the path in the PyTorch network it came from."""
-
-    inputs: tuple[str, ...]
-    output: str
-    module: str
-    decimation: ClassVar[str | None] = None  # name of the field that says input frames per output frame
-
-    @property
-    def stride(self) -> int:
-        """Input frames eaten for one output frame."""
-        return int(getattr(self, self.decimation)) if self.decimation else 1
-
-    def out_features(self, features: int) -> int:
-        """Features per output frame for `features` per input frame; GraphError-free arithmetic only."""
-        return features
-
-    def macs(self, features: int) -> int:
-        """Multiply-accumulates for one output frame, as `macs.py` reports them."""
-        return 0
-
-    def state_values(self, features: int) -> int:
-        """16-bit values of state kept between frames."""
-        return 0
-
-    def first_valid(self, first: int) -> int:
-        """The first output frame made of valid input frames alone, where the input is valid from frame `first` on."""
-        return -(-first // self.stride)
-
-
-# --- float operators ---------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class MeanPool(Op):
-    """Mean of `factor` frames."""
-
-    factor: int
-    decimation: ClassVar[str | None] = "factor"
-
-
-@dataclass(frozen=True)
-class MaxPool(Op):
-    """Largest value of `factor` frames, feature by feature."""
-
-    factor: int
-    decimation: ClassVar[str | None] = "factor"
-
-
-@dataclass(frozen=True)
-class OverCopies(Op):
-    """Something over the copies of each band's features: (bands, copies, n) → (bands, n) in every frame."""
-
-    bands: int
-    copies: int
-
-    def out_features(self, features: int) -> int:
-        return features // self.copies
-
-
-@dataclass(frozen=True)
-class MeanOver(OverCopies):
-    """Mean over the copies of each band's features."""
-
-
-@dataclass(frozen=True)
-class MaxOver(OverCopies):
-    """Largest value over the copies of each band's features."""
-
-
-@dataclass(frozen=True)
-class Window(Op):
-    """The frames that a convolution sees, side by side: y[m] = x[m·s + s − lag − frames … m·s + s − lag − 1].
-
-    s is frames_per_output, frames before the first are zero. With frames = 1 it takes one frame of each s, or delays the
-    stream by `lag` frames.
-    """
-
-    frames: int
-    frames_per_output: int
-    lag: int
-    decimation: ClassVar[str | None] = "frames_per_output"
-
-    @property
-    def history(self) -> int:
-        """Frames of earlier steps that the first window of a step reaches back to."""
-        return max(0, self.frames + self.lag - self.frames_per_output)
-
-    def out_features(self, features: int) -> int:
-        return self.frames * features
-
-    def state_values(self, features: int) -> int:
-        return self.history * features
-
-    def first_valid(self, first: int) -> int:
-        return max(0, -(-(first + self.frames + self.lag) // self.frames_per_output) - 1)
-
-
-@dataclass(frozen=True)
-class Conv(Op):
-    """Dense layer or convolution. weight (bands, out, kernel, in), bias (bands, out).
-
-    Band b reads features b·in … and writes features b·out …; a dense layer has kernel = frames_per_output = 1. Kernels longer or
-    shorter than their stride are a `Window` and a dense layer.
-    """
-
-    weight: Array
-    bias: Array
-    frames_per_output: int = 1
-    decimation: ClassVar[str | None] = "frames_per_output"
-
-    def out_features(self, features: int) -> int:
-        return int(self.weight.shape[0] * self.weight.shape[1])
-
-    def macs(self, features: int) -> int:
-        return int(self.weight.size)
-
-
-@dataclass(frozen=True)
-class BatchNorm(Op):
-    """y = x·gain + bias per feature; folded into the convolution before it."""
-
-    gain: Array
-    bias: Array
-
-
-@dataclass(frozen=True)
-class LayerNorm(Op):
-    """Over the features of each band. gain, bias (bands, n)."""
-
-    gain: Array
-    bias: Array
-    epsilon: float
-
-
-@dataclass(frozen=True)
-class Activation(Op):
-    """kind: relu, gelu, sigmoid or step (1 from zero on, else 0)."""
-
-    kind: str
-
-
-@dataclass(frozen=True)
-class StateSpace(Op):
-    """x[t] = a·x[t−1] + u[t], y[t] = 2·Re Σ c·x[t] + d·u[t]. a, c complex (H, N), d (H,)."""
-
-    a: Array
-    c: Array
-    d: Array
-
-    def macs(self, features: int) -> int:
-        """Complex multiply-add as 4, real part of a product as 2, the skip as 1."""
-        return 6 * int(self.a.size) + features
-
-    def state_values(self, features: int) -> int:
-        return 2 * int(self.a.size)
-
-
-@dataclass(frozen=True)
-class Glu(Op):
-    """First half of the features times the sigmoid of the second half."""
-
-    def out_features(self, features: int) -> int:
-        return features // 2
-
-
-@dataclass(frozen=True)
-class Add(Op):
-    """Sum of two streams of one rate."""
-
-
-@dataclass(frozen=True)
-class LogSoftmax(Op):
-    """Over the features."""
-
-
-# --- integer operators, defined in SPEC.md part 1 ------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class IntMeanPool(Op):
-    factor: int
-    mult: int
-    shift: int
-    decimation: ClassVar[str | None] = "factor"
-
-
-@dataclass(frozen=True)
-class IntMaxPool(MaxPool):
-    """Output scale = input scale."""
-
-
-@dataclass(frozen=True)
-class IntMeanOver(OverCopies):
-    mult: int
-    shift: int
-
-
-@dataclass(frozen=True)
-class IntMaxOver(OverCopies):
-    """Output scale = input scale."""
-
-
-@dataclass(frozen=True)
-class IntWindow(Window):
-    """Output scale = input scale."""
-
-
-@dataclass(frozen=True)
-class IntStep(Op):
-    """`high` from zero on, else 0."""
-
-    high: int
-
-
-@dataclass(frozen=True)
-class IntLinear(Op):
-    """weight int8 (bands, out, kernel, in), bias and mult int32 (bands, out).
-
-    weight_bits: 8 (−127…127), or 4 (−7…7; stored two to a byte where it is exported as C).
-    """
-
-    weight: Array
-    bias: Array
-    mult: Array
-    shift: int
-    frames_per_output: int = 1
-    weight_bits: int = 8
-    decimation: ClassVar[str | None] = "frames_per_output"
-
-    out_features = Conv.out_features
-    macs = Conv.macs
-
-
-@dataclass(frozen=True)
-class IntLayerNorm(Op):
-    """gain, bias int32 (bands, n), epsilon uint64 in units of n³·scale²."""
-
-    gain: Array
-    bias: Array
-    epsilon: int
-
-
-@dataclass(frozen=True)
-class IntLut(Op):
-    """table int16 (257,)."""
-
-    table: Array
-
-
-@dataclass(frozen=True)
-class IntStateSpace(Op):
-    """a, c int16 (H, N, 2); g, d, mult int32 (H,)."""
-
-    a: Array
-    c: Array
-    g: Array
-    d: Array
-    mult: Array
-    shift: int
-
-    def macs(self, features: int) -> int:
-        return 6 * int(self.a.shape[0] * self.a.shape[1]) + features
-
-    def state_values(self, features: int) -> int:
-        return int(self.a.size)
-
-
-@dataclass(frozen=True)
-class IntGlu(Op):
-    """table int16 (257,): the sigmoid in Q15."""
-
-    table: Array
-
-    out_features = Glu.out_features
-
-
-@dataclass(frozen=True)
-class IntAdd(Op):
-    pass
-
-
-@dataclass(frozen=True)
-class IntLogSoftmax(Op):
-    """Output in steps of 2^−fraction nats."""
-
-    mult: int
-    shift: int
-    fraction: int
-
-
-OPERATORS: dict[str, type[Op]] = {
-    c.__name__: c
-    for c in (
-        MeanPool, MaxPool, MeanOver, MaxOver, Window, Conv, BatchNorm, LayerNorm, Activation, StateSpace, Glu, Add, LogSoftmax,
-        IntMeanPool, IntMaxPool, IntMeanOver, IntMaxOver, IntWindow, IntStep, IntLinear, IntLayerNorm, IntLut,
-        IntStateSpace, IntGlu, IntAdd, IntLogSoftmax,
-    )
-}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,10 @@ def test_exporting_twice_gives_the_same_files(here):
         (["--input", "nowhere.npy"], "nowhere.npy"),
         (["--input", "wrong_shape.npy"], "expected numbers of shape (samples, 2, 16)"),
         (["--input", "nan.npy"], "1 NaN or infinite values, first at sample 5, band 1"),
-        (["--input", "input.npy", "--engine", "abacus"], "expected one of torch, graph, integer, native"),
+        (
+            ["--input", "input.npy", "--engine", "abacus"],
+            "expected one of torch, graph, onnx, integer, native",
+        ),
     ],
 )
 def test_bad_input_is_one_clear_line_and_exit_code_2(arguments, message, here, capsys):

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bench import crosscheck_text
 from bench.streaming import Stretch, stream, stretches
 from compress import cli, scores
 from compress.data import datasets
@@ -89,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     report = report_of(made, parts, board, ran)
     write_json(folder.path / "crosscheck.json", report)
     page = _write_page(folder.path / "crosscheck.html", report)
-    print(f"\n{table(report)}\n\nwrote {page.with_suffix('.json')}\nreport: {page}")
+    print(f"\n{crosscheck_text.table(report)}\n\nwrote {page.with_suffix('.json')}\nreport: {page}")
     exact = {c["engine"]: c["bit_exact"] for c in report["columns"]}
     return 0 if exact["native"] and exact["board"] else 1
 
@@ -207,41 +208,6 @@ def _column(
         high,
         exact,
     )
-
-
-# --- showing it --------------------------------------------------------------------------------------------------------
-
-ROWS = ("output SQNR against PyTorch, dB", "equal arg-max, % of frames", "CER, %", "  95 % interval", "equal to the reference")
-
-
-def cells(column: dict[str, Any]) -> list[str]:
-    """The figures of one column, in the order of ROWS."""
-    sqnr, exact = column["sqnr_db"], {None: "–", True: "yes", False: "no"}[column["bit_exact"]]
-    interval = "–" if column["low"] is None else f"{column['low']:.2f} … {column['high']:.2f}"
-    return [
-        "–" if sqnr is None else f"{sqnr:.1f}",
-        f"{100 * column['agreement']:.2f}",
-        "–" if column["cer"] is None else f"{column['cer']:.2f}",
-        interval,
-        "the reference" if column["engine"] == "integer" else exact,
-    ]
-
-
-def headline(report: dict[str, Any]) -> str:
-    """What was run, and on what."""
-    kind = "simulated recordings" if report["simulated"] else "recordings"
-    names = ", ".join(w["recording"] for w in report["recordings"])
-    return f"{report['seconds']:.1f} s, {report['frames']} frames, {report['characters']} characters of {kind} ({names})"
-
-
-def table(report: dict[str, Any]) -> str:
-    """For the console: one line for each engine, which fits a terminal where eight columns do not."""
-    lines = [f"{report['model']} {report['precision']}, {headline(report)}"]
-    lines.append(f"{'':<22}{'SQNR dB':>9}{'arg-max %':>11}{'CER %':>8}{'95 % interval':>17}   {'bit-exact':<15}engine")
-    for column in report["columns"]:
-        sqnr, agreement, cer, interval, exact = cells(column)
-        lines.append(f"{column['title']:<22}{sqnr:>9}{agreement:>11}{cer:>8}{interval:>17}   {exact:<15}{column['version']}")
-    return "\n".join(lines)
 
 
 def _write_page(path: Path, report: dict[str, Any]) -> Path:

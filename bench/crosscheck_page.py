@@ -10,7 +10,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.crosscheck import ROWS, cells, headline
+from bench.crosscheck_text import ROWS, cells, headline
 from bench.page import STYLE as PAGE_STYLE
 from bench.pictures import BLUE, GREEN, INK, SOFT, STYLE, svg
 from compress.files import replace_atomically

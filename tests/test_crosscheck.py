@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from bench import crosscheck, crosscheck_page
+from bench import crosscheck, crosscheck_page, crosscheck_text
 from bench.__main__ import main as bench_main
 from bench.crosscheck import Ran
 from bench.streaming import Stretch
@@ -56,7 +56,7 @@ def stretch(tmp_path, text: str = "") -> Stretch:
 def test_all_eight_columns_are_in_the_table_the_json_and_the_page(made, tmp_path):
     artifacts = made()
     report = crosscheck.report_of(artifacts, [stretch(tmp_path, "some text " * 4)], "virtual-f405", results(artifacts.integer))
-    page, table = crosscheck_page.html(report), crosscheck.table(report)
+    page, table = crosscheck_page.html(report), crosscheck_text.table(report)
     assert [c["engine"] for c in report["columns"]] == list(crosscheck.TITLES) and len(report["columns"]) == 8
     for column in report["columns"]:
         assert column["title"] in page and column["title"] in table and column["version"] in table

@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.__main__ import main as bench_main
-from bench.pareto import emulated, points, reading, sweep, table, work
+from bench.pareto import emulated, pictures, points, reading, sweep, table, work
 from bench.pareto.front import Session, interval, non_dominated
 from bench.pareto.jobs import FLOAT, Job, Outcome, Setting
 from bench.pareto.points import Point
@@ -115,6 +115,16 @@ def test_the_table_is_readable_at_130_columns_and_shows_what_is_not_known() -> N
     lines = table.text(every_point()).splitlines()
     assert max(map(len, lines)) <= 130
     assert sum("published" in line for line in lines) == 6 and all("–" in line for line in lines if "float" in line)
+
+
+def test_what_costs_the_same_is_drawn_apart_in_the_order_of_cost_and_no_further_than_needed() -> None:
+    everything = [p for p in every_point() if p.ram]
+    stacks = pictures._stacks(everything, "ram", 1024.0)
+    places = np.log([s.x for s in stacks])
+    true = [s.points[0].ram or 0 for s in stacks]
+    assert len(stacks) == 9 and true == sorted(true)
+    assert np.diff(places).min() >= pictures.APART * (places[-1] - places[0]) - 1e-9
+    assert np.abs(places - np.log(np.array(true) / 1024)).max() < 0.1
 
 
 # --- the sweep, with made-up work -----------------------------------------------------------------------------------------

@@ -123,10 +123,16 @@ def _about(
 
 def _text(found: list[Point], about: dict[str, Any]) -> str:
     lines = ["", table.text(found), "", *table.notes(found, about["lm"])]
-    paces = {f"{p.model} {p.precision}": p.pace for p in found if p.pace is not None}
-    if paces:
-        shown = ", ".join(f"{name} {pace:.0f} ×" for name, pace in paces.items())
-        lines.append(f"native C, seconds of signal per second of one core, slowest session: {shown}")
+    lines += ["native C, seconds of signal per second of one core, slowest session:", *_paces(found)]
     lines += [f"left out: {message}" for message in about["left_out"]]
     lines += [f"FAILED {name}: {error}" for name, error in about["failures"].items()]
     return "\n".join(lines)
+
+
+def _paces(found: list[Point]) -> list[str]:
+    """One line per network."""
+    paces: dict[str, dict[str, str]] = {}
+    for p in found:
+        if p.pace is not None:
+            paces.setdefault(p.model, {})[p.precision] = f"{p.precision} {p.pace:.0f} ×"
+    return [f"  {model}: {', '.join(of.values())}" for model, of in paces.items()]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from itertools import groupby
 
 import matplotlib
 import numpy as np
@@ -13,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
+from scipy.optimize import isotonic_regression
 
 from bench.pareto.front import non_dominated
 from bench.pareto.points import COSTS, Point
@@ -26,8 +25,8 @@ CAPTIONS = {
 }
 HOW_TO_READ = (
     "Filled: measured here, on the held-out sessions. Pale bars: 95 % intervals of a bootstrap over sessions; all points share "
-    "the sessions, so differences are surer than the bars. Thin lines join the decoders of a network; what costs the same stands "
-    "side by side. Dark line and rings: the Pareto front of what was measured here; dashed: of one decoder. "
+    "the sessions, so differences are surer than the bars. Thin lines join the decoders of a network; what costs nearly the "
+    "same is moved apart. Dark line and rings: the Pareto front of what was measured here; dashed: of one decoder. "
     "Hollow grey: published, from real recordings of other people; not comparable in height, and on no front."
 )
 PUBLISHED = "published"
@@ -35,7 +34,9 @@ COLOURS = {PUBLISHED: SOFT, "float": INK, "w8a16": BLUE, "w8a8": ORANGE, "w4a16"
 ORDER = list(COLOURS)
 OTHER = "#8e5bb5"
 MARKERS = {"greedy": ("o", 8.0), "beam": ("s", 5.0), "beam+lm": ("^", 8.0)}  # shape, size: the first two nearly coincide
-CLOSE, APART = 1.06, 1.045  # factors: what costs this much more at most is drawn that far apart, so that all can be seen
+APART = 0.0135  # of an axis: points that cost nearly the same are drawn this far from each other, so that all can be seen
+SAME = 0.02  # relative difference of a cost below which precisions stand in their usual order
+MARGIN = 1.35  # factor left and right of all points
 TITLES = {
     "macs_per_s": "CER against work",
     "instructions_per_s": "CER against executed instructions",
@@ -118,32 +119,17 @@ def _chart(figure: FigureBase, points: list[Point], cost: str) -> None:
     axes.set_ylabel(f"character error rate, % ({_recordings(points)})")
 
 
-def _stacks(points: Iterable[Point], cost: str, unit: float) -> list[Stack]:
-    """The decoders of each network and precision; those that cost the same to a few percent are moved apart, in one order."""
-    stacks = []
-    for model, of_model in groupby(sorted(points, key=lambda p: p.model), lambda p: p.model):
-        members = sorted(of_model, key=lambda p: (getattr(p, cost), _kind(p)))
-        own = [
-            Stack(model, kind, getattr(of[0], cost) / unit, of) for kind, of in ((k, list(v)) for k, v in groupby(members, _kind))
-        ]
-        cluster: list[Stack] = []
-        for stack in own:
-            if cluster and stack.x > cluster[-1].x * CLOSE:
-                stacks += _apart(cluster)
-                cluster = []
-            cluster.append(stack)
-        stacks += _apart(cluster)
-    return stacks
-
-
-def _kind(point: Point) -> str:
-    return PUBLISHED if point.published else point.precision
-
-
-def _apart(cluster: list[Stack]) -> list[Stack]:
-    order = sorted(cluster, key=lambda s: ORDER.index(s.kind) if s.kind in ORDER else len(ORDER))
-    centre = float(np.exp(np.mean([np.log(s.x) for s in order])))
-    return [replace(s, x=centre * APART ** (i - (len(order) - 1) / 2)) for i, s in enumerate(order)]
+def _stacks(points: list[Point], cost: str, unit: float) -> list[Stack]:
+    """The decoders of each network and precision, from the cheapest on; neighbours are moved apart as little as will show all."""
+    members: dict[tuple[str, str], list[Point]] = {}
+    for p in points:
+        members.setdefault((p.model, PUBLISHED if p.published else p.precision), []).append(p)
+    stacks = [Stack(model, kind, getattr(own[0], cost) / unit, own) for (model, kind), own in members.items()]
+    stacks.sort(key=lambda s: (round(np.log(s.x) / SAME), s.model, ORDER.index(s.kind) if s.kind in ORDER else len(ORDER)))
+    places = np.log([s.x for s in stacks])
+    spaces = APART * (float(np.ptp(places)) + 2 * np.log(MARGIN)) * np.arange(len(stacks))
+    moved = isotonic_regression(places - spaces).x + spaces  # the nearest places that are at least a space apart
+    return [replace(stack, x=float(np.exp(place))) for stack, place in zip(stacks, moved, strict=True)]
 
 
 def _draw_stack(axes: Axes, stack: Stack) -> None:
@@ -208,9 +194,9 @@ def _strip(axes: Axes, published: list[Point]) -> None:
 
 def _scales(axes: Axes, places: list[float], points: list[Point]) -> None:
     low, high = min(places), max(places)
-    axes.set_xlim(low / 1.35, high * 1.35)
+    axes.set_xlim(low / MARGIN, high * MARGIN)
     axes.set_ylim(0, 1.1 * max(p.cer_high or p.cer for p in points) + 0.5)
-    ticks = [m * 10.0**e for e in range(-1, 6) for m in (1, 2, 3, 5, 7) if low / 1.35 <= m * 10.0**e <= high * 1.35]
+    ticks = [m * 10.0**e for e in range(-1, 6) for m in (1, 2, 3, 5, 7) if low / MARGIN <= m * 10.0**e <= high * MARGIN]
     axes.set_xticks(ticks)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())

@@ -11,7 +11,7 @@ import flatbuffers
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from compress import artifacts, pipeline, scores
@@ -150,6 +150,9 @@ def test_gelu_of_sigmoids_is_as_near_as_a_step_of_its_output():
     norm=st.sampled_from(["batchnorm", "layernorm", "none"]),
     activation=st.sampled_from(["gelu", "relu"]),
 )
+@example(
+    width=7, layers=1, strides=[1], pools=[0], prenorm=False, norm="batchnorm", activation="relu"
+)  # ReLU after a state space
 def test_networks_of_any_size_are_written_and_run_like_the_integers(
     tmp_path_factory, width, layers, strides, pools, prenorm, norm, activation
 ):

@@ -153,7 +153,8 @@ def ratio_of(mult: Array | int, shift: int) -> Array:
 def _mean_pool(b: Lowering, op: g.IntMeanPool) -> None:
     x, y = b.values[op.inputs[0]], b.result(op)
     gain = np.full(x.shape[3], ratio_of(op.mult, op.shift) * y.scale / x.scale)
-    b.per_channel(x, gain, np.zeros(x.shape[3]), y, op.module, taps=op.factor)
+    relu = b.graph.tensors[op.output].lo == 0
+    b.per_channel(x, gain, np.zeros(x.shape[3]), y, op.module, taps=op.factor, relu=relu)
 
 
 def _linear(b: Lowering, op: g.IntLinear) -> None:
@@ -300,7 +301,7 @@ def _state_space(b: Lowering, op: g.IntStateSpace) -> None:
     d_scale = max(float(np.abs(d).max()) / 32767, 2.0**-30)
     d_every = np.broadcast_to(np.round(d / d_scale), u.shape).astype(np.int16)
     b.multiply(u, b.step.constant(f"{op.module}.d", d_every, d_scale), skip)
-    b.add(_join(b, outputs, op.module), skip, y)
+    b.add(_join(b, outputs, op.module), skip, y, relu=b.graph.tensors[op.output].lo == 0)
 
 
 def _advance(b: Lowering, x: Value, u: Value, a: Value, gain: Value, name: str) -> Value:

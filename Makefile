@@ -23,6 +23,7 @@ demo: setup tools ## the whole way: quantize, count, export, build, run on the e
 	$(PYTHON) -m bench demo $(common) $(data) --board $(BOARD) --seconds $(SECONDS) $(lm)
 
 test: setup tools ## every test, linter and type check
+	@sh firmware/tools.sh browser
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy

@@ -153,6 +153,7 @@ def test_gelu_of_sigmoids_is_as_near_as_a_step_of_its_output():
 @example(
     width=7, layers=1, strides=[1], pools=[0], prenorm=False, norm="batchnorm", activation="relu"
 )  # ReLU after a state space
+@example(width=5, layers=1, strides=[3, 2, 1], pools=[11], prenorm=True, norm="batchnorm", activation="relu")  # terms that cancel
 def test_networks_of_any_size_are_written_and_run_like_the_integers(
     tmp_path_factory, width, layers, strides, pools, prenorm, norm, activation
 ):

@@ -287,17 +287,18 @@ def _state_space(b: Lowering, op: g.IntStateSpace) -> None:
         b.step.constant(f"{op.module}.gain", gains.reshape(1, channels, width, 1), gain_scale * Q15 / u.scale),
         b.step.constant(f"{op.module}.c", c.reshape(1, channels, 1, width), c_scale * y.scale / Q15),
     )
+    d = op.d * ratio_of(op.mult, op.shift) * y.scale / u.scale
+    part = y.scale + float(np.abs(d).max()) * u.scale  # of both terms of y: they may be large and cancel
     state = b.file.read_state(f"{op.module}.state", (1, channels, 1, width), Q15)
     x, outputs = state.value, []
     for t, frame in enumerate(_split(b, u, op.module)):
         x = _advance(
             b, x, b.reshape(frame, (1, channels, 1, 1), f"{op.module}.u{t}"), constants[0], constants[1], f"{op.module}.{t}"
         )
-        sums = b.step.tensor(f"{op.module}.y{t}", (1, channels, 1, 1), np.int16, y.scale)
+        sums = b.step.tensor(f"{op.module}.y{t}", (1, channels, 1, 1), np.int16, part)
         outputs.append(b.reshape(b.dot(x, constants[2], sums), (1, 1, 1, channels), f"{op.module}.row{t}"))
     b.file.write_state(state, x)
-    skip = b.step.tensor(f"{op.module}.skip", u.shape, np.int16, y.scale)
-    d = op.d * ratio_of(op.mult, op.shift) * y.scale / u.scale
+    skip = b.step.tensor(f"{op.module}.skip", u.shape, np.int16, part)
     d_scale = max(float(np.abs(d).max()) / 32767, 2.0**-30)
     d_every = np.broadcast_to(np.round(d / d_scale), u.shape).astype(np.int16)
     b.multiply(u, b.step.constant(f"{op.module}.d", d_every, d_scale), skip)

@@ -322,17 +322,22 @@ def _header(model: Model) -> Iterator[str]:
     yield "} model_table;"
     yield "extern const model_table model_tables[MODEL_TABLE_COUNT];"
     yield ""
+    yield from interface()
+    yield "#ifdef MODEL_TAP"
+    yield "/* Called after every operator with its output; supplied by whoever defines MODEL_TAP. */"
+    yield "void model_tap(unsigned op, const int16_t *data, uint32_t count);"
+    yield "#endif"
+    yield "#endif"
+
+
+def interface() -> Iterator[str]:
+    """What the application calls, whatever computes the step."""
     yield "/* All state to zero, as before the first sample. */"
     yield "void model_reset(void);"
     yield "/* Eats samples (MODEL_SAMPLES_PER_STEP, MODEL_INPUTS), writes out (MODEL_OUTPUTS). Keeps its state between calls. */"
     yield "void model_step(const int16_t *samples, int16_t *out);"
     yield "/* The state, MODEL_STATE_BYTES long, to save and restore. */"
     yield "void *model_state(void);"
-    yield "#ifdef MODEL_TAP"
-    yield "/* Called after every operator with its output; supplied by whoever defines MODEL_TAP. */"
-    yield "void model_tap(unsigned op, const int16_t *data, uint32_t count);"
-    yield "#endif"
-    yield "#endif"
 
 
 def _source(model: Model) -> Iterator[str]:

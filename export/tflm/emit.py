@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from compress import graph as g
+from export.emit import interface
 from export.tflite.model import File
 from export.tflm import operators
 from export.tflm.state import StatePlan
@@ -87,12 +88,7 @@ def _header(step: Step) -> Iterator[str]:
     yield "#define MODEL_FAULT model_fault()"
     yield "#define MODEL_ARENA_USED model_arena_used()"
     yield ""
-    yield "/* All state to zero, as before the first sample. */"
-    yield "void model_reset(void);"
-    yield "/* Eats samples (MODEL_SAMPLES_PER_STEP, MODEL_INPUTS), writes out (MODEL_OUTPUTS). Keeps its state between calls. */"
-    yield "void model_step(const int16_t *samples, int16_t *out);"
-    yield "/* The state, MODEL_STATE_BYTES long, to save and restore. */"
-    yield "void *model_state(void);"
+    yield from interface()
     yield ""
     yield "#ifdef __cplusplus"
     yield "}"

@@ -1,4 +1,4 @@
-"""Cases for the kernels of firmware/nn: written to a file, run natively or on an emulated Cortex-M4, read back.
+"""Cases for the kernels of firmware/nn: written to a file, run natively or on an emulated Cortex-M, read back.
 
 bench/qemu_count/cases.c is the other side. One call runs any number of cases: booting costs more than computing.
 """
@@ -13,20 +13,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bench.cores import HERE, Core
 from compress.errors import TendonError
 
 Array = npt.NDArray[Any]
 
 ROOT = Path(__file__).parent.parent
-HERE = Path(__file__).parent / "qemu_count"
 KERNELS = (
     "linear", "mean_pool", "layer_norm", "s4d", "lut", "glu", "add", "log_softmax",
     "max_pool", "window", "step", "start_up", "linear_s4", "nothing",
 )  # fmt: skip
 BUFFERS = ("table", "second", "third", "x", "y", "state")
 WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-Wconversion")
-TICKS_PER_INSTRUCTION = 0.025  # mps2: SysTick at 25 MHz, one instruction a nanosecond
-TICKS = 1 << 24  # SysTick wraps
 HEADER = np.dtype([("kernel", "<u4"), ("repeats", "<u4"), ("value", "<i4", 9), ("bytes", "<u4", 6), ("offset", "<u4", 6)])
 
 
@@ -73,8 +71,9 @@ class Answer:
     intact: bool
     buffers: dict[str, Array]
 
-    def instructions(self, repeats: int) -> float:
-        return self.ticks / TICKS_PER_INSTRUCTION / repeats
+    def instructions(self, core: Core, repeats: int) -> float:
+        """Executed by one of the `repeats` calls, on that core."""
+        return self.ticks / core.ticks_per_instruction / repeats
 
 
 def sources() -> list[Path]:
@@ -88,12 +87,11 @@ def build_native(folder: Path, *flags: str) -> Path:
     return target
 
 
-def build_m4(folder: Path, *flags: str) -> Path:
-    """An ELF for QEMU's mps2-an386, a Cortex-M4."""
+def build(core: Core, folder: Path, *flags: str) -> Path:
+    """An ELF for an emulated core."""
     target = folder / "cases.elf"
-    machine = ["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=soft", "-nostartfiles", "-specs=nosys.specs", f"-T{HERE / 'mps2.ld'}"]
     names = [str(s) for s in (*sources(), HERE / "port_qemu.c")]
-    _compile(["arm-none-eabi-gcc", *machine, *WARNINGS, *flags, *_include(), *names, "-o", str(target)])
+    _compile(["arm-none-eabi-gcc", *core.flags, *WARNINGS, *flags, *core.link_flags, *_include(), *names, "-o", str(target)])
     return target
 
 
@@ -101,10 +99,8 @@ def run_native(program: Path, cases: list[Case]) -> list[Answer]:
     return _run([str(program)], program.parent, cases)
 
 
-def run_m4(elf: Path, cases: list[Case]) -> list[Answer]:
-    command = ["qemu-system-arm", "-M", "mps2-an386", "-display", "none", "-serial", "none", "-monitor", "none"]
-    command += ["-semihosting-config", "enable=on,target=native", "-icount", "shift=0", "-kernel", str(elf.resolve())]
-    return _run(command, elf.parent, cases)
+def run(core: Core, elf: Path, cases: list[Case]) -> list[Answer]:
+    return _run([*core.emulator, "-kernel", str(elf.resolve())], elf.parent, cases)
 
 
 def _include() -> list[str]:

@@ -1,4 +1,4 @@
-"""Executed instructions of every kernel on an emulated Cortex-M4, beside CMSIS-NN, the derived floor and the target.
+"""Executed instructions of every kernel on the emulated cores, beside CMSIS-NN, the derived floor and the target.
 
 Instructions are exact (QEMU, `-icount`), requantization, call and loop around the call included; they are not cycles.
 A row counts only when the kernel's output equals the integer reference.
@@ -16,14 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from bench import kernel_cases
-from bench.cases import TICKS, TICKS_PER_INSTRUCTION, Answer, CaseError, build_m4, run_m4
+from bench import cases, kernel_cases
+from bench.cases import Answer, CaseError
+from bench.cores import CORES, TICKS, Core
 from bench.kernel_cases import Check, Contents
 from compress.files import write_json
 
 FLAGS = ("-O3",)
 PEER = "CMSIS-NN 99f736a6 int8×int8 at -O3, measured 2026-11"
-INSTRUCTIONS, REPEATS = 6_000_000, 100  # counted per row, at least: a tick is 40 instructions, so a call's mean is exact
+INSTRUCTIONS, REPEATS = 6_000_000, 100  # counted per row, at least: a tick is up to 40 instructions, so a call's mean is exact
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Row:
     target: float | None = None
     unit: str = "MAC"
     precision: str = "w8a16"  # w8a8 is the same code with a narrower clamp
+    core: str = "cortex-m4"
 
 
 def _linear(shape: str, inputs: int, out: int, frames: int, peer: float | None, target: float | None, gap: int = 0) -> Row:
@@ -128,16 +130,23 @@ def run(args: argparse.Namespace) -> int:
 
 def measure(flags: tuple[str, ...] = FLAGS) -> list[dict[str, Any]]:
     """One dictionary per row of ROWS. CaseError when a kernel's output is not the reference's."""
-    checks = [row.make(Contents(index)) for index, row in enumerate(ROWS)]
-    with tempfile.TemporaryDirectory() as folder:
-        elf = build_m4(Path(folder), *flags)
-        for check, answer in zip(checks, run_m4(elf, [c.case for c in checks]), strict=True):
-            _verify(check, answer)
-            check.case.repeats = _repeats(answer)
-        answers = run_m4(elf, [c.case for c in checks])
     compiler = subprocess.run(["arm-none-eabi-gcc", "--version"], capture_output=True, text=True).stdout.splitlines()[0]
-    counts = [round(a.instructions(c.case.repeats)) for c, a in zip(checks, answers, strict=True)]
-    return [_describe(row, count, compiler, flags) for row, count in zip(ROWS, counts, strict=True)]
+    counts = {name: _count(core, [r for r in ROWS if r.core == name], flags) for name, core in CORES.items()}
+    return [_describe(row, counts[row.core].pop(0), compiler, flags) for row in ROWS]
+
+
+def _count(core: Core, rows: list[Row], flags: tuple[str, ...]) -> list[int]:
+    """Instructions of one call of each row, all of which are for this core."""
+    checks = [row.make(Contents(index)) for index, row in enumerate(rows)]
+    if not checks:
+        return []
+    with tempfile.TemporaryDirectory() as folder:
+        elf = cases.build(core, Path(folder), *flags)
+        for check, answer in zip(checks, cases.run(core, elf, [c.case for c in checks]), strict=True):
+            _verify(check, answer)
+            check.case.repeats = _repeats(core, answer)
+        answers = cases.run(core, elf, [c.case for c in checks])
+    return [round(a.instructions(core, c.case.repeats)) for c, a in zip(checks, answers, strict=True)]
 
 
 def _verify(check: Check, answer: Answer) -> None:
@@ -146,10 +155,10 @@ def _verify(check: Check, answer: Answer) -> None:
         raise CaseError(f"{check.case.kernel} {check.case.values}: expected the reference's integers, found others in {wrong}")
 
 
-def _repeats(answer: Answer) -> int:
+def _repeats(core: Core, answer: Answer) -> int:
     """Calls that fill the counter enough for an exact mean without wrapping it; `answer` is of one call."""
-    once = max(answer.instructions(1), 1 / TICKS_PER_INSTRUCTION)
-    return int(min(max(INSTRUCTIONS // once, REPEATS), 0.9 * TICKS / TICKS_PER_INSTRUCTION // once))
+    once = max(answer.instructions(core, 1), 1 / core.ticks_per_instruction)
+    return int(min(max(INSTRUCTIONS // once, REPEATS), 0.9 * TICKS / core.ticks_per_instruction // once))
 
 
 def _describe(row: Row, count: int, compiler: str, flags: tuple[str, ...]) -> dict[str, Any]:
@@ -157,7 +166,7 @@ def _describe(row: Row, count: int, compiler: str, flags: tuple[str, ...]) -> di
     return {
         "kernel": row.kernel,
         "shape": row.shape,
-        "core": "cortex-m4",
+        "core": row.core,
         "precision": row.precision,
         "unit": row.unit,
         "macs": row.units,
@@ -170,15 +179,17 @@ def _describe(row: Row, count: int, compiler: str, flags: tuple[str, ...]) -> di
         "target_per_mac": row.target,
         "met": per_unit <= row.target if row.target else None,
         "compiler": compiler,
-        "flags": " ".join(("-mcpu=cortex-m4", *flags)),
+        "flags": " ".join((*CORES[row.core].flags, *flags)),
     }
 
 
 def format_table(table: list[dict[str, Any]]) -> str:
-    """The rows as text, with what the figures are."""
+    """The rows as text, core by core, with what the figures are."""
     head = f"{'kernel':<12}{'shape':<36}{'MACs':>9}{'instr.':>10}{'each':>8}{'floor':>8}{'peer':>7}{'ratio':>7}{'target':>8}"
-    lines = ["Executed instructions, Cortex-M4 in QEMU, exact; `each` is per MAC or per the unit named", "", head]
-    for row in table:
+    lines = ["Executed instructions in QEMU, exact; `each` is per MAC or per the unit named"]
+    for before, row in zip([None, *table], table, strict=False):
+        if not before or before["core"] != row["core"]:
+            lines += ["", f"{row['core']}: {row['compiler']}, {row['flags']}", head]
         floor, peer, ratio = (f"{row[k]:.2f}" if row[k] else "–" for k in ("floor_per_mac", "peer_per_mac", "ratio"))
         target = f"{row['target_per_mac']:g}" if row["target_per_mac"] else "–"
         verdict = {True: " met", False: " MISSED", None: ""}[row["met"]]
@@ -187,5 +198,4 @@ def format_table(table: list[dict[str, Any]]) -> str:
             f"{row['kernel']:<12}{row['shape']:<36}{row['macs']:>9}{row['instructions']:>10}{row['per_mac']:>8.3f}"
             f"{floor:>8}{peer:>7}{ratio:>7}{target:>8}{verdict}{unit}"
         )
-    lines += ["", f"peer: {PEER}", f"{table[0]['compiler']}, {table[0]['flags']}"]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", f"peer: {PEER}"])

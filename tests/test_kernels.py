@@ -1,4 +1,4 @@
-"""Every kernel of firmware/nn equals the integer reference: on this machine and on an emulated Cortex-M4, bit for bit."""
+"""Every kernel of firmware/nn equals the integer reference: on this machine and on the emulated cores, bit for bit."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from bench import cases, kernel_cases, kernels
 from bench.cases import Case, CaseError
+from bench.cores import CORES, Core
 from bench.kernel_cases import MODES, Check, Contents
 from compress import reference
 from compress.errors import GraphError
@@ -22,7 +24,15 @@ from export import pack
 
 SANITIZERS = ("-O1", "-g", "-fsanitize=undefined,address", "-fno-sanitize-recover=all")
 NATIVE = {"O0": ("-O0",), "O3": ("-O3",), "sanitized": SANITIZERS}
-CORTEX_M4 = {"O3": ("-O3",), "O0": ("-O0",), "portable": ("-O2", "-DNN_PORTABLE")}
+EMULATED = {
+    "cortex-m4 O3": ("-O3",),
+    "cortex-m4 O0": ("-O0",),
+    "cortex-m4 portable": ("-O2", "-DNN_PORTABLE"),
+    "cortex-m7 O3": ("-O3",),
+    "cortex-m55 O3": ("-O3",),
+    "cortex-m55 O0": ("-O0",),
+}
+FASTEST = [name for name in EMULATED if name.endswith("O3")]
 KERNELS_FLASH = 10 * 1024  # a model links one of the two linear kernels
 
 contents = st.builds(Contents, st.integers(0, 2**63), st.sampled_from(MODES))
@@ -100,11 +110,26 @@ def native(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: cases.build_native(tmp_path_factory.mktemp(name), *flags) for name, flags in NATIVE.items()}
 
 
+@dataclass(frozen=True)
+class Runner:
+    """One build of the case runner for one emulated core."""
+
+    core: Core
+    elf: Path
+
+    def run(self, checks: list[Check]) -> list[cases.Answer]:
+        return cases.run(self.core, self.elf, [c.case for c in checks])
+
+
 @pytest.fixture(scope="module")
-def cortex_m4(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The case runner for the emulated Cortex-M4, by kind of build."""
+def emulated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Runner]:
+    """The case runner for the emulated cores, by core and kind of build."""
     need("arm-none-eabi-gcc", "qemu-system-arm")
-    return {name: cases.build_m4(tmp_path_factory.mktemp(name), *flags) for name, flags in CORTEX_M4.items()}
+    found = {}
+    for name, flags in EMULATED.items():
+        core = CORES[name.split()[0]]
+        found[name] = Runner(core, cases.build(core, tmp_path_factory.mktemp("emulated"), *flags))
+    return found
 
 
 def assert_equal(checks: list[Check], answers: list[cases.Answer], where: str) -> None:
@@ -127,19 +152,20 @@ def test_the_portable_kernels_equal_the_reference_under_every_compiler_setting(
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(checks=st.lists(any_check, min_size=10, max_size=40))
-def test_the_kernels_on_a_cortex_m4_equal_the_reference(cortex_m4: dict[str, Path], checks: list[Check]) -> None:
-    for name, elf in cortex_m4.items():
-        assert_equal(checks, cases.run_m4(elf, [c.case for c in checks]), f"Cortex-M4 {name}")
+def test_the_kernels_on_every_emulated_core_equal_the_reference(emulated: dict[str, Runner], checks: list[Check]) -> None:
+    for name, runner in emulated.items():
+        assert_equal(checks, runner.run(checks), name)
 
 
 @pytest.mark.parametrize("bits", [8, 4])
-def test_one_sweep_over_all_small_shapes_of_a_linear_layer_on_a_cortex_m4(bits: int, cortex_m4: dict[str, Path]) -> None:
+def test_one_sweep_over_all_small_shapes_of_a_linear_layer(bits: int, emulated: dict[str, Runner]) -> None:
     shapes = [(n, out, frames) for n in (1, 2, 3, 4, 5, 12, 16, 18, 20, 32, 33) for out in range(1, 7) for frames in range(1, 8)]
     checks = [kernel_cases.linear(Contents(i, MODES[i % 3]), *shape, bits=bits) for i, shape in enumerate(shapes)]
-    assert_equal(checks, cases.run_m4(cortex_m4["O3"], [c.case for c in checks]), "Cortex-M4 O3")
+    for name in FASTEST:
+        assert_equal(checks, emulated[name].run(checks), name)
 
 
-def test_sums_at_the_edge_of_32_bits_are_exact(native: dict[str, Path], cortex_m4: dict[str, Path]) -> None:
+def test_sums_at_the_edge_of_32_bits_are_exact(native: dict[str, Path], emulated: dict[str, Runner]) -> None:
     checks = []
     for sign in (1, -1):
         for frames in (1, 3):
@@ -152,10 +178,11 @@ def test_sums_at_the_edge_of_32_bits_are_exact(native: dict[str, Path], cortex_m
             buffers["y"] = np.zeros(4 * frames, np.int16)
             checks.append(Check(Case("linear", (512, 4, frames, 512, 4, 0, -32768, 32767), buffers), {"y": np.tile(row, frames)}))
     assert_equal(checks, cases.run_native(native["sanitized"], [c.case for c in checks]), "sanitized")
-    assert_equal(checks, cases.run_m4(cortex_m4["O3"], [c.case for c in checks]), "Cortex-M4 O3")
+    for name in FASTEST:
+        assert_equal(checks, emulated[name].run(checks), name)
 
 
-def test_four_bit_sums_are_exact_although_those_on_the_way_wrap(native: dict[str, Path], cortex_m4: dict[str, Path]) -> None:
+def test_four_bit_sums_are_exact_although_those_on_the_way_wrap(native: dict[str, Path], emulated: dict[str, Runner]) -> None:
     """With eight added to each weight 15·4,681·32,768 passes 2³¹; the sum itself, 7·4,681·32,768 + bias, stays just below."""
     checks = []
     for sign in (1, -1):
@@ -168,16 +195,18 @@ def test_four_bit_sums_are_exact_although_those_on_the_way_wrap(native: dict[str
             case = Case("linear_s4", (inputs, 4, frames, inputs, 4, 0, -32768, 32767), buffers)
             checks.append(Check(case, {"y": np.full(4 * frames, row, np.int16)}))
     assert_equal(checks, cases.run_native(native["sanitized"], [c.case for c in checks]), "sanitized")
-    assert_equal(checks, cases.run_m4(cortex_m4["O3"], [c.case for c in checks]), "Cortex-M4 O3")
+    for name in FASTEST:
+        assert_equal(checks, emulated[name].run(checks), name)
 
 
-def test_every_int16_goes_through_a_table_as_the_reference_says(native: dict[str, Path], cortex_m4: dict[str, Path]) -> None:
+def test_every_int16_goes_through_a_table_as_the_reference_says(native: dict[str, Path], emulated: dict[str, Runner]) -> None:
     table = np.random.default_rng(1).integers(-32768, 32768, 257).astype(np.int16)
     x = np.arange(-32768, 32768).astype(np.int16)
     case = Case("lut", (x.size,), {"table": table, "x": x, "y": np.zeros_like(x)})
     checks = [Check(case, {"y": reference.lut(x.astype(np.int64), table).astype(np.int16)})]
     assert_equal(checks, cases.run_native(native["O3"], [case]), "O3")
-    assert_equal(checks, cases.run_m4(cortex_m4["O3"], [case]), "Cortex-M4 O3")
+    for name in FASTEST:
+        assert_equal(checks, emulated[name].run(checks), name)
 
 
 def test_a_kernel_that_left_its_buffers_would_be_noticed(native: dict[str, Path]) -> None:

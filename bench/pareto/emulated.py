@@ -1,7 +1,7 @@
 """A network on a board, without running the board: the smallest that holds it, its linked image, and exact instruction counts.
 
-The instructions are counted on QEMU's bare Cortex-M (mps2), from the very objects that are linked into the board's image, over
-a few steps of real samples and without the serial line; what those steps answer is compared with the reference.
+The instructions are counted on QEMU's bare Cortex-M (bench/cores.py), from the very objects that are linked into the board's
+image, over a few steps of real samples and without the serial line; what those steps answer is compared with the reference.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from bench import footprint
-from bench.cases import HERE, TICKS, TICKS_PER_INSTRUCTION
+from bench.cores import HERE, TICKS, Core, core_of
 from bench.footprint import FootprintError
 from compress.artifacts import Folder
 from compress.errors import TendonError
@@ -24,7 +24,6 @@ from export.boards import Description
 from export.placement import DoesNotFitError
 from export.project import build_project
 
-MACHINES = {"cortex-m4": "mps2-an386", "cortex-m7": "mps2-an500"}
 PATIENCE_S = 300.0
 
 
@@ -40,7 +39,7 @@ class Placed:
 
 @dataclass(frozen=True)
 class Counted:
-    """Executed instructions of each step, exact to one tick (40) over all of them, and int16 answers (steps, outputs)."""
+    """Executed instructions of each step, exact to one tick (40, or 31) over all of them, and int16 answers (steps, outputs)."""
 
     instructions: list[int]
     words: Array
@@ -72,33 +71,25 @@ def place(graph: Graph, folder: Folder, candidates: list[Description]) -> Placed
 def count(graph: Graph, folder: Folder, board: str, samples: Array) -> Counted:
     """Executed instructions of the steps in int16 samples (time, inputs), on an emulated core of the board's kind."""
     description = boards.load_board(board)
+    core = core_of(description.flags)
     with tempfile.TemporaryDirectory() as private:
         here = Path(private)
-        elf = _link(description, (folder.target(board) / "project").resolve(), here, len(samples) // graph.samples_per_step)
+        elf = _link(description, core, (folder.target(board) / "project").resolve(), here, len(samples) // graph.samples_per_step)
         (here / "cases.bin").write_bytes(np.ascontiguousarray(samples, dtype="<i2").tobytes())
-        _execute([*_emulator(description), "-kernel", str(elf)], here)
-        return _read((here / "results.bin").read_bytes(), graph)
+        _execute([*core.emulator, "-kernel", str(elf)], here)
+        return _read((here / "results.bin").read_bytes(), graph, core)
 
 
-def _link(board: Description, project: Path, here: Path, steps: int) -> Path:
+def _link(board: Description, core: Core, project: Path, here: Path, steps: int) -> Path:
     """The board's own objects of model and kernels, with a main that reads samples and writes times."""
     objects = build_project(project, board.name).parent
     elf = here / "steps.elf"
     own = [str(HERE / name) for name in ("steps.c", "port_qemu.c")]
     include = [f"-I{HERE}", f"-I{project / 'model'}"]
     linked = sorted(str(o) for part in ("model", "nn") for o in (objects / part).glob("*.o"))
-    options = ["-std=c11", "-O2", "-nostartfiles", "-specs=nosys.specs", f"-T{HERE / 'mps2.ld'}", f"-DSTEPS={steps}"]
+    options = ["-std=c11", "-O2", *core.link_flags, f"-DSTEPS={steps}"]
     _execute([board.compiler, *board.flags, *options, *include, *own, *linked, "-o", str(elf)], here)
     return elf
-
-
-def _emulator(board: Description) -> list[str]:
-    core = next((c for flag in board.flags for c in MACHINES if flag == f"-mcpu={c}"), None)
-    if core is None:
-        raise TendonError(f"{board.name}: expected a core that can be emulated bare ({', '.join(MACHINES)}), found {board.flags}")
-    quiet = ["-display", "none", "-serial", "none", "-monitor", "none"]
-    semihosting = ["-semihosting-config", "enable=on,target=native"]
-    return ["qemu-system-arm", "-M", MACHINES[core], *quiet, *semihosting, "-icount", "shift=0"]
 
 
 def _execute(command: list[str], here: Path) -> None:
@@ -112,9 +103,9 @@ def _execute(command: list[str], here: Path) -> None:
         raise TendonError(f"{command[0]} ended with status {done.returncode}:\n{done.stderr[-2000:]}")
 
 
-def _read(raw: bytes, graph: Graph) -> Counted:
+def _read(raw: bytes, graph: Graph, core: Core) -> Counted:
     """results.bin: uint32 times (steps + 1), then int16 words (steps, outputs)."""
     steps = (len(raw) - 4) // (4 + 2 * graph.output.features)
     times = np.frombuffer(raw, "<u4", steps + 1).astype(np.int64)
     words = np.frombuffer(raw, "<i2", offset=4 * (steps + 1)).reshape(steps, -1)
-    return Counted([round(t / TICKS_PER_INSTRUCTION) for t in np.diff(times) % TICKS], words)
+    return Counted([round(t / core.ticks_per_instruction) for t in np.diff(times) % TICKS], words)

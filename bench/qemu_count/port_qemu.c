@@ -1,6 +1,6 @@
 /* A Cortex-M under QEMU: files by semihosting, SysTick as the instruction counter (`-icount shift=0`: one instruction is one
- * nanosecond, so at 25 MHz forty instructions are a tick). Armv7-M ARM, B3.3 for SysTick; semihosting calls as in Arm's
- * "Semihosting for AArch32 and AArch64". */
+ * nanosecond, so at 25 MHz forty instructions are a tick; bench/cores.py). Armv7-M ARM, B3.3 for SysTick; semihosting calls as
+ * in Arm's "Semihosting for AArch32 and AArch64". */
 #include "port.h"
 
 #include <stddef.h>
@@ -81,9 +81,10 @@ static void leave(uintptr_t status)
 
 void reset(void)
 {
+    CPACR |= 0xFu << 20; /* coprocessors 10 and 11, before the first vector instruction: memcpy may be made of them */
+    __asm__ volatile("dsb\n\tisb" : : : "memory");
     memcpy(_data_start, _data_load, (uintptr_t)_data_end - (uintptr_t)_data_start);
     memset(_bss_start, 0, (uintptr_t)_bss_end - (uintptr_t)_bss_start);
-    CPACR |= 0xFu << 20;
     leave((uintptr_t)main());
 }
 

@@ -1,7 +1,8 @@
 """What an image takes of a board's memory, read from the ELF: by section, by region and by purpose, against the plan.
 
-The region `flash` counts every byte loaded there, the initial values of .data included; the others are RAM and count every byte
-reserved there, the stack included. What a program may take of a region is all of it.
+A region counts every byte that is loaded or reserved there, so the initial values of .data count where they are kept and where
+they are used. `flash` is all that a loader writes, in whatever region; `ram` all that is reserved while running, stack included.
+What a program may take of a region is all of it.
 Purposes come from the source file of each symbol (DWARF); `unnamed` is what no symbol covers: string literals and padding.
 """
 
@@ -41,18 +42,12 @@ class Symbol:
 class Footprint:
     """Bytes. `regions` and `purposes` are region -> bytes and region -> purpose -> bytes; purposes of a region sum up to it."""
 
+    flash: int
+    ram: int
     sections: dict[str, int]
     regions: dict[str, int]
     purposes: dict[str, dict[str, int]]
     sizes: dict[str, int]
-
-    @property
-    def flash(self) -> int:
-        return self.regions["flash"]
-
-    @property
-    def ram(self) -> int:
-        return sum(used for name, used in self.regions.items() if name != "flash")
 
     def purpose(self, name: str) -> int:
         """Bytes of one purpose over all regions."""
@@ -79,6 +74,8 @@ def read(elf: Path, memory: dict[str, Memory]) -> Footprint:
     regions = {name: sum(int(s["sh_size"]) for s, where in placed if name in where) for name in memory}
     purposes = {name: _purposes([s for s, where in placed if name in where], symbols) for name in memory}
     return Footprint(
+        sum(int(s["sh_size"]) for s, _ in placed if s["sh_type"] != "SHT_NOBITS"),
+        sum(int(s["sh_size"]) for s, where in placed if s["sh_type"] == "SHT_NOBITS" or len(where) > 1),
         {s.name: int(s["sh_size"]) for s, _ in placed},
         regions,
         purposes,
@@ -95,7 +92,7 @@ def check_limits(footprint: Footprint, board: str) -> None:
             parts = ", ".join(f"{purpose} {size:,}" for purpose, size in largest)
             raise FootprintError(
                 f"{board}: the image needs {used:,} bytes of {name}, available are {size:,}: {used - size:,} too many ({parts}). "
-                f"{_help(name)}"
+                f"{_help(footprint.purposes[name])}"
             )
 
 
@@ -124,8 +121,8 @@ def text(footprint: Footprint) -> str:
     return "\n".join(lines)
 
 
-def _help(region: str) -> str:
-    if region == "flash":
+def _help(purposes: dict[str, int]) -> str:
+    if "tables" in purposes or "kernels" in purposes:
         return "A smaller network, or a board with more flash, would help; w4a16 halves the weights, w8a8 does not"
     return "Narrower layers, fewer states, a STACK_BYTES nearer the measured high-water mark, or a larger board would help"
 

@@ -398,13 +398,25 @@ def _tables_header(model: Model) -> Iterator[str]:
     yield "#endif"
 
 
+def placed_tables() -> Iterator[str]:
+    """A section of its own for every table, whatever computes the step."""
+    yield "/* A board's linker script chooses the memory of the tables; elsewhere they are constants like any other. */"
+    yield "#ifdef __arm__"
+    yield '#define TABLE(name) __attribute__((section(".rodata.model_tables." #name)))'
+    yield "#else"
+    yield "#define TABLE(name)"
+    yield "#endif"
+
+
 def _tables_source(model: Model) -> Iterator[str]:
     yield _banner(model, "its constant tables")
     yield '#include "model.h"'
     yield '#include "model_tables.h"'
+    yield ""
+    yield from placed_tables()
     for name, table in model.tables.items():
         yield ""
-        yield f"_Alignas(8) const {C_TYPES[table.dtype.name]} {name}[{table.size}] = {{"
+        yield f"_Alignas(8) const {C_TYPES[table.dtype.name]} {name}[{table.size}] TABLE({name}) = {{"
         yield from _values(table)
         yield "};"
     yield ""

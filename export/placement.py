@@ -73,8 +73,8 @@ def _first_that_fits(sizes: Sizes, board: Description) -> Placement | None:
 
 
 def first_choices(board: Description) -> Where:
-    """Part -> the region it would like best."""
-    return {part: _choices(board, part)[0] for part in HOTTEST_FIRST}
+    """Part -> the region it would like best; nothing for a board without limits."""
+    return {part: _choices(board, part)[0] for part in HOTTEST_FIRST} if board.memory else {}
 
 
 def boards_that_hold(sizes: Sizes) -> list[str]:

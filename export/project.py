@@ -13,7 +13,7 @@ from pathlib import Path
 from compress.errors import TendonError
 from export import project_files
 from export.boards import FIRMWARE, Description, load_board
-from export.placement import first_choices
+from export.placement import Where, first_choices
 
 SPEC = FIRMWARE.parent / "SPEC.md"
 _INCLUDE = re.compile(rb'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
@@ -25,7 +25,7 @@ def write_project(
     model_files: dict[str, bytes],
     kernels: list[str],
     title: str,
-    where: dict[str, str] | None = None,
+    where: Where | None = None,
 ) -> None:
     """Lay out the project for one board; the same arguments give the same bytes.
 
@@ -36,18 +36,19 @@ def write_project(
     description = load_board(board)
     files = {f"model/{name}": content for name, content in model_files.items()}
     files |= {f"nn/{name}": content for name, content in _kernel_files(kernels).items()}
+    where = where or first_choices(description)
     files |= _sources("app", "main.c") | _sources("port/posix") | board_files(description, where)
-    write_files(out_dir, files, project_files.texts(description, title, sorted(files)))
+    write_files(out_dir, files, project_files.texts(description, where, title, sorted(files)))
 
 
-def board_files(description: Description, where: dict[str, str] | None = None) -> dict[str, bytes]:
+def board_files(description: Description, where: Where) -> dict[str, bytes]:
     """What every form of a network shares on a board, by path in the project: application without its main, port, SPEC.md."""
     files = _sources("app") | _sources("port", "*.h")
     del files["app/main.c"]
     for folder in description.port_folders:
         files |= _sources(folder)
     if description.linker_script:
-        placed = project_files.placement(description, where or first_choices(description))
+        placed = project_files.placement(description, where)
         files[f"port/{description.name}/placement.ld"] = _text(placed)
     return files | {"SPEC.md": SPEC.read_bytes()}
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from export.boards import Description, load_board
+from export.placement import Where
 from export.version import GENERATOR
+
+PLACED = ("code", "tables", "stack", "buffers", "arena", "state")  # parts that the linker scripts know by an alias
 
 WARNINGS = "-std=c11 -Wall -Wextra -Werror -Wconversion -Wshadow"
 COMMON = "-g -ffunction-sections -fdata-sections -fno-common"
 
 
-def texts(board: Description, title: str, files: list[str]) -> dict[str, Iterable[str]]:
-    """File name -> lines. `files`: paths of everything else in the project, sorted."""
+def texts(board: Description, where: Where, title: str, files: list[str]) -> dict[str, Iterable[str]]:
+    """File name -> lines. `where`: part -> region; `files`: paths of everything else in the project, sorted."""
     boards = [board] if board.name == "posix" else [board, load_board("posix")]
     return {
-        "Makefile": _makefile(boards, title),
+        "Makefile": _makefile(boards, where, title),
         "CMakeLists.txt": _cmake(boards, title, files),
-        "README.md": _readme(board, title, files),
+        "README.md": _readme(board, where, title, files),
         ".gitignore": ["build/"],
     }
 
@@ -28,19 +31,17 @@ def _link_flags(board: Description, root: str = "") -> str:
     return " ".join(filter(None, [*board.link_flags, *(f"-L{root}{folder}" for folder in board.port_folders), script]))
 
 
-def placement(board: Description, where: dict[str, str]) -> Iterator[str]:
+def placement(board: Description, where: Where) -> Iterator[str]:
     """The linker script that says which memory is which part's. `where`: part -> region."""
     yield "/* Planned before building, by part: the linker scripts of this folder put each where this file says. */"
     yield f"STACK_BYTES = DEFINED(STACK_BYTES) ? STACK_BYTES : {board.stack_bytes};"
-    yield from (
-        f'REGION_ALIAS("{part.upper()}", {where[part].upper()})' for part in ("code", "stack", "buffers", "arena", "state")
-    )
+    yield from (f'REGION_ALIAS("{part.upper()}", {where[part].upper()})' for part in PLACED)
 
 
 # --- Makefile ---------------------------------------------------------------------------------------------------------
 
 
-def _makefile(boards: list[Description], title: str) -> Iterator[str]:
+def _makefile(boards: list[Description], where: Where, title: str) -> Iterator[str]:
     yield f"# Tendon {GENERATOR}: {title}"
     yield "# make                builds for the board below: $(OUT)/firmware.elf, .bin and .map"
     if len(boards) > 1:
@@ -49,7 +50,7 @@ def _makefile(boards: list[Description], title: str) -> Iterator[str]:
     yield "OUT ?= build/$(BOARD)"
     yield ""
     for board in boards:
-        yield from board_lines(board)
+        yield from board_lines(board, where)
     yield f"WARNINGS = {WARNINGS}"
     yield f"COMMON = {COMMON} -ffile-prefix-map=$(CURDIR)=. $(CORE) $(EXTRA)"
     yield "INCLUDES = -Imodel -Inn -Iapp -Iport $(PORT:%=-I%)"
@@ -72,9 +73,7 @@ def _makefile(boards: list[Description], title: str) -> Iterator[str]:
     yield "$(OUT)/firmware.elf: $(OBJECTS) $(LINKER_SCRIPT)"
     yield "\t$(CC) $(COMMON) $(LINK) -Wl,--gc-sections -Wl,--fatal-warnings -Wl,-Map,$(OUT)/firmware.map $(OBJECTS) -o $@"
     yield ""
-    yield "$(OUT)/firmware.bin: $(OUT)/firmware.elf"
-    yield "\t$(OBJCOPY) -O binary $< $@"
-    yield ""
+    yield from binary_lines(where)
     yield "$(OUT)/firmware: $(OBJECTS)"
     yield "\t$(CC) $(COMMON) $(OBJECTS) -o $@"
     yield ""
@@ -85,7 +84,7 @@ def _makefile(boards: list[Description], title: str) -> Iterator[str]:
     yield "-include $(OBJECTS:.o=.d)"
 
 
-def board_lines(board: Description) -> Iterator[str]:
+def board_lines(board: Description, where: Where) -> Iterator[str]:
     """Compiler, flags, port and linker script of a board, when BOARD names it."""
     yield f"ifeq ($(BOARD),{board.name})"
     yield f"CC = {board.compiler}"
@@ -95,11 +94,26 @@ def board_lines(board: Description) -> Iterator[str]:
         yield f"OBJCOPY = {board.prefix}objcopy"
         yield f"LINK = {_link_flags(board)}"
         yield "LINKER_SCRIPT = $(wildcard $(PORT:%=%/*.ld))"
-        yield "IMAGE = $(OUT)/firmware.elf $(OUT)/firmware.bin"
+        yield f"IMAGE = $(OUT)/firmware.elf $(OUT)/firmware.bin{' $(OUT)/tables.bin' if _tables_apart(where) else ''}"
     else:
         yield "IMAGE = $(OUT)/firmware"
     yield "endif"
     yield ""
+
+
+def binary_lines(where: Where) -> Iterator[str]:
+    """How the bytes to load are cut from the image: one file, or two where the tables lie in another memory than the code."""
+    yield "$(OUT)/firmware.bin: $(OUT)/firmware.elf"
+    yield f"\t$(OBJCOPY) -O binary {'-R .tables ' if _tables_apart(where) else ''}$< $@"
+    yield ""
+    if _tables_apart(where):
+        yield "$(OUT)/tables.bin: $(OUT)/firmware.elf"
+        yield "\t$(OBJCOPY) -O binary -j .tables $< $@"
+        yield ""
+
+
+def _tables_apart(where: Where) -> bool:
+    return where.get("tables") != where.get("code")
 
 
 # --- CMakeLists.txt ---------------------------------------------------------------------------------------------------
@@ -157,13 +171,13 @@ FOLDERS = {
 }
 
 
-def _readme(board: Description, title: str, files: list[str]) -> Iterator[str]:
+def _readme(board: Description, where: Where, title: str, files: list[str]) -> Iterator[str]:
     yield f"# {title}"
     yield ""
     yield f"C for {board.title}, written by Tendon {GENERATOR}. Status of this port: {board.status}."
     yield "No malloc, no floating point, no dependency but a C compiler and newlib's memcpy and memset."
     yield ""
-    yield from _readme_build(board)
+    yield from _readme_build(board, where)
     if board.flash_commands:
         yield "## Flash"
         yield ""
@@ -180,7 +194,7 @@ def _readme(board: Description, title: str, files: list[str]) -> Iterator[str]:
     yield "- `SPEC.md` states the integers of every kernel, the model's interface and every byte of the serial line"
 
 
-def _readme_build(board: Description) -> Iterator[str]:
+def _readme_build(board: Description, where: Where) -> Iterator[str]:
     yield "## Build"
     yield ""
     if board.prefix:
@@ -194,6 +208,9 @@ def _readme_build(board: Description) -> Iterator[str]:
     for name, memory in board.memory.items():
         held = ", ".join(memory.holds) or "nothing"
         yield f"{name.capitalize()}: {memory.size} bytes at 0x{memory.origin:08x}, for {held}."
+    if _tables_apart(where):
+        begin = board.memory[where["tables"]].origin
+        yield f"The network's tables lie apart from the code: `tables.bin`, beside the image, belongs at 0x{begin:08x}."
     if board.emulator:
         yield ""
         yield "In QEMU, with the serial line on TCP port 5555:"

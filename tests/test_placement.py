@@ -12,13 +12,16 @@ from hypothesis import strategies as st
 
 from bench import footprint
 from compress.errors import TendonError
-from export import placement
+from compress.reference import IntegerMachine
+from compress.samples import to_int16
+from export import emit, placement
 from export.boards import Memory, load_board, names
 from export.placement import HOTTEST_FIRST, DoesNotFitError, boards_that_hold, part_sizes, place
 from export.project import build_project, write_project
 from host.boards import open_board
 from host.run import Run
 from tests import toy
+from tests.test_networks import integer, network, signal
 
 BOARDS = [name for name in names() if load_board(name).memory]
 NETWORKS = st.fixed_dictionaries(
@@ -129,3 +132,23 @@ def test_the_linker_puts_each_array_where_the_plan_says_and_it_runs_there(arena:
     with open_board("virtual-m7", image, toy.MODEL_HASH) as board:
         board.link.handshake()
         np.testing.assert_array_equal(Run(toy.samples(2)).start(board.link).outputs, toy.run(toy.samples(2)))
+
+
+@pytest.mark.parametrize("region", ["flash", "psram"])
+def test_tables_may_lie_apart_from_the_code_and_the_network_computes_the_same(region: str, tmp_path: Path) -> None:
+    toy.need_emulator()
+    graph = integer(network())
+    model = emit.build(graph)
+    where = placement.first_choices(load_board("virtual-m7")) | {"tables": region}
+    write_project(tmp_path / "p", "virtual-m7", emit.files(model), emit.kernels(graph), "a network", where)
+    image = build_project(tmp_path / "p", "virtual-m7")
+    measured = footprint.read(image, load_board("virtual-m7").memory)
+    assert footprint.differences(measured, {"tables": (region, model.table_bytes)}) == []
+    written = sum(path.stat().st_size for path in image.parent.glob("*.bin"))
+    assert measured.flash <= written < measured.flash + 64, "what is flashed: every loaded byte, and alignment between sections"
+    assert (image.parent / "tables.bin").exists() == (region == "psram")
+    x = to_int16(graph, signal(graph.samples_per_step * 6))
+    with open_board("virtual-m7", image, graph.hash()) as board:
+        board.link.handshake()
+        board.link.reset()
+        np.testing.assert_array_equal(board.link.stream(x).outputs, IntegerMachine(graph).run(x[None])[0])

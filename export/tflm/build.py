@@ -42,7 +42,7 @@ def make_tflm(graph: g.Graph, folder: Folder, board: str) -> Path:
     files = {f"model/{name}": content for name, content in emit.files(step).items()}
     files |= {f"model/{p.name}": p.read_bytes() for p in sorted((FIRMWARE / "tflm").glob("*.*"))}
     files |= project.board_files(description, placed.where)
-    project.write_files(target / "project", files, project_files.texts(description, title))
+    project.write_files(target / "project", files, project_files.texts(description, placed.where, title))
     write_json(target / "memory.json", memory_plan(step, board, placed))
     return target / "project"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from compress import graph as g
-from export.emit import interface
+from export.emit import interface, placed_tables
 from export.tflite.model import File
 from export.tflm import operators
 from export.tflm.state import StatePlan
@@ -100,7 +100,8 @@ def _tables(step: Step) -> Iterator[str]:
     yield _banner(step, "model.tflite as an array")
     yield '#include "model.h"'
     yield ""
-    yield f"_Alignas(16) static const uint8_t model_tflite[{len(step.content)}] = {{"
+    yield from placed_tables()
+    yield f"_Alignas(16) static const uint8_t model_tflite[{len(step.content)}] TABLE(model_tflite) = {{"
     yield from _values(step.content)
     yield "};"
     yield ""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from export import project_files
 from export.boards import Description
+from export.placement import Where
 from export.project_files import COMMON, WARNINGS
 from export.tflm import library
 from export.version import GENERATOR
@@ -15,18 +16,18 @@ CXX_MODEL = "-fno-rtti -fno-exceptions -fno-threadsafe-statics -fno-unwind-table
 TFLM_DEFINES = "-DTF_LITE_STATIC_MEMORY -DTF_LITE_STRIP_ERROR_STRINGS -DNDEBUG -DCMSIS_NN -funsigned-char"  # as in its library
 
 
-def texts(board: Description, title: str) -> dict[str, Iterable[str]]:
+def texts(board: Description, where: Where, title: str) -> dict[str, Iterable[str]]:
     """File name -> lines."""
-    return {"Makefile": _makefile(board, title), "README.md": _readme(board, title), ".gitignore": ["build/"]}
+    return {"Makefile": _makefile(board, where, title), "README.md": _readme(board, title), ".gitignore": ["build/"]}
 
 
-def _makefile(board: Description, title: str) -> Iterator[str]:
+def _makefile(board: Description, where: Where, title: str) -> Iterator[str]:
     yield f"# Tendon {GENERATOR}: {title}, around TFLite-Micro"
     yield "# make TFLM=path     a TFLite-Micro checkout with its library; builds $(OUT)/firmware.elf, .bin and .map"
     yield f"BOARD = {board.name}"
     yield "OUT ?= build/$(BOARD)"
     yield ""
-    yield from project_files.board_lines(board)
+    yield from project_files.board_lines(board, where)
     yield from _library(board)
     yield f"CXX = {board.prefix}g++"
     yield f"COMMON = {COMMON} -ffile-prefix-map=$(CURDIR)=. $(CORE) $(EXTRA) -Os"
@@ -40,7 +41,7 @@ def _makefile(board: Description, title: str) -> Iterator[str]:
     yield "SOURCES = $(sort $(wildcard model/*.c model/*.cc app/*.c $(PORT:%=%/*.c)))"
     yield "OBJECTS = $(patsubst %,$(OUT)/%.o,$(basename $(SOURCES)))"
     yield ""
-    yield "all: $(OUT)/firmware.elf $(OUT)/firmware.bin"
+    yield "all: $(IMAGE)"
     yield ""
     yield "$(OUT)/%.o: %.c Makefile"
     yield "\t@mkdir -p $(@D)"
@@ -53,9 +54,7 @@ def _makefile(board: Description, title: str) -> Iterator[str]:
     yield "$(OUT)/firmware.elf: $(OBJECTS) $(LIBRARY) $(LINKER_SCRIPT)"
     yield "\t$(CXX) $(COMMON) $(LINK) $(LINK_CHECKS) -Wl,-Map,$(OUT)/firmware.map $(OBJECTS) $(LIBRARY) -lm -o $@"
     yield ""
-    yield "$(OUT)/firmware.bin: $(OUT)/firmware.elf"
-    yield "\t$(OBJCOPY) -O binary $< $@"
-    yield ""
+    yield from project_files.binary_lines(where)
     yield "clean:"
     yield "\trm -rf $(OUT)"
     yield ""

@@ -31,9 +31,19 @@ class Emulator:
 
 
 @dataclass(frozen=True)
+class Loading:
+    """How an image gets onto the chip: scripts of OpenOCD, and where its ROM's serial boot loader is reached, in words."""
+
+    openocd: list[str]
+    boot_loader: str
+    address: int
+
+
+@dataclass(frozen=True)
 class Description:
     """One board. `prefix` of its compiler ("" is this machine's own), flags that choose the core, folders of firmware/port it
-    `shares`; memory by region, those that are touched fastest first (none: no limits)."""
+    `shares`; `loading` is None where there is nothing to load onto; memory by region, those that are touched fastest first (none:
+    no limits)."""
 
     name: str
     title: str
@@ -46,7 +56,7 @@ class Description:
     link_flags: list[str]
     linker_script: str | None
     stack_bytes: int
-    flash_commands: list[str]
+    loading: Loading | None
     memory: dict[str, Memory]
     emulator: Emulator | None
     folder: Path
@@ -84,7 +94,7 @@ def load_board(name: str) -> Description:
 
 
 def _describe(content: dict[str, Any], folder: Path) -> Description:
-    build, emulator = content["build"], content.get("emulator")
+    build, emulator, load = content["build"], content.get("emulator"), content.get("load")
     regions = {key: Memory(m["origin"], m["bytes"], tuple(m["holds"])) for key, m in content.get("memory", {}).items()}
     return Description(
         name=content["name"],
@@ -98,7 +108,7 @@ def _describe(content: dict[str, Any], folder: Path) -> Description:
         link_flags=build["link_flags"],
         linker_script=build.get("linker_script"),
         stack_bytes=build.get("stack_bytes", 0),
-        flash_commands=build["flash_commands"],
+        loading=Loading(load["openocd"], load["boot_loader"], regions["flash"].origin) if load else None,
         memory=regions,
         emulator=Emulator(emulator["command"], emulator["arguments"], emulator.get("cycle_model")) if emulator else None,
         folder=folder,

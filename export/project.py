@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from compress.errors import TendonError
-from export import project_files
+from export import platformio_files, project_files
 from export.boards import FIRMWARE, Description, load_board
 from export.placement import Where, first_choices
 
@@ -38,7 +38,13 @@ def write_project(
     files |= {f"nn/{name}": content for name, content in _kernel_files(kernels).items()}
     where = where or first_choices(description)
     files |= _sources("app", "main.c") | _sources("port/posix") | board_files(description, where)
-    write_files(out_dir, files, project_files.texts(description, where, title, sorted(files)))
+    if description.prefix:
+        files |= platformio_files.sources()
+    names = sorted(files)
+    texts = project_files.texts(description, where, title, names)
+    if description.prefix:
+        texts |= platformio_files.texts(description, where, title, names)
+    write_files(out_dir, files, texts)
 
 
 def board_files(description: Description, where: Where) -> dict[str, bytes]:

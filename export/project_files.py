@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from export.boards import Description, load_board
+from export.boards import Description, Loading, load_board
 from export.placement import Where
 from export.version import GENERATOR
 
@@ -21,11 +21,16 @@ def texts(board: Description, where: Where, title: str, files: list[str]) -> dic
         "Makefile": _makefile(boards, where, title),
         "CMakeLists.txt": _cmake(boards, title, files),
         "README.md": _readme(board, where, title, files),
-        ".gitignore": ["build/"],
+        ".gitignore": ["build/", ".pio/"],
     }
 
 
-def _link_flags(board: Description, root: str = "") -> str:
+def flags_seen(board: Description) -> str:
+    """What HELLO says of the compiler: the core's flags, and that the kernels are built for speed."""
+    return " ".join([*board.flags, "-O3 (kernels) -Os (the rest)"])
+
+
+def link_flags(board: Description, root: str = "") -> str:
     """`root`: where the project lies, with its final slash; "" for the folder make runs in. -L is where INCLUDE looks."""
     script = f"-T {root}port/{board.name}/{board.linker_script}" if board.linker_script else ""
     return " ".join(filter(None, [*board.link_flags, *(f"-L{root}{folder}" for folder in board.port_folders), script]))
@@ -92,9 +97,9 @@ def board_lines(board: Description, where: Where) -> Iterator[str]:
     yield f"PORT = {' '.join(board.port_folders)}"
     if board.prefix:
         yield f"OBJCOPY = {board.prefix}objcopy"
-        yield f"LINK = {_link_flags(board)}"
+        yield f"LINK = {link_flags(board)}"
         yield "LINKER_SCRIPT = $(wildcard $(PORT:%=%/*.ld))"
-        yield f"IMAGE = $(OUT)/firmware.elf $(OUT)/firmware.bin{' $(OUT)/tables.bin' if _tables_apart(where) else ''}"
+        yield f"IMAGE = $(OUT)/firmware.elf $(OUT)/firmware.bin{' $(OUT)/tables.bin' if tables_apart(where) else ''}"
     else:
         yield "IMAGE = $(OUT)/firmware"
     yield "endif"
@@ -104,15 +109,16 @@ def board_lines(board: Description, where: Where) -> Iterator[str]:
 def binary_lines(where: Where) -> Iterator[str]:
     """How the bytes to load are cut from the image: one file, or two where the tables lie in another memory than the code."""
     yield "$(OUT)/firmware.bin: $(OUT)/firmware.elf"
-    yield f"\t$(OBJCOPY) -O binary {'-R .tables ' if _tables_apart(where) else ''}$< $@"
+    yield f"\t$(OBJCOPY) -O binary {'-R .tables ' if tables_apart(where) else ''}$< $@"
     yield ""
-    if _tables_apart(where):
+    if tables_apart(where):
         yield "$(OUT)/tables.bin: $(OUT)/firmware.elf"
         yield "\t$(OBJCOPY) -O binary -j .tables $< $@"
         yield ""
 
 
-def _tables_apart(where: Where) -> bool:
+def tables_apart(where: Where) -> bool:
+    """The tables lie in another memory than the code."""
     return where.get("tables") != where.get("code")
 
 
@@ -132,7 +138,7 @@ def _cmake(boards: list[Description], title: str, files: list[str]) -> Iterator[
             yield f"  set(CMAKE_C_COMPILER {board.compiler})"
             yield "  set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)"
             yield f"  set(CORE {' '.join(board.flags)})"
-            yield f"  set(LINK {_link_flags(board, '${CMAKE_SOURCE_DIR}/')})"
+            yield f"  set(LINK {link_flags(board, '${CMAKE_SOURCE_DIR}/')})"
             yield "  set(LINK ${LINK} -Wl,--gc-sections -Wl,--fatal-warnings -Wl,-Map,firmware.map)"
             yield "  set(SUFFIX .elf)"
             yield "endif()"
@@ -168,6 +174,7 @@ FOLDERS = {
     "nn": "the kernels the network calls; `nn.h` is their manual",
     "app": "the application: the serial protocol around the network, portable C11",
     "port": "`port.h` is what a board gives to the application; one folder per board",
+    "pio": "what PlatformIO needs to build this: compiler, flags, upload",
 }
 
 
@@ -178,15 +185,8 @@ def _readme(board: Description, where: Where, title: str, files: list[str]) -> I
     yield "No malloc, no floating point, no dependency but a C compiler and newlib's memcpy and memset."
     yield ""
     yield from _readme_build(board, where)
-    if board.flash_commands:
-        yield "## Flash"
-        yield ""
-        yield "Either of these, with an ST-LINK probe, from the folder of the image:"
-        yield ""
-        yield from (f"    {command}" for command in board.flash_commands)
-        yield ""
-        yield f"The board then speaks the protocol of SPEC.md part 4 at {board.baud} baud, 8N1."
-        yield ""
+    if board.loading:
+        yield from _readme_flash(board, board.loading)
     yield "## What is where"
     yield ""
     present = [folder for folder in FOLDERS if any(f.startswith(f"{folder}/") for f in files)]
@@ -204,11 +204,13 @@ def _readme_build(board: Description, where: Where) -> Iterator[str]:
     image = f"build/{board.name}/{board.image}"
     yield f"The image is `{image}`. CMake does the same: `cmake -B build-cmake && cmake --build build-cmake`."
     if board.prefix:
+        yield f"So does PlatformIO: `pio run` writes `.pio/build/{board.name}/{board.image}`, off-line where there is an"
+        yield "`arm-none-eabi-gcc`; where there is none it fetches one."
         yield "`make BOARD=posix` builds the application as a process on this machine, for tests without a board."
     for name, memory in board.memory.items():
         held = ", ".join(memory.holds) or "nothing"
         yield f"{name.capitalize()}: {memory.size} bytes at 0x{memory.origin:08x}, for {held}."
-    if _tables_apart(where):
+    if tables_apart(where):
         begin = board.memory[where["tables"]].origin
         yield f"The network's tables lie apart from the code: `tables.bin`, beside the image, belongs at 0x{begin:08x}."
     if board.emulator:
@@ -217,4 +219,23 @@ def _readme_build(board: Description, where: Where) -> Iterator[str]:
         yield ""
         arguments = " ".join(board.emulator.arguments)
         yield f"    {board.emulator.command} {arguments} -kernel {image} -serial tcp::5555,server=on,wait=off"
+    yield ""
+
+
+def _readme_flash(board: Description, loading: Loading) -> Iterator[str]:
+    yield "## Flash"
+    yield ""
+    yield "Any of these, with an ST-LINK probe (on a Nucleo board its USB connector), from the folder of the image:"
+    yield ""
+    scripts = " ".join(f"-f {script}" for script in loading.openocd)
+    yield f"    openocd {scripts} -c 'program firmware.elf verify reset exit'"
+    yield f"    st-flash --reset write firmware.bin 0x{loading.address:08x}"
+    yield f"    STM32_Programmer_CLI -c port=SWD -w firmware.bin 0x{loading.address:08x} -v -rst"
+    yield ""
+    yield "or `pio run -t upload` here. Without a probe, the chip's own boot loader takes the image from a serial port:"
+    yield f"{loading.boot_loader}; pin BOOT0 high, reset, then"
+    yield ""
+    yield f"    stm32flash -w firmware.bin -v -g 0x{loading.address:08x} /dev/ttyUSB0"
+    yield ""
+    yield f"The board then speaks the protocol of SPEC.md part 4 at {board.baud} baud, 8N1."
     yield ""

@@ -1,10 +1,9 @@
 """Modelled Cortex-M4 cycles of one step on an STM32F4 at its full clock, from exact counts of an emulated run.
 
-QEMU executes instructions, not cycles. A plugin (bench/qemu_cycles/plugin.c) watches `model_step` in the very image that goes to
-the chip and counts executions per instruction, taken branches, unaligned accesses, and the misses of the flash interface, whose
-two caches it simulates. The cycles are then
+QEMU executes instructions, not cycles. bench/counting.py counts, in the very image that goes to the chip, executions per
+instruction, taken branches, unaligned accesses, and the misses of the flash interface, whose two caches it simulates. The cycles:
 
-    Σ executions · cycles of the instruction without wait states        bench/instructions.py: Cortex-M4 TRM r0p1, table 3-1
+    Σ executions · cycles of the instruction without wait states        bench/cortex_m4.py: Cortex-M4 TRM r0p1, table 3-1
     + 2 per taken branch                                                pipeline refill, 1 to 3 (same table)
     + 1 per unaligned access                                            TRM section 3.3.2
     + 24 per interrupt                                                  12 cycles in, 12 out (TRM section 3.9)
@@ -19,41 +18,19 @@ the core. It is a model: only a chip's DWT counter measures.
 
 from __future__ import annotations
 
-import subprocess
-import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench.instructions import Instruction, address_of, cost, return_addresses
+from bench.chips import Chip
+from bench.cortex_m4 import cost
+from bench.counting import Counts
+from bench.instructions import Instruction
 from compress.errors import TendonError
 
-PLUGIN = Path(__file__).parent / "qemu_cycles" / "plugin.c"
-STEP = "model_step"
 REFILL = (2, 1, 3)  # as modelled, least, most
 INTERRUPT = 24
-WAIT_STATES = 5  # STM32F405 at 150…168 MHz and 2.7…3.6 V: RM0090 table 10
 METHOD = "modelled, not measured: exact counts in QEMU, Cortex-M4 TRM timings, simulated STM32F4 flash caches, {} wait states"
-
-
-@dataclass
-class Counts:
-    """What the plugin saw over `steps` calls. `next_line_misses[n]`: prefetched lines needed after n instructions."""
-
-    steps: int = 0
-    taken: int = 0
-    unaligned: int = 0
-    data_reads: int = 0
-    data_misses: int = 0
-    jumped_misses: int = 0
-    next_line_misses: list[int] = field(default_factory=lambda: [0] * 17)
-    executed: dict[int, int] = field(default_factory=dict)
-
-    @property
-    def instructions(self) -> int:
-        return sum(self.executed.values())
 
 
 @dataclass(frozen=True)
@@ -86,64 +63,15 @@ class Modelled:
         return asdict(self) | {"cycles_per_instruction": self.cycles_per_instruction, "method": self.method}
 
 
-def build_plugin(folder: Path) -> Path:
-    """Compile the plugin for this machine; reused when its source is unchanged."""
-    library = folder / "qemu_cycles.so"
-    if library.is_file() and library.stat().st_mtime > PLUGIN.stat().st_mtime:
-        return library
-    folder.mkdir(parents=True, exist_ok=True)
-    command = ["gcc", "-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", str(PLUGIN), "-o", str(library)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise TendonError(f"{PLUGIN.name}: gcc refused it; expected gcc 12 or later:\n{done.stderr[-2000:]}")
-    return library
-
-
-def emulator_arguments(plugin: Path, code: dict[int, Instruction], out: Path, steps: int, function: str = STEP) -> list[str]:
-    """What to add to QEMU's command line so that it counts `steps` calls of a function into `out`."""
-    origin = 0x08000000
-    stops = "".join(f",stop={origin + address:x}" for address in return_addresses(code, function))
-    return [
-        "-plugin",
-        f"{plugin.resolve()},out={out.resolve()},start={origin + address_of(code, function):x}{stops},steps={steps}",
-    ]
-
-
-def read_counts(path: Path) -> Counts:
-    """The plugin's file; TendonError when it is missing or cut short."""
-    lines = path.read_text().splitlines() if path.is_file() else []
-    if not lines or lines[-1] != "end":
-        raise TendonError(f"{path}: expected the counts of a finished profile, found {len(lines)} lines; profile again")
-    counts = Counts()
-    for line in lines[:-1]:
-        name, *values = line.split()
-        if name == "at":
-            counts.executed[int(values[0], 16)] = int(values[1])
-        elif name == "next_line_misses":
-            counts.next_line_misses[int(values[0])] = int(values[1])
-        else:
-            setattr(counts, name, int(values[0]))
-    return counts
-
-
-def wait_for(path: Path, seconds: float, alive: Callable[[], bool] = lambda: True) -> Counts:
-    """Counts as soon as the plugin has written them."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and alive():
-        if path.is_file() and path.read_bytes().endswith(b"end\n"):
-            break
-        time.sleep(0.02)
-    return read_counts(path)
-
-
-def model(code: dict[int, Instruction], counts: Counts, wait_states: int = WAIT_STATES) -> Modelled:
-    """Cycles of everything counted, by the rules above."""
+def model(code: dict[int, Instruction], counts: Counts, chip: Chip) -> Modelled:
+    """Cycles of everything counted, by the rules above; `counts` may be a segment of a run."""
+    wait_states = chip.wait_states
     issue, functions = _issue(code, counts.executed)
     late = sum(max(0, wait_states + 1 - n) * count for n, count in enumerate(counts.next_line_misses))
     fixed = {
         "unaligned": counts.unaligned,
         "interrupts": INTERRUPT * _interrupts(code, counts.executed),
-        "flash_data": wait_states * counts.data_misses,
+        "flash_data": wait_states * sum(t.read_misses for t in counts.traffic),
     }
     jumped = wait_states * counts.jumped_misses
     parts = {"instructions": issue[0], "branches": REFILL[0] * counts.taken, "flash_instructions": jumped + late, **fixed}

@@ -1,22 +1,18 @@
-"""What one Thumb instruction costs a Cortex-M4 without wait states, and the instructions of an ELF.
-
-Source: Arm Cortex-M4 Processor Technical Reference Manual r0p1 (100166_0001), table 3-1 and section 3.3.2 "Load/store timings".
-"""
+"""The instructions of an ELF: where each lies, what it is, who calls whom."""
 
 from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from compress.errors import TendonError
 
-FLASH_MASK = 0xFFFFF  # 1 MB of flash, seen at 0x08000000 and again at 0
 _LINE = re.compile(r"^\s*([0-9a-f]+):\t([0-9a-f ]+?)\s*\t(\S+)(?:\t(.*))?$")
+_TARGET = re.compile(r"<([^>+]+)>$")
 _LABEL = re.compile(r"^([0-9a-f]+) <(.+)>:$")
-_SINGLE = re.compile(r"^v?(ldr|str)(?!d)")
-_MULTIPLE = re.compile(r"^v?(ldm|stm|push|pop)")
 
 
 @dataclass(frozen=True)
@@ -31,16 +27,17 @@ class Instruction:
 
 
 @dataclass(frozen=True)
-class Cost:
-    """Cycles beyond those of taken branches: as modelled, and the least and most the manual allows."""
+class Call:
+    """A call by name: who calls, where, whom, and where execution goes on afterwards."""
 
-    cycles: int
-    least: int
-    most: int
+    caller: str
+    address: int
+    callee: str
+    returns_to: int
 
 
 def disassemble(elf: Path, prefix: str = "arm-none-eabi-") -> dict[int, Instruction]:
-    """Offset into flash -> instruction, in the order of addresses. TendonError when objdump is missing or refuses the file."""
+    """Address -> instruction, in the order of addresses. TendonError when objdump is missing or refuses the file."""
     try:
         done = subprocess.run([f"{prefix}objdump", "-d", str(elf)], capture_output=True, text=True)
     except FileNotFoundError:
@@ -53,10 +50,11 @@ def disassemble(elf: Path, prefix: str = "arm-none-eabi-") -> dict[int, Instruct
         if label := _LABEL.match(line):
             function = label[2]
         elif (code := _LINE.match(line)) and not code[3].startswith("."):  # .word, .short: literals
-            address = int(code[1], 16) & FLASH_MASK
+            address = int(code[1], 16)
             size = len(code[2].replace(" ", "")) // 2
             mnemonic = re.sub(r"\.[nw]$", "", code[3])
-            found[address] = Instruction(address, size, mnemonic, (code[4] or "").split(" @ ")[0].split(";")[0].strip(), function)
+            operands = re.split(r"\s*[@;]", code[4] or "")[0].strip()  # what follows is objdump's comment
+            found[address] = Instruction(address, size, mnemonic, operands, function)
     return found
 
 
@@ -68,64 +66,22 @@ def address_of(code: dict[int, Instruction], function: str) -> int:
     raise TendonError(f"the image has no function {function}; build it with its symbols")
 
 
+def calls(code: dict[int, Instruction], function: str) -> list[Call]:
+    """The calls that a function's own instructions make, in the order of addresses. A call in tail position (b) is none of them:
+    it does not come back."""
+    return [call for call in _all_calls(code) if call.caller == function]
+
+
 def return_addresses(code: dict[int, Instruction], function: str) -> list[int]:
     """Where execution goes on after each call of a function."""
-    call = re.compile(rf"<{re.escape(function)}>$")
-    found = [i.address + i.size for i in code.values() if i.mnemonic in ("bl", "blx") and call.search(i.operands)]
+    found = [call.returns_to for call in _all_calls(code) if call.callee == function]
     if not found:
         raise TendonError(f"the image never calls {function} by its name; build it without link-time inlining")
     return found
 
 
-def cost(instruction: Instruction, following: Instruction | None) -> Cost:
-    """Cycles of one execution. A branch costs one here; its refill, when taken, is counted apart."""
-    name, operands = instruction.mnemonic, instruction.operands
-    if re.match(r"v?(ldrd|strd)", name):
-        return _exact(3)
-    if _MULTIPLE.match(name):
-        return _exact(1 + _registers(operands))
-    if _SINGLE.match(name):
-        return _load(instruction, following) if "ldr" in name else _store(operands)
-    if re.match(r"[us]div", name):
-        return Cost(12, 2, 12)
-    if re.match(r"tb[bh]$", name):
-        return _exact(2)
-    if re.match(r"it[te]*$", name):
-        return Cost(1, 0, 1)  # may fold into the instruction before
-    if name in ("dsb", "dmb", "isb"):
-        return Cost(2, 1, 4)
-    return _exact(1)
-
-
-def _exact(cycles: int) -> Cost:
-    return Cost(cycles, cycles, cycles)
-
-
-def _load(instruction: Instruction, following: Instruction | None) -> Cost:
-    """Two cycles; one when the next instruction is a single load or store that can use the bus meanwhile."""
-    pipelined = following is not None and _SINGLE.match(following.mnemonic) and not _feeds(instruction, following)
-    return Cost(1, 1, 2) if pipelined else _exact(2)
-
-
-def _feeds(instruction: Instruction, following: Instruction) -> bool:
-    """Whether the loaded register is part of the next address."""
-    loaded = instruction.operands.split(",")[0].strip()
-    return loaded in re.findall(r"[a-z]+\d*", following.operands.partition("[")[2])
-
-
-def _store(operands: str) -> Cost:
-    """One cycle through the write buffer; a register offset takes the bus for a second one."""
-    register_offset = re.search(r"\[\w+, (?!#)", operands)
-    return _exact(2) if register_offset else Cost(1, 1, 2)
-
-
-def _registers(operands: str) -> int:
-    """How many registers a list names, ranges written out or not."""
-    inside = operands[operands.find("{") + 1 : operands.find("}")]
-    count = 0
-    for part in inside.split(","):
-        first, dash, last = part.strip().partition("-")
-        names = {"sl": 10, "fp": 11, "ip": 12, "sp": 13, "lr": 14, "pc": 15}
-        number = [names.get(n.strip(), int(n.strip()[1:]) if n.strip()[1:].isdigit() else 0) for n in (first, last) if n]
-        count += number[1] - number[0] + 1 if dash else 1
-    return count
+def _all_calls(code: dict[int, Instruction]) -> Iterator[Call]:
+    for i in code.values():
+        target = _TARGET.search(i.operands)
+        if i.mnemonic in ("bl", "blx") and target:
+            yield Call(i.function, i.address, target[1], i.address + i.size)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from bench import cycles
+from bench import chips, counting, cycles
 from bench.cycles import Modelled
 from bench.instructions import disassemble
 from compress import graph as g
@@ -25,17 +25,18 @@ def profile(board: str, image: Path, graph: g.Graph, samples: npt.NDArray[np.int
     `tools`: folder for the compiled plugin.
     """
     description = load_board(board)
-    if description.emulator is None or description.emulator.cycle_model is None:
+    chip = chips.of_board(description)
+    if chip is None:
         return None
-    code, plugin = disassemble(image, description.prefix), cycles.build_plugin(tools)
+    code, plugin = disassemble(image, description.prefix), counting.build_plugin(tools)
     steps = min(STEPS, len(samples) // graph.samples_per_step)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "counts"
-        extra = cycles.emulator_arguments(plugin, code, out, steps)
+        extra = counting.arguments(plugin, counting.Watch(code, steps, chip.memory), out)
         with open_emulator(description, image, graph.hash(), extra=extra) as emulated:
             emulated.link.handshake()
             emulated.link.reset()
             emulated.link.stream(samples[: steps * graph.samples_per_step])
             emulated.link.status()  # one more turn of the application: the last step has returned
-            counts = cycles.wait_for(out, PATIENCE_S, lambda: emulated.process.poll() is None)
-    return cycles.model(code, counts)
+            counts = counting.wait_for(out, PATIENCE_S, lambda: emulated.process.poll() is None)
+    return cycles.model(code, counts, chip)

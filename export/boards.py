@@ -23,7 +23,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Emulator:
-    """How QEMU plays the board. `cycle_model`: of which core bench/cycles.py models the cycles; None where it cannot."""
+    """How QEMU plays the board. `cycle_model`: the chip of bench/chips.py whose cycles are modelled; None where none is."""
 
     command: str
     arguments: list[str]

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bench import cycles
-from bench.instructions import Cost, Instruction, address_of, cost, disassemble, return_addresses
+from bench import chips, counting, cycles
+from bench.cortex_m4 import Cost, cost
+from bench.counting import Cache, Counts, Jumps, Memory, Region, Watch
+from bench.instructions import Call, Instruction, address_of, calls, disassemble, return_addresses
 from compress.errors import TendonError
+from export.boards import load_board
+from tests import toy
 
 # Three calls of a function whose counts follow from reading it: a loop of 100, then 16 words of a 16-byte aligned table.
 SOURCE = """
@@ -84,48 +89,177 @@ def test_a_load_pipelines_with_the_next_one_unless_it_gives_its_address() -> Non
     assert run("ldr", "r0, [r1, #4]", Instruction(2, 4, "ldrd", "r2, r3, [r1]", "f")).cycles == 2
 
 
-@pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("cycles")
-    (folder / "image.S").write_text(SOURCE)
-    layout = "-Wl,-Ttext=0x08000010,--section-start=.vectors=0x08000000,-ereset"
+# A step that calls `first` five times in a loop, `second` once, and `third` as its last word.
+CALLS = """
+.syntax unified
+.thumb
+.section .vectors, "a"
+.word 0x20001000, reset + 1
+.text
+.thumb_func
+.global reset
+.type reset, %function
+reset:
+    bl model_step
+    b reset
+.thumb_func
+.global model_step
+.type model_step, %function
+model_step:
+    push {r4, lr}
+    movs r4, #5
+1:  bl first
+    subs r4, #1
+    bne 1b
+    bl second
+    pop {r4, lr}
+    b third
+.thumb_func
+.type first, %function
+first:
+    movs r0, #0
+    bx lr
+.thumb_func
+.type second, %function
+second:
+    ldr r1, =0x20000100
+    ldr r0, [r1]
+    str r0, [r1, #32]
+    str r0, [r1, #64]
+    ldr r0, [r1, #0xf00]
+    bx lr
+.pool
+.thumb_func
+.type third, %function
+third:
+    movs r0, #3
+    bx lr
+"""
+
+
+def assemble(folder: Path, source: str, origin: int) -> Path:
+    (folder / "image.S").write_text(source)
+    layout = f"-Wl,-Ttext={origin + 16:#x},--section-start=.vectors={origin:#x},-ereset"
     command = ["arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb", "-nostdlib", layout, "image.S", "-o", "image.elf"]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
     return folder / "image.elf"
 
 
-@pytest.fixture(scope="module")
-def counts(image: Path) -> cycles.Counts:
-    code, out = disassemble(image), image.parent / "counts"
-    plugin = cycles.build_plugin(image.parent)
-    machine = ["-M", "netduinoplus2", "-icount", "shift=0", "-display", "none", "-monitor", "none", "-nodefaults"]
-    command = ["qemu-system-arm", *machine, "-kernel", str(image), *cycles.emulator_arguments(plugin, code, out, 3)]
-    process = subprocess.Popen(command)
+def count(machine: str, image: Path, watch: Watch) -> Counts:
+    toy.need_emulator()
+    out, plugin = image.parent / "counts", counting.build_plugin(image.parent)
+    out.unlink(missing_ok=True)
+    options = [
+        "-M",
+        machine,
+        "-icount",
+        "shift=0",
+        "-display",
+        "none",
+        "-monitor",
+        "none",
+        "-serial",
+        "none",
+        "-nodefaults",
+        "-nic",
+        "none",
+    ]
+    process = subprocess.Popen(["qemu-system-arm", *options, "-kernel", str(image), *counting.arguments(plugin, watch, out)])
     try:
-        return cycles.wait_for(out, 60)
+        return counting.wait_for(out, 60)
     finally:
         process.kill()
         process.wait()
 
 
-def test_every_execution_and_every_taken_branch_is_counted(counts: cycles.Counts) -> None:
+@pytest.fixture(scope="module")
+def chip() -> chips.Chip:
+    found = chips.of_board(load_board("virtual-f405"))
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return assemble(tmp_path_factory.mktemp("cycles"), SOURCE, 0x08000000)
+
+
+@pytest.fixture(scope="module")
+def counts(image: Path, chip: chips.Chip) -> Counts:
+    return count("netduinoplus2", image, Watch(disassemble(image), 3, chip.memory))
+
+
+@pytest.fixture(scope="module")
+def calling(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return assemble(tmp_path_factory.mktemp("calls"), CALLS, 0)
+
+
+def test_every_execution_and_every_taken_branch_is_counted(counts: Counts) -> None:
     assert counts.steps == 3
     assert counts.instructions == 3 * PER_STEP
-    assert counts.taken == 3 * (99 + 15)
+    assert counts.taken == 3 * (99 + 15 + 1)  # two loops and the return
     assert counts.unaligned == 3
 
 
-def test_a_table_misses_once_per_16_bytes_and_then_stays_in_the_data_cache(counts: cycles.Counts) -> None:
-    assert counts.data_reads == 3 * (1 + 16 + 1)
-    assert counts.data_misses == 5  # four lines of the table, one of the literal, all in the first step: five of eight lines
+def test_a_table_misses_once_per_16_bytes_and_then_stays_in_the_data_cache(counts: Counts) -> None:
+    flash = counts.traffic[0]
+    assert flash.reads == 3 * (1 + 16 + 1)
+    assert flash.read_misses == 5  # four lines of the table, one of the literal, all in the first step: five of eight lines
+    assert (counts.traffic[1].reads, counts.traffic[1].writes) == (3 * 4, 3 * 4)  # the stack
 
 
-def test_a_loop_misses_its_code_once(counts: cycles.Counts) -> None:
+def test_a_loop_misses_its_code_once(counts: Counts) -> None:
     assert (counts.jumped_misses, sum(counts.next_line_misses)) == (1, 1)
 
 
-def test_cycles_are_the_sum_of_their_parts_and_lie_within_what_the_rules_leave_open(image: Path, counts: cycles.Counts) -> None:
-    modelled = cycles.model(disassemble(image), counts, wait_states=5)
+def test_a_loop_is_predicted_but_for_its_end_and_its_first_turn(image: Path, counts: Counts) -> None:
+    branch = next(a for a, i in disassemble(image).items() if i.mnemonic == "bne")
+    assert counts.jumps[branch] == Jumps(taken=3 * 99, mispredicted=1 + 3, elsewhere=1)
+
+
+def test_calls_are_found_with_where_they_return(calling: Path) -> None:
+    code = disassemble(calling)
+    step = address_of(code, "model_step")
+    expected = [Call("model_step", step + 4, "first", step + 8), Call("model_step", step + 12, "second", step + 16)]
+    assert calls(code, "model_step") == expected
+
+
+@pytest.mark.parametrize("machine", ["mps2-an386", "mps2-an500"])
+def test_segments_hold_what_each_call_executed_and_sum_up_to_the_whole(calling: Path, machine: str) -> None:
+    code = disassemble(calling)
+    memory = Memory(
+        Cache(2, 2, 32), Cache(1, 2, 32), (Region("one", 0x20000000, 0x1000, True), Region("other", 0x20001000, 0x1000, True))
+    )
+    boundaries = tuple(call.returns_to for call in calls(code, "model_step"))
+    found = count(machine, calling, Watch(code, 4, memory, boundaries=boundaries))
+    names = [
+        {code[a].function: n for a, n in part.executed.items() if code[a].function != "model_step"} for part in found.segments
+    ]
+    assert [set(name) for name in names] == [{"first"}, {"second"}, {"third"}]
+    first, second, third = (part.instructions for part in found.segments)
+    assert (first, second, third) == (4 * (2 + 5 * 3 + 4 * 2), 4 * (2 + 1 + 6), 4 * (2 + 2))
+    assert found.instructions == first + second + third
+    assert found.taken == sum(part.taken for part in found.segments) == 4 * (5 + 5 + 4 + 1 + 1 + 1 + 1)
+    assert [(t.reads, t.writes) for t in found.segments[1].traffic] == [(4, 8), (4, 0), (4, 0)]
+
+
+def test_the_data_cache_replaces_the_oldest_line_and_writes_back_what_was_written(calling: Path) -> None:
+    """Two lines in all: second() reads line A, writes B and C, reads D; the stack is not cached."""
+    code = disassemble(calling)
+    memory = Memory(
+        Cache(2, 2, 32), Cache(1, 2, 32), (Region("data", 0x20000100, 0x100, True), Region("far", 0x20001000, 32, True))
+    )
+    data, far, elsewhere = count("mps2-an386", calling, Watch(code, 4, memory)).traffic
+    assert (data.read_misses, data.write_misses) == (4, 8)
+    assert (far.read_misses, far.writebacks) == (4, 4)  # D takes the place of B
+    assert data.writebacks == 3  # A takes that of C, left by the step before; B and C find clean lines
+    assert (elsewhere.reads, elsewhere.read_misses) == (4 * 3, 0)
+
+
+def test_cycles_are_the_sum_of_their_parts_and_lie_within_what_the_rules_leave_open(
+    image: Path, counts: Counts, chip: chips.Chip
+) -> None:
+    modelled = cycles.model(disassemble(image), counts, chip)
     assert modelled.parts["instructions"] == 3 * (1 + 200 + 2 + 1 + 16 * 4 + 2 + 5 + 5)
     assert modelled.parts["branches"] == 2 * counts.taken
     assert modelled.parts["flash_data"] == 5 * 5
@@ -133,12 +267,12 @@ def test_cycles_are_the_sum_of_their_parts_and_lie_within_what_the_rules_leave_o
     assert modelled.cycles == sum(modelled.parts.values())
     assert modelled.least <= modelled.cycles <= modelled.most
     assert modelled.of(modelled.instructions) == pytest.approx(modelled.cycles)
-    assert cycles.model(disassemble(image), counts, 0).cycles == modelled.cycles - 30
+    assert cycles.model(disassemble(image), counts, replace(chip, wait_states=0)).cycles == modelled.cycles - 30
 
 
-def test_what_was_executed_must_be_in_the_image(image: Path) -> None:
+def test_what_was_executed_must_be_in_the_image(image: Path, chip: chips.Chip) -> None:
     with pytest.raises(TendonError, match="which is no instruction of this image"):
-        cycles.model(disassemble(image), cycles.Counts(1, executed={0x9000: 1}), 5)
+        cycles.model(disassemble(image), Counts(1, executed={0x9000: 1}), chip)
     with pytest.raises(TendonError, match="has no function"):
         address_of(disassemble(image), "infer")
     with pytest.raises(TendonError, match="never calls table"):
@@ -146,6 +280,6 @@ def test_what_was_executed_must_be_in_the_image(image: Path) -> None:
 
 
 def test_counts_that_were_cut_short_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "counts").write_text("steps 3\ntaken 4\n")
+    (tmp_path / "counts").write_text("steps 3\nsegment 0\nunaligned 4\n")
     with pytest.raises(TendonError, match="expected the counts of a finished profile"):
-        cycles.read_counts(tmp_path / "counts")
+        counting.read_counts(tmp_path / "counts")

@@ -1,15 +1,22 @@
-/* A QEMU plugin (interface version 1, QEMU 7.2) that watches one function of an emulated STM32F4 and counts what its cycles depend
- * on: executions per instruction, branches taken, unaligned accesses, and the misses of the flash interface, whose two caches it
- * simulates. bench/cycles.py builds it, runs it and turns the counts into modelled cycles.
+/* A QEMU plugin (interface version 1, QEMU 7.2) that watches one function of an emulated Cortex-M and counts what its cycles depend on:
+ * executions, jumps and mispredictions per instruction, accesses and cache misses per region of memory, misses of the instruction
+ * cache. bench/counting.py builds it, gives its arguments and reads its counts; the models of bench/cycles.py make cycles of them.
  *
- * Arguments: out=FILE start=ADDRESS stop=ADDRESS (repeatable) steps=N. Counting goes from the execution of `start` to that of a `stop`;
- * after N such steps the counts are written to FILE and counting ends.
+ * Arguments (addresses in hexadecimal, sizes in decimal):
+ *   out=FILE steps=N        after N steps the counts are written to FILE and counting ends
+ *   start=A stop=A…         a step goes from the execution of `start` to that of a `stop`
+ *   code=A:BYTES            where the instructions lie
+ *   region=A:BYTES:CACHED…  data memory; CACHED is 1 when its accesses go through the data cache. The first region that has an address counts
+ *   icache=SETS:WAYS:LINE   lines of LINE bytes; the least recently used of a set is replaced
+ *   dcache=SETS:WAYS:LINE   the same, and what is written is allocated, and written back when it is replaced
+ *   boundary=A…             where a segment of a step ends; what follows the last of them is a segment of its own
+ * Every count is kept per segment: a segment holds what was executed since the last boundary before its own, whatever it was.
  *
- * The flash interface (RM0090, section 3.5.2 "Adaptive real-time memory accelerator"): lines of 128 bits; 64 lines of instruction cache and
- * 8 of data cache, each replaced least recently used first; the next line of instructions is prefetched. A miss waits for the flash unless
- * it is the prefetched line, which has been under way for as long as the line before it took (one cycle per instruction is assumed).
+ * Prediction: two bits per instruction, shared with nobody; a jump to another address than last time counts as `elsewhere`.
  *
- * The prototypes below are those of qemu-plugin.h; Debian does not package that header. */
+ * Counting is per instruction and not per block: where the emulator leaves a block in its middle, the rest of it is not executed.
+ * The prototypes below are those of qemu-plugin.h; Debian does not package that header. In QEMU 7.2 a memory callback asked for reads
+ * fires on stores only, one asked for both on both. */
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,7 +33,7 @@ struct qemu_plugin_tb;
 struct qemu_plugin_insn;
 enum { CB_NO_REGS = 0, MEM_RW = 3 };
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t, void (*)(qemu_plugin_id_t, struct qemu_plugin_tb *));
-void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *, void (*)(unsigned, void *), int, void *);
+void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *, void (*)(unsigned, void *), int, void *);
 void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *, void (*)(unsigned, qemu_plugin_meminfo_t, uint64_t, void *), int, int,
                                       void *);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
@@ -38,60 +45,121 @@ unsigned qemu_plugin_mem_size_shift(qemu_plugin_meminfo_t);
 
 EXPORT int qemu_plugin_version = 1;
 
-enum { FLASH_BYTES = 1 << 20, LINES = FLASH_BYTES / 16, ICACHE = 64, DCACHE = 8, MAX_STOPS = 16 };
+enum { MAX_STOPS = 16, MAX_SEGMENTS = 1024, MAX_REGIONS = 16, IN_LINE = 16, NOWHERE = -1 };
 
-/* A block of instructions that QEMU runs as one. */
-typedef struct {
-    uint32_t first, end, count;
-    uint32_t at[];
-} block;
+/* --- caches --- */
 
 typedef struct {
-    uint32_t capacity, used, now;
-    uint32_t line[ICACHE], last_use[ICACHE];
+    uint32_t tag, last_use;
+    bool valid, dirty;
+} line;
+
+typedef struct {
+    uint32_t sets, ways, bytes, now;
+    line *lines;
 } cache;
 
-static cache instructions = {.capacity = ICACHE}, data = {.capacity = DCACHE};
-static uint64_t executed[FLASH_BYTES / 2]; /* per halfword of flash */
-static uint64_t taken, unaligned, jumped_misses, next_line_misses[17], data_reads, data_misses;
-static uint32_t start_address, stop_address[MAX_STOPS], stops, steps_left, steps, previous_end, current_line, in_line;
+typedef struct {
+    bool hit, written_back;
+} outcome;
+
+/* Is the line there? Afterwards it is, as the most recently used of its set. */
+static outcome touch(cache *c, uint32_t address, bool store)
+{
+    const uint32_t tag = address / c->bytes;
+    line *set = &c->lines[(tag % c->sets) * c->ways], *oldest = set;
+    for (line *l = set; l < set + c->ways; l++) {
+        if (l->valid && l->tag == tag) {
+            l->last_use = ++c->now;
+            l->dirty |= store;
+            return (outcome){true, false};
+        }
+        if (!l->valid || (oldest->valid && l->last_use < oldest->last_use))
+            oldest = l;
+    }
+    const outcome missed = {false, oldest->valid && oldest->dirty};
+    *oldest = (line){tag, ++c->now, true, store};
+    return missed;
+}
+
+/* --- what is counted --- */
+
+typedef struct {
+    uint64_t executed, taken, mispredicted, elsewhere;
+} tally;
+
+/* One instruction. `now` is of the segment under way, `in` of each segment. */
+typedef struct {
+    uint32_t address, end, target;
+    int boundary; /* the segment that ends before it, or NOWHERE */
+    bool starts, stops, touched;
+    uint8_t likely; /* 0, 1: not taken; 2, 3: taken */
+    tally now, in[];
+} place;
+
+typedef struct {
+    uint64_t reads, writes, read_misses, write_misses, writebacks;
+} traffic;
+
+typedef struct {
+    uint64_t unaligned, jumped_misses, next_line_misses[IN_LINE + 1];
+    traffic region[MAX_REGIONS + 1]; /* the last one: everywhere else */
+} totals;
+
+typedef struct {
+    uint32_t origin, bytes;
+    bool cached;
+} region;
+
+static cache instructions, data;
+static region regions[MAX_REGIONS];
+static place **places; /* per halfword of code */
+static place **touched;
+static totals now, *segment;
+static uint32_t code_origin, code_bytes, start_address, stop_address[MAX_STOPS], boundary[MAX_SEGMENTS];
+static uint32_t region_count, stops, boundaries, touched_count, steps_wanted, steps, in_line, current_line = UINT32_MAX - 1;
+static place *previous;
 static bool active;
 static const char *out_name;
 
-/* Is the line there? Afterwards it is, as the most recently used. */
-static bool touch(cache *c, uint32_t line)
+static void add(uint64_t *to, uint64_t *from, size_t count)
 {
-    uint32_t oldest = 0;
-    for (uint32_t i = 0; i < c->used; i++) {
-        if (c->line[i] == line) {
-            c->last_use[i] = ++c->now;
-            return true;
-        }
-        if (c->last_use[i] < c->last_use[oldest])
-            oldest = i;
+    for (size_t i = 0; i < count; i++) {
+        to[i] += from[i];
+        from[i] = 0;
     }
-    if (c->used < c->capacity)
-        oldest = c->used++;
-    c->line[oldest] = line;
-    c->last_use[oldest] = ++c->now;
-    return false;
 }
 
-static void fetch(uint32_t line)
+/* Everything since the last boundary belongs to segment k. */
+static void end_segment(uint32_t k)
 {
-    if (line == current_line) {
-        in_line++;
-        return;
+    add((uint64_t *)&segment[k], (uint64_t *)&now, sizeof now / sizeof(uint64_t));
+    for (uint32_t i = 0; i < touched_count; i++) {
+        place *p = touched[i];
+        add((uint64_t *)&p->in[k], (uint64_t *)&p->now, sizeof p->now / sizeof(uint64_t));
+        p->touched = false;
     }
-    const bool sequential = line == current_line + 1;
-    if (!touch(&instructions, line)) {
-        if (sequential)
-            next_line_misses[in_line < 16 ? in_line : 16]++;
-        else
-            jumped_misses++;
+    touched_count = 0;
+}
+
+static void write_segment(FILE *out, uint32_t k)
+{
+    const totals *t = &segment[k];
+    fprintf(out, "segment %" PRIu32 "\nunaligned %" PRIu64 "\njumped_misses %" PRIu64 "\n", k, t->unaligned, t->jumped_misses);
+    for (uint32_t i = 0; i <= IN_LINE; i++)
+        if (t->next_line_misses[i])
+            fprintf(out, "next_line_misses %" PRIu32 " %" PRIu64 "\n", i, t->next_line_misses[i]);
+    for (uint32_t i = 0; i <= region_count; i++) {
+        const traffic *r = &t->region[i < region_count ? i : MAX_REGIONS];
+        fprintf(out, "region %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", r->reads, r->writes, r->read_misses,
+                r->write_misses, r->writebacks);
     }
-    current_line = line;
-    in_line = 1;
+    for (uint32_t i = 0; i < code_bytes / 2; i++) {
+        const tally *n = places[i] ? &places[i]->in[k] : NULL;
+        if (n && n->executed)
+            fprintf(out, "at %" PRIx32 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", places[i]->address, n->executed, n->taken,
+                    n->mispredicted, n->elsewhere);
+    }
 }
 
 static void write_counts(void)
@@ -99,100 +167,213 @@ static void write_counts(void)
     FILE *out = fopen(out_name, "w");
     if (!out)
         return;
-    fprintf(out, "steps %" PRIu32 "\ntaken %" PRIu64 "\nunaligned %" PRIu64 "\n", steps, taken, unaligned);
-    fprintf(out, "data_reads %" PRIu64 "\ndata_misses %" PRIu64 "\njumped_misses %" PRIu64 "\n", data_reads, data_misses, jumped_misses);
-    for (int i = 0; i <= 16; i++)
-        fprintf(out, "next_line_misses %d %" PRIu64 "\n", i, next_line_misses[i]);
-    for (uint32_t i = 0; i < FLASH_BYTES / 2; i++)
-        if (executed[i])
-            fprintf(out, "at %" PRIx32 " %" PRIu64 "\n", i * 2, executed[i]);
+    fprintf(out, "steps %" PRIu32 "\n", steps);
+    for (uint32_t k = 0; k <= boundaries; k++)
+        write_segment(out, k);
     fprintf(out, "end\n");
     fclose(out);
 }
 
-static bool is_stop(uint32_t address)
+/* --- while it runs --- */
+
+static void follow(place *from, uint32_t to)
 {
-    for (uint32_t i = 0; i < stops; i++)
-        if (stop_address[i] == address)
-            return true;
-    return false;
+    const bool jumped = to != from->end;
+    from->now.taken += jumped;
+    from->now.mispredicted += jumped != (from->likely >= 2);
+    if (jumped) {
+        from->likely += from->likely < 3;
+        from->now.elsewhere += from->target != to;
+        from->target = to;
+    } else {
+        from->likely -= from->likely > 0;
+    }
 }
 
-static void on_block(unsigned cpu, void *user)
+static void fetch(uint32_t address)
+{
+    const uint32_t l = address / instructions.bytes;
+    if (l == current_line) {
+        in_line++;
+        return;
+    }
+    if (!touch(&instructions, address, false).hit) {
+        if (l == current_line + 1)
+            now.next_line_misses[in_line < IN_LINE ? in_line : IN_LINE]++;
+        else
+            now.jumped_misses++;
+    }
+    current_line = l;
+    in_line = 1;
+}
+
+static void on_instruction(unsigned cpu, void *user)
 {
     (void)cpu;
-    const block *b = user;
-    if (active && is_stop(b->first)) {
+    place *p = user;
+    if (active && previous)
+        follow(previous, p->address);
+    previous = NULL;
+    if (active && p->boundary != NOWHERE)
+        end_segment((uint32_t)p->boundary);
+    if (active && p->stops) {
         active = false;
-        steps++;
-        if (steps == steps_left)
+        end_segment(boundaries);
+        if (++steps == steps_wanted)
             write_counts();
     }
-    if (!active && b->first == start_address && steps < steps_left) {
-        active = true;
-        previous_end = b->first;
-    }
+    active |= p->starts && steps < steps_wanted;
     if (!active)
         return;
-    taken += b->first != previous_end;
-    previous_end = b->end;
-    for (uint32_t i = 0; i < b->count; i++) {
-        executed[b->at[i] % FLASH_BYTES / 2]++;
-        fetch(b->at[i] / 16);
-    }
+    if (!p->touched)
+        touched[touched_count++] = p;
+    p->touched = true;
+    p->now.executed++;
+    previous = p;
+    fetch(p->address);
+    if ((p->end - 2) / instructions.bytes != p->address / instructions.bytes)
+        fetch(p->end - 2); /* its second half lies in the next line */
 }
 
-static void on_access(unsigned cpu, qemu_plugin_meminfo_t info, uint64_t address, void *user)
+static uint32_t region_of(uint32_t address)
+{
+    for (uint32_t i = 0; i < region_count; i++)
+        if (address - regions[i].origin < regions[i].bytes)
+            return i;
+    return MAX_REGIONS;
+}
+
+static void on_access(unsigned cpu, qemu_plugin_meminfo_t info, uint64_t wide, void *user)
 {
     (void)cpu, (void)user;
     if (!active)
         return;
-    unaligned += (address & ((1u << qemu_plugin_mem_size_shift(info)) - 1u)) != 0;
-    if (qemu_plugin_mem_is_store(info) || (address & 0xF7F00000u)) /* flash is at 0x08000000, and again at 0 */
+    const uint32_t address = (uint32_t)wide, bytes = 1u << qemu_plugin_mem_size_shift(info), r = region_of(address);
+    const bool store = qemu_plugin_mem_is_store(info);
+    now.unaligned += (address & ((bytes > 4 ? 4 : bytes) - 1u)) != 0;
+    *(store ? &now.region[r].writes : &now.region[r].reads) += 1;
+    if (r == MAX_REGIONS || !regions[r].cached)
         return;
-    data_reads++;
-    data_misses += !touch(&data, (uint32_t)address % FLASH_BYTES / 16);
+    for (uint32_t a = address; a < address + bytes; a = (a / data.bytes + 1) * data.bytes) {
+        const outcome o = touch(&data, a, store);
+        *(store ? &now.region[r].write_misses : &now.region[r].read_misses) += !o.hit;
+        now.region[r].writebacks += o.written_back;
+    }
+}
+
+/* --- when it is translated --- */
+
+static bool among(uint32_t address, const uint32_t *list, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (list[i] == address)
+            return true;
+    return false;
+}
+
+static void *allocate(size_t count, size_t bytes)
+{
+    void *memory = calloc(count, bytes);
+    if (!memory)
+        abort();
+    return memory;
+}
+
+static place *place_of(uint32_t address, uint32_t size)
+{
+    place **slot = &places[(address - code_origin) / 2];
+    if (*slot)
+        return *slot;
+    place *p = *slot = allocate(1, sizeof *p + (boundaries + 1) * sizeof p->in[0]);
+    *p = (place){.address = address, .end = address + size, .boundary = NOWHERE, .likely = 1};
+    p->starts = address == start_address;
+    p->stops = among(address, stop_address, stops);
+    for (uint32_t k = 0; k < boundaries; k++)
+        if (boundary[k] == address)
+            p->boundary = (int)k;
+    return p;
 }
 
 static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
     (void)id;
-    const size_t n = qemu_plugin_tb_n_insns(tb);
-    block *b = malloc(sizeof *b + n * sizeof b->at[0]);
-    if (!b)
-        abort();
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < qemu_plugin_tb_n_insns(tb); i++) {
         struct qemu_plugin_insn *instruction = qemu_plugin_tb_get_insn(tb, i);
-        b->at[i] = (uint32_t)qemu_plugin_insn_vaddr(instruction);
-        b->end = b->at[i] + (uint32_t)qemu_plugin_insn_size(instruction);
+        const uint32_t address = (uint32_t)qemu_plugin_insn_vaddr(instruction);
+        if (address - code_origin >= code_bytes)
+            continue;
+        place *p = place_of(address, (uint32_t)qemu_plugin_insn_size(instruction));
+        qemu_plugin_register_vcpu_insn_exec_cb(instruction, on_instruction, CB_NO_REGS, p);
         qemu_plugin_register_vcpu_mem_cb(instruction, on_access, CB_NO_REGS, MEM_RW, NULL);
     }
-    b->first = b->at[0];
-    b->count = (uint32_t)n;
-    qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, CB_NO_REGS, b);
+}
+
+/* --- arguments --- */
+
+static bool read_cache(const char *value, cache *c)
+{
+    if (sscanf(value, "%" SCNu32 ":%" SCNu32 ":%" SCNu32, &c->sets, &c->ways, &c->bytes) != 3 || !c->sets || !c->ways || !c->bytes)
+        return false;
+    c->lines = allocate((size_t)c->sets * c->ways, sizeof *c->lines);
+    return true;
+}
+
+static bool read_region(const char *value)
+{
+    unsigned cached;
+    region *r = &regions[region_count];
+    if (region_count == MAX_REGIONS || sscanf(value, "%" SCNx32 ":%" SCNu32 ":%u", &r->origin, &r->bytes, &cached) != 3)
+        return false;
+    r->cached = cached != 0;
+    region_count++;
+    return true;
+}
+
+static bool read_address(const char *value, uint32_t *list, uint32_t *count, uint32_t most)
+{
+    return *count < most && sscanf(value, "%" SCNx32, &list[(*count)++]) == 1;
+}
+
+static bool read_argument(const char *name, const char *value)
+{
+    uint32_t starts = 0;
+    if (!strcmp(name, "out"))
+        return (out_name = strdup(value)) != NULL;
+    if (!strcmp(name, "steps"))
+        return sscanf(value, "%" SCNu32, &steps_wanted) == 1;
+    if (!strcmp(name, "start"))
+        return read_address(value, &start_address, &starts, 1);
+    if (!strcmp(name, "stop"))
+        return read_address(value, stop_address, &stops, MAX_STOPS);
+    if (!strcmp(name, "boundary"))
+        return read_address(value, boundary, &boundaries, MAX_SEGMENTS);
+    if (!strcmp(name, "code"))
+        return sscanf(value, "%" SCNx32 ":%" SCNu32, &code_origin, &code_bytes) == 2;
+    if (!strcmp(name, "region"))
+        return read_region(value);
+    if (!strcmp(name, "icache"))
+        return read_cache(value, &instructions);
+    return !strcmp(name, "dcache") && read_cache(value, &data);
 }
 
 EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv)
 {
     (void)info;
     for (int i = 0; i < argc; i++) {
-        const char *value = strchr(argv[i], '=');
+        char *value = strchr(argv[i], '=');
         if (!value)
             return 1;
-        value++;
-        if (!strncmp(argv[i], "out=", 4))
-            out_name = strdup(value);
-        else if (!strncmp(argv[i], "start=", 6))
-            start_address = (uint32_t)strtoul(value, NULL, 16);
-        else if (!strncmp(argv[i], "stop=", 5) && stops < MAX_STOPS)
-            stop_address[stops++] = (uint32_t)strtoul(value, NULL, 16);
-        else if (!strncmp(argv[i], "steps=", 6))
-            steps_left = (uint32_t)strtoul(value, NULL, 10);
-        else
+        *value++ = 0;
+        if (!read_argument(argv[i], value)) {
+            fprintf(stderr, "plugin: cannot use %s=%s\n", argv[i], value);
             return 1;
+        }
     }
-    if (!out_name || !start_address || !stops || !steps_left)
+    if (!out_name || !stops || !steps_wanted || !code_bytes || !instructions.lines || !data.lines)
         return 1;
+    places = allocate(code_bytes / 2, sizeof *places);
+    touched = allocate(code_bytes / 2, sizeof *touched);
+    segment = allocate(boundaries + 1, sizeof *segment);
     qemu_plugin_register_vcpu_tb_trans_cb(id, on_translate);
     return 0;
 }

@@ -31,19 +31,30 @@ def make_project(graph: g.Graph, folder: Folder, board: str) -> Path:
 
 def make_firmware(graph: g.Graph, folder: Folder, board: str) -> Path:
     """The image of a board (firmware.elf, or an executable for posix), built unless its key says nothing changed."""
+    return _make_image(graph, folder, board, folder.target(board), "")
+
+
+def make_tap_image(graph: g.Graph, folder: Folder, board: str) -> Path:
+    """The same, able to say what every operator puts out and how long it takes (SPEC.md part 4); in `tap` beside it."""
+    return _make_image(graph, folder, board, folder.target(board) / "tap", "-DMODEL_TAP")
+
+
+def _make_image(graph: g.Graph, folder: Folder, board: str, target: Path, flags: str) -> Path:
     description = load_board(board)
-    target = folder.target(board)
     image, record = target / description.image, target / "firmware.json"
-    key = artifacts.key(graph=graph.hash(), board=board, code=artifacts.code_hash("export", "firmware"))
+    key = artifacts.key(graph=graph.hash(), board=board, flags=flags, code=artifacts.code_hash("export", "firmware"))
     if image.is_file() and artifacts.recorded_key(record) == key:
         print(f"{image}: unchanged")
         return image
     record.unlink(missing_ok=True)
     project = make_project(graph, folder, board)
-    built = build_project(project, board)
-    aside = target / f".{description.image}.tmp"
-    shutil.copy(built, aside)
-    aside.replace(image)
+    built = build_project(project, board, extra_flags=flags)
+    target.mkdir(exist_ok=True)
+    for file in (built, built.with_suffix(".bin")):
+        if file.is_file():
+            aside = target / f".{file.name}.tmp"
+            shutil.copy(file, aside)
+            aside.replace(target / file.name)
     write_json(record, {"key": key, "board": board, "graph": graph.hash(), "compiler": compiler_version(board)})
     return image
 

@@ -324,6 +324,9 @@ def _header(model: Model) -> Iterator[str]:
     yield ""
     yield from interface()
     yield "#ifdef MODEL_TAP"
+    yield f"#define MODEL_OPERATORS {len(graph.ops)}u"
+    largest = max(frames * features for frames, features in (_shape(model, op.output) for op in graph.ops))
+    yield f"#define MODEL_LARGEST_OUTPUT {largest}u /* values that one operator puts out in a step, at most */"
     yield "/* Called after every operator with its output; supplied by whoever defines MODEL_TAP. */"
     yield "void model_tap(unsigned op, const int16_t *data, uint32_t count);"
     yield "#endif"

@@ -17,6 +17,14 @@ class ProtocolError(LinkError):
     """The board speaks another version of the protocol, or refused a request that should be possible."""
 
 
+class UnknownRequestError(ProtocolError):
+    """The board's firmware knows no such request: an older one, or one built without what the request is about."""
+
+
+class NoTapError(LinkError):
+    """The board's image was built without -DMODEL_TAP: it cannot say what its operators put out."""
+
+
 class HashMismatchError(LinkError):
     """The board carries another model than the run is about."""
 

@@ -21,6 +21,7 @@ from host.errors import (
     NoBoardError,
     ProtocolError,
     SnapshotError,
+    UnknownRequestError,
 )
 from host.lines import Line, LineClosed, ports_seen
 
@@ -201,7 +202,8 @@ class Link:
             )
         if refusal.code == p.TABLES:
             return DamagedImageError(f"{self.line.name}: the model's tables on the board are damaged; load the firmware again")
-        return ProtocolError(f"{self.line.name}: the board refused: {refusal}")
+        kind = UnknownRequestError if refusal.code == p.TYPE else ProtocolError
+        return kind(f"{self.line.name}: the board refused: {refusal}")
 
     def confirm_session(self) -> None:
         """Something looked like a reset: ask. BoardLostError when it was one."""

@@ -20,10 +20,12 @@ ENCODED = FRAME + -(-FRAME // 254) + 2  # most bytes of one frame on the line
 
 HELLO, BEGIN, DATA, POLL, STATUS = 0x01, 0x02, 0x03, 0x04, 0x05
 STATE_INFO, STATE_READ, STATE_WRITE, STATE_COMMIT = 0x06, 0x07, 0x08, 0x09
+TAP_WATCH, TAP_STEP, TAP_VALUES = 0x0A, 0x0B, 0x0C
 ANSWER = 0x80
 ACK, RESULT, READY, ERROR = 0x83, 0xA0, 0xA1, 0xAF
 ACCEPTED, DUPLICATE, GAP, DAMAGED = range(4)
 FROM_ZERO, RESTORE = 0, 1
+WATCH_TICKS, WATCH_CRCS, WATCH_TENSOR = range(3)  # what TAP_WATCH asks to be kept; each includes the ones before
 TABLES, SESSION, LENGTH, TYPE, MODE, STATE, GONE, MODEL = range(1, 9)
 ERROR_NAMES = {
     TABLES: "damaged tables",
@@ -219,6 +221,45 @@ class StateInfo(NamedTuple):
     @staticmethod
     def parse(payload: bytes) -> StateInfo:
         return StateInfo(*struct.unpack("<3I", payload))
+
+
+class Watched(NamedTuple):
+    """What a board with a tap can keep: answer to TAP_WATCH."""
+
+    operators: int
+    kept: int  # values of one operator
+
+    @staticmethod
+    def parse(payload: bytes) -> Watched:
+        return Watched(*struct.unpack("<2I", payload))
+
+
+class TapRecords(NamedTuple):
+    """Operators of the last step: crcs (n,) of their outputs, 0 unless watched, and ticks (n,)."""
+
+    steps: int  # taken since the zero state
+    crcs: NDArray[np.uint32]
+    ticks: NDArray[np.uint32]
+
+    @staticmethod
+    def parse(payload: bytes) -> TapRecords:
+        records = np.frombuffer(payload, "<u4", offset=4).reshape(-1, 2)
+        return TapRecords(int.from_bytes(payload[:4], "little"), records[:, 0], records[:, 1])
+
+
+class TapValues(NamedTuple):
+    """A piece of what the watched operator put out in the last step."""
+
+    steps: int  # taken since the zero state
+    operator: int
+    first: int  # index of the first value here
+    total: int  # values that the operator puts out in a step
+    values: NDArray[np.int16]
+
+    @staticmethod
+    def parse(payload: bytes) -> TapValues:
+        steps, operator, first, total = struct.unpack_from("<4I", payload)
+        return TapValues(steps, operator, first, total, np.frombuffer(payload, "<i2", offset=16))
 
 
 _SNAPSHOT = struct.Struct("<8s32sIII")

@@ -74,16 +74,16 @@ def folder() -> Path:
 def posix_image(flags: str = SANITIZE) -> Path:
     """The application as a process, under sanitizers unless told otherwise."""
     need("gcc", "make")
-    return build_project(folder() / "project", "posix", folder() / f"posix{len(flags)}", flags)
+    return build_project(folder() / "project", "posix", Path(tempfile.mkdtemp(dir=folder())), flags)
 
 
 @functools.cache
-def image(board: str) -> Path:
+def image(board: str, flags: str = "") -> Path:
     """The application for a microcontroller."""
     need("arm-none-eabi-gcc", "make")
-    project = folder() / f"project-{board}"
+    project = Path(tempfile.mkdtemp(dir=folder())) / board
     write_project(project, board, model_files(), [], "toy model")
-    return build_project(project, board, folder() / board)
+    return build_project(project, board, extra_flags=flags)
 
 
 def f405_image() -> Path:

@@ -1,7 +1,6 @@
-/* What app.c, stream.c and state.c share: the session, the answers, and one function per request. */
+/* What every request shares: the session it belongs to, whether the model is fit to infer, and the answer. Requests are in requests.h. */
 #ifndef SESSION_H
 #define SESSION_H
-#include "app.h"
 #include "frame.h"
 #include "model.h"
 #include <stdbool.h>
@@ -32,28 +31,30 @@ typedef struct {
     uint32_t step_ticks; /* longest step of the model */
 } session_counts;
 
+/* As found at boot. */
+typedef struct {
+    uint32_t tables_crc; /* of the model's tables */
+    uint32_t fault;      /* why the model cannot start; 0: it has */
+} model_fitness;
+
 extern session_state session;
 extern session_counts counts;
+extern model_fitness fitness;
 extern frame_buffer answer; /* every answer is built here: one at a time */
+
+/* Checks the model and takes up the mode that follows. */
+void session_start(void);
+
+/* The ERROR_… with which an unfit model refuses everything but HELLO and STATUS; ERROR_NONE when it is fit. */
+uint16_t refusal(void);
 
 /* Sends `answer`, whose payload of `length` bytes is in place, with this type and sequence. */
 void send_answer(uint8_t type, uint32_t sequence, uint32_t length);
 /* Answers a request with an ERROR frame. */
 void send_error(const frame *request, uint16_t code, uint32_t detail, uint32_t more);
-/* Acknowledges the samples received so far. */
-void send_ack(uint8_t type, uint32_t sequence, uint32_t reason);
 
 /* Does the request belong to the current session? Otherwise says so and returns false. */
 bool in_session(const frame *request);
-
-/* stream.c */
-void on_begin(const frame *request);
-void on_data(const frame *request);
-void on_poll(const frame *request);
-
-/* state.c */
-void on_state_info(const frame *request);
-void on_state_read(const frame *request);
-void on_state_write(const frame *request);
-void on_state_commit(const frame *request);
+/* As in_session(), and the session is streaming and has no part of a step waiting. */
+bool between_steps(const frame *request);
 #endif

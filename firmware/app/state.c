@@ -1,17 +1,8 @@
 /* The model's state over the line, in pieces, so that a run can go on after a reset. It is read between two steps and written only in a
  * session that began with BEGIN_RESTORE and has not been committed: a late repetition of a piece can do no harm. */
 #include "crc32.h"
+#include "requests.h"
 #include "session.h"
-
-static bool between_steps(const frame *request)
-{
-    if (!in_session(request))
-        return false;
-    if (session.mode == MODE_STREAMING && session.filled == 0)
-        return true;
-    send_error(request, ERROR_MODE, session.mode, session.filled);
-    return false;
-}
 
 void on_state_info(const frame *request)
 {

@@ -1,7 +1,8 @@
 /* Samples in, results out. A sample enters the network exactly once: DATA frames are taken in the order of their sequence, what was
  * taken before is acknowledged again and forgotten, and results are repeated from memory, never computed twice. */
-#include "port.h"
+#include "requests.h"
 #include "session.h"
+#include "tap.h"
 
 typedef struct {
     uint32_t ticks;
@@ -31,6 +32,7 @@ static void send_result(uint32_t step)
 static void step_model(void)
 {
     result *r = &results[session.steps % APP_RESULTS];
+    tap_begin_step();
     const uint32_t begin = port_ticks();
     model_step(samples, r->outputs);
     r->ticks = port_ticks() - begin;

@@ -24,6 +24,9 @@ enum {
     WIRE_STATE_READ = 0x07,
     WIRE_STATE_WRITE = 0x08,
     WIRE_STATE_COMMIT = 0x09,
+    WIRE_TAP_WATCH = 0x0A, /* this and the next two: only of an image built with -DMODEL_TAP */
+    WIRE_TAP_STEP = 0x0B,
+    WIRE_TAP_VALUES = 0x0C,
     WIRE_ANSWER = 0x80,
     WIRE_ACK = 0x83,
     WIRE_RESULT = 0xA0,
@@ -36,6 +39,9 @@ enum { ACK_ACCEPTED = 0, ACK_DUPLICATE = 1, ACK_GAP = 2, ACK_DAMAGED = 3 };
 
 /* What a BEGIN asks for. */
 enum { BEGIN_ZERO = 0, BEGIN_RESTORE = 1 };
+
+/* What a TAP_WATCH asks to be kept of every step: each includes the ones before. */
+enum { TAP_TICKS = 0, TAP_CRCS = 1, TAP_TENSOR = 2 };
 
 /* Codes of an error answer. */
 enum {

@@ -1,6 +1,12 @@
 #include "model.h"
 #include <string.h>
 
+#ifdef MODEL_TAP
+#define TAP(op, data, count) model_tap(op, data, count)
+#else
+#define TAP(op, data, count) ((void)0)
+#endif
+
 static const int16_t mix[128] = {
     -10608, -3771, 3065, 9902, 16738, 23575, 30411, -28288, -21452, -14615, -7779, -942, 5894, 12731, 19567, 26404,
     -32296, -25459, -18623, -11786, -4950, 1887, 8723, 15560, 22396, 29233, -29467, -22630, -15794, -8957, -2121, 4716,
@@ -28,6 +34,7 @@ void *model_state(void)
 void model_step(const int16_t *samples, int16_t *out)
 {
     uint32_t all = 0;
+    TAP(0, samples, MODEL_SAMPLES_PER_STEP * MODEL_INPUTS);
     for (uint32_t o = 0; o < MODEL_OUTPUTS; o++) {
         uint32_t sum = state[o];
         for (uint32_t t = 0; t < MODEL_SAMPLES_PER_STEP; t++)
@@ -36,6 +43,7 @@ void model_step(const int16_t *samples, int16_t *out)
         out[o] = (int16_t)(state[o] >> 16);
         all += sum;
     }
+    TAP(1, out, MODEL_OUTPUTS);
     state[99u + state[511] % 412u] = all;
     state[511]++;
 }

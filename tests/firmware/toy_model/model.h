@@ -29,4 +29,9 @@ extern const model_table model_tables[MODEL_TABLE_COUNT];
 void model_reset(void);
 void model_step(const int16_t *samples, int16_t *out);
 void *model_state(void);
+#ifdef MODEL_TAP
+#define MODEL_OPERATORS 2u /* the samples as they came, and the outputs */
+#define MODEL_LARGEST_OUTPUT 3072u
+void model_tap(unsigned op, const int16_t *data, uint32_t count);
+#endif
 #endif

@@ -1,0 +1,113 @@
+"""What every operator of the network does on a board, step by step: CRC-32 of its output, its ticks, its values.
+
+For an image built with -DMODEL_TAP (`export.build.make_tap_image`). The board keeps the records of the last step and gives them
+between two steps as often as asked, so a lost frame costs a repeated question and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from host import protocol as p
+from host.errors import NoTapError, ProtocolError, UnknownRequestError
+from host.link import Link
+
+
+class Step(NamedTuple):
+    """One step of the network: outputs (outputs,); of every operator, in the order of the graph, crcs and ticks (operators,)."""
+
+    outputs: NDArray[np.int16]
+    crcs: NDArray[np.uint32]
+    ticks: NDArray[np.uint32]
+
+
+def operator_ticks(link: Link, samples: NDArray[np.int16], steps: int) -> NDArray[np.uint64]:
+    """(steps, operators): cycles or instructions (what Hello.counts says) of each operator in the first steps of a stream.
+
+    `samples` int16 (n, inputs) from the zero state, n at least steps · samples per step; `link` after its handshake. They are
+    without the tap itself, but with a reading of the counter, some 20 cycles each. An operator of several bands is the sum of its
+    calls.
+    Errors: NoTapError, and those of Link.
+    """
+    assert link.hello is not None, "handshake() comes first"
+    content = samples[: steps * link.hello.samples_per_step]
+    return link.hello.in_counts(np.array([step.ticks for step in walk(link, content, p.WATCH_TICKS)], np.uint32))
+
+
+def walk(link: Link, samples: NDArray[np.int16], what: int = p.WATCH_CRCS) -> Iterator[Step]:
+    """Stream from the zero state, one step at a time. Errors: NoTapError, and those of Link."""
+    assert link.hello is not None, "handshake() comes first"
+    link.reset()
+    operators = watch(link, what).operators
+    size = link.hello.samples_per_step
+    for begin in range(0, len(samples), size):
+        outputs = link.stream(samples[begin : begin + size]).outputs[0]
+        yield Step(outputs, *_records(link, operators))
+
+
+def tensor(link: Link, samples: NDArray[np.int16], operator: int) -> NDArray[np.int16]:
+    """Everything an operator puts out in the last step of a stream from the zero state, flat (frames · features,).
+
+    A board keeps a part of a large tensor at a time; the last step is then repeated from its state.
+    """
+    assert link.hello is not None, "handshake() comes first"
+    before, last = np.split(samples, [len(samples) - link.hello.samples_per_step])
+    link.reset()
+    link.stream(before)
+    state = link.snapshot()
+    found: list[NDArray[np.int16]] = []
+    total = 1
+    while sum(map(len, found)) < total:
+        first = sum(map(len, found))
+        link.restore(state)
+        kept = watch(link, p.WATCH_TENSOR, operator, first).kept
+        link.stream(last)
+        total, values = _values(link, operator, first, kept)
+        found.append(values)
+    return np.concatenate(found)
+
+
+def watch(link: Link, what: int, operator: int = 0, first: int = 0) -> p.Watched:
+    """What the board is to keep of every step of this session: before its first sample."""
+    try:
+        answer = link.request(p.TAP_WATCH, np.array([what, operator, first], "<u4").tobytes())
+    except UnknownRequestError as error:
+        raise NoTapError(
+            f"{link.line.name}: the image on the board was built without -DMODEL_TAP and cannot say what its operators put out; "
+            "load the one that `make diagnose BOARD=…` builds and names"
+        ) from error
+    return p.Watched.parse(answer.payload)
+
+
+def _records(link: Link, operators: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    parts: list[p.TapRecords] = []
+    while (first := sum(len(part.crcs) for part in parts)) < operators:
+        part = p.TapRecords.parse(link.request(p.TAP_STEP, first.to_bytes(4, "little")).payload)
+        _same_step(link, part.steps)
+        parts.append(part)
+    return np.concatenate([part.crcs for part in parts]), np.concatenate([part.ticks for part in parts])
+
+
+def _values(link: Link, operator: int, first: int, kept: int) -> tuple[int, NDArray[np.int16]]:
+    """(values of the whole tensor, those of them that are kept)."""
+    parts: list[NDArray[np.int16]] = []
+    count = 1
+    while (got := sum(map(len, parts))) < count:
+        part = p.TapValues.parse(link.request(p.TAP_VALUES, got.to_bytes(4, "little")).payload)
+        _same_step(link, part.steps)
+        if (part.operator, part.first) != (operator, first + got):
+            raise ProtocolError(
+                f"{link.line.name}: asked for value {first + got} of operator {operator}, got {part.first} of {part.operator}"
+            )
+        count = min(kept, part.total - first)
+        parts.append(part.values)
+    return part.total, np.concatenate(parts)
+
+
+def _same_step(link: Link, steps: int) -> None:
+    if steps != link.steps:
+        raise ProtocolError(f"{link.line.name}: expected the records of step {link.steps}, found those of step {steps}")

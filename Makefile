@@ -44,7 +44,7 @@ train: setup ## train a network on simulated recordings; continues where it was 
 export: setup ## integer graph -> C project or another format   [MODEL= PRECISION= FORMAT=c|onnx|tflite|tflm BOARD=]
 	$(PYTHON) -m export $(FORMAT) $(common) $(data) --board $(BOARD)
 
-firmware: setup tools ## build the firmware of a board, check its size   [BOARD=virtual-f405|virtual-m7|nucleo-h743zi2|posix FORMAT=c|tflm TFLM=]
+firmware: setup tools ## build the firmware of a board, check its size   [BOARD=virtual-f405|virtual-m7|virtual-m55|nucleo-h743zi2|posix FORMAT=c|tflm TFLM=]
 	$(PYTHON) -m export firmware $(common) $(data) $(form) --board $(BOARD)
 
 hil: setup tools ## stream recordings through a board, score, compare every word   [BOARD= PORT= DATA= SECONDS= LM= FORMAT=c|tflm TFLM=]

@@ -91,11 +91,13 @@ def test_a_compiler_error_is_shown(tmp_path: Path) -> None:
 
 
 def test_every_board_is_described() -> None:
-    assert boards.names() == ["nucleo-h743zi2", "posix", "virtual-f405", "virtual-m7"]
+    assert boards.names() == ["nucleo-h743zi2", "posix", "virtual-f405", "virtual-m55", "virtual-m7"]
     statuses = {name: boards.load_board(name).status for name in boards.names()}
     assert statuses["virtual-f405"] == "emulated; not yet run on silicon"
     assert statuses["virtual-m7"].startswith("emulated") and statuses["nucleo-h743zi2"].startswith("built, not run")
-    with pytest.raises(TendonError, match="BOARD=nucleo: expected one of nucleo-h743zi2, posix, virtual-f405, virtual-m7"):
+    with pytest.raises(
+        TendonError, match="BOARD=nucleo: expected one of nucleo-h743zi2, posix, virtual-f405, virtual-m55, virtual-m7"
+    ):
         boards.load_board("nucleo")
 
 

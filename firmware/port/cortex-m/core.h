@@ -1,5 +1,6 @@
-/* Registers of the core itself, alike on every Cortex-M4 and M7. ARM DDI 0403 is the Armv7-M architecture; the Cortex-M7's caches and the
- * lock of its trace unit are in ARM DDI 0489 (r1p2). Only what is used is declared. */
+/* Registers of the core itself, alike on every Cortex-M4, M7 and M55. ARM DDI 0403 is the Armv7-M architecture; Armv8-M and Armv8.1-M (ARM DDI
+ * 0553, chapter D1) have the same registers at the same addresses. The Cortex-M7's caches and the lock of its trace unit are in ARM DDI 0489
+ * (r1p2). Only what is used is declared. */
 #ifndef CORE_H
 #define CORE_H
 #include <stdint.h>
@@ -26,6 +27,10 @@
 #define SCB_CCR_DC (1u << 16)
 #define SCB_CCR_IC (1u << 17)
 #define SCB_SHPR3 REGISTER(0xE000ED20u)
+
+/* Coprocessors 10 and 11 are floating point and, on Armv8.1-M, vectors: ARM DDI 0403 B3.2.20. Where there are neither, the bits read as 0. */
+#define SCB_CPACR REGISTER(0xE000ED88u)
+#define SCB_CPACR_CP10_CP11 (0xFu << 20)
 
 /* Caches, ARM DDI 0403 B4.8 and B2.2 */
 #define SCB_CCSIDR REGISTER(0xE000ED80u)

@@ -54,8 +54,17 @@ uint32_t stack_used(void)
     return stack_bytes() - 4u * untouched;
 }
 
+/* Before the first instruction that needs them, wherever the compiler puts it. An interrupt saves their registers only if the code below used
+ * any, and then lazily, as FPCCR stands after a reset. */
+static inline void allow_vectors(void)
+{
+    SCB_CPACR |= SCB_CPACR_CP10_CP11;
+    __asm volatile("dsb\n\tisb" ::: "memory");
+}
+
 void Reset_Handler(void)
 {
+    allow_vectors();
     SCB_VTOR = (uint32_t)(uintptr_t)&vectors; /* where a boot loader may have left another's */
     paint_stack();
     memcpy(data_begin, data_load, distance(data_begin, data_end));

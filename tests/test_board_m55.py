@@ -74,7 +74,7 @@ def test_tc_s4_small_on_the_emulated_core_equals_the_reference(  # type: ignore[
     precision: str,
     tmp_path: Path,
 ) -> None:
-    """Bytes arrive while it computes, so interrupts find the vector registers in use; nothing is lost, of the words or the stack."""
+    """Bytes arrive while it computes, so interrupts find the vector registers in use; no word is lost, and no stack."""
     toy.need_emulator()
     _, graph = quantized("TC_S4_small", precision)
     model = emit.build(graph)

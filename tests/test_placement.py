@@ -100,7 +100,7 @@ def test_a_colder_part_gives_way_when_only_that_lets_both_fit() -> None:
 def test_the_allowances_hold_what_the_application_takes() -> None:
     for name in BOARDS:
         measured = footprint.read(toy.image(name), load_board(name).memory)
-        code = sum(measured.purposes["flash"].values()) - measured.purposes["flash"].get("tables", 0)
+        code = measured.flash - measured.purpose("tables")
         assert code < placement.CODE_ALLOWANCE - 12 * 1024, "room for all kernels"
         sizes = part_sizes(load_board(name), 256, 0, 2048, 96 * 64, 99)
         assert measured.ram <= sum(sizes[part] for part in ("stack", "buffers", "state"))

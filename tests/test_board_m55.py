@@ -68,23 +68,28 @@ def test_a_program_that_hangs_is_reset_by_the_watchdog(tmp_path: Path) -> None:
             Run(toy.samples(3)).start(board.link)
 
 
-@pytest.mark.parametrize("precision", ["w8a16", "w8a8"])
-def test_tc_s4_small_on_the_emulated_core_equals_the_reference(  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize(
+    ("name", "precision", "steps", "tables"),
+    [("TC_S4_small", "w8a16", 5, "itcm"), ("TC_S4_small", "w8a8", 5, "itcm"), ("S4_large", "w8a16", 2, "sram")],
+)
+def test_a_network_on_the_emulated_core_equals_the_reference(  # type: ignore[no-untyped-def]
     quantized,  # noqa: F811
+    name: str,
     precision: str,
+    steps: int,
+    tables: str,
     tmp_path: Path,
 ) -> None:
     """Bytes arrive while it computes, so interrupts find the vector registers in use; no word is lost, and no stack."""
     toy.need_emulator()
-    _, graph = quantized("TC_S4_small", precision)
+    _, graph = quantized(name, precision)
     model = emit.build(graph)
     placed = check_fit(model, BOARD)
-    assert placed is not None
-    write_project(tmp_path / "p", BOARD, emit.files(model), emit.kernels(graph), "TC_S4_small", placed.where)
+    assert placed is not None and placed.where["tables"] == tables
+    write_project(tmp_path / "p", BOARD, emit.files(model), emit.kernels(graph), name, placed.where)
     image = build_project(tmp_path / "p", BOARD)
-    measured = footprint.read(image, load_board(BOARD).memory)
-    footprint.check_limits(measured, BOARD)
-    samples = np.random.default_rng(5).integers(-32768, 32768, (6 * graph.samples_per_step, 32)).astype(np.int16)
+    footprint.check_limits(footprint.read(image, load_board(BOARD).memory), BOARD)
+    samples = np.random.default_rng(5).integers(-32768, 32768, (steps * graph.samples_per_step, 32)).astype(np.int16)
     with open_board(BOARD, image, graph.hash()) as board:
         board.link.handshake()
         board.link.reset()

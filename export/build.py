@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +87,10 @@ def memory_plan(model: emit.Model, board: str) -> dict[str, Any]:
         "state": plan.state_bytes,
         "arena": plan.arena_bytes,
         "arena_lower_bound": plan.lower_bound_bytes,
+        "arena_minimal": plan.arena_minimal,
         "buffers": [
-            {"tensors": b.tensors, "offset": b.offset, "bytes": b.size, "first": b.first, "last": b.last} for b in plan.buffers
+            {"offset": b.offset, "bytes": b.size, "tensors": {name: asdict(span) for name, span in b.tensors.items()}}
+            for b in plan.buffers
         ],
         "states": {name: offset for name, offset in plan.state_offsets.items()},
     }

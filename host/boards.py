@@ -12,9 +12,12 @@ from types import TracebackType
 from typing import IO, Self
 
 from export.boards import Description, load_board
+from host.conversation import Timing
 from host.errors import NoBoardError
 from host.lines import Line, PtyLine, SerialLine, SocketLine
-from host.link import Link, Timing
+from host.link import Link
+
+BOOTING = Timing(boot_s=60.0)  # an emulator checks all tables at boot at its own speed; one that dies says so at once
 
 
 class Board:
@@ -125,7 +128,7 @@ def open_emulator(
         command = [*_on_one_core(), program, *board.emulator.arguments, "-kernel", str(image.resolve()), *chardev, *(extra or [])]
         process = _start(command, log, stdin=subprocess.DEVNULL, stdout=log, pass_fds=(theirs.fileno(),))
     return ProcessBoard(
-        board.name, SocketLine(ours, f"{board.name} in QEMU"), process, log, expect_hash=expect_hash, timing=timing
+        board.name, SocketLine(ours, f"{board.name} in QEMU"), process, log, expect_hash=expect_hash, timing=timing or BOOTING
     )
 
 

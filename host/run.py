@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from host.conversation import Traffic
 from host.errors import LinkError
-from host.link import Link, OnFrame, Result, Traffic
+from host.link import Link
+from host.stream import OnFrame, Result
 
 
 @dataclass

@@ -7,19 +7,34 @@ was on the line, so at that moment the board's buffer is empty, what it expects 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from host import protocol as p
+from host.conversation import Conversation, Traffic
 from host.errors import LinkError, ProtocolError
-from host.link import Link, OnFrame, Result, Traffic
+
+OnFrame = Callable[[int, NDArray[np.int16], int], None]  # step, outputs (outputs,), ticks
+
+RAREST = 16  # a board that computes is asked at intervals that double up to so many times the first
+
+
+@dataclass(frozen=True)
+class Result:
+    """Output frames of a stream: outputs (frames, outputs) int16, cycles (frames,) in what Hello.counts says."""
+
+    outputs: NDArray[np.int16]
+    cycles: NDArray[np.uint64]
+    traffic: Traffic
 
 
 class Stream:
-    """State of one Link.stream()."""
+    """Samples (n, inputs) int16 through a board's model, from its present state."""
 
-    def __init__(self, link: Link, samples: NDArray[np.int16], on_frame: OnFrame | None):
+    def __init__(self, link: Conversation, samples: NDArray[np.int16], on_frame: OnFrame | None):
         hello = link.hello
         assert hello is not None, "handshake() comes first"
         if samples.ndim != 2 or samples.shape[1] != hello.inputs or len(samples) % hello.samples_per_step:
@@ -38,6 +53,8 @@ class Stream:
         self.highest = self.first_data  # everything below was sent at least once
         self.on_the_way: dict[int, int] = {}  # sequence -> encoded bytes, not acknowledged
         self.poll: int | None = None  # number of the POLL we wait for
+        self.questions = 0  # asked since the last good frame
+        self.newest = -1, 0.0  # result, by its step, and the silence before it: the step's time, if it came unasked
         self.outputs = np.zeros((self.frames, hello.outputs), np.int16)
         self.ticks = np.zeros(self.frames, np.uint32)
         self.received = np.zeros(self.frames, bool)
@@ -48,10 +65,11 @@ class Stream:
         """Until every result is here. BoardLostError when the board vanishes, falls silent or was reset."""
         before, begin = self.link.traffic, time.monotonic()
         self.link.traffic = traffic = Traffic()
-        self.link._heard_at = begin
+        self.link.waited_s = 0.0
         try:
             while self.done < self.frames:
                 self._turn()
+            self._settle()
         finally:
             traffic.seconds = time.monotonic() - begin
             _add(before, traffic)
@@ -60,17 +78,48 @@ class Stream:
         return Result(self.outputs, self.hello.in_counts(self.ticks), traffic)
 
     def _turn(self) -> None:
-        if time.monotonic() - self.progress_at > self.link.timing.stall_s:
-            raise self.link.lost(f"the board answers, but has accepted nothing for {self.link.timing.stall_s:g} s")
+        patience_s = self._patience_s()
+        stall_s = max(self.link.timing.stall_s, patience_s if self._computing() else 0.0)
+        if time.monotonic() - self.progress_at > stall_s:
+            raise self.link.lost(f"the board answers, but has accepted nothing for {stall_s:g} s")
         while self.poll is None and self._may_send():
             self._send_next()
-        frame = self.link.receive(self.link.timing.answer_s)
+        frame = self.link.receive(min(self._question_s(), patience_s - self.link.waited_s))
         if frame is not None:
             self._on_frame(frame)
-        elif self.link.silent():
-            raise self.link.lost(f"silence for {self.link.timing.silence_s:g} s")
+            self.link.waited_s, self.questions = 0.0, 0
+        elif self.link.waited_s >= patience_s:
+            raise self.link.lost(f"silence for {patience_s:g} s{', while it computed a step' if self._computing() else ''}")
         else:
             self._ask()
+            self.questions += 1
+
+    def _settle(self) -> None:
+        """Every result is here; the answer to a question that is still on its way says whether the last one came unasked."""
+        while self.poll is not None and (frame := self.link.receive(self.link.timing.answer_s)) is not None:
+            self._on_frame(frame)
+
+    # --- patience -----------------------------------------------------------------------------------------------------
+
+    def _computing(self) -> bool:
+        """Has the board confirmed all samples of a step whose result is missing? Then it is silent because it computes."""
+        return (self.acked - self.first_data) // self.per_step > self.done
+
+    def _question_s(self) -> float:
+        """How long to wait before asking. A board that computes answers nothing, and questions fill its buffer: ever fewer."""
+        if not self._computing():
+            return self.link.timing.answer_s
+        return max(self.link.timing.answer_s, 2 * self.link.step_s) * min(2**self.questions, RAREST)
+
+    def _measured(self) -> None:
+        """The newest result came by itself: no question was on its way, or its answer has brought the result a second time. One
+        that was lost and came when asked for says nothing of the step's time."""
+        self.link.step_s = max(self.link.step_s, self.newest[1])
+
+    def _patience_s(self) -> float:
+        if self._computing() and not self.link.step_s:
+            return max(self.link.timing.first_step_s, self.link.timing.silence_s)
+        return self.link.patience_s()
 
     # --- sending ------------------------------------------------------------------------------------------------------
 
@@ -160,8 +209,13 @@ class Stream:
         if self.received[step]:
             if not np.array_equal(outputs, self.outputs[step]):
                 raise ProtocolError(f"{self.link.line.name}: step {frame.sequence} was answered twice, with different outputs")
+            if step == self.newest[0]:
+                self._measured()
             return
         self.outputs[step], self.received[step] = outputs, True
+        self.newest = step, self.link.waited_s
+        if self.poll is None:
+            self._measured()
         self.ticks[step] = int.from_bytes(frame.payload[:4], "little")
         if step > self.done and self.poll is None:
             self._ask()

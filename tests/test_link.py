@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 
 from host import protocol as p
 from host.boards import ProcessBoard, open_board, open_process
+from host.conversation import Timing
 from host.errors import BoardLostError, DamagedImageError, HashMismatchError, LinkError, NoBoardError, SnapshotError
 from host.lines import Line, PtyLine
-from host.link import Link, Timing
+from host.link import Link
 from host.run import Run
 from tests import toy
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from export.boards import load_board
 from export.project import build_project, write_project
+from host.conversation import Timing
 from host.lines import Line
-from host.link import Timing
 
 SOURCE = Path(__file__).parent / "firmware" / "toy_model"
 MODEL_HASH = re.search(r'MODEL_HASH "(\w+)"', (SOURCE / "model.h").read_text()).group(1)  # type: ignore[union-attr]

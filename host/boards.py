@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -12,21 +14,25 @@ from types import TracebackType
 from typing import IO, Self
 
 from export.boards import Description, load_board
+from host.checklist import Expected
 from host.conversation import Timing
 from host.errors import NoBoardError
 from host.lines import Line, PtyLine, SerialLine, SocketLine
 from host.link import Link
 
+BAUD = 921_600  # of a port whose board is not named, or whose board has no rate
 BOOTING = Timing(boot_s=60.0)  # an emulator checks all tables at boot at its own speed; one that dies says so at once
 
 
 class Board:
     """A board with a line to it. `link` is the conversation; leaving the context ends what open_board() started."""
 
-    def __init__(self, name: str, line: Line, expect_hash: str | None = None, timing: Timing | None = None):
+    def __init__(
+        self, name: str, line: Line, expect_hash: str | None = None, timing: Timing | None = None, port: str = "", baud: int = 0
+    ):
         self.name = name
         self.line = line
-        self.link = Link(line, expect_hash, timing or Timing())
+        self.link = Link(line, expect_hash, timing or Timing(), expected=Expected(name, port, baud))
 
     def close(self) -> None:
         self.line.close()
@@ -45,7 +51,7 @@ class ProcessBoard(Board):
         super().__init__(name, line, **options)  # type: ignore[arg-type]
         self.process = process
         self._log = log
-        self.link.explain = lambda: self.output().strip()[:300]
+        self.link.explain = self.fate
 
     def kill(self) -> None:
         """As when the power goes."""
@@ -58,6 +64,15 @@ class ProcessBoard(Board):
         finally:
             super().close()
             self._log.close()
+
+    def fate(self) -> str:
+        """In words: whether the process runs, and what it said."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(0.2)  # a line closes a little before its process has ended
+        code = self.process.poll()
+        state = "runs" if code is None else f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        said = self.output().strip()[:300]
+        return f"its process {state} and said: {said}" if said else f"its process {state} and said nothing"
 
     def output(self) -> str:
         """What the process wrote to standard error."""
@@ -77,10 +92,9 @@ def open_board(
     `port`, or a first argument that is no board's name, is a device path or a pyserial URL. Errors: NoBoardError.
     """
     if port is not None:
-        baud = load_board(name_or_port).baud
-        return Board(name_or_port, SerialLine(port, baud or 921600), expect_hash, timing)
+        return _open_port(name_or_port, port, load_board(name_or_port).baud or BAUD, expect_hash, timing)
     if "/" in name_or_port:
-        return Board(name_or_port, SerialLine(name_or_port, 921600), expect_hash, timing)
+        return _open_port("", name_or_port, BAUD, expect_hash, timing)
     board = load_board(name_or_port)
     if image is None or not image.is_file():
         raise NoBoardError(f"{board.name}: expected an image to run, found {image}; run make firmware BOARD={board.name}")
@@ -89,6 +103,10 @@ def open_board(
     if board.prefix:
         raise NoBoardError(f"{board.name} has no emulator: connect it and give its port with PORT=")
     return open_process(image, expect_hash, timing)
+
+
+def _open_port(board: str, port: str, baud: int, expect_hash: str | None, timing: Timing | None) -> Board:
+    return Board(board, SerialLine(port, baud), expect_hash, timing, port, baud)
 
 
 def open_process(

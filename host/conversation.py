@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from host import checklist
 from host import protocol as p
 from host.errors import (
     BoardLostError,
@@ -18,7 +19,7 @@ from host.errors import (
     ProtocolError,
     UnknownRequestError,
 )
-from host.lines import Line, LineClosed, ports_seen
+from host.lines import Line, LineClosed
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ class Conversation:
     session: int = 0
     steps: int = 0  # of the session, results received without a gap
     next_data: int = 0  # sequence of the session's next new DATA frame
-    explain: Callable[[], str] = lambda: ""  # what the board's process said last, if it is one
+    expected: checklist.Expected = field(default_factory=checklist.Expected)  # who should be at the other end
+    explain: Callable[[], str] | None = None  # what became of the board's process, if it is one
     step_s: float = 0.0  # the longest silence that a result has ended: one step as seen from here; 0 before the first
     waited_s: float = 0.0  # for a good frame since the last one, in receive(): what the host does itself is no silence
     _request: int = field(default_factory=lambda: int.from_bytes(os.urandom(3), "little"))
@@ -75,8 +77,14 @@ class Conversation:
         try:
             return self._meet(self.timing.boot_s)
         except BoardLostError as error:
-            advice = "Check power, wiring and baud rate, and that firmware of this protocol is loaded"
-            raise NoBoardError(f"{self.line.name}: no board answers. {ports_seen()}. {self._heard()}. {advice}") from error
+            raise NoBoardError(self._check_list()) from error
+
+    def _check_list(self) -> str:
+        """What was seen of a board that does not answer, and what to do."""
+        d, found = self.decoder, checklist.ports()
+        heard = checklist.Heard(d.bytes_heard, d.good, d.misread, d.tail)
+        finding = checklist.diagnose(heard, self.expected, found, self.explain() if self.explain else None)
+        return finding.lines(f"{self.line.name}: no board answers", found, self._heard())
 
     def _meet(self, patience_s: float) -> p.Hello:
         hello = self._ask_hello(patience_s)
@@ -193,13 +201,15 @@ class Conversation:
         expected = self.expect_hash or (self.hello.model_hash if self.hello else "any")
         last = hello or self.hello
         found = last.model_hash if last else "none"
+        ports = checklist.ports_seen(checklist.ports())
+        fate = f"; {self.explain()}" if self.explain else ""
         return BoardLostError(
-            f"{self.line.name}: {what}. {ports_seen()}. {self._heard()}. Model hash expected {expected}, found {found}. "
+            f"{self.line.name}: {what}. Serial ports seen: {ports}. {self._heard()}{fate}. "
+            f"Model hash expected {expected}, found {found}. "
             f"{self.steps} steps were answered. Reconnect the board: the run can be resumed"
         )
 
     def _heard(self) -> str:
         heard = f"{self.decoder.bytes_heard} bytes heard, {self.decoder.damaged} damaged frames"
         last = f", the last {self.decoder.tail.hex(' ')}" if self.decoder.tail else ""
-        said = self.explain()
-        return heard + last + (f". Its process said: {said}" if said else "")
+        return heard + last

@@ -9,11 +9,11 @@ import socket
 import termios
 import tty
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import serial
-import serial.tools.list_ports
 
+from host import checklist
 from host.errors import LinkError, NoBoardError
 
 STUCK_S = 5.0  # the longest a line may refuse to take a byte
@@ -93,12 +93,16 @@ class SerialLine:
 
     def __init__(self, url: str, baud: int):
         self.name = url
-        if "://" not in url and not Path(url).exists():
-            raise NoBoardError(f"{url}: no such port. {ports_seen()}. Plug the board in, or give another PORT=")
+        is_device = "://" not in url
+        if is_device and not Path(url).exists():
+            found = checklist.ports()
+            raise NoBoardError(checklist.missing(found).lines(f"{url}: no such port", found))
+        options: dict[str, Any] = {"exclusive": True} if is_device else {}  # two readers of one port would share its bytes out
         try:
-            self._port = serial.serial_for_url(url, baudrate=baud, timeout=0, write_timeout=STUCK_S)
+            self._port = serial.serial_for_url(url, baudrate=baud, timeout=0, write_timeout=STUCK_S, **options)
         except (serial.SerialException, ValueError, OSError) as error:
-            raise NoBoardError(f"{url}: cannot be opened: {error}. {ports_seen()}") from error
+            finding = checklist.refused(url, error, checklist.holders(url) if is_device else [])
+            raise NoBoardError(finding.lines(f"{url}: cannot be opened", checklist.ports())) from error
 
     def receive(self, timeout_s: float) -> bytes:
         try:
@@ -129,9 +133,3 @@ def _write_all(descriptor: int, content: bytes, name: str) -> None:
             content = content[os.write(descriptor, content[:512]) :]
     except (OSError, ValueError) as error:
         raise LineClosed(f"{name}: {error}") from error
-
-
-def ports_seen() -> str:
-    """The serial ports of this machine, for messages."""
-    ports = [f"{p.device} ({p.description})" for p in serial.tools.list_ports.comports()]
-    return f"Serial ports seen: {', '.join(ports)}" if ports else "Serial ports seen: none"

@@ -62,17 +62,23 @@ def encode(frame: Frame) -> bytes:
 
 def decode(block: bytes) -> Frame | None:
     """The frame between two zeros, or None when it is damaged."""
+    body = _body(block)
+    if body is None or CRC.unpack(body[-CRC.size :])[0] != zlib.crc32(body[: -CRC.size]):
+        return None
+    kind, _, _, session, sequence = HEADER.unpack_from(body)
+    return Frame(kind, session, sequence, body[HEADER.size : -CRC.size])
+
+
+def _body(block: bytes) -> bytes | None:
+    """What has the shape of a frame, whatever its CRC: header, payload, CRC."""
     try:
         body = cobs.decode(block)
     except cobs.DecodeError:
         return None
     if not HEADER.size + CRC.size <= len(body) <= FRAME:
         return None
-    kind, zero, length, session, sequence = HEADER.unpack_from(body)
-    (crc,) = CRC.unpack_from(body, len(body) - CRC.size)
-    if zero or length != len(body) - HEADER.size - CRC.size or crc != zlib.crc32(body[: -CRC.size]):
-        return None
-    return Frame(kind, session, sequence, body[HEADER.size : -CRC.size])
+    _, zero, length, _, _ = HEADER.unpack_from(body)
+    return body if not zero and length == len(body) - HEADER.size - CRC.size else None
 
 
 @dataclass
@@ -80,7 +86,9 @@ class Decoder:
     """Cuts the bytes of a line into frames. Counts what was damaged; remembers the last bytes heard."""
 
     bytes_heard: int = 0
+    good: int = 0
     damaged: int = 0
+    misread: int = 0  # of the damaged, those of a frame's shape: only their CRC was wrong
     tail: bytes = b""  # the last 64 bytes heard
     _open: bytearray = field(default_factory=bytearray)
 
@@ -97,6 +105,8 @@ class Decoder:
                 frames.append(frame)
             elif block:
                 self.damaged += 1
+                self.misread += _body(block) is not None
+        self.good += len(frames)
         return frames
 
 

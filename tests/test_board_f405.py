@@ -155,7 +155,10 @@ def test_what_the_emulator_says_is_passed_on(tmp_path: Path) -> None:
     toy.need_emulator()
     damaged = tmp_path / "firmware.elf"
     damaged.write_bytes(b"no ELF")
-    with open_board(BOARD, damaged) as board, pytest.raises(NoBoardError, match="Its process said: qemu: fatal: Lockup"):
+    with (
+        open_board(BOARD, damaged) as board,
+        pytest.raises(NoBoardError, match=r"its process ended by SIG\w+ and said: qemu: fatal: Lockup"),
+    ):
         board.link.handshake()
     with pytest.raises(
         NoBoardError, match=r"expected an image to run, found .*absent\.elf; run make firmware BOARD=virtual-f405"

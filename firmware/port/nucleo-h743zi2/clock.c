@@ -1,18 +1,10 @@
 #include "clock.h"
 #include "counter.h"
 #include "registers.h"
+#include "wait.h"
 
 #define HSI_HZ 64000000u
 #define PLL_INPUT_HZ 16000000u /* HSI / 4 */
-#define WAIT_TURNS 400000u     /* at 64 MHz and about 8 cycles a turn 50 ms; supply and PLL take less than 1 ms */
-
-static bool wait_for(const volatile uint32_t *at, uint32_t mask, uint32_t value)
-{
-    for (uint32_t turn = 0; turn < WAIT_TURNS; turn++)
-        if ((*at & mask) == value)
-            return true;
-    return false;
-}
 
 /* Revision Y is specified to 400 MHz; what is not known to be revision V is held there too. */
 static bool is_revision_v(void)
@@ -90,6 +82,7 @@ static void start_caches(void)
     __asm volatile("dsb\n\tisb" ::: "memory");
 }
 
+/* 480 MHz; 400 on revision Y; 64, HSI's, when supply or PLL did not start. */
 clock_state clock_start(void)
 {
     const bool revision_v = is_revision_v();
@@ -100,5 +93,5 @@ clock_state clock_start(void)
     const uint32_t core_hz = supplied && pll_ready(wanted_hz) ? wanted_hz : HSI_HZ;
     start_caches();
     counter_start();
-    return (clock_state){.core_hz = core_hz, .apb1_hz = core_hz / 4u};
+    return (clock_state){.core_hz = core_hz, .line_hz = core_hz / 4u};
 }

@@ -4,21 +4,10 @@
 #define REGISTERS_H
 #include "core.h"
 
-/* USART3, RM0433 chapter 48 */
-#define USART3_CR1 REGISTER(0x40004800u)
-#define USART3_BRR REGISTER(0x4000480Cu)
-#define USART3_ISR REGISTER(0x4000481Cu)
-#define USART3_ICR REGISTER(0x40004820u)
-#define USART3_RDR REGISTER(0x40004824u)
-#define USART3_TDR REGISTER(0x40004828u)
-#define USART_CR1_UE (1u << 0)
-#define USART_CR1_RE (1u << 2)
-#define USART_CR1_TE (1u << 3)
-#define USART_CR1_RXFNEIE (1u << 5)
-#define USART_CR1_FIFOEN (1u << 29)
-#define USART_ISR_RXFNE (1u << 5)
-#define USART_ISR_TXFNF (1u << 7)
-#define USART_ERRORS 0xFu /* PE, FE, NE, ORE: the same bits in ISR and ICR */
+/* Blocks whose registers port/stm32 and port/stm32-usart-isr know: RM0433 chapters 45, 48 and 11 */
+#define IWDG_BASE 0x58004800u  /* IWDG1 */
+#define USART_BASE 0x40004800u /* USART3 */
+#define GPIOD 0x58020C00u
 
 /* Power control, RM0433 chapter 6 */
 #define PWR_CSR1 REGISTER(0x58024804u)
@@ -34,20 +23,6 @@
 /* System configuration, RM0433 chapter 12 */
 #define SYSCFG_PWRCR REGISTER(0x5800042Cu)
 #define SYSCFG_PWRCR_ODEN (1u << 0)
-
-/* Independent watchdog 1, RM0433 chapter 45 */
-#define IWDG_KR REGISTER(0x58004800u)
-#define IWDG_PR REGISTER(0x58004804u)
-#define IWDG_RLR REGISTER(0x58004808u)
-#define IWDG_KR_SERVE 0xAAAAu
-#define IWDG_KR_UNLOCK 0x5555u
-#define IWDG_KR_START 0xCCCCu
-
-/* Port D, RM0433 chapter 11 */
-#define GPIOD_MODER REGISTER(0x58020C00u)
-#define GPIOD_OSPEEDR REGISTER(0x58020C08u)
-#define GPIOD_PUPDR REGISTER(0x58020C0Cu)
-#define GPIOD_AFRH REGISTER(0x58020C24u)
 
 /* Reset and clock control, RM0433 chapter 8 */
 #define RCC_CR REGISTER(0x58024400u)
@@ -94,7 +69,7 @@
 /* Interconnect, RM0433 2.2: how many reads the AXI SRAM may have under way */
 #define AXI_TARG7_FN_MOD REGISTER(0x51008108u)
 
-#define USART3_IRQ 39u /* RM0433, NVIC */
+#define USART_IRQ 39u /* RM0433, NVIC */
 #define PERIPHERALS 150u
 #define SYSTICK_BITS 24u /* 35 ms at 480 MHz */
 

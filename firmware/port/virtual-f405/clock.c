@@ -1,6 +1,7 @@
 #include "clock.h"
 #include "counter.h"
 #include "registers.h"
+#include "wait.h"
 
 #ifdef PORT_CRYSTAL_HZ
 #define PLL_SOURCE RCC_PLLCFGR_HSE
@@ -13,15 +14,6 @@ _Static_assert(PLL_INPUT_HZ % 2000000u == 0, "the PLL's divided input is 2 MHz (
 
 #define HSI_HZ 16000000u
 #define CORE_HZ 168000000u
-#define WAIT_TURNS 100000u /* a crystal starts within 20 ms: at 16 MHz and about 8 cycles a turn this is 50 ms */
-
-static bool wait_for(const volatile uint32_t *at, uint32_t mask, uint32_t value)
-{
-    for (uint32_t turn = 0; turn < WAIT_TURNS; turn++)
-        if ((*at & mask) == value)
-            return true;
-    return false;
-}
 
 /* RM0090 3.5.1: 5 wait states at 168 MHz and 2.7 to 3.6 V, before the clock is raised; the new value must read back. */
 static bool flash_ready(void)
@@ -55,10 +47,11 @@ static bool pll_ready(void)
     return wait_for(&RCC_CFGR, RCC_CFGR_SWS, RCC_CFGR_SWS_PLL);
 }
 
+/* From HSI, or from a crystal with -DPORT_CRYSTAL_HZ=8000000. */
 clock_state clock_start(void)
 {
     const bool emulated = !counter_start(); /* QEMU, which does not model the clock tree either */
     const bool fast = emulated || (flash_ready() && source_ready() && pll_ready());
     return (clock_state){
-        .core_hz = fast ? CORE_HZ : HSI_HZ, .apb2_hz = fast ? CORE_HZ / 2u : HSI_HZ, .emulated = emulated};
+        .core_hz = fast ? CORE_HZ : HSI_HZ, .line_hz = fast ? CORE_HZ / 2u : HSI_HZ, .emulated = emulated};
 }

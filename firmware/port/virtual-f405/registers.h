@@ -8,30 +8,10 @@
 #define PWR_CR REGISTER(0x40007000u)
 #define PWR_CR_VOS (1u << 14) /* scale 1: needed above 144 MHz */
 
-/* Independent watchdog, RM0090 21.4 */
-#define IWDG_KR REGISTER(0x40003000u)
-#define IWDG_PR REGISTER(0x40003004u)
-#define IWDG_RLR REGISTER(0x40003008u)
-#define IWDG_KR_SERVE 0xAAAAu
-#define IWDG_KR_UNLOCK 0x5555u
-#define IWDG_KR_START 0xCCCCu
-
-/* USART1, RM0090 30.6 */
-#define USART1_SR REGISTER(0x40011000u)
-#define USART1_DR REGISTER(0x40011004u)
-#define USART1_BRR REGISTER(0x40011008u)
-#define USART1_CR1 REGISTER(0x4001100Cu)
-#define USART_SR_TXE (1u << 7)
-#define USART_CR1_RE (1u << 2)
-#define USART_CR1_TE (1u << 3)
-#define USART_CR1_RXNEIE (1u << 5)
-#define USART_CR1_UE (1u << 13)
-
-/* Port A, RM0090 8.4 */
-#define GPIOA_MODER REGISTER(0x40020000u)
-#define GPIOA_OSPEEDR REGISTER(0x40020008u)
-#define GPIOA_PUPDR REGISTER(0x4002000Cu)
-#define GPIOA_AFRH REGISTER(0x40020024u)
+/* Blocks whose registers port/stm32 and port/stm32-usart-sr know */
+#define IWDG_BASE 0x40003000u
+#define USART_BASE 0x40011000u /* USART1 */
+#define GPIOA 0x40020000u
 
 /* Reset and clock control, RM0090 7.3 (the F405's chapter) */
 #define RCC_CR REGISTER(0x40023800u)
@@ -56,7 +36,7 @@
 
 /* Flash interface, RM0090 3.9.1 */
 #define FLASH_ACR REGISTER(0x40023C00u)
-#define FLASH_ACR_LATENCY 0xFu
+#define FLASH_ACR_LATENCY 7u
 #define FLASH_ACR_PRFTEN (1u << 8)
 #define FLASH_ACR_ICEN (1u << 9)
 #define FLASH_ACR_DCEN (1u << 10)
@@ -65,7 +45,7 @@
 #define DBGMCU_APB1_FZ REGISTER(0xE0042008u)
 #define DBGMCU_IWDG_STOP (1u << 12)
 
-#define USART1_IRQ 37u /* RM0090 table 62 */
+#define USART_IRQ 37u /* RM0090 table 62 */
 #define PERIPHERALS 82u
 #define SYSTICK_BITS 24u /* 100 ms at 168 MHz */
 

@@ -1,0 +1,53 @@
+/* The registers this port touches, beside those of the core. RM0390 is ST's reference manual of the STM32F446. Only what is used is declared;
+ * addresses and bits were compared with ST's device header. */
+#ifndef REGISTERS_H
+#define REGISTERS_H
+#include "core.h"
+
+/* Blocks whose registers port/stm32 and port/stm32-usart-sr know: RM0390 20.4, 25.6, 7.4 */
+#define IWDG_BASE 0x40003000u
+#define USART_BASE 0x40004400u /* USART2 */
+#define GPIOA 0x40020000u
+
+/* Power control, RM0390 5.4: PWR_CR, PWR_CSR */
+#define PWR_CR REGISTER(0x40007000u)
+#define PWR_CSR REGISTER(0x40007004u)
+#define PWR_CR_VOS_1 (3u << 14) /* scale 1, also out of reset */
+#define PWR_CR_ODEN (1u << 16)
+#define PWR_CR_ODSWEN (1u << 17)
+#define PWR_CSR_ODRDY (1u << 16)
+#define PWR_CSR_ODSWRDY (1u << 17)
+
+/* Reset and clock control, RM0390 6.3: RCC_CR, RCC_PLLCFGR, RCC_CFGR, RCC_AHB1ENR, RCC_APB1ENR */
+#define RCC_CR REGISTER(0x40023800u)
+#define RCC_PLLCFGR REGISTER(0x40023804u)
+#define RCC_CFGR REGISTER(0x40023808u)
+#define RCC_AHB1ENR REGISTER(0x40023830u)
+#define RCC_APB1ENR REGISTER(0x40023840u)
+#define RCC_CR_PLLON (1u << 24)
+#define RCC_CR_PLLRDY (1u << 25)
+#define RCC_CFGR_SW_PLL 2u
+#define RCC_CFGR_SWS (3u << 2)
+#define RCC_CFGR_SWS_PLL (2u << 2)
+#define RCC_CFGR_PPRE1_DIV4 (5u << 10)
+#define RCC_CFGR_PPRE2_DIV2 (4u << 13)
+#define RCC_AHB1ENR_GPIOA (1u << 0)
+#define RCC_APB1ENR_USART2 (1u << 17)
+#define RCC_APB1ENR_PWR (1u << 28)
+
+/* Flash interface, RM0390 3.8: FLASH_ACR */
+#define FLASH_ACR REGISTER(0x40023C00u)
+#define FLASH_ACR_LATENCY 0xFu
+#define FLASH_ACR_PRFTEN (1u << 8)
+#define FLASH_ACR_ICEN (1u << 9)
+#define FLASH_ACR_DCEN (1u << 10)
+
+/* Debug support, RM0390 33.16, DBGMCU_APB1_FZ: the watchdog stands still while a debugger has stopped the core */
+#define DBGMCU_APB1_FZ REGISTER(0xE0042008u)
+#define DBGMCU_IWDG_STOP (1u << 12)
+
+#define USART_IRQ 38u /* RM0390 chapter 10, vector table */
+#define PERIPHERALS 97u
+#define SYSTICK_BITS 24u /* 93 ms at 180 MHz */
+
+#endif

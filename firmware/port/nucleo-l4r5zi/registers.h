@@ -1,0 +1,57 @@
+/* The registers this port touches, beside those of the core. RM0432 is ST's reference manual of the STM32L4+. Only what is used is declared;
+ * addresses and bits were compared with ST's device header. */
+#ifndef REGISTERS_H
+#define REGISTERS_H
+#include "core.h"
+
+/* Blocks whose registers port/stm32 and port/stm32-usart-isr know: RM0432, chapters IWDG, LPUART and GPIO */
+#define IWDG_BASE 0x40003000u
+#define USART_BASE 0x40008000u /* LPUART1 */
+#define GPIOG 0x48001800u
+
+/* Power control, RM0432 5.4: PWR_CR2, PWR_CR5 */
+#define PWR_CR2 REGISTER(0x40007004u)
+#define PWR_CR5 REGISTER(0x40007080u)
+#define PWR_CR2_IOSV (1u << 9)   /* VDDIO2, the supply of PG2 to PG15, is there */
+#define PWR_CR5_R1MODE (1u << 8) /* set: range 1 without boost, to 80 MHz */
+
+/* Reset and clock control, RM0432 6.4: RCC_CR, RCC_CFGR, RCC_PLLCFGR, RCC_AHB2ENR, RCC_APB1ENR1, RCC_APB1ENR2 */
+#define RCC_CR REGISTER(0x40021000u)
+#define RCC_CFGR REGISTER(0x40021008u)
+#define RCC_PLLCFGR REGISTER(0x4002100Cu)
+#define RCC_AHB2ENR REGISTER(0x4002104Cu)
+#define RCC_APB1ENR1 REGISTER(0x40021058u)
+#define RCC_APB1ENR2 REGISTER(0x4002105Cu)
+#define RCC_CR_HSION (1u << 8)
+#define RCC_CR_HSIRDY (1u << 10)
+#define RCC_CR_PLLON (1u << 24)
+#define RCC_CR_PLLRDY (1u << 25)
+#define RCC_CFGR_SW (3u << 0)
+#define RCC_CFGR_SW_HSI (1u << 0)
+#define RCC_CFGR_SW_PLL (3u << 0)
+#define RCC_CFGR_SWS (3u << 2)
+#define RCC_CFGR_SWS_HSI (1u << 2)
+#define RCC_CFGR_SWS_PLL (3u << 2)
+#define RCC_CFGR_HPRE_DIV2 (8u << 4)
+#define RCC_PLLCFGR_HSI (2u << 0)
+#define RCC_PLLCFGR_PLLREN (1u << 24)
+#define RCC_AHB2ENR_GPIOG (1u << 6)
+#define RCC_APB1ENR1_PWR (1u << 28)
+#define RCC_APB1ENR2_LPUART1 (1u << 0)
+
+/* Flash interface, RM0432 3.7: FLASH_ACR */
+#define FLASH_ACR REGISTER(0x40022000u)
+#define FLASH_ACR_LATENCY 0xFu
+#define FLASH_ACR_PRFTEN (1u << 8)
+#define FLASH_ACR_ICEN (1u << 9)
+#define FLASH_ACR_DCEN (1u << 10)
+
+/* Debug support, RM0432 chapter DBG, DBGMCU_APB1FZR1: the watchdog stands still while a debugger has stopped the core */
+#define DBGMCU_APB1FZR1 REGISTER(0xE0042008u)
+#define DBGMCU_IWDG_STOP (1u << 12)
+
+#define USART_IRQ 70u /* LPUART1: RM0432 chapter NVIC, vector table */
+#define PERIPHERALS 95u
+#define SYSTICK_BITS 24u /* 140 ms at 120 MHz */
+
+#endif

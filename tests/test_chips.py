@@ -1,0 +1,68 @@
+"""Boards that are built and not run: every image is where the chip looks for it, and the networks that fit are built for it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from elftools.elf.elffile import ELFFile
+
+from bench import footprint
+from export import emit
+from export.boards import load_board, names
+from export.build import check_fit
+from export.placement import DoesNotFitError
+from export.project import build_project, write_project
+from tests import toy
+from tests.test_quantize import quantized  # noqa: F401  a fixture
+
+CHIPS = [name for name in names() if load_board(name).status.startswith("built, not run")]
+NETWORKS = ("TC_S4_small", "TC_S4_medium")
+TOO_LARGE = {("nucleo-f446re", "TC_S4_medium")}  # 512 KB of flash
+
+
+def declared(name: str, constant: str) -> int:
+    """A number that the port's registers.h defines."""
+    found = re.search(rf"#define {constant} (\w+?)u?\b", (load_board(name).folder / "registers.h").read_text())
+    assert found, constant
+    return int(found[1].rstrip("u"), 0)
+
+
+@pytest.mark.parametrize("name", CHIPS)
+def test_the_image_holds_what_the_chip_needs_where_it_needs_it(name: str) -> None:
+    memory = load_board(name).memory
+    ram = next(m for m in memory.values() if "stack" in m.holds)
+    with toy.image(name).open("rb") as file:
+        elf = ELFFile(file)
+        sections = {s.name: s for s in elf.iter_sections() if s["sh_flags"] & 2 and s["sh_size"]}
+        vectors = sections[".vectors"]
+        words = np.frombuffer(vectors.data(), "<u4")
+        entry = int(elf["e_entry"])
+    assert vectors["sh_addr"] == memory["flash"].origin and len(words) == 16 + declared(name, "PERIPHERALS")
+    assert words[0] == sections[".stack"]["sh_addr"] + 4096 and sections[".stack"]["sh_addr"] == ram.origin
+    assert words[1] == entry and entry & 1
+    assert words[16 + declared(name, "USART_IRQ")] & 1 and np.count_nonzero(words[16:]) == 1, "the USART alone interrupts"
+    for section in sections.values():
+        begin, end = section["sh_addr"], section["sh_addr"] + section["sh_size"]
+        assert any(m.origin <= begin and end <= m.origin + m.size for m in memory.values()), section.name
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("name", CHIPS)
+def test_a_network_is_built_as_planned_or_refused(name: str, network: str, quantized, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
+    toy.need("arm-none-eabi-gcc")
+    _, graph = quantized(network, "w8a16")
+    model = emit.build(graph)
+    if (name, network) in TOO_LARGE:
+        with pytest.raises(DoesNotFitError, match=f"{network} does not fit {name}: tables needs"):
+            check_fit(model, name)
+        return
+    placed = check_fit(model, name)
+    assert placed is not None
+    write_project(tmp_path / "p", name, emit.files(model), emit.kernels(graph), network, placed.where)
+    measured = footprint.read(build_project(tmp_path / "p", name), load_board(name).memory)
+    footprint.check_limits(measured, name)
+    parts = ("tables", "state", "arena", "stack")
+    assert footprint.differences(measured, {part: (placed.where[part], placed.sizes[part]) for part in parts}) == []

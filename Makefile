@@ -62,6 +62,9 @@ infer: setup ## one input through one engine   [ENGINE=torch|graph|onnx|integer|
 diagnose: setup ## compare two engines layer by layer   [ENGINE="graph native" INPUT=]
 	$(PYTHON) -m host diagnose $(common) $(data) --engines $(or $(ENGINE),integer native) $(if $(INPUT),--input "$(INPUT)")
 
+profile: setup tools ## every layer on a board: time, what its instructions do, memory; what would help   [MODEL= BOARD= PORT= DATA=]
+	$(PYTHON) -m bench profile $(common) $(data) --board $(BOARD) $(if $(PORT),--port "$(PORT)")
+
 crosscheck: SECONDS = 30
 crosscheck: setup tools ## one table: PyTorch, ONNX, TFLite, TFLM, integers, C, board on the same seconds   [MODEL= BOARD= SECONDS=30 INPUT=]
 	$(PYTHON) -m bench crosscheck $(common) $(data) --seconds $(SECONDS) $(if $(INPUT),--input "$(INPUT)") \
@@ -90,4 +93,4 @@ tools: ## cross compiler and emulator from the distribution
 clean: ## delete what was built, keep the environment
 	rm -rf $(BUILD)
 
-.PHONY: help demo decode lm test quantize macs recordings train export firmware hil infer diagnose crosscheck bench pareto setup tools clean
+.PHONY: help demo decode lm test quantize macs recordings train export firmware hil infer diagnose profile crosscheck bench pareto setup tools clean

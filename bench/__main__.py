@@ -1,4 +1,4 @@
-"""python -m bench hil|demo|crosscheck|kernels|pareto: measure on a board, compare engines, count, draw CER against cost."""
+"""python -m bench hil|demo|profile|crosscheck|kernels|pareto: measure on boards, compare engines, count, draw CER by cost."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench import crosscheck, demo, formats, hil, kernels, text
 from bench.pareto import command as pareto
+from bench.profile import command as profile
 from compress import cli
 from compress.data import datasets
 from export import boards
@@ -40,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     cli.add_model_arguments(count)
     kernels.add_arguments(count)
     count.set_defaults(run=_kernels)
+    profile.add_arguments(commands.add_parser("profile", help="every layer on a board: time, memory, what would help"))
     pareto.add_arguments(commands.add_parser("pareto", help="error rate against cost: every network, precision and decoder"))
     return cli.run(parser, arguments)
 

@@ -60,6 +60,9 @@ class Memory:
     regions: tuple[Region, ...] = ()
 
 
+NO_CACHES = Memory(Cache(1, 1, 4), Cache(1, 1, 4))  # where nobody asks what misses
+
+
 @dataclass(frozen=True)
 class Watch:
     """`steps` calls of a function of disassembled code, with the addresses at which segments end (none: one segment)."""

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from bench import hil, language, text
-from bench.profile import profile
+from bench import counted, hil, language, text
 from bench.schema import Report
 from compress import cli, evaluate, macs, pipeline, scores
 from compress.data import datasets
@@ -91,7 +90,7 @@ def network_instructions(made: Artifacts) -> int:
     image = build.make_firmware(made.integer, made.folder, NETWORK_BOARD)
     path = datasets.find(None, made.folder.build).heldout[0]
     samples = to_int16(made.integer, datasets.samples(path, 5.0))
-    modelled = profile(NETWORK_BOARD, image, made.integer, samples, made.folder.path / "tools")
+    modelled = counted.modelled(NETWORK_BOARD, image, made.integer, samples, made.folder.path / "tools")
     assert modelled is not None, "the board of the budget is emulated"
     per_s = float(made.integer.output.rate) / modelled.steps
     print(f"\n{made.integer.name} {made.folder.precision} on {NETWORK_BOARD}, one second of signal, reception included")

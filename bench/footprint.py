@@ -9,7 +9,7 @@ Purposes come from the source file of each symbol (DWARF); `unnamed` is what no 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,12 @@ def read(elf: Path, memory: dict[str, Memory]) -> Footprint:
         purposes,
         {name: m.size for name, m in memory.items()},
     )
+
+
+def functions_of(elf: Path, purposes: Container[str]) -> set[str]:
+    """Names of the functions in an ELF that serve one of these purposes (`kernels`, `application`, `port`, …)."""
+    with elf.open("rb") as file:
+        return {s.name for s in _symbols(ELFFile(file)) if _purpose(s) in purposes}
 
 
 def check_limits(footprint: Footprint, board: str) -> None:

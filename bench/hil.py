@@ -6,11 +6,10 @@ import json
 from pathlib import Path
 from typing import Any, cast
 
-from bench import assemble, footprint, language, schema
+from bench import assemble, counted, footprint, language, schema
 from bench.cycles import Modelled
 from bench.formats import C, Format
 from bench.outcome import Outcome
-from bench.profile import profile
 from bench.schema import Report
 from bench.streaming import Streamed, Stretch, stream, stretches
 from compress import macs, pipeline
@@ -57,7 +56,7 @@ def run(
     expected = form.expected(made, board, parts, other.words)
     texts = [p.text for p in parts]
     with_model = None if lm is None else language.streamed(lm, texts, other.real, other.words, streamed.words, other.scale)
-    modelled = _profile(description, image, made, parts, streamed)
+    modelled = _modelled(description, image, made, parts, streamed)
     latency = assemble.latency(streamed, other, modelled)
     content = (
         assemble.run_report(description, seconds, parts, streamed, other)
@@ -93,12 +92,12 @@ def measure(image: Path, folder: Folder, board: Description, form: str = "c") ->
     return measured, footprint.differences(measured, planned)
 
 
-def _profile(board: Description, image: Path, made: Artifacts, parts: list[Stretch], streamed: Streamed) -> Modelled | None:
+def _modelled(board: Description, image: Path, made: Artifacts, parts: list[Stretch], streamed: Streamed) -> Modelled | None:
     """Modelled cycles, where the board counts instructions because it is emulated."""
     if streamed.hello.counts != "instructions" or board.emulator is None or board.emulator.cycle_model is None:
         return None
     print("counting what its instructions depend on, for modelled cycles")
-    return profile(board.name, image, made.integer, to_int16(made.integer, parts[0].signal), made.folder.path / "tools")
+    return counted.modelled(board.name, image, made.integer, to_int16(made.integer, parts[0].signal), made.folder.path / "tools")
 
 
 def _context(made: Artifacts, dataset: Dataset) -> dict[str, Any]:

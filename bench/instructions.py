@@ -10,6 +10,7 @@ from pathlib import Path
 
 from compress.errors import TendonError
 
+NEWEST = "armv8.1-m.main"  # knows the vector instructions too, and lists older cores as they are
 _LINE = re.compile(r"^\s*([0-9a-f]+):\t([0-9a-f ]+?)\s*\t(\S+)(?:\t(.*))?$")
 _TARGET = re.compile(r"<([^>+]+)>$")
 _LABEL = re.compile(r"^([0-9a-f]+) <(.+)>:$")
@@ -39,7 +40,8 @@ class Call:
 def disassemble(elf: Path, prefix: str = "arm-none-eabi-") -> dict[int, Instruction]:
     """Address -> instruction, in the order of addresses. TendonError when objdump is missing or refuses the file."""
     try:
-        done = subprocess.run([f"{prefix}objdump", "-d", str(elf)], capture_output=True, text=True)
+        command = [f"{prefix}objdump", "-d", "-m", NEWEST, str(elf)]
+        done = subprocess.run(command, capture_output=True, text=True)
     except FileNotFoundError:
         raise TendonError(f"{prefix}objdump not found: expected the cross compiler's tools; run make tools") from None
     if done.returncode:

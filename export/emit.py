@@ -42,12 +42,21 @@ START_UP = "nn_start_up"
 COUNTED = 65535  # of rows, features and strides
 
 
+@dataclass(frozen=True)
+class Emitted:
+    """What one operator became: so many kernel calls in a row, and the tables that it was the first to need."""
+
+    calls: int
+    tables: tuple[str, ...]
+
+
 @dataclass
 class Model:
     """What the emitted files are made of, collected operator by operator."""
 
     graph: g.Graph
     plan: memory.Plan
+    operators: list[Emitted] = field(default_factory=list)
     tables: dict[str, Array] = field(default_factory=dict)
     descriptors: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
@@ -81,7 +90,9 @@ def build(graph: g.Graph) -> Model:
         if type(op) not in KERNELS:
             raise GraphError(f"{op.module}: {type(op).__name__} has no C kernel")
         _check_sizes(graph, op)
+        calls, tables = len(model.calls), len(model.tables)
         _EMITTERS[type(op)](model, index, op)
+        model.operators.append(Emitted(len(model.calls) - calls, tuple(model.tables)[tables:]))
     if graph.start_up:
         counter = model.plan.start_up_offset // 4
         words = model.plan.state_bytes // 4 - counter - 1

@@ -1,0 +1,150 @@
+"""`profile`: what every layer of a network costs on a board, what dominates, and what would help. Table, page, JSON."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from bench import chips, counted, footprint
+from bench.profile import measured, page, report, table
+from bench.profile.findings import findings
+from bench.profile.layers import layers
+from bench.profile.measured import Measured
+from bench.profile.schema import VERSION, Report
+from compress import cli
+from compress.data import datasets
+from compress.data.datasets import Dataset
+from compress.errors import TendonError
+from compress.files import replace_atomically, write_json
+from compress.graph import Array
+from compress.reference import IntegerMachine
+from compress.samples import to_int16
+from export import boards, build, emit
+from export.boards import Description
+from host import engines
+from host.boards import open_board
+from host.engines import Artifacts
+
+NAME = "profile"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Those of model and data, --board and --port."""
+    cli.add_model_arguments(parser)
+    cli.add_data_arguments(parser)
+    parser.add_argument("--board", default="virtual-f405", help=f"one of {', '.join(boards.names())} (default: %(default)s)")
+    parser.add_argument("--port", help="its serial port: device, socket://host:port (default: emulated here)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Profile, print, write; 1 when the profiled steps did not answer what the reference does."""
+    board, folder = boards.load_board(args.board), cli.folder(args)
+    check_board(board, args.port)
+    made = engines.prepare(folder, args.checkpoint, args.data, args.calibration)
+    found = profile(made, board, datasets.find(args.data, args.build), args.port)
+    print(table.text(found))
+    path = write(found, folder.target(board.name))
+    print(f"\nwrote {path.with_suffix('.json')}\nreport: {path}")
+    return 0 if found["bit_exact"] else 1
+
+
+def check_board(board: Description, port: str | None) -> None:
+    """TendonError for a board on which nothing can be counted, saying on which it can."""
+    if port is None and board.emulator is None:
+        emulated = " or ".join(name for name in boards.names() if boards.load_board(name).emulator)
+        connect = (
+            ""
+            if not board.prefix
+            else ", or connect it and give its port with PORT=: its cycle counter then measures every layer"
+        )
+        raise TendonError(f"BOARD={board.name} is not emulated: take BOARD={emulated}{connect}")
+
+
+def profile(made: Artifacts, board: Description, dataset: Dataset, port: str | None = None) -> Report:
+    """Build the image, run its first steps on held-out samples, attribute what was counted. Writes nothing but images."""
+    graph, recording = made.integer, dataset.heldout[0]
+    image, model = build.make_firmware(graph, made.folder, board.name), emit.build(graph)
+    seconds = counted.STEPS * graph.samples_per_step / float(graph.input.rate)
+    samples = to_int16(graph, datasets.samples(recording, seconds))
+    print(f"counting {counted.STEPS} steps on {board.name}")
+    if port is None:
+        ran = counted.count(board, image, graph, samples, made.folder.path / "tools")
+        found = measured.emulated(ran, model, image, board, chips.of_board(board))
+    else:
+        found = _over_the_line(made, board, port, samples)
+    context = _context(made, board, dataset, recording) | _outcome(found, IntegerMachine(graph).run(samples[None])[0])
+    return assemble(context, found, model, board, image)
+
+
+def _over_the_line(made: Artifacts, board: Description, port: str, samples: Array) -> Measured:
+    """From a connected board that carries the image with a tap."""
+    image = build.make_tap_image(made.integer, made.folder, board.name)
+    print(f"the board at {port} needs the image that times its layers: {image}")
+    with open_board(board.name, image, made.integer.hash(), port=port) as connected:
+        connected.link.handshake()
+        return measured.on_board(connected.link, samples)
+
+
+def assemble(context: dict[str, object], found: Measured, model: emit.Model, board: Description, image: Path) -> Report:
+    """Context and outcome of a run with its rows, totals, memory and findings."""
+    steps_per_s = float(model.graph.input.rate) / model.graph.samples_per_step
+    known = layers(model, core_of(board))
+    content = context | {
+        "steps_per_s": steps_per_s,
+        "layers": report.rows(known, found, steps_per_s),
+        "others": report.others(found.others, found),
+        "outside": report.others(found.outside, found),
+        "total": report.totals(known, found, steps_per_s),
+        "memory": report.memory(known, model, footprint.read(image, board.memory) if board.memory else None),
+        "findings": [],
+    }
+    done: Report = content  # type: ignore[assignment]
+    done["findings"] = findings(done, model)
+    return done
+
+
+def core_of(board: Description) -> str:
+    """The core that the board's compiler is told of."""
+    return next((flag.removeprefix("-mcpu=") for flag in board.flags if flag.startswith("-mcpu=")), "")
+
+
+def _context(made: Artifacts, board: Description, dataset: Dataset, recording: Path) -> dict[str, object]:
+    """What was known before the run."""
+    return {
+        "version": VERSION,
+        "model": made.integer.name,
+        "precision": made.folder.precision,
+        "board": board.name,
+        "board_title": board.title,
+        "board_status": board.status,
+        "emulated": board.emulator is not None,
+        "checkpoint": made.integer.provenance["checkpoint"],
+        "graph": made.integer.hash(),
+        "compiler": build.compiler_version(board.name),
+        "flags": " ".join(board.flags),
+        "recording": recording.name,
+        "simulated": dataset.simulated,
+    }
+
+
+def _outcome(found: Measured, expected: Array) -> dict[str, object]:
+    return {
+        "steps": found.steps,
+        "clock_hz": found.clock_hz,
+        "counts": found.counts,
+        "cycles_are": found.cycles_are,
+        "counted": found.counted,
+        "words": int(found.words.size),
+        "bit_exact": bool(np.array_equal(found.words, expected)),
+    }
+
+
+def write(found: Report, folder: Path) -> Path:
+    """profile.json and profile.html in a folder, each whole or not at all; returns the path of the page."""
+    write_json(folder / f"{NAME}.json", found)
+    path = folder / f"{NAME}.html"
+    replace_atomically(path, page.html(found).encode())
+    return path

@@ -1,0 +1,180 @@
+"""What dominates a profile and what would help: sentences, each derived from its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bench.profile.classes import CLASSES
+from bench.profile.layers import live_tensors
+from bench.profile.schema import LayerRow, Report
+from compress import graph as g
+from export import emit, memory, pack
+
+SHARE = 2.0  # % of the whole from which on a type of layer is worth a sentence
+NAMED = 3  # layers named in one sentence
+INNER = ("load_store", "unpack", "mac")  # what a floor counts
+
+
+def findings(report: Report, model: emit.Model) -> list[str]:
+    """Sentences, those about time first."""
+    time = (_types, _concentration, _classes, _distance, _floors, _waits, _duty)
+    return [s for find in time for s in find(report)] + [*_arena(report, model), *_ram(report), *_flash(report, model)]
+
+
+def _cost(row: LayerRow) -> float:
+    """Instructions of a step, where they are counted, else cycles."""
+    return row["instructions"] if row["instructions"] is not None else row["cycles"] or 0.0
+
+
+def _what(report: Report) -> str:
+    return "instructions" if report["total"]["instructions"] is not None else "cycles"
+
+
+def _types(report: Report) -> Iterator[str]:
+    """Which kind of layer takes how much, and how near its floor it is."""
+    types = {row["type"]: [r for r in report["layers"] if r["type"] == row["type"]] for row in report["layers"]}
+    for name, rows in sorted(types.items(), key=lambda item: -sum(r["percent"] for r in item[1])):
+        share = sum(r["percent"] for r in rows)
+        if share < SHARE:
+            break
+        count, units = len(rows), sum(r["units"] for r in rows)
+        each = sum(map(_cost, rows)) / units
+        floors = [r["floor"] for r in rows if r["floor"] is not None]
+        floor = f", floor {sum(floors) / units:.2f}" if len(floors) == count and report["counts"] == "instructions" else ""
+        where = f"{count} {name} layers" if count > 1 else f"the {name} layer {rows[0]['name']}"
+        yield f"{share:.1f} % of the {_what(report)} are in {where}: {each:.2f} per {rows[0]['unit']}{floor}."
+
+
+def _concentration(report: Report) -> Iterator[str]:
+    """The fewest layers that are half of the work."""
+    found, covered = list[LayerRow](), 0.0
+    for row in sorted(report["layers"], key=_cost, reverse=True):
+        if covered >= 50.0:
+            break
+        found.append(row)
+        covered += row["percent"]
+    named = ", ".join(f"{row['name']} ({row['percent']:.1f} %)" for row in found[:NAMED])
+    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    yield f"Half of the {_what(report)} ({covered:.0f} %) are in {len(found)} of {len(report['layers'])} layers: {named}{more}."
+
+
+def _classes(report: Report) -> Iterator[str]:
+    total = report["total"]
+    if total["split"] is not None and total["executed"]:
+        load, unpack, mac, requantize, rest = (100.0 * total["split"][c] / total["executed"] for c in CLASSES)
+        yield (
+            f"Of 100 instructions {mac:.0f} multiply, {load:.0f} load or store, {unpack:.0f} unpack, "
+            f"{requantize:.0f} requantize, and {rest:.0f} are loops, addresses, calls and sums."
+        )
+
+
+def _distance(report: Report) -> Iterator[str]:
+    """The linear layers that lose most above their floors, in instructions, and in what they lose them."""
+    if report["counts"] != "instructions":
+        return
+    linear = [row for row in report["layers"] if row["type"] == "Linear"]
+    for row in sorted(linear, key=_above, reverse=True)[:NAMED]:
+        split, steps, floor = row["split"], report["steps"], row["floor"] or 0.0
+        assert split is not None
+        inner = sum(split[c] for c in INNER) / steps - floor
+        share = 100 * _above(row) / (report["total"]["instructions"] or 1)
+        parts = f"{split['requantize'] / steps:,.0f} requantize, {split['rest'] / steps:,.0f} are loops, addresses and calls"
+        more = f", {inner:,.0f} load, unpack or multiply outside the inner loop" if inner >= 1 else ""
+        yield (
+            f"{row['name']} takes {_cost(row):,.0f} instructions a step, {_above(row):,.0f} above its floor of "
+            f"{floor / row['macc']:.2f} per MAC ({share:.1f} % of all): {parts}{more}."
+        )
+
+
+def _above(row: LayerRow) -> float:
+    return _cost(row) - (row["floor"] or 0.0)
+
+
+def _floors(report: Report) -> Iterator[str]:
+    """What perfect inner loops could give at most."""
+    with_floor = [row for row in report["layers"] if row["floor"] is not None]
+    total = report["total"]["instructions_per_s"]
+    if total is None or not with_floor:
+        return
+    spared = sum(max(0.0, _above(row)) for row in with_floor) * report["steps_per_s"]
+    yield (
+        f"With nothing but the inner loops of its floors the network would take {(total - spared) / 1e6:.2f} instead of "
+        f"{total / 1e6:.2f} million instructions per second of signal: better code for the same integers can save less than "
+        f"{100 * spared / total:.0f} %, fewer multiply-accumulates save in proportion."
+    )
+
+
+def _waits(report: Report) -> Iterator[str]:
+    """Where modelled cycles are more than instructions."""
+    total, rows = report["total"], [row for row in report["layers"] if row["percent"] >= SHARE and row["cycles"]]
+    if not total["cycles"] or not total["instructions"] or not rows:
+        return
+    worst = max(rows, key=lambda row: (row["cycles"] or 0.0) / _cost(row))
+    yield (
+        f"An instruction takes {total['cycles'] / total['instructions']:.2f} modelled cycles; most in {worst['name']}, "
+        f"{(worst['cycles'] or 0.0) / _cost(worst):.2f}, which reads {worst['weights']:,} bytes of tables a step."
+    )
+
+
+def _duty(report: Report) -> Iterator[str]:
+    total = report["total"]
+    if total["duty_percent"] is not None and total["dur_ms"] is not None:
+        kind = "modelled" if report["counts"] == "instructions" else "measured"
+        room = 1000.0 / report["steps_per_s"]
+        duty = f"the core is busy {total['duty_percent']:.1f} % of the time"
+        yield f"A step takes {total['dur_ms']:.2f} of {room:.0f} ms ({kind}): {duty}."
+
+
+def _arena(report: Report, model: emit.Model) -> Iterator[str]:
+    """Which layer decides the size of the arena, and what lives there then."""
+    sizes, graph = report["memory"], model.graph
+    index = max(range(len(graph.ops)), key=lambda i: report["layers"][i]["live"])
+    alive = sorted(live_tensors(graph)[index] & set(model.plan.offsets), key=lambda n: -memory.tensor_bytes(graph, n))
+    named = ", ".join(f"{name} ({memory.tensor_bytes(graph, name):,})" for name in alive[:NAMED])
+    more = f" and {len(alive) - NAMED} more" if len(alive) > NAMED else ""
+    peak = report["layers"][index]["live"]
+    minimal = "and no plan can take less" if model.plan.arena_minimal else f"{peak:,} is the least there could be"
+    planned = f"the plan takes {sizes['activations']:,}, {minimal}"
+    yield f"The arena is largest at {graph.ops[index].module}: {peak:,} bytes are in use, {named}{more}; {planned}."
+
+
+def _ram(report: Report) -> Iterator[str]:
+    sizes, keeping = report["memory"], [row for row in report["layers"] if row["state"]]
+    if not keeping:
+        return
+    largest = max(keeping, key=lambda row: row["state"])
+    of = f" of {sizes['ram_total']:,} bytes of RAM" if sizes["ram_total"] else ""
+    yield (
+        f"State is {sizes['state']:,}{of}, arena {sizes['activations']:,}; {len(keeping)} layers keep state, "
+        f"the largest {largest['name']} ({largest['state']:,})."
+    )
+
+
+def _flash(report: Report, model: emit.Model) -> Iterator[str]:
+    """The largest tables, and what half as many bits would give."""
+    sizes, rows = report["memory"], sorted(report["layers"], key=lambda row: -row["weights"])
+    of = f" of {sizes['flash_total']:,} bytes of flash" if sizes["flash_total"] else ""
+    named = ", ".join(f"{row['name']} ({row['weights']:,})" for row in rows[:NAMED])
+    yield f"Tables are {sizes['weights']:,}{of}; the largest are those of {named}."
+    now, then = _linear_bytes(model, 8), _linear_bytes(model, 4)
+    if now:
+        whole = sizes["flash_total"] or sizes["weights"]
+        yield (
+            f"4-bit weights (PRECISION=w4a16) would hold the linear layers in {then:,} instead of {now:,} bytes: "
+            f"{now - then:,} less, {100 * (now - then) / whole:.0f} % of {'flash' if sizes['flash_total'] else 'the tables'}."
+        )
+
+
+def _linear_bytes(model: emit.Model, bits: int) -> int:
+    """Packed weights of the layers that now have 8 bits, as they are or would be with `bits`; each table once."""
+    graph, total, seen = model.graph, 0, set[bytes]()
+    for op in graph.ops:
+        if isinstance(op, g.IntLinear) and op.weight_bits == 8:
+            bands, out, kernel, width = op.weight.shape
+            frames = graph.frames_per_step(op.output)
+            for band in range(bands):
+                digest = op.weight[band].tobytes()
+                if digest not in seen:
+                    seen.add(digest)
+                    total += pack.packed_bytes(out, kernel * width, frames, bits)
+    return total

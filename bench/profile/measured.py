@@ -1,0 +1,103 @@
+"""What every layer cost on a board: executed instructions and modelled cycles where it is emulated, measured ones on silicon."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from bench import cycles, footprint
+from bench.chips import Chip
+from bench.counted import Counted
+from bench.counting import Counts
+from bench.profile.attribution import attribute, split
+from compress.errors import TendonError
+from export import emit
+from export.boards import Description
+from host import tap
+from host.link import Link
+from host.protocol import WATCH_TICKS
+
+START_UP = "start-up: the count of steps, states cleared"
+LEAVING = "model_step after its last call"
+CYCLES_ARE = {
+    "cycles": "measured: the core's own cycle counter, read before and after every layer, some 20 cycles of reading included",
+    "instructions": "not known: this board counts executed instructions",
+}
+INTERRUPTS = "interrupts: samples arriving on the line"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Over all steps. `executed` and `split` (by class) are None where cycles are measured, `cycles` where none are modelled."""
+
+    executed: int | None
+    split: dict[str, int] | None
+    cycles: float | None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A run of `steps` steps: operators in order, what belongs to none of them, and what fell into a step from outside.
+
+    `counted`: everything that was counted, which is the sum of all. `counts` and `cycles_are` as in schema.Report. `words`: the
+    int16 answers (steps, outputs).
+    """
+
+    steps: int
+    operators: list[Part]
+    others: dict[str, Part]
+    outside: dict[str, Part]
+    counted: int
+    counts: str
+    cycles_are: str
+    clock_hz: int
+    words: npt.NDArray[np.int16]
+
+
+def emulated(run: Counted, model: emit.Model, image: Path, board: Description, chip: Chip | None) -> Measured:
+    """From the counts of an emulated run, one segment per kernel call; `chip`: whose cycles are modelled."""
+    handlers = footprint.functions_of(image, ("application", "port"))
+    found = attribute(run.code, run.counts, model, handlers)
+
+    def part(counts: Sequence[Counts]) -> Part:
+        classes = split(run.code, counts)
+        modelled = None if chip is None else float(sum(cycles.model(run.code, c, chip).cycles for c in counts))
+        return Part(sum(classes.values()), dict(classes), modelled)
+
+    others = {START_UP: part(found.start_up), LEAVING: part(found.leaving)}
+    method = "not known: no cycle model for this core yet; the executed instructions are exact"
+    if chip is not None:
+        method = cycles.model(run.code, run.counts, chip).method
+    return Measured(
+        run.counts.steps,
+        [part(counts) for counts in found.operators],
+        {name: other for name, other in others.items() if other.executed},
+        {INTERRUPTS: part(found.interrupts)},
+        run.counts.instructions,
+        "instructions",
+        method,
+        board.clock_hz,
+        run.words,
+    )
+
+
+def on_board(link: Link, samples: npt.NDArray[np.int16]) -> Measured:
+    """From the counter of a board whose image has a tap, read before and after every operator; `link` after its handshake.
+
+    Time between operators belongs to the tap and is not counted. Errors: NoTapError, and those of Link.
+    """
+    hello = link.hello
+    assert hello is not None, "handshake() comes first"
+    if hello.counts not in CYCLES_ARE:
+        raise TendonError(f"{hello.board}: expected a board that counts cycles or instructions, this one counts {hello.counts}")
+    steps = list(tap.walk(link, samples, WATCH_TICKS))
+    ticks = hello.in_counts(np.array([step.ticks for step in steps], np.uint32)).sum(0)
+    counted = [int(t) for t in ticks]
+    measures_cycles = hello.counts == "cycles"
+    parts = [Part(None, None, float(n)) if measures_cycles else Part(n, None, None) for n in counted]
+    words = np.array([step.outputs for step in steps])
+    return Measured(len(steps), parts, {}, {}, sum(counted), hello.counts, CYCLES_ARE[hello.counts], hello.clock_hz, words)

@@ -1,0 +1,221 @@
+"""A profile loses nothing: what was executed is in one layer and one class, and table, page and JSON say the same."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.__main__ import main as bench_main
+from bench.counting import Counts
+from bench.instructions import Instruction
+from bench.profile import command, layers, measured, table
+from bench.profile.attribution import attribute, split
+from bench.profile.classes import CLASSES, classify
+from bench.profile.schema import Report
+from compress import macs
+from compress.artifacts import Folder
+from compress.data import datasets
+from compress.errors import TendonError
+from compress.samples import to_int16
+from export import build, emit
+from export.boards import load_board, names
+from host.boards import open_board
+from host.engines import Artifacts
+from tests import toy
+from tests.conftest import ROOT
+from tests.test_networks import integer, network
+
+EMULATED = [name for name in names() if load_board(name).emulator is not None]
+TAP_READING = 40  # instructions of an operator's own calls of the counter, and one tick of it
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Artifacts]:
+    """A small network with windows (so with a start-up), two bands and two state spaces, at a precision."""
+    shapes = {"kernel_sizes": [4, 1], "strides": [2, 1], "out_channels": [12, 8]}
+    loaded = network(3, mlp_features=[8], high=shapes, low={"d_model": 8, "d_latent_space": 8})
+    folder = tmp_path_factory.mktemp("profile")
+
+    def make(precision: str) -> Artifacts:
+        graph = integer(loaded, precision)
+        return Artifacts(Folder(folder, graph.name, precision), Path("none.ckpt"), graph, graph)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def profiled(made: Callable[[str], Artifacts], simulated: Path) -> Callable[[str], Report]:
+    """The profile of the small network on a board, taken once."""
+    known: dict[str, Report] = {}
+
+    def profile(board: str) -> Report:
+        toy.need_emulator()
+        toy.need("arm-none-eabi-gcc", "make")
+        if board not in known:
+            known[board] = command.profile(made("w8a16"), load_board(board), datasets.find(None, ROOT / "build"))
+        return known[board]
+
+    return profile
+
+
+@pytest.mark.parametrize("board", EMULATED)
+def test_every_executed_instruction_is_in_one_row_and_in_one_class(board: str, profiled: Callable[[str], Report]) -> None:
+    report = profiled(board)
+    network, outside = [*report["layers"], *report["others"]], report["outside"]
+    assert report["bit_exact"] and report["steps"] == 20
+    assert sum(row["executed"] for row in (*network, *outside)) == report["counted"]
+    assert sum(row["executed"] for row in network) == report["total"]["executed"]
+    for row in (*network, *outside, report["total"]):
+        assert sum(row["split"].values()) == row["executed"] and set(row["split"]) == set(CLASSES)
+    for name in CLASSES:
+        assert sum(row["split"][name] for row in network) == report["total"]["split"][name]
+    assert sum(row["percent"] for row in network) == pytest.approx(100)
+    assert "start-up" in report["others"][0]["name"], "the network has windows, so it counts its first steps"
+
+
+@pytest.mark.parametrize("board", EMULATED)
+def test_every_operator_has_a_row_with_its_work_and_its_memory(board: str, made, profiled) -> None:
+    graph, report = made("w8a16").integer, profiled(board)
+    model, rows = emit.build(graph), report["layers"]
+    assert [row["name"] for row in rows] == [op.module for op in graph.ops]
+    assert report["total"]["macc_per_s"] == pytest.approx(macs.report(graph)["macs_per_s"])
+    assert {row["name"]: row["macc_per_s"] for row in rows if row["macc"]} == pytest.approx(
+        {layer.module: layer.macs_per_s for layer in macs.count(graph)}
+    )
+    assert sum(row["weights"] for row in rows) == model.table_bytes
+    assert sum(row["state"] for row in rows) == model.plan.state_bytes - 4 * bool(graph.start_up)
+    assert model.plan.lower_bound_bytes == max(row["live"] for row in rows) <= model.plan.arena_bytes
+    assert sum(row["calls"] for row in rows) == len(model.calls) - bool(graph.start_up)
+
+
+def test_no_linear_layer_executes_less_than_its_floor(profiled) -> None:
+    """Loads, unpacks and multiplications are what a floor counts, so a class that misses some falls below it."""
+    rows = [row for row in profiled("virtual-f405")["layers"] if row["type"] == "Linear"]
+    assert len(rows) >= 5
+    for row in rows:
+        inner = sum(row["split"][name] for name in ("load_store", "unpack", "mac"))
+        assert inner >= row["floor"] * 20 and row["split"]["mac"] >= row["macc"] * 20 / 2, row["name"]
+        assert row["split"]["requantize"] > 0
+
+
+def test_inner_loops_are_the_same_on_both_armv7e_m_cores(profiled) -> None:
+    """The compiler tunes what is around them to the core; they are written in instructions."""
+    for a, b in zip(profiled("virtual-f405")["layers"], profiled("virtual-m7")["layers"], strict=True):
+        if a["type"] in ("Linear", "StateSpace"):
+            assert [b["split"][name] for name in ("unpack", "mac", "requantize")] == pytest.approx(
+                [a["split"][name] for name in ("unpack", "mac", "requantize")], rel=0.02
+            ), a["name"]
+
+
+def test_the_counter_of_a_board_says_of_every_layer_what_the_emulator_counted(made, profiled, simulated: Path) -> None:
+    """The way that silicon is profiled, here on the emulated chip whose counter counts instructions."""
+    artifacts, report = made("w8a16"), profiled("virtual-f405")
+    image = build.make_tap_image(artifacts.integer, artifacts.folder, "virtual-f405")
+    recording = datasets.find(None, ROOT / "build").heldout[0]
+    samples = to_int16(artifacts.integer, datasets.samples(recording, 2.0))[: 20 * artifacts.integer.samples_per_step]
+    with open_board("virtual-f405", image, artifacts.integer.hash()) as board:
+        board.link.handshake()
+        found = measured.on_board(board.link, samples)
+        board.link.hello = dataclasses.replace(board.link.hello, counts="cycles")
+        as_cycles = measured.on_board(board.link, samples)
+    more = [part.executed / 20 - row["instructions"] for row, part in zip(report["layers"], found.operators, strict=True)]
+    assert max(more[1:]) - min(more[1:]) < 8 and max(more[1:]) < TAP_READING, "reading the counter adds the same to every layer"
+    assert 0 <= more[0] < 2 * TAP_READING, "to the first also what calls the step"
+    shown = command.assemble(dict(report) | {"counts": "cycles", "cycles_are": as_cycles.cycles_are}, as_cycles,
+                             emit.build(artifacts.integer), load_board("virtual-f405"), image)  # fmt: skip
+    total = shown["total"]
+    assert total["split"] is None and total["instructions"] is None and total["cycles"] == as_cycles.counted / 20
+    text, page = table.text(shown), command.page.html(shown)
+    assert "measured" in text and "measured" in page and "modelled" not in text + page
+    assert not any("above its floor" in finding for finding in shown["findings"])
+
+
+def test_the_console_the_page_and_the_json_hold_every_layer(profiled, tmp_path: Path) -> None:
+    report = profiled("virtual-f405")
+    text, page = table.text(report), command.write(report, tmp_path).read_text()
+    assert json.loads((tmp_path / "profile.json").read_text()) == report
+    assert max(map(len, text.splitlines())) <= table.WIDTH
+    for row in report["layers"]:
+        assert re.search(rf"^ +{row['c_id']} {re.escape(table.short(row['name']))} +{row['type']} ", text, re.M)
+        assert f">{row['name']}</span>" in page
+    for finding in report["findings"]:
+        assert finding.split(";")[0] in page.replace("&#x27;", "'")
+    assert "modelled, not measured" in text and "modelled, not measured" in page
+    assert page.count("<svg") == 2 and not re.search(r"<script|<link|src=", page), "one file that needs nothing else"
+
+
+def test_what_four_bits_would_save_is_what_they_save(made, profiled) -> None:
+    said = next(f for f in profiled("virtual-f405")["findings"] if "w4a16" in f)
+    now, then = (emit.build(made(precision).integer).tables for precision in ("w8a16", "w4a16"))
+    saved = sum(t.nbytes for n, t in now.items() if "weights" in n) - sum(t.nbytes for n, t in then.items() if "weights" in n)
+    assert f": {saved:,} less" in said and saved > 0
+
+
+def test_a_board_that_cannot_be_profiled_is_told_apart_with_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench_main(["profile", "--board", "nucleo-h743zi2"]) == 2
+    said = capsys.readouterr().err
+    assert "BOARD=nucleo-h743zi2 is not emulated" in said and "virtual-m7" in said and "PORT=" in said
+    assert bench_main(["profile", "--board", "posix"]) == 2
+    assert "PORT=" not in capsys.readouterr().err
+
+
+def test_an_image_of_another_model_is_refused(made) -> None:
+    model = emit.build(made("w8a16").integer)
+    code = {0: Instruction(0, 4, "bl", "8 <nn_add_s16>", "model_step"), 8: Instruction(8, 2, "bx", "lr", "nn_add_s16")}
+    with pytest.raises(
+        TendonError, match=rf"expected the {len(model.calls)} kernel calls of model.c, found 1, other from call 0"
+    ):
+        attribute(code, Counts(1, executed={8: 1}), model, ())
+
+
+OF_EACH_CLASS = {
+    "load_store": """
+        ldr r0, [r1], #4 | ldrd r2, r3, [r0], #8 | ldrsh.w r1, [r9, ip, lsl #1] | strd r0, r1, [r2], #8 | ldmia r0!, {r4-r7}
+        vldrb.s16 q3, [r5] | vldrht.u16 q2, [r1], #16 | vstrh.32 q2, [r3] | vld20.16 {q0, q1}, [r0]""",
+    "unpack": """
+        sxtb16 r0, r1, ror #8 | pkhbt r0, r1, r2, lsl #16 | and r0, r1, r2, lsr #4 | and r0, r1, r2 | asrs r4, r4, #16
+        ubfx r0, r1, #4, #4 | vmovlb.s8 q3, q3 | vshllt.s8 q0, q0, #8 | vmovnb.i32 q3, q1""",
+    "mac": """
+        smlad r0, r1, r2, r0 | smlald r0, r1, r2, r3 | smlsd r0, r1, r2, r3 | smladx r0, r1, r2, r3 | mla r0, r1, r2, r3
+        muls r0, r1 | smull r0, r1, r2, r3 | umull r0, r1, r2, r3 | smusd r0, r1, r2 | smuadx r0, r1, r2 | smlalbb r0, r1, r2, r3
+        smlatt r0, r1, r2, r3 | vmladavax.s16 r2, q3, q3 | vmlavat.s16 r6, q3, q2 | vmlalva.s32 r4, r5, q2, q2 | vaddv.s16 r0, q3
+        vmul.i32 q1, q2, q2 | vqrdmlsdh.s16 q3, q3, q3 | vmlas.s16 q0, q1, r2 | vmullb.s16 q0, q1, q2
+        vrmlaldavh.s32 r0, r1, q0, q1""",
+    "requantize": """
+        smmulr r0, r1, r2 | smmlar r0, r1, r2, r3 | ssat r0, #16, r0, asr #15 | usat r0, #16, r1 | uqadd16 r0, r1, r2
+        uadd16 r0, r1, r2 | qadd16 r0, r1, r2 | sel r0, r1, r2 | vqrdmulh.s32 q2, q2, r5 | vrmulh.s32 q0, q1, q2
+        vrshl.s32 q2, q2, q0 | vqmovnb.s32 q3, q2 | vmin.s32 q0, q1, q2 | vqadd.s16 q3, q3, q0""",
+    "rest": """
+        ldr r0, [sp, #4] | ldr r2, [pc, #104] | push {r4, lr} | ldmia.w sp!, {r4, pc} | stmdb sp!, {r4, lr}
+        ldrd r0, r1, [sp, #8] | adds r0, #1 | cmp r0, r1 | bne 8001150 <nn_lut_s16+0x4> | bl 8000100 <memset>
+        lsls r0, r1, #2 | bic.w r3, r8, #1
+        and r0, r1, #15 | le lr, 100 <f> | dlstp.16 lr, r2 | vctp.16 r2 | vpst | vdup.32 q2, r6 | vadd.i32 q0, q1, q2
+        mov r0, r1 | it cs | nop | clz r0, r1""",
+}
+
+
+@pytest.mark.parametrize("expected", CLASSES)
+def test_an_instruction_is_of_the_class_of_what_it_does(expected: str) -> None:
+    for text in re.split(r"\s*[|\n]\s*", OF_EACH_CLASS[expected].strip()):
+        name, _, operands = text.partition(" ")
+        found = classify(Instruction(0, 4, re.sub(r"\.[nw]$", "", name), operands, "f"))
+        assert found == expected, f"{text}: expected {expected}, found {found}"
+
+
+def test_classes_are_counted_per_execution() -> None:
+    code = {0: Instruction(0, 4, "smlad", "r0, r1, r2, r0", "f"), 4: Instruction(4, 2, "adds", "r0, #1", "f")}
+    assert split(code, [Counts(2, executed={0: 7, 4: 2}), Counts(2, executed={0: 1})]) == {"mac": 8, "rest": 2}
+
+
+def test_live_tensors_are_those_that_are_still_needed(made) -> None:
+    graph = made("w8a16").integer
+    alive = layers.live_tensors(graph)
+    for index, op in enumerate(graph.ops):
+        assert op.output in alive[index] and all(name in alive[index] for name in op.inputs if name != graph.input.name)
+        gone = [o.output for o in graph.ops[:index] if not any(o.output in later.inputs for later in graph.ops[index:])]
+        assert not alive[index] & set(gone)

@@ -145,6 +145,10 @@ def test_the_console_the_page_and_the_json_hold_every_layer(profiled, tmp_path: 
         assert f">{row['name']}</span>" in page
     for finding in report["findings"]:
         assert finding.split(";")[0] in page.replace("&#x27;", "'")
+    total = report["total"]
+    assert re.search(rf"^     total +{total['macc']} +{total['instructions']:.0f} ", text, re.M)
+    assert sum(total["waits"].values()) == pytest.approx(total["cycles"])
+    assert sum(row["cycles"] for row in (*report["layers"], *report["others"])) == pytest.approx(total["cycles"])
     assert "modelled, not measured" in text and "modelled, not measured" in page
     assert page.count("<svg") == 2 and not re.search(r"<script|<link|src=", page), "one file that needs nothing else"
 

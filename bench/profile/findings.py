@@ -17,7 +17,7 @@ INNER = ("load_store", "unpack", "mac")  # what a floor counts
 
 def findings(report: Report, model: emit.Model) -> list[str]:
     """Sentences, those about time first."""
-    time = (_types, _concentration, _classes, _distance, _floors, _waits, _duty)
+    time = (_types, _rates, _concentration, _classes, _distance, _floors, _waits, _duty)
     return [s for find in time for s in find(report)] + [*_arena(report, model), *_ram(report), *_flash(report, model)]
 
 
@@ -43,6 +43,17 @@ def _types(report: Report) -> Iterator[str]:
         floor = f", floor {sum(floors) / units:.2f}" if len(floors) == count and report["counts"] == "instructions" else ""
         where = f"{count} {name} layers" if count > 1 else f"the {name} layer {rows[0]['name']}"
         yield f"{share:.1f} % of the {_what(report)} are in {where}: {each:.2f} per {rows[0]['unit']}{floor}."
+
+
+def _rates(report: Report) -> Iterator[str]:
+    """How much is done before the network has slowed down to its output."""
+    fastest = [row for row in report["layers"] if row["output"][0] > 1]
+    if fastest and len(fastest) < len(report["layers"]):
+        share, most = sum(row["percent"] for row in fastest), max(row["output"][0] for row in fastest)
+        yield (
+            f"{share:.1f} % are in the {len(fastest)} layers that give more than one frame a step, up to {most}: "
+            "what halves their frames halves that."
+        )
 
 
 def _concentration(report: Report) -> Iterator[str]:
@@ -110,6 +121,10 @@ def _waits(report: Report) -> Iterator[str]:
     if not total["cycles"] or not total["instructions"] or not rows:
         return
     worst = max(rows, key=lambda row: (row["cycles"] or 0.0) / _cost(row))
+    shares = {name: 100.0 * n / total["cycles"] for name, n in total["waits"].items()}
+    issue = shares.pop("instructions")
+    others = [f"{name.replace('_', ' ')} {n:.1f}" for name, n in sorted(shares.items(), key=lambda s: -s[1]) if n >= 0.1]
+    yield f"Of 100 modelled cycles {issue:.1f} issue instructions; what they wait for: {', '.join(others)}."
     yield (
         f"An instruction takes {total['cycles'] / total['instructions']:.2f} modelled cycles; most in {worst['name']}, "
         f"{(worst['cycles'] or 0.0) / _cost(worst):.2f}, which reads {worst['weights']:,} bytes of tables a step."

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -32,11 +33,15 @@ INTERRUPTS = "interrupts: samples arriving on the line"
 
 @dataclass(frozen=True)
 class Part:
-    """Over all steps. `executed` and `split` (by class) are None where cycles are measured, `cycles` where none are modelled."""
+    """Over all steps. `executed` and `split` (by class) are None where cycles are measured, `cycles` where none are modelled.
+
+    `waits`: modelled cycles by what the core does in them: issue `instructions`, or wait for something.
+    """
 
     executed: int | None
     split: dict[str, int] | None
     cycles: float | None
+    waits: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -65,8 +70,11 @@ def emulated(run: Counted, model: emit.Model, image: Path, board: Description, c
 
     def part(counts: Sequence[Counts]) -> Part:
         classes = split(run.code, counts)
-        modelled = None if chip is None else float(sum(cycles.model(run.code, c, chip).cycles for c in counts))
-        return Part(sum(classes.values()), dict(classes), modelled)
+        waits: Counter[str] = Counter()
+        if chip is not None:
+            for segment in counts:
+                waits.update(cycles.model(run.code, segment, chip).parts)
+        return Part(sum(classes.values()), dict(classes), float(sum(waits.values())) if chip else None, dict(waits))
 
     others = {START_UP: part(found.start_up), LEAVING: part(found.leaving)}
     method = "not known: no cycle model for this core yet; the executed instructions are exact"
@@ -80,7 +88,7 @@ def emulated(run: Counted, model: emit.Model, image: Path, board: Description, c
         run.counts.instructions,
         "instructions",
         method,
-        board.clock_hz,
+        chip.clock_hz if chip else board.clock_hz,
         run.words,
     )
 

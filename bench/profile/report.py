@@ -65,6 +65,7 @@ def totals(layers: list[Layer], measured: Measured, steps_per_s: float) -> Total
         "cycles_per_macc": _per(spent, macc),
         "duty_percent": None if spent is None or not measured.clock_hz else 100.0 * spent * steps_per_s / measured.clock_hz,
         "floor": sum(layer.floor or 0.0 for layer in layers),
+        "waits": {name: n / measured.steps for name, n in whole.waits.items()},
         **cost,
     }
 
@@ -90,6 +91,7 @@ def _whole(measured: Measured) -> Part:
         _sum([p.executed for p in parts]),
         None if any(p.split is None for p in parts) else {c: sum((p.split or {}).get(c, 0) for p in parts) for c in CLASSES},
         _sum([p.cycles for p in parts]),
+        {name: sum(p.waits.get(name, 0) for p in parts) for name in dict.fromkeys(n for p in parts for n in p.waits)},
     )
 
 

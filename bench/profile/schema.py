@@ -59,7 +59,8 @@ class OtherRow(Cost):
 
 
 class Totals(Cost):
-    """All layers and what model_step does beside them, without interrupts. `instructions_per_s`: of signal."""
+    """All layers and what model_step does beside them, without interrupts. `instructions_per_s`: of signal. `waits`: modelled
+    cycles by what the core does in them, issue `instructions` or wait for something; they sum up to `cycles`."""
 
     macc: int
     macc_per_s: float
@@ -68,6 +69,7 @@ class Totals(Cost):
     cycles_per_macc: float | None
     duty_percent: float | None
     floor: float
+    waits: dict[str, float]
 
 
 class Memory(TypedDict):

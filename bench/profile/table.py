@@ -82,6 +82,9 @@ _COLUMNS: dict[str, tuple[int, Callable[[LayerRow], str]]] = {
 }
 
 
+MACC_FROM = sum(abs(width) + 1 for width, _ in list(_COLUMNS.values())[: list(_COLUMNS).index("macc")])
+
+
 def _line(cells: list[str]) -> str:
     widths = [width for width, _ in _COLUMNS.values()]
     return " ".join(c.ljust(-w) if w < 0 else c.rjust(w) for c, w in zip(cells, widths, strict=True)).rstrip()
@@ -103,7 +106,7 @@ def _cost(name: str, cost: Cost, macc: str = "", per_macc: str = "", ram: str = 
     split = [_number(share_of(cost, c)) for c in CLASSES]
     cells = ["", "", "", "", "", macc, _number(cost["instructions"]), per_macc, _number(cost["cycles"]), f"{cost['percent']:.1f}"]
     line = _line([*cells, "", *split, ram, flash])
-    return f"     {name}"[:60].ljust(60) + line[60:]
+    return f"     {name}"[:MACC_FROM].ljust(MACC_FROM) + line[MACC_FROM:]
 
 
 def _total(report: Report) -> str:

@@ -183,7 +183,7 @@ OF_EACH_CLASS = {
         vldrb.s16 q3, [r5] | vldrht.u16 q2, [r1], #16 | vstrh.32 q2, [r3] | vld20.16 {q0, q1}, [r0]""",
     "unpack": """
         sxtb16 r0, r1, ror #8 | pkhbt r0, r1, r2, lsl #16 | and r0, r1, r2, lsr #4 | and r0, r1, r2 | asrs r4, r4, #16
-        ubfx r0, r1, #4, #4 | vmovlb.s8 q3, q3 | vshllt.s8 q0, q0, #8 | vmovnb.i32 q3, q1""",
+        ubfx r0, r1, #4, #4 | veor q0, q0, q1 | vmovlb.s8 q3, q3 | vshllt.s8 q0, q0, #8 | vmovnb.i32 q3, q1""",
     "mac": """
         smlad r0, r1, r2, r0 | smlald r0, r1, r2, r3 | smlsd r0, r1, r2, r3 | smladx r0, r1, r2, r3 | mla r0, r1, r2, r3
         muls r0, r1 | smull r0, r1, r2, r3 | umull r0, r1, r2, r3 | smusd r0, r1, r2 | smuadx r0, r1, r2 | smlalbb r0, r1, r2, r3

@@ -5,7 +5,7 @@ Each instruction is in exactly one class: the first whose rule it meets, and `re
     load_store    memory that holds tables, activations, state or a layer's description: LDR, LDRD, LDM, STR, VLDR, VSTR, …
                   what is kept on the stack (base SP) and literals beside the code (base PC) are `rest`
     unpack        widening and pairing: SXTB16, SXTH, UXTB, SBFX, PKHBT, shifts by 16, masks over registers (nibbles);
-                  VMOVL, VSHLL, VMOVN
+                  VMOVL, VSHLL, VMOVN, bitwise operations on vectors
     mac           multiplications that keep the low or the whole product: SMLAD, SMLALD, SMLSD, MLA, MUL, SMULL, …;
                   VMLADAV, VMLA, VMUL
     requantize    rounded high halves, saturation, clamps: SMMULR, SMMLAR, SSAT, USAT, QADD16, UQADD16, UADD16;
@@ -39,7 +39,7 @@ _REQUANTIZE = re.compile(
 _MAC = re.compile(
     r"ml[as]|mul|[su]mull|[su]mlal|umaal|sm(la|ls|ua|us|ul)|vr?ml[as]|vmul|vcmla|vcmul|vq(r?)d(mla|mls|mull|mlash|mladh|mlsdh)|vaddl?v"
 )
-_UNPACK = re.compile(r"[su]xt|[su]bfx|pkh|vmovl|vmovn|vshll|vrev")
+_UNPACK = re.compile(r"[su]xt|[su]bfx|pkh|vmovl|vmovn|vshll|vrev|veor|vand|vorr|vbic")
 _SHIFT = re.compile(r"(ls[lr]|asr)s?$")
 
 

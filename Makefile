@@ -1,4 +1,4 @@
-# Every target does its own set-up. Variables: MODEL, CHECKPOINT, DATA, PRECISION, FORMAT, BOARD, PORT, SECONDS, INPUT, OUTPUT, ENGINE, DECODER, LM, TFLM.
+# Every target does its own set-up. Variables: MODEL, CHECKPOINT, DATA, PRECISION, FORMAT, BOARD, PORT, SECONDS, INPUT, OUTPUT, ENGINE, DECODER, LM, TFLM, CMSIS_NN.
 MODEL ?= TC_S4_small
 PRECISION ?= w8a16
 FORMAT ?= c
@@ -70,8 +70,8 @@ crosscheck: setup tools ## one table: PyTorch, ONNX, TFLite, TFLM, integers, C, 
 	$(PYTHON) -m bench crosscheck $(common) $(data) --seconds $(SECONDS) $(if $(INPUT),--input "$(INPUT)") \
 		$(if $(filter file,$(origin BOARD)),,--board $(BOARD)) $(if $(PORT),--port "$(PORT)")
 
-bench: setup tools ## kernels and the network in executed instructions, against CMSIS-NN
-	$(PYTHON) -m bench kernels $(common)
+bench: setup tools ## kernels and networks in executed instructions, against CMSIS-NN and the targets   [CMSIS_NN=path]
+	$(PYTHON) -m bench speed --build $(BUILD) $(if $(CMSIS_NN),--cmsis-nn "$(CMSIS_NN)")
 
 pareto: setup tools ## error rate against cost: table, pictures, page   [LM= DATA= MODELS= PRECISIONS= DECODERS= JOBS= BACKEND= SCHEDULER=]
 	$(PYTHON) -m bench pareto --build $(BUILD) $(if $(DATA),--data "$(DATA)") $(lm) $(if $(MODELS),--models $(MODELS)) \

@@ -1,4 +1,4 @@
-"""python -m bench hil|demo|profile|crosscheck|kernels|pareto: measure on boards, compare engines, count, draw CER by cost."""
+"""python -m bench hil|demo|profile|crosscheck|speed|pareto: measure on boards, compare engines, count, draw CER by cost."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench import crosscheck, demo, formats, hil, kernels, text
+from bench import crosscheck, demo, formats, hil, speed, text
 from bench.pareto import command as pareto
 from bench.profile import command as profile
 from compress import cli
@@ -37,10 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     cli.add_model_arguments(check)
     cli.add_data_arguments(check)
     crosscheck.add_arguments(check)
-    count = commands.add_parser("kernels", help="executed instructions of every kernel and of the network, against CMSIS-NN")
-    cli.add_model_arguments(count)
-    kernels.add_arguments(count)
-    count.set_defaults(run=_kernels)
+    speed.add_arguments(commands.add_parser("speed", help="executed instructions of every kernel and network, against CMSIS-NN"))
     profile.add_arguments(commands.add_parser("profile", help="every layer on a board: time, memory, what would help"))
     pareto.add_arguments(commands.add_parser("pareto", help="error rate against cost: every network, precision and decoder"))
     return cli.run(parser, arguments)
@@ -55,12 +52,6 @@ def _hil(args: argparse.Namespace) -> int:
     print(text.console_report(outcome.report))
     print(f"\nwrote {page.with_suffix('.json')}\nreport: {page}")
     return 0 if outcome.report["valid"] and outcome.report["bit_exact"] else 1
-
-
-def _kernels(args: argparse.Namespace) -> int:
-    missed = kernels.run(args)
-    made = engines.prepare(cli.folder(args), args.checkpoint, None, None)
-    return demo.network_instructions(made) or missed
 
 
 if __name__ == "__main__":

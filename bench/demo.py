@@ -10,19 +10,15 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from bench import counted, hil, language, text
+from bench import hil, language, text
 from bench.schema import Report
 from compress import cli, evaluate, macs, pipeline, scores
 from compress.data import datasets
 from compress.data.datasets import Dataset
 from compress.samples import to_int16
-from export import build
 from host import engines, native
 from host.engines import Artifacts
 from host.lm import SHIPPED
-
-BUDGET = 32_000_000  # executed instructions per second of signal that the network may take on a Cortex-M4
-NETWORK_BOARD = "virtual-f405"
 
 
 def run(args: argparse.Namespace) -> int:
@@ -83,22 +79,3 @@ def _headline(number: int, what: str) -> None:
 
 def _good(report: Report) -> bool:
     return report["valid"] and report["bit_exact"]
-
-
-def network_instructions(made: Artifacts) -> int:
-    """Executed instructions of the whole network on the emulated Cortex-M4, printed by function; 1 when over the budget."""
-    image = build.make_firmware(made.integer, made.folder, NETWORK_BOARD)
-    path = datasets.find(None, made.folder.build).heldout[0]
-    samples = to_int16(made.integer, datasets.samples(path, 5.0))
-    modelled = counted.modelled(NETWORK_BOARD, image, made.integer, samples, made.folder.path / "tools")
-    assert modelled is not None, "the board of the budget is emulated"
-    per_s = float(made.integer.output.rate) / modelled.steps
-    print(f"\n{made.integer.name} {made.folder.precision} on {NETWORK_BOARD}, one second of signal, reception included")
-    print(f"{'function':<24}{'instructions':>14}{'share':>8}")
-    for name, counts in modelled.functions.items():
-        if counts["instructions"] >= modelled.instructions / 1000:
-            print(f"{name:<24}{counts['instructions'] * per_s:>14,.0f}{counts['instructions'] / modelled.instructions:>8.1%}")
-    total = modelled.instructions * per_s
-    verdict = "met" if total <= BUDGET else "MISSED"
-    print(f"{'total':<24}{total:>14,.0f}   target {BUDGET:,} {verdict}; {modelled.cycles * per_s:,.0f} cycles, {modelled.method}")
-    return int(total > BUDGET)

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from compress.errors import TendonError
@@ -72,17 +72,30 @@ def build_project(
 
     TendonError holds the compiler's last words, and names what is missing when that is the compiler.
     """
+    folder = (out or project / "build" / board).resolve()
+    _make(project, board, folder, [f"EXTRA={extra_flags}", *(f"{name}={value}" for name, value in (variables or {}).items())])
+    return folder / load_board(board).image
+
+
+def build_objects(project: Path, board: str, parts: Sequence[str], out: Path | None = None) -> list[Path]:
+    """Compile some of a project's folders (`parts`: "model", "nn", …) for a board without linking them; returns the objects."""
+    folder = (out or project / "build" / board).resolve()
+    sources = [source.relative_to(project) for part in parts for source in sorted((project / part).glob("*.c"))]
+    objects = [folder / source.with_suffix(".o") for source in sources]
+    _make(project, board, folder, [str(o) for o in objects])
+    return objects
+
+
+def _make(project: Path, board: str, folder: Path, words: list[str]) -> None:
+    """The project's Makefile with these variables and targets; objects and image go to `folder`."""
     description = load_board(board)
     if shutil.which(description.compiler) is None:
         raise TendonError(f"{board}: the compiler {description.compiler} is not installed; run make tools")
-    folder = (out or project / "build" / board).resolve()
-    command = ["make", "-C", str(project), f"BOARD={board}", f"OUT={folder}", f"EXTRA={extra_flags}"]
-    command += [f"{name}={value}" for name, value in (variables or {}).items()]
+    command = ["make", "-C", str(project), f"BOARD={board}", f"OUT={folder}", *words]
     environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode:
         raise TendonError(f"{project}: does not build for {board}:\n{_explain(description, done.stderr)}")
-    return folder / description.image
 
 
 def _text(lines: Iterable[str]) -> bytes:

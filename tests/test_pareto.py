@@ -301,7 +301,8 @@ def test_instructions_are_the_same_every_time_and_a_wrong_word_is_found(here: Pa
     folder = Folder(here / "build", NAME, "w8a16")
     integer = g.load(folder.graph)
     samples = np.random.default_rng(1).integers(-2000, 2000, (3 * integer.samples_per_step, 32)).astype(np.int16)
-    first, second = (emulated.count(integer, folder, "virtual-f405", samples) for _ in range(2))
+    project = folder.target("virtual-f405") / "project"
+    first, second = (emulated.count(integer, project, "virtual-f405", samples) for _ in range(2))
     assert first.instructions == second.instructions and len(first.instructions) == 3
     work._prove(integer, folder, samples, first.words)
     wrong = first.words.copy()

@@ -1,7 +1,7 @@
 """A network on a board, without running the board: the smallest that holds it, its linked image, and exact instruction counts.
 
-The instructions are counted on QEMU's bare Cortex-M (bench/cores.py), from the very objects that are linked into the board's
-image, over a few steps of real samples and without the serial line; what those steps answer is compared with the reference.
+The instructions are counted on QEMU's bare Cortex-M (bench/cores.py), from the objects that are linked into the board's image,
+over a few steps of real samples and without the serial line; what those steps answer is compared with the reference.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from compress.graph import Array, Graph
 from export import boards, build, emit
 from export.boards import Description
 from export.placement import DoesNotFitError
-from export.project import build_project
+from export.project import build_objects
 
 PATIENCE_S = 300.0
 
@@ -68,25 +68,25 @@ def place(graph: Graph, folder: Folder, candidates: list[Description]) -> Placed
     raise TendonError(f"{graph.name} fits no emulated board (tried: {tried})\n  " + "\n  ".join(reasons))
 
 
-def count(graph: Graph, folder: Folder, board: str, samples: Array) -> Counted:
-    """Executed instructions of the steps in int16 samples (time, inputs), on an emulated core of the board's kind."""
+def count(graph: Graph, project: Path, board: str, samples: Array) -> Counted:
+    """Executed instructions of the steps in int16 samples (time, inputs), on an emulated core of the board's kind, of the graph's
+    project for that board. The board need not hold it."""
     description = boards.load_board(board)
     core = core_of(description.flags)
     with tempfile.TemporaryDirectory() as private:
         here = Path(private)
-        elf = _link(description, core, (folder.target(board) / "project").resolve(), here, len(samples) // graph.samples_per_step)
+        elf = _link(description, core, project, here, len(samples) // graph.samples_per_step)
         (here / "cases.bin").write_bytes(np.ascontiguousarray(samples, dtype="<i2").tobytes())
         _execute([*core.emulator, "-kernel", str(elf)], here)
         return _read((here / "results.bin").read_bytes(), graph, core)
 
 
 def _link(board: Description, core: Core, project: Path, here: Path, steps: int) -> Path:
-    """The board's own objects of model and kernels, with a main that reads samples and writes times."""
-    objects = build_project(project, board.name).parent
+    """The objects of model and kernels that the board's image is made of, with a main that reads samples and writes times."""
     elf = here / "steps.elf"
     own = [str(HERE / name) for name in ("steps.c", "port_qemu.c")]
     include = [f"-I{HERE}", f"-I{project / 'model'}"]
-    linked = sorted(str(o) for part in ("model", "nn") for o in (objects / part).glob("*.o"))
+    linked = [str(o) for o in build_objects(project.resolve(), board.name, ("model", "nn"), here / "objects")]
     options = ["-std=c11", "-O2", *core.link_flags, f"-DSTEPS={steps}"]
     _execute([board.compiler, *board.flags, *options, *include, *own, *linked, "-o", str(elf)], here)
     return elf

@@ -88,7 +88,7 @@ def _measure(setting: Setting, integer: g.Graph, folder: Folder) -> Result:
     placed = emulated.place(integer, folder, emulated.by_size(setting.boards))
     seconds = (STEPS + 1) * integer.samples_per_step / SAMPLE_RATE
     samples = to_int16(integer, datasets.samples(setting.heldout[0], seconds))[: STEPS * integer.samples_per_step]
-    counted = emulated.count(integer, folder, placed.board, samples)
+    counted = emulated.count(integer, folder.target(placed.board) / "project", placed.board, samples)
     _prove(integer, folder, samples, counted.words)
     board = load_board(placed.board)
     return {

@@ -1,11 +1,11 @@
-"""The fewest instructions of a layer's inner loop, as bench/kernels.py derives them: loads, unpacks, multiply-accumulates.
+"""The fewest instructions of a layer's inner loop, as bench/rows.py derives them: loads, unpacks, multiply-accumulates.
 
 Nothing around the inner loop is in a floor: no requantization of a linear layer, no loop, no address, no call.
 """
 
 from __future__ import annotations
 
-from bench import kernels
+from bench import rows
 from compress import graph as g
 
 KERNELS: dict[type[g.Op], str] = {
@@ -25,9 +25,9 @@ def of(op: g.Op, frames: int, macc: int, values: int, core: str) -> float | None
     """Instructions of one step; None where no floor is derived. `values`: those the operator's work goes by."""
     core = SAME_INSTRUCTIONS.get(core, core)
     if isinstance(op, g.IntLinear) and core == "cortex-m4":
-        per_mac = kernels.linear_s4_floor(frames) if op.weight_bits == 4 else kernels.linear_floor(frames)
-        return macc * per_mac
-    derived = {row.kernel: row.floor for row in kernels.ROWS if row.core == core and row.floor is not None}
+        floor = rows.dsp_floor_s4(frames) if op.weight_bits == 4 else rows.dsp_floor(frames)
+        return macc * floor.per_unit
+    derived = {row.kernel: row.floor.per_unit for row in rows.rows() if row.core == core and row.floor is not None}
     each = derived.get(KERNELS.get(type(op), ""))
     if each is None:
         return None

@@ -1,0 +1,206 @@
+"""`make bench`: every target is met, and CMSIS-NN is found where the user says it is, or what is missing is named."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import subprocess
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench import cmsis_nn, kernels, networks, peers
+from bench.__main__ import main
+from bench.cmsis_nn import CmsisNnError
+from bench.layers import LAYERS, Layer
+from bench.rows import rows
+from tests import toy
+
+TWIN = Path(__file__).parent / "cmsis_nn_twin"
+SHAPES = (Layer("7→5", 7, 5), Layer("conv 3ch k2 s1 → 4, 3 outputs", 3, 4, 2, 1, 3))
+SOFT, HARD = "-mfloat-abi=soft", "-mfloat-abi=hard"
+
+
+@pytest.fixture(scope="module")
+def table() -> list[dict[str, Any]]:
+    toy.need("arm-none-eabi-gcc")
+    toy.need_emulator()
+    return kernels.measure()
+
+
+def test_every_kernel_meets_its_target_and_stands_on_its_floor(table: list[dict[str, Any]]) -> None:
+    missed = [
+        f"{r['core']} {r['precision']} {r['shape']}: {r['per_mac']} > {r['target_per_mac']}" for r in table if r["met"] is False
+    ]
+    assert missed == []
+    for row in table:
+        assert row["floor_per_mac"] is None or row["floor_per_mac"] <= row["per_mac"], row
+        assert (row["floor"] is None) == (row["floor_per_mac"] is None)
+
+
+def test_every_layer_with_a_target_is_a_row(table: list[dict[str, Any]]) -> None:
+    found = {(r["shape"], r["core"], r["precision"]): r["target_per_mac"] for r in table if r["kernel"].startswith("linear")}
+    cores = {row["core"] for row in table}
+    for layer in LAYERS:
+        for (core, precision), target in layer.targets.items():
+            assert core not in cores or found[layer.shape, core, precision] == target
+
+
+def test_the_figures_of_a_row_fit_together(table: list[dict[str, Any]]) -> None:
+    for row in table:
+        assert row["per_mac"] == pytest.approx(row["instructions"] / row["macs"], abs=1e-4)
+        assert (row["ratio"] is None) == (row["peer_per_mac"] is None) == (row["peer"] is None)
+        if row["ratio"]:
+            assert row["ratio"] == pytest.approx(row["peer_instructions"] / row["instructions"], abs=1e-3)
+        assert f"-mcpu={row['core']}" in row["flags"] and "-O3" in row["flags"]
+    page = kernels.format_table(table)
+    assert all(layer.shape in page for layer in LAYERS) and "MISSED" not in page
+
+
+def test_a_missed_target_is_said_and_ends_with_1(
+    table: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    worse = [row | {"met": False} if row["shape"] == "96→192" and row["core"] == "cortex-m4" else row for row in table]
+    monkeypatch.setattr(kernels, "measure", lambda beside: worse)
+    monkeypatch.setattr(networks, "measure", lambda build: [])
+    assert main(["speed", "--build", str(tmp_path)]) == 1
+    assert "MISSED" in capsys.readouterr().out and (tmp_path / "bench" / "kernels.json").is_file()
+
+
+def test_a_network_is_counted_on_every_core_and_equals_the_reference(simulated: Path, tmp_path: Path) -> None:
+    toy.need_emulator()
+    (tmp_path / "recordings").symlink_to(simulated)
+    found = networks.measure(tmp_path, ("TC_S4_small",))
+    assert {(r["core"], r["precision"]) for r in found} == set(networks.RUNS)
+    assert all(r["met"] is not False and r["words_equal"] == networks.STEPS * 99 for r in found)
+    assert all(r["instructions_per_s"] == pytest.approx(r["instructions_per_mac"] * r["macs_per_s"], rel=1e-3) for r in found)
+    assert "TC_S4_small" in networks.format_table(found)
+
+
+# --- CMSIS-NN -----------------------------------------------------------------------------------------------------------
+
+
+def archive(folder: Path, flags: str, symbol: str = "arm_convolve_wrapper_s8") -> Path:
+    """A static library of two objects for a core, the second of which defines one function."""
+    toy.need("arm-none-eabi-gcc", "arm-none-eabi-ar")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("other", symbol):
+        (folder / f"{name}.c").write_text(f"int {name}(int x);\nint {name}(int x) {{ return x; }}\n")
+        command = ["arm-none-eabi-gcc", *flags.split(), "-mthumb", "-c", f"{name}.c", "-o", f"{name}.o"]
+        subprocess.run(command, cwd=folder, check=True)
+    subprocess.run(["arm-none-eabi-ar", "rcs", "libnn.a", "other.o", f"{symbol}.o"], cwd=folder, check=True)
+    return folder / "libnn.a"
+
+
+def checkout(folder: Path) -> Path:
+    """Headers without sources."""
+    shutil.copytree(TWIN / "Include", folder / "nn" / "Include")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("flags", "core", "calling"),
+    [
+        ("-mcpu=cortex-m4 -mfloat-abi=soft", "cortex-m4", {SOFT}),
+        ("-mcpu=cortex-m4 -mfloat-abi=hard -mfpu=fpv4-sp-d16", "cortex-m4", {HARD, "-mfpu=fpv4-sp-d16"}),
+        ("-mcpu=cortex-m7 -mfloat-abi=soft", "cortex-m4", {SOFT}),
+        ("-mcpu=cortex-m55 -mfloat-abi=hard", "cortex-m55", {HARD}),
+        ("-mcpu=cortex-m55 -mfloat-abi=softfp", "cortex-m55", {"-mfloat-abi=softfp"}),
+        ("-mcpu=cortex-m55+nomve -mfloat-abi=soft", None, set()),
+        ("-mcpu=cortex-m3", None, set()),
+        ("-mcpu=cortex-m33 -mfloat-abi=soft", None, set()),
+    ],
+)
+def test_the_core_of_a_library_is_read_from_its_objects(flags: str, core: str | None, calling: set[str], tmp_path: Path) -> None:
+    attributes = cmsis_nn.attributes_of(archive(tmp_path, flags))
+    assert attributes is not None
+    found = cmsis_nn.core_for(attributes)
+    assert (found.name if found else None) == core
+    if found:
+        assert set(cmsis_nn.calling_flags(found, attributes)) == {f"-mcpu={core}", "-mthumb", *calling}
+
+
+def test_libraries_are_found_below_the_folder_the_nearest_first(tmp_path: Path) -> None:
+    checkout(tmp_path)
+    archive(tmp_path / "a" / "far" / "away", "-mcpu=cortex-m4")
+    near = archive(tmp_path / "z", "-mcpu=cortex-m4")
+    vectors = archive(tmp_path / "m55", "-mcpu=cortex-m55 -mfloat-abi=hard")
+    archive(tmp_path / "a" / "something-else", "-mcpu=cortex-m55 -mfloat-abi=hard", symbol="arm_fir_q15")
+    found = cmsis_nn.find(tmp_path, tmp_path / "cache")
+    assert [(library.core.name, library.archive) for library in found] == [("cortex-m4", near), ("cortex-m55", vectors)]
+    assert all(library.include == tmp_path / "nn" / "Include" for library in found)
+    assert found[0].made == "as built: z/libnn.a"
+
+
+def test_what_is_missing_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(CmsisNnError, match=r"expected Include/arm_nnfunctions.h there or below it, found none"):
+        cmsis_nn.find(tmp_path, tmp_path)
+    archive(checkout(tmp_path) / "m3", "-mcpu=cortex-m3")
+    with pytest.raises(CmsisNnError, match=r"expected a library.*cortex-m4 or cortex-m55, or its sources.*found neither"):
+        cmsis_nn.find(tmp_path, tmp_path)
+    assert main(["speed", "--build", str(tmp_path), "--cmsis-nn", str(tmp_path / "nowhere")]) == 2
+    assert "nowhere: expected Include/arm_nnfunctions.h" in capsys.readouterr().err
+
+
+def test_a_damaged_library_is_an_error_and_other_files_are_not(tmp_path: Path) -> None:
+    whole = archive(tmp_path / "made", "-mcpu=cortex-m4").read_bytes()
+    at = whole.index(b"\x7fELF", whole.index(b"\x7fELF") + 1)
+    damaged = tmp_path / "damaged.a"
+    for content in (whole[:at] + b"nothing" + whole[at + 7 :], whole[: at - 30], whole[:40]):
+        damaged.write_bytes(content)
+        with pytest.raises(CmsisNnError, match=r"damaged\.a: expected a whole library of ELF objects, found .*; build it again"):
+            cmsis_nn.attributes_of(damaged)
+    for content in (b"", b"!<arch>\n", b"!<thin>\n/ ", b"text"):
+        damaged.write_bytes(content)
+        assert cmsis_nn.attributes_of(damaged) is None
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_break_the_reader_of_archives(content: bytes) -> None:
+    for raw in (content, cmsis_nn.MAGIC + b"/ " + content):
+        with contextlib.suppress(ValueError):
+            cmsis_nn._defining_member(raw)
+
+
+@pytest.mark.parametrize("core", ["cortex-m4", "cortex-m55"])
+def test_sources_are_compiled_and_their_layers_counted_on_the_core(core: str, tmp_path: Path) -> None:
+    toy.need("arm-none-eabi-gcc", "arm-none-eabi-ar")
+    toy.need_emulator()
+    library = next(found for found in cmsis_nn.find(TWIN, tmp_path) if found.core.name == core)
+    first = library.archive.stat().st_mtime_ns
+    assert cmsis_nn.find(TWIN, tmp_path)[0].archive.parent.parent == tmp_path and library.archive.stat().st_mtime_ns == first
+    found = peers.measure(library, SHAPES)
+    assert found == peers.measure(library, SHAPES), "exact, so the same every time"
+    for layer in SHAPES:
+        assert 2 * layer.macs < found[layer.shape] < 40 * layer.macs + 1000
+
+
+def test_a_layer_that_answers_something_else_is_not_counted(tmp_path: Path) -> None:
+    toy.need("arm-none-eabi-gcc")
+    toy.need_emulator()
+    shutil.copytree(TWIN, tmp_path / "nn")
+    source = tmp_path / "nn" / "Source" / "FullyConnectedFunctions" / "twin_s8.c"
+    source.write_text(re.sub(r"\+ offset;", "+ offset + 2;", source.read_text()))
+    with pytest.raises(CmsisNnError, match="expected TFLite's integers, found 5 others"):
+        peers.measure(cmsis_nn.find(tmp_path / "nn", tmp_path / "cache")[0], SHAPES)
+
+
+@given(st.integers(-(2**24), 2**24), st.integers(2**30, 2**31 - 1), st.integers(1, 20))
+def test_tflites_requantization_is_within_a_step_of_the_real_product(acc: int, multiplier: int, right: int) -> None:
+    exact = Fraction(acc * multiplier, 2**31 << right) + peers.OUTPUT_OFFSET
+    found = int(peers.requantize(np.array([acc]), np.array([multiplier]), np.array([right]))[0])
+    assert abs(found - min(max(exact, -128), 127)) <= Fraction(3, 4)
+
+
+def test_peers_measured_now_replace_the_recorded_ones_and_say_so() -> None:
+    row = next(row for row in rows() if row.peer is not None and row.core == "cortex-m7")
+    recorded = kernels.RECORDED.of(row)
+    assert recorded[0] == row.peer and "measured 2026-11" in str(recorded[1])
+    measured = kernels.Peers({("cortex-m4", row.shape): 1234}, {"cortex-m4": "CMSIS-NN 12345678"})
+    assert measured.of(row) == (1234, "CMSIS-NN 12345678")

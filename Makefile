@@ -1,4 +1,5 @@
-# Every target does its own set-up. Variables: MODEL, CHECKPOINT, DATA, PRECISION, FORMAT, BOARD, PORT, SECONDS, INPUT, OUTPUT, ENGINE, DECODER, LM, TFLM, CMSIS_NN.
+# Every target does its own set-up. Variables: MODEL, CHECKPOINT, DATA, PRECISION, FORMAT, BOARD, PORT, TOOL, SECONDS, INPUT, OUTPUT, ENGINE, DECODER, LM,
+# TFLM, CMSIS_NN.
 MODEL ?= TC_S4_small
 PRECISION ?= w8a16
 FORMAT ?= c
@@ -44,11 +45,14 @@ train: setup ## train a network on simulated recordings; continues where it was 
 export: setup ## integer graph -> C project or another format   [MODEL= PRECISION= FORMAT=c|onnx|tflite|tflm BOARD=]
 	$(PYTHON) -m export $(FORMAT) $(common) $(data) --board $(BOARD)
 
-firmware: setup tools ## build the firmware of a board, check its size   [BOARD=virtual-f405|virtual-m7|virtual-m55|nucleo-h743zi2|posix FORMAT=c|tflm TFLM=]
+firmware: setup tools ## build the firmware of a board, check its size   [BOARD=virtual-f405|nucleo-f446re|… FORMAT=c|tflm TFLM=]
 	$(PYTHON) -m export firmware $(common) $(data) $(form) --board $(BOARD)
 
 hil: setup tools ## stream recordings through a board, score, compare every word   [BOARD= PORT= DATA= SECONDS= LM= FORMAT=c|tflm TFLM=]
 	$(PYTHON) -m bench hil $(common) $(data) $(form) --board $(BOARD) $(if $(PORT),--port "$(PORT)") --seconds $(SECONDS) $(lm)
+
+flash: setup tools ## build the firmware, load it with what is there   [BOARD= PORT= TOOL=openocd|st-flash|STM32_Programmer_CLI|pio|stm32flash]
+	$(PYTHON) -m host flash $(common) $(data) $(form) --board $(BOARD) $(if $(PORT),--port "$(PORT)") $(if $(TOOL),--tool "$(TOOL)")
 
 decode: setup ## text from frames that infer wrote   [INPUT=frames.npy DECODER=greedy|beam|beam+lm LM=]
 	$(PYTHON) -m host decode --input "$(INPUT)" $(if $(DECODER),--decoder "$(DECODER)") $(lm)
@@ -93,4 +97,4 @@ tools: ## cross compiler and emulator from the distribution
 clean: ## delete what was built, keep the environment
 	rm -rf $(BUILD)
 
-.PHONY: help demo decode lm test quantize macs recordings train export firmware hil infer diagnose profile crosscheck bench pareto setup tools clean
+.PHONY: help demo flash decode lm test quantize macs recordings train export firmware hil infer diagnose profile crosscheck bench pareto setup tools clean

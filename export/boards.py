@@ -32,10 +32,13 @@ class Emulator:
 
 @dataclass(frozen=True)
 class Loading:
-    """How an image gets onto the chip: scripts of OpenOCD, and where its ROM's serial boot loader is reached, in words."""
+    """How an image gets onto the chip: scripts of OpenOCD, where it begins; in words, what to `connect` for that and where the
+    serial boot loader in its ROM is reached, which may be the line the firmware speaks on."""
 
     openocd: list[str]
+    connect: str
     boot_loader: str
+    boots_on_its_line: bool
     address: int
 
 
@@ -108,7 +111,7 @@ def _describe(content: dict[str, Any], folder: Path) -> Description:
         link_flags=build["link_flags"],
         linker_script=build.get("linker_script"),
         stack_bytes=build.get("stack_bytes", 0),
-        loading=Loading(load["openocd"], load["boot_loader"], regions["flash"].origin) if load else None,
+        loading=Loading(**load, address=regions["flash"].origin) if load else None,
         memory=regions,
         emulator=Emulator(emulator["command"], emulator["arguments"], emulator.get("cycle_model")) if emulator else None,
         folder=folder,

@@ -1,4 +1,4 @@
-"""python -m host infer|decode|diagnose|lm: run a network on any engine, read text from its frames, compare engines."""
+"""python -m host infer|decode|diagnose|flash|lm: run a network on any engine, read text from its frames, compare, load boards."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from compress import artifacts, cli
 from compress.data import datasets
 from compress.files import replace_atomically
-from host import decoders, diagnose, engines
+from host import decoders, diagnose, engines, flash
 from host.decoders import load_frames
 from host.lm import SHIPPED, build
 
@@ -34,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     decode.add_argument("--decoder", default="beam+lm", choices=decoders.NAMES, help="which (default: %(default)s)")
     decode.add_argument("--lm", type=Path, default=SHIPPED, help="KenLM character model (default: the shipped one)")
     decode.set_defaults(run=_decode)
+    flash.add_arguments(commands.add_parser("flash", help="build the firmware of a board and load it with what is there"))
     build.add_arguments(commands.add_parser("lm", help="make the shipped character model"))
     compare = commands.add_parser("diagnose", help="two engines layer by layer, and where they first differ")
     cli.add_model_arguments(compare)

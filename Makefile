@@ -63,8 +63,9 @@ lm: setup ## the shipped character model again, from the simulator's train promp
 infer: setup ## one input through one engine   [ENGINE=torch|graph|onnx|integer|native|onnx-qdq|litert|tflm|<board> INPUT= OUTPUT= CALIBRATION=]
 	$(PYTHON) -m host infer $(common) $(data) --engine $(or $(ENGINE),integer) --input "$(INPUT)" --output "$(OUTPUT)" $(if $(PORT),--port "$(PORT)")
 
-diagnose: setup ## compare two engines layer by layer   [ENGINE="graph native" INPUT=]
-	$(PYTHON) -m host diagnose $(common) $(data) --engines $(or $(ENGINE),integer native) $(if $(INPUT),--input "$(INPUT)")
+diagnose: setup tools ## a board, or two engines, layer by layer: the first difference   [BOARD= PORT= or ENGINE="graph native"; INPUT= SECONDS=]
+	$(PYTHON) -m host diagnose $(common) $(data) $(if $(filter file,$(origin BOARD)),,--board $(BOARD)) $(if $(PORT),--port "$(PORT)") \
+		$(if $(ENGINE),--engines $(ENGINE)) $(if $(INPUT),--input "$(INPUT)") $(if $(filter file,$(origin SECONDS)),,--seconds $(SECONDS))
 
 profile: setup tools ## every layer on a board: time, what its instructions do, memory; what would help   [MODEL= BOARD= PORT= DATA=]
 	$(PYTHON) -m bench profile $(common) $(data) --board $(BOARD) $(if $(PORT),--port "$(PORT)")

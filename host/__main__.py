@@ -12,9 +12,12 @@ import numpy as np
 from compress import artifacts, cli
 from compress.data import datasets
 from compress.files import replace_atomically
-from host import decoders, diagnose, engines, flash
+from export import boards
+from host import board_diagnosis, decoders, diagnose, engines, flash
 from host.decoders import load_frames
 from host.lm import SHIPPED, build
+
+SECONDS, ON_BOARD_SECONDS = 10.0, 2.0  # that `diagnose` compares; a line takes seconds for a second of signal
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,12 +39,15 @@ def main(arguments: list[str] | None = None) -> int:
     decode.set_defaults(run=_decode)
     flash.add_arguments(commands.add_parser("flash", help="build the firmware of a board and load it with what is there"))
     build.add_arguments(commands.add_parser("lm", help="make the shipped character model"))
-    compare = commands.add_parser("diagnose", help="two engines layer by layer, and where they first differ")
+    compare = commands.add_parser("diagnose", help="a board, or two engines, layer by layer, and where they first differ")
     cli.add_model_arguments(compare)
     cli.add_data_arguments(compare)
-    compare.add_argument("--engines", nargs=2, default=["integer", "native"], help="two of graph, integer, native")
+    sides = compare.add_mutually_exclusive_group()
+    sides.add_argument("--engines", nargs=2, default=["integer", "native"], help="two of graph, integer, native")
+    sides.add_argument("--board", choices=boards.names(), help="a board beside the integer reference")
+    compare.add_argument("--port", help="serial port of the board: device, socket://… (default: the board's own)")
     compare.add_argument("--input", type=Path, help="a recording or .npy (default: the first held-out session)")
-    compare.add_argument("--seconds", type=float, default=10.0, help="how much of the input (default: %(default)s)")
+    compare.add_argument("--seconds", type=float, help=f"of the input (default: {SECONDS:g}, on a board {ON_BOARD_SECONDS:g})")
     compare.set_defaults(run=_diagnose)
     return cli.run(parser, arguments)
 
@@ -70,7 +76,13 @@ def _decode(args: argparse.Namespace) -> None:
 def _diagnose(args: argparse.Namespace) -> None:
     made = _prepare(args)
     path = args.input or datasets.find(args.data, args.build).heldout[0]
-    signal = datasets.load_input(path)[: round(args.seconds * datasets.SAMPLE_RATE)]
+    seconds = args.seconds or (ON_BOARD_SECONDS if args.board else SECONDS)
+    signal = datasets.load_input(path)[: round(seconds * datasets.SAMPLE_RATE)]
+    if args.board:
+        found = board_diagnosis.run(made, args.board, args.port, signal)
+        print(board_diagnosis.text(found))
+        board_diagnosis.write(found, made)
+        return
     report = diagnose.compare(made, (args.engines[0], args.engines[1]), signal)
     print(diagnose.text(report))
     diagnose.write(report, made)

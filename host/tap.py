@@ -52,20 +52,14 @@ def walk(link: Link, samples: NDArray[np.int16], what: int = p.WATCH_CRCS) -> It
 def tensor(link: Link, samples: NDArray[np.int16], operator: int) -> NDArray[np.int16]:
     """Everything an operator puts out in the last step of a stream from the zero state, flat (frames · features,).
 
-    A board keeps a part of a large tensor at a time; the last step is then repeated from its state.
+    A board keeps a part of a large tensor at a time; for each part the stream is repeated.
     """
-    assert link.hello is not None, "handshake() comes first"
-    before, last = np.split(samples, [len(samples) - link.hello.samples_per_step])
-    link.reset()
-    link.stream(before)
-    state = link.snapshot()
     found: list[NDArray[np.int16]] = []
     total = 1
-    while sum(map(len, found)) < total:
-        first = sum(map(len, found))
-        link.restore(state)
+    while (first := sum(map(len, found))) < total:
+        link.reset()
         kept = watch(link, p.WATCH_TENSOR, operator, first).kept
-        link.stream(last)
+        link.stream(samples)
         total, values = _values(link, operator, first, kept)
         found.append(values)
     return np.concatenate(found)

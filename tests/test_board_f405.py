@@ -14,11 +14,16 @@ import pytest
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
+from compress.artifacts import Folder
+from compress.reference import IntegerMachine
+from export import build
 from export.boards import load_board
 from host.boards import ProcessBoard, open_board, open_emulator, open_process
 from host.errors import BoardLostError, DamagedImageError, NoBoardError
 from host.run import Run
 from tests import toy
+from tests.test_native import samples_for
+from tests.test_quantize import quantized  # noqa: F401  (fixture)
 
 BOARD = "virtual-f405"
 BYTE_TIME_CYCLES = 1822  # 10 bits at 921600 baud, 168 MHz
@@ -211,3 +216,17 @@ def test_the_emulator_ends_with_its_board() -> None:
     with pytest.raises(KeyboardInterrupt), board:
         raise KeyboardInterrupt
     assert board.process.poll() is not None
+
+
+def test_weights_of_four_bits_are_exact_on_the_emulated_chip(quantized, tmp_path: Path) -> None:  # noqa: F811
+    """TC_S4_small w4a16: kernels of their own, for one frame and for several, over the serial line."""
+    toy.need_emulator()
+    graph = quantized("TC_S4_small", "w4a16")[1]
+    samples = samples_for(graph, 0.6)
+    image = build.make_firmware(graph, Folder(tmp_path, graph.name, "w4a16"), BOARD)
+    with open_board(BOARD, image, graph.hash()) as board:
+        board.link.handshake()
+        found = Run(samples).start(board.link).outputs
+    expected = IntegerMachine(graph).run(samples[None])[0]
+    assert len(found) == 12
+    np.testing.assert_array_equal(found, expected)

@@ -1,0 +1,292 @@
+"""A board beside the integer reference, operator by operator: the first frame, layer and element that differ, and what points
+at why.
+
+Every operator's output is compared by its CRC-32 in every step. Where the first one differs, the signal is replayed and its
+tensor fetched.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from compress import graph as g
+from compress.errors import TendonError
+from compress.files import write_json
+from compress.reference import IntegerMachine
+from compress.samples import to_int16, whole_steps
+from export import build
+from export.boards import load_board
+from host import tap
+from host.boards import Board, open_board
+from host.engines import Artifacts
+from host.errors import NoTapError
+
+Words = npt.NDArray[np.int16]
+FULL_STACK = 0.9  # of a stack's bytes used: the next interrupt may not fit
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where a board first parts from the reference. Frame and second are of the stream, `expected` and `found` of the element."""
+
+    step: int
+    operator: int
+    module: str
+    type: str
+    call: str  # in model.c
+    shape: tuple[int, int]  # frames and features of one step
+    frame: int
+    second: float
+    element: int
+    expected: int
+    found: int
+    differing: int  # values of this step's tensor
+    repeated: bool  # it came back when the signal was replayed
+    facts: tuple[str, ...]
+
+
+def run(made: Artifacts, board: str, port: str | None, signal: g.Array) -> dict[str, Any]:
+    """Build the image, stream the signal (time, features), compare. Errors: those of building and of the link."""
+    graph = made.integer
+    samples = to_int16(graph, whole_steps(graph, signal))
+    if not len(samples):
+        raise TendonError(f"the input is shorter than one step of {graph.samples_per_step} samples")
+    image = build.make_tap_image(graph, made.folder, board)
+    source = made.folder.target(board) / "project" / "model" / "model.c"
+    try:
+        with open_board(board, image, graph.hash(), port=port) as connected:
+            report = compare(graph, connected, samples, source)
+    except NoTapError as error:
+        raise NoTapError(f"{error}\n  image  {image}\n  next   {how_to_load(board, image)}") from error
+    return {"model": graph.name, "precision": made.folder.precision, "board": board} | report
+
+
+def how_to_load(board: str, image: Path) -> str:
+    """One line: how the image gets onto the board."""
+    loading = load_board(board).loading
+    return f"st-flash --reset write {image.with_suffix('.bin')} 0x{loading.address:08x}" if loading else f"run {image}"
+
+
+def compare(graph: g.Graph, board: Board, samples: Words, source: Path) -> dict[str, Any]:
+    """int16 samples (whole steps, inputs) through a board with a tap, from the zero state. `source`: model.c of its image."""
+    hello = board.link.handshake()
+    print("computing what every operator must put out")
+    expected = reference_crcs(graph, samples)
+    place, steps = _first_wrong(board, samples, expected)
+    report: dict[str, Any] = {
+        "graph": graph.hash(),
+        "compiler": hello.compiler,
+        "operators": len(graph.ops),
+        "steps": steps,
+        "seconds": steps / float(graph.output.rate),
+        "values": steps * sum(graph.frames_per_step(op.output) * graph.tensors[op.output].features for op in graph.ops),
+        "equal": place is None,
+        "first_difference": None,
+    }
+    if place is not None:
+        print("replaying the signal up to the first difference, to fetch that tensor")
+        report["first_difference"] = asdict(_look(graph, board, samples, place, source))
+    return report
+
+
+# --- where ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Place:
+    """A step and the operators, by index, whose outputs differ in it; what the first of them put out, by CRC-32."""
+
+    step: int
+    operators: list[int]
+    crc: int
+
+
+def reference_crcs(graph: g.Graph, samples: Words) -> npt.NDArray[np.uint32]:
+    """(steps, operators): CRC-32 of what each operator must put out in each step, as it lies in memory."""
+    columns: dict[str, list[int]] = {op.output: [] for op in graph.ops}
+
+    def collect(op: g.Op, y: g.Array) -> None:
+        steps = y[0].astype("<i2").reshape(-1, graph.frames_per_step(op.output) * y.shape[2])
+        columns[op.output] += [zlib.crc32(step.tobytes()) for step in steps]
+
+    IntegerMachine(graph).run(samples[None], collect)
+    return np.array([columns[op.output] for op in graph.ops], np.uint32).T
+
+
+def _first_wrong(board: Board, samples: Words, expected: npt.NDArray[np.uint32]) -> tuple[Place | None, int]:
+    """The first step with a difference, and how many steps were compared."""
+    with tqdm(total=len(expected), unit="step", desc="comparing", leave=False) as bar:
+        for index, step in enumerate(tap.walk(board.link, samples)):
+            bar.update()
+            wrong = np.flatnonzero(step.crcs != expected[index])
+            if len(wrong):
+                return Place(index, wrong.tolist(), int(step.crcs[wrong[0]])), index + 1
+    return None, len(expected)
+
+
+def reference_tensors(graph: g.Graph, samples: Words, operator: int) -> tuple[Words, Words]:
+    """(frames, features) of one operator in the last step of these samples, and in the step before (zero before the first)."""
+    name = graph.ops[operator].output
+    frames: list[g.Array] = []
+    IntegerMachine(graph).run(samples[None], lambda op, y: frames.append(y[0]) if op.output == name else None)
+    whole = np.concatenate(frames).astype(np.int16)
+    count = graph.frames_per_step(name)
+    before = whole[-2 * count : -count] if len(whole) > count else np.zeros_like(whole[:count])
+    return whole[-count:], before
+
+
+# --- what -------------------------------------------------------------------------------------------------------------
+
+
+def _look(graph: g.Graph, board: Board, samples: Words, place: Place, source: Path) -> Difference:
+    """Fetch the first tensor that differs and compare it value by value."""
+    index = place.operators[0]
+    op, name = graph.ops[index], graph.ops[index].output
+    until = samples[: (place.step + 1) * graph.samples_per_step]
+    expected, before = reference_tensors(graph, until, index)
+    flat = tap.tensor(board.link, until, index)
+    found = flat.reshape(expected.shape)
+    repeated = zlib.crc32(flat.astype("<i2").tobytes()) == place.crc
+    wrong = np.argwhere(found != expected)
+    frame, element = (int(v) for v in wrong[0]) if len(wrong) else (0, 0)
+    absolute = place.step * graph.frames_per_step(name) + frame
+    return Difference(
+        step=place.step,
+        operator=index,
+        module=op.module,
+        type=type(op).__name__,
+        call=call_of(source, index),
+        shape=(expected.shape[0], expected.shape[1]),
+        frame=absolute,
+        second=absolute / float(graph.tensors[name].rate),
+        element=element,
+        expected=int(expected[frame, element]),
+        found=int(found[frame, element]),
+        differing=len(wrong),
+        repeated=repeated,
+        facts=(
+            *_of_replay(place, repeated, len(wrong)),
+            *pattern(expected, found, before),
+            *_of_place(graph, place),
+            *_of_board(board),
+        ),
+    )
+
+
+def call_of(source: Path, operator: int) -> str:
+    """The kernel call of an operator in model.c, without what follows it; "" where there is none to be found."""
+    try:
+        found = re.search(rf"^ *(\w+\([^;]*\);) TAP\({operator}, ", source.read_text(), re.MULTILINE)
+    except OSError:
+        return ""
+    return found[1] if found else ""
+
+
+def _of_replay(place: Place, repeated: bool, differing: int) -> list[str]:
+    if repeated:
+        return []
+    again = f"on replay operator {place.operators[0]}"
+    if not differing:
+        return [
+            f"{again} was right in this step: no constant and no kernel does that. Look at the supply, the clock and the flash's "
+            "wait states, and at interrupts that write where they should not"
+        ]
+    return [
+        f"{again} was wrong in another way: it leaves a part of its output as it was (is it called, and for all elements?), "
+        "or reads what nobody wrote"
+    ]
+
+
+def pattern(expected: Words, found: Words, before: Words) -> list[str]:
+    """What the pattern of the values says; the first that applies."""
+    wrong = found != expected
+    columns, rows = np.flatnonzero(wrong.any(0)), np.flatnonzero(wrong.any(1))
+    features = expected.shape[1]
+    distance = np.abs(found.astype(int) - expected).max()
+    if not len(rows):
+        return []
+    if not found.any():
+        return ["every value is zero: the kernel wrote nothing, or its table is empty"]
+    if np.array_equal(found, before):
+        return ["the values are those of the step before: the kernel was not called, or works on another buffer"]
+    if len(columns) == 1:
+        of = f"in {len(rows)} of {len(expected)} frames" if len(expected) > 1 else "in this frame"
+        return [f"only element {columns[0]} differs, {of}: its row of weights, its bias, multiplier or state"]
+    if columns[-1] == features - 1 and columns[0] >= features // 2:
+        return [f"only the last {features - columns[0]} of {features} elements differ: what a kernel does after its blocks"]
+    if distance == 1:
+        return ["no value is off by more than 1: a rounding"]
+    if not wrong.all() and len(rows) == 1 and len(expected) > 1:
+        return [f"only frame {rows[0]} of the {len(expected)} of this step differs"]
+    return []
+
+
+def _of_place(graph: g.Graph, place: Place) -> list[str]:
+    """What is known of the operator's surroundings."""
+    index = place.operators[0]
+    op = graph.ops[index]
+    makers = {other.output: f"{i} {other.module}" for i, other in enumerate(graph.ops)}
+    sources = [makers.get(name, "the samples") for name in op.inputs]
+    facts = [f"what it reads was right when it was put out ({', '.join(sources)}), and so was everything before"]
+    if place.step and isinstance(op, g.IntStateSpace | g.IntWindow):
+        facts.append(f"it keeps a state and was right for {place.step} steps: what is in the state, or who else writes there?")
+    elif not place.step:
+        facts.append("wrong in the first step already, from a zero state: not the state, but the call, its kernel or its tables")
+    others, after = len(place.operators) - 1, len(graph.ops) - index - 1
+    if others:
+        facts.append(f"{others} of the {after} operators after it differ in this step too, as they must")
+    return facts
+
+
+def _of_board(board: Board) -> list[str]:
+    """What the board says of itself."""
+    hello, status = board.link.hello, board.link.status()
+    assert hello is not None, "compare() began with the handshake"
+    facts = [f"the tables in its memory have the CRC-32 they were exported with ({hello.tables_crc_found:08x})"]
+    flags = load_board(board.name).flags
+    if hello.board != board.name:
+        facts.append(f"it says it is {hello.board}, not {board.name}")
+    elif not all(flag in hello.compiler for flag in flags):
+        facts.append(f"it was built with other flags ({hello.compiler}) than it is built with here ({' '.join(flags)})")
+    if hello.stack_bytes and status.stack_used > FULL_STACK * hello.stack_bytes:
+        used = f"{status.stack_used} of its {hello.stack_bytes} bytes of stack were used"
+        facts.append(f"{used}: a stack that is full writes over something else")
+    return facts
+
+
+# --- the report -------------------------------------------------------------------------------------------------------
+
+
+def text(report: dict[str, Any]) -> str:
+    """The verdict, and of a difference everything that was found."""
+    what = f"{report['operators']} operators over {report['steps']} steps ({report['seconds']:.3f} s)"
+    head = f"{report['model']} {report['precision']} on {report['board']}: {what}, {report['values']:,} values"
+    d = report["first_difference"]
+    if d is None:
+        return f"{head}: all equal to the integer reference (by CRC-32)"
+    rows = {
+        "layer": f"{d['module']} ({d['type']}, operator {d['operator']}, {d['shape'][0]} × {d['shape'][1]} values a step)",
+        "frame": f"{d['frame']} ({d['second']:.3f} s), step {d['step']}",
+        "element": f"{d['element']}: expected {d['expected']}, found {d['found']}" if d["differing"] else "",
+        "differing": f"{d['differing']} of {d['shape'][0] * d['shape'][1]} values of this step" if d["differing"] else "",
+        "call": d["call"],
+        "replay": "the same again" if d["repeated"] else "wrong in another way" if d["differing"] else "right",
+        "built": report["compiler"],
+    }
+    lines = [f"{head} until the first difference", *(f"  {name:10} {content}" for name, content in rows.items() if content)]
+    return "\n".join([*lines, *(f"  - {fact}" for fact in d["facts"])])
+
+
+def write(report: dict[str, Any], made: Artifacts) -> None:
+    """build/<MODEL>/<PRECISION>/c/<BOARD>/diagnose.json"""
+    path = made.folder.target(report["board"]) / "diagnose.json"
+    write_json(path, report)
+    print(f"wrote {path}")

@@ -6,6 +6,7 @@ bench/qemu_count/cases.c is the other side. One call runs any number of cases: b
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,9 @@ KERNELS = (
     "linear", "mean_pool", "layer_norm", "s4d", "lut", "glu", "add", "log_softmax",
     "max_pool", "window", "step", "start_up", "linear_s4", "nothing",
 )  # fmt: skip
+FUNCTIONS = {"linear": "nn_linear_s8_s16", "linear_s4": "nn_linear_s4_s16", "start_up": "nn_start_up"}  # others: nn_…_s16
 BUFFERS = ("table", "second", "third", "x", "y", "state")
+TABLES, GUARD = BUFFERS[:3], 16
 WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-Wconversion")
 HEADER = np.dtype([("kernel", "<u4"), ("repeats", "<u4"), ("value", "<i4", 9), ("bytes", "<u4", 6), ("offset", "<u4", 6)])
 
@@ -41,6 +44,18 @@ class Case:
     buffers: dict[str, Array]
     offsets: dict[str, int] = field(default_factory=dict)  # address of a buffer modulo 8
     repeats: int = 1
+
+    @property
+    def function(self) -> str:
+        """The kernel that the case calls."""
+        return FUNCTIONS.get(self.kernel, f"nn_{self.kernel}_s16")
+
+    @property
+    def table_bytes(self) -> int:
+        """Bytes from the begin of the arena of cases.c up to the end of what an export makes a table."""
+        tables = TABLES[:1] if self.kernel == "add" else TABLES  # whose `second` is an activation
+        sizes = [(self.offsets.get(name, 0), self.buffers[name].nbytes if name in self.buffers else 0) for name in tables]
+        return sum(GUARD + (offset + size + 7 & ~7) for offset, size in sizes)
 
     def to_bytes(self) -> bytes:
         header = np.zeros(1, HEADER)
@@ -99,8 +114,9 @@ def run_native(program: Path, cases: list[Case]) -> list[Answer]:
     return _run([str(program)], program.parent, cases)
 
 
-def run(core: Core, elf: Path, cases: list[Case]) -> list[Answer]:
-    return _run([*core.emulator, "-kernel", str(elf.resolve())], elf.parent, cases)
+def run(core: Core, elf: Path, cases: list[Case], extra: Sequence[str] = ()) -> list[Answer]:
+    """`extra`: of QEMU's command line."""
+    return _run([*core.emulator, *extra, "-kernel", str(elf.resolve())], elf.parent, cases)
 
 
 def _include() -> list[str]:

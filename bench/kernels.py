@@ -1,22 +1,25 @@
 """Executed instructions of every kernel on the emulated cores, beside CMSIS-NN, the derived floor and the target.
 
-Instructions are exact (QEMU, `-icount`), requantization, call and loop around the call included; they are not cycles.
-A row counts only when the kernel's output equals the integer reference.
+Instructions are exact (QEMU, `-icount`), requantization, call and loop around the call included; they are not cycles, which
+are modelled (bench/kernel_cycles.py). A row counts only when the kernel's output equals the integer reference.
 """
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from bench import cases
 from bench.cases import Answer, CaseError
 from bench.cores import CORES, TICKS, Core
 from bench.kernel_cases import Check, Contents
+from bench.kernel_cycles import Modeller
 from bench.layers import PEER
 from bench.rows import Row, rows
 from export import build
@@ -44,29 +47,30 @@ class Peers:
 RECORDED = Peers({}, {})
 
 
-def measure(peers: Peers = RECORDED, flags: tuple[str, ...] = FLAGS) -> list[dict[str, Any]]:
-    """One dictionary per row. CaseError when a kernel's output is not the reference's."""
-    compiler, found = build.compiler_version("virtual-f405"), []
-    for name, core in CORES.items():
-        mine = [row for row in rows() if row.core == name]
-        found += [
-            _describe(row, count, peers, compiler, flags) for row, count in zip(mine, _count(core, mine, flags), strict=True)
-        ]
+def measure(tools: Path, peers: Peers = RECORDED) -> list[dict[str, Any]]:
+    """One dictionary per row. CaseError when a kernel's output is not the reference's. `tools`: folder for the plugin."""
+    compiler, every, found = build.compiler_version("virtual-f405"), rows(), []
+    with tqdm(total=len(every), desc="kernels", unit="row", leave=False) as bar:
+        for name in dict.fromkeys(row.core for row in every):
+            mine = [row for row in every if row.core == name]
+            for row, measured in zip(mine, _measure(CORES[name], mine, tools), strict=True):
+                found.append(_describe(row, measured, peers, compiler))
+                bar.update()
     return found
 
 
-def _count(core: Core, mine: list[Row], flags: tuple[str, ...]) -> list[int]:
-    """Instructions of one call of each row, all of which are for this core."""
+def _measure(core: Core, mine: list[Row], tools: Path) -> Iterator[dict[str, Any]]:
+    """Instructions and modelled cycles of one call of each row, all of which are for this core."""
     checks = [row.make(Contents(index)) for index, row in enumerate(mine)]
-    if not checks:
-        return []
     with tempfile.TemporaryDirectory() as folder:
-        elf = cases.build(core, Path(folder), *flags)
+        elf = cases.build(core, Path(folder), *FLAGS)
         for check, answer in zip(checks, cases.run(core, elf, [c.case for c in checks]), strict=True):
             _verify(check, answer)
             check.case.repeats = _repeats(core, answer)
         answers = cases.run(core, elf, [c.case for c in checks])
-    return [round(a.instructions(core, c.case.repeats)) for c, a in zip(checks, answers, strict=True)]
+        modeller = Modeller(core, elf, tools)
+        for check, answer in zip(checks, answers, strict=True):
+            yield {"instructions": round(answer.instructions(core, check.case.repeats)), **modeller.of(check.case)}
 
 
 def _verify(check: Check, answer: Answer) -> None:
@@ -81,7 +85,8 @@ def _repeats(core: Core, answer: Answer) -> int:
     return int(min(max(INSTRUCTIONS // once, REPEATS), 0.9 * TICKS / core.ticks_per_instruction // once))
 
 
-def _describe(row: Row, count: int, peers: Peers, compiler: str, flags: tuple[str, ...]) -> dict[str, Any]:
+def _describe(row: Row, measured: dict[str, Any], peers: Peers, compiler: str) -> dict[str, Any]:
+    count = measured["instructions"]
     each, (peer, what) = count / row.units, peers.of(row)
     return {
         "kernel": row.kernel,
@@ -100,9 +105,9 @@ def _describe(row: Row, count: int, peers: Peers, compiler: str, flags: tuple[st
         "floor": row.floor.words if row.floor else None,
         "target_per_mac": row.target,
         "met": each <= row.target if row.target else None,
-        "modelled_cycles": None,
+        **{name: value for name, value in measured.items() if name != "instructions"},
         "compiler": compiler,
-        "flags": " ".join((*CORES[row.core].flags, *flags)),
+        "flags": " ".join((*CORES[row.core].flags, *FLAGS)),
     }
 
 

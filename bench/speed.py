@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
     """Count, print both tables, write kernels.json and networks.json; 1 when a target is missed."""
     out = args.build / "bench"
     beside = measure_peers(args.cmsis_nn, out / "cmsis-nn") if args.cmsis_nn else RECORDED
-    by_kernel = kernels.measure(beside)
+    by_kernel = kernels.measure(out, beside)
     write_json(out / "kernels.json", by_kernel)
     print(kernels.format_table(by_kernel) + "\n", flush=True)
     by_network = networks.measure(args.build)

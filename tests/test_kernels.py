@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench import cases, kernel_cases, kernels
+from bench import cases, kernel_cases
 from bench.cases import Case, CaseError
 from bench.cores import CORES, Core
 from bench.kernel_cases import MODES, Check, Contents
@@ -218,14 +218,6 @@ def test_a_kernel_that_left_its_buffers_would_be_noticed(native: dict[str, Path]
     for case in (writes, reads):
         with pytest.raises(CaseError, match="AddressSanitizer"):
             cases.run_native(native["sanitized"], [case])
-
-
-def test_executed_instructions_stay_within_the_targets() -> None:
-    need("arm-none-eabi-gcc", "qemu-system-arm")
-    table = kernels.measure()
-    missed = [(row["shape"], row["per_mac"], row["target_per_mac"]) for row in table if row["met"] is False]
-    assert not missed
-    assert all(row["per_mac"] >= row["floor_per_mac"] for row in table if row["floor_per_mac"]), "a floor is derived wrongly"
 
 
 def test_all_kernels_together_are_small(tmp_path: Path) -> None:

@@ -1,0 +1,63 @@
+"""Modelled cycles of one kernel call on a chip with the core, beside the exact instructions.
+
+The call runs CALLS times in a row in the emulator, watched by the plugin. What an export makes a table (weights, biases, points,
+coefficients) counts as flash of the chip, behind its data cache, and so does the code; activations and states count as memory
+without wait states. Tables of more than a few lines miss the cache in every call, as in a network that streams them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
+
+from bench import cases, counting, cycles
+from bench.cases import Case
+from bench.chips import CHIPS, Chip
+from bench.cores import Core
+from bench.counting import Region, Watch
+from bench.instructions import disassemble
+from compress.errors import TendonError
+
+CALLS = 4
+CHIP_OF = {"cortex-m4": "stm32f405"}
+NONE = {"modelled_cycles": None, "cycles_least": None, "cycles_most": None}
+
+
+class Modeller:
+    """Models the calls of one program of cases; `tools`: folder for the compiled plugin."""
+
+    def __init__(self, core: Core, elf: Path, tools: Path) -> None:
+        self.core, self.elf = core, elf
+        self.code, self.plugin = disassemble(elf), counting.build_plugin(tools)
+
+    def of(self, case: Case) -> dict[str, Any]:
+        """What kernels.json says of a call's cycles; null, and why, for a core whose cycles are not modelled."""
+        if self.core.name not in CHIP_OF:
+            return NONE | {"cycles_are": f"not modelled: there is no cycle model of the {self.core.name} yet"}
+        chip, calls = self._chip(case), replace(case, repeats=CALLS)
+        watch = Watch(self.code, CALLS, chip.memory, function=case.function)
+        out = self.elf.parent / "counts"
+        out.unlink(missing_ok=True)
+        cases.run(self.core, self.elf, [calls], counting.arguments(self.plugin, watch, out))
+        found = cycles.model(self.code, counting.read_counts(out), chip)
+        each = {"modelled_cycles": found.cycles, "cycles_least": found.least, "cycles_most": found.most}
+        return {name: round(total / CALLS) for name, total in each.items()} | {"cycles_are": f"{chip.title}, {found.method}"}
+
+    def _chip(self, case: Case) -> Chip:
+        chip = CHIPS[CHIP_OF[self.core.name]]
+        tables = Region("flash", _address(self.elf, "arena"), case.table_bytes, cached=True)
+        constants = Region("flash", 0, 1 << 22, cached=True)  # of the code
+        return replace(chip, memory=replace(chip.memory, regions=(tables, constants)))
+
+
+def _address(elf: Path, name: str) -> int:
+    with elf.open("rb") as file:
+        table = ELFFile(file).get_section_by_name(".symtab")
+        found = table.get_symbol_by_name(name) if isinstance(table, SymbolTableSection) else None
+    if not found:
+        raise TendonError(f"{elf}: expected a symbol {name}, found none; build it with its symbols")
+    return int(found[0]["st_value"])

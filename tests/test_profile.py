@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import json
 import re
-from collections.abc import Callable
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bench.__main__ import main as bench_main
 from bench.counting import Counts
 from bench.instructions import Instruction
-from bench.profile import command, layers, measured, table
+from bench.profile import command, layers, table
 from bench.profile.attribution import attribute, split
 from bench.profile.classes import CLASSES, classify
+from bench.profile.measured import CYCLES_ARE, Measured, Part
 from bench.profile.schema import Report
 from compress import macs
 from compress.artifacts import Folder
 from compress.data import datasets
 from compress.errors import TendonError
-from compress.samples import to_int16
 from export import build, emit
 from export.boards import load_board, names
-from host.boards import open_board
 from host.engines import Artifacts
 from tests import toy
 from tests.conftest import ROOT
@@ -112,27 +114,50 @@ def test_inner_loops_are_the_same_on_both_armv7e_m_cores(profiled) -> None:
             ), a["name"]
 
 
-def test_the_counter_of_a_board_says_of_every_layer_what_the_emulator_counted(made, profiled, simulated: Path) -> None:
-    """The way that silicon is profiled, here on the emulated chip whose counter counts instructions."""
-    artifacts, report = made("w8a16"), profiled("virtual-f405")
-    image = build.make_tap_image(artifacts.integer, artifacts.folder, "virtual-f405")
-    recording = datasets.find(None, ROOT / "build").heldout[0]
-    samples = to_int16(artifacts.integer, datasets.samples(recording, 2.0))[: 20 * artifacts.integer.samples_per_step]
-    with open_board("virtual-f405", image, artifacts.integer.hash()) as board:
-        board.link.handshake()
-        found = measured.on_board(board.link, samples)
-        board.link.hello = dataclasses.replace(board.link.hello, counts="cycles")
-        as_cycles = measured.on_board(board.link, samples)
-    more = [part.executed / 20 - row["instructions"] for row, part in zip(report["layers"], found.operators, strict=True)]
+@contextlib.contextmanager
+def at_a_port(board: str, image: Path) -> Iterator[str]:
+    """An emulated board as if it were connected: its serial port by URL."""
+    emulator = load_board(board).emulator
+    assert emulator is not None
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    line = ["-chardev", f"socket,id=line,host=127.0.0.1,port={port},server=on,wait=on", "-serial", "chardev:line"]
+    process = subprocess.Popen([emulator.command, *emulator.arguments, "-kernel", str(image), *line], stderr=subprocess.DEVNULL)
+    try:
+        yield f"socket://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_the_counter_of_a_board_at_a_port_says_of_every_layer_what_the_emulator_counted(made, profiled) -> None:
+    """The way that silicon is profiled, here with the emulated chip, whose counter counts instructions."""
+    artifacts, board, report = made("w8a16"), load_board("virtual-f405"), profiled("virtual-f405")
+    image = build.make_tap_image(artifacts.integer, artifacts.folder, board.name)
+    with at_a_port(board.name, image) as port:
+        found = command.profile(artifacts, board, datasets.find(None, ROOT / "build"), port)
+    assert found["bit_exact"] and found["steps"] == 20 and found["total"]["split"] is None
+    more = [a["instructions"] - b["instructions"] for a, b in zip(found["layers"], report["layers"], strict=True)]
     assert max(more[1:]) - min(more[1:]) < 8 and max(more[1:]) < TAP_READING, "reading the counter adds the same to every layer"
     assert 0 <= more[0] < 2 * TAP_READING, "to the first also what calls the step"
-    shown = command.assemble(dict(report) | {"counts": "cycles", "cycles_are": as_cycles.cycles_are}, as_cycles,
-                             emit.build(artifacts.integer), load_board("virtual-f405"), image)  # fmt: skip
-    total = shown["total"]
-    assert total["split"] is None and total["instructions"] is None and total["cycles"] == as_cycles.counted / 20
-    text, page = table.text(shown), command.page.html(shown)
+
+
+def test_measured_cycles_are_called_so_and_say_nothing_of_instructions(made, profiled, tmp_path: Path) -> None:
+    """What a chip's own counter gives: a number of cycles for every layer, and no more."""
+    before, graph, words = profiled("virtual-f405"), made("w8a16").integer, np.zeros((20, 99), np.int16)
+    parts = [Part(None, None, 1.5 * row["executed"]) for row in before["layers"]]
+    cycles = round(sum(part.cycles for part in parts))
+    found = Measured(20, parts, {}, {}, cycles, "cycles", CYCLES_ARE["cycles"], 480_000_000, words)
+    image = build.make_firmware(graph, made("w8a16").folder, "virtual-f405")
+    known = dict(before) | {"counts": found.counts, "cycles_are": found.cycles_are, "clock_hz": found.clock_hz}
+    shown = command.assemble(known, found, emit.build(graph), load_board("virtual-f405"), image)
+    total, text, page = shown["total"], table.text(shown), command.write(shown, tmp_path).read_text()
+    assert total["split"] is None and total["instructions"] is None and total["cycles"] == cycles / 20
+    assert total["dur_ms"] == pytest.approx(1000 * cycles / 20 / 480e6)
+    assert [row["percent"] for row in shown["layers"]] == pytest.approx([100 * part.cycles / cycles for part in parts])
     assert "measured" in text and "measured" in page and "modelled" not in text + page
-    assert not any("above its floor" in finding for finding in shown["findings"])
+    assert not any("instruction" in finding or "floor" in finding for finding in shown["findings"])
+    assert max(map(len, text.splitlines())) <= table.WIDTH
 
 
 def test_the_console_the_page_and_the_json_hold_every_layer(profiled, tmp_path: Path) -> None:

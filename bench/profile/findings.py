@@ -81,12 +81,11 @@ def _classes(report: Report) -> Iterator[str]:
 
 def _distance(report: Report) -> Iterator[str]:
     """The linear layers that lose most above their floors, in instructions, and in what they lose them."""
-    if report["counts"] != "instructions":
-        return
-    linear = [row for row in report["layers"] if row["type"] == "Linear"]
+    linear = [row for row in report["layers"] if row["type"] == "Linear" and row["floor"]]
     for row in sorted(linear, key=_above, reverse=True)[:NAMED]:
         split, steps, floor = row["split"], report["steps"], row["floor"] or 0.0
-        assert split is not None
+        if split is None:
+            return
         inner = sum(split[c] for c in INNER) / steps - floor
         share = 100 * _above(row) / (report["total"]["instructions"] or 1)
         parts = f"{split['requantize'] / steps:,.0f} requantize, {split['rest'] / steps:,.0f} are loops, addresses and calls"
@@ -105,7 +104,7 @@ def _floors(report: Report) -> Iterator[str]:
     """What perfect inner loops could give at most."""
     with_floor = [row for row in report["layers"] if row["floor"] is not None]
     total = report["total"]["instructions_per_s"]
-    if total is None or not with_floor:
+    if total is None or not any(row["type"] == "Linear" for row in with_floor):
         return
     spared = sum(max(0.0, _above(row)) for row in with_floor) * report["steps_per_s"]
     yield (

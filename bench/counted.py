@@ -16,6 +16,7 @@ from bench.instructions import Instruction, calls, disassemble
 from compress import graph as g
 from export.boards import Description, load_board
 from host.boards import open_emulator
+from host.protocol import Hello
 
 STEPS = 20  # about one second of signal
 PATIENCE_S = 120.0
@@ -24,11 +25,12 @@ PATIENCE_S = 120.0
 @dataclass(frozen=True)
 class Counted:
     """The image's instructions, what was executed of them with one segment per call of the counted function, and the int16
-    answers (steps, outputs)."""
+    answers (steps, outputs), and what the board said of itself."""
 
     code: dict[int, Instruction]
     counts: Counts
     words: npt.NDArray[np.int16]
+    hello: Hello
 
 
 def count(board: Description, image: Path, graph: g.Graph, samples: npt.NDArray[np.int16], tools: Path) -> Counted:
@@ -41,12 +43,12 @@ def count(board: Description, image: Path, graph: g.Graph, samples: npt.NDArray[
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "counts"
         with open_emulator(board, image, graph.hash(), extra=counting.arguments(plugin, watch, out)) as emulated:
-            emulated.link.handshake()
+            hello = emulated.link.handshake()
             emulated.link.reset()
             words = emulated.link.stream(samples[: steps * graph.samples_per_step]).outputs
             emulated.link.status()  # one more turn of the application: the last step has returned
             counts = counting.wait_for(out, PATIENCE_S, lambda: emulated.process.poll() is None)
-    return Counted(code, counts, words)
+    return Counted(code, counts, words, hello)
 
 
 def modelled(board: str, image: Path, graph: g.Graph, samples: npt.NDArray[np.int16], tools: Path) -> Modelled | None:

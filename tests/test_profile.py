@@ -147,7 +147,7 @@ def test_measured_cycles_are_called_so_and_say_nothing_of_instructions(made, pro
     before, graph, words = profiled("virtual-f405"), made("w8a16").integer, np.zeros((20, 99), np.int16)
     parts = [Part(None, None, 1.5 * row["executed"]) for row in before["layers"]]
     cycles = round(sum(part.cycles for part in parts))
-    found = Measured(20, parts, {}, {}, cycles, "cycles", CYCLES_ARE["cycles"], 480_000_000, words)
+    found = Measured(20, parts, {}, {}, cycles, "cycles", CYCLES_ARE["cycles"], 480_000_000, words, "gcc; -O3")
     image = build.make_firmware(graph, made("w8a16").folder, "virtual-f405")
     known = dict(before) | {"counts": found.counts, "cycles_are": found.cycles_are, "clock_hz": found.clock_hz}
     shown = command.assemble(known, found, emit.build(graph), load_board("virtual-f405"), image)

@@ -123,15 +123,16 @@ def _context(made: Artifacts, board: Description, dataset: Dataset, recording: P
         "emulated": board.emulator is not None,
         "checkpoint": made.integer.provenance["checkpoint"],
         "graph": made.integer.hash(),
-        "compiler": build.compiler_version(board.name),
-        "flags": " ".join(board.flags),
         "recording": recording.name,
         "simulated": dataset.simulated,
     }
 
 
 def _outcome(found: Measured, expected: Array) -> dict[str, object]:
+    compiler, _, flags = found.compiler.partition("; ")
     return {
+        "compiler": compiler,
+        "flags": flags,
         "steps": found.steps,
         "clock_hz": found.clock_hz,
         "counts": found.counts,

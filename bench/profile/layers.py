@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bench.profile import floors
+from bench.rows import Floor
 from compress import graph as g
 from export import emit, memory
 
@@ -18,8 +19,8 @@ class Layer:
 
     `c_id`: its place in the C code; `m_id`: the module of the PyTorch network it came from, in the order of execution.
     `units`: what its instructions are told per, `unit` their name: multiply-accumulates where it has any. `floor`: the fewest
-    instructions of its inner loop (floors.py), None where none is derived. `weights`: bytes of the tables that it is the
-    first to need; `activations`: arena that it reads or writes; `live`: arena in use while it runs.
+    instructions of its inner loop in a step (floors.py), None where none is derived. `weights`: bytes of the tables that it is
+    the first to need; `activations`: arena that it reads or writes; `live`: arena in use while it runs.
     """
 
     c_id: int
@@ -33,7 +34,7 @@ class Layer:
     macc: int
     units: int
     unit: str
-    floor: float | None
+    floor: Floor | None
     weights: int
     activations: int
     live: int

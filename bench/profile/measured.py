@@ -49,7 +49,7 @@ class Measured:
     """A run of `steps` steps: operators in order, what belongs to none of them, and what fell into a step from outside.
 
     `counted`: everything that was counted, which is the sum of all. `counts` and `cycles_are` as in schema.Report. `words`: the
-    int16 answers (steps, outputs).
+    int16 answers (steps, outputs). `compiler`: as the board says it, flags included.
     """
 
     steps: int
@@ -61,6 +61,7 @@ class Measured:
     cycles_are: str
     clock_hz: int
     words: npt.NDArray[np.int16]
+    compiler: str
 
 
 def emulated(run: Counted, model: emit.Model, image: Path, board: Description, chip: Chip | None) -> Measured:
@@ -90,6 +91,7 @@ def emulated(run: Counted, model: emit.Model, image: Path, board: Description, c
         method,
         chip.clock_hz if chip else board.clock_hz,
         run.words,
+        run.hello.compiler,
     )
 
 
@@ -108,4 +110,6 @@ def on_board(link: Link, samples: npt.NDArray[np.int16]) -> Measured:
     measures_cycles = hello.counts == "cycles"
     parts = [Part(None, None, float(n)) if measures_cycles else Part(n, None, None) for n in counted]
     words = np.array([step.outputs for step in steps])
-    return Measured(len(steps), parts, {}, {}, sum(counted), hello.counts, CYCLES_ARE[hello.counts], hello.clock_hz, words)
+    return Measured(
+        len(steps), parts, {}, {}, sum(counted), hello.counts, CYCLES_ARE[hello.counts], hello.clock_hz, words, hello.compiler
+    )

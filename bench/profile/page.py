@@ -19,6 +19,7 @@ def html(report: Report) -> str:
         _findings(report),
         *_figures(report),
         _layers(report),
+        _floors(report),
         _memory(report),
         _facts(report),
     )
@@ -149,6 +150,20 @@ def _split(cost: Cost, classes: bool) -> list[str]:
 
 def _number(value: float | None, form: str) -> str:
     return "–" if value is None else f"{value:{form}}"
+
+
+def _floors(report: Report) -> str:
+    """What the floors stand on, each said once."""
+    known = {(row["type"], row["floor_is"]): row for row in reversed(report["layers"]) if row["floor"]}
+    if not known or report["counts"] != "instructions":
+        return ""
+    rows = "".join(
+        f"<tr><td>{escape(kind)}</td><td class=n>{(row['floor'] or 0) / row['units']:.2f} per {row['unit']}</td>"
+        f"<td>{escape(words)}</td></tr>"
+        for (kind, words), row in sorted(known.items())
+    )
+    head = "<tr><th>type</th><th class=n>floor</th><th>inner loop</th></tr>"
+    return f"<h2>What the floors stand on</h2><table>{head}{rows}</table>"
 
 
 def _memory(report: Report) -> str:

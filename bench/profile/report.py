@@ -34,7 +34,8 @@ def rows(layers: list[Layer], measured: Measured, steps_per_s: float) -> list[La
             "unit": layer.unit,
             "per_unit": None if each is None else each / layer.units,
             "cycles_per_macc": _per(cost["cycles"], layer.macc),
-            "floor": layer.floor,
+            "floor": None if layer.floor is None else layer.floor.per_unit,
+            "floor_is": "" if layer.floor is None else layer.floor.words,
             "weights": layer.weights,
             "activations": layer.activations,
             "live": layer.live,
@@ -64,7 +65,7 @@ def totals(layers: list[Layer], measured: Measured, steps_per_s: float) -> Total
         "per_macc": _per(instructions, macc),
         "cycles_per_macc": _per(spent, macc),
         "duty_percent": None if spent is None or not measured.clock_hz else 100.0 * spent * steps_per_s / measured.clock_hz,
-        "floor": sum(layer.floor or 0.0 for layer in layers),
+        "floor": sum(layer.floor.per_unit for layer in layers if layer.floor),
         "waits": {name: n / measured.steps for name, n in whole.waits.items()},
         **cost,
     }

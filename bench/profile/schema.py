@@ -27,8 +27,9 @@ class Cost(TypedDict):
 
 class LayerRow(Cost):
     """One operator (layers.py). `input` and `output`: frames and features of a step. `per_unit`: instructions, on silicon cycles,
-    per `unit`, which is MAC where it multiplies and value elsewhere. `floor`: instructions of its inner loop at least. Bytes:
-    `weights` (ro), `activations` (rw), `live` the arena in use meanwhile, `state` what it keeps. `cumul`: sum of `percent`."""
+    per `unit`, which is MAC where it multiplies and value elsewhere. `floor`: instructions of its inner loop at least, and
+    `floor_is` why so many. Bytes: `weights` (ro), `activations` (rw), `live` the arena in use meanwhile, `state` what it keeps.
+    `cumul`: `percent` of it and all before it."""
 
     c_id: int
     m_id: int
@@ -45,6 +46,7 @@ class LayerRow(Cost):
     per_unit: float | None
     cycles_per_macc: float | None
     floor: float | None
+    floor_is: str
     cumul: float
     weights: int
     activations: int

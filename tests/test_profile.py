@@ -28,6 +28,7 @@ from compress.errors import TendonError
 from export import build, emit
 from export.boards import load_board, names
 from host.engines import Artifacts
+from host.errors import NoTapError
 from tests import toy
 from tests.conftest import ROOT
 from tests.test_networks import integer, network
@@ -140,6 +141,16 @@ def test_the_counter_of_a_board_at_a_port_says_of_every_layer_what_the_emulator_
     more = [a["instructions"] - b["instructions"] for a, b in zip(found["layers"], report["layers"], strict=True)]
     assert max(more[1:]) - min(more[1:]) < 8 and max(more[1:]) < TAP_READING, "reading the counter adds the same to every layer"
     assert 0 <= more[0] < 2 * TAP_READING, "to the first also what calls the step"
+
+
+def test_a_board_whose_image_cannot_time_its_layers_is_told_which_to_load(made, simulated: Path) -> None:
+    artifacts, board = made("w8a16"), load_board("virtual-f405")
+    image = build.make_firmware(artifacts.integer, artifacts.folder, board.name)
+    with (
+        at_a_port(board.name, image) as port,
+        pytest.raises(NoTapError, match=r"(?s)image .*tap/firmware\.elf\n  next   st-flash"),
+    ):
+        command.profile(artifacts, board, datasets.find(None, ROOT / "build"), port)
 
 
 def test_measured_cycles_are_called_so_and_say_nothing_of_instructions(made, profiled, tmp_path: Path) -> None:

@@ -27,7 +27,6 @@ from export.boards import load_board
 from host import tap
 from host.boards import Board, open_board
 from host.engines import Artifacts
-from host.errors import NoTapError
 
 Words = npt.NDArray[np.int16]
 FULL_STACK = 0.9  # of a stack's bytes used: the next interrupt may not fit
@@ -61,18 +60,9 @@ def run(made: Artifacts, board: str, port: str | None, signal: g.Array) -> dict[
         raise TendonError(f"the input is shorter than one step of {graph.samples_per_step} samples")
     image = build.make_tap_image(graph, made.folder, board)
     source = made.folder.target(board) / "project" / "model" / "model.c"
-    try:
-        with open_board(board, image, graph.hash(), port=port) as connected:
-            report = compare(graph, connected, samples, source)
-    except NoTapError as error:
-        raise NoTapError(f"{error}\n  image  {image}\n  next   {how_to_load(board, image)}") from error
+    with open_board(board, image, graph.hash(), port=port) as connected:
+        report = compare(graph, connected, samples, source)
     return {"model": graph.name, "precision": made.folder.precision, "board": board} | report
-
-
-def how_to_load(board: str, image: Path) -> str:
-    """One line: how the image gets onto the board."""
-    loading = load_board(board).loading
-    return f"st-flash --reset write {image.with_suffix('.bin')} 0x{loading.address:08x}" if loading else f"run {image}"
 
 
 def compare(graph: g.Graph, board: Board, samples: Words, source: Path) -> dict[str, Any]:

@@ -43,6 +43,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--tool", choices=[loader.name for loader in LOADERS], help="with which (default: the first that answers)"
     )
+    command.add_argument("--tap", action="store_true", help="the image that `diagnose` and `profile` need on a board, C only")
     command.set_defaults(run=run)
 
 
@@ -65,7 +66,8 @@ def run(args: argparse.Namespace) -> None:
     if args.format == "tflm":
         image = tflm_project.make_firmware(graph, folder, board.name, args.tflm)
     else:
-        image = c_project.make_firmware(graph, folder, board.name)
+        make = c_project.make_tap_image if args.tap else c_project.make_firmware
+        image = make(graph, folder, board.name)
     job = Job(board, board.loading, image, _binary(board, image), image.parent / "project", args.port)
     chosen = choose(job, args.tool)
     print(f"{job.image.name} goes onto {board.name} with {chosen.loader.name}: {chosen.loader.virtue} ({chosen.evidence})")

@@ -25,21 +25,12 @@ class Step(NamedTuple):
     ticks: NDArray[np.uint32]
 
 
-def operator_ticks(link: Link, samples: NDArray[np.int16], steps: int) -> NDArray[np.uint64]:
-    """(steps, operators): cycles or instructions (what Hello.counts says) of each operator in the first steps of a stream.
-
-    `samples` int16 (n, inputs) from the zero state, n at least steps · samples per step; `link` after its handshake. They are
-    without the tap itself, but with a reading of the counter, some 20 cycles each. An operator of several bands is the sum of its
-    calls.
-    Errors: NoTapError, and those of Link.
-    """
-    assert link.hello is not None, "handshake() comes first"
-    content = samples[: steps * link.hello.samples_per_step]
-    return link.hello.in_counts(np.array([step.ticks for step in walk(link, content, p.WATCH_TICKS)], np.uint32))
-
-
 def walk(link: Link, samples: NDArray[np.int16], what: int = p.WATCH_CRCS) -> Iterator[Step]:
-    """Stream from the zero state, one step at a time. Errors: NoTapError, and those of Link."""
+    """Stream int16 samples (whole steps, inputs) from the zero state, one step at a time; `link` after its handshake.
+
+    Ticks are without the tap itself, but with a reading of the counter, some 20 cycles each; an operator of several bands is the
+    sum of its calls. For times alone watch only ticks. Errors: NoTapError, and those of Link.
+    """
     assert link.hello is not None, "handshake() comes first"
     link.reset()
     operators = watch(link, what).operators
@@ -72,7 +63,7 @@ def watch(link: Link, what: int, operator: int = 0, first: int = 0) -> p.Watched
     except UnknownRequestError as error:
         raise NoTapError(
             f"{link.line.name}: the image on the board was built without -DMODEL_TAP and cannot say what its operators put out; "
-            "load the one that `make diagnose BOARD=…` builds and names"
+            f"load the one that can: {link.expected.flash} TAP=1"
         ) from error
     return p.Watched.parse(answer.payload)
 

@@ -286,3 +286,7 @@ def test_the_command_builds_chooses_and_loads(here, tmp_path, monkeypatch, capfd
     assert image.is_file() and bench.called()[-1].endswith(f"program {{{image}}} verify reset exit")
     said = capfd.readouterr().out
     assert f"firmware.elf goes onto {BOARD} with openocd: it asks the chip itself" in said and "** Verified OK **" in said
+    assert host_main(["flash", *common(here), "--board", BOARD, "--tool", "openocd", "--tap"]) == 0
+    with_tap = image.parent / "tap" / "firmware.elf"
+    assert bench.called()[-1].endswith(f"program {{{with_tap}}} verify reset exit")
+    assert b"-DMODEL_TAP" in with_tap.read_bytes() and b"-DMODEL_TAP" not in image.read_bytes()

@@ -90,7 +90,7 @@ def test_a_question_out_of_place_is_refused(board: ProcessBoard) -> None:
 def test_an_ordinary_image_says_that_it_has_no_tap() -> None:
     with open_process(toy.posix_image(), toy.MODEL_HASH, toy.QUICK) as board:
         board.link.handshake()
-        with pytest.raises(NoTapError, match=r"built without -DMODEL_TAP.*make diagnose BOARD="):
+        with pytest.raises(NoTapError, match=r"built without -DMODEL_TAP.*make flash BOARD=posix TAP=1"):
             next(tap.walk(board.link, toy.samples(1)))
 
 
@@ -100,7 +100,7 @@ def test_ticks_of_the_operators_add_up_to_the_step() -> None:
     content = toy.samples(3)
     with open_board("virtual-f405", toy.image("virtual-f405", "-DMODEL_TAP"), toy.MODEL_HASH) as board:
         hello, link = board.link.handshake(), board.link
-        ticks = tap.operator_ticks(link, content, 3)
+        ticks = hello.in_counts(np.array([step.ticks for step in tap.walk(link, content, p.WATCH_TICKS)]))
         link.reset()
         whole = link.stream(content).cycles  # nothing but ticks is watched: reading the counter twice per operator
         checked = hello.in_counts(np.array([step.ticks for step in tap.walk(link, content)]))

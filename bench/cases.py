@@ -22,7 +22,8 @@ Array = npt.NDArray[Any]
 ROOT = Path(__file__).parent.parent
 KERNELS = (
     "linear", "mean_pool", "layer_norm", "s4d", "lut", "glu", "add", "log_softmax",
-    "max_pool", "window", "step", "start_up", "linear_s4", "nothing",
+    "max_pool", "window", "step", "start_up", "linear_s4",
+    "linear_s16_mve", "linear_s8_mve", "nothing",
 )  # fmt: skip
 FUNCTIONS = {"linear": "nn_linear_s8_s16", "linear_s4": "nn_linear_s4_s16", "start_up": "nn_start_up"}  # others: nn_…_s16
 BUFFERS = ("table", "second", "third", "x", "y", "state")

@@ -21,7 +21,31 @@ from export import pack
 Array = npt.NDArray[Any]
 MODES = ("random", "extreme", "quiet")
 INT16_MAX, INT32_MAX = 32767, 2**31 - 1
+INT16, INT8 = (-32768, 32767), (-128, 127)
 UNTOUCHED = 0x5A5A  # between rows of a strided output
+
+
+@dataclass(frozen=True)
+class Linear:
+    """One of the kernels of linear layers: its name in firmware/nn, the width of its weights, the range of its x."""
+
+    kernel: str
+    bits: int = 8
+    x: tuple[int, int] = INT16
+
+    def tables(self, weight: Array, bias: Array, mult: Array, frames: int) -> dict[str, Array]:
+        """The buffers of a case: weights, bias and mult as the kernel wants them."""
+        if self.kernel in pack.LANES:
+            return {"table": pack.pack_lanes(weight, bias, mult, pack.LANES[self.kernel])}
+        return {"table": pack.pack_linear(weight, frames, self.bits), "second": bias, "third": mult}
+
+
+LINEAR = {
+    "linear": Linear("nn_linear_s8_s16"),
+    "linear_s4": Linear("nn_linear_s4_s16", bits=4),
+    "linear_s16_mve": Linear("nn_linear_s8_s16_mve"),
+    "linear_s8_mve": Linear("nn_linear_s8_s8_mve", x=INT8),
+}
 
 
 @dataclass
@@ -80,28 +104,30 @@ def linear(
     frames: int,
     gaps: tuple[int, int] = (0, 0),
     aligned: bool = True,
-    bits: int = 8,
+    kernel: str = "linear",
 ) -> Check:
-    """`gaps` are added to the strides; unaligned x and y start anywhere an int16 may. Weights have 8 or 4 bits."""
+    """`gaps` are added to the strides; unaligned x and y start anywhere an int16 may. `kernel` is a key of LINEAR."""
     x_stride, y_stride = max(inputs, 1) + gaps[0], out + gaps[1]
-    limit = max(1, min(2 ** (bits - 1) - 1, INT32_MAX // (32768 * inputs)))
+    kind = LINEAR[kernel]
+    largest_x = -kind.x[0]
+    limit = max(1, min(2 ** (kind.bits - 1) - 1, INT32_MAX // (largest_x * inputs)))
     weight = contents.integers(-limit, limit, (out, inputs), np.int8)
-    room = INT32_MAX - np.abs(weight.astype(np.int64)).sum(1) * 32768
+    room = INT32_MAX - np.abs(weight.astype(np.int64)).sum(1) * largest_x
     bias = np.array([int(contents.integers(-int(r), int(r), 1, np.int64)[0]) for r in room]).astype(np.int32)
     largest = int((INT32_MAX - room + np.abs(bias.astype(np.int64))).max())
     shift = int(contents.rng.integers(0, 31 - largest.bit_length(), endpoint=True)) if largest.bit_length() < 31 else 0
     mult = (contents.integers(0, INT32_MAX, out, np.int64) >> int(contents.rng.integers(0, 24))).astype(np.int32)
     lo, hi = contents.clamp()
-    x, y = contents.integers(-32768, INT16_MAX, (frames - 1) * x_stride + inputs), _output(((frames - 1) * y_stride + out,))
+    x, y = contents.integers(*kind.x, (frames - 1) * x_stride + inputs), _output(((frames - 1) * y_stride + out,))
     rows = np.stack([x[t * x_stride : t * x_stride + inputs] for t in range(frames)]).astype(np.int64)
-    op = g.IntLinear(("x",), "y", "", weight[None, :, None, :], bias[None], mult[None], shift, weight_bits=bits)
+    op = g.IntLinear(("x",), "y", "", weight[None, :, None, :], bias[None], mult[None], shift, weight_bits=kind.bits)
     result = reference.linear(rows[None], op, lo, hi)[0]
     for t in range(frames):
         y[t * y_stride : t * y_stride + out] = result[t]
-    buffers = {"table": pack.pack_linear(weight, frames, bits), "second": bias, "third": mult, "x": x, "y": _output(y.shape)}
-    offsets = {"table": contents.offset(4), "second": contents.offset(4), "third": contents.offset(4)}
+    buffers = kind.tables(weight, bias, mult, frames)
+    offsets = {name: contents.offset(4) for name in buffers}
+    buffers |= {"x": x, "y": _output(y.shape)}
     offsets |= {"x": 0, "y": 0} if aligned else {"x": contents.offset(2), "y": contents.offset(2)}
-    kernel = "linear" if bits == 8 else "linear_s4"
     return Check(Case(kernel, (inputs, out, frames, x_stride, y_stride, shift, lo, hi), buffers, offsets), {"y": y})
 
 

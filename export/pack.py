@@ -1,7 +1,9 @@
-"""Weights in the order the kernels of firmware/nn read them (nn.h, nn_linear_s8_s16.c, nn_linear_s4_s16.c, nn_s4d_s16.c)."""
+"""Weights in the order the kernels of firmware/nn read them (nn.h, nn_linear_s8_s16.c, nn_linear_s4_s16.c, nn_linear_mve.h,
+nn_s4d_s16.c)."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,18 @@ Array = npt.NDArray[Any]
 
 ROWS_ALONE, ROWS_SHARED = 4, 2  # rows computed together: one frame at a time, several frames at a time
 INPUTS = 4  # inputs are padded with zero weights to a multiple of this
+VECTOR = 16  # int8 in a 128-bit vector
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """How a kernel for 128-bit vectors wants its weights: rows of a block, and what it takes from x before it multiplies."""
+
+    rows: int
+    zero: int
+
+
+LANES = {"nn_linear_s8_s16_mve": Lanes(4, 128), "nn_linear_s8_s8_mve": Lanes(8, 0)}
 
 
 def pack_linear(weights: Array, frames: int, bits: int = 8) -> Array:
@@ -24,15 +38,43 @@ def pack_linear(weights: Array, frames: int, bits: int = 8) -> Array:
     frame: four rows to a block, for each four inputs the word of rows (0, 1), then of rows (2, 3). Several frames: two rows.
     Rows and inputs are padded with zeros. GraphError for weights that are wider, also for −128: a + 256·b could not hold it.
     """
+    _check(weights, bits)
+    if bits == 4:
+        return _pack_nibbles(weights, frames)
+    return _pack_alone(weights) if frames == 1 else _pack_shared(weights)
+
+
+def pack_lanes(weights: Array, bias: Array, mult: Array, lanes: Lanes) -> Array:
+    """int8 (out, in), int32 (out,) and (out,) -> the int8 bytes of `nn_linear.weights` for a kernel of LANES and any frames.
+
+    For each block of rows: their biases, their weights as (steps, rows, 16), their mults. The last step is of the last 16 inputs,
+    with zeros where it reaches back into the step before, and the last block of the last rows. The kernel computes
+    Σw·(x − zero), so zero·Σw is added to the bias, modulo 2³². GraphError for fewer rows or inputs than a block and a step have,
+    and as pack_linear().
+    """
+    out, inputs = weights.shape
+    _check(weights, 8)
+    if out < lanes.rows or inputs < VECTOR:
+        raise GraphError(f"weights: expected at least {lanes.rows} rows of {VECTOR} inputs, found {out} of {inputs}")
+    left = inputs % VECTOR
+    whole, rest = weights[:, : inputs - left], weights[:, inputs - left :]
+    padded = np.concatenate([whole, np.zeros((out, VECTOR - left), np.int8), rest], 1) if left else weights
+    wrapped = (bias.astype(np.int64) + lanes.zero * weights.sum(1, dtype=np.int64)).astype("<i4")
+    parts = []
+    for row in range(0, out, lanes.rows):
+        rows = slice(min(row, out - lanes.rows), None if row + lanes.rows >= out else row + lanes.rows)
+        steps = padded[rows].reshape(lanes.rows, -1, VECTOR).transpose(1, 0, 2)
+        parts += [wrapped[rows].tobytes(), steps.tobytes(), mult[rows].astype("<i4").tobytes()]
+    return np.frombuffer(b"".join(parts), np.int8)
+
+
+def _check(weights: Array, bits: int) -> None:
     limit = 2 ** (bits - 1) - 1
     if weights.dtype != np.int8 or weights.ndim != 2:
         raise GraphError(f"weights: expected int8 of shape (out, in), found {weights.dtype} {weights.shape}")
     if weights.size and max(-int(weights.min()), int(weights.max())) > limit:
         found = f"{weights.min()}…{weights.max()}".replace("-", "−")
         raise GraphError(f"weights: expected −{limit}…{limit}, found {found}; quantize symmetrically")
-    if bits == 4:
-        return _pack_nibbles(weights, frames)
-    return _pack_alone(weights) if frames == 1 else _pack_shared(weights)
 
 
 def packed_bytes(out: int, inputs: int, frames: int, bits: int = 8) -> int:

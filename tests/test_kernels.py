@@ -39,6 +39,8 @@ contents = st.builds(Contents, st.integers(0, 2**63), st.sampled_from(MODES))
 in_place = st.booleans()
 even = st.integers(0, 4).map(lambda n: 2 * n)
 weight_bits = st.sampled_from([8, 4])
+scalar_linear = st.sampled_from(["linear", "linear_s4"])
+vector_linear = st.sampled_from(["linear_s16_mve", "linear_s8_mve"])
 any_linear = st.builds(
     kernel_cases.linear,
     contents,
@@ -47,7 +49,7 @@ any_linear = st.builds(
     st.integers(1, 8),
     st.tuples(st.integers(0, 5), st.integers(0, 5)),
     st.booleans(),
-    weight_bits,
+    scalar_linear,
 )
 fast_linear = st.builds(
     kernel_cases.linear,
@@ -57,7 +59,7 @@ fast_linear = st.builds(
     st.integers(1, 8),
     st.tuples(even, even),
     st.just(True),
-    weight_bits,
+    scalar_linear,
 )
 longest_linear = st.builds(
     kernel_cases.linear,
@@ -67,10 +69,32 @@ longest_linear = st.builds(
     st.integers(1, 3),
     st.just((0, 0)),
     st.just(True),
-    weight_bits,
+    scalar_linear,
+)
+any_vector_linear = st.builds(
+    kernel_cases.linear,
+    contents,
+    st.integers(16, 90),
+    st.integers(8, 21),
+    st.integers(1, 4),
+    st.tuples(st.integers(0, 5), st.integers(0, 5)),
+    st.booleans(),
+    vector_linear,
+)
+fast_vector_linear = st.builds(
+    kernel_cases.linear,
+    contents,
+    st.one_of(st.just(8), st.integers(8, 90), st.sampled_from([256, 258, 270])).map(lambda n: 2 * n),
+    st.integers(8, 21),
+    st.integers(1, 4),
+    st.tuples(even, st.integers(0, 5)),
+    st.just(True),
+    vector_linear,
 )
 any_check = st.one_of(
     any_linear,
+    any_vector_linear,
+    fast_vector_linear,
     fast_linear,
     longest_linear,
     st.builds(kernel_cases.mean_pool, contents, st.integers(1, 9), st.integers(1, 4), st.integers(1, 40), in_place),
@@ -157,10 +181,10 @@ def test_the_kernels_on_every_emulated_core_equal_the_reference(emulated: dict[s
         assert_equal(checks, runner.run(checks), name)
 
 
-@pytest.mark.parametrize("bits", [8, 4])
-def test_one_sweep_over_all_small_shapes_of_a_linear_layer(bits: int, emulated: dict[str, Runner]) -> None:
+@pytest.mark.parametrize("kernel", ["linear", "linear_s4"])
+def test_one_sweep_over_all_small_shapes_of_a_linear_layer(kernel: str, emulated: dict[str, Runner]) -> None:
     shapes = [(n, out, frames) for n in (1, 2, 3, 4, 5, 12, 16, 18, 20, 32, 33) for out in range(1, 7) for frames in range(1, 8)]
-    checks = [kernel_cases.linear(Contents(i, MODES[i % 3]), *shape, bits=bits) for i, shape in enumerate(shapes)]
+    checks = [kernel_cases.linear(Contents(i, MODES[i % 3]), *shape, kernel=kernel) for i, shape in enumerate(shapes)]
     for name in FASTEST:
         assert_equal(checks, emulated[name].run(checks), name)
 

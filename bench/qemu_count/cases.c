@@ -15,7 +15,10 @@
 #endif
 
 enum { TABLE, SECOND, THIRD, X, Y, STATE, BUFFERS, VALUES = 9, GUARD = 16, CANARY = 0xA5, ARENA = 2 * 1024 * 1024 };
-enum { LINEAR, MEAN_POOL, LAYER_NORM, S4D, LUT, GLU, ADD, LOG_SOFTMAX, MAX_POOL, WINDOW, STEP, START_UP, LINEAR_S4, NOTHING };
+enum {
+    LINEAR, MEAN_POOL, LAYER_NORM, S4D, LUT, GLU, ADD, LOG_SOFTMAX, MAX_POOL, WINDOW, STEP, START_UP, LINEAR_S4,
+    LINEAR_S16_MVE, LINEAR_S8_MVE, NOTHING
+};
 
 typedef struct {
     uint32_t kernel, repeats;
@@ -101,6 +104,10 @@ static uint32_t time_kernel(const header *c)
         TIMED(nn_linear_s8_s16(&linear, x, y));
     case LINEAR_S4:
         TIMED(nn_linear_s4_s16(&linear, x, y));
+    case LINEAR_S16_MVE:
+        TIMED(nn_linear_s8_s16_mve(&linear, x, y));
+    case LINEAR_S8_MVE:
+        TIMED(nn_linear_s8_s8_mve(&linear, x, y));
     case MEAN_POOL:
         TIMED(nn_mean_pool_s16(&pool, x, y));
     case LAYER_NORM:

@@ -40,6 +40,11 @@ typedef struct {
 void nn_linear_s8_s16(const nn_linear *op, const int16_t *x, int16_t *y); /* weights −127…127 */
 void nn_linear_s4_s16(const nn_linear *op, const int16_t *x, int16_t *y); /* weights −7…7, two to a byte */
 
+/* The same layers for 128-bit vectors (MVE, Helium). The weights are packed otherwise, by pack_lanes(), and 128·Σ_k w[n][k] is added
+ * to the bias of the first. Both are fast where in and x_stride are even, and want in ≥ 16. */
+void nn_linear_s8_s16_mve(const nn_linear *op, const int16_t *x, int16_t *y); /* out ≥ 4 */
+void nn_linear_s8_s8_mve(const nn_linear *op, const int16_t *x, int16_t *y);  /* out ≥ 8; x in −128…127 */
+
 /* Mean of `factor` frames: y[t][c] = clamp(requant(Σ_j x[t·factor + j][c], shift, mult), lo, hi).
  * x (frames·factor, features), y (frames, features); y == x allowed. */
 typedef struct {

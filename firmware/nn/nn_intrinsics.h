@@ -16,6 +16,13 @@
 #define NN_COLD
 #endif
 
+#if NN_DSP && defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)
+#define NN_MVE 1
+#include <arm_mve.h>
+#else
+#define NN_MVE 0
+#endif
+
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "the kernels read packed tables as little-endian words"
 #endif

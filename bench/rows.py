@@ -13,7 +13,7 @@ from bench import kernel_cases
 from bench.kernel_cases import Check, Contents
 from bench.layers import LAYERS, Layer
 
-DSP_CORES = ("cortex-m4", "cortex-m7")
+DSP_CORES, VECTOR_CORE = ("cortex-m4", "cortex-m7"), "cortex-m55"
 
 
 @dataclass(frozen=True)
@@ -47,19 +47,34 @@ def rows() -> list[Row]:
         found += [_linear(layer, core, "w8a16", 8) for layer in LAYERS]
         found += [_linear(layer, core, "w4a16", 4) for layer in LAYERS]
         found += list(_others(core))
-    return found
+    for precision in ("w8a16", "w8a8"):
+        found += [_vector_linear(layer, precision) for layer in LAYERS]
+    return [*found, *_others(VECTOR_CORE)]
 
 
 # --- linear layers ------------------------------------------------------------------------------------------------------
 
 
 def _linear(layer: Layer, core: str, precision: str, bits: int) -> Row:
+    kernel = "linear" if bits == 8 else "linear_s4"
+    floor = dsp_floor(layer.windows) if bits == 8 else dsp_floor_s4(layer.windows)
+    return _row_of(layer, core, precision, kernel, kernel, floor)
+
+
+def _vector_linear(layer: Layer, precision: str) -> Row:
+    """8-bit weights with a Cortex-M55's vectors."""
+    case, floor = VECTOR_KERNELS[precision]
+    return _row_of(layer, VECTOR_CORE, precision, "linear", case, floor)
+
+
+def _row_of(layer: Layer, core: str, precision: str, name: str, case: str, floor: Floor) -> Row:
+    """`case`: the kernel's name in kernel_cases.LINEAR."""
+
     def make(contents: Contents) -> Check:
         gaps = (layer.gap, layer.gap and layer.out)
-        return kernel_cases.linear(contents, layer.inputs, layer.out, layer.windows, gaps, bits=bits)
+        return kernel_cases.linear(contents, layer.inputs, layer.out, layer.windows, gaps, kernel=case)
 
-    floor = dsp_floor(layer.windows) if bits == 8 else dsp_floor_s4(layer.windows)
-    name, target = "linear" if bits == 8 else "linear_s4", layer.targets.get((core, precision))
+    target = layer.targets.get((core, precision))
     return Row(name, layer.shape, core, precision, make, layer.macs, floor=floor, target=target, peer=_peer_of(layer, core))
 
 
@@ -88,17 +103,35 @@ def dsp_floor_s4(frames: int) -> Floor:
     return Floor(wide.per_unit, wide.words.replace("SXTB16", "AND"))
 
 
+VECTOR_KERNELS = {
+    "w8a16": (
+        "linear_s16_mve",
+        Floor(
+            15 / 64,
+            "4 rows × 16 inputs: 2 loads of x, which part its bytes, 1 VEOR, 4 loads of weights, 8 VMLADAVA = 15 for 64 MACs",
+        ),
+    ),
+    "w8a8": ("linear_s8_mve", Floor(18 / 128, "8 rows × 16 inputs: 2 loads of x, 8 of weights, 8 VMLADAVA = 18 for 128 MACs")),
+}
+
+
 # --- everything else ----------------------------------------------------------------------------------------------------
 
 
 def _others(core: str) -> Iterator[Row]:
     """Kernels whose unit is a value, a sample or a state."""
-    for kernel, shape, make, units, unit, floor in OTHERS:
+    for kernel, shape, make, units, unit, dsp in OTHERS:
         target = S4D_TARGETS[core] if kernel == "s4d" else None
+        floor = dsp if core in DSP_CORES else VECTOR_FLOORS.get(kernel)
         yield Row(kernel, shape, core, "w8a16", make, units, unit, floor, target)
 
 
-S4D_TARGETS = {"cortex-m4": 14.0, "cortex-m7": 14.0}
+S4D_TARGETS = {"cortex-m4": 14.0, "cortex-m7": 14.0, "cortex-m55": 6.0}
+VECTOR_FLOORS = {
+    "s4d": Floor(
+        11 / 4, "4 states: 2 loads of a and c, 1 of the state, VMULLB, VMULLT, VSUB, VADD, VQRDMLADHX, VQRSHRNB, store, VMLSDAVA"
+    ),
+}
 OTHERS: tuple[tuple[str, str, Callable[[Contents], Check], int, str, Floor | None], ...] = (
     (
         "s4d", "96 channels × 16 states", lambda c: kernel_cases.s4d(c, 96, 16, 1), 96 * 16, "complex state",

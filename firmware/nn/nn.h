@@ -6,9 +6,9 @@
  * Shapes and ranges are proven when a model is exported, so kernels return nothing and check nothing.
  *
  * Buffers need the alignment of their type (2 bytes for int16, 4 for tables and state). Rows on 4-byte boundaries (even
- * strides, as an exported model has them) take the fast path on Armv7E-M; any other alignment gives the same values slower.
+ * strides, as an exported model has them) take the fast paths; any other alignment gives the same values slower.
  * No kernel reads or writes past the elements its description names. All are reentrant and need no scratch but the stack
- * (at most 256 bytes). Every implementation, portable C or Armv7E-M, gives the same values bit for bit.
+ * (at most 256 bytes). Every implementation, portable C, Armv7E-M or MVE, gives the same values bit for bit.
  */
 #ifndef NN_H
 #define NN_H
@@ -40,10 +40,10 @@ typedef struct {
 void nn_linear_s8_s16(const nn_linear *op, const int16_t *x, int16_t *y); /* weights −127…127 */
 void nn_linear_s4_s16(const nn_linear *op, const int16_t *x, int16_t *y); /* weights −7…7, two to a byte */
 
-/* The same layers for 128-bit vectors (MVE, Helium). The weights are packed otherwise, by pack_lanes(), and 128·Σ_k w[n][k] is added
- * to the bias of the first. Both are fast where in and x_stride are even, and want in ≥ 16. */
+/* The same layers for 128-bit vectors (MVE, Helium): in ≥ 16, and fast where in and x_stride are even. `weights`, as pack_lanes()
+ * packs them, hold bias and mult as well: those two pointers are not read. */
 void nn_linear_s8_s16_mve(const nn_linear *op, const int16_t *x, int16_t *y); /* out ≥ 4 */
-void nn_linear_s8_s8_mve(const nn_linear *op, const int16_t *x, int16_t *y);  /* out ≥ 8; x in −128…127 */
+void nn_linear_s8_s8_mve(const nn_linear *op, const int16_t *x, int16_t *y);  /* out ≥ 8, x in −128…127 */
 
 /* Mean of `factor` frames: y[t][c] = clamp(requant(Σ_j x[t·factor + j][c], shift, mult), lo, hi).
  * x (frames·factor, features), y (frames, features); y == x allowed. */

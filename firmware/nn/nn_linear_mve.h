@@ -67,18 +67,22 @@ static inline walk walk_of(uint32_t in, uint32_t step_code)
     return w;
 }
 
-/* Eight sums, in the registers that VMLADAVA and LDM can write. */
+/* Eight sums, in the registers that VMLADAVA and LDM can write. They are only there from one asm to the next: a call between them
+ * may change r12 and r14, so vectors are made of them at once. */
 #define EIGHT_SUMS                                                                                              \
     register int32_t s0 __asm__("r0"), s1 __asm__("r2"), s2 __asm__("r4"), s3 __asm__("r6"), s4 __asm__("r8"), \
         s5 __asm__("r10"), s6 __asm__("r12"), s7 __asm__("r14")
-#define OPERANDS(how)                                                                                                            \
-    [s0] how(s0), [s1] how(s1), [s2] how(s2), [s3] how(s3), [s4] how(s4), [s5] how(s5), [s6] how(s6), [s7] how(s7), [x] "+&r"(x), \
-        [w] "+&r"(w)
+#define SUMS(how) \
+    [s0] how(s0), [s1] how(s1), [s2] how(s2), [s3] how(s3), [s4] how(s4), [s5] how(s5), [s6] how(s6), [s7] how(s7)
+#define OPERANDS(how) SUMS(how), [x] "+&r"(x), [w] "+&r"(w)
 
 /* All whole steps */
 #define WALK(step)                                                       \
     "ldrd %[turns], %[skip], %[walk]\n\tadd pc, %[skip]\n\tnop\n1:\n\t"  \
     step step step step "subs %[turns], #1\n\tbne 1b\n\t"
+
+#define TO_VECTOR(q, a, b, c, d) \
+    "vmov " q "[2], " q "[0], %[" a "], %[" c "]\n\tvmov " q "[3], " q "[1], %[" b "], %[" d "]\n\t"
 
 /* What is the same for every row: where frames lie, how sums become outputs. */
 typedef struct {
@@ -86,13 +90,6 @@ typedef struct {
     int32_t shift;
     int32x4_t lo, hi;
 } layer;
-
-static inline int32x4_t four_sums(int32_t a, int32_t b, int32_t c, int32_t d)
-{
-    int32x4_t v;
-    __asm__("vmov %q0[2], %q0[0], %1, %3\n\tvmov %q0[3], %q0[1], %2, %4" : "=&w"(v) : "r"(a), "r"(b), "r"(c), "r"(d));
-    return v;
-}
 
 static inline int32x4_t four_words(const int8_t *p)
 {

@@ -34,15 +34,14 @@ void nn_linear_s8_s16_mve(const nn_linear *op, const int16_t *x, int16_t *y)
 #define STEP STEP_OF("vmladava.s8")
 #define STEP_CODE 60u
 
-/* h·256 + l */
-static inline int32_t whole(int32_t h, int32_t l)
-{
-    return nn_add(l, nn_shift_left(h, 8));
-}
+/* l + 256·h of four rows, in q0 */
+#define JOIN(l, h) "add %[" l "], %[" l "], %[" h "], lsl #8\n\t"
+#define JOINED JOIN("s0", "s4") JOIN("s1", "s5") JOIN("s2", "s6") JOIN("s3", "s7") TO_VECTOR("q0", "s0", "s1", "s2", "s3")
 
 static inline __attribute__((always_inline)) int32x4_t four_rows(const walk *s, const int16_t *x, const int8_t *w)
 {
     EIGHT_SUMS;
+    register int32x4_t sums __asm__("q0");
     uint32_t turns, skip;
     const uint8x16_t sign = vdupq_n_u8(0x80);
     __asm__("ldm %[w]!, {r0, r2, r4, r6}\n\tmov r8, #0\n\tmov r10, r8\n\tmov r12, r8\n\tmov r14, r8\n\t" WALK(STEP)
@@ -53,16 +52,21 @@ static inline __attribute__((always_inline)) int32x4_t four_rows(const walk *s, 
         x += s->back;
         __asm__(STEP : OPERANDS("+&r") : [sign] "w"(sign) : "q0", "q1", "q2", "memory");
     }
-    return four_sums(whole(s4, s0), whole(s5, s1), whole(s6, s2), whole(s7, s3));
+    __asm__(JOINED : SUMS("+r"), "=w"(sums));
+    return sums;
 }
 
 /* The same, without the biases, where a frame has just 16 inputs */
 static inline __attribute__((always_inline)) int32x4_t four_short_rows(const int16_t *x, const int8_t *w)
 {
     EIGHT_SUMS;
+    register int32x4_t sums __asm__("q0");
     const uint8x16_t sign = vdupq_n_u8(0x80);
-    __asm__(STEP_OF("vmladav.s8") : OPERANDS("=&r") : [sign] "w"(sign) : "q0", "q1", "q2", "memory");
-    return four_sums(whole(s4, s0), whole(s5, s1), whole(s6, s2), whole(s7, s3));
+    __asm__(STEP_OF("vmladav.s8") JOINED
+            : OPERANDS("=&r"), "=&w"(sums)
+            : [sign] "w"(sign)
+            : "q1", "q2", "memory");
+    return sums;
 }
 
 static inline void rows(const layer *l, const walk *s, const int16_t *x, const int8_t *w, int16_t *y)

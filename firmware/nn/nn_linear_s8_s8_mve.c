@@ -36,6 +36,7 @@ static inline __attribute__((always_inline)) void
 eight_rows(const layer *l, const walk *s, int32x4_t mult, int32x4_t next_mult, const int16_t *x, const int8_t *w, int16_t *y)
 {
     EIGHT_SUMS;
+    register int32x4_t sums __asm__("q0"), more __asm__("q1");
     uint32_t turns, skip;
     __asm__("ldm %[w]!, {r0, r2, r4, r6, r8, r10, r12, r14}\n\t" WALK(STEP)
             : OPERANDS("=&r"), [turns] "=&r"(turns), [skip] "=&r"(skip)
@@ -45,8 +46,11 @@ eight_rows(const layer *l, const walk *s, int32x4_t mult, int32x4_t next_mult, c
         x += s->back;
         __asm__(STEP : OPERANDS("+&r") : : "q0", "q1", "q2", "q3", "memory");
     }
-    store_sums(l, four_sums(s0, s1, s2, s3), mult, y);
-    store_sums(l, four_sums(s4, s5, s6, s7), next_mult, y + 4);
+    __asm__(TO_VECTOR("q0", "s0", "s1", "s2", "s3") TO_VECTOR("q1", "s4", "s5", "s6", "s7")
+            : SUMS("+r"), "=w"(sums), "=w"(more));
+    const int32x4_t first = sums, second = more;
+    store_sums(l, first, mult, y);
+    store_sums(l, second, next_mult, y + 4);
 }
 
 static inline void rows(const layer *l, const walk *s, const int16_t *x, const int8_t *w, int16_t *y)

@@ -1,5 +1,5 @@
 # Every target does its own set-up. Variables: MODEL, CHECKPOINT, DATA, PRECISION, FORMAT, BOARD, PORT, TOOL, SECONDS, INPUT, OUTPUT, ENGINE, DECODER, LM,
-# TFLM, CMSIS_NN.
+# TFLM, CMSIS_NN, COREMARK, AES.
 MODEL ?= TC_S4_small
 PRECISION ?= w8a16
 FORMAT ?= c
@@ -78,6 +78,9 @@ crosscheck: setup tools ## one table: PyTorch, ONNX, TFLite, TFLM, integers, C, 
 bench: setup tools ## kernels and networks in executed instructions, against CMSIS-NN and the targets   [CMSIS_NN=path]
 	$(PYTHON) -m bench speed --build $(BUILD) $(if $(CMSIS_NN),--cmsis-nn "$(CMSIS_NN)")
 
+validate: setup tools ## the cycle models against published cycles   [COREMARK=checkout of eembc/coremark AES=of jnk0le/cortexm-AES]
+	$(PYTHON) -m bench validate $(if $(COREMARK),--coremark "$(COREMARK)") $(if $(AES),--aes "$(AES)")
+
 pareto: setup tools ## error rate against cost: table, pictures, page   [LM= DATA= MODELS= PRECISIONS= DECODERS= JOBS= BACKEND= SCHEDULER=]
 	$(PYTHON) -m bench pareto --build $(BUILD) $(if $(DATA),--data "$(DATA)") $(lm) $(if $(MODELS),--models $(MODELS)) \
 		$(if $(CHECKPOINTS),--checkpoints "$(CHECKPOINTS)") $(if $(PRECISIONS),--precisions $(PRECISIONS)) \
@@ -98,4 +101,4 @@ tools: ## cross compiler and emulator from the distribution
 clean: ## delete what was built, keep the environment
 	rm -rf $(BUILD)
 
-.PHONY: help demo flash decode lm test quantize macs recordings train export firmware hil infer diagnose profile crosscheck bench pareto setup tools clean
+.PHONY: help demo flash decode lm test quantize macs recordings train export firmware hil infer diagnose profile crosscheck bench validate pareto setup tools clean

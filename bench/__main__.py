@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench import crosscheck, demo, formats, hil, speed, text
+from bench import crosscheck, demo, formats, hil, speed, text, validate
 from bench.pareto import command as pareto
 from bench.profile import command as profile
 from compress import cli
@@ -39,6 +39,9 @@ def main(arguments: list[str] | None = None) -> int:
     crosscheck.add_arguments(check)
     speed.add_arguments(commands.add_parser("speed", help="executed instructions of every kernel and network, against CMSIS-NN"))
     profile.add_arguments(commands.add_parser("profile", help="every layer on a board: time, memory, what would help"))
+    models = commands.add_parser("validate", help="the cycle models against published cycles of CoreMark and of AES in assembly")
+    validate.add_arguments(models)
+    models.set_defaults(run=validate.run)
     pareto.add_arguments(commands.add_parser("pareto", help="error rate against cost: every network, precision and decoder"))
     return cli.run(parser, arguments)
 

@@ -157,9 +157,9 @@ def latency(back: Streamed, other: Engines, modelled: Modelled | None) -> Latenc
     }
     if hello.counts == "instructions":
         found["instructions"] = spread(counted)
-        found["ms_is"] = "not known: no cycle model for this core yet; the executed instructions are exact"
+        found["ms_is"] = "not known: no chip whose cycles are modelled holds this image; the executed instructions are exact"
         if modelled is not None:
-            per_ms = hello.clock_hz / 1000.0
+            per_ms = modelled.clock_hz / 1000.0
             found["cycles"] = spread(modelled.of(1.0) * counted)
             found["ms"] = spread(modelled.of(1.0) * counted / per_ms)
             found["ms_is"] = modelled.method

@@ -3,7 +3,7 @@
 A QEMU plugin (bench/qemu_cycles/plugin.c) watches a function, `model_step`, from its first instruction to the one after its call.
 `Watch` says what it watches, `arguments` makes QEMU's command line of that, `read_counts` reads what came out:
 
-    chip = chips.of_board(load_board("virtual-f405"))
+    chip = chips.of_image(load_board("virtual-f405"), image)
     watch = Watch(code, 20, chip.memory, boundaries=tuple(c.returns_to for c in calls(code, "model_step")))
     … run QEMU with arguments(build_plugin(folder), watch, out) …
     counts = wait_for(out, 60)
@@ -65,13 +65,17 @@ NO_CACHES = Memory(Cache(1, 1, 4), Cache(1, 1, 4))  # where nobody asks what mis
 
 @dataclass(frozen=True)
 class Watch:
-    """`steps` calls of a function of disassembled code, with the addresses at which segments end (none: one segment)."""
+    """`steps` calls of a function of disassembled code, with the addresses at which segments end (none: one segment).
+
+    `cold`: every step begins with an empty data cache.
+    """
 
     code: dict[int, Instruction]
     steps: int
     memory: Memory
     function: str = STEP
     boundaries: tuple[int, ...] = ()
+    cold: bool = False
 
 
 @dataclass
@@ -87,18 +91,25 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Jumps:
-    """Of one instruction: how often another than the next one followed; how often two bits of history said otherwise; how often
-    it went elsewhere than the time before."""
+    """Of one instruction: how often another than the next one followed; how often two bits of its own history said otherwise, and
+    (conditional branches only) two bits for each history of the last 12 conditional branches; how often it went to another
+    address than the time before, returns to their call aside."""
 
     taken: int
     mispredicted: int
+    surprised: int
     elsewhere: int
 
     def __add__(self, other: Jumps) -> Jumps:
-        return Jumps(self.taken + other.taken, self.mispredicted + other.mispredicted, self.elsewhere + other.elsewhere)
+        return Jumps(
+            self.taken + other.taken,
+            self.mispredicted + other.mispredicted,
+            self.surprised + other.surprised,
+            self.elsewhere + other.elsewhere,
+        )
 
 
-NO_JUMPS = Jumps(0, 0, 0)
+NO_JUMPS = Jumps(0, 0, 0, 0)
 
 
 @dataclass
@@ -110,7 +121,8 @@ class Counts:
     """
 
     steps: int = 0
-    unaligned: int = 0
+    unaligned_reads: int = 0
+    unaligned_writes: int = 0
     jumped_misses: int = 0
     next_line_misses: list[int] = field(default_factory=lambda: [0] * (IN_LINE + 1))
     traffic: list[Traffic] = field(default_factory=list)
@@ -150,6 +162,7 @@ def arguments(plugin: Path, watch: Watch, out: Path) -> list[str]:
     words += [f"stop={address:x}" for address in return_addresses(code, watch.function)]
     words += [f"boundary={address:x}" for address in watch.boundaries]
     words += [f"region={r.origin:x}:{r.size}:{int(r.cached)}" for r in memory.regions]
+    words += ["cold=1"] if watch.cold else []
     words += [f"{name}={c.sets}:{c.ways}:{c.line}" for name, c in (("icache", memory.instructions), ("dcache", memory.data))]
     return ["-plugin", ",".join([str(plugin.resolve()), *words])]
 
@@ -187,7 +200,8 @@ def _sum(segments: list[Counts]) -> Counts:
     """All segments together, which it keeps."""
     whole, executed = Counts(segments[0].steps, segments=segments), Counter[int]()
     for part in segments:
-        whole.unaligned += part.unaligned
+        whole.unaligned_reads += part.unaligned_reads
+        whole.unaligned_writes += part.unaligned_writes
         whole.jumped_misses += part.jumped_misses
         whole.next_line_misses = [a + b for a, b in zip(whole.next_line_misses, part.next_line_misses, strict=True)]
         executed.update(part.executed)

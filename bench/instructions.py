@@ -13,6 +13,8 @@ from compress.errors import TendonError
 NEWEST = "armv8.1-m.main"  # knows the vector instructions too, and lists older cores as they are
 _LINE = re.compile(r"^\s*([0-9a-f]+):\t([0-9a-f ]+?)\s*\t(\S+)(?:\t(.*))?$")
 _TARGET = re.compile(r"<([^>+]+)>$")
+_BRANCH = re.compile(r"^(b|bl|blx|cbn?z|b(eq|ne|cs|cc|mi|pl|vs|vc|hi|ls|ge|lt|gt|le))$")
+_ADDRESS = re.compile(r"(?:^|, )([0-9a-f]+) <")
 _LABEL = re.compile(r"^([0-9a-f]+) <(.+)>:$")
 
 
@@ -68,6 +70,12 @@ def address_of(code: dict[int, Instruction], function: str) -> int:
     raise TendonError(f"the image has no function {function}; build it with its symbols")
 
 
+def target_of(instruction: Instruction) -> int | None:
+    """Where a branch by name leads to; None for everything else."""
+    found = _BRANCH.match(instruction.mnemonic) and _ADDRESS.search(instruction.operands)
+    return int(found[1], 16) if found else None
+
+
 def calls(code: dict[int, Instruction], function: str) -> list[Call]:
     """The calls that a function's own instructions make, in the order of addresses. A call in tail position (b) is none of them:
     it does not come back."""
@@ -87,3 +95,12 @@ def _all_calls(code: dict[int, Instruction]) -> Iterator[Call]:
         target = _TARGET.search(i.operands)
         if i.mnemonic in ("bl", "blx") and target:
             yield Call(i.function, i.address, target[1], i.address + i.size)
+
+
+def interrupts(code: dict[int, Instruction], executed: dict[int, int]) -> int:
+    """Entries into functions named as interrupt handlers are (…_Handler, …_IRQHandler)."""
+    entries: dict[str, int] = {}
+    for address, instruction in code.items():
+        if instruction.function.endswith("Handler"):
+            entries.setdefault(instruction.function, address)
+    return sum(executed.get(address, 0) for address in entries.values())

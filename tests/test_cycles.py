@@ -198,7 +198,7 @@ def test_every_execution_and_every_taken_branch_is_counted(counts: Counts) -> No
     assert counts.steps == 3
     assert counts.instructions == 3 * PER_STEP
     assert counts.taken == 3 * (99 + 15 + 1)  # two loops and the return
-    assert counts.unaligned == 3
+    assert (counts.unaligned_reads, counts.unaligned_writes) == (3, 0)
 
 
 def test_a_table_misses_once_per_16_bytes_and_then_stays_in_the_data_cache(counts: Counts) -> None:
@@ -280,6 +280,6 @@ def test_what_was_executed_must_be_in_the_image(image: Path, chip: chips.Chip) -
 
 
 def test_counts_that_were_cut_short_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "counts").write_text("steps 3\nsegment 0\nunaligned 4\n")
+    (tmp_path / "counts").write_text("steps 3\nsegment 0\nunaligned_reads 4\n")
     with pytest.raises(TendonError, match="expected the counts of a finished profile"):
         counting.read_counts(tmp_path / "counts")

@@ -9,10 +9,12 @@
  *   region=A:BYTES:CACHED…  data memory; CACHED is 1 when its accesses go through the data cache. The first region that has an address counts
  *   icache=SETS:WAYS:LINE   lines of LINE bytes; the least recently used of a set is replaced
  *   dcache=SETS:WAYS:LINE   the same, and what is written is allocated, and written back when it is replaced
+ *   cold=1                  every step begins with an empty data cache
  *   boundary=A…             where a segment of a step ends; what follows the last of them is a segment of its own
  * Every count is kept per segment: a segment holds what was executed since the last boundary before its own, whatever it was.
  *
- * Prediction: two bits per instruction, shared with nobody; a jump to another address than last time counts as `elsewhere`.
+ * Two predictors look on: one of two bits per instruction, shared with nobody, and one of two bits per instruction and history of the last
+ * 12 conditional branches. A jump to another address than last time counts as `elsewhere`, unless it returns to where the last call said.
  *
  * Counting is per instruction and not per block: where the emulator leaves a block in its middle, the rest of it is not executed.
  * The prototypes below are those of qemu-plugin.h; Debian does not package that header. In QEMU 7.2 a memory callback asked for reads
@@ -40,12 +42,14 @@ size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *);
 size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *);
+const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *);
 bool qemu_plugin_mem_is_store(qemu_plugin_meminfo_t);
 unsigned qemu_plugin_mem_size_shift(qemu_plugin_meminfo_t);
 
 EXPORT int qemu_plugin_version = 1;
 
 enum { MAX_STOPS = 16, MAX_SEGMENTS = 1024, MAX_REGIONS = 16, IN_LINE = 16, NOWHERE = -1 };
+enum { HISTORY = 1 << 12, CALLS = 8 };
 
 /* --- caches --- */
 
@@ -85,14 +89,14 @@ static outcome touch(cache *c, uint32_t address, bool store)
 /* --- what is counted --- */
 
 typedef struct {
-    uint64_t executed, taken, mispredicted, elsewhere;
+    uint64_t executed, taken, mispredicted, surprised, elsewhere; /* surprised: the predictor with a history was */
 } tally;
 
 /* One instruction. `now` is of the segment under way, `in` of each segment. */
 typedef struct {
     uint32_t address, end, target;
     int boundary; /* the segment that ends before it, or NOWHERE */
-    bool starts, stops, touched;
+    bool starts, stops, touched, conditional, calls;
     uint8_t likely; /* 0, 1: not taken; 2, 3: taken */
     tally now, in[];
 } place;
@@ -102,7 +106,7 @@ typedef struct {
 } traffic;
 
 typedef struct {
-    uint64_t unaligned, jumped_misses, next_line_misses[IN_LINE + 1];
+    uint64_t unaligned_reads, unaligned_writes, jumped_misses, next_line_misses[IN_LINE + 1];
     traffic region[MAX_REGIONS + 1]; /* the last one: everywhere else */
 } totals;
 
@@ -119,7 +123,9 @@ static totals now, *segment;
 static uint32_t code_origin, code_bytes, start_address, stop_address[MAX_STOPS], boundary[MAX_SEGMENTS];
 static uint32_t region_count, stops, boundaries, touched_count, steps_wanted, steps, in_line, current_line = UINT32_MAX - 1;
 static place *previous;
-static bool active;
+static uint8_t with_history[HISTORY];
+static uint32_t history, call[CALLS], call_count;
+static bool active, cold;
 static const char *out_name;
 
 static void add(uint64_t *to, uint64_t *from, size_t count)
@@ -145,7 +151,8 @@ static void end_segment(uint32_t k)
 static void write_segment(FILE *out, uint32_t k)
 {
     const totals *t = &segment[k];
-    fprintf(out, "segment %" PRIu32 "\nunaligned %" PRIu64 "\njumped_misses %" PRIu64 "\n", k, t->unaligned, t->jumped_misses);
+    fprintf(out, "segment %" PRIu32 "\nunaligned_reads %" PRIu64 "\nunaligned_writes %" PRIu64 "\njumped_misses %" PRIu64 "\n", k,
+            t->unaligned_reads, t->unaligned_writes, t->jumped_misses);
     for (uint32_t i = 0; i <= IN_LINE; i++)
         if (t->next_line_misses[i])
             fprintf(out, "next_line_misses %" PRIu32 " %" PRIu64 "\n", i, t->next_line_misses[i]);
@@ -157,8 +164,8 @@ static void write_segment(FILE *out, uint32_t k)
     for (uint32_t i = 0; i < code_bytes / 2; i++) {
         const tally *n = places[i] ? &places[i]->in[k] : NULL;
         if (n && n->executed)
-            fprintf(out, "at %" PRIx32 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", places[i]->address, n->executed, n->taken,
-                    n->mispredicted, n->elsewhere);
+            fprintf(out, "at %" PRIx32 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", places[i]->address, n->executed,
+                    n->taken, n->mispredicted, n->surprised, n->elsewhere);
     }
 }
 
@@ -176,18 +183,38 @@ static void write_counts(void)
 
 /* --- while it runs --- */
 
+/* What two bits say of the next time, and what they learn of this time. */
+static bool predict(uint8_t *bits, bool jumped)
+{
+    const bool right = jumped == (*bits >= 2);
+    *bits += jumped ? *bits < 3 : 0;
+    *bits -= jumped ? 0 : *bits > 0;
+    return right;
+}
+
+static bool returns(uint32_t to)
+{
+    if (!call_count || call[(call_count - 1) % CALLS] != to)
+        return false;
+    call_count--;
+    return true;
+}
+
 static void follow(place *from, uint32_t to)
 {
     const bool jumped = to != from->end;
     from->now.taken += jumped;
-    from->now.mispredicted += jumped != (from->likely >= 2);
-    if (jumped) {
-        from->likely += from->likely < 3;
-        from->now.elsewhere += from->target != to;
-        from->target = to;
-    } else {
-        from->likely -= from->likely > 0;
+    from->now.mispredicted += !predict(&from->likely, jumped);
+    if (from->conditional) {
+        from->now.surprised += !predict(&with_history[(from->address / 2 ^ history) % HISTORY], jumped);
+        history = history << 1 | jumped;
     }
+    if (!jumped)
+        return;
+    from->now.elsewhere += !returns(to) && from->target != to;
+    from->target = to;
+    if (from->calls)
+        call[call_count++ % CALLS] = from->end;
 }
 
 static void fetch(uint32_t address)
@@ -222,7 +249,11 @@ static void on_instruction(unsigned cpu, void *user)
         if (++steps == steps_wanted)
             write_counts();
     }
-    active |= p->starts && steps < steps_wanted;
+    if (p->starts && !active && steps < steps_wanted) {
+        active = true;
+        if (cold)
+            memset(data.lines, 0, (size_t)data.sets * data.ways * sizeof *data.lines);
+    }
     if (!active)
         return;
     if (!p->touched)
@@ -250,7 +281,7 @@ static void on_access(unsigned cpu, qemu_plugin_meminfo_t info, uint64_t wide, v
         return;
     const uint32_t address = (uint32_t)wide, bytes = 1u << qemu_plugin_mem_size_shift(info), r = region_of(address);
     const bool store = qemu_plugin_mem_is_store(info);
-    now.unaligned += (address & ((bytes > 4 ? 4 : bytes) - 1u)) != 0;
+    *(store ? &now.unaligned_writes : &now.unaligned_reads) += (address & ((bytes > 4 ? 4 : bytes) - 1u)) != 0;
     *(store ? &now.region[r].writes : &now.region[r].reads) += 1;
     if (r == MAX_REGIONS || !regions[r].cached)
         return;
@@ -279,13 +310,29 @@ static void *allocate(size_t count, size_t bytes)
     return memory;
 }
 
-static place *place_of(uint32_t address, uint32_t size)
+/* B<cond> in 16 and 32 bits, CBZ, CBNZ (Armv7-M ARM, A7.7.12, A7.7.21). */
+static bool is_conditional(uint16_t first, uint16_t second, uint32_t size)
+{
+    if (size == 2)
+        return ((first & 0xF000) == 0xD000 && (first & 0x0E00) != 0x0E00) || (first & 0xF500) == 0xB100;
+    return (first & 0xF800) == 0xF000 && (second & 0xD000) == 0x8000 && (first & 0x0380) != 0x0380;
+}
+
+/* BL in 32 bits, BLX register (A7.7.18, A7.7.19). */
+static bool is_call(uint16_t first, uint16_t second, uint32_t size)
+{
+    return size == 2 ? (first & 0xFF80) == 0x4780 : (first & 0xF800) == 0xF000 && (second & 0xD000) == 0xD000;
+}
+
+static place *place_of(uint32_t address, const uint16_t *code, uint32_t size)
 {
     place **slot = &places[(address - code_origin) / 2];
     if (*slot)
         return *slot;
     place *p = *slot = allocate(1, sizeof *p + (boundaries + 1) * sizeof p->in[0]);
     *p = (place){.address = address, .end = address + size, .boundary = NOWHERE, .likely = 1};
+    p->conditional = is_conditional(code[0], size == 4 ? code[1] : 0, size);
+    p->calls = is_call(code[0], size == 4 ? code[1] : 0, size);
     p->starts = address == start_address;
     p->stops = among(address, stop_address, stops);
     for (uint32_t k = 0; k < boundaries; k++)
@@ -302,7 +349,10 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
         const uint32_t address = (uint32_t)qemu_plugin_insn_vaddr(instruction);
         if (address - code_origin >= code_bytes)
             continue;
-        place *p = place_of(address, (uint32_t)qemu_plugin_insn_size(instruction));
+        uint16_t bytes[2] = {0};
+        const uint32_t size = (uint32_t)qemu_plugin_insn_size(instruction);
+        memcpy(bytes, qemu_plugin_insn_data(instruction), size);
+        place *p = place_of(address, bytes, size);
         qemu_plugin_register_vcpu_insn_exec_cb(instruction, on_instruction, CB_NO_REGS, p);
         qemu_plugin_register_vcpu_mem_cb(instruction, on_access, CB_NO_REGS, MEM_RW, NULL);
     }
@@ -351,6 +401,8 @@ static bool read_argument(const char *name, const char *value)
         return sscanf(value, "%" SCNx32 ":%" SCNu32, &code_origin, &code_bytes) == 2;
     if (!strcmp(name, "region"))
         return read_region(value);
+    if (!strcmp(name, "cold"))
+        return cold = !strcmp(value, "1");
     if (!strcmp(name, "icache"))
         return read_cache(value, &instructions);
     return !strcmp(name, "dcache") && read_cache(value, &data);

@@ -1,0 +1,189 @@
+"""`validate`: the cycle models against cycles that others measured on silicon and published; writes bench/validation.json.
+
+CoreMark (COREMARK=checkout of github.com/eembc/coremark) is compiled here, with the flags published and another version of the
+compiler: its error is that of the model and of the compilers together. The AES of github.com/jnk0le/cortexm-AES (AES=checkout)
+is assembly: the very instructions that were measured run here, and the error is the model's alone. Nothing of either is part of
+this project.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import bare, chips
+from bench.cores import CORES, HERE, Core
+from bench.cycles import Modelled
+from bench.validated import RESULTS, load
+from compress.errors import TendonError
+from compress.files import write_json
+
+SOURCES = Path(__file__).parent / "qemu_validate"
+ITERATIONS = 100
+CHECKSUMS = ("crclist       : 0xe714", "crcmatrix     : 0x1fd7", "crcstate      : 0x8e3a")  # CoreMark's own, of a performance run
+FIPS_197 = bytes.fromhex("69c4e0d86a7b0430d8cdb78070b4c55a")  # appendix C.1: what its example encrypts to
+PLAIN = bytes(0x11 * i for i in range(16))
+H723 = "h723-mini, measured on an STM32H723 at 550 MHz, gcc 15.3.1, caches on"
+F401 = "measured on an STM32F401 at 84 MHz, gcc 14.2.1"
+AES = "github.com/jnk0le/cortexm-AES b18b7a4, doc/aes"
+
+
+@dataclass(frozen=True)
+class Published:
+    """Cycles that somebody measured on a chip. `function` of `what` is counted; `memory` is where its data lay."""
+
+    what: str
+    function: str
+    chip: str
+    memory: str
+    cycles: float
+    source: str
+    compiler: str
+    flags: tuple[str, ...] = ("-O3",)
+
+
+def _coremark(chip: str, memory: str, score_per_mhz: float, source: str, compiler: str, *flags: str) -> Published:
+    return Published("CoreMark", "iterate", chip, memory, 1e6 / score_per_mhz, source, compiler, flags)
+
+
+def _aes(function: str, chip: str, memory: str, measured: int, file: str) -> Published:
+    return Published("AES", function, chip, memory, measured, f"{AES}/{file}", "assembly: the same instructions")
+
+
+AES_CALLS = 100  # of each function, as aes.c calls it
+
+PUBLISHED = (
+    _coremark("stm32f401", "ram", 220.762735 / 84, F401, "gcc 14.2.1", "-Ofast"),
+    _coremark("stm32h723", "axi", 2440.93 / 550, H723, "gcc 15.3.1", "-Ofast", "-ffp-contract=fast", "-funroll-all-loops"),
+    _aes("CM3_1T_AES128_keyschedule_enc", "cortex-m4", "ram", 302, "CM3_CM4_details.md"),
+    _aes("CM3_1T_AES_encrypt", "cortex-m4", "ram", 626, "CM3_CM4_details.md"),
+    _aes("CM3_1T_AES_decrypt", "cortex-m4", "ram", 629, "CM3_CM4_details.md"),
+    _aes("CM4_DSPsBOX_AES_encrypt", "cortex-m4", "ram", 844, "CM3_CM4_details.md"),
+    _aes("CM7_1T_AES128_keyschedule_enc", "stm32h743", "dtcm", 139, "CM7_details.md"),
+    _aes("CM7_1T_AES_encrypt", "stm32h743", "dtcm", 292, "CM7_details.md"),
+    _aes("CM7_1T_AES_decrypt", "stm32h743", "dtcm", 293, "CM7_details.md"),
+    _aes("CM7_DSPsBOX_AES_encrypt", "stm32h743", "dtcm", 400, "CM7_details.md"),
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--coremark", type=Path, help="checkout of github.com/eembc/coremark")
+    parser.add_argument("--aes", type=Path, help="checkout of github.com/jnk0le/cortexm-AES")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure what there are sources for, print it beside what was published, store it."""
+    if args.coremark is None and args.aes is None:
+        raise TendonError("expected COREMARK= or AES=, the checkouts whose published cycles the models are held against")
+    rows = measure(args.coremark, args.aes)
+    stored = [row for row in load()["rows"] if row["what"] not in {new["what"] for new in rows}] if RESULTS.is_file() else []
+    write_json(RESULTS, {"date": datetime.date.today().isoformat(), "compiler": _compiler(), "rows": stored + rows})
+    print(format_table(load()))
+    return 0
+
+
+def measure(coremark: Path | None, aes: Path | None) -> list[dict[str, Any]]:
+    """One row per published figure whose source is there."""
+    build = {"CoreMark": (coremark, _build_coremark), "AES": (aes, _build_aes)}
+    rows = []
+    for figure in PUBLISHED:
+        checkout, builder = build[figure.what]
+        if checkout is None:
+            continue
+        chip = chips.bare(figure.chip, figure.memory)
+        with tempfile.TemporaryDirectory() as folder:
+            elf = builder(checkout, CORES[chip.core], Path(folder), figure.flags)
+            (elf.parent / "cases.bin").touch()
+            steps, each = (1, ITERATIONS) if figure.what == "CoreMark" else (AES_CALLS, 1)
+            found = bare.modelled(CORES[chip.core], elf, figure.function, steps, chip)
+            _check(figure, (elf.parent / "results.bin").read_bytes())
+        rows.append(_row(figure, found, found.steps * each))
+        print(_line(rows[-1]))
+    return rows
+
+
+def _row(figure: Published, found: Modelled, times: int) -> dict[str, Any]:
+    modelled, least, most = (round(value / times, 1) for value in (found.cycles, found.least, found.most))
+    return {
+        "what": figure.what,
+        "function": figure.function,
+        "core": found.core,
+        "chip": found.chip,
+        "published": round(figure.cycles, 1),
+        "source": figure.source,
+        "published_compiler": figure.compiler,
+        "flags": " ".join(figure.flags),
+        "instructions": round(found.instructions / times, 1),
+        "modelled": modelled,
+        "least": least,
+        "most": most,
+        "error_percent": round(100 * (modelled / figure.cycles - 1), 1),
+    }
+
+
+def _build_coremark(checkout: Path, core: Core, folder: Path, flags: tuple[str, ...]) -> Path:
+    names = ("core_list_join.c", "core_main.c", "core_matrix.c", "core_state.c", "core_util.c")
+    sources = [*(checkout / name for name in names), SOURCES / "core_portme.c"]
+    return _compile(core, folder, sources, [*flags, f"-I{checkout}", f"-DITERATIONS={ITERATIONS}", "-DPERFORMANCE_RUN=1"])
+
+
+def _build_aes(checkout: Path, core: Core, folder: Path, flags: tuple[str, ...]) -> Path:
+    family = "CM7*" if core.name == "cortex-m7" else "CM[34]*"
+    sources = [
+        *sorted((checkout / "aes" / "target").glob(f"{family}/*.S")),
+        checkout / "aes" / "lookup_tables.c",
+        SOURCES / "aes.c",
+    ]
+    return _compile(core, folder, sources, [*flags, f"-I{checkout}", f"-DAES_FOR={core.name[-1]}"])
+
+
+def _compile(core: Core, folder: Path, sources: list[Path], flags: list[str]) -> Path:
+    missing = [str(source) for source in sources if not source.is_file()]
+    if missing:
+        raise TendonError(f"expected a checkout with {', '.join(missing)}")
+    elf = folder / "program.elf"
+    include = [f"-I{SOURCES}", f"-I{HERE}"]
+    command = [
+        "arm-none-eabi-gcc",
+        *core.flags,
+        *core.link_flags,
+        *flags,
+        *include,
+        *map(str, sources),
+        str(HERE / "port_qemu.c"),
+    ]
+    heap = "-Wl,--defsym=end=_bss_end"  # where newlib would begin one
+    done = subprocess.run([*command, heap, "-o", str(elf)], capture_output=True, text=True)
+    if done.returncode:
+        raise TendonError(f"arm-none-eabi-gcc failed:\n{done.stderr[-4000:]}")
+    return elf
+
+
+def _check(figure: Published, results: bytes) -> None:
+    """The program computed what it should; otherwise its cycles mean nothing."""
+    if figure.what == "CoreMark":
+        wrong = [line for line in CHECKSUMS if line.encode() not in results]
+        if wrong:
+            raise TendonError(f"CoreMark: expected {', '.join(wrong)}, found {results[:400].decode(errors='replace')!r}")
+    elif results != 2 * FIPS_197 + PLAIN:
+        raise TendonError(f"AES: expected the example of FIPS 197, found {results.hex()}")
+
+
+def _compiler() -> str:
+    return subprocess.run(["arm-none-eabi-gcc", "--version"], capture_output=True, text=True).stdout.splitlines()[0]
+
+
+def format_table(found: dict[str, Any]) -> str:
+    """The rows as text."""
+    head = f"{'':10}{'function':32}{'chip':32}{'published':>11}{'modelled':>11}{'least':>11}{'most':>11}{'error':>9}"
+    return "\n".join([head, *map(_line, found["rows"]), "", f"{found['compiler']}, {found['date']}"])
+
+
+def _line(row: dict[str, Any]) -> str:
+    figures = "".join(f"{row[name]:>11,.0f}" for name in ("published", "modelled", "least", "most"))
+    return f"{row['what']:10}{row['function']:32}{row['chip']:32}{figures}{row['error_percent']:>+8.1f} %"

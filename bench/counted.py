@@ -35,7 +35,7 @@ class Counted:
 
 def count(board: Description, image: Path, graph: g.Graph, samples: npt.NDArray[np.int16], tools: Path) -> Counted:
     """The first steps of int16 samples (time, inputs) on an emulated board. `tools`: folder for the compiled plugin."""
-    chip = chips.of_board(board)
+    chip = chips.of_image(board, image)
     code, plugin = disassemble(image, board.prefix), counting.build_plugin(tools)
     steps = min(STEPS, len(samples) // graph.samples_per_step)
     boundaries = tuple(call.returns_to for call in calls(code, counting.STEP))
@@ -54,7 +54,7 @@ def count(board: Description, image: Path, graph: g.Graph, samples: npt.NDArray[
 def modelled(board: str, image: Path, graph: g.Graph, samples: npt.NDArray[np.int16], tools: Path) -> Modelled | None:
     """Modelled cycles over the first steps of int16 samples (time, inputs), or None without a model of the core."""
     description = load_board(board)
-    chip = chips.of_board(description)
+    chip = chips.of_image(description, image)
     if chip is None:
         return None
     run = count(description, image, graph, samples, tools)

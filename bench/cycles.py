@@ -20,7 +20,9 @@ from bench.instructions import Instruction
 from compress.errors import TendonError
 
 CORES = {"cortex-m4": cortex_m4, "cortex-m7": cortex_m7}
-METHOD = "modelled, not measured: exact counts in QEMU, {}, {} at {:g} MHz with its flash and caches simulated; error {} of published cycles"
+METHOD = (
+    "modelled, not measured: exact counts in QEMU, {}, {} at {:g} MHz, caches and flash simulated; error {} of published cycles"
+)
 TIMINGS = {
     "cortex-m4": "Cortex-M4 TRM timings",
     "cortex-m7": "Cortex-M7 dual issue by published measurements",

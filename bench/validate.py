@@ -28,14 +28,17 @@ ITERATIONS = 100
 CHECKSUMS = ("crclist       : 0xe714", "crcmatrix     : 0x1fd7", "crcstate      : 0x8e3a")  # CoreMark's own, of a performance run
 FIPS_197 = bytes.fromhex("69c4e0d86a7b0430d8cdb78070b4c55a")  # appendix C.1: what its example encrypts to
 PLAIN = bytes(0x11 * i for i in range(16))
-H723 = "h723-mini, measured on an STM32H723 at 550 MHz, gcc 15.3.1, caches on"
-F401 = "measured on an STM32F401 at 84 MHz, gcc 14.2.1"
+H723 = "README of h723-mini/bare/coremark_550m (GitHub): STM32H723 at 550 MHz, caches on"
+H735 = "ST, STM32H735G-DK demonstration firmware, readme: STM32H735 at 550 MHz, code in flash, data in DTCM"
+F401 = "README 'Benchmarking STM32F4 with GCC and Clang' (GitHub): STM32F401 at 84 MHz"
+F405 = "github.com/XIVN1987/MCUCode, coremark/README.md: STM32F405 at 168 MHz"
 AES = "github.com/jnk0le/cortexm-AES b18b7a4, doc/aes"
 
 
 @dataclass(frozen=True)
 class Published:
-    """Cycles that somebody measured on a chip. `function` of `what` is counted; `memory` is where its data lay."""
+    """Cycles that somebody measured on a chip. `function` of `what` is counted; `memory` is where its data lay. `comparable`: by
+    instructions that are the same or of the same compiler's other version; others' compilers win or lose 20 % and more."""
 
     what: str
     function: str
@@ -45,6 +48,10 @@ class Published:
     source: str
     compiler: str
     flags: tuple[str, ...] = ("-O3",)
+
+    @property
+    def comparable(self) -> bool:
+        return self.compiler.startswith(("gcc", "assembly"))
 
 
 def _coremark(chip: str, memory: str, score_per_mhz: float, source: str, compiler: str, *flags: str) -> Published:
@@ -60,6 +67,8 @@ AES_CALLS = 100  # of each function, as aes.c calls it
 PUBLISHED = (
     _coremark("stm32f401", "ram", 220.762735 / 84, F401, "gcc 14.2.1", "-Ofast"),
     _coremark("stm32h723", "axi", 2440.93 / 550, H723, "gcc 15.3.1", "-Ofast", "-ffp-contract=fast", "-funroll-all-loops"),
+    _coremark("stm32f405", "ram", 436.681223 / 168, F405, "Arm Compiler (MDK)", "-O3"),
+    _coremark("stm32h723", "dtcm", 2777 / 550, H735, "IAR 7.80", "-Ofast", "-funroll-all-loops"),
     _aes("CM3_1T_AES128_keyschedule_enc", "cortex-m4", "ram", 302, "CM3_CM4_details.md"),
     _aes("CM3_1T_AES_encrypt", "cortex-m4", "ram", 626, "CM3_CM4_details.md"),
     _aes("CM3_1T_AES_decrypt", "cortex-m4", "ram", 629, "CM3_CM4_details.md"),
@@ -117,6 +126,7 @@ def _row(figure: Published, found: Modelled, times: int) -> dict[str, Any]:
         "published": round(figure.cycles, 1),
         "source": figure.source,
         "published_compiler": figure.compiler,
+        "comparable": figure.comparable,
         "flags": " ".join(figure.flags),
         "instructions": round(found.instructions / times, 1),
         "modelled": modelled,
@@ -129,7 +139,7 @@ def _row(figure: Published, found: Modelled, times: int) -> dict[str, Any]:
 def _build_coremark(checkout: Path, core: Core, folder: Path, flags: tuple[str, ...]) -> Path:
     names = ("core_list_join.c", "core_main.c", "core_matrix.c", "core_state.c", "core_util.c")
     sources = [*(checkout / name for name in names), SOURCES / "core_portme.c"]
-    return _compile(core, folder, sources, [*flags, f"-I{checkout}", f"-DITERATIONS={ITERATIONS}", "-DPERFORMANCE_RUN=1"])
+    return compile_program(core, folder, sources, [*flags, f"-I{checkout}", f"-DITERATIONS={ITERATIONS}", "-DPERFORMANCE_RUN=1"])
 
 
 def _build_aes(checkout: Path, core: Core, folder: Path, flags: tuple[str, ...]) -> Path:
@@ -139,10 +149,10 @@ def _build_aes(checkout: Path, core: Core, folder: Path, flags: tuple[str, ...])
         checkout / "aes" / "lookup_tables.c",
         SOURCES / "aes.c",
     ]
-    return _compile(core, folder, sources, [*flags, f"-I{checkout}", f"-DAES_FOR={core.name[-1]}"])
+    return compile_program(core, folder, sources, [*flags, f"-I{checkout}", f"-DAES_FOR={core.name[-1]}"])
 
 
-def _compile(core: Core, folder: Path, sources: list[Path], flags: list[str]) -> Path:
+def compile_program(core: Core, folder: Path, sources: list[Path], flags: list[str]) -> Path:
     missing = [str(source) for source in sources if not source.is_file()]
     if missing:
         raise TendonError(f"expected a checkout with {', '.join(missing)}")
@@ -180,10 +190,12 @@ def _compiler() -> str:
 
 def format_table(found: dict[str, Any]) -> str:
     """The rows as text."""
-    head = f"{'':10}{'function':32}{'chip':32}{'published':>11}{'modelled':>11}{'least':>11}{'most':>11}{'error':>9}"
-    return "\n".join([head, *map(_line, found["rows"]), "", f"{found['compiler']}, {found['date']}"])
+    names = f"{'':10}{'function':32}{'chip':32}"
+    head = f"{names}{'published':>11}{'modelled':>11}{'least':>11}{'most':>11}{'error':>9}   compiled for the published figure by"
+    return "\n".join([head, *map(_line, found["rows"]), "", f"modelled: {found['compiler']}, {found['date']}"])
 
 
 def _line(row: dict[str, Any]) -> str:
     figures = "".join(f"{row[name]:>11,.0f}" for name in ("published", "modelled", "least", "most"))
-    return f"{row['what']:10}{row['function']:32}{row['chip']:32}{figures}{row['error_percent']:>+8.1f} %"
+    names = f"{row['what']:10}{row['function']:32}{row['chip']:32}"
+    return f"{names}{figures}{row['error_percent']:>+8.1f} %  {row['published_compiler']}"

@@ -21,10 +21,12 @@ def rows(core: str) -> list[dict[str, Any]]:
 
 
 def errors(core: str) -> str:
-    """In one line: what was compared, and how far the model was off, in percent of what was measured."""
+    """In one line: what was compared, and how far the model was off, in percent of what was measured. Figures of other compilers
+    than ours are left out: they tell more of the compiler."""
     found: dict[str, list[float]] = {}
     for row in rows(core):
-        found.setdefault(row["what"], []).append(row["error_percent"])
+        if row["comparable"]:
+            found.setdefault(row["what"], []).append(row["error_percent"])
     return ", ".join(f"{what} {_span(percents)} %" for what, percents in found.items())
 
 

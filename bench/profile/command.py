@@ -74,7 +74,7 @@ def profile(made: Artifacts, board: Description, dataset: Dataset, port: str | N
     print(f"counting {counted.STEPS} steps on {board.name}")
     if port is None:
         ran = counted.count(board, image, graph, samples, made.folder.path / "tools")
-        found = measured.emulated(ran, model, image, board, chips.of_board(board))
+        found = measured.emulated(ran, model, image, board, chips.of_image(board, image))
     else:
         found = _over_the_line(made, board, port, samples)
     context = _context(made, board, dataset, recording) | _outcome(found, IntegerMachine(graph).run(samples[None])[0])

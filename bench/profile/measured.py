@@ -78,7 +78,7 @@ def emulated(run: Counted, model: emit.Model, image: Path, board: Description, c
         return Part(sum(classes.values()), dict(classes), float(sum(waits.values())) if chip else None, dict(waits))
 
     others = {START_UP: part(found.start_up), LEAVING: part(found.leaving)}
-    method = "not known: no cycle model for this core yet; the executed instructions are exact"
+    method = "not known: no chip whose cycles are modelled holds this image; the executed instructions are exact"
     if chip is not None:
         method = cycles.model(run.code, run.counts, chip).method
     return Measured(

@@ -148,7 +148,7 @@ def test_a_board_whose_image_cannot_time_its_layers_is_told_which_to_load(made, 
     image = build.make_firmware(artifacts.integer, artifacts.folder, board.name)
     with (
         at_a_port(board.name, image) as port,
-        pytest.raises(NoTapError, match=r"(?s)image .*tap/firmware\.elf\n  next   st-flash"),
+        pytest.raises(NoTapError, match=r"built without -DMODEL_TAP.*make flash BOARD=virtual-f405 TAP=1"),
     ):
         command.profile(artifacts, board, datasets.find(None, ROOT / "build"), port)
 

@@ -24,10 +24,8 @@ from compress.samples import to_int16
 from export import boards, build, emit
 from export.boards import Description
 from host import engines
-from host.board_diagnosis import how_to_load
 from host.boards import open_board
 from host.engines import Artifacts
-from host.errors import NoTapError
 
 NAME = "profile"
 
@@ -84,12 +82,9 @@ def profile(made: Artifacts, board: Description, dataset: Dataset, port: str | N
 def _over_the_line(made: Artifacts, board: Description, port: str, samples: Array) -> Measured:
     """From a connected board that carries the image with a tap; NoTapError says how to load it onto one that does not."""
     image = build.make_tap_image(made.integer, made.folder, board.name)
-    try:
-        with open_board(board.name, image, made.integer.hash(), port=port) as connected:
-            connected.link.handshake()
-            return measured.on_board(connected.link, samples)
-    except NoTapError as error:
-        raise NoTapError(f"{error}\n  image  {image}\n  next   {how_to_load(board.name, image)}") from error
+    with open_board(board.name, image, made.integer.hash(), port=port) as connected:
+        connected.link.handshake()
+        return measured.on_board(connected.link, samples)
 
 
 def assemble(context: dict[str, object], found: Measured, model: emit.Model, board: Description, image: Path) -> Report:

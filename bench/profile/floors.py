@@ -6,44 +6,41 @@ Nothing around the inner loop is in a floor: no requantization of a linear layer
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 from bench import rows
 from bench.rows import Floor
 from compress import graph as g
 
-KERNELS: dict[type[g.Op], str] = {
-    g.IntLayerNorm: "layer_norm",
-    g.IntLut: "lut",
-    g.IntGlu: "glu",
-    g.IntAdd: "add",
-    g.IntMeanPool: "mean_pool",
-    g.IntStateSpace: "s4d",
+ROWS = {  # kernel of firmware/nn -> that of bench/rows.py
+    "nn_layer_norm_s16": "layer_norm",
+    "nn_lut_s16": "lut",
+    "nn_glu_s16": "glu",
+    "nn_add_s16": "add",
+    "nn_mean_pool_s16": "mean_pool",
+    "nn_s4d_s16": "s4d",
 }
-
-
+LINEAR: dict[str, Callable[[int], Floor]] = {  # of the frames of a step
+    "nn_linear_s8_s16": rows.dsp_floor,
+    "nn_linear_s4_s16": rows.dsp_floor_s4,
+    "nn_linear_s8_s16_mve": lambda _: rows.VECTOR_KERNELS["w8a16"][1],
+    "nn_linear_s8_s8_mve": lambda _: rows.VECTOR_KERNELS["w8a8"][1],
+}
 SAME_INSTRUCTIONS = {"cortex-m7": "cortex-m4", "cortex-m33": "cortex-m4"}  # the same code: cores that differ in time only
 
 
-def of(op: g.Op, frames: int, macc: int, values: int, core: str) -> Floor | None:
+def of(op: g.Op, kernel: str, frames: int, values: int, core: str) -> Floor | None:
     """Instructions of one step (`per_unit`: the step) and where they come from; None where no floor is derived.
 
-    `values`: those the operator's work goes by.
+    `kernel`: what the emitted C calls; `frames`: that the operator puts out in a step; `values`: those its work goes by.
     """
-    core = SAME_INSTRUCTIONS.get(core, core)
     if isinstance(op, g.IntLinear):
-        each = _linear(op, frames, core)
-        return None if each is None else Floor(macc * each.per_unit, each.words)
-    found = _derived(core).get(KERNELS.get(type(op), ""))
-    if found is None:
+        each, units = LINEAR[kernel](frames), op.weight.size * frames
+    elif (found := _derived(SAME_INSTRUCTIONS.get(core, core)).get(ROWS.get(kernel, ""))) is not None:
+        each, units = found, op.a.shape[0] * op.a.shape[1] * frames if isinstance(op, g.IntStateSpace) else values
+    else:
         return None
-    states = op.a.shape[0] * op.a.shape[1] * frames if isinstance(op, g.IntStateSpace) else values
-    return Floor(states * found.per_unit, found.words)
-
-
-def _linear(op: g.IntLinear, frames: int, core: str) -> Floor | None:
-    if core != "cortex-m4":
-        return None
-    return rows.dsp_floor_s4(frames) if op.weight_bits == 4 else rows.dsp_floor(frames)
+    return Floor(units * each.per_unit, each.words)
 
 
 @functools.cache

@@ -27,6 +27,7 @@ class Layer:
     m_id: int
     name: str
     type: str
+    kernel: str
     calls: int
     source: tuple[int, int]
     target: tuple[int, int]
@@ -50,10 +51,24 @@ def layers(model: emit.Model, core: str) -> list[Layer]:
     """Every operator in the order of execution. `core`: whose floors."""
     graph, modules = model.graph, list(dict.fromkeys(op.module for op in model.graph.ops))
     alive = live_tensors(graph)
-    return [_layer(model, index, op, modules.index(op.module), alive[index], core) for index, op in enumerate(graph.ops)]
+    kernels = kernels_called(model)
+    return [
+        _layer(model, index, op, modules.index(op.module), alive[index], kernels[index], core)
+        for index, op in enumerate(graph.ops)
+    ]
 
 
-def _layer(model: emit.Model, index: int, op: g.Op, m_id: int, alive: set[str], core: str) -> Layer:
+def kernels_called(model: emit.Model) -> list[str]:
+    """For each operator the kernel that its calls call."""
+    names, first = [call.split("(")[0].strip() for call in model.calls], 0
+    found = []
+    for emitted in model.operators:
+        found.append(names[first])
+        first += emitted.calls
+    return found
+
+
+def _layer(model: emit.Model, index: int, op: g.Op, m_id: int, alive: set[str], kernel: str, core: str) -> Layer:
     graph, emitted = model.graph, model.operators[index]
     features = graph.tensors[op.inputs[0]].features
     source, target = ((graph.frames_per_step(n), graph.tensors[n].features) for n in (op.inputs[0], op.output))
@@ -64,6 +79,7 @@ def _layer(model: emit.Model, index: int, op: g.Op, m_id: int, alive: set[str], 
         m_id=m_id,
         name=op.module,
         type=type(op).__name__.removeprefix("Int"),
+        kernel=kernel,
         calls=emitted.calls,
         source=source,
         target=target,
@@ -71,7 +87,7 @@ def _layer(model: emit.Model, index: int, op: g.Op, m_id: int, alive: set[str], 
         macc=macc,
         units=macc or values,
         unit="MAC" if macc else "value",
-        floor=floors.of(op, target[0], macc, values, core),
+        floor=floors.of(op, kernel, target[0], values, core),
         weights=sum(model.tables[name].nbytes for name in emitted.tables),
         activations=_arena(model, {*op.inputs, op.output}),
         live=_arena(model, alive),

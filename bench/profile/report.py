@@ -24,6 +24,7 @@ def rows(layers: list[Layer], measured: Measured, steps_per_s: float) -> list[La
             "m_id": layer.m_id,
             "name": layer.name,
             "type": layer.type,
+            "kernel": layer.kernel,
             "calls": layer.calls,
             "input": list(layer.source),
             "output": list(layer.target),

@@ -35,6 +35,7 @@ class LayerRow(Cost):
     m_id: int
     name: str
     type: str
+    kernel: str
     calls: int
     input: list[int]
     output: list[int]

@@ -71,8 +71,8 @@ def test_the_figures_of_a_row_fit_together(table: list[dict[str, Any]]) -> None:
 
 
 def test_a_large_table_is_streamed_from_flash_on_the_modelled_chip(table: list[dict[str, Any]]) -> None:
-    """Every 16 bytes of weights, a line of the flash's cache, wait for it once: 5 cycles on an STM32F405; every 32 on an STM32H743,
-    20 cycles of its faster clock, where instructions take less than one cycle each on top."""
+    """Every 16 bytes of weights, a line of the flash's cache, wait for it once: 5 cycles on an STM32F405; every 32 on an
+    STM32H743, 20 cycles of its faster clock, where instructions take less than one cycle each on top."""
     rows_of = {(r["core"], r["kernel"], r["shape"]): r for r in table}
     large, on_m7 = rows_of["cortex-m4", "linear", "512→2048"], rows_of["cortex-m7", "linear", "512→2048"]
     assert large["modelled_cycles"] > large["instructions"] + 5 * 512 * 2048 / 16

@@ -74,6 +74,8 @@ def run(args: argparse.Namespace) -> None:
     for line in chosen.others:
         print(f"  {line}")
     load_image(chosen.loader, job)
+    if chosen.loader.name == "stm32flash":
+        print("BOOT0 low again now, or the next reset ends in the boot loader once more")
     print(meet(job, chosen.loader, graph.hash()))
 
 

@@ -127,11 +127,27 @@ def test_the_image_of_a_chip_builds_with_the_dsp_kernels(name: str, tmp_path: Pa
     assert {"smlald", "smlad", "sxtb16", "smlsd", "smladx"} <= set(re.findall(r"\t(\w+)\t", listing))
 
 
-def test_the_readme_says_how_to_build_and_flash(tmp_path: Path) -> None:
-    write_project(tmp_path / "p", "virtual-f405", toy.model_files(), [], "toy model")
+@pytest.mark.parametrize("name", CHIPS)
+def test_the_readme_says_how_to_build_and_flash(name: str, tmp_path: Path) -> None:
+    board = boards.load_board(name)
+    assert board.loading is not None
+    write_project(tmp_path / "p", name, toy.model_files(), [], "toy model")
     readme = (tmp_path / "p" / "README.md").read_text()
-    for words in ("make", "cmake", "st-flash", "openocd", "emulated; not yet run on silicon", "921600 baud", "qemu-system-arm"):
+    emulated = ("qemu-system-arm",) if board.emulator else ()
+    for words in (
+        "make",
+        "cmake",
+        "pio run",
+        "st-flash",
+        "openocd",
+        "stm32flash",
+        "921600 baud",
+        board.title,
+        board.status,
+        *emulated,
+    ):
         assert words in readme
+    assert all(f"-f {script}" in readme for script in board.loading.openocd) and board.loading.boot_loader in readme
 
 
 def test_cppcheck_finds_nothing() -> None:

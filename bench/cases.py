@@ -25,7 +25,13 @@ KERNELS = (
     "max_pool", "window", "step", "start_up", "linear_s4",
     "linear_s16_mve", "linear_s8_mve", "nothing",
 )  # fmt: skip
-FUNCTIONS = {"linear": "nn_linear_s8_s16", "linear_s4": "nn_linear_s4_s16", "start_up": "nn_start_up"}  # others: nn_…_s16
+FUNCTIONS = {  # of those that are not nn_…_s16
+    "linear": "nn_linear_s8_s16",
+    "linear_s4": "nn_linear_s4_s16",
+    "linear_s16_mve": "nn_linear_s8_s16_mve",
+    "linear_s8_mve": "nn_linear_s8_s8_mve",
+    "start_up": "nn_start_up",
+}
 BUFFERS = ("table", "second", "third", "x", "y", "state")
 TABLES, GUARD = BUFFERS[:3], 16
 WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-Wconversion")

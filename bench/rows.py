@@ -7,7 +7,7 @@ multiply-accumulates, per MAC (or per the unit named). Requantization, call and 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench import kernel_cases
 from bench.kernel_cases import Check, Contents
@@ -47,9 +47,11 @@ def rows() -> list[Row]:
         found += [_linear(layer, core, "w8a16", 8) for layer in LAYERS]
         found += [_linear(layer, core, "w4a16", 4) for layer in LAYERS]
         found += list(_others(core))
-    for precision in ("w8a16", "w8a8"):
-        found += [_vector_linear(layer, precision) for layer in LAYERS]
-    return [*found, *_others(VECTOR_CORE)]
+    found += [_vector_linear(layer, "w8a16") for layer in LAYERS]
+    found += list(_others(VECTOR_CORE))
+    found += [_vector_linear(layer, "w8a8") for layer in LAYERS]
+    found += [replace(row, precision="w8a8") for row in _others(VECTOR_CORE) if row.target is not None]  # states keep 16 bits
+    return found
 
 
 # --- linear layers ------------------------------------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 The call runs CALLS times in a row in the emulator, watched by the plugin. What an export makes a table (weights, biases, points,
 coefficients) counts as flash of the chip, behind its data cache, and so does the code; activations and states count as memory
-without wait states. Every call finds that cache empty, as in a network whose other tables have been through it.
+without wait states. Every call finds the data cache empty, as in a network whose other layers have been through it: tables are
+streamed. The code is there from the second call on.
 """
 
 from __future__ import annotations
@@ -39,13 +40,13 @@ class Modeller:
         if self.core.name not in CHIP_OF:
             return NONE | {"cycles_are": f"not modelled: there is no cycle model of the {self.core.name} yet"}
         chip, calls = self._chip(case), replace(case, repeats=CALLS)
-        watch = Watch(self.code, CALLS, chip.memory, function=case.function, cold=True)
+        watch = Watch(self.code, CALLS, chip.memory, case.function, cold=True)
         out = self.elf.parent / "counts"
         out.unlink(missing_ok=True)
         cases.run(self.core, self.elf, [calls], counting.arguments(self.plugin, watch, out))
         found = cycles.model(self.code, counting.read_counts(out), chip)
         each = {"modelled_cycles": found.cycles, "cycles_least": found.least, "cycles_most": found.most}
-        return {name: round(total / CALLS) for name, total in each.items()} | {"cycles_are": found.method}
+        return {name: round(total / CALLS) for name, total in each.items()} | {"cycles_are": f"{chip.title}, {found.method}"}
 
     def _chip(self, case: Case) -> Chip:
         chip = CHIPS[CHIP_OF[self.core.name]]

@@ -46,7 +46,7 @@ class Modeller:
         cases.run(self.core, self.elf, [calls], counting.arguments(self.plugin, watch, out))
         found = cycles.model(self.code, counting.read_counts(out), chip)
         each = {"modelled_cycles": found.cycles, "cycles_least": found.least, "cycles_most": found.most}
-        return {name: round(total / CALLS) for name, total in each.items()} | {"cycles_are": f"{chip.title}, {found.method}"}
+        return {name: round(total / CALLS) for name, total in each.items()} | {"cycles_are": found.method}
 
     def _chip(self, case: Case) -> Chip:
         chip = CHIPS[CHIP_OF[self.core.name]]

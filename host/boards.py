@@ -21,7 +21,7 @@ from host.lines import Line, PtyLine, SerialLine, SocketLine
 from host.link import Link
 
 BAUD = 921_600  # of a port whose board is not named, or whose board has no rate
-BOOTING = Timing(boot_s=60.0)  # an emulator checks all tables at boot at its own speed; one that dies says so at once
+EMULATED = Timing(silence_s=60.0, boot_s=60.0)  # at the speed its machine leaves it; an emulator that dies says so at once
 
 
 class Board:
@@ -146,7 +146,7 @@ def open_emulator(
         command = [*_on_one_core(), program, *board.emulator.arguments, "-kernel", str(image.resolve()), *chardev, *(extra or [])]
         process = _start(command, log, stdin=subprocess.DEVNULL, stdout=log, pass_fds=(theirs.fileno(),))
     return ProcessBoard(
-        board.name, SocketLine(ours, f"{board.name} in QEMU"), process, log, expect_hash=expect_hash, timing=timing or BOOTING
+        board.name, SocketLine(ours, f"{board.name} in QEMU"), process, log, expect_hash=expect_hash, timing=timing or EMULATED
     )
 
 

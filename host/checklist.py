@@ -162,6 +162,10 @@ def _open_files(folder: Path) -> Iterable[str]:
 
 def diagnose(heard: Heard, expected: Expected, found: list[Port], process: str | None = None) -> Finding:
     """Which case it is. `process`: what became of the board's own process when it is one (an emulator), else None."""
+    others = holders(expected.port) if expected.port else []
+    if others:
+        seen = f"{', '.join(others)} has the port open too and takes a share of the bytes"
+        return Finding("shared", seen, "close that program")
     if process is not None:
         step = f"build its image again (make firmware BOARD={expected.board or '<board>'}); then try the emulator by itself"
         return Finding("process", process, step)

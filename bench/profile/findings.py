@@ -47,12 +47,13 @@ def _types(report: Report) -> Iterator[str]:
 
 def _rates(report: Report) -> Iterator[str]:
     """How much is done before the network has slowed down to its output."""
-    fastest = [row for row in report["layers"] if row["output"][0] > 1]
-    if fastest and len(fastest) < len(report["layers"]):
-        share, most = sum(row["percent"] for row in fastest), max(row["output"][0] for row in fastest)
+    slowest = report["layers"][-1]["rate_hz"]
+    faster = [row for row in report["layers"] if row["rate_hz"] > slowest]
+    if faster:
+        share, most = sum(row["percent"] for row in faster), max(row["rate_hz"] for row in faster)
         yield (
-            f"{share:.1f} % are in the {len(fastest)} layers that give more than one frame a step, up to {most}: "
-            "what halves their frames halves that."
+            f"{share:.1f} % are in the {len(faster)} layers that give more frames than the network, up to {most:.4g} a second "
+            f"instead of {slowest:.4g}: what halves their frames halves that."
         )
 
 

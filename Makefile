@@ -78,8 +78,8 @@ crosscheck: setup tools ## one table: PyTorch, ONNX, TFLite, TFLM, integers, C, 
 bench: setup tools ## kernels and networks in executed instructions, against CMSIS-NN and the targets   [CMSIS_NN=path]
 	$(PYTHON) -m bench speed --build $(BUILD) $(if $(CMSIS_NN),--cmsis-nn "$(CMSIS_NN)")
 
-validate: setup tools ## the cycle models against published cycles   [COREMARK=checkout of eembc/coremark AES=of jnk0le/cortexm-AES]
-	$(PYTHON) -m bench validate $(if $(COREMARK),--coremark "$(COREMARK)") $(if $(AES),--aes "$(AES)")
+validate: setup tools ## the cycle models against published cycles   [COREMARK=eembc/coremark AES=jnk0le/cortexm-AES CMSIS_NN=]
+	$(PYTHON) -m bench validate $(if $(COREMARK),--coremark "$(COREMARK)") $(if $(AES),--aes "$(AES)") $(if $(CMSIS_NN),--cmsis-nn "$(CMSIS_NN)")
 
 pareto: setup tools ## error rate against cost: table, pictures, page   [LM= DATA= MODELS= PRECISIONS= DECODERS= JOBS= BACKEND= SCHEDULER=]
 	$(PYTHON) -m bench pareto --build $(BUILD) $(if $(DATA),--data "$(DATA)") $(lm) $(if $(MODELS),--models $(MODELS)) \

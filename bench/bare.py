@@ -13,6 +13,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
+
 from bench import counting, cycles
 from bench.chips import Chip
 from bench.cores import Core
@@ -47,3 +50,13 @@ def count(core: Core, elf: Path, watch: Watch) -> Counts:
         if not out.is_file():
             raise TendonError(f"{elf.name} ended before {watch.steps} calls of {watch.function}; expected that many")
         return counting.read_counts(out)
+
+
+def address_of(elf: Path, variable: str) -> int:
+    """Where a variable of the program lies."""
+    with elf.open("rb") as file:
+        table = ELFFile(file).get_section_by_name(".symtab")
+        found = table.get_symbol_by_name(variable) if isinstance(table, SymbolTableSection) else None
+    if not found:
+        raise TendonError(f"{elf}: expected a symbol {variable}, found none; build it with its symbols")
+    return int(found[0]["st_value"])

@@ -5,6 +5,8 @@ next line
     of instructions prefetched; table 10: 5 wait states at 150…168 MHz and 2.7…3.6 V.
 STM32F401: RM0368 section 3.4, the same accelerator; 2 wait states at 60…84 MHz and 2.7…3.6 V.
 STM32F446: RM0390 section 3.4, the same accelerator; 5 wait states at 150…180 MHz and 2.7…3.6 V.
+STM32L4R5: RM0432 section 3.3: 5 wait states at 100…120 MHz; 1 KB of instruction lines, 256 bytes of data lines; in dual-bank
+    mode, as delivered, 64 bits a read. How a line of several reads fills is not said: modelled as if every read were a line.
 STM32H723: RM0468, 3 wait states at 275 MHz of AXI; caches of 32 KB (DS13313). Otherwise as the next.
 STM32H743: RM0433 section 4.3.8, 256-bit flash words and 4 wait states at 240 MHz of AXI, half the core's clock; Cortex-M7 TRM
 (DDI 0489)
@@ -70,6 +72,7 @@ class Chip:
 
 
 ART = Memory(Cache(1, 64, 16), Cache(1, 8, 16))
+L4_ART = Memory(Cache(1, 128, 8), Cache(1, 32, 8))
 H7_CACHES = Memory(Cache(256, 2, 32), Cache(128, 4, 32))
 H723_CACHES = Memory(Cache(512, 2, 32), Cache(256, 4, 32))
 CHIPS = {
@@ -78,6 +81,7 @@ CHIPS = {
         Chip("stm32f405", "STM32F405", "cortex-m4", 168_000_000, ART, {"flash": exactly(5)}, prefetches=True),
         Chip("stm32f401", "STM32F401", "cortex-m4", 84_000_000, ART, {"flash": exactly(2)}, prefetches=True),
         Chip("stm32f446", "STM32F446", "cortex-m4", 180_000_000, ART, {"flash": exactly(5)}, prefetches=True),
+        Chip("stm32l4r5", "STM32L4R5", "cortex-m4", 120_000_000, L4_ART, {"flash": exactly(5)}, prefetches=True),
         Chip(
             "stm32h743",
             "STM32H743",

@@ -12,16 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import SymbolTableSection
-
 from bench import cases, counting, cycles
+from bench.bare import address_of
 from bench.cases import Case
 from bench.chips import CHIPS, Chip
 from bench.cores import Core
 from bench.counting import Region, Watch
 from bench.instructions import disassemble
-from compress.errors import TendonError
 
 CALLS = 4
 CHIP_OF = {"cortex-m4": "stm32f405", "cortex-m7": "stm32h743"}
@@ -50,15 +47,6 @@ class Modeller:
 
     def _chip(self, case: Case) -> Chip:
         chip = CHIPS[CHIP_OF[self.core.name]]
-        tables = Region("flash", _address(self.elf, "arena"), case.table_bytes, cached=True)
+        tables = Region("flash", address_of(self.elf, "arena"), case.table_bytes, cached=True)
         constants = Region("flash", 0, 1 << 22, cached=True)  # of the code
         return replace(chip, memory=replace(chip.memory, regions=(tables, constants)))
-
-
-def _address(elf: Path, name: str) -> int:
-    with elf.open("rb") as file:
-        table = ELFFile(file).get_section_by_name(".symtab")
-        found = table.get_symbol_by_name(name) if isinstance(table, SymbolTableSection) else None
-    if not found:
-        raise TendonError(f"{elf}: expected a symbol {name}, found none; build it with its symbols")
-    return int(found[0]["st_value"])

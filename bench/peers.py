@@ -64,14 +64,15 @@ def measure(library: Library, layers: tuple[Layer, ...]) -> dict[str, int]:
     """Shape -> executed instructions of one call. CmsisNnError when an answer is not the layer's, to one rounding."""
     calls = [Call(layer, seed) for seed, layer in enumerate(layers)]
     with tempfile.TemporaryDirectory() as folder:
-        elf = _build(library, Path(folder))
+        elf = build(library, Path(folder))
         repeats = [_repeats(library, ticks) for ticks in _run(library, elf, calls, [1] * len(calls))]
         ticks = _run(library, elf, calls, repeats)
     each = library.core.ticks_per_instruction
     return {layer.shape: round(t / each / n) for layer, t, n in zip(layers, ticks, repeats, strict=True)}
 
 
-def _build(library: Library, folder: Path) -> Path:
+def build(library: Library, folder: Path) -> Path:
+    """The program of peers.c with this library."""
     elf, core = folder / "peers.elf", library.core
     own = [str(HERE / name) for name in ("peers.c", "port_qemu.c")]
     options = ["-std=c11", "-O2", "-Wl,--gc-sections", *core.link_flags, f"-I{HERE}", f"-isystem{library.include}"]

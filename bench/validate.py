@@ -2,8 +2,9 @@
 
 CoreMark (COREMARK=checkout of github.com/eembc/coremark) is compiled here, with the flags published and another version of the
 compiler: its error is that of the model and of the compilers together. The AES of github.com/jnk0le/cortexm-AES (AES=checkout)
-is assembly: the very instructions that were measured run here, and the error is the model's alone. Nothing of either is part of
-this project.
+is assembly: the very instructions that were measured run here, and the error is the model's alone. CMSIS-NN (CMSIS_NN=checkout)
+computes the dense layers of MLPerf Tiny's autoencoder, which others measured with the version of their time, a framework's own
+work included. Nothing of these is part of this project.
 """
 
 from __future__ import annotations
@@ -12,13 +13,19 @@ import argparse
 import datetime
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from bench import bare, chips
+from bench import bare, chips, cmsis_nn, peers
+from bench.chips import CHIPS
 from bench.cores import CORES, HERE, Core
+from bench.cost import Cost, total
+from bench.counting import Region
 from bench.cycles import Modelled
+from bench.layers import Layer
 from bench.validated import RESULTS, load
 from compress.errors import TendonError
 from compress.files import write_json
@@ -62,6 +69,18 @@ def _aes(function: str, chip: str, memory: str, measured: int, file: str) -> Pub
     return Published("AES", function, chip, memory, measured, f"{AES}/{file}", "assembly: the same instructions")
 
 
+AUTOENCODER = (640, 128, 128, 128, 128, 8, 128, 128, 128, 128, 640)  # MLPerf Tiny, anomaly detection: widths of its dense layers
+DENSE = "arm_fully_connected_wrapper_s8"
+MLPERF = Published(
+    "CMSIS-NN",
+    DENSE,
+    "stm32l4r5",
+    "flash",
+    120e6 / 116.212,  # inferences a second
+    "MLPerf Tiny v1.1, Krai, NUCLEO-L4R5ZI_MICROTVM-CMSIS-NN, ad: 120 MHz, dual bank, the framework's own work included",
+    "gcc of Zephyr SDK 0.13.2, CMSIS-NN 51263182",
+    ("-O3",),
+)
 AES_CALLS = 100  # of each function, as aes.c calls it
 
 PUBLISHED = (
@@ -82,14 +101,18 @@ PUBLISHED = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--coremark", type=Path, help="checkout of github.com/eembc/coremark")
+    parser.add_argument("--cmsis-nn", type=Path, help="checkout of github.com/ARM-software/CMSIS-NN")
     parser.add_argument("--aes", type=Path, help="checkout of github.com/jnk0le/cortexm-AES")
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure what there are sources for, print it beside what was published, store it."""
-    if args.coremark is None and args.aes is None:
-        raise TendonError("expected COREMARK= or AES=, the checkouts whose published cycles the models are held against")
+    if args.coremark is None and args.aes is None and args.cmsis_nn is None:
+        raise TendonError("expected COREMARK=, AES= or CMSIS_NN=, checkouts of programs whose cycles are published")
     rows = measure(args.coremark, args.aes)
+    if args.cmsis_nn is not None:
+        rows.append(_autoencoder(args.cmsis_nn))
+        print(_line(rows[-1]))
     stored = [row for row in load()["rows"] if row["what"] not in {new["what"] for new in rows}] if RESULTS.is_file() else []
     write_json(RESULTS, {"date": datetime.date.today().isoformat(), "compiler": _compiler(), "rows": stored + rows})
     print(format_table(load()))
@@ -134,6 +157,30 @@ def _row(figure: Published, found: Modelled, times: int) -> dict[str, Any]:
         "most": most,
         "error_percent": round(100 * (modelled / figure.cycles - 1), 1),
     }
+
+
+def _autoencoder(checkout: Path) -> dict[str, Any]:
+    """The dense layers of one inference, weights and requantization in flash."""
+    shapes = Counter(pairwise(AUTOENCODER))
+    with tempfile.TemporaryDirectory() as folder:
+        library = next(found for found in cmsis_nn.find(checkout, Path(folder)) if found.core.name == "cortex-m4")
+        elf, parts, executed = peers.build(library, Path(folder)), [], 0
+        chip = replace(CHIPS["stm32l4r5"], memory=replace(CHIPS["stm32l4r5"].memory, regions=_tables_of_peers(elf)))
+        for (inputs, out), times in shapes.items():
+            call = peers.Call(Layer(f"{inputs}→{out}", inputs, out), seed=1)
+            (elf.parent / "cases.bin").write_bytes(call.to_bytes(repeats=1))
+            found = bare.modelled(library.core, elf, DENSE, 1, chip)
+            parts.append(Cost(found.cycles, found.least, found.most) * times)
+            executed += found.instructions * times
+    whole = total(parts)
+    return _row(MLPERF, replace(found, instructions=executed, cycles=whole.cycles, least=whole.least, most=whole.most), 1)
+
+
+def _tables_of_peers(elf: Path) -> tuple[Region, ...]:
+    """What an exported model has in flash is read into RAM by peers.c; and its code."""
+    names = {"weights": 1 << 20, "bias": 1 << 13, "multiplier": 1 << 13, "shift": 1 << 13}
+    tables = [Region("flash", bare.address_of(elf, name), size, cached=True) for name, size in names.items()]
+    return (*tables, Region("flash", 0, 1 << 22, cached=True))
 
 
 def _build_coremark(checkout: Path, core: Core, folder: Path, flags: tuple[str, ...]) -> Path:

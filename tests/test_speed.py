@@ -20,6 +20,7 @@ from bench.__main__ import main
 from bench.cmsis_nn import CmsisNnError
 from bench.layers import LAYERS, Layer
 from bench.rows import rows
+from compress.data import datasets
 from tests import toy
 
 TWIN = Path(__file__).parent / "cmsis_nn_twin"
@@ -91,8 +92,11 @@ def test_a_missed_target_is_said_and_ends_with_1(
     assert "MISSED" in capsys.readouterr().out and (tmp_path / "bench" / "kernels.json").is_file()
 
 
-def test_a_network_is_counted_on_every_core_and_equals_the_reference(simulated: Path, tmp_path: Path) -> None:
+def test_a_network_is_counted_on_every_core_and_equals_the_reference(
+    simulated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     toy.need_emulator()
+    monkeypatch.setattr(datasets, "CALIBRATION_SECONDS", 10.0)
     (tmp_path / "recordings").symlink_to(simulated)
     found = networks.measure(tmp_path, ("TC_S4_small",))
     assert {(r["core"], r["precision"]) for r in found} == set(networks.RUNS)

@@ -72,7 +72,7 @@ def test_a_network_is_built_as_planned_or_refused(name: str, network: str, quant
 
 
 def test_the_stm32f446_image_runs_on_the_emulated_stm32f405() -> None:
-    """USART2, its interrupt, flash and RAM are at the same places there. Supply and PLL are not: it comes up on its oscillator."""
+    """USART2, its interrupt, flash and RAM are where they are here. Supply and PLL are not: it comes up on its oscillator."""
     toy.need_emulator()
     other = load_board("virtual-f405").emulator
     assert other is not None

@@ -1,4 +1,4 @@
-# Every target does its own set-up. Variables: MODEL, CHECKPOINT, DATA, PRECISION, FORMAT, BOARD, PORT, TOOL, SECONDS, INPUT, OUTPUT, ENGINE, DECODER, LM,
+# Every target does its own set-up. Variables: MODEL, CHECKPOINT, DATA, PRECISION, FORMAT, BOARD, PORT, TOOL, SECONDS, LATENCY, INPUT, OUTPUT, ENGINE, DECODER, LM,
 # TFLM, CMSIS_NN, COREMARK, AES.
 MODEL ?= TC_S4_small
 PRECISION ?= w8a16
@@ -15,6 +15,7 @@ READY := .venv/ready
 common = --model $(MODEL) --precision $(PRECISION) --build $(BUILD) $(if $(CHECKPOINT),--checkpoint "$(CHECKPOINT)")
 form = --format $(FORMAT) $(if $(TFLM),--tflm "$(TFLM)")
 data = $(if $(DATA),--data "$(DATA)") $(if $(CALIBRATION),--calibration "$(CALIBRATION)")
+latency = $(if $(LATENCY),--latency $(LATENCY))
 lm = $(if $(LM),--lm "$(LM)")
 
 help: ## list every target
@@ -42,14 +43,14 @@ recordings: setup ## write the simulated recordings
 train: setup ## train a network on simulated recordings; continues where it was interrupted   [MODEL=]
 	OMP_WAIT_POLICY=PASSIVE $(PYTHON) -m compress train --model $(MODEL) --build $(BUILD)
 
-export: setup ## integer graph -> C project or another format   [MODEL= PRECISION= FORMAT=c|onnx|tflite|tflm BOARD=]
-	$(PYTHON) -m export $(FORMAT) $(common) $(data) --board $(BOARD)
+export: setup ## integer graph -> C project or another format   [MODEL= PRECISION= FORMAT=c|onnx|tflite|tflm BOARD= LATENCY=ms]
+	$(PYTHON) -m export $(FORMAT) $(common) $(data) --board $(BOARD) $(latency)
 
-firmware: setup tools ## build the firmware of a board, check its size   [BOARD=virtual-f405|nucleo-f446re|… FORMAT=c|tflm TFLM=]
-	$(PYTHON) -m export firmware $(common) $(data) $(form) --board $(BOARD)
+firmware: setup tools ## build the firmware of a board, check its size   [BOARD=virtual-f405|nucleo-f446re|… LATENCY=ms FORMAT=c|tflm TFLM=]
+	$(PYTHON) -m export firmware $(common) $(data) $(form) --board $(BOARD) $(latency)
 
-hil: setup tools ## stream recordings through a board, score, compare every word   [BOARD= PORT= DATA= SECONDS= LM= FORMAT=c|tflm TFLM=]
-	$(PYTHON) -m bench hil $(common) $(data) $(form) --board $(BOARD) $(if $(PORT),--port "$(PORT)") --seconds $(SECONDS) $(lm)
+hil: setup tools ## stream recordings through a board, score, compare every word   [BOARD= PORT= DATA= SECONDS= LATENCY=ms LM= FORMAT=c|tflm TFLM=]
+	$(PYTHON) -m bench hil $(common) $(data) $(form) --board $(BOARD) $(if $(PORT),--port "$(PORT)") --seconds $(SECONDS) $(latency) $(lm)
 
 flash: setup tools ## build the firmware, load it with what is there   [BOARD= PORT= TAP=1 TOOL=openocd|st-flash|STM32_Programmer_CLI|pio|stm32flash]
 	$(PYTHON) -m host flash $(common) $(data) $(form) --board $(BOARD) $(if $(PORT),--port "$(PORT)") $(if $(TOOL),--tool "$(TOOL)") $(if $(TAP),--tap)

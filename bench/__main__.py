@@ -12,6 +12,7 @@ from bench.profile import command as profile
 from compress import cli
 from compress.data import datasets
 from export import boards
+from export.tflm import library
 from host import engines
 
 
@@ -31,6 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
         command.add_argument("--seconds", type=float, default=15.0, help="how much signal to stream (default: %(default)s)")
         if run is _hil:
             cli.add_format_arguments(command)
+            cli.add_latency_argument(command)
         command.add_argument("--lm", type=Path, help=f"KenLM character model for a second reading (default: {default_lm})")
         command.set_defaults(run=run)
     check = commands.add_parser("crosscheck", help="the same seconds through every engine: SQNR, arg-max, CER, equality")
@@ -47,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _hil(args: argparse.Namespace) -> int:
-    folder, form = cli.folder(args), formats.named(args.format, args.board, args.tflm)
+    folder, form = cli.folder(args), _format(args)
     made = engines.prepare_scored(folder, args.checkpoint, args.data, args.calibration)
     dataset = datasets.find(args.data, args.build)
     outcome = hil.run(made, dataset, args.board, args.port, args.seconds, form, args.lm)
@@ -55,6 +57,15 @@ def _hil(args: argparse.Namespace) -> int:
     print(text.console_report(outcome.report))
     print(f"\nwrote {page.with_suffix('.json')}\nreport: {page}")
     return 0 if outcome.report["valid"] and outcome.report["bit_exact"] else 1
+
+
+def _format(args: argparse.Namespace) -> formats.Format:
+    """By --format; TendonError when board, --tflm or --latency do not suit it, before anything long begins."""
+    if args.format == "c":
+        return formats.C(args.latency)
+    cli.refuse_latency(args)
+    library.find(args.tflm, boards.load_board(args.board))
+    return formats.Tflm(args.tflm)
 
 
 if __name__ == "__main__":

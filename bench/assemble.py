@@ -34,7 +34,7 @@ class Engines:
     words: list[npt.NDArray[np.int16]]
     reference_ms: float
     scale: float
-    deadline_ms: float
+    period_ms: float  # of output frames
 
 
 def other_engines(made: Artifacts, parts: list[Stretch]) -> Engines:
@@ -141,7 +141,7 @@ def transcripts(parts: list[Stretch], other: Engines, on_board: Sequence[Frames]
 
 
 def latency(back: Streamed, other: Engines, modelled: Modelled | None) -> Latency:
-    """Spread over all frames in what the board counts, and in ms where a clock gives a meaning to that."""
+    """Spread over all frames, of the step that computed each: in what the board counts, and in ms where a clock gives those."""
     hello, counted = back.hello, np.concatenate(back.counts).astype(np.float64)
     found: Latency = {
         "counts": hello.counts,
@@ -151,7 +151,9 @@ def latency(back: Streamed, other: Engines, modelled: Modelled | None) -> Latenc
         "ms_is": "not known: this board counts nothing",
         "least_ms": None,
         "most_ms": None,
-        "deadline_ms": other.deadline_ms,
+        "deadline_ms": hello.frames_per_step * other.period_ms,
+        "frames_per_step": hello.frames_per_step,
+        "added_ms": (hello.frames_per_step - 1) * other.period_ms,
         "reference_ms": other.reference_ms,
         "per_frame": [int(n) for n in counted] if hello.counts != "nothing" else [],
     }

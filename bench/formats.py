@@ -9,12 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.streaming import Stretch
+from compress.graph import Graph
 from compress.samples import to_int16
 from export import build
-from export.boards import load_board
 from export.tflite import interpreter
 from export.tflm import build as tflm_build
-from export.tflm import library
 from host.engines import Artifacts
 
 Words = list[npt.NDArray[np.int16]]
@@ -24,13 +23,18 @@ Words = list[npt.NDArray[np.int16]]
 class C:
     """Generated C with Tendon's kernels: equal to the integer reference."""
 
+    latency_ms: float = 0.0  # LATENCY=
     name: str = "c"
     title: str = "C, generated"
     reference: str = "the integer reference"
 
     def build(self, made: Artifacts, board: str) -> Path:
         """The image of a board."""
-        return build.make_firmware(made.integer, made.folder, board)
+        return build.make_firmware(self.graph(made, board), made.folder, board)
+
+    def graph(self, made: Artifacts, board: str) -> Graph:
+        """The network in the steps that the image computes."""
+        return build.in_longest_steps(made.integer, board, self.latency_ms)
 
     def expected(self, made: Artifacts, board: str, parts: list[Stretch], integers: Words) -> Words:
         """What the board must answer to each stretch; `integers`: what the integer reference answers."""
@@ -50,6 +54,10 @@ class Tflm:
         """The image of a board."""
         return tflm_build.make_firmware(made.integer, made.folder, board, self.checkout)
 
+    def graph(self, made: Artifacts, board: str) -> Graph:
+        """The network in the steps that the image computes: one frame each."""
+        return made.integer
+
     def expected(self, made: Artifacts, board: str, parts: list[Stretch], integers: Words) -> Words:
         """What the board must answer to each stretch."""
         file = made.folder.target(board, self.name) / "project" / "model" / "model.tflite"
@@ -57,11 +65,3 @@ class Tflm:
 
 
 Format = C | Tflm
-
-
-def named(name: str, board: str, tflm: Path | None) -> Format:
-    """By its FORMAT=; TendonError when the board or TFLM= does not suit it, before anything long begins."""
-    if name == "c":
-        return C()
-    library.find(tflm, load_board(board))
-    return Tflm(tflm)

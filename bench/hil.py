@@ -17,6 +17,7 @@ from compress.artifacts import Folder
 from compress.data.datasets import Dataset
 from compress.errors import TendonError
 from compress.files import write_json
+from compress.graph import Graph
 from compress.models import PUBLISHED
 from compress.samples import to_int16
 from export.boards import Description, load_board
@@ -38,7 +39,7 @@ def run(
 
     With a character model `lm` the same seconds are scored with it as well.
     """
-    graph, description = made.integer, load_board(board)
+    graph, description = form.graph(made, board), load_board(board)
     if lm is not None:
         character_model.load(lm)  # a model that is none is better known before the run than after it
     if seconds * float(graph.output.rate) < 1:
@@ -56,7 +57,7 @@ def run(
     expected = form.expected(made, board, parts, other.words)
     texts = [p.text for p in parts]
     with_model = None if lm is None else language.streamed(lm, texts, other.real, other.words, streamed.words, other.scale)
-    modelled = _modelled(description, image, made, parts, streamed)
+    modelled = _modelled(description, image, made, graph, parts, streamed)
     latency = assemble.latency(streamed, other, modelled)
     content = (
         assemble.run_report(description, seconds, parts, streamed, other)
@@ -92,12 +93,14 @@ def measure(image: Path, folder: Folder, board: Description, form: str = "c") ->
     return measured, footprint.differences(measured, planned)
 
 
-def _modelled(board: Description, image: Path, made: Artifacts, parts: list[Stretch], streamed: Streamed) -> Modelled | None:
+def _modelled(
+    board: Description, image: Path, made: Artifacts, graph: Graph, parts: list[Stretch], streamed: Streamed
+) -> Modelled | None:
     """Modelled cycles, where the board counts instructions because it is emulated."""
     if streamed.hello.counts != "instructions" or board.emulator is None or board.emulator.cycle_model is None:
         return None
     print("counting what its instructions depend on, for modelled cycles")
-    return counted.modelled(board.name, image, made.integer, to_int16(made.integer, parts[0].signal), made.folder.path / "tools")
+    return counted.modelled(board.name, image, graph, to_int16(graph, parts[0].signal), made.folder.path / "tools")
 
 
 def _context(made: Artifacts, dataset: Dataset) -> dict[str, Any]:

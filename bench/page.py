@@ -71,9 +71,9 @@ def _cards(report: Report) -> str:
         kind = "measured" if latency["counts"] == "cycles" else "modelled"
         small = f"{kind}, p50; p99 {latency['ms']['p99']:.2f}, max {latency['ms']['max']:.2f}"
         share = latency["ms"]["p50"] / latency["deadline_ms"]
-        cards.append(
-            _card(f"latency of a frame, deadline {latency['deadline_ms']:.0f} ms", f"{latency['ms']['p50']:.2f} ms", small, share)
-        )
+        step = "frame" if latency["frames_per_step"] == 1 else f"step of {latency['frames_per_step']} frames"
+        title = f"latency of a {step}, deadline {latency['deadline_ms']:.0f} ms"
+        cards.append(_card(title, f"{latency['ms']['p50']:.2f} ms", small, share))
     for name, region in used_regions(report).items():
         share = region["bytes"] / region["size"]
         small = f"of {region['size'] / 1024:,.0f} KiB there are"

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.outcome import Outcome
-from bench.schema import Report
+from bench.schema import Latency, Report
 from bench.streaming import Stretch
 from bench.text import recordings, used_regions
 from compress.data.session import SAMPLE_RATE
@@ -86,7 +86,7 @@ def _stretch(outcome: Outcome) -> Picture | None:
     with matplotlib.rc_context(STYLE):
         figure, (signal, typing) = _figure(4.4, 2, (3.4, 1.0))
         _electrodes(signal, part, begin, end)
-        _characters(typing, (begin, end), part.keys, _read(words, outcome.report["latency"]["deadline_ms"] / 1000))
+        _characters(typing, (begin, end), part.keys, _read(words, outcome.report["latency"]))
         for axes in (signal, typing):
             axes.set_xlim(begin, end)
     what = f"Six of 32 electrodes of {part.path.name} ({recordings(outcome.report)}), what was typed, and what the board read."
@@ -98,11 +98,12 @@ def _stretch(outcome: Outcome) -> Picture | None:
     )
 
 
-def _read(words: npt.NDArray[np.int16], frame_s: float) -> Characters:
-    """When the board's characters appear: at the end of their frame."""
+def _read(words: npt.NDArray[np.int16], latency: Latency) -> Characters:
+    """When the board's characters appear: at the end of the step that computes their frame."""
     decoder = StreamDecoder()
     decoder.extend(words)
-    return [((time + 1) * frame_s, character) for time, character in zip(decoder.times, decoder.text, strict=True)]
+    frames, step_s = latency["frames_per_step"], latency["deadline_ms"] / 1000
+    return [((time // frames + 1) * step_s, character) for time, character in zip(decoder.times, decoder.text, strict=True)]
 
 
 def _electrodes(axes: Axes, part: Stretch, begin: float, end: float) -> None:
@@ -195,7 +196,7 @@ def _latency(report: Report) -> Picture | None:
         axes.text(
             latency["deadline_ms"], axes.get_ylim()[1] * 0.9, f"deadline {latency['deadline_ms']:.0f} ms ", ha="right", color=RED
         )
-        axes.set_xlabel("ms per frame")
+        axes.set_xlabel("ms per frame" if latency["frames_per_step"] == 1 else "ms of the step that computed the frame")
         axes.set_ylabel("frames")
     return Picture("Latency of every frame against the deadline", svg(figure, "latency"), f"ms are {latency['ms_is']}.")
 

@@ -63,7 +63,8 @@ class Spread(TypedDict):
 
 
 class Latency(TypedDict):
-    """Of one output frame, from its last sample to its result, without the line.
+    """Of one step, from its last sample to its results, without the line. A step computes one output frame, or `frames_per_step`
+    of them, the first of which then comes `added_ms` later. `deadline_ms`: when the samples of the next step are there.
 
     `counts`: what the board's counter counts. `ms`: cycles over the clock; `ms_is` says whether they are measured or modelled.
     """
@@ -76,6 +77,8 @@ class Latency(TypedDict):
     least_ms: float | None
     most_ms: float | None
     deadline_ms: float
+    frames_per_step: int
+    added_ms: float
     reference_ms: float
     per_frame: list[int]
 

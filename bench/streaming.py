@@ -96,7 +96,7 @@ def stream(open_again: Callable[[], Board], graph: g.Graph, parts: list[Stretch]
     board = open_again()
     try:
         streamed = Streamed(board.link.handshake(), board.line.name)
-        total = sum(len(p.signal) for p in parts) // graph.samples_per_step
+        total = sum(len(p.signal) for p in parts) // graph.samples_per_step * graph.chunk
         with tqdm(total=total, desc=f"streaming to {board.name}", unit="frame", dynamic_ncols=True, mininterval=0.5) as bar:
             for part in parts:
                 run = Run(to_int16(graph, part.signal), SNAPSHOT_EVERY if total > 2 * SNAPSHOT_EVERY else 0)

@@ -129,7 +129,9 @@ def _as_reference(report: Report, words: str) -> str:
 
 def _time(report: Report) -> list[str]:
     latency = report["latency"]
-    lines = ["", f"Latency of one frame, deadline {latency['deadline_ms']:.0f} ms (computing only, without the line)"]
+    frames, added = latency["frames_per_step"], f", which come up to {latency['added_ms']:.0f} ms later"
+    step = "frame" if frames == 1 else f"step of {frames} frames{added}"
+    lines = ["", f"Latency of one {step}, deadline {latency['deadline_ms']:.0f} ms (computing only, without the line)"]
     if latency["instructions"] is not None:
         lines.append(row("instructions", _spread(latency["instructions"], ",.0f")))
     if latency["ms"] is not None:

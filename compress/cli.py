@@ -32,6 +32,22 @@ def add_format_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tflm", type=Path, help="a TFLite-Micro checkout with its library built, for --format tflm")
 
 
+def add_latency_argument(parser: argparse.ArgumentParser) -> None:
+    """--latency."""
+    parser.add_argument(
+        "--latency",
+        type=float,
+        default=0.0,
+        help="milliseconds that an output frame may come later, so that several are computed at once (default: %(default)s)",
+    )
+
+
+def refuse_latency(args: argparse.Namespace) -> None:
+    """An interpreter runs a file of one frame a step."""
+    if args.latency:
+        raise TendonError(f"LATENCY={args.latency:g} FORMAT=tflm: expected 0; TFLite-Micro computes one output frame at a time")
+
+
 def folder(args: argparse.Namespace) -> Folder:
     """Where the artifacts of these arguments live."""
     return Folder(args.build, args.model, args.precision)

@@ -77,12 +77,16 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Graph:
-    """Operators in execution order. The first tensor is the input, the last operator's output is the output."""
+    """Operators in execution order. The first tensor is the input, the last operator's output is the output.
+
+    `chunk`: output frames that are computed together, in one step; what is computed, and so the hash, does not depend on it.
+    """
 
     name: str
     tensors: dict[str, Tensor]
     ops: tuple[Op, ...]
     provenance: dict[str, Any] = field(default_factory=dict)
+    chunk: int = 1
 
     @property
     def input(self) -> Tensor:
@@ -94,15 +98,15 @@ class Graph:
 
     @property
     def samples_per_step(self) -> int:
-        """Input frames for one output frame."""
-        return int(self.input.rate / self.output.rate)
+        """Input frames for the output frames of one step."""
+        return self.chunk * int(self.input.rate / self.output.rate)
 
     def is_integer(self) -> bool:
         return all(type(op).__name__.startswith("Int") for op in self.ops)
 
     def frames_per_step(self, name: str) -> int:
         """Frames of this tensor in one step of the network."""
-        return int(self.tensors[name].rate / self.output.rate)
+        return self.chunk * int(self.tensors[name].rate / self.output.rate)
 
     @property
     def start_up(self) -> int:
@@ -119,6 +123,15 @@ class Graph:
             digest.update(f"{key}{value.dtype.str}{value.shape}".encode())
             digest.update(value.tobytes())
         return digest.hexdigest()
+
+
+def in_chunks(graph: Graph, frames: int) -> Graph:
+    """The same network, `frames` output frames a step. GraphError where it has a start-up, which is counted in single frames."""
+    if frames < 1 or (frames > 1 and graph.start_up):
+        raise GraphError(
+            f"{graph.name}: expected 1 frame a step where a network has a start-up, and 1 or more else, found {frames}"
+        )
+    return dataclasses.replace(graph, chunk=frames)
 
 
 def first_valid_frames(graph: Graph) -> dict[str, int]:

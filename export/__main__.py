@@ -33,6 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
         command.add_argument("--board", default="virtual-f405", help=f"one of {', '.join(boards.names())}")
         if run is _firmware:
             cli.add_format_arguments(command)
+        if run in (_c, _firmware):
+            cli.add_latency_argument(command)
         command.set_defaults(run=run)
     checking = commands.add_parser("check", help="would an exported model overflow a 32-bit accumulator?")
     checking.add_argument("path", type=Path, help=f"a file ending in {' or '.join(check.CHECKS)}")
@@ -47,7 +49,7 @@ def _graph(args: argparse.Namespace) -> tuple[g.Graph, Folder]:
 
 def _c(args: argparse.Namespace) -> None:
     graph, folder = _graph(args)
-    print(f"wrote {build.make_project(graph, folder, args.board)}")
+    print(f"wrote {build.make_project(build.in_longest_steps(graph, args.board, args.latency), folder, args.board)}")
 
 
 def _tflm(args: argparse.Namespace) -> None:
@@ -57,10 +59,12 @@ def _tflm(args: argparse.Namespace) -> None:
 
 def _firmware(args: argparse.Namespace) -> None:
     if args.format == "tflm":
+        cli.refuse_latency(args)
         library.find(args.tflm, boards.load_board(args.board))
         print(f"built {tflm_build.make_firmware(*_graph(args), args.board, args.tflm)}")
     else:
-        print(f"built {build.make_firmware(*_graph(args), args.board)}")
+        graph, folder = _graph(args)
+        print(f"built {build.make_firmware(build.in_longest_steps(graph, args.board, args.latency), folder, args.board)}")
 
 
 def _onnx(args: argparse.Namespace) -> None:

@@ -11,12 +11,35 @@ from typing import Any
 from compress import artifacts
 from compress import graph as g
 from compress.artifacts import Folder
-from compress.errors import TendonError
+from compress.errors import GraphError, TendonError
 from compress.files import write_json
 from export import emit, placement
 from export.boards import load_board
-from export.placement import Placement, Sizes
+from export.placement import DoesNotFitError, Placement, Sizes
 from export.project import build_project, write_project
+
+
+def in_longest_steps(graph: g.Graph, board: str, latency_ms: float) -> g.Graph:
+    """The network with as many output frames a step as the latency they add and the board's memory allow; often one.
+
+    Every weight is then loaded once for all frames of a step. A network with a start-up keeps to one.
+    """
+    if latency_ms < 0:
+        raise TendonError(f"LATENCY={latency_ms:g}: expected milliseconds of 0 or more that an output frame may come later")
+    fits, too_many = 1, 2 if graph.start_up else 2 + int(latency_ms / added_latency_ms(graph, 2))
+    while too_many - fits > 1:
+        frames = (fits + too_many) // 2
+        try:
+            check_fit(emit.build(g.in_chunks(graph, frames)), board)
+            fits = frames
+        except (DoesNotFitError, GraphError):  # of memory, or further than a kernel counts
+            too_many = frames
+    return g.in_chunks(graph, fits)
+
+
+def added_latency_ms(graph: g.Graph, frames: int) -> float:
+    """How much later the first output frame of a step of so many comes than alone."""
+    return 1000.0 * (frames - 1) / float(graph.output.rate)
 
 
 def make_project(graph: g.Graph, folder: Folder, board: str) -> Path:
@@ -43,7 +66,9 @@ def make_tap_image(graph: g.Graph, folder: Folder, board: str) -> Path:
 def _make_image(graph: g.Graph, folder: Folder, board: str, target: Path, flags: str) -> Path:
     description = load_board(board)
     image, record = target / description.image, target / "firmware.json"
-    key = artifacts.key(graph=graph.hash(), board=board, flags=flags, code=artifacts.code_hash("export", "firmware"))
+    key = artifacts.key(
+        graph=graph.hash(), chunk=graph.chunk, board=board, flags=flags, code=artifacts.code_hash("export", "firmware")
+    )
     if image.is_file() and artifacts.recorded_key(record) == key:
         print(f"{image}: unchanged")
         return image
@@ -64,9 +89,8 @@ def sizes(model: emit.Model, board: str) -> Sizes:
     """Bytes of every part of the program for a board; code and buffers are allowances, the rest is exact."""
     graph, plan = model.graph, model.plan
     step_bytes = 2 * graph.samples_per_step * graph.input.features
-    return placement.part_sizes(
-        load_board(board), model.table_bytes, plan.arena_bytes, plan.state_bytes, step_bytes, graph.output.features
-    )
+    network = model.table_bytes, plan.arena_bytes, plan.state_bytes, step_bytes, graph.output.features, graph.chunk
+    return placement.part_sizes(load_board(board), *network)
 
 
 def check_fit(model: emit.Model, board: str) -> Placement | None:
@@ -81,6 +105,8 @@ def memory_plan(model: emit.Model, board: str) -> dict[str, Any]:
     memory = load_board(board).memory
     return {
         "board": board,
+        "frames_per_step": model.graph.chunk,
+        "added_latency_ms": added_latency_ms(model.graph, model.graph.chunk),
         "parts": {part: {"bytes": size, "region": placed.where[part] if placed else None} for part, size in needed.items()},
         "regions": {name: {"size": m.size, "planned": placed.planned(name) if placed else 0} for name, m in memory.items()},
         "tables": model.table_bytes,

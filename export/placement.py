@@ -15,7 +15,6 @@ from export.boards import Description, load_board, names
 
 CODE_ALLOWANCE = 24 * 1024  # kernels, application and port, before anything is built
 BUFFER_ALLOWANCE = 7 * 1024  # ring, frames in and out, counts; samples and results come on top
-RESULTS_KEPT = 4  # of app.h
 HOTTEST_FIRST = ("stack", "arena", "state", "buffers", "code", "tables")  # how often a byte of each is touched in a step
 
 Sizes = dict[str, int]  # part -> bytes
@@ -38,9 +37,9 @@ class Placement:
         return sum(size for part, size in self.sizes.items() if self.where[part] == region)
 
 
-def part_sizes(board: Description, tables: int, arena: int, state: int, step_bytes: int, outputs: int) -> Sizes:
-    """Sizes of all parts. Network: bytes of tables, arena, state and one step of samples, and outputs per frame."""
-    results = RESULTS_KEPT * (4 + 2 * outputs)
+def part_sizes(board: Description, tables: int, arena: int, state: int, step_bytes: int, outputs: int, chunk: int = 1) -> Sizes:
+    """Sizes of all parts. Network: bytes of tables, arena, state and one step of samples, outputs per frame, frames per step."""
+    results = max(4, 2 * chunk) * (4 + 2 * outputs)  # as many as app/requests.h keeps
     return {
         "stack": board.stack_bytes,
         "arena": arena,

@@ -61,7 +61,7 @@ class Conversation:
     decoder: p.Decoder = field(default_factory=p.Decoder)
     hello: p.Hello | None = None
     session: int = 0
-    steps: int = 0  # of the session, results received without a gap
+    frames: int = 0  # output frames of the session, received without a gap
     next_data: int = 0  # sequence of the session's next new DATA frame
     expected: checklist.Expected = field(default_factory=checklist.Expected)  # who should be at the other end
     explain: Callable[[], str] | None = None  # what became of the board's process, if it is one
@@ -206,7 +206,7 @@ class Conversation:
         return BoardLostError(
             f"{self.line.name}: {what}. Serial ports seen: {ports}. {self._heard()}{fate}. "
             f"Model hash expected {expected}, found {found}. "
-            f"{self.steps} steps were answered. Reconnect the board: the run can be resumed"
+            f"{self.frames} output frames were received. Reconnect the board: the run can be resumed"
         )
 
     def _heard(self) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from cobs import cobs
 from numpy.typing import NDArray
 
-VERSION = 1
+VERSION = 2
 HEADER = struct.Struct("<BBHII")  # type, zero, payload length, session, sequence
 CRC = struct.Struct("<I")
 PAYLOAD = 768  # most payload bytes of a frame
@@ -110,7 +110,7 @@ class Decoder:
         return frames
 
 
-_MODEL = struct.Struct("<HH32sIIHHHHI")
+_MODEL = struct.Struct("<HH32sIIHHHHH2xI")
 _BOARD = struct.Struct("<9I")
 COUNTS = {0: "nothing", 1: "cycles", 2: "instructions"}
 
@@ -129,11 +129,12 @@ class Hello:
     inputs: int
     outputs: int
     payload: int  # most payload bytes of a frame
+    frames_per_step: int  # output frames that one step computes
     state_bytes: int
     credit: int  # encoded bytes of DATA frames the host may have on the way
     results_kept: int
     session: int
-    steps: int
+    frames: int  # output frames computed in it
     clock_hz: int
     counts: str  # what the counter counts: nothing, cycles, instructions
     tick_num: int
@@ -150,10 +151,10 @@ class Hello:
         if len(payload) < _MODEL.size + _BOARD.size:
             raise ValueError(f"{len(payload)} bytes")
         version, error, digest, *model = _MODEL.unpack_from(payload)
-        credit, kept, session, steps, clock, counts, num, den, stack = _BOARD.unpack_from(payload, _MODEL.size)
+        credit, kept, session, frames, clock, counts, num, den, stack = _BOARD.unpack_from(payload, _MODEL.size)
         texts = [t.decode("utf-8", "replace") for t in payload[_MODEL.size + _BOARD.size :].split(b"\0")] + [""] * 4
         what = COUNTS.get(counts, f"unknown ({counts})")
-        numbers = [*model, credit, kept, session, steps, clock]
+        numbers = [*model, credit, kept, session, frames, clock]
         fields: list[Any] = [version, error & 255, error >> 8, digest.hex(), *numbers, what, num, den or 1, stack]
         return Hello(*fields, *texts[:4])
 
@@ -168,10 +169,10 @@ class Hello:
 
 
 class Ack(NamedTuple):
-    """Up to where a board has received: DATA frames below `expected`, steps below `steps`."""
+    """Up to where a board has received: DATA frames below `expected`, and computed: output frames below `frames`."""
 
     expected: int
-    steps: int
+    frames: int
     reason: int
 
     @staticmethod
@@ -212,7 +213,7 @@ class Status(NamedTuple):
     step_ticks_max: int
     handler_ticks_max: int
     masked_instructions: int
-    steps: int
+    frames: int  # output frames computed in the session
     expected: int
     arena_used: int
 
@@ -222,9 +223,9 @@ class Status(NamedTuple):
 
 
 class StateInfo(NamedTuple):
-    """The model's state on the board: after how many steps, how long, its CRC-32."""
+    """The model's state on the board: after how many output frames, how long, its CRC-32."""
 
-    steps: int
+    frames: int
     size: int
     crc: int
 
@@ -278,14 +279,14 @@ _MAGIC = b"TNDNSNP1"
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The state of a model after `steps` steps; as bytes it carries its model's hash and a CRC-32 of everything."""
+    """The state of a model after `frames` output frames; as bytes it carries its model's hash and a CRC-32 of everything."""
 
     model_hash: str
-    steps: int
+    frames: int
     state: bytes
 
     def to_bytes(self) -> bytes:
-        head = _SNAPSHOT.pack(_MAGIC, bytes.fromhex(self.model_hash), self.steps, len(self.state), zlib.crc32(self.state))
+        head = _SNAPSHOT.pack(_MAGIC, bytes.fromhex(self.model_hash), self.frames, len(self.state), zlib.crc32(self.state))
         return head + self.state + CRC.pack(zlib.crc32(head + self.state))
 
     @staticmethod
@@ -296,8 +297,8 @@ class Snapshot:
         found, (expected,) = zlib.crc32(content[: -CRC.size]), CRC.unpack(content[-CRC.size :])
         if found != expected:
             raise ValueError(f"CRC-32 expected {expected:08x}, found {found:08x}")
-        _, digest, steps, size, _ = _SNAPSHOT.unpack_from(content)
+        _, digest, frames, size, _ = _SNAPSHOT.unpack_from(content)
         state = content[_SNAPSHOT.size : -CRC.size]
         if len(state) != size:
             raise ValueError(f"expected {size} bytes of state, found {len(state)}")
-        return Snapshot(digest.hex(), steps, state)
+        return Snapshot(digest.hex(), frames, state)

@@ -15,7 +15,7 @@ from host.stream import OnFrame, Result
 
 @dataclass
 class Run:
-    """Samples (n, inputs) int16, n a multiple of the model's samples per step; a snapshot every so many steps (0: none)."""
+    """Samples (n, inputs) int16, n a multiple of samples per step; a snapshot every so many output frames (0: none), or more."""
 
     samples: NDArray[np.int16]
     snapshot_every: int = 0
@@ -47,10 +47,11 @@ class Run:
             return self._go(link, 0, on_frame)
         return self._go(link, link.restore(self.snapshot), on_frame)
 
-    def _go(self, link: Link, step: int, on_frame: OnFrame | None) -> Result:
+    def _go(self, link: Link, frame: int, on_frame: OnFrame | None) -> Result:
         assert link.hello is not None
-        per_step = link.hello.samples_per_step
-        total = len(self.samples) // per_step
+        together, per_frame = link.hello.frames_per_step, link.hello.samples_per_step // link.hello.frames_per_step
+        total = len(self.samples) // per_frame
+        piece = -(-self.snapshot_every // together) * together
         link.traffic = self.traffic
 
         def collect(index: int, outputs: NDArray[np.int16], ticks: int) -> None:
@@ -65,11 +66,11 @@ class Run:
             if on_frame is not None:
                 on_frame(index, outputs, ticks)
 
-        while step < total:
-            count = min(self.snapshot_every or total, total - step)
-            link.stream(self.samples[step * per_step : (step + count) * per_step], collect)
-            step += count
-            if self.snapshot_every and step < total:
+        while frame < total:
+            count = min(piece or total, total - frame)
+            link.stream(self.samples[frame * per_frame : (frame + count) * per_frame], collect)
+            frame += count
+            if piece and frame < total:
                 self.snapshot = link.snapshot()
         outputs = np.array(self.outputs, np.int16).reshape(-1, link.hello.outputs)
         return Result(outputs, link.hello.in_counts(np.array(self.ticks, np.uint32)), self.traffic)

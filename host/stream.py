@@ -44,17 +44,18 @@ class Stream:
             )
         self.link, self.hello, self.on_frame = link, hello, on_frame
         self.content = np.ascontiguousarray(samples, dtype="<i2").tobytes()
-        self.frames = len(self.content) // hello.step_bytes
+        steps = len(self.content) // hello.step_bytes
+        self.frames = steps * hello.frames_per_step  # to come out
         self.per_step = -(-hello.step_bytes // hello.payload)  # DATA frames
-        self.first_step, self.first_data = link.steps, link.next_data
-        self.end_data = self.first_data + self.frames * self.per_step
+        self.first_frame, self.first_data = link.frames, link.next_data
+        self.end_data = self.first_data + steps * self.per_step
         self.acked = self.first_data  # the board has every DATA frame below
         self.next = self.first_data  # the next to send
         self.highest = self.first_data  # everything below was sent at least once
         self.on_the_way: dict[int, int] = {}  # sequence -> encoded bytes, not acknowledged
         self.poll: int | None = None  # number of the POLL we wait for
         self.questions = 0  # asked since the last good frame
-        self.newest = -1, 0.0  # result, by its step, and the silence before it: the step's time, if it came unasked
+        self.newest = -1, 0.0  # result, by its output frame, and the silence before it: the step's time, if it came unasked
         self.outputs = np.zeros((self.frames, hello.outputs), np.int16)
         self.ticks = np.zeros(self.frames, np.uint32)
         self.received = np.zeros(self.frames, bool)
@@ -103,7 +104,7 @@ class Stream:
 
     def _computing(self) -> bool:
         """Has the board confirmed all samples of a step whose result is missing? Then it is silent because it computes."""
-        return (self.acked - self.first_data) // self.per_step > self.done
+        return (self.acked - self.first_data) // self.per_step * self.hello.frames_per_step > self.done
 
     def _question_s(self) -> float:
         """How long to wait before asking. A board that computes answers nothing, and questions fill its buffer: ever fewer."""
@@ -136,7 +137,8 @@ class Stream:
         if self.next >= self.end_data:
             return False
         step, _ = self._part(self.next)
-        return step < self.done + self.hello.results_kept and sum(self.on_the_way.values()) + p.ENCODED <= self.hello.credit
+        results = (step + 1) * self.hello.frames_per_step - self.done
+        return results <= self.hello.results_kept and sum(self.on_the_way.values()) + p.ENCODED <= self.hello.credit
 
     def _send_next(self) -> None:
         _, payload = self._part(self.next)
@@ -152,7 +154,7 @@ class Stream:
         """Stop sending; ask what arrived, and for every result from the first missing one."""
         self.poll = self.link.new_request()
         self.link.traffic.polls += 1
-        self.link.send(p.POLL, self.poll, (self.first_step + self.done).to_bytes(4, "little"))
+        self.link.send(p.POLL, self.poll, (self.first_frame + self.done).to_bytes(4, "little"))
 
     # --- receiving ----------------------------------------------------------------------------------------------------
 
@@ -194,7 +196,7 @@ class Stream:
 
     def _on_poll(self, ack: p.Ack) -> None:
         """Everything sent before has been taken off the line: go back to exactly what the board lacks."""
-        if ack.expected < self.acked or ack.steps < self.first_step + self.done:
+        if ack.expected < self.acked or ack.frames < self.first_frame + self.done:
             raise self.link.lost(f"the board was reset: expected DATA {self.acked}, it is at {ack.expected}")
         self._acknowledge(ack.expected)
         self.poll = None
@@ -202,31 +204,31 @@ class Stream:
         self.next = self.acked
 
     def _on_result(self, frame: p.Frame) -> None:
-        step = frame.sequence - self.first_step
-        if not 0 <= step < self.frames or len(frame.payload) != 4 + 2 * self.hello.outputs:
+        at = frame.sequence - self.first_frame
+        if not 0 <= at < self.frames or len(frame.payload) != 4 + 2 * self.hello.outputs:
             return
         outputs = np.frombuffer(frame.payload, "<i2", offset=4)
-        if self.received[step]:
-            if not np.array_equal(outputs, self.outputs[step]):
-                raise ProtocolError(f"{self.link.line.name}: step {frame.sequence} was answered twice, with different outputs")
-            if step == self.newest[0]:
+        if self.received[at]:
+            if not np.array_equal(outputs, self.outputs[at]):
+                raise ProtocolError(f"{self.link.line.name}: output frame {frame.sequence} came twice, with different outputs")
+            if at == self.newest[0]:
                 self._measured()
             return
-        self.outputs[step], self.received[step] = outputs, True
-        self.newest = step, self.link.waited_s
+        self.outputs[at], self.received[at] = outputs, True
+        self.newest = at, self.link.waited_s
         if self.poll is None:
             self._measured()
-        self.ticks[step] = int.from_bytes(frame.payload[:4], "little")
-        if step > self.done and self.poll is None:
+        self.ticks[at] = int.from_bytes(frame.payload[:4], "little")
+        if at > self.done and self.poll is None:
             self._ask()
         self._advance()
 
     def _advance(self) -> None:
         while self.done < self.frames and self.received[self.done]:
             if self.on_frame is not None:
-                self.on_frame(self.first_step + self.done, self.outputs[self.done], int(self.ticks[self.done]))
+                self.on_frame(self.first_frame + self.done, self.outputs[self.done], int(self.ticks[self.done]))
             self.done, self.progress_at = self.done + 1, time.monotonic()
-            self.link.steps += 1
+            self.link.frames += 1
 
 
 def _add(total: Traffic, part: Traffic) -> None:

@@ -94,5 +94,5 @@ def _values(link: Link, operator: int, first: int, kept: int) -> tuple[int, NDAr
 
 
 def _same_step(link: Link, steps: int) -> None:
-    if steps != link.steps:
-        raise ProtocolError(f"{link.line.name}: expected the records of step {link.steps}, found those of step {steps}")
+    if steps != link.frames:
+        raise ProtocolError(f"{link.line.name}: expected the records of output frame {link.frames}, found those of {steps}")

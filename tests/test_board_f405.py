@@ -49,7 +49,7 @@ def test_the_emulated_board_computes_what_the_model_says(board: ProcessBoard) ->
     result = run.start(board.link)
     np.testing.assert_array_equal(result.outputs, toy.run(content))
     status = board.link.status()
-    assert (status.steps, status.overruns, status.bytes_dropped, status.frames_bad) == (5, 0, 0, 0)
+    assert (status.frames, status.overruns, status.bytes_dropped, status.frames_bad) == (5, 0, 0, 0)
     assert result.traffic.frames_repeated == 0
 
 

@@ -39,7 +39,7 @@ def test_the_emulated_board_computes_what_the_model_says(board: ProcessBoard) ->
     result = Run(content, snapshot_every=3).start(board.link)
     np.testing.assert_array_equal(result.outputs, toy.run(content))
     status = board.link.status()
-    assert (status.steps, status.overruns, status.bytes_dropped, status.frames_bad) == (4, 0, 0, 0)
+    assert (status.frames, status.overruns, status.bytes_dropped, status.frames_bad) == (4, 0, 0, 0)
 
 
 def test_the_board_says_what_it_is(board: ProcessBoard) -> None:

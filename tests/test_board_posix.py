@@ -61,7 +61,7 @@ def test_a_host_that_ignores_its_credit_overruns_the_ring_and_is_repaired() -> N
         result, status = link.stream(content), link.status()
     np.testing.assert_array_equal(result.outputs, toy.run(content))
     assert status.bytes_dropped > 0 and result.traffic.frames_repeated > 0
-    assert (status.steps, status.expected) == (12, 96)
+    assert (status.frames, status.expected) == (12, 96)
 
 
 @pytest.mark.parametrize("held", [900, 1700, 3000])
@@ -82,7 +82,7 @@ def test_bytes_overwritten_in_the_receiver_are_counted_and_repaired(one_in: int)
         result, status = Run(content).start(link), link.status()
     np.testing.assert_array_equal(result.outputs, toy.run(content))
     assert status.overruns > 0 and status.frames_bad > 0
-    assert status.steps == 10
+    assert status.frames == 10
 
 
 def test_the_process_says_that_it_has_no_counter() -> None:

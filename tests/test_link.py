@@ -60,7 +60,7 @@ def test_a_harmful_line_changes_nothing(
     link.handshake()
     result = Run(content).start(link)
     np.testing.assert_array_equal(result.outputs, toy.run(content))
-    assert link.status().steps == 6
+    assert link.status().frames == 6
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -75,7 +75,7 @@ def test_snapshots_survive_a_harmful_line(
     clean.stream(content[: 3 * toy.PER_STEP])
     link = linked(toy.HarmfulLine(board.line, toy.Tamper(outward), toy.Tamper(inward)))
     link.handshake()
-    link.session, link.steps, link.next_data = clean.session, clean.steps, clean.next_data
+    link.session, link.frames, link.next_data = clean.session, clean.frames, clean.next_data
     snapshot = link.snapshot()
     assert link.restore(snapshot) == 3
     np.testing.assert_array_equal(link.stream(content[3 * toy.PER_STEP :]).outputs, toy.run(content)[3:])
@@ -94,7 +94,7 @@ def test_the_harm_was_real() -> None:
     np.testing.assert_array_equal(result.outputs, toy.run(content))
     assert status.frames_bad > 0 and status.duplicates > 0 and status.gaps > 0
     assert result.traffic.frames_repeated > 0 and result.traffic.polls > 0
-    assert (status.steps, status.expected) == (8, 64)
+    assert (status.frames, status.expected) == (8, 64)
 
 
 def test_a_faultless_line_repeats_nothing(fresh: ProcessBoard) -> None:
@@ -186,7 +186,7 @@ def test_a_vanished_board_is_named_and_the_run_goes_on_with_another() -> None:
     with open_process(toy.posix_image(), toy.MODEL_HASH, toy.QUICK) as second:
         second.link.handshake()
         result = run.resume(second.link)
-        assert second.link.status().steps == 9
+        assert second.link.status().frames == 9
     np.testing.assert_array_equal(result.outputs, toy.run(content))
     assert run.resumed == 1
 
@@ -259,7 +259,7 @@ def test_a_damaged_image_answers_and_infers_nothing(tmp_path: Path) -> None:
         board.link.session = 1
         with pytest.raises(DamagedImageError):
             board.link.request(p.DATA, bytes(768))
-        assert board.link.status().steps == 0
+        assert board.link.status().frames == 0
 
 
 def test_no_port_lists_the_ports_there_are() -> None:

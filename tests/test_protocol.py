@@ -58,7 +58,7 @@ def test_the_longest_frame_has_the_length_the_specification_says() -> None:
 @pytest.mark.parametrize("damage", [0, 8, 45, 60, -1])
 def test_a_damaged_snapshot_is_refused(damage: int) -> None:
     content = bytearray(p.Snapshot(toy.MODEL_HASH, 7, bytes(range(200))).to_bytes())
-    assert p.Snapshot.from_bytes(bytes(content)).steps == 7
+    assert p.Snapshot.from_bytes(bytes(content)).frames == 7
     content[damage] ^= 1
     with pytest.raises(ValueError, match="expected"):
         p.Snapshot.from_bytes(bytes(content))

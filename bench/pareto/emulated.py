@@ -104,8 +104,8 @@ def _execute(command: list[str], here: Path) -> None:
 
 
 def _read(raw: bytes, graph: Graph, core: Core) -> Counted:
-    """results.bin: uint32 times (steps + 1), then int16 words (steps, outputs)."""
-    steps = (len(raw) - 4) // (4 + 2 * graph.output.features)
+    """results.bin: uint32 times (steps + 1), then int16 words (frames, outputs)."""
+    steps = (len(raw) - 4) // (4 + 2 * graph.chunk * graph.output.features)
     times = np.frombuffer(raw, "<u4", steps + 1).astype(np.int64)
-    words = np.frombuffer(raw, "<i2", offset=4 * (steps + 1)).reshape(steps, -1)
+    words = np.frombuffer(raw, "<i2", offset=4 * (steps + 1)).reshape(-1, graph.output.features)
     return Counted([round(t / core.ticks_per_instruction) for t in np.diff(times) % TICKS], words)

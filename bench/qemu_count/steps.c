@@ -4,7 +4,7 @@
 #include "model.h"
 #include "port.h"
 
-static int16_t samples[STEPS][MODEL_SAMPLES_PER_STEP * MODEL_INPUTS], out[STEPS][MODEL_OUTPUTS];
+static int16_t samples[STEPS][MODEL_SAMPLES_PER_STEP * MODEL_INPUTS], out[STEPS][MODEL_FRAMES_PER_STEP * MODEL_OUTPUTS];
 static uint32_t ticks[STEPS + 1];
 
 int main(void)

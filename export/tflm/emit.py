@@ -58,6 +58,7 @@ def _header(step: Step) -> Iterator[str]:
     yield f"#define MODEL_SAMPLE_RATE {graph.input.rate} /* samples per second */"
     yield f"#define MODEL_INPUT_SCALE {graph.input.scale:.9g} /* real value of one step of a sample */"
     yield f"#define MODEL_SAMPLES_PER_STEP {graph.samples_per_step}"
+    yield "#define MODEL_FRAMES_PER_STEP 1 /* output frames */"
     yield f"#define MODEL_OUTPUTS {graph.output.features} /* int16 values per output frame */"
     yield f"#define MODEL_OUTPUT_SCALE {graph.output.scale:.9g} /* real value of one step of an output */"
     yield f"#define MODEL_STATE_BYTES {step.state.size} /* the first of the arena */"

@@ -30,6 +30,8 @@ static uint8_t *put_model(uint8_t *at)
     at = put_u16(at, MODEL_INPUTS);
     at = put_u16(at, MODEL_OUTPUTS);
     at = put_u16(at, WIRE_PAYLOAD);
+    at = put_u16(at, MODEL_FRAMES_PER_STEP);
+    at = put_u16(at, 0);
     return put_u32(at, MODEL_STATE_BYTES);
 }
 
@@ -41,7 +43,7 @@ static uint8_t *put_board(const port_info *port, uint8_t *at)
     at = put_u32(at, port->line_bytes - APP_RESERVE);
     at = put_u32(at, APP_RESULTS);
     at = put_u32(at, session.number);
-    at = put_u32(at, session.steps);
+    at = put_u32(at, session.frames);
     at = put_u32(at, port->clock_hz);
     at = put_u32(at, port->counts);
     at = put_u32(at, port->tick_num);
@@ -66,7 +68,7 @@ void on_status(const frame *request)
     const uint32_t fields[] = {
         counts.frames_good, counts.frames_bad,  counts.duplicates,  counts.gaps,          health.received,
         health.overruns,    health.dropped,     health.line_errors, health.stack_used,    health.stack_bytes,
-        counts.step_ticks,  health.handler_ticks, health.masked_instructions, session.steps,     session.expected,
+        counts.step_ticks,  health.handler_ticks, health.masked_instructions, session.frames,     session.expected,
         MODEL_ARENA_USED,
     };
     memcpy(frame_payload(&answer), fields, sizeof fields);

@@ -2,9 +2,13 @@
 #ifndef REQUESTS_H
 #define REQUESTS_H
 #include "frame.h"
+#include "model.h"
 #include "port.h"
 
-#define APP_RESULTS 4u /* results kept for repetition: the host never sends samples of a step this far beyond its last result */
+/* Results kept for repetition, one per output frame: four, or those of two steps. The host never sends the samples of a step whose
+ * results would push out one that it lacks. */
+#define APP_RESULTS (MODEL_FRAMES_PER_STEP > 2 ? 2u * MODEL_FRAMES_PER_STEP : 4u)
+_Static_assert(APP_RESULTS % MODEL_FRAMES_PER_STEP == 0, "results are kept by whole steps");
 #define APP_RESERVE 128u /* of the port's receive buffer kept for requests other than DATA */
 
 /* about.c */

@@ -22,8 +22,8 @@ typedef struct {
     uint32_t mode;     /* MODE_… ; MODE_REFUSING when the model's tables are damaged or it cannot start */
     uint32_t expected; /* sequence of the next DATA frame */
     uint32_t filled;   /* bytes of the current step received */
-    uint32_t steps;    /* steps taken since the zero state, also those before a restored snapshot */
-    uint32_t oldest;   /* first step whose result is kept */
+    uint32_t frames;   /* output frames computed since the zero state, also those before a restored snapshot */
+    uint32_t oldest;   /* first output frame whose result is kept */
 } session_state;
 
 typedef struct {

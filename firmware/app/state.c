@@ -9,7 +9,7 @@ void on_state_info(const frame *request)
     if (!between_steps(request))
         return;
     uint8_t *at = frame_payload(&answer);
-    at = put_u32(at, session.steps);
+    at = put_u32(at, session.frames);
     at = put_u32(at, MODEL_STATE_BYTES);
     put_u32(at, crc32(0, model_state(), MODEL_STATE_BYTES));
     send_answer(WIRE_STATE_INFO | WIRE_ANSWER, request->sequence, 12);
@@ -47,7 +47,7 @@ void on_state_write(const frame *request)
     send_answer(WIRE_STATE_WRITE | WIRE_ANSWER, request->sequence, 0);
 }
 
-/* The state is complete: check it, and stream on after `steps` steps. */
+/* The state is complete: check it, and stream on after so many output frames. */
 void on_state_commit(const frame *request)
 {
     if (!in_session(request))
@@ -56,13 +56,17 @@ void on_state_commit(const frame *request)
         send_error(request, ERROR_LENGTH, request->length, 8);
         return;
     }
+    if (get_u32(request->payload) % MODEL_FRAMES_PER_STEP != 0) {
+        send_error(request, ERROR_LENGTH, get_u32(request->payload), MODEL_FRAMES_PER_STEP);
+        return;
+    }
     if (session.mode == MODE_RESTORING) {
         const uint32_t expected = get_u32(request->payload + 4), found = crc32(0, model_state(), MODEL_STATE_BYTES);
         if (expected != found) {
             send_error(request, ERROR_STATE, expected, found);
             return;
         }
-        session.steps = session.oldest = get_u32(request->payload);
+        session.frames = session.oldest = get_u32(request->payload);
         session.mode = MODE_STREAMING;
     }
     send_answer(WIRE_STATE_COMMIT | WIRE_ANSWER, request->sequence, 0);

@@ -4,43 +4,52 @@
 #include "session.h"
 #include "tap.h"
 
+/* Of one step. */
 typedef struct {
     uint32_t ticks;
-    int16_t outputs[MODEL_OUTPUTS];
-} result;
+    int16_t outputs[MODEL_FRAMES_PER_STEP][MODEL_OUTPUTS];
+} step_results;
 
 static _Alignas(8) int16_t samples[MODEL_SAMPLES_PER_STEP * MODEL_INPUTS];
-static result results[APP_RESULTS];
+static step_results results[APP_RESULTS / MODEL_FRAMES_PER_STEP];
 
 void send_ack(uint8_t type, uint32_t sequence, uint32_t reason)
 {
     uint8_t *at = frame_payload(&answer);
     at = put_u32(at, session.expected);
-    at = put_u32(at, session.steps);
+    at = put_u32(at, session.frames);
     put_u32(at, reason);
     send_answer(type, sequence, 12);
 }
 
-static void send_result(uint32_t step)
+/* Where the results of the step lie that computes this output frame. */
+static step_results *results_of(uint32_t output_frame)
 {
-    const result *r = &results[step % APP_RESULTS];
-    uint8_t *at = put_u32(frame_payload(&answer), r->ticks);
-    memcpy(at, r->outputs, sizeof r->outputs);
-    send_answer(WIRE_RESULT, step, 4u + sizeof r->outputs);
+    return &results[output_frame % APP_RESULTS / MODEL_FRAMES_PER_STEP];
+}
+
+static void send_results(uint32_t first, uint32_t end)
+{
+    for (uint32_t i = first; i < end; i++) {
+        const step_results *r = results_of(i);
+        const int16_t *outputs = r->outputs[i % MODEL_FRAMES_PER_STEP];
+        memcpy(put_u32(frame_payload(&answer), r->ticks), outputs, sizeof r->outputs[0]);
+        send_answer(WIRE_RESULT, i, 4u + sizeof r->outputs[0]);
+    }
 }
 
 static void step_model(void)
 {
-    result *r = &results[session.steps % APP_RESULTS];
+    step_results *r = results_of(session.frames);
     tap_begin_step();
     const uint32_t begin = port_ticks();
-    model_step(samples, r->outputs);
+    model_step(samples, r->outputs[0]);
     r->ticks = port_ticks() - begin;
     if (r->ticks > counts.step_ticks)
         counts.step_ticks = r->ticks;
-    session.steps++;
-    if (session.steps - session.oldest > APP_RESULTS)
-        session.oldest = session.steps - APP_RESULTS;
+    session.frames += MODEL_FRAMES_PER_STEP;
+    if (session.frames - session.oldest > APP_RESULTS)
+        session.oldest = session.frames - APP_RESULTS;
 }
 
 /* A BEGIN with the current number is a repetition: answered, not obeyed. A lower one was overtaken. */
@@ -90,7 +99,7 @@ void on_data(const frame *request)
     if (session.filled == STEP_BYTES) {
         session.filled = 0;
         step_model();
-        send_result(session.steps - 1u);
+        send_results(session.frames - MODEL_FRAMES_PER_STEP, session.frames);
     }
 }
 
@@ -108,7 +117,6 @@ void on_poll(const frame *request)
         send_error(request, ERROR_GONE, wanted, session.oldest);
         return;
     }
-    for (uint32_t step = wanted; step < session.steps; step++)
-        send_result(step);
+    send_results(wanted, session.frames);
     send_ack(WIRE_POLL | WIRE_ANSWER, request->sequence, ACK_ACCEPTED);
 }

@@ -101,7 +101,7 @@ static void on_step(const frame *request)
         return;
     const uint32_t first = get_u32(request->payload);
     const uint32_t count = smaller(MODEL_OPERATORS - first, (WIRE_PAYLOAD - STEP_HEADER) / RECORD);
-    memcpy(put_u32(frame_payload(&answer), session.steps), &records[first], count * RECORD);
+    memcpy(put_u32(frame_payload(&answer), session.frames), &records[first], count * RECORD);
     send_answer(WIRE_TAP_STEP | WIRE_ANSWER, request->sequence, STEP_HEADER + count * RECORD);
 }
 
@@ -111,7 +111,7 @@ static void on_values(const frame *request)
         return;
     const uint32_t first = get_u32(request->payload);
     const uint32_t count = smaller(kept - first, (WIRE_PAYLOAD - VALUES_HEADER) / 2u);
-    uint8_t *at = put_u32(frame_payload(&answer), session.steps);
+    uint8_t *at = put_u32(frame_payload(&answer), session.frames);
     at = put_u32(at, watch.op);
     at = put_u32(at, watch.first + first);
     at = put_u32(at, total);

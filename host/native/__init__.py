@@ -39,7 +39,7 @@ class NativeModel:
         """int16 (a multiple of samples_per_step, inputs) -> int16 (frames, outputs); continues the stream."""
         samples = np.ascontiguousarray(samples, dtype=np.int16)
         steps = len(samples) // self.graph.samples_per_step
-        out = np.empty((steps, self.graph.output.features), dtype=np.int16)
+        out = np.empty((steps * self.graph.chunk, self.graph.output.features), dtype=np.int16)
         self._library.native_run(
             samples.ctypes.data_as(ctypes.c_void_p), ctypes.c_uint32(steps), out.ctypes.data_as(ctypes.c_void_p)
         )

@@ -31,19 +31,25 @@ void *model_state(void)
     return state;
 }
 
-void model_step(const int16_t *samples, int16_t *out)
+static void next_frame(const int16_t *samples, int16_t *out)
 {
     uint32_t all = 0;
-    TAP(0, samples, MODEL_SAMPLES_PER_STEP * MODEL_INPUTS);
     for (uint32_t o = 0; o < MODEL_OUTPUTS; o++) {
         uint32_t sum = state[o];
-        for (uint32_t t = 0; t < MODEL_SAMPLES_PER_STEP; t++)
+        for (uint32_t t = 0; t < MODEL_SAMPLES_PER_STEP / MODEL_FRAMES_PER_STEP; t++)
             sum = sum * 1664525u + (uint16_t)samples[t * MODEL_INPUTS + o % MODEL_INPUTS] + (uint16_t)mix[(t + o) % 128u];
         state[o] = sum + state[99u + (state[511] + o) % 412u];
         out[o] = (int16_t)(state[o] >> 16);
         all += sum;
     }
-    TAP(1, out, MODEL_OUTPUTS);
     state[99u + state[511] % 412u] = all;
     state[511]++;
+}
+
+void model_step(const int16_t *samples, int16_t *out)
+{
+    TAP(0, samples, MODEL_SAMPLES_PER_STEP * MODEL_INPUTS);
+    for (uint32_t i = 0; i < MODEL_FRAMES_PER_STEP; i++)
+        next_frame(samples + i * MODEL_SAMPLES_PER_STEP / MODEL_FRAMES_PER_STEP * MODEL_INPUTS, out + i * MODEL_OUTPUTS);
+    TAP(1, out, MODEL_FRAMES_PER_STEP * MODEL_OUTPUTS);
 }

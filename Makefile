@@ -52,8 +52,8 @@ firmware: setup tools ## build the firmware of a board, check its size   [BOARD=
 hil: setup tools ## stream recordings through a board, score, compare every word   [BOARD= PORT= DATA= SECONDS= LATENCY=ms LM= FORMAT=c|tflm TFLM=]
 	$(PYTHON) -m bench hil $(common) $(data) $(form) --board $(BOARD) $(if $(PORT),--port "$(PORT)") --seconds $(SECONDS) $(latency) $(lm)
 
-flash: setup tools ## build the firmware, load it with what is there   [BOARD= PORT= TAP=1 TOOL=openocd|st-flash|STM32_Programmer_CLI|pio|stm32flash]
-	$(PYTHON) -m host flash $(common) $(data) $(form) --board $(BOARD) $(if $(PORT),--port "$(PORT)") $(if $(TOOL),--tool "$(TOOL)") $(if $(TAP),--tap)
+flash: setup tools ## build the firmware, load it with what is there   [BOARD= PORT= LATENCY=ms TAP=1 TOOL=openocd|st-flash|STM32_Programmer_CLI|pio|stm32flash]
+	$(PYTHON) -m host flash $(common) $(data) $(form) --board $(BOARD) $(if $(PORT),--port "$(PORT)") $(if $(TOOL),--tool "$(TOOL)") $(if $(TAP),--tap) $(latency)
 
 decode: setup ## text from frames that infer wrote   [INPUT=frames.npy DECODER=greedy|beam|beam+lm LM=]
 	$(PYTHON) -m host decode --input "$(INPUT)" $(if $(DECODER),--decoder "$(DECODER)") $(lm)

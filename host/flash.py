@@ -38,6 +38,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     cli.add_model_arguments(command)
     cli.add_data_arguments(command)
     cli.add_format_arguments(command)
+    cli.add_latency_argument(command)
     command.add_argument("--board", default="virtual-f405", help=f"one of {', '.join(chips())}")
     command.add_argument("--port", help="serial port: of the board once it runs, and of its boot loader for stm32flash")
     command.add_argument(
@@ -64,8 +65,12 @@ def run(args: argparse.Namespace) -> None:
     folder = cli.folder(args)
     graph = pipeline.graphs(folder, artifacts.checkpoint_of(args.model, args.checkpoint), args.data, args.calibration)
     if args.format == "tflm":
+        cli.refuse_latency(args)
         image = tflm_project.make_firmware(graph, folder, board.name, args.tflm)
     else:
+        if args.tap and args.latency:
+            raise FlashError(f"LATENCY={args.latency:g} TAP=1: expected one of them; what is tapped is compared step by single frame")
+        graph = c_project.in_longest_steps(graph, board.name, args.latency)
         make = c_project.make_tap_image if args.tap else c_project.make_firmware
         image = make(graph, folder, board.name)
     job = Job(board, board.loading, image, _binary(board, image), image.parent / "project", args.port)

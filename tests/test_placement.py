@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import footprint
@@ -35,6 +35,7 @@ NETWORKS = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(st.sampled_from(BOARDS), NETWORKS)
 def test_no_region_overflows_and_every_part_lies_where_it_may(name: str, network: dict[str, int]) -> None:
     board = load_board(name)
@@ -50,6 +51,7 @@ def test_no_region_overflows_and_every_part_lies_where_it_may(name: str, network
     assert sum(placed.planned(region) for region in board.memory) == sum(sizes.values())
 
 
+@settings(deadline=None)
 @given(st.sampled_from(BOARDS), NETWORKS)
 def test_a_part_lies_lower_than_its_choice_only_where_hotter_ones_leave_no_room(name: str, network: dict[str, int]) -> None:
     """Moving any part up to a better region, everything else and every hotter part as it is, would overflow it."""
@@ -65,6 +67,7 @@ def test_a_part_lies_lower_than_its_choice_only_where_hotter_ones_leave_no_room(
             assert placed.planned(better) + sizes[part] > board.memory[better].size
 
 
+@settings(deadline=None)
 @given(st.sampled_from(BOARDS), NETWORKS)
 def test_what_is_refused_cannot_fit_and_says_what_is_short(name: str, network: dict[str, int]) -> None:
     board = load_board(name)

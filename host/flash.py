@@ -69,7 +69,9 @@ def run(args: argparse.Namespace) -> None:
         image = tflm_project.make_firmware(graph, folder, board.name, args.tflm)
     else:
         if args.tap and args.latency:
-            raise FlashError(f"LATENCY={args.latency:g} TAP=1: expected one of them; what is tapped is compared step by single frame")
+            raise FlashError(
+                f"LATENCY={args.latency:g} TAP=1: expected one of them; what is tapped is compared step by single frame"
+            )
         graph = c_project.in_longest_steps(graph, board.name, args.latency)
         make = c_project.make_tap_image if args.tap else c_project.make_firmware
         image = make(graph, folder, board.name)

@@ -214,3 +214,48 @@ def test_validation_needs_a_checkout_and_says_which(tmp_path: Path) -> None:
     toy.need("arm-none-eabi-gcc")
     with pytest.raises(TendonError, match=r"expected a checkout with .*core_main\.c"):
         validate.measure(tmp_path, None)
+
+
+FAKE = """
+#include "coremark.h"
+void *iterate(void *results)
+{
+    for (volatile int i = 0; i < 1000; i++)
+        ;
+    return results;
+}
+int main(void)
+{
+    core_portable p;
+    portable_init(&p, 0, 0);
+    iterate(&p);
+    ee_printf("crclist       : 0x%04x\\n", SUM);
+    portable_fini(&p);
+    return 0;
+}
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Something that calls itself CoreMark."""
+    toy.need_emulator()
+    for name in ("list_join", "matrix", "state", "util"):
+        (tmp_path / f"core_{name}.c").write_text("typedef int nothing;")
+    declared = "typedef uint32_t secs_ret;\nvoid start_time(void);\nvoid stop_time(void);\nCORE_TICKS get_time(void);\n"
+    (tmp_path / "coremark.h").write_text(f'#include "core_portme.h"\n{declared}')
+    return tmp_path
+
+
+def test_a_program_that_computes_something_else_validates_nothing(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (checkout / "core_main.c").write_text(FAKE.replace("SUM", "0xe715"))
+    with pytest.raises(TendonError, match=r"expected crclist       : 0xe714, .* found .*0xe715"):
+        validate.measure(checkout, None)
+    (checkout / "core_main.c").write_text(FAKE.replace("SUM", "0xe714"))
+    monkeypatch.setattr(validate, "CHECKSUMS", validate.CHECKSUMS[:1])
+    rows = validate.measure(checkout, None)
+    assert {row["core"] for row in rows} == {"cortex-m4", "cortex-m7"}
+    for row in rows:
+        turns = 1000 / validate.ITERATIONS
+        assert 4 * turns < row["instructions"] < 8 * turns and row["modelled"] < 20 * turns
+        assert row["error_percent"] == pytest.approx(100 * (row["modelled"] / row["published"] - 1), abs=0.06)

@@ -7,10 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from bench import chips, counting, cycles
-from bench.cortex_m4 import Cost, cost
-from bench.counting import Cache, Counts, Jumps, Memory, Region, Watch
+from bench import bare, chips, counting, cycles
+from bench.cores import CORES
+from bench.cortex_m4 import cost
+from bench.cost import Cost, exactly
+from bench.counting import Cache, Counts, Jumps, Memory, Region, Traffic, Watch
 from bench.instructions import Call, Instruction, address_of, calls, disassemble, return_addresses
 from compress.errors import TendonError
 from tests import toy
@@ -281,3 +285,29 @@ def test_counts_that_were_cut_short_are_refused(tmp_path: Path) -> None:
     (tmp_path / "counts").write_text("steps 3\nsegment 0\nunaligned_reads 4\n")
     with pytest.raises(TendonError, match="expected the counts of a finished profile"):
         counting.read_counts(tmp_path / "counts")
+
+
+@given(
+    st.lists(st.integers(0, 50), min_size=16, max_size=16),
+    st.integers(0, 100),
+    st.lists(st.integers(0, 100), min_size=3, max_size=3),
+    st.sampled_from(["stm32f405", "stm32l4r5", "stm32h743"]),
+    st.integers(0, 30),
+)
+def test_slower_memory_never_takes_fewer_cycles(late: list[int], jumped: int, data: list[int], name: str, more: int) -> None:
+    traffic = [Traffic(200, 200, *data), Traffic(50, 50, 7, 7, 7)]
+    counts = Counts(1, 3, 2, jumped, [0, *late], traffic, executed={0: 100}, jumps={0: Jumps(9, 4, 3, 2)})
+    code = {0: Instruction(0, 2, "adds", "r0, #1", "f")}
+    chip = chips.bare(name, "axi" if name == "stm32h743" else "ram")
+    slower = replace(chip, line={memory: line + exactly(more) for memory, line in chip.line.items()})
+    fast, slow = (cycles.model(code, counts, c) for c in (chip, slower))
+    assert fast.least <= fast.cycles <= fast.most and slow.least <= slow.cycles <= slow.most
+    assert fast.cycles <= slow.cycles and fast.least <= slow.least and fast.most <= slow.most
+    assert fast.cycles == sum(fast.parts.values())
+
+
+def test_what_the_plugin_cannot_count_is_refused(calling: Path) -> None:
+    (calling.parent / "cases.bin").touch()
+    many = Watch(disassemble(calling), 1, counting.NO_CACHES, boundaries=tuple(range(0, 4096, 2)))
+    with pytest.raises(TendonError, match="cannot use boundary="):
+        bare.count(CORES["cortex-m4"], calling, many)

@@ -121,11 +121,10 @@ def first_board(made: Artifacts) -> str:
     """The emulated board with the least memory that the network fits; TendonError when there is none."""
     known = [load_board(name) for name in boards.names()]
     emulated = sorted((b for b in known if b.emulator), key=lambda b: sum(m.size for m in b.memory.values()))
-    model = emit.build(made.integer)
     reasons = []
     for board in emulated:
         try:
-            build.check_fit(model, board.name)
+            build.check_fit(emit.build(made.integer, board.kernels), board.name)
         except TendonError as error:
             reasons.append(str(error))
         else:

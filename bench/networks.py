@@ -111,7 +111,8 @@ def board_of(core: str) -> Description:
 def _count(graph: g.Graph, board: Description, samples: g.Array) -> emulated.Counted:
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder) / "project"
-        write_project(project, board.name, emit.files(emit.build(graph)), emit.kernels(graph), graph.name)
+        model, kernels = emit.build(graph, board.kernels), emit.kernels(graph, board.kernels)
+        write_project(project, board.name, emit.files(model), kernels, graph.name)
         return emulated.count(graph, project, board.name, samples)
 
 

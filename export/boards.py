@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from compress.errors import TendonError
+from export.linear import FAMILIES
 
 FIRMWARE = Path(__file__).parent.parent / "firmware"
 
@@ -44,7 +45,8 @@ class Loading:
 
 @dataclass(frozen=True)
 class Description:
-    """One board. `prefix` of its compiler ("" is this machine's own), flags that choose the core, folders of firmware/port it
+    """One board. `prefix` of its compiler ("" is this machine's own), flags that choose the core, the family of
+    `kernels` it wants (linear.py), folders of firmware/port it
     `shares`; `loading` is None where there is nothing to load onto; memory by region, those that are touched fastest first (none:
     no limits)."""
 
@@ -55,6 +57,7 @@ class Description:
     baud: int
     prefix: str
     flags: list[str]
+    kernels: str
     shares: list[str]
     link_flags: list[str]
     linker_script: str | None
@@ -107,6 +110,7 @@ def _describe(content: dict[str, Any], folder: Path) -> Description:
         baud=content["baud"],
         prefix=build["prefix"],
         flags=build["flags"],
+        kernels=_family(build.get("kernels", FAMILIES[0]), folder),
         shares=build.get("shares", []),
         link_flags=build["link_flags"],
         linker_script=build.get("linker_script"),
@@ -116,3 +120,9 @@ def _describe(content: dict[str, Any], folder: Path) -> Description:
         emulator=Emulator(emulator["command"], emulator["arguments"], emulator.get("cycle_model")) if emulator else None,
         folder=folder,
     )
+
+
+def _family(name: str, folder: Path) -> str:
+    if name not in FAMILIES:
+        raise TendonError(f"{folder / 'board.toml'}: kernels = {name!r}: expected one of {', '.join(FAMILIES)}")
+    return name

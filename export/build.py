@@ -44,11 +44,12 @@ def added_latency_ms(graph: g.Graph, frames: int) -> float:
 
 def make_project(graph: g.Graph, folder: Folder, board: str) -> Path:
     """Write the C project of an integer graph for a board below the folder; refuses a network that cannot fit."""
-    model = emit.build(graph)
+    family = load_board(board).kernels
+    model = emit.build(graph, family)
     placed = check_fit(model, board)
     out = folder.target(board) / "project"
     where = placed.where if placed else None
-    write_project(out, board, emit.files(model), emit.kernels(graph), f"{graph.name} {folder.precision}", where)
+    write_project(out, board, emit.files(model), emit.kernels(graph, family), f"{graph.name} {folder.precision}", where)
     write_json(folder.target(board) / "memory.json", memory_plan(model, board))
     return out
 

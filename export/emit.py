@@ -11,7 +11,7 @@ import numpy as np
 
 from compress import graph as g
 from compress.errors import GraphError
-from export import memory, pack
+from export import linear, memory, pack
 from export.version import GENERATOR, NN_VERSION
 
 Array = g.Array
@@ -56,6 +56,7 @@ class Model:
 
     graph: g.Graph
     plan: memory.Plan
+    family: str = "dsp"  # of kernels (linear.py)
     operators: list[Emitted] = field(default_factory=list)
     tables: dict[str, Array] = field(default_factory=dict)
     descriptors: list[str] = field(default_factory=list)
@@ -81,11 +82,11 @@ class Model:
         return crc
 
 
-def build(graph: g.Graph) -> Model:
-    """Plan and collect an integer graph."""
+def build(graph: g.Graph, family: str = "dsp") -> Model:
+    """Plan and collect an integer graph, for one family of kernels: a board's `Description.kernels`."""
     if not graph.is_integer():
         raise GraphError(f"{graph.name}: expected an integer graph to export as C, found float operators; quantize first")
-    model = Model(graph, memory.plan(graph))
+    model = Model(graph, memory.plan(graph), family)
     for index, op in enumerate(graph.ops):
         if type(op) not in KERNELS:
             raise GraphError(f"{op.module}: {type(op).__name__} has no C kernel")
@@ -101,16 +102,14 @@ def build(graph: g.Graph) -> Model:
     return model
 
 
-def kernels(graph: g.Graph) -> list[str]:
+def kernels(graph: g.Graph, family: str = "dsp") -> list[str]:
     """Kernel names the graph calls, each the name of a file in firmware/nn."""
-    return sorted({_kernel(op) for op in graph.ops} | ({START_UP} if graph.start_up else set()))
+    return sorted({_kernel(graph, op, family) for op in graph.ops} | ({START_UP} if graph.start_up else set()))
 
 
-def _kernel(op: g.Op) -> str:
-    """The kernel of an operator; a linear layer's depends on the width of its weights."""
-    if isinstance(op, g.IntLinear) and op.weight_bits == 4:
-        return "nn_linear_s4_s16"
-    return KERNELS[type(op)]
+def _kernel(graph: g.Graph, op: g.Op, family: str) -> str:
+    """The kernel of an operator; which one a linear layer calls depends on the layer and the family."""
+    return linear.kernel_of(graph, op, family) if isinstance(op, g.IntLinear) else KERNELS[type(op)]
 
 
 def _check_sizes(graph: g.Graph, op: g.Op) -> None:
@@ -153,7 +152,7 @@ def _shape(model: Model, name: str) -> tuple[int, int]:
 
 def _call(model: Model, index: int, op: g.Op, arguments: str, last: bool = True) -> None:
     source, target = _shape(model, op.inputs[0]), _shape(model, op.output)
-    line = f"    {_kernel(op)}({arguments});"
+    line = f"    {_kernel(model.graph, op, model.family)}({arguments});"
     if last:
         line += f" TAP({index}, {_at(model, op.output)}, {target[0] * target[1]});"
     model.calls.append(f"{line} /* {source} -> {target}  {op.module} */")
@@ -210,12 +209,10 @@ def _linear(model: Model, index: int, op: g.IntLinear) -> None:
     frames = model.graph.frames_per_step(op.output)
     for band in range(bands):
         name = f"op{index}" if bands == 1 else f"op{index}_band{band}"
-        packed = pack.pack_linear(op.weight[band].reshape(out, -1), frames, op.weight_bits)
-        weights = model.table(f"{name}_weights", packed)
-        bias = model.table(f"{name}_bias", op.bias[band].astype(np.int32))
-        mult = model.table(f"{name}_mult", op.mult[band].astype(np.int32))
+        tables = linear.tables_of(op, band, _kernel(model.graph, op, model.family), frames)
+        fields = ", ".join(f".{field} = {model.table(f'{name}_{field}', values)}" for field, values in tables.items())
         model.descriptors.append(
-            f"static const nn_linear {name} = {{.weights = {weights}, .bias = {bias}, .mult = {mult}, .in = {kernel * width}, "
+            f"static const nn_linear {name} = {{{fields}, .in = {kernel * width}, "
             f".out = {out}, .frames = {frames}, .x_stride = {bands * kernel * width}, .y_stride = {bands * out}, "
             f".shift = {op.shift}, {_clamp(model, op)}}};"
         )

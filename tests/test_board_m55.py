@@ -83,10 +83,10 @@ def test_a_network_on_the_emulated_core_equals_the_reference(  # type: ignore[no
     """Bytes arrive while it computes, so interrupts find the vector registers in use; no word is lost, and no stack."""
     toy.need_emulator()
     _, graph = quantized(name, precision)
-    model = emit.build(graph)
+    model = emit.build(graph, "mve")
     placed = check_fit(model, BOARD)
     assert placed is not None and placed.where["tables"] == tables
-    write_project(tmp_path / "p", BOARD, emit.files(model), emit.kernels(graph), name, placed.where)
+    write_project(tmp_path / "p", BOARD, emit.files(model), emit.kernels(graph, "mve"), name, placed.where)
     image = build_project(tmp_path / "p", BOARD)
     footprint.check_limits(footprint.read(image, load_board(BOARD).memory), BOARD)
     samples = np.random.default_rng(5).integers(-32768, 32768, (steps * graph.samples_per_step, 32)).astype(np.int16)

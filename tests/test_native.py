@@ -13,6 +13,7 @@ from compress import graph as g
 from compress.reference import IntegerMachine
 from compress.samples import to_int16, to_real
 from export import emit
+from export.linear import FAMILIES
 from host import native
 from tests.test_quantize import quantized  # noqa: F401  (fixture)
 from tests.test_streaming import signal
@@ -39,18 +40,23 @@ def test_native_c_equals_the_reference_on_every_word(name, precision, seconds, q
     _, graph = quantized(name, precision)
     x = samples_for(graph, seconds)
     expected = IntegerMachine(graph).run(x[None])[0]
-    assert np.array_equal(native.load(graph, tmp_path).run(x), expected)
+    for family in FAMILIES if name == "TC_S4_small" else FAMILIES[:1]:
+        assert np.array_equal(native.load(graph, tmp_path, family=family).run(x), expected), family
+
+
+SANITIZERS = ("-O1", "-g", "-fsanitize=undefined,address", "-fno-sanitize-recover=all")
 
 
 @pytest.mark.parametrize(
-    "flags", [("-O0",), ("-O3",), ("-O1", "-g", "-fsanitize=undefined,address", "-fno-sanitize-recover=all")]
+    ("flags", "precision", "family"),
+    [(("-O0",), "w8a16", "dsp"), (("-O3",), "w8a8", "mve"), (SANITIZERS, "w8a16", "dsp"), (SANITIZERS, "w8a16", "mve")],
 )
-def test_every_optimization_and_the_sanitizers_agree(flags, quantized, tmp_path):  # noqa: F811
+def test_every_optimization_and_the_sanitizers_agree(flags, precision, family, quantized, tmp_path):  # noqa: F811
     """A program of its own, since the address sanitizer has to be loaded first."""
-    _, graph = quantized("TC_S4_small", "w8a16")
+    _, graph = quantized("TC_S4_small", precision)
     x = samples_for(graph, 60)
     expected = IntegerMachine(graph).run(x[None])[0]
-    for name, content in emit.files(emit.build(graph)).items():
+    for name, content in emit.files(emit.build(graph, family)).items():
         (tmp_path / name).write_bytes(content)
     (tmp_path / "main.c").write_text(
         '#include "model.h"\n#include <stdio.h>\n'
@@ -60,7 +66,7 @@ def test_every_optimization_and_the_sanitizers_agree(flags, quantized, tmp_path)
         "    while (fread(in, sizeof in, 1, stdin) == 1) { model_step(in, out); fwrite(out, sizeof out, 1, stdout); }\n"
         "    return 0;\n}\n"
     )
-    sources = ["main.c", "model.c", "model_tables.c", *(str(native.NN / f"{k}.c") for k in emit.kernels(graph))]
+    sources = ["main.c", "model.c", "model_tables.c", *(str(native.NN / f"{k}.c") for k in emit.kernels(graph, family))]
     warnings = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Wconversion"]
     subprocess.run(["gcc", *warnings, *flags, "-I", str(native.NN), "-I.", *sources, "-o", "model"], cwd=tmp_path, check=True)
     done = subprocess.run([tmp_path / "model"], input=x.tobytes(), capture_output=True, check=False)
@@ -94,6 +100,14 @@ def test_four_bits_halve_the_weights_and_change_no_other_size(quantized):  # noq
     }
     assert narrow.plan.arena_bytes == wide.plan.arena_bytes and narrow.plan.state_bytes == wide.plan.state_bytes
     assert "nn_linear_s4_s16" in emit.kernels(narrow.graph) and "nn_linear_s8_s16" not in emit.kernels(narrow.graph)
+
+
+def test_vectors_are_for_the_layers_that_suit_them(quantized):  # noqa: F811
+    _, wide = quantized("TC_S4_small", "w8a16")
+    _, narrow = quantized("TC_S4_small", "w8a8")
+    assert "nn_linear_s8_s16_mve" in emit.kernels(wide, "mve") and "nn_linear_s8_s8_mve" not in emit.kernels(wide, "mve")
+    assert "nn_linear_s8_s8_mve" in emit.kernels(narrow, "mve")
+    assert not any(name.endswith("_mve") for name in emit.kernels(narrow))
 
 
 def test_the_generated_step_is_one_kernel_call_per_line_without_float_or_malloc(quantized):  # noqa: F811

@@ -53,10 +53,10 @@ def by_size(names: tuple[str, ...] | None = None) -> list[Description]:
 
 def place(graph: Graph, folder: Folder, candidates: list[Description]) -> Placed:
     """Build for the first board whose memory holds the linked image; TendonError says why none does."""
-    model, reasons = emit.build(graph), []
+    reasons = []
     for board in candidates:
         try:
-            build.check_fit(model, board.name)
+            build.check_fit(emit.build(graph, board.kernels), board.name)
             image = build.make_firmware(graph, folder, board.name)
             measured = footprint.read(image, board.memory)
             footprint.check_limits(measured, board.name)

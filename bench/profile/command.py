@@ -66,7 +66,7 @@ def check_board(board: Description, port: str | None) -> None:
 def profile(made: Artifacts, board: Description, dataset: Dataset, port: str | None = None) -> Report:
     """Build the image, run its first steps on held-out samples, attribute what was counted. Writes nothing but images."""
     graph, recording = made.integer, dataset.heldout[0]
-    image, model = build.make_firmware(graph, made.folder, board.name), emit.build(graph)
+    image, model = build.make_firmware(graph, made.folder, board.name), emit.build(graph, board.kernels)
     seconds = counted.STEPS * graph.samples_per_step / float(graph.input.rate)
     samples = to_int16(graph, datasets.samples(recording, seconds))
     print(f"counting {counted.STEPS} steps on {board.name}")

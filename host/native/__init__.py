@@ -55,20 +55,20 @@ class NativeModel:
         self._library.native_set_tap(self._tap)
 
 
-def build(graph: Graph, folder: Path, taps: bool = False, flags: tuple[str, ...] = FLAGS) -> Path:
+def build(graph: Graph, folder: Path, taps: bool = False, flags: tuple[str, ...] = FLAGS, family: str = "dsp") -> Path:
     """Compile the export of an integer graph into `folder`; the file name holds what it was made from, so it is reused."""
-    files = emit.files(emit.build(graph))
+    files = emit.files(emit.build(graph, family))
     sources = {p.name: p.read_bytes() for p in sorted(NN.glob("*.[ch]"))} | {"driver.c": (HERE / "driver.c").read_bytes()}
     digest = hashlib.sha256(repr((sorted((files | sources).items()), flags, taps)).encode()).hexdigest()[:16]
     library = folder / f"model-{digest}.so"
     if not library.is_file():
-        _compile(library, files | sources, [f"{k}.c" for k in emit.kernels(graph)], taps, flags)
+        _compile(library, files | sources, [f"{k}.c" for k in emit.kernels(graph, family)], taps, flags)
     return library
 
 
-def load(graph: Graph, folder: Path, taps: bool = False) -> NativeModel:
+def load(graph: Graph, folder: Path, taps: bool = False, family: str = "dsp") -> NativeModel:
     """Build when needed and load. Every instance gets a library file of its own, since its state is static."""
-    library = build(graph, folder, taps)
+    library = build(graph, folder, taps, family=family)
     with tempfile.TemporaryDirectory() as private:
         copy = Path(shutil.copy(library, private))
         return NativeModel(copy, graph)

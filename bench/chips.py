@@ -1,19 +1,17 @@
 """Chips whose cycles are modelled: core, clock, caches, and what their memories make wait. board.toml's `cycle_model` names one.
 
 STM32F405: RM0090 section 3.5.2 "Adaptive real-time memory accelerator": lines of 128 bits, 64 of instructions, 8 of data, the
-next line
-    of instructions prefetched; table 10: 5 wait states at 150…168 MHz and 2.7…3.6 V.
+    next line of instructions prefetched; table 10: 5 wait states at 150…168 MHz and 2.7…3.6 V.
 STM32F401: RM0368 section 3.4, the same accelerator; 2 wait states at 60…84 MHz and 2.7…3.6 V.
 STM32F446: RM0390 section 3.4, the same accelerator; 5 wait states at 150…180 MHz and 2.7…3.6 V.
 STM32L4R5: RM0432 section 3.3: 5 wait states at 100…120 MHz; 1 KB of instruction lines, 256 bytes of data lines; in dual-bank
     mode, as delivered, 64 bits a read. How a line of several reads fills is not said: modelled as if every read were a line.
 STM32H723: RM0468, 3 wait states at 275 MHz of AXI; caches of 32 KB (DS13313). Otherwise as the next.
 STM32H743: RM0433 section 4.3.8, 256-bit flash words and 4 wait states at 240 MHz of AXI, half the core's clock; Cortex-M7 TRM
-(DDI 0489)
-    chapter 5: instruction cache of 2 ways, data cache of 4, lines of 32 bytes; DS12110: 16 KB each. The interconnect between
-    core and memory is published nowhere in cycles. As modelled it takes 5 cycles of the AXI clock there and back, 3 to 8 are
-    left open, and the word that was missed comes first: 2 · (5 + 1 + 4) core cycles for flash, 2 · (5 + 1) for the SRAM. The
-    caches replace at random; least recently used is what is simulated.
+    (DDI 0489) chapter 5: instruction cache of 2 ways, data cache of 4, lines of 32 bytes; DS12110: 16 KB each. The interconnect
+    between core and memory is published nowhere in cycles. As modelled it takes 5 cycles of the AXI clock there and back, 3 to 8
+    are left open, and the word that was missed comes first: 2 · (5 + 1 + 4) core cycles for flash, 2 · (5 + 1) for the SRAM.
+    The caches replace at random; least recently used is what is simulated.
 """
 
 from __future__ import annotations
@@ -60,8 +58,7 @@ class Chip:
         return {"flash_instructions": jumped + Cost(late, 0, line.most * ahead)}
 
     def data_waits(self, counts: Counts) -> dict[str, Cost]:
-        """Lines of data that were not there: every load waits; what is written waits in the store buffer, at most for its
-        line."""
+        """Lines of data that were not there: loads wait; stores wait in their buffer, at most for the line."""
         waits: dict[str, Cost] = {}
         for region, seen in zip(self.memory.regions, counts.traffic, strict=False):  # the last is everywhere else
             if region.name in self.line:

@@ -61,7 +61,7 @@ class Pipeline:
     ready: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def run(self, operations: list[Operation]) -> int:
-        """Issue all of them; the cycles that passes between the issue before and the last of these."""
+        """Issue all of them; the cycles that pass between the issue before and the last of these."""
         passed = 0
         for op in operations:
             passed += self._issue(op)
@@ -96,7 +96,7 @@ class Pipeline:
     def _stages(self, op: Operation, result: Result, early: bool, taken: int) -> tuple[int, int]:
         if early and result.stage == 2:
             return 1, 1
-        if op.kind == "load" and result.patient == POINTER:
+        if op.kind == "load" and (result.stage, result.patient) == (2, POINTER):
             return result.stage, self.rules.pointer
         return max(1, result.stage - taken), max(1, result.patient - taken)
 
@@ -148,10 +148,8 @@ def _mispredicted(instruction: Instruction, jumps: Jumps) -> Cost:
     """Branches by name: as modelled, a history of branches predicts them, at most two bits each. Others go where they went
     before, or return to their call."""
     if target_of(instruction) is not None:
-        return (
-            Cost(MISPREDICTED.cycles, MISPREDICTED.least, 0) * jumps.surprised
-            + Cost(0, 0, MISPREDICTED.most) * jumps.mispredicted
-        )
+        open_to = max(jumps.mispredicted, jumps.surprised)
+        return Cost(MISPREDICTED.cycles * jumps.surprised, MISPREDICTED.least * jumps.surprised, MISPREDICTED.most * open_to)
     return MISPREDICTED * jumps.elsewhere
 
 

@@ -206,7 +206,7 @@ def _linear(model: Model, index: int, op: g.IntLinear) -> None:
     bands, out, kernel, width = op.weight.shape
     if bands > 1 and kernel > 1:
         raise GraphError(f"{op.module}: a convolution over several frames with separate bands has no C kernel")
-    frames = model.graph.frames_per_step(op.output)
+    frames, calls = _frames_of_calls(model, op)
     for band in range(bands):
         name = f"op{index}" if bands == 1 else f"op{index}_band{band}"
         tables = linear.tables_of(op, band, _kernel(model.graph, op, model.family), frames)
@@ -216,8 +216,22 @@ def _linear(model: Model, index: int, op: g.IntLinear) -> None:
             f".out = {out}, .frames = {frames}, .x_stride = {bands * kernel * width}, .y_stride = {bands * out}, "
             f".shift = {op.shift}, {_clamp(model, op)}}};"
         )
-        x, y = _at(model, op.inputs[0], band * width), _at(model, op.output, band * out)
-        _call(model, index, op, f"&{name}, {x}, {y}", last=band == bands - 1)
+        for call in range(calls):
+            x = _at(model, op.inputs[0], (call * bands * kernel + band) * width)
+            y = _at(model, op.output, (call * bands + band) * out)
+            _call(model, index, op, f"&{name}, {x}, {y}", last=(band, call) == (bands - 1, calls - 1))
+
+
+def _frames_of_calls(model: Model, op: g.IntLinear) -> tuple[int, int]:
+    """Frames of one kernel call, and calls in a step.
+
+    A layer at the output's rate whose shape Armv7E-M's kernels do not take for several frames is called frame by frame.
+    """
+    bands, out, kernel, width = op.weight.shape
+    frames = model.graph.frames_per_step(op.output)
+    if frames == model.graph.chunk and not pack.takes_several(out, bands * kernel * width):
+        return 1, frames
+    return frames, 1
 
 
 def _layer_norm(model: Model, index: int, op: g.IntLayerNorm) -> None:

@@ -82,6 +82,11 @@ def packed_bytes(out: int, inputs: int, frames: int, bits: int = 8) -> int:
     return _up(out, _rows(frames)) * _up(inputs, INPUTS) * bits // 8
 
 
+def takes_several(out: int, inputs: int) -> bool:
+    """Have the kernels of Armv7E-M a fast path for several frames of this shape? Others they compute by the definition."""
+    return out % ROWS_SHARED == 0 and inputs % INPUTS == 0
+
+
 def pack_s4d(a: Array, c: Array, g: Array, d: Array, mult: Array) -> tuple[Array, Array]:
     """a, c int16 (H, N, 2) re, im; g, d, mult int32 (H,) -> (coefficients uint32 (H·N·2,), channel int32 (H·3,)) of `nn_s4d`."""
     if a.shape != c.shape or a.ndim != 3 or a.shape[2] != 2:

@@ -62,6 +62,16 @@ def test_the_exported_c_says_the_same_words_however_many_frames_a_step_computes(
     np.testing.assert_array_equal(IntegerMachine(graph).run(x[None])[0], expected)
 
 
+def test_a_layer_that_the_kernels_take_for_several_frames_is_one_call_and_others_go_frame_by_frame() -> None:
+    graph = g.in_chunks(small(), FRAMES)
+    source = emit.files(emit.build(graph))["model.c"].decode()
+    for index, op in enumerate(graph.ops):
+        if isinstance(op, g.IntLinear) and op.weight.shape[0] == 1 and graph.frames_per_step(op.output) == FRAMES:
+            out, inputs = op.weight.shape[1], op.weight.shape[2] * op.weight.shape[3]
+            together = out % 2 == 0 and inputs % 4 == 0
+            assert source.count(f"(&op{index}, ") == (1 if together else FRAMES), (out, inputs)
+
+
 def test_a_network_with_a_start_up_keeps_to_one_frame() -> None:
     graph = integer(network(high={"kernel_sizes": [7, 4], "strides": [2, 3]}))
     assert graph.start_up and build.in_longest_steps(graph, "posix", 1000.0).chunk == 1

@@ -2,7 +2,7 @@
 
     elf = …a program that calls nn_linear_s8_s16 by its name…
     chip = chips.bare("stm32h743", ram="dtcm")
-    modelled(CORES["cortex-m7"], elf, "nn_linear_s8_s16", 10, chip).cycles_per_step
+    modelled(CORES["cortex-m7"], elf, "nn_linear_s8_s16", 10, chip).cycles      # of ten calls
 
 The program runs in its folder, where its cases.bin lies, until it ends.
 """

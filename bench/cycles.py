@@ -48,10 +48,6 @@ class Modelled:
     def cycles_per_instruction(self) -> float:
         return self.cycles / self.instructions
 
-    @property
-    def cycles_per_step(self) -> float:
-        return self.cycles / self.steps
-
     def of(self, instructions: float) -> float:
         """Modelled cycles of a step of which only the executed instructions are known."""
         return instructions * self.cycles_per_instruction

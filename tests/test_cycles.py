@@ -17,6 +17,7 @@ from bench.cost import Cost, exactly
 from bench.counting import Cache, Counts, Jumps, Memory, Region, Traffic, Watch
 from bench.instructions import Call, Instruction, address_of, calls, disassemble, return_addresses
 from compress.errors import TendonError
+from export.boards import load_board
 from tests import toy
 
 # Three calls of a function whose counts follow from reading it: a loop of 100, then 16 words of a 16-byte aligned table.
@@ -304,6 +305,14 @@ def test_slower_memory_never_takes_fewer_cycles(late: list[int], jumped: int, da
     assert fast.least <= fast.cycles <= fast.most and slow.least <= slow.cycles <= slow.most
     assert fast.cycles <= slow.cycles and fast.least <= slow.least and fast.most <= slow.most
     assert fast.cycles == sum(fast.parts.values())
+
+
+def test_an_image_can_be_modelled_on_another_chip_of_its_core() -> None:
+    board, image = load_board("virtual-f405"), toy.f405_image()
+    own, other = chips.of_image(board, image), chips.of_image(board, image, "stm32l4r5")
+    assert own is not None and other is not None
+    assert (own.name, own.clock_hz, other.name, other.clock_hz) == ("stm32f405", 168_000_000, "stm32l4r5", 120_000_000)
+    assert own.memory.regions == other.memory.regions and own.memory.data != other.memory.data
 
 
 def test_what_the_plugin_cannot_count_is_refused(calling: Path) -> None:

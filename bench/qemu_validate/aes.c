@@ -6,7 +6,7 @@
 
 #include "port.h"
 
-#if defined(__ARM_ARCH_7EM__) && AES_FOR == 7
+#if AES_FOR == 7
 #include <aes/target/CM7.h>
 #define KEYS CM7_1T_AES128_keyschedule_enc
 #define INVERSE CM7_1T_AES_keyschedule_dec

@@ -1,6 +1,18 @@
 #include "nn.h"
 #include "nn_intrinsics.h"
 
+#if NN_MVE
+
+void nn_add_s16(const int16_t *a, const int16_t *b, int16_t *y, uint32_t n)
+{
+    for (; n >= 8; n -= 8, a += 8, b += 8, y += 8)
+        vst1q_s16(y, vqaddq_s16(vld1q_s16(a), vld1q_s16(b)));
+    const mve_pred16_t rest = vctp16q(n);
+    vstrhq_p_s16(y, vqaddq_s16(vldrhq_z_s16(a, rest), vldrhq_z_s16(b, rest)), rest);
+}
+
+#else
+
 void nn_add_s16(const int16_t *a, const int16_t *b, int16_t *y, uint32_t n)
 {
     const int16_t *const end = a + (n & ~1u);
@@ -9,3 +21,5 @@ void nn_add_s16(const int16_t *a, const int16_t *b, int16_t *y, uint32_t n)
     if (n & 1u)
         *y = (int16_t)nn_ssat16(*a + *b);
 }
+
+#endif

@@ -329,4 +329,18 @@ static inline uint32_t nn_pair_asr15(int32_t low, int32_t high)
 #endif
 }
 
+#if NN_MVE
+/* nn_lut() of eight values. A gather wants offsets from 0 on: the segments of x + 32768. */
+static inline int16x8_t nn_lut_eight(const int16_t table[257], int16x8_t x)
+{
+    const uint16x8_t segment = vshrq_n_u16(vreinterpretq_u16_s16(veorq_s16(x, vdupq_n_s16(-32768))), 8);
+    const int16x8_t left = vldrhq_gather_shifted_offset_s16(table, segment);
+    const int16x8_t right = vldrhq_gather_shifted_offset_s16(table + 1, segment);
+    const int16x8_t f = vandq_s16(x, vdupq_n_s16(255)), g = vsubq_s16(vdupq_n_s16(256), f);
+    const int32x4_t even = vaddq_s32(vmullbq_int_s16(left, g), vmullbq_int_s16(right, f));
+    const int32x4_t odd = vaddq_s32(vmulltq_int_s16(left, g), vmulltq_int_s16(right, f));
+    return vrshrntq_n_s32(vrshrnbq_n_s32(left, even, 8), odd, 8);
+}
+#endif
+
 #endif

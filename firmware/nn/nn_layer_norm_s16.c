@@ -13,8 +13,23 @@ static int32_t rsqrt(uint32_t m)
     return (int32_t)(r < 0x7FFFFFFFu ? r : 0x7FFFFFFFu);
 }
 
-/* n·Σx² − (Σx)², which is Σd²/n: all the row's statistics in one pass. */
-static uint64_t spread(const int16_t *x, uint32_t n, int32_t *sum)
+#if NN_MVE
+/* Σx and Σx² */
+static int64_t sums(const int16_t *x, uint32_t n, int32_t *sum)
+{
+    int32_t total = 0;
+    int64_t squares = 0;
+    for (; n >= 8; n -= 8, x += 8) {
+        const int16x8_t eight = vld1q_s16(x);
+        total = vaddvaq_s16(total, eight);
+        squares = vmlaldavaq_s16(squares, eight, eight);
+    }
+    const int16x8_t rest = vldrhq_z_s16(x, vctp16q(n));
+    *sum = vaddvaq_s16(total, rest);
+    return vmlaldavaq_s16(squares, rest, rest);
+}
+#else
+static int64_t sums(const int16_t *x, uint32_t n, int32_t *sum)
 {
     int32_t total = 0;
     int64_t squares = 0;
@@ -29,7 +44,15 @@ static uint64_t spread(const int16_t *x, uint32_t n, int32_t *sum)
         squares += x[i] * x[i];
     }
     *sum = total;
-    return n * (uint64_t)squares - (uint64_t)((int64_t)total * total);
+    return squares;
+}
+#endif
+
+/* n·Σx² − (Σx)², which is Σd²/n: all the row's statistics in one pass. */
+static uint64_t spread(const int16_t *x, uint32_t n, int32_t *sum)
+{
+    const int64_t squares = sums(x, n, sum);
+    return n * (uint64_t)squares - (uint64_t)((int64_t)*sum * *sum);
 }
 
 typedef struct {
@@ -46,6 +69,40 @@ static norm norm_of(const int16_t *x, uint32_t n, uint64_t epsilon)
     norm m = {(int32_t)(n << shift), (int32_t)(0u - ((uint32_t)sum << shift)), rsqrt((uint32_t)(e >= 0 ? v >> 2 * e : v << -2 * e))};
     return m;
 }
+
+#if NN_MVE
+
+/* What is the same for a row */
+typedef struct {
+    int32x4_t scale, r, lo, hi;
+    int32_t offset;
+} row_norm;
+
+static inline int32x4_t norm_four(const row_norm *m, int32x4_t x, int32x4_t gain, int32x4_t bias)
+{
+    const int32x4_t normal = vrmulhq_s32(vmlasq_n_s32(x, m->scale, m->offset), m->r); /* 2²⁸·d/√V */
+    return vminq_s32(vmaxq_s32(vaddq_s32(vrmulhq_s32(normal, gain), bias), m->lo), m->hi);
+}
+
+static void norm_row(const nn_layer_norm *op, const int16_t *x, int16_t *y)
+{
+    const int32_t *gain = op->gain, *bias = op->bias;
+    uint32_t n = op->n;
+    const norm of = norm_of(x, n, op->epsilon);
+    const row_norm m = {vdupq_n_s32(of.scale), vdupq_n_s32(of.r), vdupq_n_s32(op->lo), vdupq_n_s32(op->hi), of.offset};
+    for (; n >= 4; n -= 4, x += 4, y += 4, gain += 4, bias += 4)
+        vstrhq_s32(y, norm_four(&m, vldrhq_s32(x), vld1q_s32(gain), vld1q_s32(bias)));
+    const mve_pred16_t rest = vctp32q(n);
+    vstrhq_p_s32(y, norm_four(&m, vldrhq_z_s32(x, rest), vldrwq_z_s32(gain, rest), vldrwq_z_s32(bias, rest)), rest);
+}
+
+void nn_layer_norm_s16(const nn_layer_norm *op, const int16_t *x, int16_t *y)
+{
+    for (uint32_t row = op->rows; row; row--, x += op->stride, y += op->stride)
+        norm_row(op, x, y);
+}
+
+#else
 
 /* 2²⁸·d/√V */
 static inline int32_t normal(const norm *m, int32_t x)
@@ -78,3 +135,5 @@ void nn_layer_norm_s16(const nn_layer_norm *op, const int16_t *x, int16_t *y)
     for (uint32_t row = op->rows; row; row--, x += op->stride, y += op->stride)
         norm_row(op, &clamp, x, y);
 }
+
+#endif

@@ -80,7 +80,8 @@ def _row(network: Network, core: str, precision: str) -> dict[str, Any]:
     board, graph = board_of(core), network.graphs[precision]
     counted = _count(graph, board, network.samples[precision])
     _verify(graph, network.samples[precision], counted.words, core)
-    per_s = float(np.mean(counted.instructions)) * float(graph.output.rate)
+    steps_per_s = float(graph.output.rate) / graph.chunk
+    per_s = float(np.mean(counted.instructions)) * steps_per_s
     target = TARGETS.get(network.name) if core in TARGET_CORES else None
     return {
         "model": network.name,
@@ -92,7 +93,7 @@ def _row(network: Network, core: str, precision: str) -> dict[str, Any]:
         "target_per_s": target,
         "met": per_s <= target if target else None,
         "steps": len(counted.instructions),
-        "steps_per_s": float(graph.output.rate),
+        "steps_per_s": steps_per_s,
         "words_equal": int(counted.words.size),
         "graph": graph.hash(),
         "compiler": build.compiler_version(board.name),

@@ -68,8 +68,8 @@ diagnose: setup tools ## a board, or two engines, layer by layer: the first diff
 	$(PYTHON) -m host diagnose $(common) $(data) $(if $(filter file,$(origin BOARD)),,--board $(BOARD)) $(if $(PORT),--port "$(PORT)") \
 		$(if $(ENGINE),--engines $(ENGINE)) $(if $(INPUT),--input "$(INPUT)") $(if $(filter file,$(origin SECONDS)),,--seconds $(SECONDS))
 
-profile: setup tools ## every layer on a board: time, what its instructions do, memory; what would help   [MODEL= BOARD= PORT= DATA=]
-	$(PYTHON) -m bench profile $(common) $(data) --board $(BOARD) $(if $(PORT),--port "$(PORT)")
+profile: setup tools ## every layer on a board: time, what its instructions do, memory; what would help   [MODEL= BOARD= PORT= DATA= LATENCY=ms]
+	$(PYTHON) -m bench profile $(common) $(data) --board $(BOARD) $(if $(PORT),--port "$(PORT)") $(latency)
 
 crosscheck: SECONDS = 30
 crosscheck: setup tools ## one table: PyTorch, ONNX, TFLite, TFLM, integers, C, board on the same seconds   [MODEL= BOARD= SECONDS=30 INPUT=]

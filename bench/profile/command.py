@@ -31,10 +31,11 @@ NAME = "profile"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Those of model and data, --board and --port."""
+    """Those of model and data, --board, --latency and --port."""
     cli.add_model_arguments(parser)
     cli.add_data_arguments(parser)
     parser.add_argument("--board", default="virtual-f405", help=f"one of {', '.join(boards.names())} (default: %(default)s)")
+    cli.add_latency_argument(parser)
     parser.add_argument("--port", help="its serial port: device, socket://host:port (default: emulated here)")
     parser.set_defaults(run=run)
 
@@ -42,30 +43,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Profile, print, write; 1 when the profiled steps did not answer what the reference does."""
     board, folder = boards.load_board(args.board), cli.folder(args)
-    check_board(board, args.port)
+    check_board(board, args.port, args.latency)
     made = engines.prepare(folder, args.checkpoint, args.data, args.calibration)
-    found = profile(made, board, datasets.find(args.data, args.build), args.port)
+    found = profile(made, board, datasets.find(args.data, args.build), args.port, args.latency)
     print(table.text(found))
     path = write(found, folder.target(board.name))
     print(f"\nwrote {path.with_suffix('.json')}\nreport: {path}")
     return 0 if found["bit_exact"] else 1
 
 
-def check_board(board: Description, port: str | None) -> None:
-    """TendonError for a board on which nothing can be counted, saying on which it can."""
+def check_board(board: Description, port: str | None, latency_ms: float = 0.0) -> None:
+    """TendonError for a board on which nothing can be counted, saying on which it can, and for longer steps at a port."""
+    if port is not None and latency_ms:
+        raise TendonError(
+            f"LATENCY={latency_ms:g} PORT={port}: an image that times its layers computes one frame a step; leave LATENCY"
+        )
     if port is None and board.emulator is None:
         emulated = " or ".join(name for name in boards.names() if boards.load_board(name).emulator)
         connect = (
-            ""
-            if not board.prefix
-            else ", or connect it and give its port with PORT=: its cycle counter then measures every layer"
+            ", or connect it and give its port with PORT=: its cycle counter then measures every layer" if board.prefix else ""
         )
         raise TendonError(f"BOARD={board.name} is not emulated: take BOARD={emulated}{connect}")
 
 
-def profile(made: Artifacts, board: Description, dataset: Dataset, port: str | None = None) -> Report:
-    """Build the image, run its first steps on held-out samples, attribute what was counted. Writes nothing but images."""
-    graph, recording = made.integer, dataset.heldout[0]
+def profile(made: Artifacts, board: Description, dataset: Dataset, port: str | None = None, latency_ms: float = 0.0) -> Report:
+    """Build the image, run its first steps on held-out samples, attribute what was counted. Writes nothing but images.
+
+    `latency_ms`: how much later an output frame may come, for steps of several frames.
+    """
+    graph, recording = build.in_longest_steps(made.integer, board.name, latency_ms), dataset.heldout[0]
     image, model = build.make_firmware(graph, made.folder, board.name), emit.build(graph, board.kernels)
     seconds = counted.STEPS * graph.samples_per_step / float(graph.input.rate)
     samples = to_int16(graph, datasets.samples(recording, seconds))
@@ -93,6 +99,7 @@ def assemble(context: dict[str, object], found: Measured, model: emit.Model, boa
     known = layers(model, core_of(board))
     content = context | {
         "steps_per_s": steps_per_s,
+        "frames_per_step": model.graph.chunk,
         "layers": report.rows(known, found, steps_per_s),
         "others": report.others(found.others, found),
         "outside": report.others(found.outside, found),

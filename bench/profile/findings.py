@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
+
+import numpy as np
 
 from bench.profile.classes import CLASSES
 from bench.profile.layers import live_tensors
 from bench.profile.schema import LayerRow, Report
 from compress import graph as g
-from export import emit, memory, pack
+from export import emit, linear, memory
 
 SHARE = 2.0  # % of the whole from which on a type of layer is worth a sentence
 NAMED = 3  # layers named in one sentence
@@ -125,10 +128,22 @@ def _waits(report: Report) -> Iterator[str]:
     issue = shares.pop("instructions")
     others = [f"{name.replace('_', ' ')} {n:.1f}" for name, n in sorted(shares.items(), key=lambda s: -s[1]) if n >= 0.1]
     yield f"Of 100 modelled cycles {issue:.1f} issue instructions; what they wait for: {', '.join(others)}."
+    yield from _longer_steps(report, shares)
     yield (
         f"An instruction takes {total['cycles'] / total['instructions']:.2f} modelled cycles; most in {worst['name']}, "
         f"{(worst['cycles'] or 0.0) / _cost(worst):.2f}, which reads {worst['weights']:,} bytes of tables a step."
     )
+
+
+def _longer_steps(report: Report, shares: dict[str, float]) -> Iterator[str]:
+    """What it would spare to load tables once for two frames."""
+    streamed, once = sum(share for name, share in shares.items() if name.endswith("_data")), report["frames_per_step"] == 1
+    if once and streamed >= SHARE and not any(row["type"] == "Window" for row in report["layers"]):
+        later = 1000.0 / report["steps_per_s"]
+        yield (
+            f"Two frames a step (LATENCY={later:.0f}, {later:.0f} ms later) would load each table once for both: "
+            f"at most half of that wait for data, {streamed / 2:.1f} % of the cycles."
+        )
 
 
 def _duty(report: Report) -> Iterator[str]:
@@ -171,7 +186,7 @@ def _flash(report: Report, model: emit.Model) -> Iterator[str]:
     of = f" of {sizes['flash_total']:,} bytes of flash" if sizes["flash_total"] else ""
     named = ", ".join(f"{row['name']} ({row['weights']:,})" for row in rows[:NAMED])
     yield f"Tables are {sizes['weights']:,}{of}; the largest are those of {named}."
-    now, then = _linear_bytes(model, 8), _linear_bytes(model, 4)
+    now, then = _linear_bytes(model)
     if now:
         whole = sizes["flash_total"] or sizes["weights"]
         yield (
@@ -180,16 +195,17 @@ def _flash(report: Report, model: emit.Model) -> Iterator[str]:
         )
 
 
-def _linear_bytes(model: emit.Model, bits: int) -> int:
-    """Packed weights of the layers that now have 8 bits, as they are or would be with `bits`; each table once."""
-    graph, total, seen = model.graph, 0, set[bytes]()
-    for op in graph.ops:
+def _linear_bytes(model: emit.Model) -> tuple[int, int]:
+    """Bytes of the tables of linear layers with 8-bit weights, now and with 4-bit weights; what layers share counts once."""
+    now: dict[bytes, int] = {}
+    then: dict[bytes, int] = {}
+    for op, emitted in zip(model.graph.ops, model.operators, strict=True):
         if isinstance(op, g.IntLinear) and op.weight_bits == 8:
-            bands, out, kernel, width = op.weight.shape
-            frames = graph.frames_per_step(op.output)
-            for band in range(bands):
-                digest = op.weight[band].tobytes()
-                if digest not in seen:
-                    seen.add(digest)
-                    total += pack.packed_bytes(out, kernel * width, frames, bits)
-    return total
+            now |= {name.encode(): model.tables[name].nbytes for name in emitted.tables}
+            narrow = dataclasses.replace(op, weight=np.clip(op.weight, -7, 7), weight_bits=4)
+            frames = model.graph.frames_per_step(op.output) * op.weight.shape[0] // emitted.calls
+            for band in range(op.weight.shape[0]):
+                tables = linear.tables_of(narrow, band, linear.kernel_of(model.graph, narrow, model.family), frames)
+                whole = op.weight[band].tobytes()  # clipped ones may be equal where these are not
+                then |= {whole if field == "weights" else t.tobytes(): t.nbytes for field, t in tables.items()}
+    return sum(now.values()), sum(then.values())

@@ -29,13 +29,15 @@ LINEAR: dict[str, Callable[[int], Floor]] = {  # of the frames of a step
 SAME_INSTRUCTIONS = {"cortex-m7": "cortex-m4", "cortex-m33": "cortex-m4"}  # the same code: cores that differ in time only
 
 
-def of(op: g.Op, kernel: str, frames: int, values: int, core: str) -> Floor | None:
+def of(op: g.Op, kernel: str, calls: int, frames: int, values: int, core: str) -> Floor | None:
     """Instructions of one step (`per_unit`: the step) and where they come from; None where no floor is derived.
 
-    `kernel`: what the emitted C calls; `frames`: that the operator puts out in a step; `values`: those its work goes by.
+    `kernel`: what the emitted C calls, `calls` times a step; `frames`: that the operator puts out in a step; `values`: those
+    its work goes by.
     """
     if isinstance(op, g.IntLinear):
-        each, units = LINEAR[kernel](frames), op.weight.size * frames
+        of_a_call = frames * op.weight.shape[0] // calls
+        each, units = LINEAR[kernel](of_a_call), op.weight.size * frames
     elif (found := _derived(SAME_INSTRUCTIONS.get(core, core)).get(ROWS.get(kernel, ""))) is not None:
         each, units = found, op.a.shape[0] * op.a.shape[1] * frames if isinstance(op, g.IntStateSpace) else values
     else:

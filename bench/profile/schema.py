@@ -109,6 +109,7 @@ class Report(TypedDict):
     simulated: bool
     steps: int
     steps_per_s: float
+    frames_per_step: int
     counts: str
     cycles_are: str
     bit_exact: bool

@@ -115,8 +115,8 @@ def _floors(report: Report) -> Iterator[str]:
     others = 100.0 - sum(row["percent"] for row in known)
     yield (
         f"With nothing but the inner loops of their floors the layers that have one would take {(now - spared) / 1e6:.2f} "
-        f"instead of {now / 1e6:.2f} million instructions per second of signal: better code for the same integers saves less than "
-        f"{100 * spared / total:.0f} % there; the others are {others:.1f} % of all."
+        f"instead of {now / 1e6:.2f} million instructions per second of signal: better code for the same integers saves less "
+        f"than {100 * spared / total:.0f} % there; the others are {others:.1f} % of all."
     )
 
 

@@ -34,10 +34,10 @@ def modelled(core: Core, elf: Path, function: str, calls: int, chip: Chip, cold:
     return cycles.model(code, count(core, elf, Watch(code, calls, chip.memory, function, cold=cold)), chip)
 
 
-def count(core: Core, elf: Path, watch: Watch) -> Counts:
-    """What the plugin counts while the program runs to its end."""
+def count(core: Core, elf: Path, watch: Watch, tools: Path | None = None) -> Counts:
+    """What the plugin counts while the program runs to its end. `tools`: where the plugin lies compiled."""
     with tempfile.TemporaryDirectory() as folder:
-        out, plugin = Path(folder) / "counts", counting.build_plugin(Path(folder))
+        out, plugin = Path(folder) / "counts", counting.build_plugin(tools or Path(folder))
         command = [*core.emulator, *counting.arguments(plugin, watch, out), "-kernel", str(elf.resolve())]
         try:
             done = subprocess.run(command, cwd=elf.parent, capture_output=True, text=True, timeout=PATIENCE_S)

@@ -6,7 +6,6 @@ bench/qemu_count/cases.c is the other side. One call runs any number of cases: b
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -121,9 +120,8 @@ def run_native(program: Path, cases: list[Case]) -> list[Answer]:
     return _run([str(program)], program.parent, cases)
 
 
-def run(core: Core, elf: Path, cases: list[Case], extra: Sequence[str] = ()) -> list[Answer]:
-    """`extra`: of QEMU's command line."""
-    return _run([*core.emulator, *extra, "-kernel", str(elf.resolve())], elf.parent, cases)
+def run(core: Core, elf: Path, cases: list[Case]) -> list[Answer]:
+    return _run([*core.emulator, "-kernel", str(elf.resolve())], elf.parent, cases)
 
 
 def _include() -> list[str]:

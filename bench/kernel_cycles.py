@@ -12,8 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench import cases, counting, cycles
-from bench.bare import address_of
+from bench import bare, cycles
 from bench.cases import Case
 from bench.chips import CHIPS, Chip
 from bench.cores import Core
@@ -29,24 +28,22 @@ class Modeller:
     """Models the calls of one program of cases; `tools`: folder for the compiled plugin."""
 
     def __init__(self, core: Core, elf: Path, tools: Path) -> None:
-        self.core, self.elf = core, elf
-        self.code, self.plugin = disassemble(elf), counting.build_plugin(tools)
+        self.core, self.elf, self.tools = core, elf, tools
+        self.code = disassemble(elf)
 
     def of(self, case: Case) -> dict[str, Any]:
         """What kernels.json says of a call's cycles; null, and why, for a core whose cycles are not modelled."""
         if self.core.name not in CHIP_OF:
             return NONE | {"cycles_are": f"not modelled: there is no cycle model of the {self.core.name} yet"}
-        chip, calls = self._chip(case), replace(case, repeats=CALLS)
+        chip = self._chip(case)
         watch = Watch(self.code, CALLS, chip.memory, case.function, cold=True)
-        out = self.elf.parent / "counts"
-        out.unlink(missing_ok=True)
-        cases.run(self.core, self.elf, [calls], counting.arguments(self.plugin, watch, out))
-        found = cycles.model(self.code, counting.read_counts(out), chip)
+        (self.elf.parent / "cases.bin").write_bytes(replace(case, repeats=CALLS).to_bytes())
+        found = cycles.model(self.code, bare.count(self.core, self.elf, watch, self.tools), chip)
         each = {"modelled_cycles": found.cycles, "cycles_least": found.least, "cycles_most": found.most}
         return {name: round(total / CALLS) for name, total in each.items()} | {"cycles_are": found.method}
 
     def _chip(self, case: Case) -> Chip:
         chip = CHIPS[CHIP_OF[self.core.name]]
-        tables = Region("flash", address_of(self.elf, "arena"), case.table_bytes, cached=True)
+        tables = Region("flash", bare.address_of(self.elf, "arena"), case.table_bytes, cached=True)
         constants = Region("flash", 0, 1 << 22, cached=True)  # of the code
         return replace(chip, memory=replace(chip.memory, regions=(tables, constants)))

@@ -130,6 +130,17 @@ def _others(core: str) -> Iterator[Row]:
 
 S4D_TARGETS = {"cortex-m4": 14.0, "cortex-m7": 14.0, "cortex-m55": 6.0}
 VECTOR_FLOORS = {
+    "layer_norm": Floor(
+        23 / 8,
+        "8 values: load, VADDVA, VMLALDAVA for the statistics; 2 × load, VMLAS, VRMULH, 2 loads of gain and bias, VRMULH, "
+        "VADD, VMAX, VMIN, store",
+    ),
+    "mean_pool": Floor(
+        15 / 16, "8 samples: load, VMOVLB, VMOVLT, 2 VADD; 8 outputs, of 32 samples: 2 × VSHL, VRMULH, VMAX, VMIN; VMOVNT, store"
+    ),
+    "lut": Floor(16 / 8, "8 values: load, VEOR, VSHR, 2 gathers, VAND, VSUB, 4 VMULL, 2 VADD, 2 VRSHRN, store"),
+    "glu": Floor(18 / 8, "8 values: a lut without its store, 1 load, VQRDMULH, store"),
+    "add": Floor(4 / 8, "8 values: 2 loads, VQADD, store"),
     "s4d": Floor(
         11 / 4, "4 states: 2 loads of a and c, 1 of the state, VMULLB, VMULLT, VSUB, VADD, VQRDMLADHX, VQRSHRNB, store, VMLSDAVA"
     ),

@@ -14,7 +14,7 @@ from bench import footprint
 from compress.errors import TendonError
 from compress.reference import IntegerMachine
 from compress.samples import to_int16
-from export import emit, placement
+from export import boards, emit, placement
 from export.boards import Memory, load_board, names
 from export.placement import HOTTEST_FIRST, DoesNotFitError, boards_that_hold, part_sizes, place
 from export.project import build_project, write_project
@@ -114,6 +114,17 @@ def test_a_region_for_nothing_is_an_error(tmp_path: Path) -> None:
     without = dataclasses.replace(board, memory={"flash": board.memory["flash"]})
     with pytest.raises(TendonError, match="no region holds stack"):
         place("net", part_sizes(without, 1, 1, 1, 64, 1), without)
+
+
+def test_a_board_names_a_family_of_kernels_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = tmp_path / "port" / "virtual-m55"
+    port.mkdir(parents=True)
+    text = (boards.FIRMWARE / "port" / port.name / "board.toml").read_text()
+    assert load_board(port.name).kernels == "mve" and load_board("virtual-m7").kernels == "dsp"
+    monkeypatch.setattr(boards, "FIRMWARE", tmp_path)
+    (port / "board.toml").write_text(text.replace('kernels = "mve"', 'kernels = "sve"'))
+    with pytest.raises(TendonError, match="kernels = 'sve': expected one of dsp, mve"):
+        load_board(port.name)
 
 
 @pytest.mark.parametrize(("arena", "state"), [("ram", "psram"), ("psram", "ram")])

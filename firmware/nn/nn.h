@@ -8,7 +8,7 @@
  * Buffers need the alignment of their type (2 bytes for int16, 4 for tables and state). Rows on 4-byte boundaries (even
  * strides, as an exported model has them) take the fast paths; any other alignment gives the same values slower.
  * No kernel reads or writes past the elements its description names. All are reentrant and need no scratch but the stack
- * (at most 256 bytes). Every implementation, portable C, Armv7E-M or MVE, gives the same values bit for bit.
+ * (at most 256 bytes when optimized). Every implementation, portable C, Armv7E-M or MVE, gives the same values bit for bit.
  */
 #ifndef NN_H
 #define NN_H

@@ -65,21 +65,37 @@ static inline uint32_t *four_steps(const uint32_t **k, uint32_t *s, const uint32
 }
 #endif
 
+/* One frame of one channel; k and s end behind the channel's. */
+static inline __attribute__((always_inline)) int16_t
+next_output(const nn_s4d *op, const int32_t *channel, const uint32_t **k, uint32_t **s, int32_t u)
+{
+    int32_t inc = nn_mla(u, channel[0], HALF), acc = u * channel[1];
+    *s = four_steps(k, *s, *s + (op->states & ~3u), inc, &acc);
+    for (uint32_t i = op->states & 3u; i; i--, ++*s, *k += 2)
+        **s = step((*k)[0], (*k)[1], **s, inc, &acc);
+    return (int16_t)nn_clamp(nn_requant(acc, op->shift, channel[2]), op->lo, op->hi);
+}
+
+/* All frames of a channel before the next: its coefficients and its state are then near, however slow the memory they come from. */
+static void several_frames(const nn_s4d *op, uint32_t *state, const int16_t *u, int16_t *y)
+{
+    const uint32_t *coefficients = op->coefficients;
+    const int32_t *channel = op->channel, *const end = channel + 3 * op->channels;
+    for (; channel != end; channel += 3, u++, y++, coefficients += 2 * op->states, state += op->states)
+        for (uint32_t t = 0; t < op->frames; t++) {
+            const uint32_t *k = coefficients;
+            uint32_t *s = state;
+            y[t * op->channels] = next_output(op, channel, &k, &s, u[t * op->channels]);
+        }
+}
+
 void nn_s4d_s16(const nn_s4d *op, uint32_t *state, const int16_t *u, int16_t *y)
 {
-    const uint32_t fours = op->states & ~3u, rest = op->states & 3u, shift = op->shift;
-    const int32_t lo = op->lo, hi = op->hi;
-    for (uint32_t t = op->frames; t; t--) {
-        const uint32_t *k = op->coefficients;
-        const int32_t *channel = op->channel, *end = channel + 3 * op->channels;
-        uint32_t *s = state;
-        for (; channel != end; channel += 3) {
-            int32_t inc = nn_mla(*u, channel[0], HALF), acc = *u * channel[1];
-            u++;
-            s = four_steps(&k, s, s + fours, inc, &acc);
-            for (uint32_t i = rest; i; i--, s++, k += 2)
-                *s = step(k[0], k[1], *s, inc, &acc);
-            *y++ = (int16_t)nn_clamp(nn_requant(acc, shift, channel[2]), lo, hi);
-        }
-    }
+    const uint32_t *k = op->coefficients;
+    const int32_t *channel = op->channel, *const end = channel + 3 * op->channels;
+    if (op->frames > 1)
+        several_frames(op, state, u, y);
+    else
+        for (; channel != end; channel += 3)
+            *y++ = next_output(op, channel, &k, &state, *u++);
 }

@@ -10,8 +10,8 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bench import markup
 from bench.crosscheck_text import ROWS, cells, headline
-from bench.page import STYLE as PAGE_STYLE
 from bench.pictures import BLUE, GREEN, INK, SOFT, STYLE, svg
 from compress.files import replace_atomically
 
@@ -29,18 +29,15 @@ def write(path: Path, report: dict[str, Any]) -> Path:
 
 def html(report: dict[str, Any]) -> str:
     """The page of a finished cross-check."""
-    title = escape(f"{report['model']} {report['precision']}, cross-checked")
+    title = f"{report['model']} {report['precision']}, cross-checked"
     note = "<p><b>All error rates here are from simulated recordings.</b></p>" if report["simulated"] else ""
     picture = f"<figure>{_picture(report)}<figcaption>{CAPTION}</figcaption></figure>"
     body = (
-        f"<h1>{title}</h1><p class=soft>{escape(headline(report))}</p>{note}<p>{_verdict(report)}</p>{_table(report)}"
+        f"<h1>{escape(title)}</h1><p class=soft>{escape(headline(report))}</p>{note}<p>{_verdict(report)}</p>{_table(report)}"
         f"<h2>How far from PyTorch, and what that costs</h2>{picture}"
         f"<h2>What was run</h2>{_facts(report)}"
     )
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{PAGE_STYLE}</style></head><body>\n{body}\n</body></html>\n'
-    )
+    return markup.document(title, body)
 
 
 def _verdict(report: dict[str, Any]) -> str:

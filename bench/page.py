@@ -5,13 +5,11 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
-from bench import pictures
+from bench import markup, pictures
 from bench.outcome import Outcome
 from bench.schema import Line, Report, Window
 from bench.text import percent, recordings, used_regions
 from compress.files import replace_atomically
-
-STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
 
 
 def write_report(path: Path, outcome: Outcome) -> Path:
@@ -24,11 +22,7 @@ def html(outcome: Outcome) -> str:
     """The page. The same outcome gives the same page."""
     report = outcome.report
     body = "\n".join((_head(report), _cards(report), *_figures(outcome), _texts(report), _layers(report), _facts(report)))
-    title = escape(f"{report['model']} on {report['board']}")
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>\n{body}\n</body></html>\n'
-    )
+    return markup.document(f"{report['model']} on {report['board']}", body)
 
 
 def _head(report: Report) -> str:
@@ -51,45 +45,39 @@ def _cards(report: Report) -> str:
     metric, latency = report["metric"], report["latency"]
     what = f"{report['seconds']:.1f} s, {report['characters']} characters, {recordings(report)}"
     cards = [
-        _card("CER on the board", percent(metric["board"]), what),
-        _card("CER of integers · float", f"{percent(metric['quantized'])} · {percent(metric['float'])}", "same seconds"),
+        markup.card("CER on the board", percent(metric["board"]), what),
+        markup.card("CER of integers · float", f"{percent(metric['quantized'])} · {percent(metric['float'])}", "same seconds"),
     ]
     language = report["language"]
     if language is not None:
         rates = f"integers {percent(language['metric']['quantized'])}, float {percent(language['metric']['float'])}"
         cards.append(
-            _card("CER on the board, with language model", percent(language["metric"]["board"]), f"same seconds; {rates}")
+            markup.card("CER on the board, with language model", percent(language["metric"]["board"]), f"same seconds; {rates}")
         )
     held = report.get("heldout")
     if held is not None:
         small = f"native C, {held['characters']:,} held-out characters, {recordings(report)}; float {held['float']:.2f} %"
-        cards.append(_card("CER held out", percent(held["native"]), small))
+        cards.append(markup.card("CER held out", percent(held["native"]), small))
         with_model = held["language"]
         small = f"native C, same sessions; float {with_model['float']:.2f} %"
-        cards.append(_card("CER held out, with language model", percent(with_model["native"]), small))
+        cards.append(markup.card("CER held out, with language model", percent(with_model["native"]), small))
     if latency["ms"] is not None:
         kind = "measured" if latency["counts"] == "cycles" else "modelled"
         small = f"{kind}, p50; p99 {latency['ms']['p99']:.2f}, max {latency['ms']['max']:.2f}"
         share = latency["ms"]["p50"] / latency["deadline_ms"]
         step = "frame" if latency["frames_per_step"] == 1 else f"step of {latency['frames_per_step']} frames"
         title = f"latency of a {step}, deadline {latency['deadline_ms']:.0f} ms"
-        cards.append(_card(title, f"{latency['ms']['p50']:.2f} ms", small, share))
+        cards.append(markup.card(title, f"{latency['ms']['p50']:.2f} ms", small, share))
     for name, region in used_regions(report).items():
         share = region["bytes"] / region["size"]
         small = f"of {region['size'] / 1024:,.0f} KiB there are"
-        cards.append(_card(name, f"{region['bytes'] / 1024:.1f} KiB", small, share))
-    cards.append(_card("work", f"{report['macs_per_s'] / 1e6:.2f} M", "MACs per second of signal"))
+        cards.append(markup.card(name, f"{region['bytes'] / 1024:.1f} KiB", small, share))
+    cards.append(markup.card("work", f"{report['macs_per_s'] / 1e6:.2f} M", "MACs per second of signal"))
     return f'<div class="cards">{"".join(cards)}</div>'
 
 
-def _card(name: str, value: str, small: str, share: float | None = None) -> str:
-    bar = "" if share is None else f'<div class="bar"><i style="width:{min(share, 1):.0%}"></i></div>'
-    return f'<div class="card"><small>{escape(name)}</small><b>{escape(value)}</b><small>{escape(small)}</small>{bar}</div>'
-
-
 def _figures(outcome: Outcome) -> list[str]:
-    drawn = pictures.draw(outcome)
-    return [f"<h2>{escape(p.title)}</h2><figure>{p.svg}<figcaption>{escape(p.caption)}</figcaption></figure>" for p in drawn]
+    return [markup.figure(picture) for picture in pictures.draw(outcome)]
 
 
 def _texts(report: Report) -> str:
@@ -140,8 +128,7 @@ def _facts(report: Report) -> str:
         facts["language model SHA-256"] = report["language"]["sha256"]
     if report["published"]:
         facts["published CER"] = f"{report['published']['value']} % ({report['published']['source']}); other data than this run"
-    rows = "".join(f"<tr><td>{escape(name)}</td><td class=mono>{escape(value)}</td></tr>" for name, value in facts.items())
-    return f"<h2>What was measured, and with what</h2><table>{rows}</table>"
+    return markup.facts(facts)
 
 
 def _window(window: Window) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from bench.page import STYLE
+from bench import markup
 from bench.pareto import pictures
 from bench.pareto.points import Point
 from bench.pareto.table import COLUMNS, LEFT, notes
@@ -14,10 +14,7 @@ from bench.pareto.table import COLUMNS, LEFT, notes
 def html(points: list[Point], about: dict[str, Any]) -> str:
     """The page. The same points give the same page."""
     body = "\n".join((_head(points, about), _cards(points), *_figures(points), _table(points, about), _facts(points, about)))
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Error rate against cost</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>\n{body}\n</body></html>\n'
-    )
+    return markup.document("Error rate against cost", body)
 
 
 def _measured(points: list[Point]) -> list[Point]:
@@ -66,10 +63,7 @@ def _card(name: str, p: Point) -> str:
 
 
 def _figures(points: list[Point]) -> list[str]:
-    drawn = [
-        f"<h2>{escape(p.title)}</h2><figure>{p.svg}<figcaption>{escape(p.caption)}</figcaption></figure>"
-        for p in pictures.draw(points)
-    ]
+    drawn = [markup.figure(picture) for picture in pictures.draw(points)]
     return [f"<p class=soft>{escape(pictures.HOW_TO_READ)}</p>", *drawn]
 
 
@@ -100,5 +94,4 @@ def _facts(points: list[Point], about: dict[str, Any]) -> str:
         "character model": f"{about['lm']['name']} {about['lm']['sha256']}",
         "code": about["code"],
     }
-    rows = "".join(f"<tr><td>{escape(name)}</td><td class=mono>{escape(str(value))}</td></tr>" for name, value in facts.items())
-    return f"<h2>What was measured, and with what</h2><table>{rows}</table>"
+    return markup.facts(facts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from bench.page import STYLE
+from bench import markup
 from bench.profile import pictures
 from bench.profile.classes import CLASSES, TITLES
 from bench.profile.schema import Cost, LayerRow, Report
@@ -23,13 +23,7 @@ def html(report: Report) -> str:
         _memory(report),
         _facts(report),
     )
-    title = escape(f"{report['model']} on {report['board']}, profile")
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body class=wide>\n'
-        + "\n".join(parts)
-        + "\n</body></html>\n"
-    )
+    return markup.document(f"{report['model']} on {report['board']}, profile", "\n".join(parts), "wide")
 
 
 def _head(report: Report) -> str:
@@ -45,29 +39,26 @@ def _head(report: Report) -> str:
 
 def _cards(report: Report) -> str:
     total, memory = report["total"], report["memory"]
-    cards = [_card("macc", f"{total['macc_per_s'] / 1e6:.2f} M", f"per second of signal; {total['macc']:,} a step")]
+    cards = [markup.card("macc", f"{total['macc_per_s'] / 1e6:.2f} M", f"per second of signal; {total['macc']:,} a step")]
     if total["instructions_per_s"] is not None:
         small = f"per second of signal; {total['instructions']:,.0f} a step, {total['per_macc']:.2f} per MAC"
-        cards.append(_card("executed instructions", f"{total['instructions_per_s'] / 1e6:.2f} M", small))
+        cards.append(markup.card("executed instructions", f"{total['instructions_per_s'] / 1e6:.2f} M", small))
     if total["cycles"] is not None:
         kind = "modelled" if report["counts"] == "instructions" else "measured"
-        cards.append(_card("cycles/MACC", f"{total['cycles_per_macc']:.2f}", f"{kind}; {total['cycles']:,.0f} cycles a step"))
+        cards.append(
+            markup.card("cycles/MACC", f"{total['cycles_per_macc']:.2f}", f"{kind}; {total['cycles']:,.0f} cycles a step")
+        )
         if total["dur_ms"] is not None and total["duty_percent"] is not None:
             small = f"{kind}; a step has {1000 / report['steps_per_s']:.0f} ms, busy {total['duty_percent']:.0f} %"
-            cards.append(_card("duration of a step", f"{total['dur_ms']:.2f} ms", small, total["duty_percent"] / 100))
-    cards.append(_card("weights (ro)", _kib(memory["weights"]), f"of {_kib(memory['flash_total'])} flash in all"))
+            cards.append(markup.card("duration of a step", f"{total['dur_ms']:.2f} ms", small, total["duty_percent"] / 100))
+    cards.append(markup.card("weights (ro)", _kib(memory["weights"]), f"of {_kib(memory['flash_total'])} flash in all"))
     small = f"arena; state {_kib(memory['state'])}, RAM total {_kib(memory['ram_total'])}"
-    cards.append(_card("activations (rw)", _kib(memory["activations"]), small))
+    cards.append(markup.card("activations (rw)", _kib(memory["activations"]), small))
     return f'<div class="cards">{"".join(cards)}</div>'
 
 
 def _kib(size: int | None) -> str:
     return "–" if size is None else f"{size / 1024:.1f} KiB"
-
-
-def _card(name: str, value: str, small: str, share: float | None = None) -> str:
-    bar = "" if share is None else f'<div class="bar"><i style="width:{min(share, 1):.0%}"></i></div>'
-    return f'<div class="card"><small>{escape(name)}</small><b>{escape(value)}</b><small>{escape(small)}</small>{bar}</div>'
 
 
 def _findings(report: Report) -> str:
@@ -76,8 +67,7 @@ def _findings(report: Report) -> str:
 
 
 def _figures(report: Report) -> list[str]:
-    drawn = pictures.draw(report)
-    return [f"<h2>{escape(p.title)}</h2><figure>{p.svg}<figcaption>{escape(p.caption)}</figcaption></figure>" for p in drawn]
+    return [markup.figure(picture) for picture in pictures.draw(report)]
 
 
 HEAD = ("c_id", "m_id", "name", "type", "in→out", "Hz", "macc", "instr.", "each", "cycles", "dur (ms)", "%", "cumul")
@@ -190,5 +180,4 @@ def _facts(report: Report) -> str:
         "cycles and ms": report["cycles_are"],
         "counted": f"{report['counted']:,} {counted_in(report)}, in layers, beside them and in interrupts together",
     }
-    rows = "".join(f"<tr><td>{escape(name)}</td><td class=mono>{escape(str(value))}</td></tr>" for name, value in facts.items())
-    return f"<h2>What was measured, and with what</h2><table>{rows}</table>"
+    return markup.facts(facts)

@@ -206,10 +206,11 @@ def _linear(model: Model, index: int, op: g.IntLinear) -> None:
     bands, out, kernel, width = op.weight.shape
     if bands > 1 and kernel > 1:
         raise GraphError(f"{op.module}: a convolution over several frames with separate bands has no C kernel")
-    frames, calls = _frames_of_calls(model, op)
+    called = linear.kernel_of(model.graph, op, model.family)
+    frames, calls = linear.frames_and_calls(model.graph, op, called)
     for band in range(bands):
         name = f"op{index}" if bands == 1 else f"op{index}_band{band}"
-        tables = linear.tables_of(op, band, _kernel(model.graph, op, model.family), frames)
+        tables = linear.tables_of(op, band, called, frames)
         fields = ", ".join(f".{field} = {model.table(f'{name}_{field}', values)}" for field, values in tables.items())
         model.descriptors.append(
             f"static const nn_linear {name} = {{{fields}, .in = {kernel * width}, "
@@ -220,18 +221,6 @@ def _linear(model: Model, index: int, op: g.IntLinear) -> None:
             x = _at(model, op.inputs[0], (call * bands * kernel + band) * width)
             y = _at(model, op.output, (call * bands + band) * out)
             _call(model, index, op, f"&{name}, {x}, {y}", last=(band, call) == (bands - 1, calls - 1))
-
-
-def _frames_of_calls(model: Model, op: g.IntLinear) -> tuple[int, int]:
-    """Frames of one kernel call, and calls in a step.
-
-    A layer at the output's rate whose shape Armv7E-M's kernels do not take for several frames is called frame by frame.
-    """
-    bands, out, kernel, width = op.weight.shape
-    frames = model.graph.frames_per_step(op.output)
-    if frames == model.graph.chunk and not pack.takes_several(out, bands * kernel * width):
-        return 1, frames
-    return frames, 1
 
 
 def _layer_norm(model: Model, index: int, op: g.IntLayerNorm) -> None:

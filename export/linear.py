@@ -24,6 +24,16 @@ def kernel_of(graph: g.Graph, op: g.IntLinear, family: str) -> str:
     return "nn_linear_s8_s16"
 
 
+def frames_and_calls(graph: g.Graph, op: g.IntLinear, kernel: str) -> tuple[int, int]:
+    """Frames of one call of the kernel, and calls in a step: one, but for a layer at the output's rate whose shape a kernel of
+    Armv7E-M does not take for several frames. That is called frame by frame."""
+    bands, out, taps, width = op.weight.shape
+    frames = graph.frames_per_step(op.output)
+    if frames == graph.chunk and kernel not in pack.LANES and not pack.takes_several(out, bands * taps * width):
+        return 1, frames
+    return frames, 1
+
+
 def tables_of(op: g.IntLinear, band: int, kernel: str, frames: int) -> dict[str, g.Array]:
     """Field of `nn_linear` -> table, for one band of a layer of `frames` frames a step."""
     weights = op.weight[band].reshape(op.weight.shape[1], -1)

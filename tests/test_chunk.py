@@ -96,17 +96,17 @@ def test_latency_is_not_negative() -> None:
         build.in_longest_steps(small(), "posix", -1)
 
 
-def test_an_emulated_board_answers_every_frame_of_a_step_and_the_plan_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize("board_name", ["virtual-f405", "virtual-m55"])
+def test_an_emulated_board_answers_every_frame_of_a_step_and_the_plan_says_so(board_name: str, tmp_path: Path) -> None:
     toy.need("arm-none-eabi-gcc", "make")
     toy.need_emulator()
     graph = g.in_chunks(small(), FRAMES)
     folder = Folder(tmp_path, "custom", "w8a16")
-    image = build.make_firmware(graph, folder, "virtual-f405")
-    plan = build.memory_plan(emit.build(graph), "virtual-f405")
+    image = build.make_firmware(graph, folder, board_name)
+    plan = build.memory_plan(emit.build(graph, load_board(board_name).kernels), board_name)
     assert (plan["frames_per_step"], plan["added_latency_ms"]) == (FRAMES, build.added_latency_ms(graph, FRAMES))
-    assert load_board("virtual-f405").memory["ram"].size > plan["regions"]["ram"]["planned"]
     x = to_int16(graph, signal(graph.samples_per_step * 5))
-    with open_board("virtual-f405", image, graph.hash()) as board:
+    with open_board(board_name, image, graph.hash()) as board:
         hello = board.link.handshake()
         board.link.reset()
         result = board.link.stream(x)

@@ -6,9 +6,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench import crosscheck, demo, formats, hil, speed, text, validate
+from bench.crosscheck import command as crosscheck
+from bench.hil import demo, formats, measurement, text
 from bench.pareto import command as pareto
 from bench.profile import command as profile
+from bench.speed import command as speed
+from bench.validate import command as validate
 from compress import cli
 from compress.data import datasets
 from export import boards
@@ -52,8 +55,8 @@ def _hil(args: argparse.Namespace) -> int:
     folder, form = cli.folder(args), _format(args)
     made = engines.prepare_scored(folder, args.checkpoint, args.data, args.calibration)
     dataset = datasets.find(args.data, args.build)
-    outcome = hil.run(made, dataset, args.board, args.port, args.seconds, form, args.lm)
-    page = hil.write(outcome, folder.target(args.board, form.name))
+    outcome = measurement.run(made, dataset, args.board, args.port, args.seconds, form, args.lm)
+    page = measurement.write(outcome, folder.target(args.board, form.name))
     print(text.console_report(outcome.report))
     print(f"\nwrote {page.with_suffix('.json')}\nreport: {page}")
     return 0 if outcome.report["valid"] and outcome.report["bit_exact"] else 1

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
-from bench.pictures import Picture
+from bench.drawing import Picture
 
 STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
 

@@ -24,7 +24,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Emulator:
-    """How QEMU plays the board. `cycle_model`: the chip of bench/chips.py whose cycles are modelled; None where none is."""
+    """How QEMU plays the board. `cycle_model`: the chip of bench/cycles/chips.py whose cycles are modelled, or None."""
 
     command: str
     arguments: list[str]

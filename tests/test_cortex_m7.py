@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import bare, chips, cortex_m7, cycles, validate, validated
-from bench.cores import CORES
-from bench.cortex_m7 import LEAST, MODELLED, MOST, Pipeline, Rules
-from bench.cortex_m7_operations import operation
-from bench.cost import Cost
-from bench.counting import Counts, Jumps, Traffic
-from bench.instructions import Instruction, disassemble
+from bench.bare.cores import CORES
+from bench.cycles import chips, cortex_m7, modelling, on_core, validated
+from bench.cycles.cortex_m7 import LEAST, MODELLED, MOST, Pipeline, Rules
+from bench.cycles.cortex_m7_operations import operation
+from bench.cycles.cost import Cost
+from bench.cycles.counting import Counts, Jumps, Traffic
+from bench.cycles.instructions import Instruction, disassemble
+from bench.validate import command as validate
 from compress.errors import TendonError
 from export.boards import load_board
 from tests import toy
@@ -127,12 +128,12 @@ def test_a_loop_runs_into_itself() -> None:
 def test_memory_makes_wait_by_the_line_and_a_wrong_prediction_costs_its_refill() -> None:
     code, counts = loop(1000)
     chip = chips.bare("stm32h743", ram="dtcm")
-    modelled = cycles.model(code, counts, chip)
+    modelled = modelling.model(code, counts, chip)
     assert modelled.parts["flash_data"] == 125 * chip.line["flash"].cycles
     assert modelled.parts["mispredicted"] == 8 * 2
     assert modelled.least <= modelled.cycles <= modelled.most
     slower = replace(chip, line={name: line + Cost(1, 1, 1) for name, line in chip.line.items()})
-    assert cycles.model(code, counts, slower).cycles == modelled.cycles + 125
+    assert modelling.model(code, counts, slower).cycles == modelled.cycles + 125
 
 
 def test_an_image_of_the_emulated_board_lies_in_the_memories_of_the_chip_it_stands_for() -> None:
@@ -189,13 +190,13 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_table_is_read_once_into_the_data_cache_unless_every_call_begins_cold(program: Path) -> None:
     """A kilobyte: 32 lines, of which the first may have been read with what lies before it."""
     chip = chips.bare("stm32h743", ram="dtcm")
-    warm, cold = (bare.modelled(CORES["cortex-m7"], program, "walk", 10, chip, cold=cold) for cold in (False, True))
+    warm, cold = (on_core.modelled(CORES["cortex-m7"], program, "walk", 10, chip, cold=cold) for cold in (False, True))
     line = chip.line["flash"].cycles
     assert warm.parts["flash_data"] in (31 * line, 32 * line, 33 * line)
     assert cold.parts["flash_data"] == 10 * warm.parts["flash_data"]
     assert warm.instructions == cold.instructions
     with pytest.raises(TendonError, match="before 11 calls of walk"):
-        bare.modelled(CORES["cortex-m7"], program, "walk", 11, chip)
+        on_core.modelled(CORES["cortex-m7"], program, "walk", 11, chip)
 
 
 def test_the_last_validation_covers_both_cores_and_says_how_far_off_the_models_were() -> None:

@@ -7,10 +7,12 @@ import json
 import numpy as np
 import pytest
 
-from bench import crosscheck, crosscheck_page, crosscheck_text
 from bench.__main__ import main as bench_main
-from bench.crosscheck import Ran
-from bench.streaming import Stretch
+from bench.crosscheck import command as crosscheck
+from bench.crosscheck import page as crosscheck_page
+from bench.crosscheck import text as crosscheck_text
+from bench.crosscheck.command import Ran
+from bench.hil.streaming import Stretch
 from compress import graph as g
 from compress.artifacts import Folder
 from compress.errors import TendonError

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import bare, chips, counting, cycles
-from bench.cores import CORES
-from bench.cortex_m4 import cost
-from bench.cost import Cost, exactly
-from bench.counting import Cache, Counts, Jumps, Memory, Region, Traffic, Watch
-from bench.instructions import Call, Instruction, address_of, calls, disassemble, return_addresses
+from bench.bare.cores import CORES
+from bench.cycles import chips, counting, modelling, on_core
+from bench.cycles.cortex_m4 import cost
+from bench.cycles.cost import Cost, exactly
+from bench.cycles.counting import Cache, Counts, Jumps, Memory, Region, Traffic, Watch
+from bench.cycles.instructions import Call, Instruction, address_of, calls, disassemble, return_addresses
 from compress.errors import TendonError
 from export.boards import load_board
 from tests import toy
@@ -262,7 +262,7 @@ def test_the_data_cache_replaces_the_oldest_line_and_writes_back_what_was_writte
 def test_cycles_are_the_sum_of_their_parts_and_lie_within_what_the_rules_leave_open(
     image: Path, counts: Counts, chip: chips.Chip
 ) -> None:
-    modelled = cycles.model(disassemble(image), counts, chip)
+    modelled = modelling.model(disassemble(image), counts, chip)
     assert modelled.parts["instructions"] == 3 * (1 + 200 + 2 + 1 + 16 * 4 + 2 + 5 + 5)
     assert modelled.parts["branches"] == 2 * counts.taken
     assert modelled.parts["flash_data"] == 5 * 5
@@ -270,12 +270,12 @@ def test_cycles_are_the_sum_of_their_parts_and_lie_within_what_the_rules_leave_o
     assert modelled.cycles == sum(modelled.parts.values())
     assert modelled.least <= modelled.cycles <= modelled.most
     assert modelled.of(modelled.instructions) == pytest.approx(modelled.cycles)
-    assert cycles.model(disassemble(image), counts, replace(chip, line={})).cycles == modelled.cycles - 30
+    assert modelling.model(disassemble(image), counts, replace(chip, line={})).cycles == modelled.cycles - 30
 
 
 def test_what_was_executed_must_be_in_the_image(image: Path, chip: chips.Chip) -> None:
     with pytest.raises(TendonError, match="which is no instruction of this image"):
-        cycles.model(disassemble(image), Counts(1, executed={0x9000: 1}), chip)
+        modelling.model(disassemble(image), Counts(1, executed={0x9000: 1}), chip)
     with pytest.raises(TendonError, match="has no function"):
         address_of(disassemble(image), "infer")
     with pytest.raises(TendonError, match="never calls table"):
@@ -301,7 +301,7 @@ def test_slower_memory_never_takes_fewer_cycles(late: list[int], jumped: int, da
     code = {0: Instruction(0, 2, "adds", "r0, #1", "f")}
     chip = chips.bare(name, "axi" if name == "stm32h743" else "ram")
     slower = replace(chip, line={memory: line + exactly(more) for memory, line in chip.line.items()})
-    fast, slow = (cycles.model(code, counts, c) for c in (chip, slower))
+    fast, slow = (modelling.model(code, counts, c) for c in (chip, slower))
     assert fast.least <= fast.cycles <= fast.most and slow.least <= slow.cycles <= slow.most
     assert fast.cycles <= slow.cycles and fast.least <= slow.least and fast.most <= slow.most
     assert fast.cycles == sum(fast.parts.values())
@@ -319,4 +319,4 @@ def test_what_the_plugin_cannot_count_is_refused(calling: Path) -> None:
     (calling.parent / "cases.bin").touch()
     many = Watch(disassemble(calling), 1, counting.NO_CACHES, boundaries=tuple(range(0, 4096, 2)))
     with pytest.raises(TendonError, match="cannot use boundary="):
-        bare.count(CORES["cortex-m4"], calling, many)
+        on_core.count(CORES["cortex-m4"], calling, many)

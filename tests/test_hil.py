@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from bench import assemble, hil, language, schema, streaming
 from bench.__main__ import main as bench_main
+from bench.hil import assemble, language, measurement, schema, streaming
 from compress import checkpoint, scores
 from compress.artifacts import Folder
 from compress.data import datasets
@@ -131,7 +131,7 @@ def test_a_model_that_is_none_is_known_before_anything_runs(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made(here)
-    monkeypatch.setattr(hil, "stream", lambda *_: pytest.fail("streamed"))
+    monkeypatch.setattr(measurement, "stream", lambda *_: pytest.fail("streamed"))
     assert bench(here, "hil", "posix", 3.0, "--lm", str(here / "net.ckpt")) == 2
     assert "net.ckpt: KenLM cannot read it" in capsys.readouterr().err
 
@@ -182,9 +182,9 @@ def test_fewer_seconds_than_asked_for_make_the_run_invalid(here: Path, capsys: p
 def test_a_run_survives_the_loss_of_its_board(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     boards: list[ProcessBoard] = []
     monkeypatch.setattr(streaming, "StreamDecoder", decoder_that(lambda: boards[0].kill(), at=9))
-    monkeypatch.setattr(hil, "open_board", remembering(boards))
+    monkeypatch.setattr(measurement, "open_board", remembering(boards))
     artifacts = made(here)
-    outcome = hil.run(artifacts, datasets.find(here / "data", here / "build"), "posix", None, 2.0)
+    outcome = measurement.run(artifacts, datasets.find(here / "data", here / "build"), "posix", None, 2.0)
     assert len(boards) == 2 and outcome.report["line"]["resumed"] == 1
     assert outcome.report["valid"] and outcome.report["bit_exact"] and outcome.report["frames"] == 42
 

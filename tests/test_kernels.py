@@ -14,10 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench import cases, kernel_cases
-from bench.cases import Case, CaseError
-from bench.cores import CORES, Core
-from bench.kernel_cases import MODES, Check, Contents
+from bench.bare import cases
+from bench.bare.cases import Case, CaseError
+from bench.bare.cores import CORES, Core
+from bench.speed import kernel_cases
+from bench.speed.kernel_cases import MODES, Check, Contents
 from compress import reference
 from compress.errors import GraphError
 from export import pack

@@ -22,7 +22,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.__main__ import main as bench_main
-from bench.pareto import emulated, pictures, points, reading, sweep, table, work
+from bench.bare import model_steps
+from bench.pareto import fitting, pictures, points, reading, sweep, table, work
 from bench.pareto.front import Session, interval, non_dominated
 from bench.pareto.jobs import FLOAT, Job, Outcome, Setting
 from bench.pareto.points import Point
@@ -302,7 +303,7 @@ def test_instructions_are_the_same_every_time_and_a_wrong_word_is_found(here: Pa
     integer = g.load(folder.graph)
     samples = np.random.default_rng(1).integers(-2000, 2000, (3 * integer.samples_per_step, 32)).astype(np.int16)
     project = folder.target("virtual-f405") / "project"
-    first, second = (emulated.count(integer, project, "virtual-f405", samples) for _ in range(2))
+    first, second = (model_steps.count(integer, project, "virtual-f405", samples) for _ in range(2))
     assert first.instructions == second.instructions and len(first.instructions) == 3
     work._prove(integer, folder, samples, first.words)
     wrong = first.words.copy()
@@ -314,7 +315,7 @@ def test_instructions_are_the_same_every_time_and_a_wrong_word_is_found(here: Pa
 def test_a_network_for_which_no_board_is_large_enough_says_so(here: Path, report: list[dict[str, Any]]) -> None:
     folder = Folder(here / "build", NAME, "w8a16")
     with pytest.raises(TendonError, match="fits no emulated board"):
-        emulated.place(g.load(folder.graph), folder, [])
+        fitting.place(g.load(folder.graph), folder, [])
 
 
 def test_bad_input_is_one_clear_error(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

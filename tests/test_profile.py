@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from bench.__main__ import main as bench_main
-from bench.counting import Counts
-from bench.instructions import Instruction
+from bench.cycles.counting import Counts
+from bench.cycles.instructions import Instruction
 from bench.profile import command, layers, table
 from bench.profile.attribution import attribute, split
 from bench.profile.classes import CLASSES, classify

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import cmsis_nn, kernels, networks, peers
 from bench.__main__ import main
-from bench.cmsis_nn import CmsisNnError
-from bench.layers import LAYERS, Layer
-from bench.rows import rows
+from bench.speed import cmsis_nn, kernels, networks, peers
+from bench.speed.cmsis_nn import CmsisNnError
+from bench.speed.layers import LAYERS, Layer
+from bench.speed.rows import rows
 from compress.data import datasets
 from tests import toy
 

@@ -1,0 +1,1 @@
+"""Error rate against cost, of every network at every precision through every decoder: `make pareto`."""

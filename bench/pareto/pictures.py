@@ -13,9 +13,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 from scipy.optimize import isotonic_regression
 
+from bench.drawing import BLUE, GREEN, INK, ORANGE, SOFT, STYLE, Picture, svg
 from bench.pareto.front import non_dominated
 from bench.pareto.points import COSTS, Point
-from bench.pictures import BLUE, GREEN, INK, ORANGE, SOFT, STYLE, Picture, svg
 
 CAPTIONS = {
     "macs_per_s": "Dense layers and state spaces; a decoder's work on the host is not in it.",

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.pareto import emulated, reading
+from bench.bare import model_steps
+from bench.pareto import fitting, reading
 from bench.pareto.jobs import FLOAT, Job, Outcome, Result, Setting, remembered
 from compress import artifacts, checkpoint, macs, pipeline
 from compress import graph as g
@@ -77,18 +78,18 @@ def place(setting: Setting, job: Job) -> Result:
     key = artifacts.key(
         graph=integer.hash(),
         recording=setting.heldout[0],
-        boards=[b.name for b in emulated.by_size(setting.boards)],
+        boards=[b.name for b in fitting.by_size(setting.boards)],
         steps=STEPS,
-        code=artifacts.code_hash("compress", "export", "firmware", "host/native", "bench/pareto", "bench/qemu_count"),
+        code=artifacts.code_hash("compress", "export", "firmware", "host/native", "bench/pareto", "bench/bare"),
     )
     return remembered(setting, key, lambda: _measure(setting, integer, folder))
 
 
 def _measure(setting: Setting, integer: g.Graph, folder: Folder) -> Result:
-    placed = emulated.place(integer, folder, emulated.by_size(setting.boards))
+    placed = fitting.place(integer, folder, fitting.by_size(setting.boards))
     seconds = (STEPS + 1) * integer.samples_per_step / SAMPLE_RATE
     samples = to_int16(integer, datasets.samples(setting.heldout[0], seconds))[: STEPS * integer.samples_per_step]
-    counted = emulated.count(integer, folder.target(placed.board) / "project", placed.board, samples)
+    counted = model_steps.count(integer, folder.target(placed.board) / "project", placed.board, samples)
     _prove(integer, folder, samples, counted.words)
     board = load_board(placed.board)
     return {

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
-from bench.counting import STEP, Counts
-from bench.instructions import Instruction, calls
+from bench.cycles.counting import STEP, Counts
+from bench.cycles.instructions import Instruction, calls
 from bench.profile.classes import classify
 from compress.errors import TendonError
 from export import emit

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 
-from bench.instructions import Instruction
+from bench.cycles.instructions import Instruction
 
 CLASSES = ("load_store", "unpack", "mac", "requantize", "rest")
 TITLES = {

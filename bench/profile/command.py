@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import chips, counted, footprint
+from bench import footprint
+from bench.cycles import chips, on_board
 from bench.profile import measured, page, report, table
 from bench.profile.findings import findings
 from bench.profile.layers import layers
@@ -73,11 +74,11 @@ def profile(made: Artifacts, board: Description, dataset: Dataset, port: str | N
     """
     graph, recording = build.in_longest_steps(made.integer, board.name, latency_ms), dataset.heldout[0]
     image, model = build.make_firmware(graph, made.folder, board.name), emit.build(graph, board.kernels)
-    seconds = counted.STEPS * graph.samples_per_step / float(graph.input.rate)
+    seconds = on_board.STEPS * graph.samples_per_step / float(graph.input.rate)
     samples = to_int16(graph, datasets.samples(recording, seconds))
-    print(f"counting {counted.STEPS} steps on {board.name}")
+    print(f"counting {on_board.STEPS} steps on {board.name}")
     if port is None:
-        ran = counted.count(board, image, graph, samples, made.folder.path / "tools")
+        ran = on_board.count(board, image, graph, samples, made.folder.path / "tools")
         found = measured.emulated(ran, model, image, board, chips.of_image(board, image))
     else:
         found = _over_the_line(made, board, port, samples)

@@ -1,4 +1,4 @@
-"""The fewest instructions of a layer's inner loop, as bench/rows.py derives them: loads, unpacks, multiply-accumulates.
+"""The fewest instructions of a layer's inner loop, as bench/speed/rows.py derives them: loads, unpacks, multiply-accumulates.
 
 Nothing around the inner loop is in a floor: no requantization of a linear layer, no loop, no address, no call.
 """
@@ -8,11 +8,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
-from bench import rows
-from bench.rows import Floor
+from bench.speed import rows
+from bench.speed.rows import Floor
 from compress import graph as g
 
-ROWS = {  # kernel of firmware/nn -> that of bench/rows.py
+ROWS = {  # kernel of firmware/nn -> that of bench/speed/rows.py
     "nn_layer_norm_s16": "layer_norm",
     "nn_lut_s16": "lut",
     "nn_glu_s16": "glu",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bench.profile import floors
-from bench.rows import Floor
+from bench.speed.rows import Floor
 from compress import graph as g
 from export import emit, memory
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from bench import cycles, footprint
-from bench.chips import Chip
-from bench.counted import Counted
-from bench.counting import Counts
+from bench import footprint
+from bench.cycles import modelling
+from bench.cycles.chips import Chip
+from bench.cycles.counting import Counts
+from bench.cycles.on_board import Counted
 from bench.profile.attribution import attribute, split
 from compress.errors import TendonError
 from export import emit
@@ -74,13 +75,13 @@ def emulated(run: Counted, model: emit.Model, image: Path, board: Description, c
         waits: Counter[str] = Counter()
         if chip is not None:
             for segment in counts:
-                waits.update(cycles.model(run.code, segment, chip).parts)
+                waits.update(modelling.model(run.code, segment, chip).parts)
         return Part(sum(classes.values()), dict(classes), float(sum(waits.values())) if chip else None, dict(waits))
 
     others = {START_UP: part(found.start_up), LEAVING: part(found.leaving)}
     method = "not known: no chip whose cycles are modelled holds this image; the executed instructions are exact"
     if chip is not None:
-        method = cycles.model(run.code, run.counts, chip).method
+        method = modelling.model(run.code, run.counts, chip).method
     return Measured(
         run.counts.steps,
         [part(counts) for counts in found.operators],

@@ -1,4 +1,4 @@
-/* The part of CMSIS-NN's interface that bench/qemu_count/peers.c calls, so that the tests can go the whole way without CMSIS-NN. */
+/* The part of CMSIS-NN's interface that bench/speed/peers.c calls, so that the tests can go the whole way without CMSIS-NN. */
 #ifndef ARM_NNFUNCTIONS_H
 #define ARM_NNFUNCTIONS_H
 #include <stdint.h>

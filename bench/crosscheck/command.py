@@ -1,0 +1,224 @@
+"""`crosscheck`: the same seconds of signal through every engine there is, each compared with PyTorch and with the integers."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.crosscheck import text
+from bench.hil.streaming import Stretch, stream, stretches
+from compress import cli, scores
+from compress.data import datasets
+from compress.errors import TendonError
+from compress.files import write_json
+from compress.samples import to_int16, to_real
+from export import boards, build, emit
+from export.boards import load_board
+from export.version import GENERATOR
+from host import engines
+from host.boards import Board, open_board
+from host.engines import Artifacts
+
+Array = npt.NDArray[np.generic]
+VERSION = 1
+LEAST_SECONDS = 30.0
+TITLES = {
+    "torch": "PyTorch float",
+    "onnx": "ONNX float",
+    "onnx-qdq": "ONNX QDQ",
+    "litert": "TFLite (LiteRT)",
+    "tflm": "TFLM interpreter",
+    "integer": "integer reference",
+    "native": "native C",
+    "board": "board",
+}
+PACKAGES = {
+    "torch": "torch",
+    "onnx": "onnxruntime",
+    "onnx-qdq": "onnxruntime",
+    "litert": "ai-edge-litert",
+    "tflm": "tflite-micro",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One engine. SQNR in dB and agreement (share of frames) against PyTorch; CER and its interval in %, None without text.
+
+    `bit_exact`: whether every word equals the integer reference; None for engines that compute in float.
+    """
+
+    engine: str
+    title: str
+    version: str
+    sqnr_db: float | None
+    agreement: float
+    cer: float | None
+    low: float | None
+    high: float | None
+    bit_exact: bool | None
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What an engine gave for each stretch: real frames, int16 words where it gives them, and its version."""
+
+    frames: Sequence[Array]
+    words: Sequence[Array] | None
+    version: str
+
+
+def run(args: argparse.Namespace) -> int:
+    """The command; exit code 1 when native C or the board differs from the integer reference in any word."""
+    if args.seconds < LEAST_SECONDS:
+        raise TendonError(f"SECONDS={args.seconds:g}: expected at least {LEAST_SECONDS:g}: less says nothing about an error rate")
+    _check_engines()
+    folder = cli.folder(args)
+    made = engines.prepare(folder, args.checkpoint, args.data, args.calibration)
+    parts = _stretches(args, made)
+    board = args.board or first_board(made)
+    ran = {engine: _run(engine, made, parts) for engine in TITLES if engine != "board"}
+    ran["board"] = _on_board(board, args.port, made, parts)
+    report = report_of(made, parts, board, ran)
+    write_json(folder.path / "crosscheck.json", report)
+    page = _write_page(folder.path / "crosscheck.html", report)
+    print(f"\n{text.table(report)}\n\nwrote {page.with_suffix('.json')}\nreport: {page}")
+    exact = {c["engine"]: c["bit_exact"] for c in report["columns"]}
+    return 0 if exact["native"] and exact["board"] else 1
+
+
+def _check_engines() -> None:
+    """No column is left empty: what cannot run is an error before anything is computed."""
+    missing = [engine for engine in TITLES if engine not in (*engines.LOCAL, "board")]
+    if missing:
+        raise TendonError(f"crosscheck: expected the engines {', '.join(TITLES)}, this installation has no {', '.join(missing)}")
+
+
+def _stretches(args: argparse.Namespace, made: Artifacts) -> list[Stretch]:
+    per_step = made.integer.samples_per_step
+    if args.input is None:
+        parts = stretches(datasets.find(args.data, args.build).heldout, args.seconds, per_step)
+    elif args.input.suffix == ".npy":
+        signal = datasets.load_input(args.input)[: round(args.seconds * datasets.SAMPLE_RATE)]
+        parts = [Stretch(args.input, signal[: len(signal) // per_step * per_step], "", [])]
+    else:
+        parts = stretches([args.input], args.seconds, per_step)
+    found = sum(p.seconds for p in parts)
+    if found < LEAST_SECONDS:
+        raise TendonError(f"crosscheck: expected at least {LEAST_SECONDS:g} s of signal, found {found:.1f}; give a longer INPUT")
+    return parts
+
+
+def first_board(made: Artifacts) -> str:
+    """The emulated board with the least memory that the network fits; TendonError when there is none."""
+    known = [load_board(name) for name in boards.names()]
+    emulated = sorted((b for b in known if b.emulator), key=lambda b: sum(m.size for m in b.memory.values()))
+    reasons = []
+    for board in emulated:
+        try:
+            build.check_fit(emit.build(made.integer, board.kernels), board.name)
+        except TendonError as error:
+            reasons.append(str(error))
+        else:
+            return board.name
+    raise TendonError("crosscheck: no emulated board is large enough; give one with BOARD=\n  " + "\n  ".join(reasons))
+
+
+def _run(engine: str, made: Artifacts, parts: list[Stretch]) -> Ran:
+    print(f"running {TITLES[engine]}", flush=True)
+    if engine in engines.FLOAT:
+        return Ran(
+            [engines.infer_float(engine, made.folder.model, made.checkpoint, p.signal) for p in parts], None, _version(engine)
+        )
+    if engine == "onnx-qdq":
+        frames = [engines.infer(engine, made, p.signal) for p in parts]
+        scale = float(made.integer.output.scale or 1.0)
+        return Ran(frames, [np.round(f / scale).astype(np.int16) for f in frames], _version(engine))
+    words = [engines.words(engine, made, to_int16(made.integer, p.signal)) for p in parts]
+    return Ran([to_real(made.integer, w) for w in words], words, _version(engine))
+
+
+def _on_board(board: str, port: str | None, made: Artifacts, parts: list[Stretch]) -> Ran:
+    graph, image = made.integer, build.make_firmware(made.integer, made.folder, board)
+
+    def connect() -> Board:
+        return open_board(board, image, graph.hash(), port=port)
+
+    back = stream(connect, graph, parts)
+    kind = "emulated" if back.hello.counts == "instructions" else "on the line"
+    version = f"{board} ({kind}), {back.hello.compiler.partition(';')[0]}"
+    return Ran([to_real(graph, w) for w in back.words], list(back.words), version)
+
+
+def _version(engine: str) -> str:
+    if engine in PACKAGES:
+        return f"{PACKAGES[engine]} {metadata.version(PACKAGES[engine])}"
+    if engine == "native":
+        return f"Tendon {GENERATOR}, gcc {build.compiler_version('posix').rpartition(') ')[2]}, {platform.machine()}"
+    return f"Tendon {GENERATOR}, numpy {np.__version__}"
+
+
+def report_of(made: Artifacts, parts: list[Stretch], board: str, ran: dict[str, Ran]) -> dict[str, Any]:
+    """crosscheck.json: one column for each engine, in the order of TITLES."""
+    texts = [p.text for p in parts]
+    reference, words = ran["torch"].frames, ran["integer"].words
+    columns = [asdict(_column(engine, board, ran[engine], reference, words, texts)) for engine in TITLES]
+    return {
+        "version": VERSION,
+        "model": made.integer.name,
+        "precision": made.folder.precision,
+        "checkpoint": made.integer.provenance["checkpoint"],
+        "graph": made.integer.hash(),
+        "board": board,
+        "recordings": [p.window() for p in parts],
+        "simulated": any(p.path.suffix != ".npy" and datasets.is_simulated(p.path) for p in parts),
+        "seconds": sum(p.seconds for p in parts),
+        "frames": sum(map(len, reference)),
+        "characters": sum(map(len, texts)),
+        "columns": columns,
+    }
+
+
+def _column(
+    engine: str, board: str, ran: Ran, reference: Sequence[Array], words: Sequence[Array] | None, texts: list[str]
+) -> Column:
+    cer, low, high = None, None, None
+    if any(texts):
+        cer, (low, high) = scores.score(ran.frames, texts).cer, scores.bootstrap_rate(ran.frames, texts)
+    exact = None
+    if ran.words is not None and words is not None:
+        exact = all(np.array_equal(a, b) for a, b in zip(words, ran.words, strict=True))
+    return Column(
+        engine,
+        f"board {board}" if engine == "board" else TITLES[engine],
+        ran.version,
+        None if engine == "torch" else scores.sqnr_db(scores.concatenate(reference), scores.concatenate(ran.frames)),
+        scores.agreement(reference, ran.frames),
+        cer,
+        low,
+        high,
+        exact,
+    )
+
+
+def _write_page(path: Path, report: dict[str, Any]) -> Path:
+    from bench.crosscheck import page  # matplotlib is slow to import, and only needed here
+
+    return page.write(path, report)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """--input, --seconds, --board, --port."""
+    parser.add_argument("--input", type=Path, help="a recording or .npy (default: the first held-out sessions)")
+    parser.add_argument("--seconds", type=float, default=LEAST_SECONDS, help="how much signal (default and least: %(default)s)")
+    parser.add_argument("--board", help=f"one of {', '.join(boards.names())} (default: the smallest emulated one that is enough)")
+    parser.add_argument("--port", help="its serial port: device, socket://host:port (default: started here)")
+    parser.set_defaults(run=run)

@@ -1,0 +1,215 @@
+"""From what came back to the figures of the report: the same seconds through every engine, compared, scored and timed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.cycles.modelling import Modelled
+from bench.hil import schema
+from bench.hil.schema import Latency, Line, Metric, Spread, Text
+from bench.hil.streaming import Streamed, Stretch
+from compress import scores
+from compress.floating import FloatMachine
+from compress.machine import side_by_side, trim
+from compress.reference import IntegerMachine
+from compress.samples import to_int16
+from export.boards import Description
+from host.engines import Artifacts
+
+REFERENCE_FRAMES = 25
+Frames = npt.NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class Engines:
+    """Output frames of each stretch: float log-probabilities, the reference's int16 words, and the reference's ms per frame."""
+
+    real: list[Frames]
+    words: list[npt.NDArray[np.int16]]
+    reference_ms: float
+    scale: float
+    period_ms: float  # of output frames
+
+
+def other_engines(made: Artifacts, parts: list[Stretch]) -> Engines:
+    """Float graph and integer reference over the streamed seconds, each stretch from the zero state."""
+    batch, steps = side_by_side([p.signal for p in parts], made.integer.samples_per_step)
+    real = FloatMachine(made.real, len(batch)).run(batch.astype(np.float64))
+    words = IntegerMachine(made.integer, len(batch)).run(to_int16(made.integer, batch)).astype(np.int16)
+    return Engines(
+        trim(real, steps),
+        trim(words, steps),
+        reference_ms(made, parts[0]),
+        float(made.integer.output.scale or 1.0),
+        1000.0 / float(made.integer.output.rate),
+    )
+
+
+def reference_ms(made: Artifacts, part: Stretch) -> float:
+    """Median wall-clock milliseconds of the Python reference on this machine for one output frame, streamed."""
+    machine, step = IntegerMachine(made.integer), made.integer.samples_per_step
+    samples, times = to_int16(made.integer, part.signal), []
+    for start in range(0, min(len(samples), REFERENCE_FRAMES * step), step):
+        begin = time.perf_counter()
+        machine.run(samples[None, start : start + step])
+        times.append(time.perf_counter() - begin)
+    return 1000.0 * float(np.median(times))
+
+
+def run_report(board: Description, seconds: float, parts: list[Stretch], back: Streamed, other: Engines) -> dict[str, Any]:
+    """Everything that came out of the run itself, but the latency."""
+    hello, texts = back.hello, [p.text for p in parts]
+    on_board = [other.scale * w for w in back.words]
+    rates = scores.score(on_board, texts)
+    compiler, _, flags = hello.compiler.partition("; ")
+    return {
+        "version": schema.VERSION,
+        "board": board.name,
+        "board_title": board.title,
+        "board_status": board.status,
+        "emulated": hello.counts == "instructions",
+        "graph_on_board": hello.model_hash,
+        "compiler": compiler,
+        "flags": flags,
+        "generator": hello.generator,
+        "recordings": [p.window() for p in parts],
+        "seconds": sum(p.seconds for p in parts),
+        "seconds_requested": seconds,
+        "frames": back.frames,
+        "frames_expected": sum(len(w) for w in other.words),
+        "outputs": other.words[0].shape[1],
+        "characters": rates.characters,
+        "metric": metric(texts, other, on_board),
+        "rates": rates.as_dict() if rates.characters else None,
+        "line": line(board, parts, back),
+        "stack": _stack(back),
+        "arena_used": 0 if back.status is None else back.status.arena_used,
+        "text": transcripts(parts, other, on_board),
+    }
+
+
+def against_integers(other: Engines, back: Streamed) -> dict[str, float]:
+    """How near the board's words are to the integer reference, whatever it must equal: arg-max agreement, SQNR (200: equal)."""
+    frames = [min(len(a), len(b)) for a, b in zip(other.words, back.words, strict=True)]
+    a, b = (scores.concatenate([w[:n] for w, n in zip(words, frames, strict=True)]) for words in (other.words, back.words))
+    return {"agreement": scores.agreement([a], [b]), "sqnr_db": scores.sqnr_db(a, b)}
+
+
+def comparison(expected: Sequence[Frames], found: Sequence[Frames]) -> dict[str, Any]:
+    """Words compared, how many differ, where the first one does; bit-exact only when every expected word came and is equal."""
+    words, mismatches, first, missing = 0, 0, None, 0
+    for part, (a, b) in enumerate(zip(expected, found, strict=True)):
+        frames = min(len(a), len(b))
+        missing += abs(len(a) - len(b))
+        places = np.argwhere(a[:frames] != b[:frames])
+        words, mismatches = words + frames * a.shape[1], mismatches + len(places)
+        if len(places) and first is None:
+            frame, element = (int(i) for i in places[0])
+            first = f"recording {part}, frame {frame}, word {element}: expected {a[frame, element]}, found {b[frame, element]}"
+    return {"words": words, "mismatches": mismatches, "first_mismatch": first, "bit_exact": not mismatches and not missing}
+
+
+def metric(texts: list[str], other: Engines, on_board: Sequence[Frames]) -> Metric:
+    """CER of each engine over the same seconds; None when nothing was typed in them."""
+    named: Metric = {"name": "CER", "unit": "%", "float": None, "quantized": None, "board": None, "low": None, "high": None}
+    if any(texts):
+        named["float"] = scores.score(other.real, texts).cer
+        named["quantized"] = scores.score(other.words, texts).cer
+        named["board"] = scores.score(on_board, texts).cer
+        named["low"], named["high"] = scores.bootstrap_rate(on_board, texts)
+    return named
+
+
+def transcripts(parts: list[Stretch], other: Engines, on_board: Sequence[Frames]) -> list[Text]:
+    """What was typed and what each engine read, per recording."""
+    return [
+        {
+            "recording": part.path.name,
+            "target": part.text,
+            "float": scores.greedy(real),
+            "quantized": scores.greedy(words),
+            "board": scores.greedy(board),
+        }
+        for part, real, words, board in zip(parts, other.real, other.words, on_board, strict=True)
+    ]
+
+
+def latency(back: Streamed, other: Engines, modelled: Modelled | None) -> Latency:
+    """Spread over all frames, of the step that computed each: in what the board counts, and in ms where a clock gives those."""
+    hello, counted = back.hello, np.concatenate(back.counts).astype(np.float64)
+    found: Latency = {
+        "counts": hello.counts,
+        "instructions": None,
+        "cycles": None,
+        "ms": None,
+        "ms_is": "not known: this board counts nothing",
+        "least_ms": None,
+        "most_ms": None,
+        "deadline_ms": hello.frames_per_step * other.period_ms,
+        "frames_per_step": hello.frames_per_step,
+        "added_ms": (hello.frames_per_step - 1) * other.period_ms,
+        "reference_ms": other.reference_ms,
+        "per_frame": [int(n) for n in counted] if hello.counts != "nothing" else [],
+    }
+    if hello.counts == "instructions":
+        found["instructions"] = spread(counted)
+        found["ms_is"] = "not known: no chip whose cycles are modelled holds this image; the executed instructions are exact"
+        if modelled is not None:
+            per_ms = modelled.clock_hz / 1000.0
+            found["cycles"] = spread(modelled.of(1.0) * counted)
+            found["ms"] = spread(modelled.of(1.0) * counted / per_ms)
+            found["ms_is"] = modelled.method
+            found["least_ms"], found["most_ms"] = (
+                float(np.median(counted)) * bound / modelled.instructions / per_ms for bound in (modelled.least, modelled.most)
+            )
+    elif hello.counts == "cycles":
+        found["cycles"], found["ms"] = spread(counted), spread(1000.0 * counted / hello.clock_hz)
+        found["ms_is"] = "measured: the core's own cycle counter"
+    return found
+
+
+def spread(values: npt.NDArray[np.float64]) -> Spread:
+    """Median, 99th percentile and maximum."""
+    p50, p99 = (float(v) for v in np.percentile(values, [50, 99]))
+    return {"p50": p50, "p99": p99, "max": float(values.max())}
+
+
+def real_time_factor(found: Latency) -> float | None:
+    """Seconds of signal per second of computing, at the median."""
+    return None if found["ms"] is None else found["deadline_ms"] / found["ms"]["p50"]
+
+
+def line(board: Description, parts: list[Stretch], back: Streamed) -> Line:
+    """Bytes and seconds of the transfer, apart from computing, and how fast this line is against the signal."""
+    assert back.status is not None
+    traffic = [r.traffic for r in back.runs]
+    signal, seconds, sent = sum(p.seconds for p in parts), sum(t.seconds for t in traffic), sum(t.bytes_sent for t in traffic)
+    at_baud = board.baud / schema.LINE_BITS * signal / sent if board.baud and sent else None
+    return {
+        "kind": back.line,
+        "baud": board.baud,
+        "bytes_sent": sent,
+        "bytes_received": sum(t.bytes_received for t in traffic),
+        "sample_bytes": sum(t.sample_bytes for t in traffic),
+        "seconds": seconds,
+        "frames_repeated": sum(t.frames_repeated for t in traffic),
+        "polls": sum(t.polls for t in traffic),
+        "resumed": sum(r.resumed for r in back.runs),
+        "overruns": back.status.overruns,
+        "bytes_dropped": back.status.bytes_dropped,
+        "real_time_factor": signal / seconds,
+        "at_baud_real_time_factor": at_baud,
+    }
+
+
+def _stack(back: Streamed) -> schema.Stack | None:
+    status = back.status
+    if status is None or not status.stack_used:
+        return None
+    return {"used": status.stack_used, "size": status.stack_bytes}

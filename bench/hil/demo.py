@@ -1,0 +1,81 @@
+"""`demo`: the whole way once, from the checkpoint to the board and back, ending with a report."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from bench.hil import language, measurement, text
+from bench.hil.schema import Report
+from compress import cli, evaluate, macs, pipeline, scores
+from compress.data import datasets
+from compress.data.datasets import Dataset
+from compress.samples import to_int16
+from host import engines, native
+from host.engines import Artifacts
+from host.lm import SHIPPED
+
+
+def run(args: argparse.Namespace) -> int:
+    """Every step with a headline, with the arguments of `hil`; exit code 0 only for a valid, bit-exact run."""
+    begin, folder = time.monotonic(), cli.folder(args)
+    _headline(1, f"quantize {folder.model} to {folder.precision}")
+    made = engines.prepare_scored(folder, args.checkpoint, args.data, args.calibration)
+    print(pipeline.text(pipeline.read_report(folder)))
+    dataset = datasets.find(args.data, folder.build)
+    _headline(2, "count its multiply-accumulates")
+    print(macs.table(made.real))
+    _headline(3, f"export, build and run on {args.board}")
+    lm = args.lm or SHIPPED
+    outcome = measurement.run(made, dataset, args.board, args.port, args.seconds, lm=lm)
+    _headline(4, f"score the held-out {dataset.origin}: float network and native integer C")
+    outcome.report["heldout"] = heldout(made, dataset, lm)
+    page = measurement.write(outcome, folder.target(args.board), "demo")
+    measurement.write(outcome, folder.target(args.board))
+    _headline(5, "report")
+    print(text.console_report(outcome.report))
+    print(f"\ndone in {time.monotonic() - begin:.0f} s\nreport: {page}")
+    return 0 if _good(outcome.report) else 1
+
+
+def heldout(made: Artifacts, dataset: Dataset, lm: Path) -> dict[str, Any]:
+    """Float graph and native C over whole held-out sessions: CER of each, greedy and with a model, and the intervals."""
+    sessions = evaluate.read_heldout(made.integer, dataset.heldout)
+    real = sessions.float_frames(made.real)
+    words = sessions.trim(np.stack(_native(made, sessions)))
+    rates = [scores.score(frames, sessions.texts) for frames in (real, words)]
+    low, high = scores.bootstrap_difference(real, words, sessions.texts)
+    return {
+        "sessions": len(sessions.steps),
+        "seconds": sum(sessions.steps) / float(made.integer.output.rate),
+        "characters": rates[0].characters,
+        "float": rates[0].cer,
+        "native": rates[1].cer,
+        "low": low,
+        "high": high,
+        "rates": {"float": rates[0].as_dict(), "native": rates[1].as_dict()},
+        "agreement": scores.agreement(real, words),
+        "language": language.heldout(lm, sessions.texts, real, words, float(made.integer.output.scale or 1.0)),
+    }
+
+
+def _native(made: Artifacts, sessions: evaluate.HeldOut) -> list[evaluate.Array]:
+    """Words of every session, each from the zero state; the model is emitted and loaded once for all."""
+    model, words = native.load(made.integer, made.folder.path / "native"), []
+    for signal in tqdm(sessions.batch, desc="native C", unit="session"):
+        model.reset()
+        words.append(model.run(to_int16(made.integer, signal)))
+    return words
+
+
+def _headline(number: int, what: str) -> None:
+    print(f"\n[{number}/5] {what}", flush=True)
+
+
+def _good(report: Report) -> bool:
+    return report["valid"] and report["bit_exact"]

@@ -1,0 +1,67 @@
+"""The forms a network takes on a board, and what the board's words must equal in each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.hil.streaming import Stretch
+from compress.graph import Graph
+from compress.samples import to_int16
+from export import build
+from export.tflite import interpreter
+from export.tflm import build as tflm_build
+from host.engines import Artifacts
+
+Words = list[npt.NDArray[np.int16]]
+
+
+@dataclass(frozen=True)
+class C:
+    """Generated C with Tendon's kernels: equal to the integer reference."""
+
+    latency_ms: float = 0.0  # LATENCY=
+    name: str = "c"
+    title: str = "C, generated"
+    reference: str = "the integer reference"
+
+    def build(self, made: Artifacts, board: str) -> Path:
+        """The image of a board."""
+        return build.make_firmware(self.graph(made, board), made.folder, board)
+
+    def graph(self, made: Artifacts, board: str) -> Graph:
+        """The network in the steps that the image computes."""
+        return build.in_longest_steps(made.integer, board, self.latency_ms)
+
+    def expected(self, made: Artifacts, board: str, parts: list[Stretch], integers: Words) -> Words:
+        """What the board must answer to each stretch; `integers`: what the integer reference answers."""
+        return integers
+
+
+@dataclass(frozen=True)
+class Tflm:
+    """TFLite-Micro's interpreter with CMSIS-NN kernels: equal to the interpreter here, reference kernels, same file."""
+
+    checkout: Path | None  # TFLM=
+    name: str = "tflm"
+    title: str = "TFLite-Micro's interpreter with CMSIS-NN"
+    reference: str = "TFLite-Micro's interpreter on this machine (reference kernels, the same file)"
+
+    def build(self, made: Artifacts, board: str) -> Path:
+        """The image of a board."""
+        return tflm_build.make_firmware(made.integer, made.folder, board, self.checkout)
+
+    def graph(self, made: Artifacts, board: str) -> Graph:
+        """The network in the steps that the image computes: one frame each."""
+        return made.integer
+
+    def expected(self, made: Artifacts, board: str, parts: list[Stretch], integers: Words) -> Words:
+        """What the board must answer to each stretch."""
+        file = made.folder.target(board, self.name) / "project" / "model" / "model.tflite"
+        return [interpreter.run(file, to_int16(made.integer, part.signal)) for part in parts]
+
+
+Format = C | Tflm

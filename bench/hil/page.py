@@ -1,0 +1,147 @@
+"""The HTML report: one file that needs nothing else, light, printable; its JSON twin holds every figure."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+from bench import markup
+from bench.hil import pictures
+from bench.hil.outcome import Outcome
+from bench.hil.schema import Line, Report, Window
+from bench.hil.text import percent, recordings, used_regions
+from compress.files import replace_atomically
+
+
+def write_report(path: Path, outcome: Outcome) -> Path:
+    """Write the page for a finished run, whole or not at all; returns its path."""
+    replace_atomically(path, html(outcome).encode())
+    return path
+
+
+def html(outcome: Outcome) -> str:
+    """The page. The same outcome gives the same page."""
+    report = outcome.report
+    body = "\n".join((_head(report), _cards(report), *_figures(outcome), _texts(report), _layers(report), _facts(report)))
+    return markup.document(f"{report['model']} on {report['board']}", body)
+
+
+def _head(report: Report) -> str:
+    valid = '<span class="badge good">VALID</span>' if report["valid"] else '<span class="badge bad">INVALID</span>'
+    words, reference = f"{report['words']:,} output words", escape(report["reference"])
+    exact = (
+        f'<span class="badge good">BIT-EXACT</span> {words} from the board equal {reference}'
+        if report["bit_exact"]
+        else f'<span class="badge bad">NOT BIT-EXACT</span> {report["mismatches"]:,} of {words} differ from {reference}'
+    )
+    why = "".join(f"<p><b>{escape(reason)}</b></p>" for reason in report["why_invalid"])
+    note = "<p><b>All error rates of this run are from simulated recordings.</b></p>" if report["simulated"] else ""
+    return (
+        f"<h1>{escape(report['model'])} <span class=soft>{escape(report['precision'])}</span> on {escape(report['board'])}</h1>"
+        f"<p class=soft>{escape(report['board_title'])}; {escape(report['board_status'])}</p><p>{valid}{exact}</p>{why}{note}"
+    )
+
+
+def _cards(report: Report) -> str:
+    metric, latency = report["metric"], report["latency"]
+    what = f"{report['seconds']:.1f} s, {report['characters']} characters, {recordings(report)}"
+    cards = [
+        markup.card("CER on the board", percent(metric["board"]), what),
+        markup.card("CER of integers · float", f"{percent(metric['quantized'])} · {percent(metric['float'])}", "same seconds"),
+    ]
+    language = report["language"]
+    if language is not None:
+        rates = f"integers {percent(language['metric']['quantized'])}, float {percent(language['metric']['float'])}"
+        cards.append(
+            markup.card("CER on the board, with language model", percent(language["metric"]["board"]), f"same seconds; {rates}")
+        )
+    held = report.get("heldout")
+    if held is not None:
+        small = f"native C, {held['characters']:,} held-out characters, {recordings(report)}; float {held['float']:.2f} %"
+        cards.append(markup.card("CER held out", percent(held["native"]), small))
+        with_model = held["language"]
+        small = f"native C, same sessions; float {with_model['float']:.2f} %"
+        cards.append(markup.card("CER held out, with language model", percent(with_model["native"]), small))
+    if latency["ms"] is not None:
+        kind = "measured" if latency["counts"] == "cycles" else "modelled"
+        small = f"{kind}, p50; p99 {latency['ms']['p99']:.2f}, max {latency['ms']['max']:.2f}"
+        share = latency["ms"]["p50"] / latency["deadline_ms"]
+        step = "frame" if latency["frames_per_step"] == 1 else f"step of {latency['frames_per_step']} frames"
+        title = f"latency of a {step}, deadline {latency['deadline_ms']:.0f} ms"
+        cards.append(markup.card(title, f"{latency['ms']['p50']:.2f} ms", small, share))
+    for name, region in used_regions(report).items():
+        share = region["bytes"] / region["size"]
+        small = f"of {region['size'] / 1024:,.0f} KiB there are"
+        cards.append(markup.card(name, f"{region['bytes'] / 1024:.1f} KiB", small, share))
+    cards.append(markup.card("work", f"{report['macs_per_s'] / 1e6:.2f} M", "MACs per second of signal"))
+    return f'<div class="cards">{"".join(cards)}</div>'
+
+
+def _figures(outcome: Outcome) -> list[str]:
+    return [markup.figure(picture) for picture in pictures.draw(outcome)]
+
+
+def _texts(report: Report) -> str:
+    with_model = report["language"]["text"]["board"] if report["language"] else [""] * len(report["text"])
+    rows = "".join(
+        f"<tr><td>{escape(name)}</td><td class=mono>{escape(content)}</td></tr>"
+        for part, better in zip(report["text"], with_model, strict=True)
+        for name, content in (
+            (part["recording"], ""), ("typed", part["target"]), ("float network read", part["float"]),
+            ("integers read", part["quantized"]), ("board read", part["board"]), ("with language model", better),
+        )
+        if content or name == part["recording"]
+    )  # fmt: skip
+    return f"<h2>Typed and read</h2><table>{rows}</table><p class=soft>⌫, ⏎ and ⇧ are characters like any other.</p>"
+
+
+def _layers(report: Report) -> str:
+    names = ("bits", "MACs/s", "SQNR dB", "clipped")
+    head = "<tr><th>layer</th><th>operator</th>" + "".join(f"<th class=n>{name}</th>" for name in names) + "</tr>"
+    rows = [head]
+    for layer in report["layers"]:
+        figures = (layer["bits"], f"{layer['macs_per_s']:,.0f}", f"{layer['sqnr_db']:.1f}", f"{layer['clipped']:.2%}")
+        cells = "".join(f"<td class=n>{figure}</td>" for figure in figures)
+        rows.append(f"<tr><td class=mono>{escape(layer['module'])}</td><td>{escape(layer['op'])}</td>{cells}</tr>")
+    return f"<h2>Layers</h2><table>{''.join(rows)}</table>"
+
+
+def _facts(report: Report) -> str:
+    """What makes the measurement valid, and repeatable."""
+    latency, stack = report["latency"], report["stack"]
+    seconds = f"{report['seconds']:.3f} s of {report['seconds_requested']:g} s requested"
+    facts = {
+        "checkpoint SHA-256": report["checkpoint"],
+        "graph SHA-256": report["graph"],
+        "graph on the board": report["graph_on_board"],
+        "format": report["format_title"],
+        "arena used": f"{report['arena_used']:,} bytes",
+        "compiler": f"{report['compiler']}; {report['flags']}",
+        "recordings": "; ".join(_window(window) for window in report["recordings"]),
+        "frames": f"{report['frames']} of {report['frames_expected']} expected, {seconds}",
+        "latency in ms": latency["ms_is"],
+        "Python reference": f"{latency['reference_ms']:.2f} ms per frame on the host, for orientation",
+        **_line(report["line"]),
+        "stack": f"{stack['used']:,} of {stack['size']:,} bytes used at most" if stack else "not known on this board",
+    }
+    if report["language"]:
+        facts["language model"] = "; ".join(filter(None, (report["language"][k] for k in ("name", "caveat", "settings"))))  # type: ignore[literal-required]
+        facts["language model SHA-256"] = report["language"]["sha256"]
+    if report["published"]:
+        facts["published CER"] = f"{report['published']['value']} % ({report['published']['source']}); other data than this run"
+    return markup.facts(facts)
+
+
+def _window(window: Window) -> str:
+    return f"{window['recording']} {window['start_s']:.3f}…{window['stop_s']:.3f} s, SHA-256 {window['sha256']}"
+
+
+def _line(line: Line) -> dict[str, str]:
+    rate = line["at_baud_real_time_factor"]
+    at_baud = f"; {line['baud']:,} baud would carry {rate:.2f} ×" if rate else ""
+    sent = f"{line['bytes_sent']:,} bytes sent, {line['bytes_received']:,} received in {line['seconds']:.1f} s"
+    lost = f"{line['overruns']} overruns, {line['bytes_dropped']} bytes dropped, {line['resumed']} times resumed"
+    return {
+        "line": f"{line['kind']}: {sent} ({line['real_time_factor']:.2f} × real time{at_baud})",
+        "line troubles": f"{line['frames_repeated']} frames repeated, {line['polls']} polls, {lost}",
+    }

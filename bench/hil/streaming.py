@@ -1,0 +1,139 @@
+"""Which seconds are streamed, and streaming them through a board: resumed when it is lost, with the text in the progress bar."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from bench.hil.schema import Window
+from compress import graph as g
+from compress.checkpoint import sha256
+from compress.data import charset, datasets
+from compress.data.session import SAMPLE_RATE, Session
+from compress.samples import to_int16
+from host.boards import Board
+from host.decode import StreamDecoder
+from host.errors import BoardLostError
+from host.protocol import Hello, Status
+from host.run import Run
+
+Array = npt.NDArray[np.generic]
+RESUMES = 2
+SNAPSHOT_EVERY = 1250  # frames, a minute at 48 ms: shorter runs are replayed from reset
+SHOWN = 36  # characters of text beside the progress bar
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """One recording from its beginning for whole steps: real samples (n, inputs), its text and its key presses (s, character)."""
+
+    path: Path
+    signal: npt.NDArray[np.float32]
+    text: str
+    keys: list[tuple[float, str]]
+
+    @property
+    def seconds(self) -> float:
+        return len(self.signal) / SAMPLE_RATE
+
+    def window(self) -> Window:
+        return {
+            "recording": self.path.name,
+            "sha256": sha256(self.path),
+            "start_s": 0.0,
+            "stop_s": self.seconds,
+            "characters": len(self.text),
+        }
+
+
+@dataclass
+class Streamed:
+    """What came back per stretch, int16 words (frames, outputs) and counter values (frames,), and what the board says."""
+
+    hello: Hello
+    line: str
+    words: list[npt.NDArray[np.int16]] = field(default_factory=list)
+    counts: list[npt.NDArray[np.uint64]] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
+    status: Status | None = None
+
+    @property
+    def frames(self) -> int:
+        return sum(len(w) for w in self.words)
+
+
+def stretches(paths: list[Path], seconds: float, samples_per_step: int) -> list[Stretch]:
+    """Recordings in order, from the beginning of each, until they give `seconds` (rounded up to whole steps) or end."""
+    found: list[Stretch] = []
+    left = math.ceil(round(seconds * SAMPLE_RATE) / samples_per_step)
+    for path in paths:
+        if not left:
+            break
+        signal = datasets.samples(path, left * samples_per_step / SAMPLE_RATE)
+        steps = len(signal) // samples_per_step
+        found.append(_stretch(path, signal[: steps * samples_per_step]))
+        left -= steps
+    return found
+
+
+def _stretch(path: Path, signal: npt.NDArray[np.float32]) -> Stretch:
+    stop = len(signal) / SAMPLE_RATE
+    with Session(path) as session:
+        origin = float(session.time(0, 1)[0])
+        presses = [(float(k["start"]) - origin, charset.key_to_character(k["key"])) for k in session.keystrokes]
+        keys = [(at, character) for at, character in presses if character and 0.0 <= at < stop]
+        return Stretch(path, signal, session.text(0.0, stop), keys)
+
+
+def stream(open_again: Callable[[], Board], graph: g.Graph, parts: list[Stretch]) -> Streamed:
+    """All stretches through one board, each from the zero state. `open_again` connects, also after the board was lost."""
+    board = open_again()
+    try:
+        streamed = Streamed(board.link.handshake(), board.line.name)
+        total = sum(len(p.signal) for p in parts) // graph.samples_per_step * graph.chunk
+        with tqdm(total=total, desc=f"streaming to {board.name}", unit="frame", dynamic_ncols=True, mininterval=0.5) as bar:
+            for part in parts:
+                run = Run(to_int16(graph, part.signal), SNAPSHOT_EVERY if total > 2 * SNAPSHOT_EVERY else 0)
+                board = _finish(board, open_again, run, bar)
+                streamed.runs.append(run)
+                ticks = np.array(run.ticks, np.uint32)
+                streamed.words.append(np.array(run.outputs, np.int16))
+                streamed.counts.append(streamed.hello.in_counts(ticks))
+        streamed.status = board.link.status()
+        return streamed
+    finally:
+        board.close()
+
+
+def _finish(board: Board, open_again: Callable[[], Board], run: Run, bar: tqdm) -> Board:  # type: ignore[type-arg]
+    """Run to its end; on the loss of the board connect again and resume. Returns the board it ended on."""
+    decoder = StreamDecoder()
+
+    def show(index: int, outputs: npt.NDArray[np.int16], ticks: int) -> None:
+        if decoder.push(outputs):
+            bar.set_postfix_str(decoder.text[-SHOWN:], refresh=False)
+        bar.update()
+
+    try:
+        run.start(board.link, show)
+        return board
+    except BoardLostError as error:
+        lost = error
+    for _ in range(RESUMES):
+        bar.write(f"{lost}\nconnecting again, {run.done} frames are kept")
+        board.close()
+        board = open_again()
+        board.link.handshake()
+        try:
+            run.resume(board.link, show)
+            return board
+        except BoardLostError as error:
+            lost = error
+    board.close()
+    raise lost

@@ -1,0 +1,189 @@
+"""The report for the console: what a run showed, in a screen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.hil.schema import Language, Report, Spread
+
+WIDTH = 22
+SHOWN = 100  # characters of a text
+
+
+def console_report(report: Report) -> str:
+    """All figures that matter, each with its unit and with what it is (simulated, modelled, published)."""
+    sections = (_head, _accuracy, _heldout, _equality, _time, _line, _memory, _text)
+    return "\n".join(line for section in sections for line in section(report))
+
+
+def row(name: str, value: str) -> str:
+    return f"  {name:{WIDTH}} {value}"
+
+
+def recordings(report: Report) -> str:
+    """How figures from these recordings must be named."""
+    return "simulated recordings" if report["simulated"] else "recordings"
+
+
+def verdict(report: Report) -> str:
+    """VALID or INVALID and why."""
+    return "VALID" if report["valid"] else f"INVALID: {'; '.join(report['why_invalid'])}"
+
+
+def used_regions(report: Report) -> dict[str, Any]:
+    """Regions of the board's memory in which the image has something; none for a board without limits."""
+    regions = (report["footprint"] or {"regions": {}})["regions"]
+    return {name: region for name, region in regions.items() if region["bytes"]}
+
+
+def percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f} %"
+
+
+def _head(report: Report) -> list[str]:
+    return [
+        f"{report['model']} {report['precision']} on {report['board']} ({report['board_title']}; {report['board_status']})",
+        row("run", verdict(report)),
+        *([] if report["format"] == "c" else [row("format", report["format_title"])]),
+        row("checkpoint", report["checkpoint"][:16]),
+        row("graph", f"{report['graph'][:16]}, on the board {report['graph_on_board'][:16]}"),
+        row("compiler", f"{report['compiler']}; {report['flags']}"),
+    ]
+
+
+def _accuracy(report: Report) -> list[str]:
+    metric = report["metric"]
+    lines = [
+        "",
+        f"Error rate (CER) over the {report['seconds']:.1f} s streamed ({report['characters']} characters, {recordings(report)})",
+        row("float network", percent(metric["float"])),
+        row("integers", percent(metric["quantized"])),
+        row("board", percent(metric["board"]) + _interval(metric["low"], metric["high"])),
+        *_language(report["language"]),
+    ]
+    rates = report["rates"]
+    if rates is not None:
+        lines.append(
+            row("board, by kind", f"missed {rates['IER']:.2f}, made up {rates['DER']:.2f}, confused {rates['SER']:.2f} %")
+        )
+    return lines
+
+
+def _language(language: Language | None) -> list[str]:
+    if language is None:
+        return []
+    metric = language["metric"]
+    return [
+        row("with language model", f"{percent(metric['board'])}{_interval(metric['low'], metric['high'])}"),
+        row("", f"float {percent(metric['float'])}, integers {percent(metric['quantized'])}; {language['name']}"),
+        *([row("", language["caveat"])] if language["caveat"] else []),
+    ]
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"   95 % interval {low:.2f} … {high:.2f}"
+
+
+def _heldout(report: Report) -> list[str]:
+    held = report.get("heldout")
+    lines = []
+    if held is not None:
+        where = f"{held['sessions']} sessions, {held['seconds']:.0f} s, {recordings(report)}"
+        difference = f"difference {held['native'] - held['float']:+.2f} points"
+        lines = [
+            "",
+            f"CER over {held['characters']:,} held-out characters ({where})",
+            row("float network", percent(held["float"])),
+            row("native integer C", f"{percent(held['native'])}   {difference}{_interval(held['low'], held['high'])}"),
+            *_heldout_language(held["language"]),
+        ]
+    if report["published"]:
+        lines.append(row("published", f"{report['published']['value']:.2f} %   ({report['published']['source']}; not this data)"))
+    return lines
+
+
+def _heldout_language(held: dict[str, Any]) -> list[str]:
+    difference = f"difference {held['native'] - held['float']:+.2f} points"
+    return [
+        row("with language model", f"float {percent(held['float'])}, native integer C {percent(held['native'])}"),
+        row("", f"{difference}{_interval(held['low'], held['high'])}"),
+    ]
+
+
+def _equality(report: Report) -> list[str]:
+    words = f"{report['words']:,} output words of {report['frames']:,} frames"
+    if report["format"] == "c":
+        exact = f"yes: {words} equal the reference" if report["bit_exact"] else f"NO: {report['mismatches']:,} of {words} differ"
+    else:
+        exact = _as_reference(report, words)
+    first = [row("first difference", report["first_mismatch"])] if report["first_mismatch"] else []
+    return ["", row("bit-exact", exact), *first]
+
+
+def _as_reference(report: Report, words: str) -> str:
+    """For a format that is not meant to equal the integers: against what it must equal, and how near the integers it is."""
+    near, reference = report["against_integers"], report["reference"]
+    exact = f"yes: {words} equal" if report["bit_exact"] else f"NO: {report['mismatches']:,} of {words} differ from"
+    return f"{exact} {reference}; {near['sqnr_db']:.1f} dB and arg-max {near['agreement']:.2%} of the integer reference"
+
+
+def _time(report: Report) -> list[str]:
+    latency = report["latency"]
+    frames, added = latency["frames_per_step"], f", which come up to {latency['added_ms']:.0f} ms later"
+    step = "frame" if frames == 1 else f"step of {frames} frames{added}"
+    lines = ["", f"Latency of one {step}, deadline {latency['deadline_ms']:.0f} ms (computing only, without the line)"]
+    if latency["instructions"] is not None:
+        lines.append(row("instructions", _spread(latency["instructions"], ",.0f")))
+    if latency["ms"] is not None:
+        lines.append(row("ms", f"{_spread(latency['ms'], '.2f')}"))
+    if latency["least_ms"] is not None and latency["most_ms"] is not None:
+        lines.append(row("", f"between {latency['least_ms']:.2f} and {latency['most_ms']:.2f} ms by what the model leaves open"))
+    lines.append(row("ms are", latency["ms_is"]))
+    if report["real_time_factor"] is not None:
+        lines.append(row("real-time factor", f"{report['real_time_factor']:.1f} × computing alone"))
+    lines.append(row("Python reference", f"{latency['reference_ms']:.2f} ms per frame on this machine, for orientation"))
+    lines.append(row("work", f"{report['macs_per_s'] / 1e6:.2f} million MACs per second of signal"))
+    return lines
+
+
+def _spread(spread: Spread, form: str) -> str:
+    return f"p50 {spread['p50']:{form}}   p99 {spread['p99']:{form}}   max {spread['max']:{form}}"
+
+
+def _line(report: Report) -> list[str]:
+    line = report["line"]
+    rate = line["at_baud_real_time_factor"]
+    at_baud = "" if rate is None else f"; {line['baud']:,} baud would carry {rate:.2f} ×"
+    total = line["bytes_sent"] + line["bytes_received"]
+    counts = {"repeated": "frames_repeated", "overruns": "overruns", "dropped": "bytes_dropped", "resumed": "resumed"}
+    troubles = ", ".join(f"{line[key]} {name}" for name, key in counts.items())  # type: ignore[literal-required]
+    return [
+        row("line", f"{total:,} bytes in {line['seconds']:.1f} s = {line['real_time_factor']:.2f} × real time{at_baud}"),
+        row("", troubles),
+    ]
+
+
+def _memory(report: Report) -> list[str]:
+    lines = [""]
+    for name, region in used_regions(report).items():
+        largest = ", ".join(f"{purpose} {size:,}" for purpose, size in list(region["purposes"].items())[:4])
+        share = region["bytes"] / region["size"]
+        lines.append(row(name, f"{region['bytes']:,} of {region['size']:,} bytes ({share:.0%}): {largest}"))
+    if report["format"] != "c" and report["arena_used"]:
+        lines.append(row("arena", f"{report['arena_used']:,} bytes used by the interpreter, the state among them"))
+    if report["stack"] is not None:
+        lines.append(row("stack", f"{report['stack']['used']:,} of {report['stack']['size']:,} bytes used at most"))
+    return lines
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= SHOWN else text[:SHOWN] + " …"
+
+
+def _text(report: Report) -> list[str]:
+    lines = [""]
+    for part in report["text"][:1]:
+        lines += [row("typed", _short(part["target"])), row("board read", _short(part["board"]))]
+    if report["language"] is not None:
+        lines += [row("with language model", _short(text)) for text in report["language"]["text"]["board"][:1]]
+    return lines

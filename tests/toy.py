@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import dataclasses
 import functools
 import os
 import re
 import shutil
+import signal
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,8 +20,10 @@ from numpy.typing import NDArray
 
 from export.boards import load_board
 from export.project import build_project, write_project
+from host.boards import ProcessBoard
 from host.conversation import Timing
 from host.lines import Line
+from host.link import Link
 
 SOURCE = Path(__file__).parent / "firmware" / "toy_model"
 MODEL_HASH = re.search(r'MODEL_HASH "(\w+)"', (SOURCE / "model.h").read_text()).group(1)  # type: ignore[union-attr]
@@ -59,6 +64,24 @@ def table_bytes() -> bytes:
 def model_files() -> dict[str, bytes]:
     """As the exporter would give them to write_project()."""
     return {path.name: path.read_bytes() for path in SOURCE.glob("*.[ch]")}
+
+
+def counted_alone(link: Link, steps: int) -> NDArray[np.int64]:
+    """Instructions of steps computed while nothing is on the line, neither the next samples nor a question. Of others
+    the interrupts of arriving bytes are counted too, and how many come depends on what else the host computes."""
+    timing, link.timing = link.timing, dataclasses.replace(link.timing, answer_s=link.timing.silence_s)
+    try:
+        return np.concatenate([link.stream(samples(1, seed)).cycles for seed in range(steps)]).astype(np.int64)
+    finally:
+        link.timing = timing
+
+
+def starve(board: ProcessBoard, seconds: float) -> None:
+    """As on a host that gives an emulator, asleep over its line, no time for so long."""
+    time.sleep(0.3)  # until it sleeps
+    board.process.send_signal(signal.SIGSTOP)
+    time.sleep(seconds)
+    board.process.send_signal(signal.SIGCONT)
 
 
 @functools.cache

@@ -19,8 +19,9 @@ static void sleep_unless_received(void)
 
 uint32_t port_read(uint8_t *bytes, uint32_t room)
 {
-    line_serve_watchdog();
+    line_rest_watchdog();
     sleep_unless_received();
+    line_serve_watchdog();
     return ring_take(&received, bytes, room);
 }
 

@@ -50,6 +50,7 @@ def max_over(x: Array, op: g.IntMaxOver) -> Array:
 
 
 def linear(x: Array, op: g.IntLinear, lo: int, hi: int) -> Array:
+    """With `shared` groups each is one frame of the layer."""
     bands, out, kernel, width = op.weight.shape
     frames = x.reshape(-1, kernel, bands, width)
     parts = []
@@ -58,7 +59,7 @@ def linear(x: Array, op: g.IntLinear, lo: int, hi: int) -> Array:
         product = rows @ op.weight[band].reshape(out, -1).T.astype(np.float64)
         acc = product.astype(np.int64) + op.bias[band]
         parts.append(requant(acc, op.shift, op.mult[band].astype(np.int64)))
-    return np.clip(np.concatenate(parts, axis=-1), lo, hi).reshape(x.shape[0], -1, bands * out)
+    return np.clip(np.concatenate(parts, axis=-1), lo, hi).reshape(x.shape[0], -1, op.shared * bands * out)
 
 
 def step(x: Array, high: int) -> Array:
@@ -144,6 +145,66 @@ def log_softmax(x: Array, op: g.IntLogSoftmax) -> Array:
     log = LOG[j] + (((LOG[j + 1] - LOG[j]) * ((f >> 15) & 255) + 128) >> 8)
     log = ((b - 15) * LN2 + log + 2 ** (13 - op.fraction)) >> (14 - op.fraction)
     return np.maximum(-q - log, g.INT16[0])
+
+
+def interpolate(x: Array, op: g.IntInterpolate, past: Array) -> tuple[Array, Array]:
+    """past (batch, features), the frame before x -> (y, new past)."""
+    before = np.concatenate([past[:, None], x[:, :-1]], axis=1)
+    j = np.arange(op.factor)[:, None]
+    y: Array = (before[:, :, None] * (op.factor - j) + x[:, :, None] * j + (op.factor >> 1)) >> (op.factor.bit_length() - 1)
+    return y.reshape(x.shape[0], -1, x.shape[2]), x[:, -1]
+
+
+CELL_LIMIT = 2**30 - 1  # of a cell in steps of 2⁻²⁴: just below 64
+
+
+def lstm_cell(x: Array, op: g.IntLstmCell, cell: Array) -> tuple[Array, Array]:
+    """Gates x (batch, time, 4n), cell (batch, n) -> (y (batch, time, n), new cell)."""
+    into, forget, value, out = np.split(x, 4, axis=-1)
+    into, forget, out = (lut(gate, op.sigmoid) for gate in (into, forget, out))
+    taken = (into * lut(value, op.tanh) + 32) >> 6
+    y = np.empty_like(taken)
+    for t in range(x.shape[1]):
+        cell = np.clip(smmulr(cell << 1, forget[:, t] << 16) + taken[:, t], -CELL_LIMIT, CELL_LIMIT)
+        shown = np.clip((cell + 2**11) >> 12, *g.INT16)
+        y[:, t] = np.clip(smmulr((out[:, t] * lut(shown, op.tanh)) << 1, op.mult), *g.INT16)
+    return y, cell
+
+
+def pose(op: g.IntIntegrate, initial: Array, total: Array) -> Array:
+    """initial, total (batch, n), the sum of the velocities so far -> the pose (batch, n): what a join reads."""
+    half = (1 << op.fraction) >> 1
+    return np.clip(initial + ((total + half) >> op.fraction), *g.INT16)
+
+
+def integrate(x: Array, op: g.IntIntegrate, initial: Array, total: Array, count: int) -> tuple[Array, Array, int]:
+    """initial, total (batch, n), `count` frames taken, at most `position_steps` -> (y (batch, time, n), new total, new count)."""
+    n = initial.shape[-1]
+    y = np.empty((*x.shape[:2], n), np.int64)
+    least, most = ((end - initial) << op.fraction for end in g.INT16)
+    for t in range(x.shape[1]):
+        if count < op.position_steps:
+            total, count = (x[:, t, :n] - initial) << op.fraction, count + 1
+        else:
+            total = np.clip(total + x[:, t, -n:], least, most)
+        y[:, t] = pose(op, initial, total)
+    return y, total, count
+
+
+def patches(x: Array, op: g.IntPatches, frames: int) -> Array:
+    """x (batch, steps·frames, width·n) -> (batch, steps·frames, width·kernel_frames·kernel_columns·n), each step for itself."""
+    batch, time, features = x.shape
+    high, wide = op.kernel_frames, op.kernel_columns
+    steps = x.reshape(batch, -1, frames, op.width, features // op.width)
+    above, left = (high - 1) // 2, (wide - 1) // 2
+    padded = np.pad(steps, ((0, 0), (0, 0), (above, high - 1 - above), (left, wide - 1 - left), (0, 0)))
+    seen = np.lib.stride_tricks.sliding_window_view(padded, (high, wide), axis=(2, 3))  # (…, frames, width, n, high, wide)
+    return seen.transpose(0, 1, 2, 3, 5, 6, 4).reshape(batch, time, -1)
+
+
+def repeat(x: Array, op: g.IntRepeat) -> Array:
+    columns = x.reshape(*x.shape[:2], op.width, -1)
+    return columns.repeat(op.factor, axis=1).repeat(op.copies, axis=2).reshape(x.shape[0], op.factor * x.shape[1], -1)
 
 
 class IntegerMachine(Machine):

@@ -141,7 +141,7 @@ def text_difference(
     """As `bootstrap_difference`, of texts."""
     size = _segment(targets)
     errors = [segment_errors(t, y, size) - segment_errors(t, x, size) for x, y, t in zip(a, b, targets, strict=True)]
-    return _interval(errors, [segment_lengths(t, size) for t in targets], resamples, seed)
+    return resampled(errors, [segment_lengths(t, size) for t in targets], 100.0, resamples, seed)
 
 
 def bootstrap_rate(
@@ -157,7 +157,7 @@ def text_rate(
     """As `bootstrap_rate`, of texts."""
     size = _segment(targets)
     errors = [segment_errors(t, p, size) for p, t in zip(predictions, targets, strict=True)]
-    return _interval(errors, [segment_lengths(t, size) for t in targets], resamples, seed)
+    return resampled(errors, [segment_lengths(t, size) for t in targets], 100.0, resamples, seed)
 
 
 def _segment(targets: Sequence[str]) -> int:
@@ -170,13 +170,13 @@ def _segment(targets: Sequence[str]) -> int:
     return min(SEGMENT, max(1, characters // RUNS))
 
 
-def _interval(
-    errors: Sequence[npt.NDArray[np.int64]], lengths: Sequence[npt.NDArray[np.int64]], resamples: int, seed: int
+def resampled(
+    errors: Sequence[Array], lengths: Sequence[Array], unit: float, resamples: int = RESAMPLES, seed: int = SEED
 ) -> tuple[float, float]:
-    """Rates of runs drawn with replacement, as many as there are."""
+    """95 % percentile interval of `unit` × all errors / all lengths, over runs drawn with replacement, as many as there are."""
     e, n = np.concatenate(errors), np.concatenate(lengths)
     chosen = np.random.default_rng(seed).integers(0, len(n), (resamples, len(n)))
-    rates = 100.0 * e[chosen].sum(1) / np.maximum(n[chosen].sum(1), 1)
+    rates = unit * e[chosen].sum(1) / np.maximum(n[chosen].sum(1), 1)
     low, high = np.quantile(rates, [0.025, 0.975])
     return float(low), float(high)
 

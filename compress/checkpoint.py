@@ -24,8 +24,8 @@ from omegaconf.base import ContainerMetadata, Metadata
 from omegaconf.nodes import AnyNode
 from torch import nn
 
-from compress.errors import CheckpointError
-from compress.models import HYPER_PARAMETERS, HybridNetwork, build
+from compress.errors import CheckpointError, TendonError
+from compress.models import build, family_of, name_of
 
 # What real checkpoints hold beside tensors: OmegaConf containers and the plain types inside them.
 ALLOWED: list[Any] = [
@@ -50,10 +50,15 @@ ALLOWED: list[Any] = [
 class Checkpoint:
     """A network in eval mode, the name of its published configuration (or "custom"), and where it came from."""
 
-    model: HybridNetwork
+    model: Any  # HybridNetwork for typing, PoseNetwork for pose
     name: str
     hyper_parameters: dict[str, Any]
     sha256: str
+
+    @property
+    def task(self) -> str:
+        """What the network is for: "typing" or "pose"."""
+        return family_of(self.hyper_parameters).task
 
 
 def load(path: Path) -> Checkpoint:
@@ -74,15 +79,19 @@ def load(path: Path) -> Checkpoint:
     return Checkpoint(model.eval(), name_of(hyper_parameters), hyper_parameters, sha256(path))
 
 
-def save(path: Path, model: nn.Module, hyper_parameters: dict[str, Any]) -> None:
-    """Write a checkpoint that `load` and the published code read: weights and hyper-parameters, no optimizer state."""
+def save(path: Path, model: nn.Module, hyper_parameters: dict[str, Any], dtype: torch.dtype = torch.float32) -> None:
+    """Write a checkpoint that `load` and the published code read: weights and hyper-parameters, no optimizer state.
+
+    With `dtype` torch.float16 it has half the size; both readers cast the values back to float32. CheckpointError when a weight
+    is beyond what the type holds.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     content = {
         "epoch": 0,
         "global_step": 0,
         "pytorch-lightning_version": "1.8.6",
-        "state_dict": model.state_dict(),
+        "state_dict": _stored(model, dtype, path),
         "hyper_parameters": hyper_parameters,
     }
     try:
@@ -92,22 +101,17 @@ def save(path: Path, model: nn.Module, hyper_parameters: dict[str, Any]) -> None
         aside.unlink(missing_ok=True)
 
 
-def name_of(hyper_parameters: dict[str, Any]) -> str:
-    """The published network with this structure, else "custom"."""
-
-    def structure(h: dict[str, Any]) -> tuple[Any, ...]:
-        high, low = h.get("model_HF", {}), h.get("model_LF", {})
-        layers = [high.get(k) for k in ("_target_", "out_channels", "strides", "kernel_sizes")]
-        states = [low.get(k) for k in ("d_model", "d_latent_space", "n_layers")]
-        modes = [low.get(f"{where}_layer_pool_mode", "none") for where in ("end", "mid")]
-        pools = [low.get(f"{w}_layer_pools") if mode != "none" else None for w, mode in zip(("end", "mid"), modes, strict=True)]
-        inputs = [h.get(k) for k in ("mlp_features", "offsets", "input_mean_pooling")]
-        return (inputs, layers, states, modes, pools, low.get("prenorm"))
-
-    for name, published in HYPER_PARAMETERS.items():
-        if structure(published) == structure(hyper_parameters):
-            return name
-    return "custom"
+def _stored(model: nn.Module, dtype: torch.dtype, path: Path) -> dict[str, torch.Tensor]:
+    """The state_dict with its floating tensors in `dtype`; keys that share storage go on sharing it."""
+    casts: dict[int, torch.Tensor] = {}
+    stored = {}
+    for key, value in model.state_dict().items():
+        if value.is_floating_point() and value.dtype != dtype:
+            value = casts.setdefault(value.data_ptr(), value.to(dtype))
+            if not torch.isfinite(value).all():
+                raise CheckpointError(f"{path}: {key}: expected values that {dtype} holds; store it in float32")
+        stored[key] = value
+    return stored
 
 
 def sha256(path: Path) -> str:
@@ -172,8 +176,27 @@ def _disagreements(model: nn.Module, tensors: dict[str, Any]) -> list[str]:
     return problems
 
 
-def forward(loaded: Checkpoint, signal: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """The published whole-sequence forward: (samples, 32) -> (frames, 99) log-probabilities."""
+def forward(
+    loaded: Checkpoint, signal: npt.NDArray[np.float32], initial: npt.NDArray[np.float32] | None = None
+) -> npt.NDArray[np.float32]:
+    """The published whole-sequence forward.
+
+    typing: (samples, 32) -> (frames, 99) log-probabilities
+    pose:   (samples, 16), initial pose (20,) rad for a network that was trained with one -> (steps, 20) rad, in window mode
+    """
     with torch.no_grad():
-        x = torch.from_numpy(np.ascontiguousarray(signal, dtype=np.float32)).reshape(len(signal), 1, 2, -1)
-        return loaded.model(x)[:, 0].numpy()
+        x = torch.from_numpy(np.ascontiguousarray(signal, dtype=np.float32))
+        if loaded.task == "typing":
+            return loaded.model(x.reshape(len(signal), 1, 2, -1))[:, 0].numpy()
+        return loaded.model(x.t()[None], _initial(loaded, initial))[0].t().numpy()
+
+
+def _initial(loaded: Checkpoint, initial: npt.NDArray[np.float32] | None) -> torch.Tensor | None:
+    """The initial pose as a batch of one; TendonError when the network takes none or the shape is another."""
+    if initial is None:
+        return None
+    if not loaded.model.provide_initial_pos:
+        raise TendonError(f"initial pose: {loaded.name} was trained without one and begins from zeros; expected none")
+    if np.shape(initial) != (20,):
+        raise TendonError(f"initial pose: expected 20 angles in rad, found an array of shape {np.shape(initial)}")
+    return torch.from_numpy(np.ascontiguousarray(initial, dtype=np.float32))[None]

@@ -13,7 +13,8 @@ from scipy.signal import welch
 from compress.data import charset, recordings
 from compress.data.session import SUMS, Session
 from compress.data.simulator import electrodes, motor_units, muscles
-from compress.data.simulator.session import LIMIT, STEP, Recording, simulate, write
+from compress.data.simulator.arm import LIMIT, STEP
+from compress.data.simulator.session import Recording, simulate, write
 from compress.data.simulator.text import SPLITS, Writer, split_of
 from compress.data.simulator.typist import KEYBOARD, LEFT, LITTLE, RIGHT, THUMB, Stroke, Typist
 from compress.errors import RecordingError

@@ -1,6 +1,7 @@
-"""The simulated set on disk: which sessions there are, and making the ones that are missing.
+"""The simulated sets on disk: which sessions there are, and making the ones that are missing.
 
-    build/recordings/{train,calibration,heldout}/*.hdf5
+    build/recordings/{train,calibration,heldout}/*.hdf5             typing: emg2qwerty sessions
+    build/pose-recordings/{train,calibration,heldout,long}/*.hdf5   pose: emg2pose sessions, and their metadata.csv
 
 Each split folder holds a `SHA256SUMS` over its sessions, which the reader honours, so that damage anywhere in a file is noticed.
 Sessions remember the simulator that made them; when it has changed they are made again.
@@ -10,16 +11,17 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 from tqdm import tqdm
 
-from compress.data import simulator
-from compress.data.session import GROUP, SUMS, recorded_digest
-from compress.data.simulator.session import simulate, write
+from compress.data import metadata, pose_session, session, simulator
+from compress.data.recording_file import SUMS, file_digest, recorded_digest
+from compress.data.simulator import pose as simulated_pose
+from compress.data.simulator import session as simulated_typing
 from compress.errors import RecordingError
 from compress.files import replace_atomically
 
@@ -35,36 +37,109 @@ class Split:
     seconds: float
 
 
-SPLITS = {"train": Split(18, 240.0), "calibration": Split(1, 120.0), "heldout": Split(5, 200.0)}
+@dataclass(frozen=True)
+class Collection:
+    """One kind of recordings: its folder under build, the HDF5 group of its files, its splits, and how one session is made.
+
+    make(path, split, number, seconds, start in unix seconds, origin) simulates and writes one session.
+    """
+
+    name: str
+    folder: str
+    group: str
+    splits: dict[str, Split]
+    make: Callable[[Path, str, int, float, float, str], None]
 
 
-def ensure(root: Path, split: str) -> list[Path]:
+def _make_typing(path: Path, split: str, number: int, seconds: float, start: float, origin: str) -> None:
+    recording = simulated_typing.simulate(split, number, seconds, SEED)
+    simulated_typing.write(path, recording, path.stem, start, simulator=origin)
+
+
+def _make_pose(path: Path, split: str, number: int, seconds: float, start: float, origin: str) -> None:
+    recording = simulated_pose.simulate(split, number, seconds, SEED)
+    simulated_pose.write(path, recording, path.stem, start, simulator=origin)
+
+
+TYPING = Collection(
+    "typing",
+    "recordings",
+    session.GROUP,
+    {"train": Split(18, 240.0), "calibration": Split(1, 120.0), "heldout": Split(5, 200.0)},
+    _make_typing,
+)
+POSE = Collection(
+    "pose",
+    "pose-recordings",
+    pose_session.GROUP,
+    {"train": Split(24, 75.0), "calibration": Split(1, 60.0), "heldout": Split(5, 60.0), "long": Split(1, 610.0)},
+    _make_pose,
+)
+COLLECTIONS = {collection.name: collection for collection in (TYPING, POSE)}
+_PUBLISHED = {"train": "train", "calibration": "val", "heldout": "test"}  # our splits in the words of metadata.csv
+
+
+def ensure(root: Path, split: str, collection: Collection = TYPING) -> list[Path]:
     """Paths of the split's sessions in order, simulating those that are missing, damaged or from another simulator."""
-    if split not in SPLITS:
-        raise RecordingError(f"split: expected one of {', '.join(SPLITS)}, found {split!r}")
-    paths = [root / split / f"{split}-{number:02d}.hdf5" for number in range(SPLITS[split].sessions)]
-    todo = [number for number, path in enumerate(paths) if not _current(path, split, number)]
-    for number in tqdm(todo, desc=f"simulate {split}", unit="session", disable=not todo):
-        recording = simulate(split, number, SPLITS[split].seconds, SEED)
-        start = _EPOCH + _APART * (100 * list(SPLITS).index(split) + number)
-        write(paths[number], recording, paths[number].stem, start, simulator=_origin(split, number))
+    if split not in collection.splits:
+        raise RecordingError(f"split: expected one of {', '.join(collection.splits)}, found {split!r}")
+    plan = collection.splits[split]
+    paths = [_path(root, split, number) for number in range(plan.sessions)]
+    origins = [_origin(collection, split, number) for number in range(plan.sessions)]
+    todo = [number for number, path in enumerate(paths) if not _current(path, collection.group, origins[number])]
+    for number in tqdm(todo, desc=f"simulate {collection.name} {split}", unit="session", disable=not todo):
+        start = _EPOCH + _APART * (100 * list(collection.splits).index(split) + number)
+        collection.make(paths[number], split, number, plan.seconds, start, origins[number])
         _record(paths[number])
+    if todo and collection is POSE:
+        _write_metadata(root)
     return paths
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `python -m compress recordings`."""
-    parser.add_argument("--out", type=Path, default=Path("build/recordings"), help="folder for the splits")
-    parser.add_argument("--splits", nargs="+", choices=list(SPLITS), default=list(SPLITS), help="which to make")
+    parser.add_argument("--task", choices=list(COLLECTIONS), help="which kind to make (default: all)")
+    parser.add_argument(
+        "--out", type=Path, help="folder for the splits of one task (default: build/recordings, build/pose-recordings)"
+    )
+    parser.add_argument("--splits", nargs="+", help="which to make (default: all)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Make the chosen splits and say where they are."""
-    for split in args.splits:
-        paths = ensure(args.out, split)
-        minutes = len(paths) * SPLITS[split].seconds / 60
-        print(f"{split}: {len(paths)} simulated sessions, {minutes:.1f} min, in {args.out / split}")
+    if args.out and not args.task:
+        raise RecordingError(
+            f"--out {args.out}: expected --task {' or '.join(COLLECTIONS)} with it; each kind has its own folder"
+        )
+    for collection in [COLLECTIONS[args.task]] if args.task else COLLECTIONS.values():
+        out = args.out or Path("build") / collection.folder
+        for split in args.splits or collection.splits:
+            paths = ensure(out, split, collection)
+            minutes = len(paths) * collection.splits[split].seconds / 60
+            print(f"{collection.name} {split}: {len(paths)} simulated sessions, {minutes:.1f} min, in {out / split}")
     return 0
+
+
+def _path(root: Path, split: str, number: int) -> Path:
+    return root / split / f"{split}-{number:02d}.hdf5"
+
+
+def _write_metadata(root: Path) -> None:
+    """List the pose sessions that are there as the published metadata.csv does; the long one belongs to no split."""
+    rows = [
+        metadata.Row(
+            user=simulated_pose.USER,
+            session=f"{split}-{number:02d}",
+            stage=simulated_pose.stage_of(number),
+            side=simulated_pose.SIDE,
+            split=published,
+            filename=f"{split}/{split}-{number:02d}",
+        )
+        for split, published in _PUBLISHED.items()
+        for number in range(POSE.splits[split].sessions)
+        if _path(root, split, number).is_file()
+    ]
+    metadata.write(root / metadata.NAME, rows)
 
 
 def _code() -> bytes:
@@ -75,23 +150,19 @@ def _code() -> bytes:
 _CODE = _code()
 
 
-def _origin(split: str, number: int) -> str:
+def _origin(collection: Collection, split: str, number: int) -> str:
     """Hash of everything a session is made from: the simulator's code, seed and place in the plan."""
-    return hashlib.sha256(f"{SEED} {split} {number} {SPLITS[split]}".encode() + _CODE).hexdigest()
+    plan = f"{SEED} {collection.name} {split} {number} {collection.splits[split]}"
+    return hashlib.sha256(plan.encode() + _CODE).hexdigest()
 
 
-def _current(path: Path, split: str, number: int) -> bool:
+def _current(path: Path, group: str, origin: str) -> bool:
     """Whether the file is whole and was made by this simulator."""
     recorded = recorded_digest(path) if path.is_file() else None
-    if recorded is None or _digest(path) != recorded:
+    if recorded is None or file_digest(path) != recorded:
         return False
     with h5py.File(path, "r") as file:
-        return bool(file[GROUP].attrs.get("simulator") == _origin(split, number))
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return bool(file[group].attrs.get("simulator") == origin)
 
 
 def _record(path: Path) -> None:
@@ -99,4 +170,5 @@ def _record(path: Path) -> None:
     sums = path.parent / SUMS
     lines: Sequence[str] = sums.read_text().splitlines() if sums.is_file() else []
     kept = [line for line in lines if not line.endswith(f"  {path.name}")]
-    replace_atomically(sums, ("\n".join(sorted([*kept, f"{_digest(path)}  {path.name}"], key=lambda x: x[66:])) + "\n").encode())
+    entry = f"{file_digest(path)}  {path.name}"
+    replace_atomically(sums, ("\n".join(sorted([*kept, entry], key=lambda x: x[66:])) + "\n").encode())

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import butter, sosfilt
 
-from compress.data.session import ELECTRODES, SAMPLE_RATE
+from compress.data.recording_file import ELECTRODES, SAMPLE_RATE
 
 HIGH_PASS = 40.0  # Hz
 _SECTIONS = butter(2, HIGH_PASS, "highpass", fs=SAMPLE_RATE, output="sos")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from compress.data.session import ELECTRODES, SAMPLE_RATE
+from compress.data.recording_file import ELECTRODES, SAMPLE_RATE
 from compress.data.simulator.motor_units import Pool
 
 RADIUS = 30.0  # mm, of the limb

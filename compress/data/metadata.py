@@ -1,0 +1,87 @@
+"""The published metadata.csv of emg2pose: which recording belongs to which split.
+
+Columns: user, session, stage, side, moving_hand, held_out_user, held_out_stage, split (train, val, test), generalization,
+filename (without .hdf5, relative to the folder of the table). Smaller downloads carry the table of the whole dataset, so files
+that are not there are left out.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path, PurePosixPath
+
+from compress.errors import RecordingError
+from compress.files import replace_atomically
+
+NAME = "metadata.csv"
+SPLITS = ("train", "val", "test")
+_SUFFIX = ".hdf5"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One recording, in the columns of the table."""
+
+    user: str
+    session: str
+    stage: str
+    side: str
+    split: str
+    filename: str
+    moving_hand: str = "both"
+    held_out_user: bool = False
+    held_out_stage: bool = False
+    generalization: str = ""
+
+
+def splits(path: Path) -> dict[str, list[Path]]:
+    """Recordings that are there, by split (train, val, test), each sorted by name; RecordingError for a table that is not one."""
+    found: dict[str, set[Path]] = {split: set() for split in SPLITS}
+    owner: dict[str, str] = {}
+    for line, row in enumerate(_rows(path), start=2):
+        split, filename = row["split"] or "", row["filename"] or ""
+        if split not in SPLITS:
+            raise RecordingError(f"{path}: line {line}: split: expected one of {', '.join(SPLITS)}, found {split!r}")
+        if not filename or PurePosixPath(filename).is_absolute() or ".." in PurePosixPath(filename).parts:
+            raise RecordingError(f"{path}: line {line}: filename: expected a name below {path.parent}, found {filename!r}")
+        if owner.setdefault(filename, split) != split:
+            raise RecordingError(
+                f"{path}: line {line}: {filename} is in {split} and in {owner[filename]}: expected one split for each recording"
+            )
+        found[split].add(path.parent / (filename if filename.endswith(_SUFFIX) else filename + _SUFFIX))
+    there = {split: sorted(p for p in paths if p.is_file()) for split, paths in found.items()}
+    if not any(there.values()):
+        raise RecordingError(
+            f"{path}: none of its {len(owner)} recordings lies beside it: expected {next(iter(owner), '…')}{_SUFFIX} and others; "
+            "unpack the dataset into that folder"
+        )
+    return there
+
+
+def write(path: Path, rows: Sequence[Row]) -> None:
+    """Write the table atomically."""
+    text = io.StringIO()
+    table = csv.DictWriter(text, [field.name for field in fields(Row)], lineterminator="\n")
+    table.writeheader()
+    table.writerows(asdict(row) for row in rows)
+    replace_atomically(path, text.getvalue().encode())
+
+
+def _rows(path: Path) -> list[dict[str, str | None]]:
+    """The table's lines; every line has what is read of it."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            table = csv.DictReader(file, strict=True)
+            columns = table.fieldnames or []
+            rows = list(table)
+    except FileNotFoundError as error:
+        raise RecordingError(f"{path}: no such table; expected the {NAME} that comes with emg2pose") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise RecordingError(f"{path}: expected a table of comma-separated text: {error}; download it again") from error
+    missing = [name for name in ("split", "filename") if name not in columns]
+    if missing:
+        raise RecordingError(f"{path}: columns missing: {', '.join(missing)}; found {', '.join(columns) or 'nothing'}")
+    return rows

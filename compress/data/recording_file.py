@@ -1,0 +1,234 @@
+"""What every recording on disk shares: one HDF5 group with a compound dataset `timeseries`, read in pieces and never trusted.
+
+EMG stays on disk until it is asked for. A file that is damaged, foreign or not finite is refused with what was expected, what was
+found and what to do. `Session` (emg2qwerty) and `PoseSession` (emg2pose) say which group, fields and attributes theirs have.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+import h5py
+import numpy as np
+
+from compress.errors import RecordingError
+
+DATASET = "timeseries"
+SAMPLE_RATE, ELECTRODES = 2000, 16
+SUMS = "SHA256SUMS"
+AGAIN = "copy or download it again"
+_BLOCK = 1 << 16
+
+
+class RecordingFile:
+    """One open recording. Context manager; len() is its number of samples; RecordingError refuses a bad file.
+
+    sha256: expected digest of the whole file in hex. Without it, a line for the file in `SHA256SUMS` beside it is used, if any.
+    A subclass names the group, what its files are called, and the dtypes each field may have, and says what it reads of them.
+    """
+
+    GROUP: ClassVar[str]
+    KIND: ClassVar[str]
+    FIELDS: ClassVar[Mapping[str, tuple[np.dtype, ...]]]
+
+    def __init__(self, path: str | Path, sha256: str | None = None) -> None:
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise RecordingError(f"{self.path}: no such recording")
+        verify_digest(self.path, sha256 or recorded_digest(self.path))
+        self._file = _open(self.path)
+        try:
+            group = self._file.get(self.GROUP)
+            self._series = self._timeseries(group)
+            self.attributes: dict[str, Any] = self._read_attributes(group)
+        except RecordingError:
+            self._file.close()
+            raise
+        except (OSError, RuntimeError, KeyError, ValueError) as error:
+            self._file.close()
+            raise RecordingError(f"{self.path}: its structure is damaged: {error}; {AGAIN}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the file back; reading afterwards is an error."""
+        self._file.close()
+
+    def __len__(self) -> int:
+        return int(self._series.shape[0])
+
+    @property
+    def seconds(self) -> float:
+        """Length of the signal in seconds of 2 kHz samples."""
+        return len(self) / SAMPLE_RATE
+
+    def time(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Recorded times of samples start…stop, float64 unix seconds."""
+        return np.ascontiguousarray(self._read(start, stop)["time"])
+
+    def check(self) -> None:
+        """Read everything once: RecordingError for damaged blocks, time running backwards, NaN or infinite samples."""
+        before, bad, first = -math.inf, 0, None
+        for start, rows in self._blocks():
+            time = rows["time"]
+            steps = np.diff(time, prepend=before) if start else np.diff(time, prepend=time[:1])
+            wrong = np.flatnonzero(~(steps >= 0) | ~np.isfinite(time))
+            if wrong.size:
+                raise RecordingError(self._backwards(start + int(wrong[0]), time[wrong[0]]))
+            before = float(time[-1])
+            self._check_rows(rows, start)
+            places = np.argwhere(~np.isfinite(self._emg(rows)))
+            bad += len(places)
+            if len(places) and first is None:
+                first = (start + int(places[0][0]), tuple(int(i) for i in places[0][1:]))
+        if first is not None:
+            raise RecordingError(self._non_finite(bad, *first))
+
+    def _emg(self, rows: np.ndarray) -> np.ndarray:
+        """The EMG of some rows, float32 (n, …, 16)."""
+        raise NotImplementedError
+
+    def _electrode(self, place: tuple[int, ...]) -> str:
+        """How to name the place of a sample among the electrodes."""
+        raise NotImplementedError
+
+    def _read_attributes(self, group: h5py.Group) -> dict[str, Any]:
+        """The attributes, checked as far as they are used."""
+        raise NotImplementedError
+
+    def _check_rows(self, rows: np.ndarray, start: int) -> None:
+        """What else must hold in every block; nothing by default."""
+
+    def _finite_emg(self, start: int, stop: int | None) -> np.ndarray:
+        emg = self._emg(self._read(start, stop))
+        if not np.isfinite(emg).all():
+            places = np.argwhere(~np.isfinite(emg))
+            raise RecordingError(self._non_finite(len(places), start + int(places[0][0]), tuple(int(i) for i in places[0][1:])))
+        return emg
+
+    def _blocks(self) -> Iterator[tuple[int, np.ndarray]]:
+        for start in range(0, len(self), _BLOCK):
+            yield start, self._read(start, start + _BLOCK)
+
+    def _read(self, start: int, stop: int | None) -> np.ndarray:
+        stop = len(self) if stop is None else min(stop, len(self))
+        try:
+            return self._series[start:stop]
+        except (OSError, RuntimeError) as error:
+            failed = self._series.fletcher32 and "filter" in str(error)
+            reason = "the stored checksum does not match" if failed else str(error)
+            raise RecordingError(
+                f"{self.path}: samples {start}…{stop} ({start / SAMPLE_RATE:.3f} s on) cannot be read: {reason}; "
+                f"the file is damaged: {AGAIN}"
+            ) from error
+
+    def _timeseries(self, group: Any) -> h5py.Dataset:
+        if not isinstance(group, h5py.Group):
+            raise RecordingError(f"{self.path}: expected an HDF5 group {self.GROUP!r}; this is not an {self.KIND}")
+        series = group.get(DATASET)
+        if not isinstance(series, h5py.Dataset):
+            raise RecordingError(f"{self.path}: expected a dataset {self.GROUP}/{DATASET}, found {', '.join(group) or 'nothing'}")
+        for name, allowed in self.FIELDS.items():
+            found = series.dtype.fields[name][0] if series.dtype.fields and name in series.dtype.fields else None
+            if found not in allowed:
+                expected = " or ".join(str(dtype) for dtype in allowed)
+                raise RecordingError(f"{self.path}: {DATASET}.{name}: expected {expected}, found {found or 'no such field'}")
+        if series.ndim != 1:
+            raise RecordingError(f"{self.path}: {DATASET}: expected one dimension, found shape {series.shape}")
+        if series.shape[0] == 0:
+            raise RecordingError(f"{self.path}: {DATASET}: zero length: there are no samples in it")
+        return series
+
+    def _present(self, group: h5py.Group, wanted: tuple[str, ...]) -> dict[str, Any]:
+        """All attributes of the group; RecordingError when one of those wanted is missing."""
+        missing = [name for name in wanted if name not in group.attrs]
+        if missing:
+            raise RecordingError(f"{self.path}: attributes missing: {', '.join(missing)}; this is not a whole {self.KIND}")
+        return dict(group.attrs.items())
+
+    def _non_finite(self, count: int, sample: int, place: tuple[int, ...]) -> str:
+        return (
+            f"{self.path}: expected finite EMG, found {count} NaN or infinite values, the first at sample {sample} "
+            f"({sample / SAMPLE_RATE:.4f} s), {self._electrode(place)}; record it again or cut that part out"
+        )
+
+    def _backwards(self, sample: int, value: float) -> str:
+        return (
+            f"{self.path}: expected time that never runs backwards, found {value!r} at sample {sample} "
+            f"({sample / SAMPLE_RATE:.4f} s), before the one in front of it or not a number; {AGAIN}"
+        )
+
+
+def fields(dtype: np.dtype) -> dict[str, tuple[np.dtype, ...]]:
+    """Every field of a compound dtype with the one dtype that it may have."""
+    return {name: (dtype[name],) for name in dtype.names or ()}
+
+
+def recorded_digest(path: Path) -> str | None:
+    """The digest that `SHA256SUMS` in the same folder records for this file, else None."""
+    sums = path.parent / SUMS
+    if not sums.is_file():
+        return None
+    for line in sums.read_text(encoding="utf-8", errors="replace").splitlines():
+        digest, _, name = line.strip().partition(" ")
+        if name.lstrip(" *") == path.name:
+            return digest
+    return None
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a whole file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def verify_digest(path: Path, expected: str | None) -> None:
+    """Compare the file's SHA-256 with the recorded one; nothing to do when none was recorded."""
+    if expected is None:
+        return
+    found = file_digest(path)
+    if found != expected.lower():
+        raise RecordingError(
+            f"{path}: damaged or another file: expected SHA-256 {expected.lower()}, found {found}; "
+            f"{AGAIN}, or correct {path.parent / SUMS}"
+        )
+
+
+def _open(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r")
+    except (OSError, RuntimeError) as error:
+        if path.stat().st_size == 0:
+            reason = "the file is empty"
+        elif "truncated" in str(error):
+            reason = f"the file is truncated at {path.stat().st_size} bytes"
+        else:
+            reason = f"expected an HDF5 file, found something else or a damaged one ({error})"
+        raise RecordingError(f"{path}: {reason}; {AGAIN}") from error
+
+
+def write(path: Path, group: str, rows: np.ndarray, attributes: Mapping[str, Any]) -> None:
+    """Write rows as `group`/timeseries with fletcher32 checksums, aside first, then renamed; RecordingError when it cannot."""
+    aside = path.with_name(f".{path.name}.tmp")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with h5py.File(aside, "w") as file:
+            made = file.create_group(group)
+            made.create_dataset(
+                DATASET, data=rows, chunks=(4096,), shuffle=True, compression="gzip", compression_opts=1, fletcher32=True
+            )
+            made.attrs.update(attributes)
+        aside.replace(path)
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be written: {error}; make room or choose another folder") from error
+    finally:
+        aside.unlink(missing_ok=True)

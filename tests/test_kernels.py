@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from bench.bare import cases
 from bench.bare.cases import Case, CaseError
 from bench.bare.cores import CORES, Core
-from bench.speed import kernel_cases
+from bench.speed import kernel_cases, recurrent_cases
 from bench.speed.kernel_cases import MODES, Check, Contents
 from compress import reference
 from compress.errors import GraphError
@@ -92,7 +92,23 @@ fast_vector_linear = st.builds(
     st.just(True),
     vector_linear,
 )
+few = st.integers(1, 4)
+fraction = st.integers(0, 14)
+any_recurrent = st.one_of(
+    st.builds(
+        kernel_cases.window, contents, st.integers(1, 9), st.integers(1, 3), st.integers(0, 3), few, st.integers(1, 19), few
+    ),
+    st.builds(recurrent_cases.copy, contents, st.integers(0, 70)),
+    st.builds(recurrent_cases.interpolate, contents, few, st.integers(1, 20), st.integers(0, 8)),
+    st.builds(recurrent_cases.lstm_cell, contents, st.integers(1, 35), few, in_place),
+    st.builds(recurrent_cases.integrate, contents, st.integers(1, 20), few, fraction, st.just(0), st.just(0), in_place),
+    st.builds(recurrent_cases.integrate, contents, st.integers(1, 20), few, fraction, st.just(3), st.integers(0, 3), in_place),
+    st.builds(recurrent_cases.pose, contents, st.integers(1, 20), fraction),
+    st.builds(recurrent_cases.patches, contents, few, st.integers(1, 6), st.integers(1, 19), st.tuples(few, st.integers(1, 5))),
+    st.builds(recurrent_cases.repeat, contents, few, few, st.integers(1, 19), st.integers(1, 3), st.integers(1, 3)),
+)
 any_check = st.one_of(
+    any_recurrent,
     any_linear,
     any_vector_linear,
     fast_vector_linear,
@@ -235,12 +251,55 @@ def test_four_bit_sums_are_exact_although_those_on_the_way_wrap(native: dict[str
         assert_equal(checks, emulated[name].run(checks), name)
 
 
+def test_a_step_of_an_lstm_and_a_convolution_in_groups_are_what_the_reference_says(
+    native: dict[str, Path], emulated: dict[str, Runner]
+) -> None:
+    """The calls an export makes of them, with every kernel of linear layers."""
+    for kernel in ("linear", "linear_s4", "linear_s16_mve", "linear_s8_mve"):
+        checks = []
+        for i, mode in enumerate(MODES):
+            checks += recurrent_cases.lstm_step(Contents(i, mode), 12, 20, kernel)
+            if kernel != "linear_s8_mve":
+                checks += recurrent_cases.banded_convolution(Contents(i, mode), 4, 16, 5, 6, kernel)
+        assert_equal(checks, cases.run_native(native["sanitized"], [c.case for c in checks]), "sanitized")
+        for name in FASTEST:
+            assert_equal(checks, emulated[name].run(checks), name)
+
+
+@pytest.mark.parametrize("kernel", ["linear", "linear_s4", "linear_s16_mve", "linear_s8_mve"])
+def test_the_widest_layers_of_pose_networks_are_exact(kernel: str, emulated: dict[str, Runner]) -> None:
+    """4352 inputs (34 columns of 128 channels), 2048 rows (gates of 512 cells), 512 frames (16 groups of 32)."""
+    shapes = ((4352, 64, 1), (4352, 10, 2), (18, 2048, 1), (18, 2048, 2), (144, 16, 512))
+    checks = [kernel_cases.linear(Contents(i), *shape, kernel=kernel) for i, shape in enumerate(shapes)]
+    for name in FASTEST:
+        assert_equal(checks, emulated[name].run(checks), name)
+
+
 def test_every_int16_goes_through_a_table_as_the_reference_says(native: dict[str, Path], emulated: dict[str, Runner]) -> None:
     table = np.random.default_rng(1).integers(-32768, 32768, 257).astype(np.int16)
     x = np.arange(-32768, 32768).astype(np.int16)
     case = Case("lut", (x.size,), {"table": table, "x": x, "y": np.zeros_like(x)})
     checks = [Check(case, {"y": reference.lut(x.astype(np.int64), table).astype(np.int16)})]
     assert_equal(checks, cases.run_native(native["O3"], [case]), "O3")
+    for name in FASTEST:
+        assert_equal(checks, emulated[name].run(checks), name)
+
+
+def test_a_cell_is_held_to_its_limits_and_every_gate_goes_through_its_table(
+    native: dict[str, Path], emulated: dict[str, Runner]
+) -> None:
+    """Gates fully open drive the cell to either limit, where it stays; then all int16 as each of the gates."""
+    open_gates = np.full((140, 4, 8), 32767, np.int16)
+    open_gates[:, 2, ::2] = -32768
+    tables = (np.arange(257) * 32767 // 256).astype(np.int16), (np.arange(-128, 129) * 32767 // 128).astype(np.int16)
+    checks = [recurrent_cases.lstm_cell(Contents(1), 8, 140, gates=open_gates.reshape(140, -1), tables=tables)]
+    limits = [-recurrent_cases.CELL_MAX, recurrent_cases.CELL_MAX] * 4
+    np.testing.assert_array_equal(checks[0].expected["state"], limits)
+    for gate in range(4):
+        gates = Contents(gate).integers(-32768, 32767, (64, 4, 1024))
+        gates[:, gate] = np.arange(-32768, 32768).reshape(64, 1024)
+        checks.append(recurrent_cases.lstm_cell(Contents(gate), 1024, 64, gates=gates.reshape(64, -1)))
+    assert_equal(checks, cases.run_native(native["sanitized"], [c.case for c in checks]), "sanitized")
     for name in FASTEST:
         assert_equal(checks, emulated[name].run(checks), name)
 

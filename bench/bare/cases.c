@@ -17,7 +17,7 @@
 enum { TABLE, SECOND, THIRD, X, Y, STATE, BUFFERS, VALUES = 9, GUARD = 16, CANARY = 0xA5, ARENA = 2 * 1024 * 1024 };
 enum {
     LINEAR, MEAN_POOL, LAYER_NORM, S4D, LUT, GLU, ADD, LOG_SOFTMAX, MAX_POOL, WINDOW, STEP, START_UP, LINEAR_S4,
-    LINEAR_S16_MVE, LINEAR_S8_MVE, NOTHING
+    LINEAR_S16_MVE, LINEAR_S8_MVE, COPY, INTERPOLATE, LSTM_CELL, POSE, INTEGRATE, PATCHES, REPEAT, NOTHING
 };
 
 typedef struct {
@@ -89,11 +89,17 @@ static uint32_t time_kernel(const header *c)
                         .states = U16(1), .frames = U16(2), OUTPUT(3)};
     const nn_log_softmax softmax = {.mult = v[0], .n = U16(1), .frames = U16(2), .shift = (uint8_t)v[3], .fraction = (uint8_t)v[4]};
     const nn_window window = {.windows = (uint32_t)v[0], .width = (uint32_t)v[1], .stride = (uint32_t)v[2], .history = (uint32_t)v[3],
-                              .skip = (uint32_t)v[4]};
+                              .skip = (uint32_t)v[4], .features = U16(5), .bands = U16(6)};
+    const nn_integrate integrate = {.n = U16(0), .frames = U16(1), .positions = (uint32_t)v[2], .fraction = (uint8_t)v[3]};
+    const nn_patches patches = {.frames = U16(0), .width = U16(1), .n = U16(2), .kernel_frames = (uint8_t)v[3],
+                                .kernel_columns = (uint8_t)v[4]};
     const int16_t *table = (const int16_t *)(const void *)at[TABLE], *x = (const int16_t *)(const void *)at[X];
     int16_t *y = (int16_t *)(void *)(c->bytes[Y] ? at[Y] : at[X]);
     const int16_t *second = (const int16_t *)(const void *)at[SECOND];
+    const nn_lstm_cell cell = {.sigmoid = table, .tanh = second, .mult = v[0], .n = U16(1), .frames = U16(2)};
     uint32_t *state = (uint32_t *)(void *)at[STATE];
+    int32_t *sum = (int32_t *)(void *)at[STATE];
+    int16_t *past = (int16_t *)(void *)at[STATE];
     const uint32_t n = (uint32_t)v[0], rows = (uint32_t)v[1], start = port_ticks();
 #define TIMED(call)                           \
     for (uint32_t i = c->repeats; i; i--)     \
@@ -130,6 +136,20 @@ static uint32_t time_kernel(const header *c)
         TIMED(nn_step_s16(x, y, n, (int16_t)v[1]));
     case START_UP:
         TIMED(nn_start_up(state, n, state + 1, rows));
+    case COPY:
+        TIMED(nn_copy_s16(x, y, n));
+    case INTERPOLATE:
+        TIMED(nn_interpolate_s16(x, past, y, n, rows, (uint32_t)v[2]));
+    case LSTM_CELL:
+        TIMED(nn_lstm_cell_s16(&cell, sum, x, y));
+    case POSE:
+        TIMED(nn_pose_s16(&integrate, second, sum, y));
+    case INTEGRATE:
+        TIMED(nn_integrate_s16(&integrate, second, sum, x, y));
+    case PATCHES:
+        TIMED(nn_patches_s16(&patches, x, y));
+    case REPEAT:
+        TIMED(nn_repeat_s16(x, y, n, rows, (uint32_t)v[2], (uint32_t)v[3], (uint32_t)v[4]));
     default:
         TIMED(__asm__ volatile(""));
     }

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent.parent
 KERNELS = (
     "linear", "mean_pool", "layer_norm", "s4d", "lut", "glu", "add", "log_softmax",
     "max_pool", "window", "step", "start_up", "linear_s4",
-    "linear_s16_mve", "linear_s8_mve", "nothing",
+    "linear_s16_mve", "linear_s8_mve", "copy", "interpolate", "lstm_cell", "pose", "integrate", "patches", "repeat", "nothing",
 )  # fmt: skip
 FUNCTIONS = {  # of those that are not nn_…_s16
     "linear": "nn_linear_s8_s16",
@@ -31,6 +31,7 @@ FUNCTIONS = {  # of those that are not nn_…_s16
     "linear_s8_mve": "nn_linear_s8_s8_mve",
     "start_up": "nn_start_up",
 }
+ACTIVATION_SECOND = ("add", "pose", "integrate")  # whose `second` is no table
 BUFFERS = ("table", "second", "third", "x", "y", "state")
 TABLES, GUARD = BUFFERS[:3], 16
 WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-Wconversion")
@@ -59,7 +60,7 @@ class Case:
     @property
     def table_bytes(self) -> int:
         """Bytes from the begin of the arena of cases.c up to the end of what an export makes a table."""
-        tables = TABLES[:1] if self.kernel == "add" else TABLES  # whose `second` is an activation
+        tables = TABLES[:1] if self.kernel in ACTIVATION_SECOND else TABLES
         sizes = [(self.offsets.get(name, 0), self.buffers[name].nbytes if name in self.buffers else 0) for name in tables]
         return sum(GUARD + (offset + size + 7 & ~7) for offset, size in sizes)
 

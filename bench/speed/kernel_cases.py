@@ -83,11 +83,11 @@ class Contents:
         return int(self.rng.integers(8 // step)) * step
 
 
-def _output(shape: tuple[int, ...]) -> Array:
+def blank(shape: tuple[int, ...]) -> Array:
     return np.full(shape, UNTOUCHED, np.int16)
 
 
-def _finish(case: Case, result: Array, in_place: bool) -> Check:
+def finish(case: Case, result: Array, in_place: bool) -> Check:
     """Where the result goes: the y buffer, or x when y is left out."""
     if not in_place:
         return Check(case, {"y": result})
@@ -105,6 +105,7 @@ def linear(
     gaps: tuple[int, int] = (0, 0),
     aligned: bool = True,
     kernel: str = "linear",
+    x: Array | None = None,
 ) -> Check:
     """`gaps` are added to the strides; unaligned x and y start anywhere an int16 may. `kernel` is a key of LINEAR."""
     x_stride, y_stride = max(inputs, 1) + gaps[0], out + gaps[1]
@@ -118,7 +119,8 @@ def linear(
     shift = int(contents.rng.integers(0, 31 - largest.bit_length(), endpoint=True)) if largest.bit_length() < 31 else 0
     mult = (contents.integers(0, INT32_MAX, out, np.int64) >> int(contents.rng.integers(0, 24))).astype(np.int32)
     lo, hi = contents.clamp()
-    x, y = contents.integers(*kind.x, (frames - 1) * x_stride + inputs), _output(((frames - 1) * y_stride + out,))
+    x = contents.integers(*kind.x, (frames - 1) * x_stride + inputs) if x is None else x
+    y = blank(((frames - 1) * y_stride + out,))
     rows = np.stack([x[t * x_stride : t * x_stride + inputs] for t in range(frames)]).astype(np.int64)
     op = g.IntLinear(("x",), "y", "", weight[None, :, None, :], bias[None], mult[None], shift, weight_bits=kind.bits)
     result = reference.linear(rows[None], op, lo, hi)[0]
@@ -126,7 +128,7 @@ def linear(
         y[t * y_stride : t * y_stride + out] = result[t]
     buffers = kind.tables(weight, bias, mult, frames)
     offsets = {name: contents.offset(4) for name in buffers}
-    buffers |= {"x": x, "y": _output(y.shape)}
+    buffers |= {"x": x, "y": blank(y.shape)}
     offsets |= {"x": 0, "y": 0} if aligned else {"x": contents.offset(2), "y": contents.offset(2)}
     return Check(Case(kernel, (inputs, out, frames, x_stride, y_stride, shift, lo, hi), buffers, offsets), {"y": y})
 
@@ -138,36 +140,37 @@ def mean_pool(contents: Contents, factor: int, frames: int, features: int, in_pl
     x = contents.integers(-32768, INT16_MAX, (frames * factor, features))
     op = g.IntMeanPool(("x",), "y", "", factor, mult, shift)
     result = reference.mean_pool(x.astype(np.int64)[None], op, lo, hi)[0].astype(np.int16)
-    case = Case(
-        "mean_pool", (mult, factor, frames, features, shift, lo, hi), {"x": x, "y": _output(result.shape)}, _ends(contents)
-    )
-    return _finish(case, result, in_place)
+    case = Case("mean_pool", (mult, factor, frames, features, shift, lo, hi), {"x": x, "y": blank(result.shape)}, ends(contents))
+    return finish(case, result, in_place)
 
 
 def max_pool(contents: Contents, factor: int, frames: int, features: int, in_place: bool = False) -> Check:
     x = contents.integers(-32768, INT16_MAX, (frames * factor, features))
     result = reference.max_pool(x.astype(np.int64)[None], g.IntMaxPool(("x",), "y", "", factor))[0].astype(np.int16)
-    case = Case("max_pool", (factor, frames, features), {"x": x, "y": _output(result.shape)}, _ends(contents))
-    return _finish(case, result, in_place)
+    case = Case("max_pool", (factor, frames, features), {"x": x, "y": blank(result.shape)}, ends(contents))
+    return finish(case, result, in_place)
 
 
-def window(contents: Contents, frames: int, stride: int, lag: int, windows: int, features: int) -> Check:
-    """One step in the middle of a stream: the history is that of any frames before."""
-    op = g.IntWindow(("x",), "y", "", frames, stride, lag)
-    x = contents.integers(-32768, INT16_MAX, (windows * stride, features))
+def window(
+    contents: Contents, frames: int, stride: int, lag: int, windows: int, features: int, bands: int = 1, x: Array | None = None
+) -> Check:
+    """One step in the middle of a stream: the history is that of any frames before. `features` of one band."""
+    op = g.IntWindow(("x",), "y", "", frames, stride, lag, bands)
+    features *= bands
+    x = contents.integers(-32768, INT16_MAX, (windows * stride, features)) if x is None else x
     past = contents.integers(-32768, INT16_MAX, (op.history, features))
     result, after = windows_of(op, past[None], x[None])
     values = (windows, frames * features, stride * features, op.history * features)
     skip = (op.history + stride - lag - frames) * features
-    buffers = {"x": x, "y": _output(result[0].shape), "state": past}
-    case = Case("window", (*values, skip), buffers, _ends(contents) | {"state": contents.offset(4)})
+    buffers = {"x": x, "y": blank(result[0].shape), "state": past}
+    case = Case("window", (*values, skip, features, bands), buffers, ends(contents) | {"state": contents.offset(4)})
     return Check(case, {"y": result[0], "state": after[0]})
 
 
 def step(contents: Contents, n: int, in_place: bool = False) -> Check:
     x, high = contents.integers(-32768, INT16_MAX, n), int(contents.rng.integers(1, INT16_MAX))
     result = reference.step(x.astype(np.int64), high).astype(np.int16)
-    return _finish(Case("step", (n, high), {"x": x, "y": _output(x.shape)}, _ends(contents)), result, in_place)
+    return finish(Case("step", (n, high), {"x": x, "y": blank(x.shape)}, ends(contents)), result, in_place)
 
 
 def start_up(contents: Contents, until: int, steps: int, words: int) -> Check:
@@ -187,11 +190,11 @@ def layer_norm(contents: Contents, n: int, rows: int, gap: int = 0, in_place: bo
     lo, hi = contents.clamp()
     x = contents.integers(-32768, INT16_MAX, (rows, stride)) >> int(contents.rng.integers(0, 15))
     op = g.IntLayerNorm(("x",), "y", "", gain[None], bias[None], epsilon)
-    result = (x if in_place else _output(x.shape)).copy()
+    result = (x if in_place else blank(x.shape)).copy()
     result[:, :n] = reference.layer_norm(x[:, :n].astype(np.int64)[None], op, lo, hi)[0]
-    buffers = {"second": gain.astype(np.int32), "third": bias.astype(np.int32), "x": x, "y": _output(x.shape)}
+    buffers = {"second": gain.astype(np.int32), "third": bias.astype(np.int32), "x": x, "y": blank(x.shape)}
     values = (epsilon & 0xFFFFFFFF, epsilon >> 32, n, rows, stride, lo, hi)
-    return _finish(Case("layer_norm", values, buffers, _ends(contents)), result, in_place)
+    return finish(Case("layer_norm", values, buffers, ends(contents)), result, in_place)
 
 
 def s4d(contents: Contents, channels: int, states: int, frames: int, in_place: bool = False) -> Check:
@@ -212,10 +215,10 @@ def s4d(contents: Contents, channels: int, states: int, frames: int, in_place: b
     op = g.IntStateSpace(("x",), "y", "", a, c, gain, d, mult, 0)
     y, after = reference.state_space(u.astype(np.int64)[None], op, state.astype(np.int64)[None], lo, hi)
     table, channel = pack.pack_s4d(a, c, gain, d, mult)
-    offsets = _ends(contents) | {name: contents.offset(4) for name in ("table", "second", "state")}
-    buffers = {"table": table, "second": channel, "x": u, "y": _output(u.shape), "state": state}
+    offsets = ends(contents) | {name: contents.offset(4) for name in ("table", "second", "state")}
+    buffers = {"table": table, "second": channel, "x": u, "y": blank(u.shape), "state": state}
     case = Case("s4d", (channels, states, frames, 0, lo, hi), buffers, offsets)
-    check = _finish(case, y[0].astype(np.int16), in_place)
+    check = finish(case, y[0].astype(np.int16), in_place)
     check.expected["state"] = after[0].astype(np.int16)
     return check
 
@@ -223,22 +226,22 @@ def s4d(contents: Contents, channels: int, states: int, frames: int, in_place: b
 def lut(contents: Contents, n: int, in_place: bool = False) -> Check:
     table, x = contents.integers(-32768, INT16_MAX, 257), contents.integers(-32768, INT16_MAX, n)
     result = reference.lut(x.astype(np.int64), table).astype(np.int16)
-    case = Case("lut", (n,), {"table": table, "x": x, "y": _output(x.shape)}, _ends(contents) | {"table": contents.offset(2)})
-    return _finish(case, result, in_place)
+    case = Case("lut", (n,), {"table": table, "x": x, "y": blank(x.shape)}, ends(contents) | {"table": contents.offset(2)})
+    return finish(case, result, in_place)
 
 
 def glu(contents: Contents, n: int, rows: int, in_place: bool = False) -> Check:
     table, x = contents.integers(0, INT16_MAX, 257), contents.integers(-32768, INT16_MAX, (rows, 2 * n))
     result = reference.glu(x.astype(np.int64), table).astype(np.int16)
-    case = Case("glu", (n, rows), {"table": table, "x": x, "y": _output(result.shape)}, _ends(contents))
-    return _finish(case, result, in_place)
+    case = Case("glu", (n, rows), {"table": table, "x": x, "y": blank(result.shape)}, ends(contents))
+    return finish(case, result, in_place)
 
 
 def add(contents: Contents, n: int, in_place: bool = False) -> Check:
     a, b = contents.integers(-32768, INT16_MAX, n), contents.integers(-32768, INT16_MAX, n)
     result = reference.add(a.astype(np.int64), b.astype(np.int64)).astype(np.int16)
-    case = Case("add", (n,), {"second": b, "x": a, "y": _output(a.shape)}, _ends(contents) | {"second": contents.offset(2)})
-    return _finish(case, result, in_place)
+    case = Case("add", (n,), {"second": b, "x": a, "y": blank(a.shape)}, ends(contents) | {"second": contents.offset(2)})
+    return finish(case, result, in_place)
 
 
 def log_softmax(contents: Contents, n: int, frames: int, in_place: bool = False) -> Check:
@@ -247,9 +250,9 @@ def log_softmax(contents: Contents, n: int, frames: int, in_place: bool = False)
     x = contents.integers(-32768, INT16_MAX, (frames, n))
     op = g.IntLogSoftmax(("x",), "y", "", mult, shift, int(contents.rng.integers(6, 11)))
     result = reference.log_softmax(x.astype(np.int64)[None], op)[0].astype(np.int16)
-    case = Case("log_softmax", (mult, n, frames, shift, op.fraction), {"x": x, "y": _output(x.shape)}, _ends(contents))
-    return _finish(case, result, in_place)
+    case = Case("log_softmax", (mult, n, frames, shift, op.fraction), {"x": x, "y": blank(x.shape)}, ends(contents))
+    return finish(case, result, in_place)
 
 
-def _ends(contents: Contents) -> dict[str, int]:
+def ends(contents: Contents) -> dict[str, int]:
     return {"x": contents.offset(2), "y": contents.offset(2)}

@@ -2,7 +2,8 @@
  *
  * Every tensor is int16, (frames, features), features contiguous; 8-bit activations (`w8a8`) are the same int16 values held
  * to −128…127 by lo and hi. The caller owns all memory; nothing is allocated, nothing is kept but the state of
- * nn_s4d_s16, the history of nn_window_s16 and the count of nn_start_up.
+ * nn_s4d_s16, the history of nn_window_s16, the past of nn_interpolate_s16, the cell of nn_lstm_cell_s16, the sum and count of
+ * nn_integrate_s16 and the count of nn_start_up.
  * Shapes and ranges are proven when a model is exported, so kernels return nothing and check nothing.
  *
  * Buffers need the alignment of their type (2 bytes for int16, 4 for tables and state). Rows on 4-byte boundaries (even
@@ -19,7 +20,7 @@
 extern "C" {
 #endif
 
-#define NN_VERSION 1 /* raised whenever an integer or a packed layout changes */
+#define NN_VERSION 2 /* raised whenever an integer or a packed layout changes */
 
 /* Dense layer, or convolution over frames.
  *   acc[t][n] = bias[n] + Σ_k w[n][k]·x[t·x_stride + k],  y[t·y_stride + n] = clamp(requant(acc, shift, mult[n]), lo, hi)
@@ -62,13 +63,17 @@ void nn_max_pool_s16(const int16_t *x, int16_t *y, uint32_t factor, uint32_t fra
 /* Overlapping, shorter or delayed groups of frames, each copied as one frame: with the sequence s = history then x,
  *   y[m][k] = s[skip + m·stride + k], k = 0…width−1;   afterwards history is the last `history` values of s.
  * x has windows·stride values and must reach as far as the last window. x and y must not overlap. The caller zeroes the history
- * before the first frame; it may be 0 where op->history is. All counts are values, not frames. */
+ * before the first frame; it may be 0 where op->history is. All counts are values, not frames.
+ * With several bands the frames of each band's n = features / bands values lie side by side: y[m] is (bands, frames, n) with
+ * frames = width / features, and stride, history and skip are multiples of features. */
 typedef struct {
     uint32_t windows; /* frames of y */
     uint32_t width;   /* values of one frame of y */
     uint32_t stride;  /* values from one window to the next */
     uint32_t history; /* values kept from step to step */
     uint32_t skip;    /* values before the first window; 0 with a history */
+    uint16_t features; /* values of one frame of x; read only with several bands */
+    uint16_t bands;    /* ≥ 1; 1: windows are copied whole */
 } nn_window;
 void nn_window_s16(const nn_window *op, void *history, const int16_t *x, int16_t *y);
 
@@ -116,6 +121,54 @@ typedef struct {
     uint8_t fraction; /* 6…10 */
 } nn_log_softmax;
 void nn_log_softmax_s16(const nn_log_softmax *op, const int16_t *x, int16_t *y);
+
+/* n values from x to y, which must not overlap: what a join is made of. */
+void nn_copy_s16(const int16_t *x, int16_t *y, uint32_t n);
+
+/* 2^log2_factor frames for each, on straight lines: with r = 2^log2_factor and x[−1] = past,
+ *   y[r·k + j] = (x[k − 1]·(r − j) + x[k]·j + (r >> 1)) >> log2_factor,  j = 0…r−1;   afterwards past is the last frame of x.
+ * x (frames, features), past (features), y (r·frames, features); frames ≥ 1, log2_factor 0…8. Nothing may overlap. The caller zeroes
+ * past before the first frame. */
+void nn_interpolate_s16(const int16_t *x, int16_t *past, int16_t *y, uint32_t frames, uint32_t features, uint32_t log2_factor);
+
+/* LSTM cell, frame after frame: gates (frames, 4n) in the order i, f, g, o; y (frames, n); y == gates allowed.
+ *   c = clamp(σ(f)·c + σ(i)·tanh(g)),  y = clamp16(σ(o)·tanh(c)·mult)
+ * cell (n) in steps of 2⁻²⁴, |c| < 2³⁰; the tables take gates and cell in steps of 2⁻¹² and give Q15. The caller zeroes the cell before
+ * the first frame. */
+typedef struct {
+    const int16_t *sigmoid; /* (257), 0…32767 */
+    const int16_t *tanh;    /* (257), −32767…32767 */
+    int32_t mult;           /* 0…2³¹−1; 2¹⁶ gives y in Q15 */
+    uint16_t n, frames;
+} nn_lstm_cell;
+void nn_lstm_cell_s16(const nn_lstm_cell *op, int32_t *cell, const int16_t *gates, int16_t *y);
+
+/* Velocities summed to a pose, frame after frame, from the pose a stream begins with.
+ * x (frames, n), or with positions > 0 a pose and a velocity side by side, (frames, 2n): as many first frames give the pose itself.
+ * y (frames, n), y == x allowed. initial (n) is kept as it is. sum holds n sums in steps of 2^−fraction of a pose's, and behind them
+ * the count of frames that gave a pose, up to positions: the caller zeroes these n + 1 words before the first frame. */
+typedef struct {
+    uint16_t n, frames;
+    uint32_t positions;
+    uint8_t fraction; /* 0…14 */
+} nn_integrate;
+void nn_integrate_s16(const nn_integrate *op, const int16_t *initial, int32_t *sum, const int16_t *x, int16_t *y);
+
+/* The pose before the next frame of nn_integrate_s16, what a join reads of it: y (n). Nothing changes. */
+void nn_pose_s16(const nn_integrate *op, const int16_t *initial, const int32_t *sum, int16_t *y);
+
+/* What a convolution over frames and columns sees of one step, zeros where it sees nothing, so that it gives as many of both:
+ *   y[t][w][a][b] = x[t + a − (kernel_frames − 1) / 2][w + b − (kernel_columns − 1) / 2]
+ * x (frames, width, n), y (frames, width, kernel_frames, kernel_columns, n); x and y must not overlap. Kernels ≥ 1. */
+typedef struct {
+    uint16_t frames, width, n;
+    uint8_t kernel_frames, kernel_columns;
+} nn_patches;
+void nn_patches_s16(const nn_patches *op, const int16_t *x, int16_t *y);
+
+/* Nearest-neighbour upsampling: each frame `factor` times, in it each of `width` columns of n values `copies` times, all ≥ 1.
+ * x (frames, width, n), y (frames·factor, width·copies, n); x and y must not overlap. */
+void nn_repeat_s16(const int16_t *x, int16_t *y, uint32_t frames, uint32_t width, uint32_t n, uint32_t factor, uint32_t copies);
 
 /* At the end of a step: counts it in *steps while that is below `until`, and then clears `state` (words), so that states begin
  * from zero with step number `until`, counted from 0. */

@@ -40,6 +40,26 @@ static inline void nn_store_pair(int16_t *p, uint32_t v)
     memcpy(p, &v, sizeof v);
 }
 
+/* n int16 from x to y, which must not overlap. Short runs are copied in line: a call of memcpy() takes longer than 16 values. */
+static inline void nn_copy(int16_t *y, const int16_t *x, uint32_t n)
+{
+#if NN_MVE
+    for (; n >= 8; n -= 8, x += 8, y += 8)
+        vst1q_s16(y, vld1q_s16(x));
+    const mve_pred16_t rest = vctp16q(n);
+    if (n)
+        vstrhq_p_s16(y, vldrhq_z_s16(x, rest), rest);
+#else
+    if ((((uintptr_t)x | (uintptr_t)y) & 3u) == 0) /* LDM and STM want words */
+        for (; n >= 16; n -= 16, x += 16, y += 16)
+            memcpy(__builtin_assume_aligned(y, 4), __builtin_assume_aligned(x, 4), 16 * sizeof *x);
+    for (; n >= 2; n -= 2, x += 2, y += 2)
+        nn_store_pair(y, nn_load_pair(x));
+    if (n)
+        memcpy(y, x, sizeof *x);
+#endif
+}
+
 /* The next two words of a table */
 static inline void nn_next_words(const int32_t **p, int32_t *first, int32_t *second)
 {

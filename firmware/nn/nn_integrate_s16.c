@@ -1,0 +1,33 @@
+#include "nn_integrate.h"
+
+/* Sums that stand at a given pose */
+static void take_pose(const nn_integrate *op, const int16_t *initial, int32_t *sum, const int16_t *pose)
+{
+    for (uint32_t j = 0; j < op->n; j++)
+        sum[j] = nn_shift_left(pose[j] - initial[j], op->fraction);
+}
+
+/* No sum leaves the poses that int16 holds. */
+static void take_velocity(const nn_integrate *op, const int16_t *initial, int32_t *sum, const int16_t *velocity)
+{
+    for (uint32_t j = 0; j < op->n; j++) {
+        const int32_t least = nn_shift_left(INT16_MIN - initial[j], op->fraction);
+        const int32_t most = nn_shift_left(INT16_MAX - initial[j], op->fraction);
+        sum[j] = nn_clamp(sum[j] + velocity[j], least, most);
+    }
+}
+
+void nn_integrate_s16(const nn_integrate *op, const int16_t *initial, int32_t *sum, const int16_t *x, int16_t *y)
+{
+    const uint32_t n = op->n, features = op->positions ? 2 * n : n;
+    int32_t *count = sum + n;
+    for (uint32_t t = op->frames; t; t--, x += features, y += n) {
+        if ((uint32_t)*count < op->positions) {
+            take_pose(op, initial, sum, x);
+            ++*count;
+        } else {
+            take_velocity(op, initial, sum, x + features - n);
+        }
+        nn_pose_s16(op, initial, sum, y);
+    }
+}

@@ -81,11 +81,11 @@ def stretch(predictions: npt.ArrayLike, targets: npt.ArrayLike, mask: npt.ArrayL
 
 def score(stretches: Iterable[Stretch], rate: float, hand: Hand) -> PoseScore:
     """All metrics of stretches at `rate` Hz, pooled; differences in time are not taken across two stretches."""
-    pooled: dict[str, list[Sum]] = {}
+    pooled: dict[str, list[Sum]] = {"mae": []}  # asked for first, so that no stretch at all is no valid sample
     for part in stretches:
         for name, value in _measure(part, rate, hand):
             pooled.setdefault(name, []).append(value)
-    means = {name: _mean(name, sums) for name, sums in pooled.items()} or {"mae": _mean("mae", [])}
+    means = {name: _mean(name, sums) for name, sums in pooled.items()}
     return PoseScore(
         mae_deg=means["mae"],
         finger_mae_deg={f: means[f] for f in FINGERS},

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -86,6 +86,7 @@ def test_a_right_angle_at_each_joint_of_a_finger_curls_it_into_three_sides_of_a_
     assert tip - dip == pytest.approx([0, 21.4, 0], abs=1e-9)
 
 
+@settings(max_examples=40, deadline=None)
 @given(POSES)
 def test_bones_keep_the_lengths_of_the_paper_in_any_pose(angles: np.ndarray) -> None:
     positions = landmarks(angles, HAND)
@@ -96,6 +97,7 @@ def test_bones_keep_the_lengths_of_the_paper_in_any_pose(angles: np.ndarray) -> 
         assert found == pytest.approx(np.tile(lengths, (len(angles), 1)), abs=1e-3)
 
 
+@settings(max_examples=40, deadline=None)
 @given(POSES)
 def test_a_left_hand_is_the_mirror_image(angles: np.ndarray) -> None:
     mirror = np.array([1.0, 1.0, -1.0])
@@ -103,6 +105,7 @@ def test_a_left_hand_is_the_mirror_image(angles: np.ndarray) -> None:
     assert landmarks(angles, left) == pytest.approx(landmarks(angles, HAND) * mirror, abs=1e-9)
 
 
+@settings(max_examples=40, deadline=None)
 @given(POSES)
 def test_every_time_step_is_on_its_own_and_wrist_and_knuckles_rest(angles: np.ndarray) -> None:
     together = landmarks(angles, HAND)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from torch.nn.functional import interpolate
@@ -33,6 +33,7 @@ def score(*stretches: Stretch, rate: float = RATE) -> poses.PoseScore:
     return poses.score(stretches, rate, HAND)
 
 
+@settings(max_examples=40, deadline=None)
 @given(ANGLES, st.floats(-1.0, 1.0))
 def test_a_constant_offset_is_the_error_of_all_joints_fingers_and_groups(targets: np.ndarray, offset: float) -> None:
     found = score(stretch(targets + offset, targets))
@@ -42,6 +43,7 @@ def test_a_constant_offset_is_the_error_of_all_joints_fingers_and_groups(targets
     assert found.samples == len(targets)
 
 
+@settings(max_examples=40, deadline=None)
 @given(ANGLES, st.randoms(use_true_random=False))
 def test_order_in_time_changes_nothing_for_the_mean_error(targets: np.ndarray, random: object) -> None:
     order = np.random.default_rng(random.getrandbits(32)).permutation(len(targets))  # type: ignore[attr-defined]
@@ -51,6 +53,7 @@ def test_order_in_time_changes_nothing_for_the_mean_error(targets: np.ndarray, r
     assert a.finger_mae_deg == pytest.approx(b.finger_mae_deg)
 
 
+@settings(max_examples=40, deadline=None)
 @given(ANGLES)
 def test_perfect_predictions_have_no_error_but_still_move(targets: np.ndarray) -> None:
     found = score(stretch(targets, targets))
@@ -89,6 +92,7 @@ def test_samples_without_inverse_kinematics_count_nowhere() -> None:
             assert value == pytest.approx(both[name]), name
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(4, 90), min_size=1, max_size=4))
 def test_stretches_pool_by_their_valid_samples(lengths: list[int]) -> None:
     parts = [stretch(wander(n, i), wander(n, 50 + i)) for i, n in enumerate(lengths)]
@@ -145,6 +149,7 @@ def test_what_cannot_be_scored_is_refused(predictions: np.ndarray, mask: np.ndar
         score()
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.integers(1, 70), st.integers(1, 700), st.sampled_from([np.float32, np.float64]))
 def test_alignment_is_torchs_linear_interpolation(steps: int, samples: int, kind: type) -> None:
     outputs = np.random.default_rng(steps).uniform(-1, 1, (steps, 20)).astype(kind)
@@ -161,6 +166,7 @@ def test_alignment_gives_the_reference_cases_samples(shared: Path, network: str)
     assert poses.align(outputs, samples)[-len(tail) :] == pytest.approx(tail, abs=1e-6)
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 80))
 def test_an_output_holds_in_the_middle_of_its_share_of_the_samples(steps: int, share: int) -> None:
     samples = steps * share
@@ -245,6 +251,7 @@ def test_the_interval_covers_the_true_error_about_as_often_as_it_says() -> None:
     assert held >= 85
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=4), st.integers(1, 20))
 def test_runs_hold_every_sample_once(lengths: list[int], size: int) -> None:
     parts = [stretch(wander(n), np.zeros((n, 20)), np.arange(n) % 3 > 0) for n in lengths]

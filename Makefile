@@ -37,8 +37,8 @@ quantize: setup ## checkpoint -> integer graph, its error rate   [MODEL= CHECKPO
 macs: setup ## multiply-accumulates per layer and second of signal   [MODEL= CHECKPOINT=]
 	$(PYTHON) -m compress macs $(common)
 
-recordings: setup ## write the simulated recordings
-	$(PYTHON) -m compress recordings --out $(BUILD)/recordings
+recordings: setup ## write the simulated recordings   [TASK=typing|pose]
+	$(PYTHON) -m compress recordings --build $(BUILD) $(if $(TASK),--task $(TASK))
 
 train: setup ## train a network on simulated recordings; continues where it was interrupted   [MODEL=]
 	OMP_WAIT_POLICY=PASSIVE $(PYTHON) -m compress train --model $(MODEL) --build $(BUILD)

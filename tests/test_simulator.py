@@ -158,8 +158,8 @@ def test_a_written_session_reads_back_bit_for_bit(session: Recording, tmp_path: 
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = {name: dataclasses.replace(split, sessions=2, seconds=12.0) for name, split in recordings.SPLITS.items()}
-    monkeypatch.setattr(recordings, "SPLITS", plan)
+    for name, split in recordings.TYPING.splits.items():
+        monkeypatch.setitem(recordings.TYPING.splits, name, dataclasses.replace(split, sessions=2, seconds=12.0))
 
 
 @pytest.mark.usefixtures("tiny")
@@ -186,7 +186,7 @@ def test_ensure_makes_only_what_is_missing_damaged_or_outdated(tmp_path: Path, m
 
 @pytest.mark.usefixtures("tiny")
 def test_sessions_of_all_splits_differ(tmp_path: Path) -> None:
-    paths = [p for split in recordings.SPLITS for p in recordings.ensure(tmp_path, split)]
+    paths = [p for split in recordings.TYPING.splits for p in recordings.ensure(tmp_path, split)]
     names, signals = set(), set()
     for path in paths:
         with Session(path) as session:
@@ -196,7 +196,7 @@ def test_sessions_of_all_splits_differ(tmp_path: Path) -> None:
 
 
 def test_the_held_out_plan_holds_enough_characters() -> None:
-    plan = recordings.SPLITS["heldout"]
+    plan = recordings.TYPING.splits["heldout"]
     typed = 0
     for number in range(plan.sessions):
         rng = np.random.default_rng(number)

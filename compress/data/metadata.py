@@ -21,20 +21,20 @@ SPLITS = ("train", "val", "test")
 _SUFFIX = ".hdf5"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Row:
-    """One recording, in the columns of the table."""
+    """One recording, in the columns of the table and their order."""
 
     user: str
     session: str
     stage: str
     side: str
-    split: str
-    filename: str
-    moving_hand: str = "both"
+    moving_hand: bool = True
     held_out_user: bool = False
     held_out_stage: bool = False
+    split: str
     generalization: str = ""
+    filename: str
 
 
 def splits(path: Path) -> dict[str, list[Path]]:

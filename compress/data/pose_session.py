@@ -94,7 +94,7 @@ class PoseSession(RecordingFile):
         found = self._present(group, ("session", "user", "side", "stage", "sample_rate", "num_channels"))
         for name, expected in (("sample_rate", SAMPLE_RATE), ("num_channels", ELECTRODES)):
             if not isinstance(found[name], int | float | np.number) or found[name] != expected:
-                raise RecordingError(f"{self.path}: attribute {name}: expected {expected}, found {found[name]!r}")
+                raise RecordingError(f"{self.path}: attribute {name}: expected {expected}, found {found[name]}")
         if found["side"] not in ("left", "right"):
             raise RecordingError(f"{self.path}: attribute side: expected left or right, found {found['side']!r}")
         return found

@@ -91,32 +91,27 @@ def ensure(root: Path, split: str, collection: Collection = TYPING) -> list[Path
         start = _EPOCH + _APART * (100 * list(collection.splits).index(split) + number)
         collection.make(paths[number], split, number, plan.seconds, start, origins[number])
         _record(paths[number])
-    if todo and collection is POSE:
+    if collection is POSE and (todo or not (root / metadata.NAME).is_file()):
         _write_metadata(root)
     return paths
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `python -m compress recordings`."""
-    parser.add_argument("--task", choices=list(COLLECTIONS), help="which kind to make (default: all)")
-    parser.add_argument(
-        "--out", type=Path, help="folder for the splits of one task (default: build/recordings, build/pose-recordings)"
-    )
-    parser.add_argument("--splits", nargs="+", help="which to make (default: all)")
+    names = sorted({split for collection in COLLECTIONS.values() for split in collection.splits})
+    parser.add_argument("--task", choices=list(COLLECTIONS), help="which kind of recordings to make (default: all)")
+    parser.add_argument("--build", type=Path, default=Path("build"), help="where the folders go (default: %(default)s)")
+    parser.add_argument("--splits", nargs="+", choices=names, default=names, help="which to make (default: all)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Make the chosen splits and say where they are."""
-    if args.out and not args.task:
-        raise RecordingError(
-            f"--out {args.out}: expected --task {' or '.join(COLLECTIONS)} with it; each kind has its own folder"
-        )
     for collection in [COLLECTIONS[args.task]] if args.task else COLLECTIONS.values():
-        out = args.out or Path("build") / collection.folder
-        for split in args.splits or collection.splits:
-            paths = ensure(out, split, collection)
+        root = args.build / collection.folder
+        for split in (name for name in collection.splits if name in args.splits):
+            paths = ensure(root, split, collection)
             minutes = len(paths) * collection.splits[split].seconds / 60
-            print(f"{collection.name} {split}: {len(paths)} simulated sessions, {minutes:.1f} min, in {out / split}")
+            print(f"{collection.name} {split}: {len(paths)} simulated sessions, {minutes:.1f} min, in {root / split}")
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,14 +12,15 @@ from numpy.lib.stride_tricks import sliding_window_view
 from compress import graph as g
 from compress.floating import FloatMachine
 from compress.rounding import Moments, moments
-from compress.samples import whole_steps
+from compress.samples import Signal, as_signal, whole_steps
 
 Array = g.Array
 
 
 @dataclass
 class Ranges:
-    """Largest magnitude of each tensor (for a GLU's input: of each half) and of each state-space channel.
+    """Largest magnitude of each tensor (for the input of a GLU, and for poses beside velocities: of each half) and of each
+    state-space channel.
 
     `moments`: of the inputs of each band of a convolution or dense layer, by the name of its output.
     """
@@ -35,17 +37,21 @@ class Ranges:
     def see_products(self, op: g.Conv, x: Array) -> None:
         """x (1, time, features): a stretch of the input of `op`; windows over both ends of it are left out."""
         bands, _, kernel, width = op.weight.shape
-        windows = sliding_window_view(x[0], kernel, 0)[:: op.frames_per_output]  # (windows, features, kernel)
+        groups = x[0].reshape(-1, bands * width)
+        windows = sliding_window_view(groups, kernel, 0)[:: op.frames_per_output]  # (windows, features, kernel)
         known = self.moments.setdefault(op.output, [moments(kernel * width) for _ in range(bands)])
         for band, seen in enumerate(known):
             seen.see(windows[:, band * width : (band + 1) * width].transpose(0, 2, 1).reshape(len(windows), -1))
 
 
-def observe(graph: g.Graph, recordings: list[Array]) -> Ranges:
-    """Run every calibration recording (time, features), float, through the float graph and note what it shows."""
+def observe(graph: g.Graph, recordings: Sequence[Array | Signal], products: bool = True) -> Ranges:
+    """Run every calibration recording (time, features), float, through the float graph and note what it shows.
+
+    `products`: also what each matrix multiplies, which takes longest and only 4-bit weights and low-rank factors ask for.
+    """
     ranges, digest = Ranges(), hashlib.sha256()
-    glu_inputs = {op.inputs[0] for op in graph.ops if isinstance(op, g.Glu)}
-    matrices = [op for op in graph.ops if isinstance(op, g.Conv)]
+    halved = {op.inputs[0] for op in graph.ops if isinstance(op, g.Glu) or (isinstance(op, g.Integrate) and op.position_steps)}
+    matrices = [op for op in graph.ops if isinstance(op, g.Conv)] if products else []
 
     def see(name: str, x: Array) -> None:
         for op in matrices:
@@ -54,17 +60,21 @@ def observe(graph: g.Graph, recordings: list[Array]) -> Ranges:
 
     def tap(op: g.Op, y: Array) -> None:
         see(op.output, y)
-        if op.output in glu_inputs:
+        if op.output in halved:
             y, gate = np.split(y, 2, axis=-1)
             ranges.gate[op.output] = max(ranges.gate.get(op.output, 0.0), float(np.abs(gate).max()))
         ranges.see(op.output, y)
 
     for recording in recordings:
-        samples = whole_steps(graph, recording)
+        signal = as_signal(recording)
+        samples = whole_steps(graph, signal.samples)
         digest.update(np.ascontiguousarray(samples, dtype=np.float32).tobytes())
         ranges.see(graph.input.name, samples)
         see(graph.input.name, samples[None])
         machine = FloatMachine(graph, watch_states=True)
+        if signal.initial is not None:
+            digest.update(np.asarray(signal.initial, np.float32).tobytes())
+            machine.begin_at(signal.initial[None])
         machine.run(samples[None].astype(np.float64), tap)
         for name, peak in machine.state_peak.items():
             ranges.state[name] = np.maximum(ranges.state.get(name, 0.0), peak)

@@ -7,7 +7,7 @@ from scipy.special import erf, expit
 
 from compress import graph as g
 from compress.errors import GraphError
-from compress.machine import BLOCK, Machine, copies
+from compress.machine import BLOCK, FRAMES, Machine, copies, patches_of, repeat_of
 from compress.scan import Scan
 
 Array = g.Array
@@ -20,6 +20,8 @@ def gelu(x: Array) -> Array:
 
 ACTIVATIONS = {
     "relu": lambda x: np.maximum(x, 0.0),
+    "leaky_relu": lambda x: np.where(x < 0.0, 0.01 * x, x),
+    "tanh": np.tanh,
     "gelu": gelu,
     "sigmoid": expit,
     "step": lambda x: (x >= 0.0).astype(np.float64),
@@ -53,7 +55,9 @@ class FloatMachine(Machine):
             case g.Window():
                 return self.window(op, x)
             case g.Conv():
-                return convolve(x, op.weight, op.frames_per_output) + op.bias.reshape(-1)
+                grouped = x.reshape(x.shape[0], -1, x.shape[2] // op.shared)
+                y = convolve(grouped, op.weight, op.frames_per_output) + op.bias.reshape(-1)
+                return y.reshape(x.shape[0], -1, op.out_features(x.shape[2]))
             case g.LayerNorm():
                 return _layer_norm(x, op)
             case g.Activation(kind=kind):
@@ -65,10 +69,42 @@ class FloatMachine(Machine):
                 return np.asarray(a * expit(b))
             case g.Add():
                 return np.asarray(x + inputs[1])
+            case g.Interpolate():
+                past = self.state.get(op.output, np.zeros((x.shape[0], 1, x.shape[2])))
+                y, self.state[op.output] = interpolate(x, op.factor, past)
+                return y
+            case g.Join():
+                return self.join(op, x)
+            case g.LstmCell():
+                cell = self.state.get(op.output, np.zeros((x.shape[0], x.shape[2] // 4)))
+                y, self.state[op.output] = lstm_cell(x, cell)
+                return y
+            case g.Integrate():
+                return self._integrate(op, x)
+            case g.Patches():
+                return patches_of(op, x)
+            case g.Repeat():
+                return repeat_of(op, x)
             case g.LogSoftmax():
                 shifted = x - x.max(-1, keepdims=True)
                 return np.asarray(shifted - np.log(np.exp(shifted).sum(-1, keepdims=True)))
         raise GraphError(f"{op.module}: the float engine cannot run {type(op).__name__}")
+
+    def pose_before(self, op: g.Integrate) -> Array:
+        return self.state.get(op.output, self.initial_of(op))
+
+    def _integrate(self, op: g.Integrate, x: Array) -> Array:
+        counted = self.state.get(f"{op.output}{FRAMES}", np.zeros(1, int))
+        positions = min(max(op.position_steps - int(counted[0]), 0), x.shape[1])
+        self.state[f"{op.output}{FRAMES}"] = counted + x.shape[1]
+        joints = op.out_features(x.shape[2])
+        y = np.concatenate([x[:, :positions, :joints], x[:, positions:, x.shape[2] - joints :]], axis=1)
+        if positions == 0:
+            y[:, 0] += self.pose_before(op)
+        first = max(positions - 1, 0)
+        y[:, first:] = y[:, first:].cumsum(1)
+        self.state[op.output] = y[:, -1]
+        return y
 
     def _state_space(self, op: g.StateSpace, u: Array) -> Array:
         state = self.state.get(op.output, np.zeros((self.batch, *op.a.shape), dtype=np.complex128))
@@ -88,6 +124,24 @@ class FloatMachine(Machine):
         if self.watch_states:
             self.state_peak[op.output] = np.maximum(self.state_peak.get(op.output, 0.0), peak.max(axis=(0, 2)))
         return np.asarray(y + op.d * u)
+
+
+def interpolate(x: Array, factor: int, past: Array) -> tuple[Array, Array]:
+    """x (batch, time, features), past (batch, 1, features) -> (batch, time·factor, features), and the next past."""
+    before = np.concatenate([past, x[:, :-1]], axis=1)
+    share = (np.arange(factor) / factor)[:, None]
+    y = before[:, :, None] + (x - before)[:, :, None] * share
+    return y.reshape(x.shape[0], -1, x.shape[2]), x[:, -1:]
+
+
+def lstm_cell(x: Array, cell: Array) -> tuple[Array, Array]:
+    """Gates (batch, time, 4n), cell (batch, n) -> hidden states (batch, time, n), and the next cell."""
+    y = np.empty((*x.shape[:2], x.shape[2] // 4))
+    for t in range(x.shape[1]):
+        i, f, new, o = np.split(x[:, t], 4, axis=-1)
+        cell = expit(f) * cell + expit(i) * np.tanh(new)
+        y[:, t] = expit(o) * np.tanh(cell)
+    return y, cell
 
 
 def convolve(x: Array, weight: Array, stride: int) -> Array:

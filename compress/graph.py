@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import math
 import zipfile
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
@@ -30,34 +31,48 @@ from compress.operators import (  # noqa: F401  a graph is spoken of in its oper
     Conv,
     Glu,
     IntAdd,
+    Integrate,
+    Interpolate,
     IntGlu,
+    IntIntegrate,
+    IntInterpolate,
+    IntJoin,
     IntLayerNorm,
     IntLinear,
     IntLogSoftmax,
+    IntLstmCell,
     IntLut,
     IntMaxOver,
     IntMaxPool,
     IntMeanOver,
     IntMeanPool,
+    IntPatches,
+    IntRepeat,
     IntStateSpace,
     IntStep,
     IntWindow,
+    Join,
     LayerNorm,
     LogSoftmax,
+    LstmCell,
     MaxOver,
     MaxPool,
     MeanOver,
     MeanPool,
     Op,
     OverCopies,
+    Patches,
+    Repeat,
     StateSpace,
     Window,
 )
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 INT16 = (-32768, 32767)
 INT8 = (-128, 127)
 WEIGHT_BITS = (4, 8)
+RECURRENT = (StateSpace, IntStateSpace, LstmCell, Integrate, Join)  # state that begins with the first valid frame
+ACROSS_FRAMES = (Window, Interpolate, Patches, Repeat)  # cannot be computed frame by frame
 
 
 @dataclass(frozen=True)
@@ -79,14 +94,19 @@ class Tensor:
 class Graph:
     """Operators in execution order. The first tensor is the input, the last operator's output is the output.
 
-    `chunk`: output frames that are computed together, in one step; what is computed, and so the hash, does not depend on it.
+    `chunk`: output frames that are computed together, in one step; what is computed, and so the hash, does not depend on it. 0
+    stands for as few as there can be.
     """
 
     name: str
     tensors: dict[str, Tensor]
     ops: tuple[Op, ...]
     provenance: dict[str, Any] = field(default_factory=dict)
-    chunk: int = 1
+    chunk: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.chunk and self.ops:
+            object.__setattr__(self, "chunk", self.shortest_chunk)
 
     @property
     def input(self) -> Tensor:
@@ -101,17 +121,60 @@ class Graph:
         """Input frames for the output frames of one step."""
         return self.chunk * int(self.input.rate / self.output.rate)
 
+    @property
+    def shortest_chunk(self) -> int:
+        """Output frames for which every tensor has whole frames, and a network over windows one window."""
+        per_output = [tensor.rate / self.output.rate for tensor in self.tensors.values()]
+        windows = [
+            int(op.frames * self.output.rate / self.tensors[op.inputs[0]].rate) for op in self.ops if isinstance(op, Patches)
+        ]
+        return math.lcm(*(rate.denominator for rate in per_output), *windows)
+
+    @property
+    def stretchable(self) -> bool:
+        """Whether a step may hold more output frames than it must: not while a start-up is counted, and not over windows."""
+        return not self.start_up and not any(isinstance(op, Patches) for op in self.ops)
+
+    @property
+    def loop(self) -> range:
+        """The operators that are computed frame by frame, since the first of them needs what the last makes; empty without."""
+        made = {op.output: index for index, op in enumerate(self.ops)}
+        joins = [(index, op) for index, op in enumerate(self.ops) if isinstance(op, Join)]
+        ends = [made[name] for _, op in joins for name in op.previous if name in made]
+        return range(joins[0][0], max(ends) + 1) if ends else range(0)
+
     def is_integer(self) -> bool:
-        return all(type(op).__name__.startswith("Int") for op in self.ops)
+        return all(op.is_integer for op in self.ops)
 
     def frames_per_step(self, name: str) -> int:
         """Frames of this tensor in one step of the network."""
         return self.chunk * int(self.tensors[name].rate / self.output.rate)
 
+    def frames_at_once(self, op: Op) -> int:
+        """Output frames of an operator that are computed before the next operator: one in the loop, else those of a step."""
+        return 1 if self.ops.index(op) in self.loop else self.frames_per_step(op.output)
+
     @property
     def start_up(self) -> int:
         """Output frames of a stream before the first that a whole-sequence forward has: their windows reach before its start."""
         return first_valid_frames(self)[self.output.name]
+
+    @property
+    def start_up_steps(self) -> int:
+        """The same in steps."""
+        return -(-self.start_up // self.chunk)
+
+    @property
+    def left_context(self) -> int:
+        """Samples before the newest one that an output of a whole-sequence forward is made of, recurrent state aside."""
+        context, jump = 0, 1
+        for op in self.ops:
+            if isinstance(op, Window):
+                context += (op.frames - 1) * jump
+            elif op.stride > 1:
+                context += (int(op.stride) - 1) * jump
+            jump = jump * int(op.stride) if op.stride >= 1 else jump
+        return context
 
     def hash(self) -> str:
         """SHA-256 over everything that decides what the graph computes (not where it came from)."""
@@ -126,11 +189,11 @@ class Graph:
 
 
 def in_chunks(graph: Graph, frames: int) -> Graph:
-    """The same network, `frames` output frames a step. GraphError where it has a start-up, which is counted in single frames."""
-    if frames < 1 or (frames > 1 and graph.start_up):
-        raise GraphError(
-            f"{graph.name}: expected 1 frame a step where a network has a start-up, and 1 or more else, found {frames}"
-        )
+    """The same network, `frames` output frames a step. GraphError where it has a start-up, which is counted in shortest steps."""
+    shortest = graph.shortest_chunk
+    if frames < 1 or frames % shortest or (frames > shortest and not graph.stretchable):
+        most = "or a multiple of it" if graph.stretchable else "since it has a start-up or works over windows"
+        raise GraphError(f"{graph.name}: expected {shortest} output frames a step, {most}; found {frames}")
     return dataclasses.replace(graph, chunk=frames)
 
 
@@ -152,8 +215,28 @@ def verify(graph: Graph) -> Graph:
         seen.add(op.output)
     if (graph.input.rate / graph.output.rate).denominator != 1:
         raise GraphError(f"{graph.name}: the output rate {graph.output.rate} does not divide the input rate {graph.input.rate}")
+    _verify_loop(graph)
     _verify_start(graph)
     return graph
+
+
+def _verify_loop(graph: Graph) -> None:
+    """What a Join names is made later, has the width it says, and nothing between needs more than one frame at a time."""
+    made = {op.output: index for index, op in enumerate(graph.ops)}
+    for index, op in enumerate(graph.ops):
+        if not isinstance(op, Join):
+            continue
+        for name, width in zip(op.previous, op.widths, strict=True):
+            if made.get(name, -1) < index or graph.tensors[name].features != width:
+                raise GraphError(f"{op.module}: Join: expected {name!r} of {width} features to be made later in the graph")
+    for op in (graph.ops[index] for index in graph.loop):
+        if isinstance(op, ACROSS_FRAMES) or op.stride != 1:
+            raise GraphError(
+                f"{op.module}: {type(op).__name__} cannot be computed frame by frame between a Join and what it names"
+            )
+    for op in graph.ops:
+        if isinstance(op, Patches) and graph.frames_per_step(op.inputs[0]) != op.frames:
+            raise GraphError(f"{op.module}: Patches over {op.frames} frames in a step of {graph.frames_per_step(op.inputs[0])}")
 
 
 def _verify_start(graph: Graph) -> None:
@@ -165,8 +248,10 @@ def _verify_start(graph: Graph) -> None:
             raise GraphError(
                 f"{where}: groups of {op.stride} frames cannot begin with frame {begin}; expected a Window before it"
             )
-        if isinstance(op, StateSpace | IntStateSpace) and begin != graph.start_up * graph.frames_per_step(op.inputs[0]):
-            raise GraphError(f"{where}: expected its first valid frame at the begin of step {graph.start_up}, found {begin}")
+        if isinstance(op, RECURRENT) and begin != graph.start_up_steps * graph.frames_per_step(op.inputs[0]):
+            raise GraphError(
+                f"{where}: expected its first valid frame at the begin of step {graph.start_up_steps}, found {begin}"
+            )
 
 
 def _verify_op(graph: Graph, op: Op, seen: set[str]) -> None:
@@ -181,13 +266,19 @@ def _verify_op(graph: Graph, op: Op, seen: set[str]) -> None:
         raise GraphError(f"{where}: expected rate {sources[0].rate / op.stride}, found {target.rate}")
     if target.features != op.out_features(sources[0].features):
         raise GraphError(f"{where}: expected {op.out_features(sources[0].features)} features, found {target.features}")
-    if isinstance(op, Conv | IntLinear) and op.weight.shape[0] * op.weight.shape[3] != sources[0].features:
+    if isinstance(op, Conv | IntLinear) and op.shared * op.weight.shape[0] * op.weight.shape[3] != sources[0].features:
         raise GraphError(f"{where}: weight {op.weight.shape} does not fit {sources[0].features} input features")
     if isinstance(op, Conv | IntLinear) and op.weight.shape[2] != op.frames_per_output:
         found = f"a kernel of {op.weight.shape[2]} frames with stride {op.frames_per_output}"
         raise GraphError(f"{where}: {found}; expected a Window that gathers its frames")
     if isinstance(op, Window) and (op.frames < 1 or op.frames_per_output < 1 or op.lag < 0):
         raise GraphError(f"{where}: expected frames and stride of 1 or more and no negative lag, found {op}")
+    if isinstance(op, Conv | IntLinear) and op.shared > 1 and (op.weight.shape[0] > 1 or op.weight.shape[2] > 1):
+        raise GraphError(f"{where}: weights shared by groups are of one band and one frame, found {op.weight.shape}")
+    if isinstance(op, Window) and sources[0].features % op.bands:
+        raise GraphError(f"{where}: {op.bands} bands do not divide {sources[0].features} features")
+    if isinstance(op, Patches | Repeat) and sources[0].features % op.width:
+        raise GraphError(f"{where}: {op.width} columns do not divide {sources[0].features} features")
     if isinstance(op, OverCopies) and sources[0].features % (op.bands * op.copies):
         raise GraphError(f"{where}: {op.bands} bands of {op.copies} copies do not divide {sources[0].features} features")
     if isinstance(op, IntLinear):
@@ -196,7 +287,7 @@ def _verify_op(graph: Graph, op: Op, seen: set[str]) -> None:
         value = getattr(op, f.name)
         if isinstance(value, np.ndarray) and value.dtype.kind in "fc" and not np.isfinite(value).all():
             raise GraphError(f"{where}: {f.name} holds NaN or infinite values")
-    if type(op).__name__.startswith("Int") and target.scale is None:
+    if op.is_integer and target.scale is None:
         raise GraphError(f"{where}: the output of an integer operator needs a scale")
 
 
@@ -270,7 +361,7 @@ def _rebuild(header: dict[str, Any], archive: zipfile.ZipFile) -> Graph:
     ops = []
     for index, entry in enumerate(header["ops"]):
         kind = OPERATORS[entry.pop("op")]
-        entry["inputs"] = tuple(entry["inputs"])
+        entry |= {key: tuple(value) for key, value in entry.items() if isinstance(value, list)}
         for f in fields(kind):
             if f.name not in entry:
                 with archive.open(f"{index}.{f.name}.npy") as file:

@@ -6,14 +6,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from tqdm import tqdm
 
 from compress.errors import GraphError
-from compress.graph import Array, Graph, IntStateSpace, Op, OverCopies, StateSpace, Window
+from compress.graph import RECURRENT, Array, Graph, Integrate, Join, Op, OverCopies, Patches, Repeat, Window
 
 Tap = Callable[[Op, Array], None]
 BLOCK = 16  # frames that a float state space takes at once (scan.py): whole blocks make a chunk
-CHUNK_STEPS = 128  # of all recordings together: what is worked on at once stays near the processor
+FRAMES = " frames"  # key of an integration's count, behind its tensor's name
+CHUNK_SAMPLES = 12288  # of all recordings together: what is worked on at once stays near the processor
 
 
 class Machine(ABC):
@@ -25,9 +27,29 @@ class Machine(ABC):
         self.reset()
 
     def reset(self) -> None:
-        """All state to zero."""
+        """All state to zero, poses too."""
         self.state: dict[str, Array] = {}
+        self.before: dict[str, Array] = {}  # the newest frame (batch, 1, features) of what a Join names
+        self.initial: Array | None = None
         self.steps = 0
+
+    def begin_at(self, pose: Array) -> None:
+        """Poses (batch, joints) that the streams begin with, in the output's units (integers: rounded to its steps).
+
+        GraphError when the network does not integrate a pose. Only before the first sample.
+        """
+        if not any(isinstance(op, Integrate) for op in self.graph.ops) or self.graph.output.features != pose.shape[-1]:
+            raise GraphError(f"{self.graph.name}: a network that begins with no pose, or not with one of {pose.shape[-1]} angles")
+        self.initial = np.asarray(pose).reshape(self.batch, -1)
+
+    def initial_of(self, op: Integrate) -> Array:
+        """Pose (batch, joints) that this operator's streams begin with."""
+        given = self.initial
+        return given if given is not None else np.zeros((self.batch, self.graph.tensors[op.output].features))
+
+    @abstractmethod
+    def pose_before(self, op: Integrate) -> Array:
+        """The newest pose (batch, joints) of an integration, the initial one before the first frame."""
 
     @abstractmethod
     def apply(self, op: Op, inputs: list[Array]) -> Array:
@@ -44,8 +66,9 @@ class Machine(ABC):
             raise GraphError(
                 f"expected samples (batch {expected[0]}, a multiple of {step}, {expected[1]}), found {samples.shape}"
             )
-        begin = max(0, self.graph.start_up - self.steps)
-        size = step * max(BLOCK, CHUNK_STEPS // self.batch // BLOCK * BLOCK)
+        begin = max(0, self.graph.start_up_steps - self.steps)
+        together = max(1, CHUNK_SAMPLES // step // self.batch)
+        size = step * (together // BLOCK * BLOCK or together)
         todo = [*_chunks(samples[:, : step * begin], step), *_chunks(samples[:, step * begin :], size)]
         bar = tqdm(todo, desc=progress, unit="chunk", leave=False, disable=not progress)
         chunks = [self._chunk(c, tap) for c in bar]
@@ -53,24 +76,53 @@ class Machine(ABC):
         return np.concatenate(chunks, axis=1) if chunks else empty
 
     def _chunk(self, samples: Array, tap: Tap | None) -> Array:
-        live = {self.graph.input.name: samples}
+        live, loop = {self.graph.input.name: samples}, self.graph.loop
         for index, op in enumerate(self.graph.ops):
-            live[op.output] = self.apply(op, [live[name] for name in op.inputs])
+            if index not in loop:
+                live[op.output] = self.apply(op, [live[name] for name in op.inputs])
+            elif index == loop.start:
+                live |= self._frame_by_frame(self.graph.ops[loop.start : loop.stop], live)
             if tap is not None:
                 tap(op, live[op.output])
             for name in op.inputs:
                 if self.last_use[name] == index:
                     live.pop(name, None)
         self.steps += samples.shape[1] // self.graph.samples_per_step
-        if self.steps <= self.graph.start_up:
+        if self.steps <= self.graph.start_up_steps:
             self._forget_states()
         return live[self.graph.output.name]
 
+    def _frame_by_frame(self, ops: tuple[Op, ...], live: dict[str, Array]) -> dict[str, Array]:
+        """The tensors of a loop over a chunk, every operator on one frame before the next frame."""
+        frames: dict[str, list[Array]] = {op.output: [] for op in ops}
+        named = {name for op in ops if isinstance(op, Join) for name in op.previous}
+        for t in range(live[ops[0].inputs[0]].shape[1]):
+            now: dict[str, Array] = {}
+            for op in ops:
+                now[op.output] = self.apply(op, [now[n] if n in now else live[n][:, t : t + 1] for n in op.inputs])
+                frames[op.output].append(now[op.output])
+            self.before |= {name: now[name] for name in named}
+        return {name: np.concatenate(parts, axis=1) for name, parts in frames.items()}
+
+    def join(self, op: Join, x: Array) -> Array:
+        """One frame beside the frames before of the tensors that it names."""
+        made = {o.output: o for o in self.graph.ops}
+        parts = [x]
+        for name, width in zip(op.previous, op.widths, strict=True):
+            maker = made[name]
+            if isinstance(maker, Integrate):
+                parts.append(self.pose_before(maker)[:, None])
+            else:
+                parts.append(self.before.get(name, np.zeros((self.batch, 1, width), x.dtype)))
+        return np.concatenate(parts, axis=-1)
+
     def _forget_states(self) -> None:
-        """State spaces begin with the first valid frame: what they take in during a step of the start-up is gone after it."""
+        """Recurrent state begins with the first valid frame: what it took in during a step of the start-up is gone after it."""
+        self.before.clear()
         for op in self.graph.ops:
-            if isinstance(op, StateSpace | IntStateSpace):
+            if isinstance(op, RECURRENT):
                 self.state.pop(op.output, None)
+                self.state.pop(f"{op.output}{FRAMES}", None)
 
     def window(self, op: Window, x: Array) -> Array:
         """The windows of a chunk; keeps the frames that later ones reach back to."""
@@ -84,7 +136,26 @@ def windows_of(op: Window, past: Array, x: Array) -> tuple[Array, Array]:
     frames = np.concatenate([past, x], axis=1)
     first = op.history + op.frames_per_output - op.lag - op.frames  # frame of the first window
     index = first + np.arange(0, x.shape[1], op.frames_per_output)[:, None] + np.arange(op.frames)
-    return frames[:, index].reshape(x.shape[0], len(index), -1), frames[:, frames.shape[1] - op.history :]
+    seen = frames[:, index].reshape(x.shape[0], *index.shape, op.bands, -1).swapaxes(2, 3)  # (batch, window, bands, frames, n)
+    return seen.reshape(x.shape[0], len(index), -1), frames[:, frames.shape[1] - op.history :]
+
+
+def patches_of(op: Patches, x: Array) -> Array:
+    """What a convolution sees of each window: x (batch, time, width·n) -> (batch, time, width·kernel_frames·kernel_columns·n)."""
+    before = [(op.kernel_frames - 1) // 2, (op.kernel_columns - 1) // 2]
+    after = [op.kernel_frames - 1 - before[0], op.kernel_columns - 1 - before[1]]
+    image = x.reshape(x.shape[0], -1, op.frames, op.width, x.shape[2] // op.width)
+    padded = np.pad(image, [(0, 0), (0, 0), *zip(before, after, strict=True), (0, 0)])
+    seen = sliding_window_view(
+        padded, (op.kernel_frames, op.kernel_columns), (2, 3)
+    )  # (…, frames, width, n, kf, kc)
+    return seen.transpose(0, 1, 2, 3, 5, 6, 4).reshape(*x.shape[:2], -1)
+
+
+def repeat_of(op: Repeat, x: Array) -> Array:
+    """Nearest-neighbour upsampling of frames and columns: x (batch, time, width·n) -> (batch, time·factor, width·copies·n)."""
+    columns = x.reshape(*x.shape[:2], op.width, -1).repeat(op.copies, axis=2)
+    return columns.reshape(*x.shape[:2], -1).repeat(op.factor, axis=1)
 
 
 def copies(x: Array, op: OverCopies) -> Array:

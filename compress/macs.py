@@ -36,7 +36,7 @@ def count(graph: g.Graph) -> list[LayerMacs]:
         macs = op.macs(source.features)
         if macs:
             shape = f"{source.features}×{op.stride} → {target.features}"
-            kind = type(op).__name__.removeprefix("Int")
+            kind = op.title
             per_s = macs * float(target.rate)
             layers.append(LayerMacs(op.module, kind, shape, float(target.rate), macs, per_s, isinstance(op, STATE_SPACE)))
     return layers

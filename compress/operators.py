@@ -6,6 +6,7 @@ SPEC.md part 1 says what the integer ones compute, `reference.py` computes it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, ClassVar
 
 import numpy.typing as npt
@@ -23,8 +24,19 @@ class Op:
     decimation: ClassVar[str | None] = None  # name of the field that says input frames per output frame
 
     @property
-    def stride(self) -> int:
-        """Input frames eaten for one output frame."""
+    def is_integer(self) -> bool:
+        """Whether this is an integer operator: `IntAdd`, not `Integrate`."""
+        name = type(self).__name__
+        return name.startswith("Int") and name[3].isupper()
+
+    @property
+    def title(self) -> str:
+        """Name of the operator, the same for its float and its integer form."""
+        return type(self).__name__[3 if self.is_integer else 0 :]
+
+    @property
+    def stride(self) -> int | Fraction:
+        """Input frames eaten for one output frame; below one where a frame gives several."""
         return int(getattr(self, self.decimation)) if self.decimation else 1
 
     def out_features(self, features: int) -> int:
@@ -35,13 +47,17 @@ class Op:
         """Multiply-accumulates for one output frame, as `macs.py` reports them."""
         return 0
 
+    def kept_values(self, features: int) -> int:
+        """16-bit values of the signal, or given with it, that are kept between frames; a start-up leaves them."""
+        return 0
+
     def state_values(self, features: int) -> int:
-        """16-bit values of state kept between frames."""
+        """16-bit values of recurrent state kept between frames; it begins from zero with the first valid frame."""
         return 0
 
     def first_valid(self, first: int) -> int:
         """The first output frame made of valid input frames alone, where the input is valid from frame `first` on."""
-        return -(-first // self.stride)
+        return int(-(-first // self.stride))
 
 
 # --- float operators ---------------------------------------------------------------------------------------------
@@ -89,12 +105,13 @@ class Window(Op):
     """The frames that a convolution sees, side by side: y[m] = x[m·s + s − lag − frames … m·s + s − lag − 1].
 
     s is frames_per_output, frames before the first are zero. With frames = 1 it takes one frame of each s, or delays the
-    stream by `lag` frames.
+    stream by `lag` frames. With several `bands` the frames of each band's features lie side by side: (bands, frames, n).
     """
 
     frames: int
     frames_per_output: int
     lag: int
+    bands: int = 1
     decimation: ClassVar[str | None] = "frames_per_output"
 
     @property
@@ -105,7 +122,7 @@ class Window(Op):
     def out_features(self, features: int) -> int:
         return self.frames * features
 
-    def state_values(self, features: int) -> int:
+    def kept_values(self, features: int) -> int:
         return self.history * features
 
     def first_valid(self, first: int) -> int:
@@ -117,19 +134,21 @@ class Conv(Op):
     """Dense layer or convolution. weight (bands, out, kernel, in), bias (bands, out).
 
     Band b reads features b·in … and writes features b·out …; a dense layer has kernel = frames_per_output = 1. Kernels longer or
-    shorter than their stride are a `Window` and a dense layer.
+    shorter than their stride are a `Window` and a dense layer. `shared` groups of features, each (in,), go through the same
+    weights one by one: a convolution whose kernel has one row of the other axis.
     """
 
     weight: Array
     bias: Array
     frames_per_output: int = 1
+    shared: int = 1
     decimation: ClassVar[str | None] = "frames_per_output"
 
     def out_features(self, features: int) -> int:
-        return int(self.weight.shape[0] * self.weight.shape[1])
+        return int(self.shared * self.weight.shape[0] * self.weight.shape[1])
 
     def macs(self, features: int) -> int:
-        return int(self.weight.size)
+        return int(self.shared * self.weight.size)
 
 
 @dataclass(frozen=True)
@@ -151,7 +170,7 @@ class LayerNorm(Op):
 
 @dataclass(frozen=True)
 class Activation(Op):
-    """kind: relu, gelu, sigmoid or step (1 from zero on, else 0)."""
+    """kind: relu, leaky_relu (slope 0.01 below zero), gelu, sigmoid or step (1 from zero on, else 0)."""
 
     kind: str
 
@@ -183,6 +202,108 @@ class Glu(Op):
 @dataclass(frozen=True)
 class Add(Op):
     """Sum of two streams of one rate."""
+
+
+@dataclass(frozen=True)
+class Interpolate(Op):
+    """`factor` frames for each: y[factor·k + j] = x[k − 1] + (x[k] − x[k − 1])·j / factor. It looks ahead by one frame of x."""
+
+    factor: int
+
+    @property
+    def stride(self) -> Fraction:
+        return Fraction(1, self.factor)
+
+    def kept_values(self, features: int) -> int:
+        return features
+
+    def first_valid(self, first: int) -> int:
+        return self.factor * (first + 1)
+
+
+@dataclass(frozen=True)
+class Join(Op):
+    """x[t], and the frames before of tensors that are made later: y[t] = x[t], a[t − 1], b[t − 1] … side by side.
+
+    `previous` names a, b, …, `widths` are their features. Their frame before the first is zero, or the pose that a stream begins
+    with where an `Integrate` makes it. What lies between the first Join of a graph and the last tensor that one names is
+    computed frame by frame (`Graph.loop`).
+    """
+
+    previous: tuple[str, ...]
+    widths: tuple[int, ...]
+
+    def out_features(self, features: int) -> int:
+        return features + sum(self.widths)
+
+    def state_values(self, features: int) -> int:
+        return sum(-(-width // 2) * 2 for width in self.widths)
+
+
+@dataclass(frozen=True)
+class LstmCell(Op):
+    """Gates i, f, g, o, each (n,), to the hidden state: c = σ(f)·c + σ(i)·tanh(g), y = σ(o)·tanh(c). PyTorch's order of gates."""
+
+    def out_features(self, features: int) -> int:
+        return features // 4
+
+    def state_values(self, features: int) -> int:
+        return 2 * (features // 4)
+
+
+@dataclass(frozen=True)
+class Integrate(Op):
+    """Velocity per frame to pose: y[t] = y[t − 1] + x[t], from the pose a stream begins with (zero if none is given).
+
+    With `position_steps` a frame of x holds a pose and a velocity, and the first so many valid frames give the pose itself.
+    """
+
+    position_steps: int = 0
+
+    def out_features(self, features: int) -> int:
+        return features // 2 if self.position_steps else features
+
+    def kept_values(self, features: int) -> int:
+        return -(-self.out_features(features) // 2) * 2
+
+    def state_values(self, features: int) -> int:
+        return 2 * self.out_features(features) + 2  # 32-bit sums, and the count of frames
+
+
+@dataclass(frozen=True)
+class Patches(Op):
+    """What a convolution over frames and columns sees of one step, padded with zeros so that it gives as many of both.
+
+    x (frames, width, n) → y (frames, width, kernel_frames, kernel_columns, n). Every step is a window of its own, `frames` of x
+    long: nothing is seen of what comes before and after it. As PyTorch's padding="same", the larger half of it comes last.
+    """
+
+    frames: int
+    width: int
+    kernel_frames: int
+    kernel_columns: int
+
+    def out_features(self, features: int) -> int:
+        return features * self.kernel_frames * self.kernel_columns
+
+
+@dataclass(frozen=True)
+class Repeat(Op):
+    """Nearest-neighbour upsampling: each frame `factor` times, in it each of `width` columns `copies` times."""
+
+    factor: int
+    width: int
+    copies: int
+
+    @property
+    def stride(self) -> Fraction:
+        return Fraction(1, self.factor)
+
+    def out_features(self, features: int) -> int:
+        return features * self.copies
+
+    def first_valid(self, first: int) -> int:
+        return self.factor * first
 
 
 @dataclass(frozen=True)
@@ -233,7 +354,7 @@ class IntStep(Op):
 class IntLinear(Op):
     """weight int8 (bands, out, kernel, in), bias and mult int32 (bands, out).
 
-    weight_bits: 8 (−127…127), or 4 (−7…7; stored two to a byte where it is exported as C).
+    weight_bits: 8 (−127…127), or 4 (−7…7; stored two to a byte where it is exported as C). shared: as `Conv`.
     """
 
     weight: Array
@@ -242,6 +363,7 @@ class IntLinear(Op):
     shift: int
     frames_per_output: int = 1
     weight_bits: int = 8
+    shared: int = 1
     decimation: ClassVar[str | None] = "frames_per_output"
 
     out_features = Conv.out_features
@@ -297,6 +419,42 @@ class IntAdd(Op):
 
 
 @dataclass(frozen=True)
+class IntInterpolate(Interpolate):
+    """factor 1, 2, 4, … 256; output scale = input scale."""
+
+
+@dataclass(frozen=True)
+class IntJoin(Join):
+    """All have one scale."""
+
+
+@dataclass(frozen=True)
+class IntLstmCell(LstmCell):
+    """sigmoid, tanh int16 (257,) in Q15: of gates i, f, o, and of g and the cell. Cell in steps of 2⁻²⁴."""
+
+    sigmoid: Array
+    tanh: Array
+    mult: int
+
+
+@dataclass(frozen=True)
+class IntIntegrate(Integrate):
+    """One step of a pose is 2^`fraction` steps of a velocity, 0 ≤ fraction ≤ 14."""
+
+    fraction: int = 0
+
+
+@dataclass(frozen=True)
+class IntPatches(Patches):
+    """Output scale = input scale."""
+
+
+@dataclass(frozen=True)
+class IntRepeat(Repeat):
+    """Output scale = input scale."""
+
+
+@dataclass(frozen=True)
 class IntLogSoftmax(Op):
     """Output in steps of 2^−fraction nats."""
 
@@ -309,7 +467,9 @@ OPERATORS: dict[str, type[Op]] = {
     c.__name__: c
     for c in (
         MeanPool, MaxPool, MeanOver, MaxOver, Window, Conv, BatchNorm, LayerNorm, Activation, StateSpace, Glu, Add, LogSoftmax,
+        Interpolate, Join, LstmCell, Integrate, Patches, Repeat,
         IntMeanPool, IntMaxPool, IntMeanOver, IntMaxOver, IntWindow, IntStep, IntLinear, IntLayerNorm, IntLut,
         IntStateSpace, IntGlu, IntAdd, IntLogSoftmax,
+        IntInterpolate, IntJoin, IntLstmCell, IntIntegrate, IntPatches, IntRepeat,
     )
 }  # fmt: skip

@@ -32,11 +32,14 @@ class Widths(NamedTuple):
 
 PRECISIONS = {"w8a16": Widths(8, 16), "w8a8": Widths(8, 8), "w4a16": Widths(4, 16)}
 MARGIN = {16: 1.3, 8: 1.0}  # observed range × this is the range that can be represented
-GATE_SCALE = 12.0 / 32768  # the gate of a GLU: the sigmoid of ±12 is 1 or 0 to 6e-6
+GATE_SCALE = 12.0 / 32768  # the gate of a GLU, and gates i, f, o of an LSTM: the sigmoid of ±12 is 1 or 0 to 6e-6
+TANH_SCALE = 8.0 / 32768  # gate g of an LSTM, and its cell as the output sees it: the tanh of ±8 is ±1 to 2e-7
 STATE_MARGIN = 1.3
 INT32 = 2**31
 CLAMPED = (g.Conv, g.LayerNorm, g.StateSpace, g.MeanPool, g.MeanOver)  # their integer forms end with a clamp to any lo…hi
-COPIES = (g.Window, g.MaxPool, g.MaxOver)  # their outputs are values of their input: one scale and one range for both
+# Their outputs are values of their input, or lie between them: one scale and one range for both.
+COPIES = (g.Window, g.MaxPool, g.MaxOver, g.Interpolate, g.Patches, g.Repeat)
+FRACTION = 14  # of a pose's step that a velocity has at most: sums then keep to 32 bits
 DEAD = 2.0**-16  # multiplier of a row without weights (a pruned one): any will do that does not ask for a shift
 
 
@@ -86,6 +89,11 @@ class _Plan:
         if isinstance(producer, COPIES):
             source = self.tensor(self.name(producer.inputs[0]))
             return replace(base, scale=source.scale, lo=source.lo, hi=source.hi)
+        if self._feeds(name, g.LstmCell):
+            return replace(base, scale=GATE_SCALE)
+        integrals = [op for op in self.users[name] if isinstance(op, g.Integrate)]
+        if integrals:
+            return replace(base, scale=self.velocity_scale(integrals[0]))
         narrow = self.widths.activations == 8 and name not in self.tied and self._only_multiplied(name)
         lo, hi = g.INT8 if narrow else g.INT16
         peak = max((self.ranges.tensor[n] for n in self.tied.get(name, {name})), default=0.0)
@@ -97,6 +105,31 @@ class _Plan:
 
     def scale(self, name: str) -> float:
         return float(self.tensor(self.name(name)).scale or 0.0)
+
+    def _feeds(self, name: str, kind: type[g.Op]) -> bool:
+        return any(isinstance(op, kind) for op in self.users[name])
+
+    def fraction(self, op: g.Integrate) -> int:
+        """Bits of a pose's step that the velocities have: as many as the largest velocity seen leaves."""
+        seen = self.ranges.gate if op.position_steps else self.ranges.tensor
+        finest = (seen.get(op.inputs[0], 0.0) or 1.0) * MARGIN[16] / g.INT16[1]
+        return int(np.clip(math.floor(math.log2(self.scale(op.output) / finest)), 0, FRACTION))
+
+    def velocity_scale(self, op: g.Integrate) -> float:
+        return self.scale(op.output) / 2 ** self.fraction(op)
+
+    def row_output_scales(self, op: g.Conv, s_out: float) -> Array:
+        """(out,): the output's scale, but for the halves and quarters of a row of gates, and of poses beside velocities."""
+        rows = op.weight.shape[1]
+        scales = np.full(rows, s_out)
+        for user in self.users[op.output]:
+            if isinstance(user, g.Glu):
+                scales[rows // 2 :] = GATE_SCALE
+            elif isinstance(user, g.LstmCell):
+                scales[rows // 2 : rows * 3 // 4] = TANH_SCALE
+            elif isinstance(user, g.Integrate) and user.position_steps:
+                scales[: rows // 2] = self.scale(user.output)
+        return scales
 
     def _producer(self, name: str) -> g.Op | None:
         return next((op for op in self.graph.ops if op.output == name), None)
@@ -135,18 +168,18 @@ def _fraction(peak: float) -> int:
 
 
 def _tie_sums(graph: g.Graph) -> dict[str, set[str]]:
-    """Tensors that are added need one scale: each sum, its two inputs, the GLU input whose first half becomes one, and what is
-    copied from or to one of these."""
+    """Tensors that are added or joined need one scale: each sum, its two inputs, the GLU input whose first half becomes one, and
+    what is copied from or to one of these."""
     group: dict[str, set[str]] = {}
     for op in graph.ops:
-        if not isinstance(op, (g.Add, g.Glu, *COPIES)):
+        if not isinstance(op, (g.Add, g.Glu, g.Join, *COPIES)):
             continue
-        members = {op.output, *op.inputs}
+        members = {op.output, *op.inputs, *(op.previous if isinstance(op, g.Join) else ())}
         for name in list(members):
             members |= group.get(name, set())
         for name in members:
             group[name] = members
-    sums = {op.output for op in graph.ops if isinstance(op, g.Add)}
+    sums = {op.output for op in graph.ops if isinstance(op, g.Add | g.Join)}
     return {name: members for name, members in group.items() if members & sums}
 
 
@@ -176,7 +209,7 @@ def _quantize_op(plan: _Plan, op: g.Op) -> g.Op:
         case g.MaxOver(bands=bands, copies=k):
             return g.IntMaxOver(*head, bands, k)
         case g.Window():
-            return g.IntWindow(*head, op.frames, op.frames_per_output, op.lag)
+            return g.IntWindow(*head, op.frames, op.frames_per_output, op.lag, op.bands)
         case g.Activation(kind="step"):
             return g.IntStep(*head, min(round(1.0 / s_out), target.hi))
         case g.Conv():
@@ -192,6 +225,22 @@ def _quantize_op(plan: _Plan, op: g.Op) -> g.Op:
             return g.IntGlu(*head, fit_table(ACTIVATIONS["sigmoid"], GATE_SCALE, 2.0**-15, 0, 32767))
         case g.Add():
             return g.IntAdd(*head)
+        case g.Interpolate(factor=k):
+            if k & (k - 1) or not 1 <= k <= 256:
+                raise GraphError(f"{op.module}: {k} frames for each; the integer form needs a power of two up to 256")
+            return g.IntInterpolate(*head, k)
+        case g.Join():
+            return g.IntJoin(*head, tuple(plan.name(n) for n in op.previous), op.widths)
+        case g.LstmCell():
+            sigmoid = fit_table(ACTIVATIONS["sigmoid"], GATE_SCALE, 2.0**-15, 0, 32767)
+            tanh = fit_table(ACTIVATIONS["tanh"], TANH_SCALE, 2.0**-15, -32767, 32767)
+            return g.IntLstmCell(*head, sigmoid, tanh, round(2.0 / s_out))
+        case g.Integrate():
+            return g.IntIntegrate(*head, op.position_steps, plan.fraction(op))
+        case g.Patches():
+            return g.IntPatches(*head, op.frames, op.width, op.kernel_frames, op.kernel_columns)
+        case g.Repeat():
+            return g.IntRepeat(*head, op.factor, op.width, op.copies)
         case g.LogSoftmax():
             mult, shift = multiplier(np.array([s_in / s_out]), 65535, op.module)
             return g.IntLogSoftmax(*head, int(mult[0]), shift, round(-math.log2(s_out)))
@@ -209,12 +258,10 @@ def _linear(plan: _Plan, op: g.Conv, head: tuple[tuple[str, ...], str, str], sou
     whole, drift = plan.rounded(op, rows, s_row)
     weight = whole.reshape(op.weight.shape)
     bias = np.round((op.bias + drift) / (s_in * s_row)).astype(np.int32)
-    out_scale = np.full(rows.shape[1], s_out)
-    if any(isinstance(user, g.Glu) for user in plan.users[op.output]):
-        out_scale[rows.shape[1] // 2 :] = GATE_SCALE
+    out_scale = plan.row_output_scales(op, s_out)
     largest = int((np.abs(weight.astype(np.int64)).sum((-1, -2)) * peak + np.abs(bias.astype(np.int64))).max())
     mult, shift = multiplier(s_in * s_row / out_scale, largest, op.module)
-    return g.IntLinear(*head, weight, bias, mult.astype(np.int32), shift, op.frames_per_output, plan.widths.weights)
+    return g.IntLinear(*head, weight, bias, mult.astype(np.int32), shift, op.frames_per_output, plan.widths.weights, op.shared)
 
 
 def _layer_norm(op: g.LayerNorm, head: tuple[tuple[str, ...], str, str], s_in: float, s_out: float) -> g.IntLayerNorm:

@@ -10,7 +10,7 @@ import numpy as np
 
 from compress import graph as g
 from compress.errors import GraphError
-from compress.machine import Machine, Tap, copies
+from compress.machine import FRAMES, Machine, Tap, copies, patches_of, repeat_of
 
 Array = g.Array
 
@@ -150,8 +150,8 @@ def log_softmax(x: Array, op: g.IntLogSoftmax) -> Array:
 def interpolate(x: Array, op: g.IntInterpolate, past: Array) -> tuple[Array, Array]:
     """past (batch, features), the frame before x -> (y, new past)."""
     before = np.concatenate([past[:, None], x[:, :-1]], axis=1)
-    j = np.arange(op.factor)[:, None]
-    y: Array = (before[:, :, None] * (op.factor - j) + x[:, :, None] * j + (op.factor >> 1)) >> (op.factor.bit_length() - 1)
+    j: Array = np.arange(op.factor)[:, None]
+    y = (before[:, :, None] * (op.factor - j) + x[:, :, None] * j + (op.factor >> 1)) >> (op.factor.bit_length() - 1)
     return y.reshape(x.shape[0], -1, x.shape[2]), x[:, -1]
 
 
@@ -191,27 +191,27 @@ def integrate(x: Array, op: g.IntIntegrate, initial: Array, total: Array, count:
     return y, total, count
 
 
-def patches(x: Array, op: g.IntPatches, frames: int) -> Array:
-    """x (batch, steps·frames, width·n) -> (batch, steps·frames, width·kernel_frames·kernel_columns·n), each step for itself."""
-    batch, time, features = x.shape
-    high, wide = op.kernel_frames, op.kernel_columns
-    steps = x.reshape(batch, -1, frames, op.width, features // op.width)
-    above, left = (high - 1) // 2, (wide - 1) // 2
-    padded = np.pad(steps, ((0, 0), (0, 0), (above, high - 1 - above), (left, wide - 1 - left), (0, 0)))
-    seen = np.lib.stride_tricks.sliding_window_view(padded, (high, wide), axis=(2, 3))  # (…, frames, width, n, high, wide)
-    return seen.transpose(0, 1, 2, 3, 5, 6, 4).reshape(batch, time, -1)
-
-
-def repeat(x: Array, op: g.IntRepeat) -> Array:
-    columns = x.reshape(*x.shape[:2], op.width, -1)
-    return columns.repeat(op.factor, axis=1).repeat(op.copies, axis=2).reshape(x.shape[0], op.factor * x.shape[1], -1)
-
-
 class IntegerMachine(Machine):
     """Executes an integer graph; samples are int16 values, outputs int64 arrays of int16 values."""
 
     def run(self, samples: Array, tap: Tap | None = None, progress: str = "") -> Array:
         return super().run(samples.astype(np.int64), tap, progress).astype(np.int64)
+
+    def begin_at(self, pose: Array) -> None:
+        scale = float(self.graph.output.scale or 1.0)
+        super().begin_at(np.clip(np.round(np.asarray(pose) / scale), *g.INT16).astype(np.int64))
+
+    def pose_before(self, op: g.Integrate) -> Array:
+        assert isinstance(op, g.IntIntegrate)
+        initial = self.initial_of(op).astype(np.int64)
+        return pose(op, initial, self.state.get(op.output, np.zeros_like(initial)))
+
+    def _integrate(self, op: g.IntIntegrate, x: Array) -> Array:
+        initial, counted = self.initial_of(op).astype(np.int64), f"{op.output}{FRAMES}"
+        total, count = self.state.get(op.output, np.zeros_like(initial)), self.state.get(counted, np.zeros(1, np.int64))
+        y, self.state[op.output], frames = integrate(x, op, initial, total, int(count[0]))
+        self.state[counted] = np.array([frames])
+        return y
 
     def apply(self, op: g.Op, inputs: list[Array]) -> Array:
         x, target = inputs[0], self.graph.tensors[op.output]
@@ -245,4 +245,20 @@ class IntegerMachine(Machine):
                 return add(x, inputs[1])
             case g.IntLogSoftmax():
                 return log_softmax(x, op)
+            case g.IntInterpolate():
+                past = self.state.get(op.output, np.zeros((x.shape[0], x.shape[2]), np.int64))
+                y, self.state[op.output] = interpolate(x, op, past)
+                return y
+            case g.IntJoin():
+                return self.join(op, x)
+            case g.IntLstmCell():
+                cell = self.state.get(op.output, np.zeros((x.shape[0], x.shape[2] // 4), np.int64))
+                y, self.state[op.output] = lstm_cell(x, op, cell)
+                return y
+            case g.IntIntegrate():
+                return self._integrate(op, x)
+            case g.IntPatches():
+                return patches_of(op, x)
+            case g.IntRepeat():
+                return repeat_of(op, x)
         raise GraphError(f"{op.module}: the integer reference cannot run {type(op).__name__}; quantize the graph first")

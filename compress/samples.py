@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from compress.graph import Array, Graph
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A recording as a network takes it: samples (time, features), and the pose (joints,) in rad that tracking begins with."""
+
+    samples: Array
+    initial: Array | None = None
+
+
+def as_signal(recording: Array | Signal) -> Signal:
+    """Samples alone begin with no pose."""
+    return recording if isinstance(recording, Signal) else Signal(recording)
 
 
 def whole_steps(graph: Graph, signal: Array) -> Array:

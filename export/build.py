@@ -120,7 +120,7 @@ def memory_plan(model: emit.Model, board: str) -> dict[str, Any]:
             {"offset": b.offset, "bytes": b.size, "tensors": {name: asdict(span) for name, span in b.tensors.items()}}
             for b in plan.buffers
         ],
-        "states": {name: offset for name, offset in plan.state_offsets.items()},
+        "states": plan.kept_offsets | plan.state_offsets,
     }
 
 

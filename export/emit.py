@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
+import math
+from collections.abc import Iterable, Iterator
 
 from compress import graph as g
 from compress.errors import GraphError
-from export import linear, memory, pack
+from export import memory
+from export.step import COUNTED, EMITTERS, KERNELS, POSE, Call, Model, keep, kernel_of, shape
 from export.version import GENERATOR, NN_VERSION
 
 Array = g.Array
@@ -23,100 +20,60 @@ C_TYPES = {
     "uint16": "uint16_t",
     "uint32": "uint32_t",
 }
-KERNELS = {
-    g.IntMeanPool: "nn_mean_pool_s16",
-    g.IntMeanOver: "nn_mean_pool_s16",
-    g.IntMaxPool: "nn_max_pool_s16",
-    g.IntMaxOver: "nn_max_pool_s16",
-    g.IntWindow: "nn_window_s16",
-    g.IntStep: "nn_step_s16",
-    g.IntLinear: "nn_linear_s8_s16",
-    g.IntLayerNorm: "nn_layer_norm_s16",
-    g.IntLut: "nn_lut_s16",
-    g.IntStateSpace: "nn_s4d_s16",
-    g.IntGlu: "nn_glu_s16",
-    g.IntAdd: "nn_add_s16",
-    g.IntLogSoftmax: "nn_log_softmax_s16",
-}
 START_UP = "nn_start_up"
-COUNTED = 65535  # of rows, features and strides
-
-
-@dataclass(frozen=True)
-class Emitted:
-    """What one operator became: so many kernel calls in a row, and the tables that it was the first to need."""
-
-    calls: int
-    tables: tuple[str, ...]
-
-
-@dataclass
-class Model:
-    """What the emitted files are made of, collected operator by operator."""
-
-    graph: g.Graph
-    plan: memory.Plan
-    family: str = "dsp"  # of kernels (linear.py)
-    operators: list[Emitted] = field(default_factory=list)
-    tables: dict[str, Array] = field(default_factory=dict)
-    descriptors: list[str] = field(default_factory=list)
-    calls: list[str] = field(default_factory=list)
-
-    def table(self, name: str, values: Array) -> str:
-        """The name of a table with these values; equal tables are stored once."""
-        for known, other in self.tables.items():
-            if other.dtype == values.dtype and np.array_equal(other, values):
-                return known
-        self.tables[name] = np.ascontiguousarray(values)
-        return name
-
-    @property
-    def table_bytes(self) -> int:
-        return sum(t.nbytes for t in self.tables.values())
-
-    def crc(self) -> int:
-        """CRC-32 of all tables in order, as the board computes it at boot."""
-        crc = 0
-        for table in self.tables.values():
-            crc = zlib.crc32(_little_endian(table), crc)
-        return crc
 
 
 def build(graph: g.Graph, family: str = "dsp") -> Model:
     """Plan and collect an integer graph, for one family of kernels: a board's `Description.kernels`."""
     if not graph.is_integer():
         raise GraphError(f"{graph.name}: expected an integer graph to export as C, found float operators; quantize first")
-    model = Model(graph, memory.plan(graph), family)
-    for index, op in enumerate(graph.ops):
-        if type(op) not in KERNELS:
-            raise GraphError(f"{op.module}: {type(op).__name__} has no C kernel")
-        _check_sizes(graph, op)
-        calls, tables = len(model.calls), len(model.tables)
-        _EMITTERS[type(op)](model, index, op)
-        model.operators.append(Emitted(len(model.calls) - calls, tuple(model.tables)[tables:]))
+    model, loop = Model(graph, memory.plan(graph), family), graph.loop
+    for index in range(len(graph.ops)):
+        if index not in loop:
+            _emit(model, index)
+        elif index == loop.start:
+            _emit_loop(model, loop)
     if graph.start_up:
         counter = model.plan.start_up_offset // 4
         words = model.plan.state_bytes // 4 - counter - 1
-        call = f"{START_UP}(state + {counter}, {graph.start_up}, state + {counter + 1}, {words})"
-        model.calls.append(f"    {call}; /* state spaces begin with step {graph.start_up} */")
+        call = f"{START_UP}(state + {counter}, {graph.start_up_steps}, state + {counter + 1}, {words})"
+        line = f"    {call}; /* recurrent state begins with step {graph.start_up_steps} */"
+        model.calls.append(Call(None, START_UP, line))
     return model
+
+
+def _emit(model: Model, index: int) -> None:
+    op = model.graph.ops[index]
+    if type(op) not in KERNELS:
+        raise GraphError(f"{op.module}: {type(op).__name__} has no C kernel")
+    _check_sizes(model.graph, op)
+    tables = len(model.tables)
+    EMITTERS[type(op)](model, index, op)
+    model.first_tables.setdefault(index, tuple(model.tables)[tables:])
+
+
+def _emit_loop(model: Model, loop: range) -> None:
+    """Every frame of the loop one after the other; what a Join names is kept for its next frame when it is made."""
+    for frame in range(model.graph.frames_per_step(model.graph.ops[loop.start].output)):
+        model.frame = frame
+        for index in loop:
+            _emit(model, index)
+            keep(model, model.graph.ops[index].output)
+    model.frame = None
 
 
 def kernels(graph: g.Graph, family: str = "dsp") -> list[str]:
     """Kernel names the graph calls, each the name of a file in firmware/nn."""
-    return sorted({_kernel(graph, op, family) for op in graph.ops} | ({START_UP} if graph.start_up else set()))
-
-
-def _kernel(graph: g.Graph, op: g.Op, family: str) -> str:
-    """The kernel of an operator; which one a linear layer calls depends on the layer and the family."""
-    return linear.kernel_of(graph, op, family) if isinstance(op, g.IntLinear) else KERNELS[type(op)]
+    found = {kernel_of(graph, op, family) for op in graph.ops} | ({START_UP} if graph.start_up else set())
+    read = {name for op in graph.ops if isinstance(op, g.IntJoin) for name in op.previous}
+    return sorted(found | ({POSE} if any(isinstance(op, g.IntIntegrate) and op.output in read for op in graph.ops) else set()))
 
 
 def _check_sizes(graph: g.Graph, op: g.Op) -> None:
     """GraphError for an operator that counts further than the 16 bits of its description."""
     source, target = graph.tensors[op.inputs[0]], graph.tensors[op.output]
     rows = graph.frames_per_step(op.output) * (op.bands if isinstance(op, g.OverCopies) else 1)
-    largest = max(rows, target.features, source.features * op.stride)
+    largest = max(rows * getattr(op, "shared", 1), target.features, math.ceil(source.features * op.stride))
     if largest > COUNTED:
         raise GraphError(f"{op.module}: {type(op).__name__} counts to {largest} in one step; its C kernel counts to {COUNTED}")
 
@@ -132,167 +89,6 @@ def files(model: Model) -> dict[str, bytes]:
             ("model_tables.c", _tables_source(model)),
         )
     }
-
-
-# --- one emitter per operator ------------------------------------------------------------------------------------------
-
-
-def _at(model: Model, name: str, offset: int = 0) -> str:
-    """C expression for the first value of a tensor."""
-    if name == model.graph.input.name:
-        return f"samples + {offset}" if offset else "samples"
-    if name == model.graph.output.name:
-        return "out"
-    return f"arena + {model.plan.offsets[name] // 2 + offset}"
-
-
-def _shape(model: Model, name: str) -> tuple[int, int]:
-    return model.graph.frames_per_step(name), model.graph.tensors[name].features
-
-
-def _call(model: Model, index: int, op: g.Op, arguments: str, last: bool = True) -> None:
-    source, target = _shape(model, op.inputs[0]), _shape(model, op.output)
-    line = f"    {_kernel(model.graph, op, model.family)}({arguments});"
-    if last:
-        line += f" TAP({index}, {_at(model, op.output)}, {target[0] * target[1]});"
-    model.calls.append(f"{line} /* {source} -> {target}  {op.module} */")
-
-
-def _clamp(model: Model, op: g.Op) -> str:
-    tensor = model.graph.tensors[op.output]
-    return f".lo = {tensor.lo}, .hi = {tensor.hi}"
-
-
-def _groups(model: Model, op: g.Op) -> tuple[int, int, int]:
-    """(factor, rows, features) of a pool: copies of a band lie in memory like frames of its features."""
-    frames, features = _shape(model, op.output)
-    if isinstance(op, g.OverCopies):
-        return op.copies, frames * op.bands, features // op.bands
-    return op.stride, frames, features
-
-
-def _mean_pool(model: Model, index: int, op: g.IntMeanPool | g.IntMeanOver) -> None:
-    factor, frames, features = _groups(model, op)
-    model.descriptors.append(
-        f"static const nn_mean_pool op{index} = {{.mult = {op.mult}, .factor = {factor}, .frames = {frames}, "
-        f".features = {features}, .shift = {op.shift}, {_clamp(model, op)}}};"
-    )
-    _call(model, index, op, f"&op{index}, {_at(model, op.inputs[0])}, {_at(model, op.output)}")
-
-
-def _max_pool(model: Model, index: int, op: g.IntMaxPool | g.IntMaxOver) -> None:
-    factor, frames, features = _groups(model, op)
-    _call(model, index, op, f"{_at(model, op.inputs[0])}, {_at(model, op.output)}, {factor}, {frames}, {features}")
-
-
-def _window(model: Model, index: int, op: g.IntWindow) -> None:
-    frames, width = _shape(model, op.output)
-    features = model.graph.tensors[op.inputs[0]].features
-    skip = op.history + op.frames_per_output - op.lag - op.frames
-    model.descriptors.append(
-        f"static const nn_window op{index} = {{.windows = {frames}, .width = {width}, .stride = {op.stride * features}, "
-        f".history = {op.history * features}, .skip = {skip * features}}};"
-    )
-    history = f"state + {model.plan.state_offsets[op.output] // 4}" if op.history else "0"
-    _call(model, index, op, f"&op{index}, {history}, {_at(model, op.inputs[0])}, {_at(model, op.output)}")
-
-
-def _step(model: Model, index: int, op: g.IntStep) -> None:
-    frames, features = _shape(model, op.output)
-    _call(model, index, op, f"{_at(model, op.inputs[0])}, {_at(model, op.output)}, {frames * features}, {op.high}")
-
-
-def _linear(model: Model, index: int, op: g.IntLinear) -> None:
-    bands, out, kernel, width = op.weight.shape
-    if bands > 1 and kernel > 1:
-        raise GraphError(f"{op.module}: a convolution over several frames with separate bands has no C kernel")
-    called = linear.kernel_of(model.graph, op, model.family)
-    frames, calls = linear.frames_and_calls(model.graph, op, called)
-    for band in range(bands):
-        name = f"op{index}" if bands == 1 else f"op{index}_band{band}"
-        tables = linear.tables_of(op, band, called, frames)
-        fields = ", ".join(f".{field} = {model.table(f'{name}_{field}', values)}" for field, values in tables.items())
-        model.descriptors.append(
-            f"static const nn_linear {name} = {{{fields}, .in = {kernel * width}, "
-            f".out = {out}, .frames = {frames}, .x_stride = {bands * kernel * width}, .y_stride = {bands * out}, "
-            f".shift = {op.shift}, {_clamp(model, op)}}};"
-        )
-        for call in range(calls):
-            x = _at(model, op.inputs[0], (call * bands * kernel + band) * width)
-            y = _at(model, op.output, (call * bands + band) * out)
-            _call(model, index, op, f"&{name}, {x}, {y}", last=(band, call) == (bands - 1, calls - 1))
-
-
-def _layer_norm(model: Model, index: int, op: g.IntLayerNorm) -> None:
-    bands, n = op.gain.shape
-    rows = model.graph.frames_per_step(op.output)
-    for band in range(bands):
-        name = f"op{index}" if bands == 1 else f"op{index}_band{band}"
-        gain = model.table(f"{name}_gain", op.gain[band].astype(np.int32))
-        bias = model.table(f"{name}_bias", op.bias[band].astype(np.int32))
-        model.descriptors.append(
-            f"static const nn_layer_norm {name} = {{.epsilon = {op.epsilon}u, .gain = {gain}, .bias = {bias}, .n = {n}, "
-            f".rows = {rows}, .stride = {bands * n}, {_clamp(model, op)}}};"
-        )
-        x, y = _at(model, op.inputs[0], band * n), _at(model, op.output, band * n)
-        _call(model, index, op, f"&{name}, {x}, {y}", last=band == bands - 1)
-
-
-def _lut(model: Model, index: int, op: g.IntLut) -> None:
-    table = model.table(f"op{index}_table", op.table.astype(np.int16))
-    frames, features = _shape(model, op.output)
-    _call(model, index, op, f"{table}, {_at(model, op.inputs[0])}, {_at(model, op.output)}, {frames * features}")
-
-
-def _state_space(model: Model, index: int, op: g.IntStateSpace) -> None:
-    channels, states = op.a.shape[:2]
-    coefficients, channel = pack.pack_s4d(op.a, op.c, op.g, op.d, op.mult)
-    first = model.table(f"op{index}_coefficients", coefficients)
-    second = model.table(f"op{index}_channel", channel)
-    model.descriptors.append(
-        f"static const nn_s4d op{index} = {{.coefficients = {first}, .channel = {second}, .channels = {channels}, "
-        f".states = {states}, .frames = {model.graph.frames_per_step(op.output)}, .shift = {op.shift}, {_clamp(model, op)}}};"
-    )
-    state = f"state + {model.plan.state_offsets[op.output] // 4}"
-    _call(model, index, op, f"&op{index}, {state}, {_at(model, op.inputs[0])}, {_at(model, op.output)}")
-
-
-def _glu(model: Model, index: int, op: g.IntGlu) -> None:
-    table = model.table("sigmoid_table", op.table.astype(np.int16))
-    frames, features = _shape(model, op.output)
-    _call(model, index, op, f"{table}, {_at(model, op.inputs[0])}, {_at(model, op.output)}, {features}, {frames}")
-
-
-def _add(model: Model, index: int, op: g.IntAdd) -> None:
-    frames, features = _shape(model, op.output)
-    a, b = (_at(model, name) for name in op.inputs)
-    _call(model, index, op, f"{a}, {b}, {_at(model, op.output)}, {frames * features}")
-
-
-def _log_softmax(model: Model, index: int, op: g.IntLogSoftmax) -> None:
-    frames, features = _shape(model, op.output)
-    model.descriptors.append(
-        f"static const nn_log_softmax op{index} = {{.mult = {op.mult}, .n = {features}, .frames = {frames}, "
-        f".shift = {op.shift}, .fraction = {op.fraction}}};"
-    )
-    _call(model, index, op, f"&op{index}, {_at(model, op.inputs[0])}, {_at(model, op.output)}")
-
-
-_EMITTERS: dict[type[g.Op], Callable[[Model, int, Any], None]] = {
-    g.IntMeanPool: _mean_pool,
-    g.IntMeanOver: _mean_pool,
-    g.IntMaxPool: _max_pool,
-    g.IntMaxOver: _max_pool,
-    g.IntWindow: _window,
-    g.IntStep: _step,
-    g.IntLinear: _linear,
-    g.IntLayerNorm: _layer_norm,
-    g.IntLut: _lut,
-    g.IntStateSpace: _state_space,
-    g.IntGlu: _glu,
-    g.IntAdd: _add,
-    g.IntLogSoftmax: _log_softmax,
-}
 
 
 # --- the files ---------------------------------------------------------------------------------------------------------
@@ -323,6 +119,9 @@ def _header(model: Model) -> Iterator[str]:
     yield f"#define MODEL_OUTPUTS {graph.output.features} /* int16 values per output frame */"
     yield f"#define MODEL_OUTPUT_SCALE {graph.output.scale:.9g} /* real value of one step of an output */"
     yield f"#define MODEL_STATE_BYTES {plan.state_bytes}"
+    for op in graph.ops:
+        if isinstance(op, g.IntIntegrate):
+            yield f"#define MODEL_INITIAL_POSE {plan.kept_offsets[op.output]} /* byte of the state: MODEL_OUTPUTS int16 */"
     yield f"#define MODEL_ARENA_BYTES {plan.arena_bytes}"
     yield f"#define MODEL_TABLE_COUNT {len(model.tables)}"
     yield f"#define MODEL_TABLE_BYTES {model.table_bytes}"
@@ -337,7 +136,7 @@ def _header(model: Model) -> Iterator[str]:
     yield from interface()
     yield "#ifdef MODEL_TAP"
     yield f"#define MODEL_OPERATORS {len(graph.ops)}u"
-    largest = max(frames * features for frames, features in (_shape(model, op.output) for op in graph.ops))
+    largest = max(frames * features for frames, features in (shape(model, op.output) for op in graph.ops))
     yield f"#define MODEL_LARGEST_OUTPUT {largest}u /* values that one operator puts out in a step, at most */"
     yield "/* Called after every operator with its output; supplied by whoever defines MODEL_TAP. */"
     yield "void model_tap(unsigned op, const int16_t *data, uint32_t count);"
@@ -399,7 +198,7 @@ def _source(model: Model) -> Iterator[str]:
     yield ""
     yield "void model_step(const int16_t *samples, int16_t *out)"
     yield "{"
-    yield from model.calls
+    yield from (call.line for call in model.calls)
     yield "}"
 
 
@@ -452,7 +251,3 @@ def _values(table: Array, width: int = 120) -> Iterable[str]:
             line = "   "
         line += text
     yield line
-
-
-def _little_endian(table: Array) -> bytes:
-    return table.astype(table.dtype.newbyteorder("<")).tobytes()

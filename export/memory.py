@@ -6,6 +6,7 @@ that may write over their input share its buffer when nothing else reads it late
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from compress import graph as g
@@ -44,13 +45,15 @@ class Plan:
     """Byte offsets into the arena and into the state, and the sizes that follow.
 
     The arena is at least as long as all tensors alive at one time (`lower_bound_bytes`); `arena_minimal`: it cannot be shorter.
-    The state holds what windows keep, then (with a start-up) the count of steps, then all state spaces.
+    The state holds what operators keep of the signal and the pose a stream begins with, then (with a start-up) the count of
+    steps, then all recurrent state. Offsets by the output of the operator whose state it is.
     """
 
     offsets: dict[str, int]
     arena_bytes: int
     lower_bound_bytes: int
     arena_minimal: bool
+    kept_offsets: dict[str, int]
     state_offsets: dict[str, int]
     state_bytes: int
     start_up_offset: int  # of the count of steps, a word; without a start-up where it would be
@@ -63,18 +66,17 @@ def plan(graph: g.Graph) -> Plan:
     packing = pack([list(tensors.values()) for tensors in shared])
     buffers = tuple(Buffer(tensors, offset) for tensors, offset in zip(shared, packing.offsets, strict=True))
     offsets = {name: b.offset for b in buffers for name in b.tensors}
-    states, size = _states(graph, 0, g.IntWindow)
-    counted = size + (4 if graph.start_up else 0)
-    spaces, end = _states(graph, counted, g.IntStateSpace)
-    return Plan(offsets, packing.length, packing.bound, packing.minimal, states | spaces, end, size, buffers)
+    kept, size = _end_to_end(graph, 0, lambda op, features: op.kept_values(features))
+    states, end = _end_to_end(graph, size + (4 if graph.start_up else 0), lambda op, features: op.state_values(features))
+    return Plan(offsets, packing.length, packing.bound, packing.minimal, kept, states, end, size, buffers)
 
 
-def _states(graph: g.Graph, size: int, kind: type[g.Op]) -> tuple[dict[str, int], int]:
-    """Offsets from `size` on of what operators of this kind keep, each on a word, and the end."""
+def _end_to_end(graph: g.Graph, size: int, values_of: Callable[[g.Op, int], int]) -> tuple[dict[str, int], int]:
+    """Offsets from `size` on of so many 16-bit values of each operator, each on a word, and the end."""
     offsets = {}
     for op in graph.ops:
-        values = op.state_values(graph.tensors[op.inputs[0]].features)
-        if values and isinstance(op, kind):
+        values = values_of(op, graph.tensors[op.inputs[0]].features)
+        if values:
             offsets[op.output] = size
             size += (2 * values + 3) // 4 * 4
     return offsets, size
@@ -86,16 +88,31 @@ def tensor_bytes(graph: g.Graph, name: str) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
+def lifetimes(graph: g.Graph) -> dict[str, tuple[int, int]]:
+    """The first and the last operator of a step that need the memory of each tensor.
+
+    A loop is computed once for each frame, so what it makes or reads is needed from its first operator to its last.
+    """
+    loop = graph.loop
+    last = {name: i for i, op in enumerate(graph.ops) for name in op.inputs}
+    found = {}
+    for i, op in enumerate(graph.ops):
+        begin, end = (loop.start if i in loop else i), last.get(op.output, i)
+        found[op.output] = (begin, max(end, loop.stop - 1) if i in loop or end in loop else end)
+    return found
+
+
 def _shared(graph: g.Graph) -> list[dict[str, Span]]:
     """The tensors of each buffer of the arena with their lifetimes, in the order in which they are written."""
-    last_use = {name: i for i, op in enumerate(graph.ops) for name in op.inputs}
+    alive, loop = lifetimes(graph), graph.loop
     holder: dict[str, dict[str, Span]] = {}
     outside = {graph.input.name, graph.output.name}
     for i, op in enumerate(graph.ops):
         if op.output in outside:
             continue
-        over = [n for n in op.inputs if isinstance(op, IN_PLACE) and n in holder and last_use[n] == i]
+        may = isinstance(op, IN_PLACE) and i not in loop
+        over = [n for n in op.inputs if may and n in holder and alive[n][1] == i]
         tensors = holder[over[0]] if over else {}
-        tensors[op.output] = Span(tensor_bytes(graph, op.output), i, last_use[op.output])
+        tensors[op.output] = Span(tensor_bytes(graph, op.output), *alive[op.output])
         holder[op.output] = tensors
     return list({id(tensors): tensors for tensors in holder.values()}.values())

@@ -34,17 +34,17 @@ def attribute(code: Code, counts: Counts, model: emit.Model, interrupts: Collect
     _check_calls(code, model)
     parts = [_apart(code, segment, interrupts) for segment in counts.segments]
     segments, handlers = [part for part, _ in parts], [handler for _, handler in parts]
-    operators, position = [], 0
-    for emitted in model.operators:
-        operators.append(segments[position : position + emitted.calls])
-        position += emitted.calls
-    ends = len(model.calls)
-    return Attribution(operators, segments[position:ends], segments[ends:], handlers)
+    of = [call.operator for call in model.calls]
+    operators = [
+        [segment for segment, owner in zip(segments, of, strict=False) if owner == i] for i in range(len(model.graph.ops))
+    ]
+    start_up = [segment for segment, owner in zip(segments, of, strict=False) if owner is None]
+    return Attribution(operators, start_up, segments[len(of) :], handlers)
 
 
 def _check_calls(code: Code, model: emit.Model) -> None:
     """The last call may be a jump: then it has no segment of its own and its instructions follow the last boundary."""
-    expected = [call.split("(")[0].strip() for call in model.calls]
+    expected = [call.kernel for call in model.calls]
     found = [call.callee for call in calls(code, STEP)]
     if found not in (expected, expected[:-1]):
         same = [a == b for a, b in zip(expected, found, strict=False)]

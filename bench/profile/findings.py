@@ -201,11 +201,11 @@ def _linear_bytes(model: emit.Model) -> tuple[int, int]:
     """Bytes of the tables of linear layers with 8-bit weights, now and with 4-bit weights; what layers share counts once."""
     now: dict[bytes, int] = {}
     then: dict[bytes, int] = {}
-    for op, emitted in zip(model.graph.ops, model.operators, strict=True):
+    for index, op in enumerate(model.graph.ops):
         if isinstance(op, g.IntLinear) and op.weight_bits == 8:
-            now |= {name.encode(): model.tables[name].nbytes for name in emitted.tables}
+            now |= {name.encode(): model.tables[name].nbytes for name in model.first_tables[index]}
             narrow = dataclasses.replace(op, weight=np.clip(op.weight, -7, 7), weight_bits=4)
-            frames = model.graph.frames_per_step(op.output) * op.weight.shape[0] // emitted.calls
+            frames, _ = linear.frames_and_calls(model.graph, op, linear.kernel_of(model.graph, narrow, model.family))
             for band in range(op.weight.shape[0]):
                 tables = linear.tables_of(narrow, band, linear.kernel_of(model.graph, narrow, model.family), frames)
                 whole = op.weight[band].tobytes()  # clipped ones may be equal where these are not

@@ -36,8 +36,8 @@ def of(op: g.Op, kernel: str, calls: int, frames: int, values: int, core: str) -
     its work goes by.
     """
     if isinstance(op, g.IntLinear):
-        of_a_call = frames * op.weight.shape[0] // calls
-        each, units = LINEAR[kernel](of_a_call), op.weight.size * frames
+        of_a_call = frames * op.shared * op.weight.shape[0] // calls
+        each, units = LINEAR[kernel](of_a_call), op.weight.size * op.shared * frames
     elif (found := _derived(SAME_INSTRUCTIONS.get(core, core)).get(ROWS.get(kernel, ""))) is not None:
         each, units = found, op.a.shape[0] * op.a.shape[1] * frames if isinstance(op, g.IntStateSpace) else values
     else:

@@ -51,25 +51,14 @@ def layers(model: emit.Model, core: str) -> list[Layer]:
     """Every operator in the order of execution. `core`: whose floors."""
     graph, modules = model.graph, list(dict.fromkeys(op.module for op in model.graph.ops))
     alive = live_tensors(graph)
-    kernels = kernels_called(model)
     return [
-        _layer(model, index, op, modules.index(op.module), alive[index], kernels[index], core)
-        for index, op in enumerate(graph.ops)
+        _layer(model, index, op, modules.index(op.module), alive[index], core) for index, op in enumerate(graph.ops)
     ]
 
 
-def kernels_called(model: emit.Model) -> list[str]:
-    """For each operator the kernel that its calls call."""
-    names, first = [call.split("(")[0].strip() for call in model.calls], 0
-    found = []
-    for emitted in model.operators:
-        found.append(names[first])
-        first += emitted.calls
-    return found
-
-
-def _layer(model: emit.Model, index: int, op: g.Op, m_id: int, alive: set[str], kernel: str, core: str) -> Layer:
-    graph, emitted = model.graph, model.operators[index]
+def _layer(model: emit.Model, index: int, op: g.Op, m_id: int, alive: set[str], core: str) -> Layer:
+    graph, calls = model.graph, model.calls_of(index)
+    kernel = calls[0].kernel
     features = graph.tensors[op.inputs[0]].features
     source, target = ((graph.frames_per_step(n), graph.tensors[n].features) for n in (op.inputs[0], op.output))
     macc = op.macs(features) * target[0]
@@ -78,28 +67,27 @@ def _layer(model: emit.Model, index: int, op: g.Op, m_id: int, alive: set[str], 
         c_id=index,
         m_id=m_id,
         name=op.module,
-        type=type(op).__name__.removeprefix("Int"),
+        type=op.title,
         kernel=kernel,
-        calls=emitted.calls,
+        calls=len(calls),
         source=source,
         target=target,
         rate_hz=float(graph.tensors[op.output].rate),
         macc=macc,
         units=macc or values,
         unit="MAC" if macc else "value",
-        floor=floors.of(op, kernel, emitted.calls, target[0], values, core),
-        weights=sum(model.tables[name].nbytes for name in emitted.tables),
+        floor=floors.of(op, kernel, len(calls), target[0], values, core),
+        weights=sum(model.tables[name].nbytes for name in model.first_tables[index]),
         activations=_arena(model, {*op.inputs, op.output}),
         live=_arena(model, alive),
-        state=(2 * op.state_values(features) + 3) // 4 * 4,
+        state=sum((2 * values + 3) // 4 * 4 for values in (op.kept_values(features), op.state_values(features))),
     )
 
 
 def live_tensors(graph: g.Graph) -> list[set[str]]:
     """For each operator the tensors that exist while it runs: what it reads and writes, and what a later one still needs."""
-    last_use = {name: index for index, op in enumerate(graph.ops) for name in op.inputs}
-    made = {op.output: index for index, op in enumerate(graph.ops)}
-    return [{n for n, first in made.items() if first <= i <= last_use.get(n, first)} for i in range(len(graph.ops))]
+    alive = memory.lifetimes(graph)
+    return [{n for n, (first, last) in alive.items() if first <= i <= last} for i in range(len(graph.ops))]
 
 
 def _arena(model: emit.Model, tensors: Iterable[str]) -> int:

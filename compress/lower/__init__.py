@@ -1,0 +1,27 @@
+"""From a PyTorch network to the float stream graph. A module that the graph has no operator for is an error with its path."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from compress import graph as g
+from compress.checkpoint import Checkpoint
+from compress.lower.builder import Builder, fold_batch_norms
+from compress.lower.hybrid import hybrid
+from compress.lower.pose import pose
+from compress.models.hybrid import BANDS, ELECTRODES, SAMPLE_RATE, HybridNetwork
+
+
+def lower(checkpoint: Checkpoint) -> g.Graph:
+    """The float graph of a network, BatchNorm folded, verified. Its provenance says what task it does and what it came from."""
+    provenance: dict[str, Any] = {"checkpoint": checkpoint.sha256, "task": checkpoint.task}
+    if isinstance(checkpoint.model, HybridNetwork):
+        builder = Builder(BANDS * ELECTRODES, Fraction(SAMPLE_RATE))
+        hybrid(builder, checkpoint.model)
+    else:
+        builder = Builder(ELECTRODES, Fraction(SAMPLE_RATE))
+        pose(builder, checkpoint.model)
+        provenance["initial_pose"] = bool(checkpoint.hyper_parameters.get("provide_initial_pos", False))
+    graph = g.Graph(checkpoint.name, builder.tensors, tuple(builder.ops), provenance)
+    return g.verify(fold_batch_norms(g.verify(graph)))

@@ -89,18 +89,23 @@ STAGES: dict[str, Callable[[np.random.Generator], Posture]] = {
 
 def motion(stage: str, seconds: float, rng: np.random.Generator) -> np.ndarray:
     """Joint angles over time (20, seconds · GRID) in radians, smooth and within the joints' ranges."""
-    count = int(seconds * GRID)
-    now = np.repeat(angles(_relaxed())[:, None], count, axis=1).reshape(FINGERS, 4, count)
-    before, time = now[:, :, 0].copy(), np.arange(count) / GRID
+    starts, lengths, targets = [np.full(FINGERS, -1.0)], [np.ones(FINGERS)], [angles(_relaxed()).reshape(FINGERS, 4)]
     for start, lasts, target in _reaches(stage, seconds, rng):
-        for finger in range(FINGERS):
-            begin, length = start + float(rng.uniform(0, _STAGGER)), lasts * float(rng.uniform(0.8, 1.0))
-            at = int(np.searchsorted(time, begin))
-            now[finger, :, at:] = before[finger, :, None] + (target - before)[finger, :, None] * _minimum_jerk(
-                (time[at:] - begin) / length
-            )
-        before = target
-    return gaussian_filter1d(now.reshape(-1, count), _BLUR * GRID, axis=1, mode="nearest")
+        own = np.array([(start + rng.uniform(0, _STAGGER), lasts * rng.uniform(0.8, 1.0)) for _ in range(FINGERS)])
+        starts.append(own[:, 0])
+        lengths.append(own[:, 1])
+        targets.append(target)
+    time = np.arange(int(seconds * GRID)) / GRID
+    each = zip(np.stack(starts, 1), np.stack(lengths, 1), np.stack(targets, 1), strict=True)  # (5, reaches) …, (5, reaches, 4)
+    fingers = [_finger(time, *about) for about in each]
+    return gaussian_filter1d(np.concatenate(fingers), _BLUR * GRID, axis=1, mode="nearest")
+
+
+def _finger(time: np.ndarray, start: np.ndarray, length: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """One finger's angles (4, n): at each time the latest reach that has begun leads from the target before to its own."""
+    reach = np.searchsorted(start, time, side="right") - 1
+    before, after = target[np.maximum(reach - 1, 0)].T, target[reach].T
+    return before + (after - before) * _minimum_jerk((time - start[reach]) / length[reach])
 
 
 def _reaches(stage: str, seconds: float, rng: np.random.Generator) -> Iterator[tuple[float, float, np.ndarray]]:

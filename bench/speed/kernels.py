@@ -18,6 +18,7 @@ from tqdm import tqdm
 from bench.bare import cases
 from bench.bare.cases import Answer, CaseError
 from bench.bare.cores import CORES, TICKS, Core
+from bench.speed import kernel_cycles
 from bench.speed.kernel_cases import Check, Contents
 from bench.speed.kernel_cycles import Modeller
 from bench.speed.layers import PEER
@@ -60,17 +61,19 @@ def measure(tools: Path, peers: Peers = RECORDED) -> list[dict[str, Any]]:
 
 
 def _measure(core: Core, mine: list[Row], tools: Path) -> Iterator[dict[str, Any]]:
-    """Instructions and modelled cycles of one call of each row, all of which are for this core."""
-    checks = [row.make(Contents(index)) for index, row in enumerate(mine)]
+    """Instructions and modelled cycles of each row, all of which are for this core: of its calls together."""
+    layers = [row.make(Contents(index)) for index, row in enumerate(mine)]
+    checks = [check for calls in layers for check in calls]
     with tempfile.TemporaryDirectory() as folder:
         elf = cases.build(core, Path(folder), *FLAGS)
         for check, answer in zip(checks, cases.run(core, elf, [c.case for c in checks]), strict=True):
             _verify(check, answer)
             check.case.repeats = _repeats(core, answer)
-        answers = cases.run(core, elf, [c.case for c in checks])
+        answers = iter(cases.run(core, elf, [c.case for c in checks]))
         modeller = Modeller(core, elf, tools)
-        for check, answer in zip(checks, answers, strict=True):
-            yield {"instructions": round(answer.instructions(core, check.case.repeats)), **modeller.of(check.case)}
+        for calls in layers:
+            counts = [next(answers).instructions(core, check.case.repeats) for check in calls]
+            yield {"instructions": round(sum(counts)), **kernel_cycles.together([modeller.of(check.case) for check in calls])}
 
 
 def _verify(check: Check, answer: Answer) -> None:

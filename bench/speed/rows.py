@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from bench.speed import kernel_cases
+from bench.speed import kernel_cases, recurrent_cases
 from bench.speed.kernel_cases import Check, Contents
 from bench.speed.layers import LAYERS, Layer
 
@@ -26,13 +26,14 @@ class Floor:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. `units` are multiply-accumulates, or what `unit` says, of one call; `peer` is CMSIS-NN's count."""
+    """One line of the table. `units` are multiply-accumulates, or what `unit` says, of one call, or of all the calls that make
+    a layer; `peer` is CMSIS-NN's count."""
 
     kernel: str
     shape: str
     core: str
     precision: str
-    make: Callable[[Contents], Check]
+    make: Callable[[Contents], list[Check]]
     units: int
     unit: str = "MAC"
     floor: Floor | None = None
@@ -46,9 +47,9 @@ def rows() -> list[Row]:
     for core in DSP_CORES:
         found += [_linear(layer, core, "w8a16", 8) for layer in LAYERS]
         found += [_linear(layer, core, "w4a16", 4) for layer in LAYERS]
-        found += list(_others(core))
+        found += [*_of_several_calls(core, "w8a16"), *_others(core)]
     found += [_vector_linear(layer, "w8a16") for layer in LAYERS]
-    found += list(_others(VECTOR_CORE))
+    found += [*_of_several_calls(VECTOR_CORE, "w8a16"), *_others(VECTOR_CORE)]
     found += [_vector_linear(layer, "w8a8") for layer in LAYERS]
     found += [replace(row, precision="w8a8") for row in _others(VECTOR_CORE) if row.target is not None]  # states keep 16 bits
     return found
@@ -72,9 +73,9 @@ def _vector_linear(layer: Layer, precision: str) -> Row:
 def _row_of(layer: Layer, core: str, precision: str, name: str, case: str, floor: Floor) -> Row:
     """`case`: the kernel's name in kernel_cases.LINEAR."""
 
-    def make(contents: Contents) -> Check:
+    def make(contents: Contents) -> list[Check]:
         gaps = (layer.gap, layer.gap and layer.out)
-        return kernel_cases.linear(contents, layer.inputs, layer.out, layer.windows, gaps, kernel=case)
+        return [kernel_cases.linear(contents, layer.inputs, layer.out, layer.windows, gaps, kernel=case)]
 
     target = layer.targets.get((core, precision))
     return Row(name, layer.shape, core, precision, make, layer.macs, floor=floor, target=target, peer=_peer_of(layer, core))
@@ -117,6 +118,38 @@ VECTOR_KERNELS = {
 }
 
 
+# --- layers of pose networks that are several calls ---------------------------------------------------------------------
+
+LSTM_INPUTS, LSTM_CELLS, TDS_FRAMES, TDS_CHANNELS, TDS_KERNEL, TDS_GROUPS = 84, 512, 32, 16, 9, 16
+LSTM_TARGETS = {"cortex-m4": 1.35, "cortex-m7": 1.35, "cortex-m55": 0.4}
+LSTM_PEER = {"cortex-m4": 2_573_954, "cortex-m7": 2_573_954, "cortex-m55": 706_833}
+
+
+def _of_several_calls(core: str, precision: str) -> Iterator[Row]:
+    """A step of an LSTM, and a convolution over frames that all groups of features share: MACs of the layer in them."""
+    case, vector_floor = ("linear", None) if core in DSP_CORES else VECTOR_KERNELS[precision]
+    yield Row(
+        "lstm step",
+        f"{LSTM_INPUTS}→{LSTM_CELLS}: 2 copies, linear, cell",
+        core,
+        precision,
+        lambda contents: recurrent_cases.lstm_step(contents, LSTM_INPUTS, LSTM_CELLS, case),
+        (LSTM_INPUTS + LSTM_CELLS) * 4 * LSTM_CELLS,
+        floor=vector_floor or dsp_floor(1),
+        target=LSTM_TARGETS[core],
+        peer=LSTM_PEER[core],
+    )
+    yield Row(
+        "tds conv",
+        f"{TDS_CHANNELS}ch k{TDS_KERNEL}, {TDS_GROUPS} groups, {TDS_FRAMES} frames",
+        core,
+        precision,
+        lambda contents: recurrent_cases.banded_convolution(contents, TDS_FRAMES, TDS_CHANNELS, TDS_KERNEL, TDS_GROUPS, case),
+        TDS_FRAMES * TDS_GROUPS * TDS_KERNEL * TDS_CHANNELS**2,
+        floor=vector_floor or dsp_floor(TDS_FRAMES * TDS_GROUPS),
+    )
+
+
 # --- everything else ----------------------------------------------------------------------------------------------------
 
 
@@ -125,7 +158,11 @@ def _others(core: str) -> Iterator[Row]:
     for kernel, shape, make, units, unit, dsp in OTHERS:
         target = S4D_TARGETS[core] if kernel == "s4d" else None
         floor = dsp if core in DSP_CORES else VECTOR_FLOORS.get(kernel)
-        yield Row(kernel, shape, core, "w8a16", make, units, unit, floor, target)
+        yield Row(kernel, shape, core, "w8a16", _alone(make), units, unit, floor, target)
+
+
+def _alone(make: Callable[[Contents], Check]) -> Callable[[Contents], list[Check]]:
+    return lambda contents: [make(contents)]
 
 
 S4D_TARGETS = {"cortex-m4": 14.0, "cortex-m7": 14.0, "cortex-m55": 6.0}
@@ -141,6 +178,11 @@ VECTOR_FLOORS = {
     "lut": Floor(16 / 8, "8 values: load, VEOR, VSHR, 2 gathers, VAND, VSUB, 4 VMULL, 2 VADD, 2 VRSHRN, store"),
     "glu": Floor(18 / 8, "8 values: a lut without its store, 1 load, VQRDMULH, store"),
     "add": Floor(4 / 8, "8 values: 2 loads, VQADD, store"),
+    "lstm_cell": Floor(
+        101 / 8,
+        "8 values: 4 luts of gates without their stores, VLD2 and VST2 of the cell, 2 × VMULL, VSHLL, VRSHR, VSHL, VRMULH, VADD, "
+        "VMAX, VMIN; 2 VQRSHRN, a lut without load and store, 2 × VMULL, VSHL, VRMULH, VQMOVN; store",
+    ),
     "s4d": Floor(
         11 / 4, "4 states: 2 loads of a and c, 1 of the state, VMULLB, VMULLT, VSUB, VADD, VQRDMLADHX, VQRSHRNB, store, VMLSDAVA"
     ),
@@ -171,6 +213,16 @@ OTHERS: tuple[tuple[str, str, Callable[[Contents], Check], int, str, Floor | Non
         "glu", "192 → 96", lambda c: kernel_cases.glu(c, 96, 1), 96, "value",
         Floor(9.5, "a lut without its store, ½ load, 1 product, ½ shift, ½ pack, ½ store"),
     ),
+    (
+        "lstm_cell", "512", lambda c: recurrent_cases.lstm_cell(c, 512, 1), 512, "value",
+        Floor(47.0, "4 luts of gates without their stores; load and store of the cell, 2 shifts, product, + ½ step, shift, "
+              "SMMLAR, 4 to hold to the limits; + ½ step, SSAT, 6 of a lut, product, shift, SMMULR, SSAT, ½ pack, ½ store"),
+    ),
+    (
+        "interpolate", "64 by 4", lambda c: recurrent_cases.interpolate(c, 1, 64, 2), 4 * 64, "value",
+        Floor(3.0, "1 SMLAD, 1 shift, ½ pack, ½ store"),
+    ),
+    ("integrate", "20", lambda c: recurrent_cases.integrate(c, 20, 1, 8), 20, "value", None),
     ("add", "96", lambda c: kernel_cases.add(c, 96), 96, "value", Floor(2.0, "two values: 2 loads, QADD16, 1 store")),
     ("log_softmax", "99", lambda c: kernel_cases.log_softmax(c, 99, 1), 99, "value", None),
 )  # fmt: skip

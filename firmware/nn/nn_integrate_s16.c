@@ -28,6 +28,7 @@ void nn_integrate_s16(const nn_integrate *op, const int16_t *initial, int32_t *s
         } else {
             take_velocity(op, initial, sum, x + features - n);
         }
-        nn_pose_s16(op, initial, sum, y);
+        for (uint32_t j = 0; j < n; j++)
+            y[j] = nn_pose(initial[j], sum[j], op->fraction);
     }
 }

@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "nn.h"
 #include "nn_intrinsics.h"
 
@@ -24,5 +26,5 @@ void nn_interpolate_s16(const int16_t *x, int16_t *past, int16_t *y, uint32_t fr
     const int16_t *before = past;
     for (; frames; frames--, before = x, x += features, y += features << log2_factor)
         between(before, x, y, features, log2_factor);
-    nn_copy(past, before, features);
+    memcpy(past, before, features * sizeof *past);
 }

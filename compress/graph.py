@@ -148,7 +148,7 @@ class Graph:
 
     def frames_per_step(self, name: str) -> int:
         """Frames of this tensor in one step of the network."""
-        return self.chunk * int(self.tensors[name].rate / self.output.rate)
+        return int(self.chunk * self.tensors[name].rate / self.output.rate)
 
     def frames_at_once(self, op: Op) -> int:
         """Output frames of an operator that are computed before the next operator: one in the loop, else those of a step."""

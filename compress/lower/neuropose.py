@@ -1,18 +1,136 @@
 """NeuroPose: two-dimensional convolutions over time and electrodes of one window at a time.
 
 A frame of a tensor here is one row of time: (width, channels). A convolution is what it sees of the window (`Patches`) and one
-dense layer for all places; the pools over electrodes are those over copies of a band.
+dense layer for all places; pools over electrodes are those over the copies of a band. Two savings change no value: taps of a
+kernel that see nothing but padding are left out (behind the encoder the image is one column wide: half of the taps), and the
+dense layer stands before the last repetition, with the weights of equal columns added up.
 """
 
 from __future__ import annotations
 
+import math
+from typing import cast
+
+import numpy as np
+from torch import nn
+
+from compress import graph as g
 from compress.errors import GraphError
-from compress.lower.builder import Builder
-from compress.models.neuropose import NeuroPose
+from compress.lower.builder import Builder, activation, bias_of, numpy
+from compress.models.factored import FactoredLinear
+from compress.models.neuropose import DecoderBlock, EncoderBlock, NeuroPose, ResidualBlock
 
-WINDOW = 1920  # samples of one window: 0.96 s, six times what the pools and upsamplings divide into
+Array = g.Array
+WINDOW = 1920  # samples: 0.96 s, six times what the published pools divide into
 
 
-def neuropose(b: Builder, path: str, network: NeuroPose) -> None:
-    """Encoder, residual blocks, decoder and the dense layer; refuses what does not divide the window."""
-    raise GraphError(f"{path}: {type(network).__name__} has no operators in the stream graph yet")
+def neuropose(b: Builder, path: str, network: NeuroPose, window: int = WINDOW) -> None:
+    """Encoder, residual blocks, decoder and dense layer, over windows of so many samples; GraphError where pools do not divide it."""
+    image, blocks = _Image(b, window), list(network.network)
+    repeat: nn.Upsample | None = None
+    for i, block in enumerate(blocks):
+        source, where = b.here, f"{path}.network.{i}"
+        if not isinstance(block, EncoderBlock | ResidualBlock | DecoderBlock):
+            raise GraphError(f"{where}: {type(block).__name__} has no operators in the stream graph")
+        layers = list(block.network)
+        if isinstance(block, DecoderBlock) and i == len(blocks) - 1:
+            repeat = cast(nn.Upsample, layers.pop())
+        image.block(f"{where}.network", layers)
+        if isinstance(block, ResidualBlock):
+            b.add(g.Add, f"{where}.residual", source)
+    image.dense(f"{path}.linear", network.linear, repeat)
+
+
+class _Image:
+    """The newest tensor as a picture of each window, (frames, width, channels), and what can be appended to it."""
+
+    def __init__(self, b: Builder, window: int) -> None:
+        self.b, self.width = b, b.features
+        self._seconds = window / b.rate
+
+    @property
+    def frames(self) -> int:
+        return int(self._seconds * self.b.rate)
+
+    @property
+    def channels(self) -> int:
+        return self.b.features // self.width
+
+    def block(self, path: str, layers: list[nn.Module]) -> None:
+        for i, layer in enumerate(layers):
+            where = f"{path}.{i}"
+            if isinstance(layer, nn.Conv2d):
+                self.convolution(where, layer, *_gain_and_bias(layers[i + 1]))
+            elif isinstance(layer, nn.MaxPool2d):
+                self.pool(where, layer)
+            elif isinstance(layer, nn.Upsample):
+                self.repeat(where, *_scales(where, layer))
+            elif not isinstance(layer, nn.BatchNorm2d | nn.Dropout):
+                activation(self.b, where, layer)
+
+    def convolution(self, path: str, layer: nn.Conv2d, gain: Array, bias: Array) -> None:
+        """`padding="same"`, without the taps that see only padding; gain and bias (out,) of the norm behind it folded in."""
+        taps = [_seen(*sizes) for sizes in zip(layer.kernel_size, (self.frames, self.width), strict=True)]
+        weight = numpy(layer.weight)[:, :, taps[0], taps[1]].transpose(0, 2, 3, 1)  # (out, kernel frames, kernel columns, in)
+        kernel = weight.shape[1:3]
+        if kernel != (1, 1):
+            names = ("frames", "width", "kernel_frames", "kernel_columns")
+            self.b.add(g.Patches, f"{path}.patches", **dict(zip(names, (self.frames, self.width, *kernel), strict=True)))
+        matrix = weight.reshape(len(weight), -1) * gain[:, None]
+        bias = bias_of(layer) * gain + bias
+        self.b.add(g.Conv, path, weight=matrix[None, :, None], bias=bias[None], shared=self.width)
+
+    def pool(self, path: str, layer: nn.MaxPool2d) -> None:
+        time, columns = cast(tuple[int, int], layer.kernel_size)
+        if self.frames % time or self.width % columns:
+            raise GraphError(
+                f"{path}: a pool of {time} frames by {columns} electrodes does not divide a picture of {self.frames} by "
+                f"{self.width}; expected a window that is a multiple of all pools"
+            )
+        self.b.add(g.MaxPool, path, factor=time)
+        if columns > 1:
+            self.width //= columns
+            self.b.add(g.MaxOver, f"{path}.electrodes", bands=self.width, copies=columns)
+
+    def repeat(self, path: str, time: int, columns: int) -> None:
+        self.b.add(g.Repeat, path, factor=time, width=self.width, copies=columns)
+        self.width *= columns
+
+    def dense(self, path: str, layer: nn.Linear | FactoredLinear, repeat: nn.Upsample | None) -> None:
+        """Over the whole row of time, whose features are published as (channel, column); then the last repetition."""
+        time, columns = _scales(path, repeat) if repeat is not None else (1, 1)
+        expected = self.channels * self.width * columns
+        if layer.in_features != expected:
+            raise GraphError(f"{path}: expected {expected} features as the decoder makes them, found {layer.in_features}")
+        first = layer.v if isinstance(layer, FactoredLinear) else layer
+        weight = numpy(first.weight).reshape(-1, self.channels, self.width, columns).sum(-1)
+        matrices = [weight.transpose(0, 2, 1).reshape(len(weight), -1)]
+        if isinstance(layer, FactoredLinear):
+            matrices.append(numpy(layer.u.weight))
+        for i, matrix in enumerate(matrices):
+            last = i == len(matrices) - 1
+            bias = bias_of(layer) if last else np.zeros(len(matrix))
+            self.b.add(g.Conv, path if last else f"{path}.v", weight=matrix[None, :, None], bias=bias[None])
+        self.width = 1
+        if time > 1:
+            self.repeat(f"{path}.upsample", time, 1)
+
+
+def _gain_and_bias(layer: nn.Module) -> tuple[Array, Array]:
+    """What a BatchNorm does to each channel in evaluation, (channels,) each."""
+    assert isinstance(layer, nn.BatchNorm2d) and layer.running_mean is not None and layer.running_var is not None
+    gain = numpy(layer.weight) / np.sqrt(numpy(layer.running_var) + layer.eps)
+    return gain, numpy(layer.bias) - numpy(layer.running_mean) * gain
+
+
+def _seen(kernel: int, size: int) -> slice:
+    """The taps of a padded kernel that see any of `size` places; the larger half of the padding comes last."""
+    before = (kernel - 1) // 2
+    return slice(max(before - size + 1, 0), min(before + size, kernel))
+
+
+def _scales(path: str, layer: nn.Upsample) -> tuple[int, int]:
+    scales = cast(tuple[float, float], layer.scale_factor)
+    if layer.mode != "nearest" or any(s < 1 or not math.isclose(s, round(s)) for s in scales):
+        raise GraphError(f"{path}: expected nearest-neighbour upsampling by whole numbers, found {layer.mode} by {scales}")
+    return round(scales[0]), round(scales[1])

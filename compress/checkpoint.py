@@ -63,11 +63,7 @@ class Checkpoint:
 
 def load(path: Path) -> Checkpoint:
     """Read a Lightning checkpoint strictly; CheckpointError says what was expected and found."""
-    raw = _read(path)
-    for key in ("state_dict", "hyper_parameters"):
-        if not isinstance(raw, dict) or key not in raw:
-            found = ", ".join(map(str, raw)) if isinstance(raw, dict) else type(raw).__name__
-            raise CheckpointError(f"{path}: expected a Lightning checkpoint with {key!r}, found {found}")
+    raw = _contents(path)
     hyper_parameters = {str(k): _plain(v) for k, v in _plain(raw["hyper_parameters"]).items()}
     try:
         model = build(hyper_parameters)
@@ -77,6 +73,21 @@ def load(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path}: hyper_parameters cannot be used: {type(error).__name__}: {error}") from error
     _load_strictly(model, raw["state_dict"], path)
     return Checkpoint(model.eval(), name_of(hyper_parameters), hyper_parameters, sha256(path))
+
+
+def task_of(path: Path) -> str:
+    """The task of a checkpoint's network, by its hyper-parameters alone; CheckpointError as `load`."""
+    return family_of({str(k): _plain(v) for k, v in _plain(_contents(path)["hyper_parameters"]).items()}).task
+
+
+def _contents(path: Path) -> dict[str, Any]:
+    """The checkpoint's own entries, weights and hyper-parameters among them."""
+    raw = _read(path)
+    for key in ("state_dict", "hyper_parameters"):
+        if not isinstance(raw, dict) or key not in raw:
+            found = ", ".join(map(str, raw)) if isinstance(raw, dict) else type(raw).__name__
+            raise CheckpointError(f"{path}: expected a Lightning checkpoint with {key!r}, found {found}")
+    return raw
 
 
 def save(path: Path, model: nn.Module, hyper_parameters: dict[str, Any], dtype: torch.dtype = torch.float32) -> None:

@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import hashlib
-import io
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,12 +20,11 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from compress import checkpoint, scores
+from compress import checkpoint, scores, train_pose, training
 from compress.data import charset, datasets, recordings
 from compress.data.session import SAMPLE_RATE
 from compress.errors import CheckpointError, RecordingError, TendonError
-from compress.files import replace_atomically
-from compress.models import HYPER_PARAMETERS, HybridNetwork, build
+from compress.models import HYPER_PARAMETERS, HybridNetwork, build, family_of
 from compress.models.hybrid import InputMeanPooling
 from compress.training_set import Labelled, Windows, draw, load
 
@@ -79,11 +75,14 @@ def train(model_name: str, sessions: Sequence[Path], out: Path, recipe: Recipe |
     recipe = recipe or recipe_for(model_name)
     torch.set_num_threads(threads)
     torch.manual_seed(recipe.seed)
+    network = build(HYPER_PARAMETERS[model_name])
+    if not isinstance(network, HybridNetwork):
+        raise CheckpointError(f"model: expected a typing network, found {model_name!r}")
     run = _Run(
-        build(HYPER_PARAMETERS[model_name]),
+        network,
         recipe,
         out.with_name(out.name + ".state"),
-        _origin(model_name, sessions, recipe),
+        training.origin(model_name, sessions, recipe),
     )
     data = [load(path, run.pooling) for path in tqdm(sessions, desc="read recordings", unit="session")]
     loss, cer = run.fit(data[:-1], data[-1])
@@ -106,15 +105,15 @@ class _Run:
         for name, parameter in model.named_parameters():
             groups[name.rsplit(".", 1)[-1] in _STATE_SPACE]["params"].append(parameter)
         self.optimizer = torch.optim.Adam(groups)
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._share_of_rate)
-        self._resume()
-
-    def _share_of_rate(self, step: int) -> float:
-        """Linear warm-up, then a cosine to nothing."""
-        r = self.recipe
-        if step < r.warmup:
-            return (step + 1) / r.warmup
-        return 0.5 * (1 + math.cos(math.pi * (step - r.warmup) / max(r.steps - r.warmup, 1)))
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer, lambda step: training.share_of_rate(step, recipe.steps, recipe.warmup)
+        )
+        found = training.load_state(state, origin)
+        if found is not None:
+            self.model.load_state_dict(found["model"])
+            self.optimizer.load_state_dict(found["optimizer"])
+            self.schedule.load_state_dict(found["schedule"])
+            self.step = int(found["step"])
 
     def fit(self, data: Sequence[Labelled], validation: Labelled) -> tuple[float, float]:
         """Run the remaining steps; the last smoothed loss and the validation session's CER in %."""
@@ -150,26 +149,8 @@ class _Run:
         return float(loss.detach())
 
     def _save(self) -> None:
-        content = io.BytesIO()
         parts: dict[str, Any] = {"model": self.model, "optimizer": self.optimizer, "schedule": self.schedule}
-        torch.save({"origin": self.origin, "step": self.step} | {k: v.state_dict() for k, v in parts.items()}, content)
-        replace_atomically(self.state, content.getvalue())
-
-    def _resume(self) -> None:
-        """Continue from the state file if it belongs to the same recipe and recordings; else start over."""
-        if not self.state.is_file():
-            return
-        try:
-            found = torch.load(self.state, weights_only=True)
-        except Exception as error:  # a damaged zip raises whatever its reader meets first
-            raise CheckpointError(f"{self.state}: damaged ({type(error).__name__}): delete it to start over") from error
-        if found.get("origin") != self.origin:
-            print(f"{self.state}: from other recordings or another recipe; starting over")
-            return
-        self.model.load_state_dict(found["model"])
-        self.optimizer.load_state_dict(found["optimizer"])
-        self.schedule.load_state_dict(found["schedule"])
-        self.step = int(found["step"])
+        training.save_state(self.state, self.origin, {"step": self.step} | {k: v.state_dict() for k, v in parts.items()})
 
 
 def ctc(frames: nn.Module, windows: Windows) -> Tensor:
@@ -193,18 +174,11 @@ def _whole_frames(seconds: float, pooling: int) -> int:
     return int(seconds * SAMPLE_RATE / pooling) // 24 * 24
 
 
-def _origin(model_name: str, sessions: Sequence[Path], recipe: Recipe) -> str:
-    digest = hashlib.sha256(json.dumps([model_name, dataclasses.asdict(recipe)]).encode())
-    for path in sessions:
-        digest.update(checkpoint.sha256(path).encode())
-    return digest.hexdigest()
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `python -m compress train`."""
     parser.add_argument("--model", default="TC_S4_small", choices=list(HYPER_PARAMETERS))
     parser.add_argument("--data", type=Path, help="folder of sessions to train on (default: the simulated train split)")
-    parser.add_argument("--recordings", type=Path, default=Path("build/recordings"), help="folder of the simulated recordings")
+    parser.add_argument("--recordings", type=Path, help="folder of the simulated recordings (default: build/[pose-]recordings)")
     parser.add_argument("--out", type=Path, help="checkpoint to write (default: build/<MODEL>/train/<MODEL>.ckpt)")
     parser.add_argument("--steps", type=int, help="steps to train (default: the network's recipe)")
     parser.add_argument("--seed", type=int, default=Recipe.seed)
@@ -213,7 +187,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, then say where the checkpoint is and how it validates."""
-    paths = datasets.sessions(args.data) if args.data else recordings.ensure(args.recordings, "train")
+    if family_of(HYPER_PARAMETERS[args.model]).task == "pose":
+        return train_pose.run(args)
+    root = args.recordings or Path("build/recordings")
+    paths = datasets.sessions(args.data) if args.data else recordings.ensure(root, "train")
     out = args.out or Path("build") / args.model / "train" / f"{args.model}.ckpt"
     result = train(args.model, paths, out, recipe_for(args.model, steps=args.steps, seed=args.seed), args.threads)
     print(f"{out}: {result['steps']} steps, validation CER {result['validation_cer']:.2f} % (one session, greedy)")

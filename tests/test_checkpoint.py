@@ -50,6 +50,27 @@ def test_what_is_saved_loads_again_with_the_same_weights(tmp_path):
     assert all(torch.equal(v, again[k]) for k, v in model.state_dict().items())
 
 
+@pytest.mark.parametrize("name", ["TC_S4_small", "tracking_vemg2pose"])
+def test_half_precision_halves_the_file_and_keeps_eleven_bits(name, tmp_path):
+    model = build(HYPER_PARAMETERS[name]).eval()
+    for dtype in (torch.float32, torch.float16):
+        checkpoint.save(tmp_path / f"{dtype}.ckpt", model, HYPER_PARAMETERS[name], dtype)
+    whole, half = (tmp_path / f"torch.float{bits}.ckpt" for bits in (32, 16))
+    assert half.stat().st_size < 0.55 * whole.stat().st_size
+    again = checkpoint.load(half).model.state_dict()
+    for key, value in model.state_dict().items():
+        assert again[key].dtype == value.dtype
+        torch.testing.assert_close(again[key], value, rtol=2**-11, atol=2**-24)
+
+
+def test_a_weight_that_half_precision_cannot_hold_is_refused(tmp_path):
+    model = build(HYPER_PARAMETERS["TC_S4_small"])
+    model.model[6].bias.data[0] = 1e6
+    with pytest.raises(CheckpointError, match=r"model\.6\.bias: expected values that torch\.float16 holds"):
+        checkpoint.save(tmp_path / "a.ckpt", model, HYPER_PARAMETERS["TC_S4_small"], torch.float16)
+    assert not list(tmp_path.iterdir())
+
+
 def test_keys_that_are_missing_extra_or_misshapen_are_all_listed(tmp_path):
     def change(content):
         weights = content["state_dict"]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from compress import checkpoint, train, training_set
+from compress import checkpoint, train, training, training_set
 from compress.data import charset, recordings
 from compress.data.session import Session
 from compress.data.simulator.session import simulate, write
@@ -132,9 +132,8 @@ def test_too_few_sessions_and_unknown_networks_are_refused(sessions: list[Path],
         train.train("LSTM", sessions, tmp_path / "a.ckpt", RECIPE)
 
 
-def test_the_rate_warms_up_and_falls_to_nothing(sessions: list[Path], tmp_path: Path) -> None:
-    run = train._Run(build(HYPER_PARAMETERS["tiny"]), RECIPE, tmp_path / "none", "")
-    shares = [run._share_of_rate(step) for step in range(RECIPE.steps + 1)]
+def test_the_rate_warms_up_and_falls_to_nothing() -> None:
+    shares = [training.share_of_rate(step, RECIPE.steps, RECIPE.warmup) for step in range(RECIPE.steps + 1)]
     assert shares[:2] == [0.5, 1.0] and shares[-1] == pytest.approx(0) and shares[2:] == sorted(shares[2:], reverse=True)
 
 

@@ -7,6 +7,7 @@ An LSTM's layer l is the joint matrix [W_ih | W_hh] at `<path of the LSTM>.l<l>`
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -92,13 +93,13 @@ def factorize(model: nn.Module, ranks: Mapping[str, int], covariances: Mapping[s
     mean squared error of its outputs. The inputs of a convolution are (in · kernel,), channel by channel.
     """
 
-    def make(path: str, old: nn.Module, rank: int) -> nn.Module:
+    def make(path: str, old: Any, rank: int) -> nn.Module:
         new = _factors(path, old, rank)
         weight = old.weight.detach().flatten(1).double()
         u, v = _truncated(weight, rank, None if covariances is None else covariances.get(path))
         new.u.weight.data = u.to(old.weight.dtype).reshape(new.u.weight.shape)
         new.v.weight.data = v.to(old.weight.dtype).reshape(new.v.weight.shape)
-        if old.bias is not None:
+        if new.bias is not None:
             new.bias.data = old.bias.detach().clone()
         return new
 
@@ -121,7 +122,7 @@ def _truncated(weight: Tensor, rank: int, covariance: Tensor | None) -> tuple[Te
     return u[:, :rank] * half, half[:, None] * v[:rank]
 
 
-def _factors(path: str, old: nn.Module, rank: int) -> nn.Module:
+def _factors(path: str, old: nn.Module, rank: int) -> FactoredLinear | FactoredConv1d:
     """An untrained pair of factors in place of `old`."""
     if isinstance(old, nn.Conv1d):
         plain = old.padding == (0,) and old.dilation == (1,) and old.groups == 1

@@ -26,6 +26,8 @@ RESAMPLE = ("window", "stream")
 class BasePoseModule(nn.Module):
     """sEMG (B, 16, samples) at 2 kHz and an initial pose (B, 20) rad -> poses (B, 20, steps) rad after the left context."""
 
+    network: TdsNetwork | NeuroPose
+
     def __init__(self, network: TdsNetwork | NeuroPose) -> None:
         super().__init__()
         self.network = network
@@ -58,6 +60,8 @@ class PoseModule(BasePoseModule):
 class _Rollout(BasePoseModule):
     """What the two modules with a decoder share."""
 
+    network: TdsNetwork
+    decoder: MLP | SequentialLSTM
     outputs = JOINTS
 
     def __init__(
@@ -97,7 +101,7 @@ class _Rollout(BasePoseModule):
     @property
     def steps_per_frame(self) -> int:
         """Rollout steps to a feature frame; CheckpointError when they are not whole, for a stream must not drift."""
-        stride = int(self.network.stride)
+        stride = self.network.stride
         steps, rest = divmod(self.rollout_freq * stride, SAMPLE_RATE)
         if rest or not steps:
             raise CheckpointError(

@@ -24,6 +24,11 @@ def _normalized(norm: nn.LayerNorm, x: Tensor) -> Tensor:
 class Conv1dBlock(nn.Module):
     """Strided convolution, ReLU, then LayerNorm unless `norm_type` is none. (B, C, T) -> (B, C', (T − kernel) // stride + 1)."""
 
+    in_channels: int
+    out_channels: int
+    kernel_size: int
+    stride: int
+
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: int, stride: int, norm_type: str = "layer", dropout: float = 0.0
     ) -> None:
@@ -80,6 +85,9 @@ class TDSFullyConnectedBlock(nn.Module):
 
 class TDSConvEncoder(nn.Module):
     """For each entry of `block_channels` a convolution block and a fully connected block."""
+
+    kernel_width: int
+    num_blocks: int
 
     def __init__(self, num_features: int, block_channels: Sequence[int] = (24, 24, 24, 24), kernel_width: int = 32) -> None:
         super().__init__()
@@ -149,6 +157,10 @@ class TdsNetwork(nn.Module):
     `left_context` samples come before the one that frame 0 belongs to: frame k has seen samples 0…left_context + k · stride.
     """
 
+    in_channels: int
+    out_channels: int
+    left_context: int
+    stride: int
     right_context = 0
 
     def __init__(self, conv_blocks: Sequence[Conv1dBlock], tds_stages: Sequence[TdsStage]) -> None:

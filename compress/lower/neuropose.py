@@ -25,7 +25,7 @@ WINDOW = 1920  # samples: 0.96 s, six times what the published pools divide into
 
 
 def neuropose(b: Builder, path: str, network: NeuroPose, window: int = WINDOW) -> None:
-    """Encoder, residual blocks, decoder and dense layer, over windows of so many samples; GraphError where pools do not divide it."""
+    """Encoder, residual blocks, decoder and dense layer, over windows of so many samples, which the pools must divide."""
     image, blocks = _Image(b, window), list(network.network)
     repeat: nn.Upsample | None = None
     for i, block in enumerate(blocks):

@@ -53,6 +53,18 @@ def test_every_layer_with_a_target_is_a_row(table: list[dict[str, Any]]) -> None
     states = {(r["core"], r["precision"]): r["target_per_mac"] for r in table if r["kernel"] == "s4d"}
     m4, m55 = ("cortex-m4", "w8a16"), ("cortex-m55", "w8a16")
     assert states == {m4: 14, ("cortex-m7", "w8a16"): 14, m55: 6, ("cortex-m55", "w8a8"): 6}
+    steps = {(r["core"], r["precision"]): r["target_per_mac"] for r in table if r["kernel"] == "lstm step"}
+    assert steps == {m4: 1.35, ("cortex-m7", "w8a16"): 1.35, m55: 0.4, ("cortex-m55", "w8a8"): 0.4}
+
+
+def test_a_layer_of_several_calls_is_their_sum(table: list[dict[str, Any]]) -> None:
+    """A step of an LSTM is its linear layer, a cell of 512 and two copies; it stands beside CMSIS-NN's and is ahead of it."""
+    by = {(r["core"], r["precision"], r["kernel"]): r for r in table if r["kernel"] in ("lstm step", "lstm_cell", "tds conv")}
+    for core in ("cortex-m4", "cortex-m7", "cortex-m55"):
+        step, cell = by[core, "w8a16", "lstm step"], by[core, "w8a16", "lstm_cell"]
+        assert step["macs"] == 596 * 2048 and step["ratio"] > 1.9
+        assert step["floor_per_mac"] * step["macs"] + cell["instructions"] < step["instructions"]
+        assert by[core, "w8a16", "tds conv"]["macs"] == 32 * 16 * 144 * 16
 
 
 def test_the_figures_of_a_row_fit_together(table: list[dict[str, Any]]) -> None:

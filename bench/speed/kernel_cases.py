@@ -152,13 +152,20 @@ def max_pool(contents: Contents, factor: int, frames: int, features: int, in_pla
 
 
 def window(
-    contents: Contents, frames: int, stride: int, lag: int, windows: int, features: int, bands: int = 1, x: Array | None = None
+    contents: Contents,
+    frames: int,
+    stride: int,
+    lag: int,
+    windows: int,
+    features: int,
+    bands: int = 1,
+    ends_of_x: tuple[int, int] = INT16,
 ) -> Check:
     """One step in the middle of a stream: the history is that of any frames before. `features` of one band."""
     op = g.IntWindow(("x",), "y", "", frames, stride, lag, bands)
     features *= bands
-    x = contents.integers(-32768, INT16_MAX, (windows * stride, features)) if x is None else x
-    past = contents.integers(-32768, INT16_MAX, (op.history, features))
+    x = contents.integers(*ends_of_x, (windows * stride, features))
+    past = contents.integers(*ends_of_x, (op.history, features))
     result, after = windows_of(op, past[None], x[None])
     values = (windows, frames * features, stride * features, op.history * features)
     skip = (op.history + stride - lag - frames) * features

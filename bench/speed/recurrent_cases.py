@@ -96,14 +96,22 @@ def lstm_step(contents: Contents, inputs: int, n: int, kernel: str) -> list[Chec
     x, hidden = contents.integers(*kind, inputs), contents.integers(*kind, n)
     gates = kernel_cases.linear(contents, inputs + n, 4 * n, 1, kernel=kernel, x=np.concatenate([x, hidden]))
     cell = lstm_cell(contents, n, 1, gates=gates.expected["y"].reshape(1, -1))
-    return [copy(contents, inputs, x), copy(contents, n, hidden), gates, cell]
+    return _as_exported([copy(contents, inputs, x), copy(contents, n, hidden), gates, cell])
 
 
 def banded_convolution(contents: Contents, frames: int, channels: int, kernel: int, groups: int, linear: str) -> list[Check]:
     """A convolution over frames alone, the same for each of the groups: windows with bands, and a layer they share."""
-    seen = kernel_cases.window(contents, kernel, 1, 0, frames, channels, groups)
+    seen = kernel_cases.window(contents, kernel, 1, 0, frames, channels, groups, LINEAR[linear].x)
     x = seen.expected["y"].reshape(-1)
-    return [seen, kernel_cases.linear(contents, kernel * channels, channels, frames * groups, kernel=linear, x=x)]
+    layer = kernel_cases.linear(contents, kernel * channels, channels, frames * groups, kernel=linear, x=x)
+    return _as_exported([seen, layer])
+
+
+def _as_exported(calls: list[Check]) -> list[Check]:
+    """Every buffer on a word boundary."""
+    for check in calls:
+        check.case.offsets = {}
+    return calls
 
 
 def _standing(contents: Contents, n: int, fraction: int) -> tuple[Array, Array]:

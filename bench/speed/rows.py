@@ -51,6 +51,7 @@ def rows() -> list[Row]:
     found += [_vector_linear(layer, "w8a16") for layer in LAYERS]
     found += [*_of_several_calls(VECTOR_CORE, "w8a16"), *_others(VECTOR_CORE)]
     found += [_vector_linear(layer, "w8a8") for layer in LAYERS]
+    found += _of_several_calls(VECTOR_CORE, "w8a8")
     found += [replace(row, precision="w8a8") for row in _others(VECTOR_CORE) if row.target is not None]  # states keep 16 bits
     return found
 

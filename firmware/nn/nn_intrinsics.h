@@ -40,24 +40,45 @@ static inline void nn_store_pair(int16_t *p, uint32_t v)
     memcpy(p, &v, sizeof v);
 }
 
-/* n int16 from x to y, which must not overlap. Short runs are copied in line: a call of memcpy() takes longer than 16 values. */
-static inline void nn_copy(int16_t *y, const int16_t *x, uint32_t n)
+/* 16 int16 from *x to *y, on word boundaries; moves both behind them. */
+static inline void nn_copy_sixteen(int16_t **y, const int16_t **x)
 {
 #if NN_MVE
-    for (; n >= 8; n -= 8, x += 8, y += 8)
-        vst1q_s16(y, vld1q_s16(x));
-    const mve_pred16_t rest = vctp16q(n);
-    if (n)
-        vstrhq_p_s16(y, vldrhq_z_s16(x, rest), rest);
+    const int16x8_t first = vld1q_s16(*x), second = vld1q_s16(*x + 8);
+    vst1q_s16(*y, first);
+    vst1q_s16(*y + 8, second);
+    *x += 16, *y += 16;
+#elif NN_DSP
+    __asm__ volatile("ldmia %0!, {r3, r4, r5, r6}\n\tstmia %1!, {r3, r4, r5, r6}\n\t"
+                     "ldmia %0!, {r3, r4, r5, r6}\n\tstmia %1!, {r3, r4, r5, r6}"
+                     : "+r"(*x), "+r"(*y)
+                     :
+                     : "r3", "r4", "r5", "r6", "memory");
 #else
-    if ((((uintptr_t)x | (uintptr_t)y) & 3u) == 0) /* LDM and STM want words */
-        for (; n >= 16; n -= 16, x += 16, y += 16)
-            memcpy(__builtin_assume_aligned(y, 4), __builtin_assume_aligned(x, 4), 16 * sizeof *x);
-    for (; n >= 2; n -= 2, x += 2, y += 2)
+    memcpy(*y, *x, 16 * sizeof **x);
+    *x += 16, *y += 16;
+#endif
+}
+
+static inline uint32_t nn_on_words(const int16_t *x, const int16_t *y)
+{
+    return (((uintptr_t)x | (uintptr_t)y) & 3u) == 0;
+}
+
+/* n int16 from x to y, which must not overlap. In line, for short runs: a call of memcpy() takes longer than 16 values. */
+static inline void nn_copy(int16_t *y, const int16_t *x, uint32_t n)
+{
+    if (nn_on_words(x, y))
+        for (; n >= 16; n -= 16)
+            nn_copy_sixteen(&y, &x);
+    for (; n >= 2; n -= 2, x += 2, y += 2) {
         nn_store_pair(y, nn_load_pair(x));
+#if NN_DSP
+        __asm__("" : "+r"(n)); /* or gcc copies two pairs at a time, in five times the code */
+#endif
+    }
     if (n)
         memcpy(y, x, sizeof *x);
-#endif
 }
 
 /* The next two words of a table */

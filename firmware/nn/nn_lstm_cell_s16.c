@@ -83,12 +83,13 @@ static inline void several_values(const nn_lstm_cell *op, int32_t *cell, const i
 
 void nn_lstm_cell_s16(const nn_lstm_cell *op, int32_t *cell, const int16_t *gates, int16_t *y)
 {
-    for (uint32_t t = op->frames; t; t--, gates += 3 * op->n) {
-        uint32_t left = op->n;
+    const nn_lstm_cell own = *op; /* which no store to y or cell can change */
+    for (uint32_t t = own.frames; t; t--, gates += 3 * own.n) {
+        uint32_t left = own.n;
         int32_t *c = cell;
         for (; left >= AT_ONCE; left -= AT_ONCE, c += AT_ONCE, gates += AT_ONCE, y += AT_ONCE)
-            several_values(op, c, gates, y);
+            several_values(&own, c, gates, y);
         for (; left; left--)
-            one_value(op, c++, gates++, y++);
+            one_value(&own, c++, gates++, y++);
     }
 }

@@ -15,12 +15,12 @@ from compress import graph as g
 from compress.errors import TendonError
 
 Array = g.Array
-DTYPES = {"float32": np.float32, "int16": np.int16, "int8": np.int8}
+DTYPES = {"float32": np.float32, "int32": np.int32, "int16": np.int16, "int8": np.int8}
 
 
-def run(model: onnx.ModelProto, signal: Array, progress: str = "") -> npt.NDArray[np.float32]:
-    """Real samples (time, inputs), whole steps -> (frames, outputs) by a step model from its zero state."""
-    return StepModel(model.SerializeToString()).run(signal, progress)
+def run(model: onnx.ModelProto, signal: Array, progress: str = "", initial: Array | None = None) -> npt.NDArray[np.float32]:
+    """Real samples (time, inputs), whole steps -> (frames, outputs) by a step model from its zero state, or an initial pose."""
+    return StepModel(model.SerializeToString()).run(signal, progress, initial)
 
 
 class StepModel:
@@ -34,26 +34,36 @@ class StepModel:
             self.session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
             metadata = self.session.get_modelmeta().custom_metadata_map
             self.states = json.loads(metadata["states"])
+            self.output = self.session.get_outputs()[0].name
         except Exception as error:  # onnxruntime raises a class of its own per status
             where = model if isinstance(model, Path) else "ONNX model"
             raise TendonError(f"{where}: expected a step model as `make export FORMAT=onnx` writes it, found: {error}") from error
         self.samples_per_step = int(metadata["samples_per_step"])
+        self.initial_pose = metadata.get("initial_pose", "")
         self.reset()
 
-    def reset(self) -> None:
-        """All state to zero."""
+    def reset(self, initial: Array | None = None) -> None:
+        """All state to zero, but for the pose (joints,) in rad that the stream begins with.
+
+        TendonError when the model begins with none, or with one of other joints.
+        """
         self.state = {s["in"]: np.zeros(s["shape"], DTYPES[s["dtype"]]) for s in self.states}
+        if initial is None:
+            return
+        if not self.initial_pose or np.size(initial) != self.state[self.initial_pose].size:
+            raise TendonError(f"the step model begins with no pose, or not with one of {np.size(initial)} angles")
+        self.state[self.initial_pose] = np.asarray(initial, np.float32).reshape(1, -1)
 
     def step(self, samples: Array) -> npt.NDArray[np.float32]:
-        """Real samples (samples_per_step, inputs) -> (1, outputs); keeps the state."""
-        names = ["log_probs", *(s["out"] for s in self.states)]
+        """Real samples (samples_per_step, inputs) -> (frames of a step, outputs); keeps the state."""
+        names = [self.output, *(s["out"] for s in self.states)]
         frame, *after = self.session.run(names, {"samples": samples, **self.state})
         self.state = {s["in"]: value for s, value in zip(self.states, after, strict=True)}
         return np.asarray(frame)
 
-    def run(self, signal: Array, progress: str = "") -> npt.NDArray[np.float32]:
-        """Real samples (time, inputs), whole steps, from the zero state -> (frames, outputs)."""
-        self.reset()
+    def run(self, signal: Array, progress: str = "", initial: Array | None = None) -> npt.NDArray[np.float32]:
+        """Real samples (time, inputs), whole steps, from the zero state and an initial pose -> (frames, outputs)."""
+        self.reset(initial)
         steps = signal.astype(np.float32).reshape(-1, self.samples_per_step, signal.shape[-1])
         bar = tqdm(steps, desc=progress, unit="frame", disable=not progress)
         return np.concatenate([self.step(samples) for samples in bar])

@@ -11,18 +11,18 @@ import onnx
 from compress import graph as g
 from compress.errors import GraphError
 from export.onnx_model import layers
-from export.onnx_model.writer import OUTPUT, SAMPLES, Writer
+from export.onnx_model.stream import Pose, Stream
+from export.onnx_model.writer import SAMPLES, output_name
 
 Array = g.Array
 
 
-class Model:
-    """The writer, and the value that holds each tensor of the graph."""
+class Model(Stream):
+    """Values are float32 throughout."""
 
     def __init__(self, graph: g.Graph) -> None:
-        self.graph, self.w = graph, Writer()
-        self.value = {graph.input.name: SAMPLES}
-        self.started = layers.started(self.w, graph.start_up) if graph.start_up else None
+        super().__init__(graph)
+        self.value[graph.input.name] = SAMPLES
 
     def constant(self, what: str, values: Array) -> str:
         return self.w.constant(what, np.asarray(values, np.float32))
@@ -31,9 +31,43 @@ class Model:
         """Real and imaginary part of complex values."""
         return self.constant(f"{what}.re", values.real), self.constant(f"{what}.im", values.imag)
 
-    def size(self, name: str) -> tuple[int, int]:
-        """(frames, features) of a tensor in one step."""
-        return self.graph.frames_per_step(name), self.graph.tensors[name].features
+    def handle(self, name: str) -> str:
+        return self.value[name]
+
+    def bind(self, name: str, handle: str) -> None:
+        self.value[name] = handle
+
+    def previous(self, name: str, width: int) -> str:
+        maker = self.maker(name)
+        if isinstance(maker, g.Integrate):
+            return self.pose(maker).now()
+        if name not in self.before:
+            self.w.module = maker.module
+            self.before[name] = self.carry("previous", (1, width), "float32", lambda _: self.cleared(self.before[name]))
+        return self.before[name]
+
+    def pose(self, op: g.Integrate) -> FloatPose:
+        if op.output not in self.poses:
+            self.poses[op.output] = FloatPose(self, op)
+        pose = self.poses[op.output]
+        assert isinstance(pose, FloatPose)
+        return pose
+
+
+class FloatPose(Pose):
+    def __init__(self, model: Model, op: g.Integrate) -> None:
+        super().__init__(model, op)
+        self.total = model.carry("total", (1, self.joints), "float32", lambda _: model.cleared(self.total))
+
+    def now(self) -> str:
+        return self.s.w.add("Add", self.initial, self.total)
+
+    def advance(self, frame: str) -> str:
+        """The pose after one frame."""
+        position, velocity = self.parts(frame)
+        away = self.s.w.add("Sub", position, self.initial) if position else ""
+        self.total = self.chosen(away, self.s.w.add("Add", self.total, velocity))
+        return self.now()
 
 
 class FloatState:
@@ -60,13 +94,15 @@ class FloatState:
 def write(graph: g.Graph) -> onnx.ModelProto:
     """The step of a float graph; GraphError names the operator that has no ONNX form."""
     model = Model(graph)
-    for op in graph.ops:
+
+    def emit(op: g.Op) -> None:
         if type(op) not in _WRITERS:
             raise GraphError(f"{op.module}: {type(op).__name__} cannot be exported as float ONNX")
-        model.w.module = op.module
         model.value[op.output] = _WRITERS[type(op)](model, op, [model.value[name] for name in op.inputs])
+
+    model.run(emit)
     model.w.module = ""
-    model.w.add("Identity", model.value[graph.output.name], output=OUTPUT)
+    model.w.add("Identity", model.value[graph.output.name], output=output_name(graph))
     return model.w.finish(graph, "float")
 
 
@@ -86,7 +122,7 @@ def _window(m: Model, op: g.Window, x: list[str]) -> str:
 
 def _conv(m: Model, op: g.Conv, x: list[str]) -> str:
     bands, out, kernel, width = op.weight.shape
-    frames = m.size(op.inputs[0])[0]
+    frames, features = m.size(op.inputs[0])
     if kernel != op.frames_per_output:
         raise GraphError(f"{op.module}: kernel {kernel} with stride {op.frames_per_output} cannot be exported as float ONNX")
 
@@ -95,7 +131,8 @@ def _conv(m: Model, op: g.Conv, x: list[str]) -> str:
         part = layers.windows(m.w, part, kernel, frames, width)
         return layers.dense(m.w, part, weight, m.constant("bias", op.bias[band]))
 
-    return layers.per_band(m.w, x[0], bands, width, layer)
+    groups = layers.grouped(m.w, x[0], op.shared, frames, features)
+    return layers.ungrouped(m.w, layers.per_band(m.w, groups, bands, width, layer), op.shared, *m.size(op.output))
 
 
 def _layer_norm(m: Model, op: g.LayerNorm, x: list[str]) -> str:
@@ -131,6 +168,43 @@ def _add(m: Model, op: g.Add, x: list[str]) -> str:
     return m.w.add("Add", *x)
 
 
+def _interpolate(m: Model, op: g.Interpolate, x: list[str]) -> str:
+    frames, features = m.size(op.inputs[0])
+    newest = m.w.split(x[0], frames, 1, axis=0)[-1]
+    past = m.carry("past", (1, features), "float32", lambda _: newest)
+    return layers.interpolate(m.w, x[0], past, op.factor, frames, features)
+
+
+def _join(m: Model, op: g.Join, x: list[str]) -> str:
+    parts = [m.previous(name, width) for name, width in zip(op.previous, op.widths, strict=True)]
+    m.w.module = op.module
+    return m.w.concat([x[0], *parts], axis=1)
+
+
+def _lstm_cell(m: Model, op: g.LstmCell, x: list[str]) -> str:
+    def frame(gates: str, cell: str) -> tuple[str, str]:
+        i, f, value, o = m.w.split(gates, 4, m.size(op.output)[1], axis=1)
+        i, f, o = (m.w.add("Sigmoid", gate) for gate in (i, f, o))
+        cell = m.w.add("Add", m.w.add("Mul", f, cell), m.w.add("Mul", i, m.w.add("Tanh", value)))
+        return m.w.add("Mul", o, m.w.add("Tanh", cell)), cell
+
+    return m.w.concat(m.lstm_cell(op, frame), axis=0)
+
+
+def _integrate(m: Model, op: g.Integrate, x: list[str]) -> str:
+    pose, frames = m.pose(op), m.size(op.output)[0]
+    m.w.module = op.module
+    return m.w.concat([pose.advance(frame) for frame in m.w.split(x[0], frames, 1, axis=0)], axis=0)
+
+
+def _patches(m: Model, op: g.Patches, x: list[str]) -> str:
+    return layers.patches(m.w, x[0], op, *m.size(op.inputs[0]))
+
+
+def _repeat(m: Model, op: g.Repeat, x: list[str]) -> str:
+    return layers.repeat(m.w, x[0], op, *m.size(op.inputs[0]))
+
+
 def _log_softmax(m: Model, op: g.LogSoftmax, x: list[str]) -> str:
     return m.w.add("LogSoftmax", x[0], axis=-1)
 
@@ -154,4 +228,10 @@ _WRITERS: dict[type[g.Op], Callable[[Model, Any, list[str]], str]] = {
     g.Glu: _glu,
     g.Add: _add,
     g.LogSoftmax: _log_softmax,
+    g.Interpolate: _interpolate,
+    g.Join: _join,
+    g.LstmCell: _lstm_cell,
+    g.Integrate: _integrate,
+    g.Patches: _patches,
+    g.Repeat: _repeat,
 }

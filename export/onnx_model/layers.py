@@ -11,7 +11,8 @@ from onnx import TensorProto
 from compress import graph as g
 from export.onnx_model.writer import Writer
 
-ACTIVATIONS = {"relu": "Relu", "gelu": "Gelu", "sigmoid": "Sigmoid"}
+ACTIVATIONS = {"relu": "Relu", "gelu": "Gelu", "sigmoid": "Sigmoid", "leaky_relu": "LeakyRelu"}
+LEAK = 0.01
 FLOAT = TensorProto.FLOAT
 
 
@@ -46,7 +47,52 @@ def window(w: Writer, x: str, op: g.Window, dtype: str, frames: int, features: i
         last = w.constant("last", np.arange(frames, frames + op.history))
         w.add("Gather", x, last, axis=0, output=past.after)
     gathered = w.add("Gather", x, w.constant("frames", seen.reshape(-1)), axis=0)
+    if op.bands > 1:
+        apart = w.reshape(gathered, len(seen), op.frames, op.bands, features // op.bands)
+        gathered = w.add("Transpose", apart, perm=[0, 2, 1, 3])
     return w.reshape(gathered, len(seen), op.frames * features)
+
+
+def patches(w: Writer, x: str, op: g.Patches, frames: int, features: int) -> str:
+    """What a convolution sees around every frame and column of a window: rows of the image, and one of zeros for the border."""
+    n, row, column = features // op.width, np.arange(op.frames)[:, None, None, None], np.arange(op.width)[:, None, None]
+    row = row + np.arange(op.kernel_frames)[:, None] - (op.kernel_frames - 1) // 2
+    column = column + np.arange(op.kernel_columns) - (op.kernel_columns - 1) // 2
+    inside = (row >= 0) & (row < op.frames) & (column >= 0) & (column < op.width)
+    seen = np.where(inside, row * op.width + column, op.frames * op.width).reshape(-1)
+    outputs = []
+    for image in w.split(x, frames // op.frames, op.frames, axis=0):
+        places = w.add("Pad", w.reshape(image, op.frames * op.width, n), w.constant("border", np.array([0, 0, 1, 0])))
+        gathered = w.add("Gather", places, w.constant("places", seen), axis=0)
+        outputs.append(w.reshape(gathered, op.frames, op.out_features(features)))
+    return w.concat(outputs, axis=0)
+
+
+def repeat(w: Writer, x: str, op: g.Repeat, frames: int, features: int) -> str:
+    """Each frame `factor` times, in it each column `copies` times."""
+    n = features // op.width
+    times = w.constant("times", np.array([frames, op.factor, op.width, op.copies, n]))
+    many = w.add("Expand", w.reshape(x, frames, 1, op.width, 1, n), times)
+    return w.reshape(many, frames * op.factor, op.out_features(features))
+
+
+def interpolate(w: Writer, x: str, past: str, factor: int, frames: int, features: int) -> str:
+    """x (frames, features) and the frame before it (1, features) -> (frames·factor, features), on the line to each frame."""
+    before = w.add("Concat", past, *w.split(x, frames, 1, axis=0)[:-1], axis=0) if frames > 1 else past
+    share = w.constant("share", (np.arange(factor, dtype=np.float32) / factor).reshape(1, factor, 1))
+    way = w.reshape(w.add("Sub", x, before), frames, 1, features)
+    points = w.add("Add", w.add("Mul", way, share), w.reshape(before, frames, 1, features))
+    return w.reshape(points, frames * factor, features)
+
+
+def grouped(w: Writer, x: str, groups: int, frames: int, features: int) -> str:
+    """Groups of features that go through the same weights, as frames of a layer: (frames, features) -> (frames·groups, …)."""
+    return w.reshape(x, frames * groups, features // groups) if groups > 1 else x
+
+
+def ungrouped(w: Writer, x: str, groups: int, frames: int, features: int) -> str:
+    """The same back: (frames·groups, …) -> (frames, features)."""
+    return w.reshape(x, frames, features) if groups > 1 else x
 
 
 def per_band(w: Writer, x: str, bands: int, width: int, layer: Callable[[int, str], str]) -> str:
@@ -70,7 +116,12 @@ def layer_norm(w: Writer, x: str, gain: str, bias: str, epsilon: float) -> str:
 
 
 def activation(w: Writer, x: str, kind: str) -> str:
-    return w.add(ACTIVATIONS[kind], x)
+    attributes = {"alpha": LEAK} if kind == "leaky_relu" else {}
+    return w.add(ACTIVATIONS[kind], x, **attributes)
+
+
+def scalar(w: Writer, what: str, value: float) -> str:
+    return w.constant(what, np.full(1, value, np.float32))
 
 
 def step(w: Writer, x: str, high: str) -> str:

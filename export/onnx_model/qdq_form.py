@@ -11,35 +11,34 @@ from typing import Any
 
 import numpy as np
 import onnx
+from onnx import TensorProto
 
 from compress import graph as g
 from compress.errors import GraphError
 from compress.floating import ACTIVATIONS
-from compress.quantize import GATE_SCALE, prove_no_overflow
+from compress.quantize import GATE_SCALE, TANH_SCALE, prove_no_overflow
+from compress.reference import CELL_LIMIT
 from compress.tables import fit_table
 from export.onnx_model import layers
-from export.onnx_model.writer import OUTPUT, SAMPLES, Writer
+from export.onnx_model.stream import Pose, Stream
+from export.onnx_model.writer import SAMPLES, output_name
 
 Array = g.Array
+INT32 = TensorProto.INT32
 Q15 = 2.0**-15
+CELL_END = (CELL_LIMIT + 1) * 2.0**-24  # of a cell
 
 
-class Model:
-    """The writer, and for each tensor of the graph its quantized and its dequantized value."""
+class Model(Stream):
+    """Keeps for each tensor of the graph its quantized value beside the dequantized one."""
 
     def __init__(self, graph: g.Graph) -> None:
-        self.graph, self.w = graph, Writer()
+        super().__init__(graph)
         self.quantized: dict[str, str] = {}
-        self.value: dict[str, str] = {}
-        self.started = layers.started(self.w, graph.start_up) if graph.start_up else None
-        self.gates = {op.inputs[0] for op in graph.ops if isinstance(op, g.IntGlu)}
+        self.unrounded = {op.inputs[0] for op in graph.ops if isinstance(op, g.IntGlu | g.IntLstmCell) or _has_positions(op)}
 
     def scale(self, name: str) -> float:
         return float(self.graph.tensors[name].scale or 0.0)
-
-    def size(self, name: str) -> tuple[int, int]:
-        """(frames, features) of a tensor in one step."""
-        return self.graph.frames_per_step(name), self.graph.tensors[name].features
 
     def real(self, what: str, values: Array) -> str:
         return self.w.constant(what, np.asarray(values, np.float32))
@@ -72,11 +71,92 @@ class Model:
         self.quantized[name] = self.quantize(value, scale, np.int8 if narrow else np.int16)
         self.value[name] = self.dequantize(self.quantized[name], scale)
 
-    def windows(self, name: str, kernel: int) -> str:
-        """Kernel frames side by side. Integers are moved, then dequantized: onnxruntime 1.31 cannot load int8 the other way."""
-        if kernel == 1:
+    def windows(self, name: str, kernel: int, groups: int) -> str:
+        """Kernel frames side by side, or groups of features apart.
+
+        Integers are moved, then dequantized: onnxruntime 1.31 cannot load int8 the other way.
+        """
+        if kernel == 1 and groups == 1:
             return self.value[name]
-        return self.dequantize(layers.windows(self.w, self.quantized[name], kernel, *self.size(name)), self.scale(name))
+        frames, features = self.size(name)
+        moved = layers.grouped(self.w, self.quantized[name], groups, frames, features)
+        return self.dequantize(layers.windows(self.w, moved, kernel, frames, features), self.scale(name))
+
+    def handle(self, name: str) -> str:
+        return self.quantized[name]
+
+    def bind(self, name: str, handle: str) -> None:
+        self.quantized[name] = handle
+        self.value[name] = self.dequantize(handle, self.scale(name))
+
+    def previous(self, name: str, width: int) -> str:
+        maker = self.maker(name)
+        if isinstance(maker, g.IntIntegrate):
+            return self.pose(maker).now()
+        if name not in self.before:
+            self.w.module = maker.module
+            self.before[name] = self.carry("previous", (1, width), "int16", lambda _: self._kept(name))
+        return self.before[name]
+
+    def _kept(self, name: str) -> str:
+        if not self.started:
+            return self.before[name]
+        return self.quantize(self.cleared(self.dequantize(self.before[name], self.scale(name))), self.scale(name))
+
+    def pose(self, op: g.IntIntegrate) -> QuantizedPose:
+        if op.output not in self.poses:
+            self.poses[op.output] = QuantizedPose(self, op)
+        pose = self.poses[op.output]
+        assert isinstance(pose, QuantizedPose)
+        return pose
+
+
+def _has_positions(op: g.Op) -> bool:
+    return isinstance(op, g.IntIntegrate) and op.position_steps > 0
+
+
+class QuantizedPose(Pose):
+    """The sum is int32 in steps of a velocity, as in the integer graph: it does not drift, however long the stream."""
+
+    def __init__(self, model: Model, op: g.IntIntegrate) -> None:
+        super().__init__(model, op)
+        self.model, self.scale, self.step = model, model.scale(op.output), 2**op.fraction
+        self.velocity_scale = self.scale / self.step
+        self.begin = self.model.quantize(self.initial, self.scale)
+        self.whole = model.w.add("Cast", self.begin, to=INT32)
+        least, most = (self._scaled(model.w.add("Sub", self._integer("end", end), self.whole)) for end in g.INT16)
+        self.least, self.most = least, most
+        self.total = model.carry("total", (1, self.joints), "int32", lambda _: self._kept())
+
+    def _integer(self, what: str, value: int) -> str:
+        return self.model.w.constant(what, np.full(1, value, np.int32))
+
+    def _scaled(self, steps: str) -> str:
+        """Steps of a pose as steps of a velocity."""
+        return self.model.w.add("Mul", steps, self._integer("fraction", self.step))
+
+    def _kept(self) -> str:
+        w = self.model.w
+        return w.add("Mul", self.total, w.add("Cast", self.model.started, to=INT32)) if self.model.started else self.total
+
+    def now(self) -> str:
+        """int16."""
+        m = self.model
+        moved = m.dequantize(self.total, self.velocity_scale)
+        return m.quantize(m.w.add("Add", m.dequantize(self.begin, self.scale), moved), self.scale)
+
+    def advance(self, frame: str) -> str:
+        """The pose (int16) after one frame of real values."""
+        m, w = self.model, self.model.w
+        position, velocity = self.parts(frame)
+        away = ""
+        if position:
+            steps = w.add("Cast", m.quantize(position, self.scale), to=INT32)
+            away = self._scaled(w.add("Sub", steps, self.whole))
+        taken = w.add("Cast", m.quantize(velocity, self.velocity_scale), to=INT32)
+        moved = w.add("Max", w.add("Min", w.add("Add", self.total, taken), self.most), self.least)
+        self.total = self.chosen(away, moved)
+        return self.now()
 
 
 class QuantizedState:
@@ -107,20 +187,22 @@ def write(graph: g.Graph) -> onnx.ModelProto:
     model = Model(prove_no_overflow(graph))
     model.w.module = graph.input.name
     model.store(graph.input.name, SAMPLES)
-    for op in graph.ops:
-        model.w.module = op.module
-        if isinstance(op, g.IntWindow):
-            _window(model, op)
-            continue
+
+    def emit(op: g.Op) -> None:
+        if type(op) in _MOVERS:
+            _MOVERS[type(op)](model, op)
+            return
         if type(op) not in _WRITERS:
             raise GraphError(f"{op.module}: {type(op).__name__} cannot be exported as QDQ ONNX")
         value = _WRITERS[type(op)](model, op, [model.value[name] for name in op.inputs])
-        if op.output in model.gates:  # its two halves have scales of their own: _glu rounds them
+        if op.output in model.unrounded:  # its parts have scales of their own: who reads them rounds them
             model.value[op.output] = value
         else:
             model.store(op.output, value)
+
+    model.run(emit)
     model.w.module = ""
-    model.w.add("Identity", model.value[graph.output.name], output=OUTPUT)
+    model.w.add("Identity", model.value[graph.output.name], output=output_name(graph))
     return model.w.finish(graph, "qdq")
 
 
@@ -135,10 +217,29 @@ def _over(m: Model, op: g.OverCopies, x: list[str]) -> str:
 
 
 def _window(m: Model, op: g.IntWindow) -> None:
-    """Moves integers: input and output have one scale."""
     name, dtype = op.inputs[0], "int8" if m.graph.tensors[op.inputs[0]].hi == g.INT8[1] else "int16"
-    m.quantized[op.output] = layers.window(m.w, m.quantized[name], op, dtype, *m.size(name))
-    m.value[op.output] = m.dequantize(m.quantized[op.output], m.scale(name))
+    m.bind(op.output, layers.window(m.w, m.quantized[name], op, dtype, *m.size(name)))
+
+
+def _join(m: Model, op: g.IntJoin) -> None:
+    parts = [m.previous(name, width) for name, width in zip(op.previous, op.widths, strict=True)]
+    m.w.module = op.module
+    m.bind(op.output, m.w.concat([m.quantized[op.inputs[0]], *parts], axis=1))
+
+
+def _patches(m: Model, op: g.IntPatches) -> None:
+    m.bind(op.output, layers.patches(m.w, m.quantized[op.inputs[0]], op, *m.size(op.inputs[0])))
+
+
+def _repeat(m: Model, op: g.IntRepeat) -> None:
+    m.bind(op.output, layers.repeat(m.w, m.quantized[op.inputs[0]], op, *m.size(op.inputs[0])))
+
+
+def _integrate(m: Model, op: g.IntIntegrate) -> None:
+    """Its poses are int16 already."""
+    pose, frames = m.pose(op), m.size(op.output)[0]
+    m.w.module = op.module
+    m.bind(op.output, m.w.concat([pose.advance(x) for x in m.w.split(m.value[op.inputs[0]], frames, 1, axis=0)], axis=0))
 
 
 def _step(m: Model, op: g.IntStep, x: list[str]) -> str:
@@ -152,9 +253,7 @@ def _linear(m: Model, op: g.IntLinear, x: list[str]) -> str:
         raise GraphError(
             f"{op.module}: kernel {kernel} with stride {op.frames_per_output} and {bands} bands cannot be exported as QDQ ONNX"
         )
-    s_out = np.full(out, m.scale(op.output))
-    if op.output in m.gates:
-        s_out[out // 2 :] = GATE_SCALE
+    s_out = _row_output_scales(m, op)
 
     def layer(band: int, part: str) -> str:
         s_row = ratio(op.mult[band], op.shift) * s_out / s_in
@@ -162,7 +261,24 @@ def _linear(m: Model, op: g.IntLinear, x: list[str]) -> str:
         bias = m.stored("bias", op.bias[band], s_row * s_in)
         return layers.dense(m.w, part, weight, bias)
 
-    return layers.per_band(m.w, m.windows(op.inputs[0], kernel), bands, width, layer)
+    y = layers.per_band(m.w, m.windows(op.inputs[0], kernel, op.shared), bands, width, layer)
+    return layers.ungrouped(m.w, y, op.shared, *m.size(op.output))
+
+
+def _row_output_scales(m: Model, op: g.IntLinear) -> Array:
+    """(out,): the output's scale, but for parts of a row of gates, and of poses beside velocities (see compress/quantize.py)."""
+    out = op.weight.shape[1]
+    scales = np.full(out, m.scale(op.output))
+    for user in m.graph.ops:
+        if op.output not in user.inputs:
+            continue
+        if isinstance(user, g.IntGlu):
+            scales[out // 2 :] = GATE_SCALE
+        elif isinstance(user, g.IntLstmCell):
+            scales[out // 2 : out * 3 // 4] = TANH_SCALE
+        elif _has_positions(user):
+            scales[: out // 2] = m.scale(user.output)
+    return scales
 
 
 def ratio(mult: Array | int, shift: int) -> Array:
@@ -218,6 +334,34 @@ def _glu(m: Model, op: g.IntGlu, x: list[str]) -> str:
     return layers.glu(m.w, half, m.rounded(m.w.add("Sigmoid", gate), Q15))
 
 
+def _interpolate(m: Model, op: g.IntInterpolate, x: list[str]) -> str:
+    (frames, features), scale = m.size(op.inputs[0]), m.scale(op.inputs[0])
+    newest = m.w.split(m.quantized[op.inputs[0]], frames, 1, axis=0)[-1]
+    dtype = "int8" if m.graph.tensors[op.inputs[0]].hi == g.INT8[1] else "int16"
+    past = m.dequantize(m.carry("past", (1, features), dtype, lambda _: newest), scale)
+    return layers.interpolate(m.w, x[0], past, op.factor, frames, features)
+
+
+def _lstm_cell(m: Model, op: g.IntLstmCell, x: list[str]) -> str:
+    """Gates and tables are rounded as the integers are; cells have no 32-bit form in QDQ, float32 holds as many bits."""
+    for table, kind, scale in ((op.sigmoid, "sigmoid", GATE_SCALE), (op.tanh, "tanh", TANH_SCALE)):
+        if not np.array_equal(table, fit_table(ACTIVATIONS[kind], scale, Q15, 0 if kind == "sigmoid" else -32767, 32767)):
+            raise GraphError(f"{op.module}: a table that is not the {kind} cannot be exported as QDQ ONNX")
+    ends = [m.real("end", np.asarray(end * CELL_END)) for end in (-1, 1)]
+
+    def gate(value: str, kind: str, scale: float) -> str:
+        return m.rounded(m.w.add(kind, m.rounded(value, scale)), Q15)
+
+    def frame(gates: str, cell: str) -> tuple[str, str]:
+        i, f, value, o = m.w.split(gates, 4, m.size(op.output)[1], axis=1)
+        i, f, o = (gate(part, "Sigmoid", GATE_SCALE) for part in (i, f, o))
+        taken = m.w.add("Mul", i, gate(value, "Tanh", TANH_SCALE))
+        cell = m.w.add("Clip", m.w.add("Add", m.w.add("Mul", f, cell), taken), *ends)
+        return m.w.add("Mul", o, gate(cell, "Tanh", TANH_SCALE)), cell
+
+    return m.w.concat(m.lstm_cell(op, frame), axis=0)
+
+
 def _add(m: Model, op: g.IntAdd, x: list[str]) -> str:
     return m.w.add("Add", *x)
 
@@ -245,4 +389,13 @@ _WRITERS: dict[type[g.Op], Callable[[Model, Any, list[str]], str]] = {
     g.IntGlu: _glu,
     g.IntAdd: _add,
     g.IntLogSoftmax: _log_softmax,
+    g.IntInterpolate: _interpolate,
+    g.IntLstmCell: _lstm_cell,
+}
+_MOVERS: dict[type[g.Op], Callable[[Model, Any], None]] = {  # integers in, integers out: their output needs no rounding
+    g.IntWindow: _window,
+    g.IntJoin: _join,
+    g.IntPatches: _patches,
+    g.IntRepeat: _repeat,
+    g.IntIntegrate: _integrate,
 }

@@ -17,8 +17,13 @@ from export.version import GENERATOR
 Array = g.Array
 OPSET = 21  # the first whose QuantizeLinear knows int16; Gelu came with 20
 IR_VERSION = 10
-SAMPLES, OUTPUT = "samples", "log_probs"
-TYPES = {"float32": TensorProto.FLOAT, "int16": TensorProto.INT16, "int8": TensorProto.INT8}
+SAMPLES = "samples"
+TYPES = {"float32": TensorProto.FLOAT, "int32": TensorProto.INT32, "int16": TensorProto.INT16, "int8": TensorProto.INT8}
+
+
+def output_name(graph: g.Graph) -> str:
+    """What a step gives: log-probabilities of classes, or joint angles."""
+    return "log_probs" if graph.ops[-1].title == "LogSoftmax" else "pose"
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ class Writer:
     def __init__(self) -> None:
         self.module = ""
         self.states: list[State] = []
+        self.initial_pose = ""  # the state input that begins with a pose in rad instead of zeros
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._initializers: list[onnx.TensorProto] = []
@@ -95,7 +101,7 @@ class Writer:
         """The model with its inputs, outputs and metadata, checked by onnx with full shape inference."""
         info = helper.make_tensor_value_info
         samples = info(SAMPLES, TensorProto.FLOAT, [graph.samples_per_step, graph.input.features])
-        result = info(OUTPUT, TensorProto.FLOAT, [1, graph.output.features])
+        result = info(output_name(graph), TensorProto.FLOAT, [graph.chunk, graph.output.features])
         before = [info(s.before, TYPES[s.dtype], s.shape) for s in self.states]
         after = [info(s.after, TYPES[s.dtype], s.shape) for s in self.states]
         body = helper.make_graph(self._nodes, graph.name, [samples, *before], [result, *after], self._initializers)
@@ -112,7 +118,8 @@ class Writer:
 
     def _metadata(self, graph: g.Graph, form: str) -> dict[str, str]:
         states = [{"in": s.before, "out": s.after, "shape": s.shape, "dtype": s.dtype} for s in self.states]
-        return {
+        begins = {"initial_pose": self.initial_pose} if self.initial_pose else {}
+        return begins | {
             "model": graph.name,
             "form": form,
             "precision": str(graph.provenance.get("precision", "float")),

@@ -76,11 +76,15 @@ def pose(contents: Contents, n: int, fraction: int) -> Check:
     return Check(Case("pose", (n, 1, 0, fraction), buffers, offsets), {"y": y})
 
 
-def patches(contents: Contents, frames: int, width: int, n: int, kernel: tuple[int, int]) -> Check:
-    """kernel: frames and columns"""
-    x = contents.integers(*INT16, (frames, width * n))
-    y = patches_of(g.IntPatches(*NAMES, frames, width, *kernel), x[None])[0]
-    return Check(Case("patches", (frames, width, n, *kernel), {"x": x, "y": blank(y.shape)}, ends(contents)), {"y": y})
+def patches(
+    contents: Contents, frames: int, width: int, n: int, kernel: tuple[int, int], around: tuple[int, int] = (0, 0)
+) -> Check:
+    """kernel: frames and columns; around: frames of the same step before and after the piece that is asked for."""
+    before, after = around
+    x = contents.integers(*INT16, (before + frames + after, width * n))
+    y = patches_of(g.IntPatches(*NAMES, len(x), width, *kernel), x[None])[0][before : before + frames]
+    values = (frames, width, n, *kernel, before, after)
+    return Check(Case("patches", values, {"x": x, "y": blank(y.shape)}, ends(contents)), {"y": y})
 
 
 def repeat(contents: Contents, frames: int, width: int, n: int, factor: int, copies: int) -> Check:

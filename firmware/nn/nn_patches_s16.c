@@ -24,7 +24,7 @@ void nn_patches_s16(const nn_patches *op, const int16_t *x, int16_t *y)
     for (int32_t t = 0; t < frames; t++)
         for (int32_t w = 0; w < width; w++)
             for (int32_t from = t - above; from < t - above + op->kernel_frames; from++)
-                if (from >= 0 && from < frames) {
+                if (from >= -op->before && from < frames + op->after) {
                     y = patch_row(op, x + from * width * op->n, w - left, y);
                 } else {
                     memset(y, 0, (size_t)row * sizeof *y);

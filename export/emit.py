@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from compress import graph as g
 from compress.errors import GraphError
 from export import memory
+from export.pieces import Stretch, frames_at_once, stretches
 from export.step import COUNTED, EMITTERS, KERNELS, POSE, Call, Model, keep, kernel_of, shape
 from export.version import GENERATOR, NN_VERSION
 
@@ -28,11 +29,15 @@ def build(graph: g.Graph, family: str = "dsp") -> Model:
     if not graph.is_integer():
         raise GraphError(f"{graph.name}: expected an integer graph to export as C, found float operators; quantize first")
     model, loop = Model(graph, memory.plan(graph), family), graph.loop
+    begins = {stretch.ops.start: stretch for stretch in stretches(graph)}
+    inside = {index for stretch in begins.values() for index in stretch.ops} | set(loop)
     for index in range(len(graph.ops)):
-        if index not in loop:
-            _emit(model, index)
-        elif index == loop.start:
+        if index in begins:
+            _emit_stretch(model, begins[index])
+        elif index == loop.start and loop:
             _emit_loop(model, loop)
+        elif index not in inside:
+            _emit(model, index)
     if graph.start_up:
         counter = model.plan.start_up_offset // 4
         words = model.plan.state_bytes // 4 - counter - 1
@@ -62,6 +67,15 @@ def _emit_loop(model: Model, loop: range) -> None:
     model.frame = None
 
 
+def _emit_stretch(model: Model, stretch: Stretch) -> None:
+    """Every piece of the stretch one after the other."""
+    model.stretch = stretch
+    for model.piece in range(stretch.pieces):
+        for index in stretch.ops:
+            _emit(model, index)
+    model.stretch, model.piece = None, 0
+
+
 def kernels(graph: g.Graph, family: str = "dsp") -> list[str]:
     """Kernel names the graph calls, each the name of a file in firmware/nn."""
     found = {kernel_of(graph, op, family) for op in graph.ops} | ({START_UP} if graph.start_up else set())
@@ -72,7 +86,7 @@ def kernels(graph: g.Graph, family: str = "dsp") -> list[str]:
 def _check_sizes(graph: g.Graph, op: g.Op) -> None:
     """GraphError for an operator that counts further than the 16 bits of its description."""
     source, target = graph.tensors[op.inputs[0]], graph.tensors[op.output]
-    rows = graph.frames_per_step(op.output) * (op.bands if isinstance(op, g.OverCopies) else 1)
+    rows = frames_at_once(graph, op) * (op.bands if isinstance(op, g.OverCopies) else 1)
     largest = max(rows * getattr(op, "shared", 1), target.features, math.ceil(source.features * op.stride))
     if largest > COUNTED:
         raise GraphError(f"{op.module}: {type(op).__name__} counts to {largest} in one step; its C kernel counts to {COUNTED}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from compress import graph as g
-from export import pack
+from export import pack, pieces
 
 FAMILIES = ("dsp", "mve")  # kernels for the instructions of Armv7E-M, and for 128-bit vectors (Helium) where a layer suits them
 
@@ -25,10 +25,10 @@ def kernel_of(graph: g.Graph, op: g.IntLinear, family: str) -> str:
 
 
 def frames_and_calls(graph: g.Graph, op: g.IntLinear, kernel: str) -> tuple[int, int]:
-    """Frames of one call of the kernel, and calls in a step (of a loop: in each frame): one, but for a layer at the output's rate
+    """Frames of one call of the kernel, and calls in a step (of a loop: in each frame, of a stretch: in each piece): one, but for a layer at the output's rate
     whose shape a kernel of Armv7E-M does not take for several frames. That is called frame by frame."""
     bands, out, taps, width = op.weight.shape
-    frames = graph.frames_at_once(op) * op.shared
+    frames = pieces.frames_at_once(graph, op) * op.shared
     if frames == graph.chunk and kernel not in pack.LANES and not pack.takes_several(out, bands * taps * width):
         return 1, frames
     return frames, 1

@@ -9,8 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from compress import graph as g
+from compress.errors import GraphError
+from compress.graph import Array
 from export.packing import Span, pack
+from export.pieces import held_frames, stretches
 
 ALIGNMENT = 8  # bytes; lets kernels load words and double words
 IN_PLACE = (  # as nn.h allows
@@ -82,16 +87,31 @@ def _end_to_end(graph: g.Graph, size: int, values_of: Callable[[g.Op, int], int]
     return offsets, size
 
 
+def initial_state(graph: g.Graph, pose: Array) -> bytes:
+    """The state of a model before the first sample of a stream that begins with this pose (joints,) in rad: zeros but for it."""
+    integrals = [op.output for op in graph.ops if isinstance(op, g.IntIntegrate)]
+    if not integrals:
+        raise GraphError(f"{graph.name}: this network begins with no pose")
+    kept, size = _end_to_end(graph, 0, lambda op, features: op.kept_values(features))
+    _, end = _end_to_end(graph, size + (4 if graph.start_up else 0), lambda op, features: op.state_values(features))
+    words = np.clip(np.round(np.asarray(pose) / float(graph.output.scale or 1.0)), *g.INT16).astype("<i2").tobytes()
+    state = bytearray(end)
+    for name in integrals:
+        state[kept[name] : kept[name] + len(words)] = words
+    return bytes(state)
+
+
 def tensor_bytes(graph: g.Graph, name: str) -> int:
-    """int16 values of one step, padded to the alignment."""
-    size = 2 * graph.tensors[name].features * graph.frames_per_step(name)
+    """int16 values of one step, or of one piece of it (pieces.py), padded to the alignment."""
+    size = 2 * graph.tensors[name].features * held_frames(graph)[name]
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
 def lifetimes(graph: g.Graph) -> dict[str, tuple[int, int]]:
     """The first and the last operator of a step that need the memory of each tensor.
 
-    A loop is computed once for each frame, so what it makes or reads is needed from its first operator to its last.
+    A loop is computed once for each frame, so what it makes or reads is needed from its first operator to its last. So are what
+    the pieces of a stretch read and what they put together.
     """
     loop = graph.loop
     last = {name: i for i, op in enumerate(graph.ops) for name in op.inputs}
@@ -99,18 +119,25 @@ def lifetimes(graph: g.Graph) -> dict[str, tuple[int, int]]:
     for i, op in enumerate(graph.ops):
         begin, end = (loop.start if i in loop else i), last.get(op.output, i)
         found[op.output] = (begin, max(end, loop.stop - 1) if i in loop or end in loop else end)
+    for stretch in stretches(graph):
+        first, final = stretch.ops.start, stretch.ops.stop - 1
+        found[stretch.output] = (first, found[stretch.output][1])
+        if stretch.input in found:
+            begin, end = found[stretch.input]
+            found[stretch.input] = (begin, max(end, final))
     return found
 
 
 def _shared(graph: g.Graph) -> list[dict[str, Span]]:
     """The tensors of each buffer of the arena with their lifetimes, in the order in which they are written."""
     alive, loop = lifetimes(graph), graph.loop
+    put_together = {stretch.output for stretch in stretches(graph)}
     holder: dict[str, dict[str, Span]] = {}
     outside = {graph.input.name, graph.output.name}
     for i, op in enumerate(graph.ops):
         if op.output in outside:
             continue
-        may = isinstance(op, IN_PLACE) and i not in loop
+        may = isinstance(op, IN_PLACE) and i not in loop and op.output not in put_together
         over = [n for n in op.inputs if may and n in holder and alive[n][1] == i]
         tensors = holder[over[0]] if over else {}
         tensors[op.output] = Span(tensor_bytes(graph, op.output), *alive[op.output])

@@ -12,6 +12,7 @@ import numpy as np
 from compress import graph as g
 from compress.errors import GraphError
 from export import linear, memory, pack
+from export.pieces import Stretch
 
 Array = g.Array
 KERNELS = {
@@ -52,7 +53,8 @@ class Call:
 class Model:
     """What the emitted files are made of, collected operator by operator.
 
-    `frame`: the frame of a loop that is being emitted; then tensors are spoken of one frame at a time.
+    `frame`: the frame of a loop that is being emitted; then tensors are spoken of one frame at a time. `stretch` and `piece`: the
+    piece of a stretch that is being emitted; then they are spoken of in its frames.
     """
 
     graph: g.Graph
@@ -63,14 +65,16 @@ class Model:
     descriptors: list[str] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     frame: int | None = None
+    stretch: Stretch | None = None
+    piece: int = 0
 
     def calls_of(self, operator: int) -> list[Call]:
         """All kernel calls of a step for one operator of the graph."""
         return [call for call in self.calls if call.operator == operator]
 
     def describe(self, line: str) -> None:
-        """Add a kernel's description; every frame of a loop has the same."""
-        if not self.frame:
+        """Add a kernel's description; the frames of a loop have the same, and most pieces of a stretch."""
+        if line not in self.descriptors:
             self.descriptors.append(line)
 
     def table(self, name: str, values: Array) -> str:
@@ -100,11 +104,19 @@ def kernel_of(graph: g.Graph, op: g.Op, family: str) -> str:
 
 def _at(model: Model, name: str, offset: int = 0) -> str:
     """C expression for the first value of a tensor."""
-    offset += (model.frame or 0) * model.graph.tensors[name].features
+    offset += _frames_before(model, name) * model.graph.tensors[name].features
     if name in (model.graph.input.name, model.graph.output.name):
         base = "samples" if name == model.graph.input.name else "out"
         return f"{base} + {offset}" if offset else base
     return f"arena + {model.plan.offsets[name] // 2 + offset}"
+
+
+def _frames_before(model: Model, name: str) -> int:
+    """Frames of a tensor, as it is held, before those that are being emitted."""
+    stretch = model.stretch
+    if stretch is None:
+        return model.frame or 0
+    return 0 if name in stretch.between else model.piece * shape(model, name)[0]
 
 
 def _halves(byte_offset: int) -> str:
@@ -114,16 +126,18 @@ def _halves(byte_offset: int) -> str:
 
 def shape(model: Model, name: str) -> tuple[int, int]:
     """(frames, features) that a call works on."""
-    frames = 1 if model.frame is not None else model.graph.frames_per_step(name)
+    pieces = model.stretch.pieces if model.stretch else 1
+    frames = 1 if model.frame is not None else model.graph.frames_per_step(name) // pieces
     return frames, model.graph.tensors[name].features
 
 
 def _call(model: Model, index: int, op: g.Op, arguments: str, last: bool = True, kernel: str = "") -> None:
-    """One kernel call. `last` of the operator's in this frame; the last of a step hands its whole output to a tap."""
+    """One kernel call. `last` of the operator's in this frame; the last of a step hands its whole output to a tap, the last of a
+    piece that piece."""
     source, target = shape(model, op.inputs[0]), shape(model, op.output)
     kernel = kernel or kernel_of(model.graph, op, model.family)
     line = f"    {kernel}({arguments});"
-    frames = model.graph.frames_per_step(op.output)
+    frames = target[0] if model.frame is None else model.graph.frames_per_step(op.output)
     if last and model.frame in (None, frames - 1):
         first = _at(model, op.output, -(model.frame or 0) * target[1])
         line += f" TAP({index}, {first}, {frames * target[1]});"
@@ -319,11 +333,15 @@ def _integrate(model: Model, index: int, op: g.IntIntegrate) -> None:
 
 def _patches(model: Model, index: int, op: g.IntPatches) -> None:
     frames, features = shape(model, op.inputs[0])
+    begin = _frames_before(model, op.inputs[0])
+    above, below = (op.kernel_frames - 1) // 2, op.kernel_frames // 2
+    before, after = min(above, begin), min(below, op.frames - begin - frames)
+    name = f"op{index}" if (before, after) == (0, 0) else f"op{index}_{before}_{after}"
     model.describe(
-        f"static const nn_patches op{index} = {{.frames = {frames}, .width = {op.width}, .n = {features // op.width}, "
-        f".kernel_frames = {op.kernel_frames}, .kernel_columns = {op.kernel_columns}}};"
+        f"static const nn_patches {name} = {{.frames = {frames}, .width = {op.width}, .n = {features // op.width}, "
+        f".kernel_frames = {op.kernel_frames}, .kernel_columns = {op.kernel_columns}, .before = {before}, .after = {after}}};"
     )
-    _call(model, index, op, f"&op{index}, {_at(model, op.inputs[0])}, {_at(model, op.output)}")
+    _call(model, index, op, f"&{name}, {_at(model, op.inputs[0])}, {_at(model, op.output)}")
 
 
 def _repeat(model: Model, index: int, op: g.IntRepeat) -> None:

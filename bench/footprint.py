@@ -194,7 +194,8 @@ def _purposes(sections: list[Section], symbols: list[Symbol]) -> dict[str, int]:
     """Purpose -> bytes of these sections, each byte counted once, largest first."""
     found: Counter[str] = Counter()
     for section in sections:
-        found += Counter({"stack": int(section["sh_size"])}) if section.name == ".stack" else _named(section, symbols)
+        named = Counter({"stack": int(section["sh_size"])}) if section.name == ".stack" else _named(section, symbols)
+        found += Counter({"cold tables": named.pop("tables", 0)}) + named if section.name == ".cold_tables" else named
     return dict(found.most_common())
 
 

@@ -15,11 +15,17 @@ FIRMWARE = Path(__file__).parent.parent / "firmware"
 
 @dataclass(frozen=True)
 class Memory:
-    """One region: where it begins and how long it is, in bytes, and the parts of a program that may lie there (placement.py)."""
+    """One region: where it begins and how long it is, in bytes, and the parts of a program that may lie there (placement.py).
+
+    `bytes_per_second`: what it gives a reader of ascending addresses at most, and by which `source`, where the core can ask for
+    more (an external flash); None where a miss costs some cycles and nothing else.
+    """
 
     origin: int
     size: int
     holds: tuple[str, ...] = ()
+    bytes_per_second: int | None = None
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,7 @@ def load_board(name: str) -> Description:
 
 def _describe(content: dict[str, Any], folder: Path) -> Description:
     build, emulator, load = content["build"], content.get("emulator"), content.get("load")
-    regions = {key: Memory(m["origin"], m["bytes"], tuple(m["holds"])) for key, m in content.get("memory", {}).items()}
+    regions = {key: _region(m) for key, m in content.get("memory", {}).items()}
     return Description(
         name=content["name"],
         title=content["title"],
@@ -120,6 +126,11 @@ def _describe(content: dict[str, Any], folder: Path) -> Description:
         emulator=Emulator(emulator["command"], emulator["arguments"], emulator.get("cycle_model")) if emulator else None,
         folder=folder,
     )
+
+
+def _region(content: dict[str, Any]) -> Memory:
+    bandwidth = content.get("bytes_per_second")
+    return Memory(content["origin"], content["bytes"], tuple(content["holds"]), bandwidth, content["source"] if bandwidth else "")
 
 
 def _family(name: str, folder: Path) -> str:

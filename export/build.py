@@ -13,10 +13,11 @@ from compress import graph as g
 from compress.artifacts import Folder
 from compress.errors import GraphError, TendonError
 from compress.files import write_json
-from export import emit, placement
+from export import emit, placement, streaming
 from export.boards import load_board
-from export.placement import DoesNotFitError, Placement, Sizes
+from export.placement import COLD, DoesNotFitError, Placement, Sizes
 from export.project import build_project, write_project
+from export.streaming import Demand
 
 
 def in_longest_steps(graph: g.Graph, board: str, latency_ms: float) -> g.Graph:
@@ -49,9 +50,13 @@ def make_project(graph: g.Graph, folder: Folder, board: str) -> Path:
     model = emit.build(graph, family)
     placed = check_fit(model, board)
     out = folder.target(board) / "project"
-    where = placed.where if placed else None
-    write_project(out, board, emit.files(model), emit.kernels(graph, family), f"{graph.name} {folder.precision}", where)
+    where, cold = (placed.where, placed.cold) if placed else (None, ())
+    title = f"{graph.name} {folder.precision}"
+    write_project(out, board, emit.files(model), emit.kernels(graph, family), title, where, cold)
     write_json(folder.target(board) / "memory.json", memory_plan(model, board))
+    for demand in demands(model, board, placed):
+        if demand.gives is not None:
+            print(demand)
     return out
 
 
@@ -78,11 +83,10 @@ def _make_image(graph: g.Graph, folder: Folder, board: str, target: Path, flags:
     project = make_project(graph, folder, board)
     built = build_project(project, board, extra_flags=flags)
     target.mkdir(exist_ok=True)
-    for file in (built, built.with_suffix(".bin")):
-        if file.is_file():
-            aside = target / f".{file.name}.tmp"
-            shutil.copy(file, aside)
-            aside.replace(target / file.name)
+    for file in (built, *sorted(built.parent.glob("*.bin"))):
+        aside = target / f".{file.name}.tmp"
+        shutil.copy(file, aside)
+        aside.replace(target / file.name)
     write_json(record, {"key": key, "board": board, "graph": graph.hash(), "compiler": compiler_version(board)})
     return image
 
@@ -98,20 +102,33 @@ def sizes(model: emit.Model, board: str) -> Sizes:
 def check_fit(model: emit.Model, board: str) -> Placement | None:
     """Which memory holds what; None for a board without limits. DoesNotFitError says what is short and which board would do."""
     description = load_board(board)
-    return placement.place(model.graph.name, sizes(model, board), description) if description.memory else None
+    if not description.memory:
+        return None
+    return placement.place(model.graph.name, sizes(model, board), description, streaming.tables(model))
+
+
+def demands(model: emit.Model, board: str, placed: Placement | None) -> list[Demand]:
+    """What the network's tables ask of every memory they lie in; nothing for a board without limits."""
+    if placed is None:
+        return []
+    tables = streaming.tables(model)
+    regions = {table.name: placed.where[COLD if table.name in placed.cold else "tables"] for table in tables}
+    return streaming.demands(load_board(board), regions, tables)
 
 
 def memory_plan(model: emit.Model, board: str) -> dict[str, Any]:
     """What the network will take, known before anything is built: bytes by part and region, and each buffer of the arena."""
     plan, needed, placed = model.plan, sizes(model, board), check_fit(model, board)
-    memory = load_board(board).memory
+    memory, parts = load_board(board).memory, placed.sizes if placed else needed
     return {
         "board": board,
         "frames_per_step": model.graph.chunk,
         "added_latency_ms": added_latency_ms(model.graph, model.graph.chunk),
-        "parts": {part: {"bytes": size, "region": placed.where[part] if placed else None} for part, size in needed.items()},
+        "parts": {part: {"bytes": size, "region": placed.where[part] if placed else None} for part, size in parts.items()},
         "regions": {name: {"size": m.size, "planned": placed.planned(name) if placed else 0} for name, m in memory.items()},
         "tables": model.table_bytes,
+        "tables_outside": list(placed.cold) if placed else [],
+        "bytes_per_second": {demand.region: demand.as_dict() for demand in demands(model, board, placed)},
         "state": plan.state_bytes,
         "arena": plan.arena_bytes,
         "arena_lower_bound": plan.lower_bound_bytes,

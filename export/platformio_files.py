@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from export.boards import FIRMWARE, Description
 from export.placement import Where
-from export.project_files import COMMON, WARNINGS, flags_seen, link_flags, tables_apart
+from export.project_files import COMMON, SECTIONS, WARNINGS, apart, flags_seen, link_flags
 from export.version import GENERATOR
 
 SOURCES = ("platform.py", "builder/main.py")
@@ -62,8 +62,8 @@ def _ini(board: Description, where: Where, title: str, files: list[str]) -> Iter
     yield f"    {COMMON}"
     yield f"    {' '.join(f'-I{folder}' for folder in ('model', 'nn', 'app', 'port', *board.port_folders))}"
     yield f"    '-DAPP_COMPILER_FLAGS=\"{flags_seen(board)}\"'"
-    if tables_apart(where):
-        yield "custom_binary_flags = -R .tables"
+    if files := apart(where):
+        yield f"custom_binary_flags = {' '.join(f'-R {SECTIONS[part]}' for part in files.values())}"
     if board.loading:
         yield f"custom_openocd = {' '.join(board.loading.openocd)}"
     if board.baud:

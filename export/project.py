@@ -26,18 +26,20 @@ def write_project(
     kernels: list[str],
     title: str,
     where: Where | None = None,
+    cold: Sequence[str] = (),
 ) -> None:
     """Lay out the project for one board; the same arguments give the same bytes.
 
     `model_files`: name -> content of model.h, model.c and what they need; `kernels`: names of files in firmware/nn, without .c;
-    `title`: one line, what this project computes; `where`: part -> region of its memory (default: first choices).
+    `title`: one line, what this project computes; `where`: part -> region of its memory (default: first choices); `cold`: the
+    tables that lie where `where` puts cold ones.
     A project that stood there before is replaced as a whole.
     """
     description = load_board(board)
     files = {f"model/{name}": content for name, content in model_files.items()}
     files |= {f"nn/{name}": content for name, content in _kernel_files(kernels).items()}
     where = where or first_choices(description)
-    files |= _sources("app", "main.c") | _sources("port/posix") | board_files(description, where)
+    files |= _sources("app", "main.c") | _sources("port/posix") | board_files(description, where, cold)
     if description.prefix:
         files |= platformio_files.sources()
     names = sorted(files)
@@ -47,15 +49,15 @@ def write_project(
     write_files(out_dir, files, texts)
 
 
-def board_files(description: Description, where: Where) -> dict[str, bytes]:
+def board_files(description: Description, where: Where, cold: Sequence[str] = ()) -> dict[str, bytes]:
     """What every form of a network shares on a board, by path in the project: application without its main, port, SPEC.md."""
     files = _sources("app") | _sources("port", "*.h")
     del files["app/main.c"]
     for folder in description.port_folders:
         files |= _sources(folder)
     if description.linker_script:
-        placed = project_files.placement(description, where)
-        files[f"port/{description.name}/placement.ld"] = _text(placed)
+        placed = {"placement.ld": project_files.placement(description, where), "cold_tables.ld": project_files.cold_tables(cold)}
+        files |= {f"port/{description.name}/{name}": _text(lines) for name, lines in placed.items()}
     return files | {"SPEC.md": SPEC.read_bytes()}
 
 

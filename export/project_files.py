@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from export.boards import Description, Loading, load_board
-from export.placement import Where
+from export.placement import COLD, Where
 from export.version import GENERATOR
 
 PLACED = ("code", "tables", "stack", "buffers", "arena", "state")  # parts that the linker scripts know by an alias
+SECTIONS = {"tables": ".tables", COLD: ".cold_tables"}  # of the parts that may lie in another memory than the code
 
 WARNINGS = "-std=c11 -Wall -Wextra -Werror -Wconversion -Wshadow"
 COMMON = "-g -ffunction-sections -fdata-sections -fno-common"
@@ -41,6 +42,13 @@ def placement(board: Description, where: Where) -> Iterator[str]:
     yield "/* Planned before building, by part: the linker scripts of this folder put each where this file says. */"
     yield f"STACK_BYTES = DEFINED(STACK_BYTES) ? STACK_BYTES : {board.stack_bytes};"
     yield from (f'REGION_ALIAS("{part.upper()}", {where[part].upper()})' for part in PLACED)
+    yield f'REGION_ALIAS("COLD_TABLES", {where.get(COLD, where["tables"]).upper()})'
+
+
+def cold_tables(cold: Sequence[str]) -> Iterator[str]:
+    """The part of a linker script that says which tables are cold ones, by name."""
+    yield "/* Planned before building: the tables that lie apart from the others, because they are read least often. */"
+    yield from (f"*(.rodata.model_tables.{name})" for name in cold)
 
 
 # --- Makefile ---------------------------------------------------------------------------------------------------------
@@ -99,7 +107,7 @@ def board_lines(board: Description, where: Where) -> Iterator[str]:
         yield f"OBJCOPY = {board.prefix}objcopy"
         yield f"LINK = {link_flags(board)}"
         yield "LINKER_SCRIPT = $(wildcard $(PORT:%=%/*.ld))"
-        yield f"IMAGE = $(OUT)/firmware.elf $(OUT)/firmware.bin{' $(OUT)/tables.bin' if tables_apart(where) else ''}"
+        yield f"IMAGE = {' '.join(f'$(OUT)/{name}' for name in ('firmware.elf', 'firmware.bin', *apart(where)))}"
     else:
         yield "IMAGE = $(OUT)/firmware"
     yield "endif"
@@ -107,19 +115,21 @@ def board_lines(board: Description, where: Where) -> Iterator[str]:
 
 
 def binary_lines(where: Where) -> Iterator[str]:
-    """How the bytes to load are cut from the image: one file, or two where the tables lie in another memory than the code."""
+    """How the bytes to load are cut from the image: one file, and one for tables that lie in another memory than the code."""
+    files = apart(where)
     yield "$(OUT)/firmware.bin: $(OUT)/firmware.elf"
-    yield f"\t$(OBJCOPY) -O binary {'-R .tables ' if tables_apart(where) else ''}$< $@"
+    yield f"\t$(OBJCOPY) -O binary {''.join(f'-R {SECTIONS[part]} ' for part in files.values())}$< $@"
     yield ""
-    if tables_apart(where):
-        yield "$(OUT)/tables.bin: $(OUT)/firmware.elf"
-        yield "\t$(OBJCOPY) -O binary -j .tables $< $@"
+    for name, part in files.items():
+        yield f"$(OUT)/{name}: $(OUT)/firmware.elf"
+        yield f"\t$(OBJCOPY) -O binary -j {SECTIONS[part]} $< $@"
         yield ""
 
 
-def tables_apart(where: Where) -> bool:
-    """The tables lie in another memory than the code."""
-    return where.get("tables") != where.get("code")
+def apart(where: Where) -> dict[str, str]:
+    """File name -> part, of tables that lie in another memory than the code."""
+    code = where.get("code")
+    return {f"{section[1:]}.bin": part for part, section in SECTIONS.items() if where.get(part, code) != code}
 
 
 # --- CMakeLists.txt ---------------------------------------------------------------------------------------------------
@@ -210,9 +220,9 @@ def _readme_build(board: Description, where: Where) -> Iterator[str]:
     for name, memory in board.memory.items():
         held = ", ".join(memory.holds) or "nothing"
         yield f"{name.capitalize()}: {memory.size} bytes at 0x{memory.origin:08x}, for {held}."
-    if tables_apart(where):
-        begin = board.memory[where["tables"]].origin
-        yield f"The network's tables lie apart from the code: `tables.bin`, beside the image, belongs at 0x{begin:08x}."
+    for name, part in apart(where).items():
+        begin = board.memory[where[part]].origin
+        yield f"The network's {part} lie apart from the code: `{name}`, beside the image, belongs at 0x{begin:08x}."
     if board.emulator:
         yield ""
         yield "In QEMU, with the serial line on TCP port 5555:"

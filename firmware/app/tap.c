@@ -29,7 +29,7 @@ _Static_assert(sizeof(tap_record) == RECORD, "records are sent as they lie");
 static tap_watch watch;
 static tap_record records[MODEL_OPERATORS];
 static int16_t values[TAP_KEPT];
-static uint32_t kept, total; /* values of the watched operator: kept here, and put out by it in one step */
+static uint32_t kept, total; /* values of the watched operator: kept here, and put out by it so far in this step */
 static uint32_t mark;        /* when the operator began that runs now */
 
 static uint32_t smaller(uint32_t a, uint32_t b)
@@ -41,22 +41,29 @@ void tap_begin_step(void)
 {
     if (watch.session != session.number)
         watch = (tap_watch){.session = session.number};
+    memset(records, 0, sizeof records);
+    kept = total = 0;
     mark = port_ticks();
 }
 
+/* Of what follows the `total` values before, the part that belongs behind those kept. */
 static void keep(const int16_t *data, uint32_t count)
 {
-    total = count;
-    kept = watch.first < count ? smaller(count - watch.first, TAP_KEPT) : 0;
-    if (kept > 0)
-        memcpy(values, data + watch.first, 2u * kept);
+    const uint32_t next = watch.first + kept;
+    if (next >= total && next < total + count) {
+        const uint32_t taken = smaller(total + count - next, TAP_KEPT - kept);
+        memcpy(values + kept, data + (next - total), 2u * taken);
+        kept += taken;
+    }
+    total += count;
 }
 
-/* The time spent in here belongs to no operator. */
+/* An operator may put out its values in pieces. The time spent in here belongs to no operator. */
 void model_tap(unsigned op, const int16_t *data, uint32_t count)
 {
-    records[op].ticks = port_ticks() - mark;
-    records[op].crc = watch.what >= TAP_CRCS ? crc32(0, data, 2u * count) : 0;
+    records[op].ticks += port_ticks() - mark;
+    if (watch.what >= TAP_CRCS)
+        records[op].crc = crc32(records[op].crc, data, 2u * count);
     if (watch.what == TAP_TENSOR && op == watch.op)
         keep(data, count);
     mark = port_ticks();

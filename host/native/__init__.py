@@ -7,6 +7,7 @@ import hashlib
 import shutil
 import subprocess
 import tempfile
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,8 @@ import numpy as np
 
 from compress.errors import TendonError
 from compress.graph import Array, Graph
-from export import emit
+from compress.samples import Signal
+from export import emit, memory
 
 HERE = Path(__file__).parent
 NN = HERE.parent.parent / "firmware" / "nn"
@@ -35,6 +37,13 @@ class NativeModel:
         """All state to zero."""
         self._library.model_reset()
 
+    def begin_with(self, signal: Signal) -> None:
+        """From the zero state, and the pose that the signal brings, if any."""
+        self.reset()
+        if signal.initial is not None:
+            state = memory.initial_state(self.graph, signal.initial)
+            ctypes.memmove(self._library.model_state(), state, len(state))
+
     def run(self, samples: Array) -> Array:
         """int16 (a multiple of samples_per_step, inputs) -> int16 (frames, outputs); continues the stream."""
         samples = np.ascontiguousarray(samples, dtype=np.int16)
@@ -48,8 +57,13 @@ class NativeModel:
     def set_tap(self, callback: Callable[[int, Array], None]) -> None:
         """Call back with (operator index, its int16 output, flat) after every operator; needs a library built with taps."""
 
+        sizes = [self.graph.tensors[op.output].features * self.graph.frames_per_step(op.output) for op in self.graph.ops]
+        pieces: dict[int, list[Array]] = defaultdict(list)  # of what an operator puts out in this step
+
         def relay(op: int, data: ctypes._Pointer[ctypes.c_int16], count: int) -> None:
-            callback(op, np.ctypeslib.as_array(data, shape=(count,)).copy())
+            pieces[op].append(np.ctypeslib.as_array(data, shape=(count,)).copy())
+            if sum(map(len, pieces[op])) == sizes[op]:
+                callback(op, np.concatenate(pieces.pop(op)))
 
         self._tap = _TAP(relay)  # kept: C holds a pointer to it
         self._library.native_set_tap(self._tap)

@@ -9,23 +9,36 @@ from compress import graph as g
 from compress.artifacts import Folder
 from compress.errors import TendonError
 from export.tflite import interpreter, make_tflite
-from export.tflite.read import TfliteError
+from export.tflite.read import TfliteError, notes_of, parse
 
 ENGINES = ("litert", "tflm")
+Words = npt.NDArray[np.int16]
 
 
-def run(engine: str, graph: g.Graph, folder: Folder, samples: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
-    """int16 samples (time, features), whole steps -> int16 output words (frames, outputs), from the zero state."""
+def run(engine: str, graph: g.Graph, folder: Folder, samples: Words, initial: g.Array | None = None) -> Words:
+    """int16 samples (time, features), whole steps -> int16 output words (frames, outputs), from the zero state.
+
+    initial (joints,): the pose in rad that the stream begins with.
+    """
     path = make_tflite(graph, folder)
+    begin = None if initial is None else pose_words(graph, initial)
     if engine == "tflm":
-        return interpreter.run(path, samples)
+        return interpreter.run(path, samples, initial=begin)
     if engine == "litert":
-        return run_litert(path.read_bytes(), samples, str(path))
+        return run_litert(path.read_bytes(), samples, str(path), begin)
     raise TendonError(f"ENGINE={engine}: expected one of {', '.join(ENGINES)}")
 
 
-def run_litert(content: bytes, samples: npt.NDArray[np.int16], name: str) -> npt.NDArray[np.int16]:
-    """The same for the bytes of either form of the step. Without LiteRT's default delegates: they change the arithmetic."""
+def pose_words(graph: g.Graph, initial: g.Array) -> Words:
+    """A pose in rad in the steps of the output, as IntegerMachine begins with it."""
+    return np.clip(np.round(np.asarray(initial) / float(graph.output.scale or 1.0)), *g.INT16).astype(np.int16)
+
+
+def run_litert(content: bytes, samples: Words, name: str, initial: Words | None = None) -> Words:
+    """The same for the bytes of either form of the step, from a pose in words (joints,).
+
+    Without LiteRT's default delegates: they change the arithmetic.
+    """
     from ai_edge_litert.interpreter import Interpreter, OpResolverType  # slow to import
 
     kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
@@ -35,12 +48,16 @@ def run_litert(content: bytes, samples: npt.NDArray[np.int16], name: str) -> npt
     except (ValueError, RuntimeError) as error:
         raise TfliteError(f"{name}: LiteRT refuses the file: {error}") from error
     inputs, outputs = machine.get_input_details(), machine.get_output_details()
-    state = [np.zeros(detail["shape"], np.int16) for detail in inputs[1:]]
+    values = [np.zeros(detail["shape"], detail["dtype"]) for detail in inputs]
+    if initial is not None:
+        index = interpreter.initial_pose(notes_of(parse(content, name)), name)
+        values[index] = initial.reshape(values[index].shape)
     frames = []
     for step in samples.reshape(-1, *inputs[0]["shape"]):
-        for detail, value in zip(inputs, [step, *state], strict=True):
+        values[0] = step
+        for detail, value in zip(inputs, values, strict=True):
             machine.set_tensor(detail["index"], value)
         machine.invoke()
-        first, *state = (machine.get_tensor(detail["index"]) for detail in outputs)
-        frames.append(first.reshape(-1))
-    return np.array(frames, np.int16).reshape(len(frames), -1)
+        first, *values[1 : len(outputs)] = (machine.get_tensor(detail["index"]) for detail in outputs)
+        frames.append(first.reshape(-1, first.shape[-1]))
+    return np.concatenate(frames).astype(np.int16) if frames else np.zeros((0, outputs[0]["shape"][-1]), np.int16)

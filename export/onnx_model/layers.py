@@ -116,8 +116,9 @@ def layer_norm(w: Writer, x: str, gain: str, bias: str, epsilon: float) -> str:
 
 
 def activation(w: Writer, x: str, kind: str) -> str:
-    attributes = {"alpha": LEAK} if kind == "leaky_relu" else {}
-    return w.add(ACTIVATIONS[kind], x, **attributes)
+    if kind == "leaky_relu":
+        return w.add(ACTIVATIONS[kind], x, alpha=LEAK)
+    return w.add(ACTIVATIONS[kind], x)
 
 
 def scalar(w: Writer, what: str, value: float) -> str:

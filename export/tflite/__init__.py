@@ -9,7 +9,8 @@ from compress.artifacts import Folder
 from compress.errors import GraphError
 from compress.files import replace_atomically
 from export.tflite import lint
-from export.tflite.lower import Lowering
+from export.tflite.lower import EMITTERS
+from export.tflite.lowering import Lowering
 from export.tflite.model import File
 from export.version import GENERATOR
 
@@ -36,7 +37,7 @@ def step_file(graph: g.Graph, variables: bool) -> File:
     """The same before it becomes bytes; they are for the lint, whoever asks for them."""
     _refuse_narrow(graph)
     file = File(f"{graph.name}: one step, written by Tendon {GENERATOR}", variables)
-    Lowering(graph, file).run()
+    Lowering(graph, file).run(EMITTERS)
     for name, text in (("model", graph.name), ("graph", graph.hash()), ("generator", GENERATOR)):
         file.note(f"tendon.{name}", text)
     return file

@@ -13,22 +13,39 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from export.tflite.read import TfliteError, read
+from export.tflite.read import TfliteError, notes, read
 
 AMPLE = 16 << 20  # bytes of arena for any published network on a 64-bit machine
 GRAIN = 256
 PROCESS = Path(__file__).with_name("process.py")
 
 
-def run(path: Path, samples: npt.NDArray[np.int16], arena: int = AMPLE) -> npt.NDArray[np.int16]:
-    """int16 samples (time, features), whole steps -> int16 output words (steps, outputs), from the zero state."""
+Words = npt.NDArray[np.int16]
+
+
+def run(path: Path, samples: Words, arena: int = AMPLE, initial: Words | None = None) -> Words:
+    """int16 samples (time, features), whole steps -> int16 output words (frames, outputs), from the zero state.
+
+    initial (joints,): words of the pose that the stream begins with; TfliteError where the file begins with none.
+    """
     step = read(path).subgraphs[0]
     content = io.BytesIO()
     np.save(content, samples.reshape(-1, *step.tensors[step.inputs[0]].shape).astype(np.int16))
-    done = _start("run", path, arena, content=content.getvalue())
+    index = 0
+    if initial is not None:
+        index = initial_pose(notes(path), str(path))
+        np.save(content, initial.astype(np.int16))
+    done = _start("run", path, arena, index, content=content.getvalue())
     if done.returncode:
         raise TfliteError(f"{path}: TFLite-Micro stopped ({_reason(done)})")
     return np.asarray(np.load(io.BytesIO(done.stdout)), np.int16)
+
+
+def initial_pose(noted: dict[str, str], name: str) -> int:
+    """The input that takes the pose a stream begins with, from the notes of a file."""
+    if "initial_pose" not in noted:
+        raise TfliteError(f"{name}: the step begins with no pose")
+    return int(noted["initial_pose"])
 
 
 def smallest_arena(path: Path) -> int:

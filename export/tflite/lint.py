@@ -179,6 +179,11 @@ def _add(op: Operator) -> list[str]:
     return _activation(op)
 
 
+def _leaky_relu(op: Operator) -> list[str]:
+    x, y = op.inputs[0], op.outputs[0]
+    return _sum32(op, np.array([x.peak]), np.array([x.scale / y.scale * max(1.0, abs(op.options.alpha))]))
+
+
 def _logistic(op: Operator) -> list[str]:
     x, y = op.inputs[0], op.outputs[0]
     y.peak = 32767
@@ -202,6 +207,12 @@ def _reshape(op: Operator) -> list[str]:
 def _concatenation(op: Operator) -> list[str]:
     few = len(op.inputs) <= MOST_JOINED
     return _same_scale(op) + ([] if few else [f"{len(op.inputs)} inputs; TFLite-Micro joins {MOST_JOINED}"])
+
+
+def _constant(op: Operator) -> list[str]:
+    """Values move, and where they go is known."""
+    given = [t.values is not None for t in op.inputs[1:]]
+    return _same_scale(op) + ([] if all(given) else ["expected constant positions"])
 
 
 def _quantize(op: Operator) -> list[str]:
@@ -235,6 +246,11 @@ RULES: dict[str, Rule] = {
     "ADD": ([INT16 * 3, REAL * 3], _add),
     "SUB": ([REAL * 3], _anything),
     "LOGISTIC": ([INT16 * 2], _logistic),
+    "TANH": ([INT16 * 2], _logistic),
+    "LEAKY_RELU": ([INT16 * 2], _leaky_relu),
+    "FLOOR": ([REAL * 2], _anything),
+    "STRIDED_SLICE": ([("int16", "int32", "int32", "int32", "int16")], _constant),
+    "RESIZE_NEAREST_NEIGHBOR": ([("int16", "int32", "int16")], _constant),
     "MEAN": ([("float32", "int32", "float32")], _mean),
     "RSQRT": ([REAL * 2], _anything),
     "LOG_SOFTMAX": ([REAL * 2], _anything),
@@ -245,8 +261,8 @@ RULES: dict[str, Rule] = {
     "SPLIT": (None, _same_scale),
     "CONCATENATION": (None, _concatenation),
     "VAR_HANDLE": ([("resource",)], _handle),
-    "READ_VARIABLE": ([("resource", "int16")], _anything),
-    "ASSIGN_VARIABLE": ([("resource", "int16")], _anything),
+    "READ_VARIABLE": ([("resource", "int16"), ("resource", "float32")], _anything),
+    "ASSIGN_VARIABLE": ([("resource", "int16"), ("resource", "float32")], _anything),
     "CALL_ONCE": ([()], _anything),
 }
 

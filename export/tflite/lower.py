@@ -1,8 +1,7 @@
 """The integer graph as TFLite operators that the reference and the CMSIS-NN kernels of TFLite-Micro both run.
 
-Frames lie in a tensor as (1, frames, 1, features), so memory has the order of the C model. Scales, weights and biases are the
-graph's own: nothing is quantized a second time except the coefficients of the state space, from 16 bits per channel to 16 bits
-per tensor. DESIGN.md says why these operators; every function of the second part emits one graph operator.
+Scales, weights and biases are the graph's own: nothing is quantized a second time except the coefficients of the state space,
+from 16 bits per channel to 16 bits per tensor. DESIGN.md says why these operators; every function emits one graph operator.
 """
 
 from __future__ import annotations
@@ -17,137 +16,15 @@ from compress.errors import GraphError
 from compress.floating import ACTIVATIONS
 from compress.quantize import GATE_SCALE
 from compress.tables import fit_table
-from export.tflite.model import OP, Array, File, Value
+from export.tflite import frames, linear, rollout
+from export.tflite.linear import ratio_of
+from export.tflite.lowering import Q15, Lowering
+from export.tflite.model import OP, Array, Value
 
-NONE, RELU = schema.ActivationFunctionType.NONE, schema.ActivationFunctionType.RELU
-Q15 = 2.0**-15
-UNIT = 64  # weight of a per-channel gain: the gain itself is in the channel's scale
 GELU = (1.59946357, 0.06979977)  # x·Φ(x) ≈ x·σ(x·(GELU[0] + GELU[1]·min(x², 16))), at most 3.1e-4 away
 GELU_SQUARES = 16.0 / 32767
-LUT_KINDS = ("gelu", "relu", "sigmoid")
-MOST_JOINED = 8  # CONCATENATION takes ten inputs at most
-
-
-class Lowering:
-    """Emits a graph into a file; `values` maps tensors of the graph to those of the file."""
-
-    def __init__(self, graph: g.Graph, file: File) -> None:
-        self.graph, self.file, self.step = graph, file, file.step
-        self.values: dict[str, Value] = {}
-        self.users: dict[str, list[g.Op]] = {}
-        for op in graph.ops:
-            for name in op.inputs:
-                self.users.setdefault(name, []).append(op)
-
-    def run(self) -> None:
-        """The whole step, input and output first in their lists."""
-        source = self.graph.input
-        shape = (1, self.graph.samples_per_step, 1, source.features)
-        self.values[source.name] = self.step.tensor(source.name, shape, np.int16, self.scale(source.name))
-        self.step.content.inputs.append(self.values[source.name].index)
-        for op in self.graph.ops:
-            if type(op) not in _EMITTERS:
-                raise GraphError(f"{op.module}: {type(op).__name__} has no TFLite form")
-            _EMITTERS[type(op)](self, op)
-        self.step.content.outputs.insert(0, self.values[self.graph.output.name].index)
-
-    def scale(self, name: str) -> float:
-        return float(self.graph.tensors[name].scale or 0.0)
-
-    def frames(self, name: str) -> tuple[int, int, int, int]:
-        """Shape of a tensor of the graph in one step."""
-        return (1, self.graph.frames_per_step(name), 1, self.graph.tensors[name].features)
-
-    def result(self, op: g.Op) -> Value:
-        """The tensor that holds the output of an operator."""
-        value = self.step.tensor(op.output, self.frames(op.output), np.int16, self.scale(op.output))
-        self.values[op.output] = value
-        return value
-
-    # --- single TFLite operators -----------------------------------------------------------------------------------
-
-    def reshape(self, x: Value, shape: tuple[int, ...], name: str) -> Value:
-        if x.shape == shape:
-            return x
-        y = self.step.tensor(name, shape, x.dtype, x.scale)
-        options = schema.ReshapeOptionsT()
-        options.newShape = list(shape)
-        self.step.op(OP.RESHAPE, [x], [y], options)
-        return y
-
-    def multiply(self, a: Value, b: Value, y: Value) -> Value:
-        self.step.op(OP.MUL, [a, b], [y], schema.MulOptionsT())
-        return y
-
-    def add(self, a: Value, b: Value, y: Value, relu: bool = False) -> Value:
-        options = schema.AddOptionsT()
-        options.fusedActivationFunction = RELU if relu else NONE
-        options.potScaleInt16 = False
-        self.step.op(OP.ADD, [a, b], [y], options)
-        return y
-
-    def convert(self, code: int, x: Value, y: Value) -> Value:
-        """QUANTIZE or DEQUANTIZE."""
-        self.step.op(code, [x], [y], schema.QuantizeOptionsT() if code == OP.QUANTIZE else schema.DequantizeOptionsT())
-        return y
-
-    def sigmoid(self, x: Value, name: str) -> Value:
-        y = self.step.tensor(name, x.shape, np.int16, Q15)
-        self.step.op(OP.LOGISTIC, [x], [y])
-        return y
-
-    def dot(self, a: Value, b: Value, y: Value) -> Value:
-        """(1, batch, i, k) · (1, batch, j, k)ᵀ -> (1, batch, i, j): sums of 16 × 16 bits, rounded once."""
-        options = schema.BatchMatMulOptionsT()
-        options.adjY = True
-        self.step.op(OP.BATCH_MATMUL, [a, b], [y], options)
-        return y
-
-    def everywhere(self, value: float, shape: tuple[int, ...]) -> Value:
-        """A constant of one value in every place: broadcasting one costs five times an element's work in TFLite-Micro."""
-        return self.step.constant(f"constant.{value:g}", np.full(shape, 32767, np.int16), value / 32767)
-
-    def per_channel(self, x: Value, gain: Array, bias: Array, y: Value, module: str, taps: int = 1, relu: bool = False) -> Value:
-        """y[t][c] = gain[c]·Σ_{j<taps} x[t·taps + j][c] + bias[c] in real values, rounded once.
-
-        A depthwise convolution whose weights are all ±UNIT: the gains are in the scales of its channels.
-        """
-        width = np.maximum(np.abs(gain), 1e-30) / UNIT
-        weight = np.broadcast_to(np.where(gain < 0, -UNIT, UNIT), (1, taps, 1, len(gain))).astype(np.int8)
-        total = np.round(bias / (x.scale * width)).astype(np.int64)
-        constants = [
-            self.step.constant(f"{module}.gain", weight, width, axis=3),
-            self.step.constant(f"{module}.bias", total),
-        ]
-        options = schema.DepthwiseConv2DOptionsT()
-        options.padding, options.depthMultiplier, options.strideH, options.strideW = schema.Padding.VALID, 1, taps, 1
-        options.dilationHFactor = options.dilationWFactor = 1
-        options.fusedActivationFunction = RELU if relu else NONE
-        self.step.op(OP.DEPTHWISE_CONV_2D, [x, *constants], [y], options)
-        return y
-
-    def convolve(self, x: Value, y: Value, weight: Array, bias: Array, ratio: Array, op: g.IntLinear, relu: bool) -> Value:
-        """weight (out, kernel, in) int8, bias (out,), ratio (out,): integer output per unit of the sum."""
-        width = ratio * y.scale / x.scale
-        constants = [
-            self.step.constant(f"{op.module}.weight", weight[:, :, None, :], width),
-            self.step.constant(f"{op.module}.bias", bias.astype(np.int32)),  # its scale follows from the others: not stored
-        ]
-        options = schema.Conv2DOptionsT()
-        options.quantizedBiasType = schema.TensorType.INT32  # what LiteRT goes by; TFLite-Micro goes by the bias itself
-        options.padding, options.strideH, options.strideW = schema.Padding.VALID, op.frames_per_output, 1
-        options.dilationHFactor = options.dilationWFactor = 1
-        options.fusedActivationFunction = RELU if relu else NONE
-        self.step.op(OP.CONV_2D, [x, *constants], [y], options)
-        return y
-
-
-def ratio_of(mult: Array | int, shift: int) -> Array:
-    """What requant() multiplies by, as a real number."""
-    return np.asarray(mult, np.float64) * 2.0 ** (shift - 32)
-
-
-# --- one function per graph operator ---------------------------------------------------------------------------------
+LEAK = 0.01
+LUT_KINDS = ("gelu", "relu", "sigmoid", "leaky_relu")
 
 
 def _mean_pool(b: Lowering, op: g.IntMeanPool) -> None:
@@ -155,29 +32,6 @@ def _mean_pool(b: Lowering, op: g.IntMeanPool) -> None:
     gain = np.full(x.shape[3], ratio_of(op.mult, op.shift) * y.scale / x.scale)
     relu = b.graph.tensors[op.output].lo == 0
     b.per_channel(x, gain, np.zeros(x.shape[3]), y, op.module, taps=op.factor, relu=relu)
-
-
-def _linear(b: Lowering, op: g.IntLinear) -> None:
-    x, target = b.values[op.inputs[0]], b.graph.tensors[op.output]
-    weight, bias, ratio = _one_band(op.weight), op.bias.reshape(-1), ratio_of(op.mult, op.shift).reshape(-1)
-    if any(isinstance(user, g.IntGlu) for user in b.users.get(op.output, [])):
-        half, shape = len(bias) // 2, (*b.frames(op.output)[:3], target.features // 2)
-        parts = (("value", slice(0, half), b.scale(op.output)), ("gate", slice(half, None), GATE_SCALE))
-        for part, rows, scale in parts:  # two scales: two tensors, so two convolutions over the same input
-            name = f"{op.output}.{part}"
-            b.values[name] = b.step.tensor(name, shape, np.int16, scale)
-            b.convolve(x, b.values[name], weight[rows], bias[rows], ratio[rows], op, relu=False)
-        return
-    b.convolve(x, b.result(op), weight, bias, ratio, op, relu=target.lo == 0)
-
-
-def _one_band(weight: Array) -> Array:
-    """(bands, out, kernel, in) -> (bands·out, kernel, bands·in), zeros between bands: CMSIS-NN groups no 16-bit convolution."""
-    bands, out, kernel, width = weight.shape
-    full = np.zeros((bands, out, kernel, bands, width), np.int8)
-    for band in range(bands):
-        full[band, :, :, band] = weight[band]
-    return full.reshape(bands * out, kernel, bands * width)
 
 
 def _layer_norm(b: Lowering, op: g.IntLayerNorm) -> None:
@@ -233,6 +87,10 @@ def _lut(b: Lowering, op: g.IntLut) -> None:
         _gelu(b, x, y, op.module)
     elif kind == "sigmoid":
         b.convert(OP.QUANTIZE, b.sigmoid(x, f"{op.module}.q15"), y)
+    elif kind == "leaky_relu":
+        options = schema.LeakyReluOptionsT()
+        options.alpha = LEAK
+        b.step.op(OP.LEAKY_RELU, [x], [y], options)
     else:
         b.per_channel(x, np.ones(x.shape[3]), np.zeros(x.shape[3]), y, op.module, relu=True)
 
@@ -290,8 +148,8 @@ def _state_space(b: Lowering, op: g.IntStateSpace) -> None:
     d = op.d * ratio_of(op.mult, op.shift) * y.scale / u.scale
     part = y.scale + float(np.abs(d).max()) * u.scale  # of both terms of y: they may be large and cancel
     state = b.file.read_state(f"{op.module}.state", (1, channels, 1, width), Q15)
-    x, outputs = state.value, []
-    for t, frame in enumerate(_split(b, u, op.module)):
+    x, outputs = b.start.cleared(state), []
+    for t, frame in enumerate(b.split(u, op.module)):
         x = _advance(
             b, x, b.reshape(frame, (1, channels, 1, 1), f"{op.module}.u{t}"), constants[0], constants[1], f"{op.module}.{t}"
         )
@@ -302,7 +160,7 @@ def _state_space(b: Lowering, op: g.IntStateSpace) -> None:
     d_scale = max(float(np.abs(d).max()) / 32767, 2.0**-30)
     d_every = np.broadcast_to(np.round(d / d_scale), u.shape).astype(np.int16)
     b.multiply(u, b.step.constant(f"{op.module}.d", d_every, d_scale), skip)
-    b.add(_join(b, outputs, op.module), skip, y, relu=b.graph.tensors[op.output].lo == 0)
+    b.add(b.join(outputs, op.module), skip, y, relu=b.graph.tensors[op.output].lo == 0)
 
 
 def _advance(b: Lowering, x: Value, u: Value, a: Value, gain: Value, name: str) -> Value:
@@ -329,41 +187,22 @@ def coefficients(op: g.IntStateSpace) -> tuple[Array, Array, Array, float, float
     return a, gains.astype(np.int16), np.round(c / c_scale).astype(np.int16), c_scale, gain_scale
 
 
-def _split(b: Lowering, u: Value, module: str) -> list[Value]:
-    """(1, frames, 1, features) -> its frames."""
-    if u.shape[1] == 1:
-        return [u]
-    axis = b.step.constant("frames", np.array(1, np.int32))
-    frames = [b.step.tensor(f"{module}.frame{t}", (1, 1, 1, u.shape[3]), np.int16, u.scale) for t in range(u.shape[1])]
-    options = schema.SplitOptionsT()
-    options.numSplits = len(frames)
-    b.step.op(OP.SPLIT, [axis, u], frames, options)
-    return frames
-
-
-def _join(b: Lowering, parts: list[Value], module: str) -> Value:
-    """Frames one behind the other, eight at a time."""
-    if len(parts) == 1:
-        return parts[0]
-    groups = [parts[i : i + MOST_JOINED] for i in range(0, len(parts), MOST_JOINED)]
-    joined = []
-    for group in groups:
-        shape = (1, sum(v.shape[1] for v in group), *group[0].shape[2:])
-        y = b.step.tensor(f"{module}.joined", shape, np.int16, group[0].scale)
-        options = schema.ConcatenationOptionsT()
-        options.axis = 1
-        b.step.op(OP.CONCATENATION, group, [y], options)
-        joined.append(y)
-    return _join(b, joined, module)
-
-
-_EMITTERS: dict[type[g.Op], Callable[..., None]] = {
+EMITTERS: dict[type[g.Op], Callable[..., None]] = {
     g.IntMeanPool: _mean_pool,
-    g.IntLinear: _linear,
+    g.IntLinear: linear.linear,
     g.IntLayerNorm: _layer_norm,
     g.IntLut: _lut,
     g.IntStateSpace: _state_space,
     g.IntGlu: _glu,
     g.IntAdd: _add,
     g.IntLogSoftmax: _log_softmax,
+    g.IntMaxPool: frames.max_pool,
+    g.IntMaxOver: frames.max_over,
+    g.IntWindow: frames.window,
+    g.IntInterpolate: frames.interpolate,
+    g.IntPatches: frames.patches,
+    g.IntRepeat: frames.repeat,
+    g.IntJoin: rollout.join,
+    g.IntLstmCell: rollout.lstm_cell,
+    g.IntIntegrate: rollout.integrate,
 }

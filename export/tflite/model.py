@@ -29,7 +29,8 @@ TYPES: dict[np.dtype[Any], int] = {
 }
 OP = schema.BuiltinOperator
 VERSIONS = {OP.CONV_2D: 4, OP.DEPTHWISE_CONV_2D: 5, OP.ADD: 4, OP.MUL: 4, OP.BATCH_MATMUL: 3, OP.LOGISTIC: 3, OP.QUANTIZE: 3,
-            OP.DEQUANTIZE: 3, OP.CONCATENATION: 3, OP.SPLIT: 4, OP.STRIDED_SLICE: 4, OP.MAXIMUM: 4}  # fmt: skip
+            OP.DEQUANTIZE: 3, OP.CONCATENATION: 3, OP.SPLIT: 4, OP.STRIDED_SLICE: 4, OP.MAXIMUM: 4, OP.TANH: 3, OP.LEAKY_RELU: 2,
+            OP.RESIZE_NEAREST_NEIGHBOR: 4, OP.MAX_POOL_2D: 3}  # fmt: skip
 
 
 class _AlignedBuffer(schema.BufferT):
@@ -147,14 +148,18 @@ class File:
         entry.name, entry.buffer = name, self.buffer(content)
         self.model.metadata.append(entry)
 
+    def input(self, name: str, shape: Sequence[int], scale: float) -> Value:
+        """A further input of the step: int16, or float32 with scale 0."""
+        value = self.step.tensor(name, shape, np.int16 if scale else np.float32, scale)
+        self.step.content.inputs.append(value.index)
+        return value
+
     def read_state(self, name: str, shape: Sequence[int], scale: float) -> State:
-        """int16 state that is zero before the first step; give its new value to `write_state`."""
+        """State that is zero before the first step, int16, or float32 with scale 0; give its new value to `write_state`."""
         if not self.variables:
-            value = self.step.tensor(name, shape, np.int16, scale)
-            self.step.content.inputs.append(value.index)
-            return State(name, value, None)
+            return State(name, self.input(name, shape, scale), None)
         self._clear(name, shape, scale)
-        handle, value = self.step.handle(name), self.step.tensor(name, shape, np.int16, scale)
+        handle, value = self.step.handle(name), self.step.tensor(name, shape, np.int16 if scale else np.float32, scale)
         self.step.op(OP.READ_VARIABLE, [handle], [value], schema.ReadVariableOptionsT())
         return State(name, value, handle)
 
@@ -172,7 +177,7 @@ class File:
             options = schema.CallOnceOptionsT()
             options.initSubgraphIndex = 1
             self.step.op(OP.CALL_ONCE, [], [], options)
-        zeros = self._start.constant(f"zeros.{name}", np.zeros(shape, np.int16), scale)
+        zeros = self._start.constant(f"zeros.{name}", np.zeros(shape, np.int16 if scale else np.float32), scale)
         self._start.op(OP.ASSIGN_VARIABLE, [self._start.handle(name), zeros], [], schema.AssignVariableOptionsT())
 
     def finish(self) -> bytes:

@@ -1,6 +1,7 @@
 """The process in which TFLite-Micro runs a step file; started by path from `interpreter.py`, imports as little as it can.
 
-process.py run MODEL ARENA        .npy of steps on stdin, .npy of outputs on stdout; outputs after the first are the next state
+process.py run MODEL ARENA INPUT  .npy of steps on stdin, .npy of output frames on stdout; outputs after the first are the next
+                                  state; INPUT: which input begins with the pose that follows on stdin as .npy, 0 for none
 process.py arena MODEL LOW HIGH   prints `LOW HIGH` (in units of GRAIN bytes) as it closes in on the smallest arena that works
 """
 
@@ -28,22 +29,38 @@ def states(interpreter: runtime.Interpreter) -> list[np.ndarray]:
     found: list[np.ndarray] = []
     while True:
         try:
-            found.append(np.zeros(interpreter.get_input_details(1 + len(found))["shape"], np.int16))
+            details = interpreter.get_input_details(1 + len(found))
         except (IndexError, ValueError, RuntimeError):
             return found
+        found.append(np.zeros(details["shape"], details["dtype"]))
 
 
-def run(content: bytes, arena: int, steps: np.ndarray) -> np.ndarray:
-    """Steps (n, …input) -> outputs (n, values)."""
+def outputs(interpreter: runtime.Interpreter, most: int) -> int:
+    """How many outputs there are, `most` + 1 at most."""
+    for index in range(1, most + 1):
+        try:
+            interpreter.get_output_details(index)
+        except (IndexError, ValueError, RuntimeError):
+            return index
+    return most + 1
+
+
+def run(content: bytes, arena: int, steps: np.ndarray, begin: dict[int, np.ndarray]) -> np.ndarray:
+    """Steps (n, …input) -> output frames (n · frames, values). `begin`: input -> its value before the first step."""
     interpreter = machine(content, arena)
-    state, outputs = states(interpreter), []
+    inputs = [steps[:0], *states(interpreter)]
+    for index, value in begin.items():
+        inputs[index] = value.reshape(inputs[index].shape)
+    kept, frames = outputs(interpreter, len(inputs) - 1), []
     for step in steps:
-        for index, value in enumerate([step, *state]):
+        inputs[0] = step
+        for index, value in enumerate(inputs):
             interpreter.set_input(value, index)
         interpreter.invoke()
-        outputs.append(interpreter.get_output(0).reshape(-1).copy())
-        state = [interpreter.get_output(1 + i).copy() for i in range(len(state))]
-    return np.array(outputs)
+        frame = interpreter.get_output(0)
+        frames.append(frame.reshape(-1, frame.shape[-1]).copy())
+        inputs[1:kept] = [interpreter.get_output(index).copy() for index in range(1, kept)]
+    return np.concatenate(frames)
 
 
 def bisect(content: bytes, low: int, high: int) -> None:
@@ -65,9 +82,10 @@ def main(task: str, model: str, *numbers: str) -> None:
     if task == "arena":
         bisect(content, int(numbers[0]), int(numbers[1]))
         return
-    outputs = io.BytesIO()
-    np.save(outputs, run(content, int(numbers[0]), np.load(io.BytesIO(sys.stdin.buffer.read()))))
-    sys.stdout.buffer.write(outputs.getvalue())
+    given, found = io.BytesIO(sys.stdin.buffer.read()), io.BytesIO()
+    steps, index = np.load(given), int(numbers[1])
+    np.save(found, run(content, int(numbers[0]), steps, {index: np.load(given)} if index else {}))
+    sys.stdout.buffer.write(found.getvalue())
 
 
 if __name__ == "__main__":

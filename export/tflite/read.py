@@ -82,8 +82,13 @@ def operators(path: Path) -> list[str]:
 
 
 def notes(path: Path) -> dict[str, str]:
-    """What Tendon wrote into the file's metadata: model, graph (its hash), generator."""
-    model, found = read(path), {}
+    """What Tendon wrote into the file's metadata: model, graph (its hash), generator, initial_pose (the input it goes to)."""
+    return notes_of(read(path))
+
+
+def notes_of(model: schema.ModelT) -> dict[str, str]:
+    """The same of a model in memory."""
+    found = {}
     for entry in listed(model.metadata):
         name = entry.name.decode(errors="replace") if entry.name else ""
         if name.startswith("tendon.") and 0 <= entry.buffer < len(model.buffers):

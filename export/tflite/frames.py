@@ -1,0 +1,107 @@
+"""What moves frames or looks at several of them: windows, pools, interpolation, pictures of a window."""
+
+from __future__ import annotations
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from compress import graph as g
+from compress.errors import GraphError
+from export.tflite import linear
+from export.tflite.lowering import Lowering
+from export.tflite.model import OP, Value
+
+FINEST = 64  # frames for each that weights of a line have eight bits for
+
+
+def window(b: Lowering, op: g.IntWindow) -> None:
+    """The frames that are seen, in a row; a convolution looks into them itself, anything else gets them side by side."""
+    x = b.values[op.inputs[0]]
+    frames, count = x.shape[1], x.shape[1] // op.frames_per_output
+    if op.history:
+        past = b.file.read_state(f"{op.module}.past", (1, op.history, 1, x.shape[3]), x.scale)
+        x = b.join([past.value, x], op.module)
+        b.file.write_state(past, b.slice(x, frames, frames + op.history, 1, f"{op.module}.newest"))
+    first = op.history + op.frames_per_output - op.lag - op.frames
+    end = first + (count - 1) * op.frames_per_output + op.frames
+    if op.frames == 1:
+        b.values[op.output] = b.slice(x, first, end, op.frames_per_output, op.output)
+        return
+    b.windows[op.output] = (b.slice(x, first, end, 1, f"{op.module}.seen"), op)
+    if not _only_looked_into(b, op):
+        b.values[op.output] = _side_by_side(b, op, *b.windows.pop(op.output), count)
+
+
+def _only_looked_into(b: Lowering, op: g.IntWindow | g.IntPatches) -> bool:
+    return all(linear.fits(user, op) for user in b.users.get(op.output, []))
+
+
+def _side_by_side(b: Lowering, op: g.IntWindow, x: Value, seen: g.Op, count: int) -> Value:
+    """(1, frames, 1, features) -> (1, count, 1, frames of a window · features), those of each band together."""
+    width, reach = x.shape[3] // op.bands, (count - 1) * op.frames_per_output + 1
+    taps = [b.slice(x, k, k + reach, op.frames_per_output, f"{op.module}.tap{k}") for k in range(op.frames)]
+    apart = [b.reshape(tap, (1, count, op.bands, width), f"{op.module}.bands") for tap in taps]
+    return b.reshape(b.join(apart, op.module, axis=3), b.frames(op.output), op.output)
+
+
+def interpolate(b: Lowering, op: g.IntInterpolate) -> None:
+    """Points on the line between two frames: a depthwise convolution over both for each."""
+    x, k = b.values[op.inputs[0]], op.factor
+    if k > FINEST:
+        raise GraphError(f"{op.module}: IntInterpolate of {k} frames for each has no TFLite form; {FINEST} at most")
+    frames = x.shape[1]
+    past = b.file.read_state(f"{op.module}.past", (1, 1, 1, x.shape[3]), x.scale)
+    both = b.join([past.value, x], op.module)
+    points = [b.slice(both, 0, frames, 1, f"{op.module}.begin"), *(_point(b, op, both, j) for j in range(1, k))]
+    b.values[op.output] = b.reshape(b.join(points, op.module, axis=3), b.frames(op.output), op.output)
+    b.file.write_state(past, b.slice(both, frames, frames + 1, 1, f"{op.module}.newest"))
+
+
+def _point(b: Lowering, op: g.IntInterpolate, x: Value, j: int) -> Value:
+    """(x[t]·(k − j) + x[t + 1]·j) / k, rounded once."""
+    features = x.shape[3]
+    weight = np.broadcast_to(np.array([op.factor - j, j], np.int8)[None, :, None, None], (1, 2, 1, features))
+    y = b.step.tensor(f"{op.module}.point{j}", (1, x.shape[1] - 1, 1, features), np.int16, x.scale)
+    return b.depthwise(x, weight, np.full(features, 1 / op.factor), np.zeros(features, np.int64), y, f"{op.module}.point{j}")
+
+
+def max_pool(b: Lowering, op: g.IntMaxPool) -> None:
+    _largest(b, b.values[op.inputs[0]], b.result(op), (op.factor, 1))
+
+
+def max_over(b: Lowering, op: g.IntMaxOver) -> None:
+    x = b.values[op.inputs[0]]
+    n = x.shape[3] // (op.bands * op.copies)
+    copies = b.reshape(x, (1, x.shape[1] * op.bands, op.copies, n), f"{op.module}.copies")
+    largest = b.step.tensor(f"{op.module}.largest", (1, x.shape[1] * op.bands, 1, n), np.int16, x.scale)
+    b.values[op.output] = b.reshape(_largest(b, copies, largest, (1, op.copies)), b.frames(op.output), op.output)
+
+
+def _largest(b: Lowering, x: Value, y: Value, size: tuple[int, int]) -> Value:
+    options = schema.Pool2DOptionsT()
+    options.padding = schema.Padding.VALID
+    options.filterHeight, options.filterWidth = options.strideH, options.strideW = size
+    b.step.op(OP.MAX_POOL_2D, [x], [y], options)
+    return y
+
+
+def patches(b: Lowering, op: g.IntPatches) -> None:
+    """A picture of each window (windows, frames, width, channels), which padded convolutions look into themselves."""
+    x = b.values[op.inputs[0]]
+    if not _only_looked_into(b, op):
+        raise GraphError(f"{op.module}: IntPatches has no TFLite form but in front of a convolution over all its columns")
+    b.windows[op.output] = (_picture(b, x, op.frames, op.width, op.module), op)
+
+
+def _picture(b: Lowering, x: Value, frames: int, width: int, module: str) -> Value:
+    return b.reshape(x, (x.shape[1] // frames, frames, width, x.shape[3] // width), f"{module}.picture")
+
+
+def repeat(b: Lowering, op: g.IntRepeat) -> None:
+    x = b.values[op.inputs[0]]
+    picture = _picture(b, x, x.shape[1], op.width, op.module)
+    size = (x.shape[1] * op.factor, op.width * op.copies)
+    y = b.step.tensor(f"{op.module}.repeated", (1, *size, picture.shape[3]), np.int16, x.scale)
+    target = b.step.constant(f"{op.module}.size", np.array(size, np.int32))
+    b.step.op(OP.RESIZE_NEAREST_NEIGHBOR, [picture, target], [y], schema.ResizeNearestNeighborOptionsT())
+    b.values[op.output] = b.reshape(y, b.frames(op.output), op.output)

@@ -38,6 +38,19 @@
 #define SCB_ICIALLU REGISTER(0xE000EF50u)
 #define SCB_DCISW REGISTER(0xE000EF60u)
 
+/* Memory protection, ARM DDI 0403 B3.5 */
+#define MPU_CTRL REGISTER(0xE000ED94u)
+#define MPU_RNR REGISTER(0xE000ED98u)
+#define MPU_RBAR REGISTER(0xE000ED9Cu)
+#define MPU_RASR REGISTER(0xE000EDA0u)
+#define MPU_CTRL_ENABLE (1u << 0)
+#define MPU_CTRL_PRIVDEFENA (1u << 2) /* elsewhere the memory map's own attributes */
+#define MPU_RASR_ENABLE (1u << 0)
+#define MPU_RASR_SIZE(bits) (((bits) - 1u) << 1) /* 2^bits bytes, at a multiple of them */
+#define MPU_RASR_C (1u << 17)                    /* normal memory, write-through */
+#define MPU_RASR_READ_ONLY (6u << 24)            /* no access without */
+#define MPU_RASR_XN (1u << 28)
+
 /* Cycle counter, ARM DDI 0403 C1.6 and C1.8; the lock is CoreSight's: a Cortex-M7 ignores writes to the DWT until it is opened, a
  * Cortex-M4 has none */
 #define DEMCR REGISTER(0xE000EDFCu)

@@ -12,7 +12,7 @@ from bench.pareto import command as pareto
 from bench.profile import command as profile
 from bench.speed import command as speed
 from bench.validate import command as validate
-from compress import cli
+from compress import cli, tasks
 from compress.data import datasets
 from export import boards
 from export.tflm import library
@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _hil(args: argparse.Namespace) -> int:
     folder, form = cli.folder(args), _format(args)
     made = engines.prepare_scored(folder, args.checkpoint, args.data, args.calibration)
-    dataset = datasets.find(args.data, args.build)
+    dataset = datasets.find(args.data, args.build, tasks.of(made.integer).collection)
     outcome = measurement.run(made, dataset, args.board, args.port, args.seconds, form, args.lm)
     page = measurement.write(outcome, folder.target(args.board, form.name))
     print(text.console_report(outcome.report))

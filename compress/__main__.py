@@ -33,13 +33,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _quantize(args: argparse.Namespace) -> None:
     folder = cli.folder(args)
-    report = pipeline.run(folder, artifacts.checkpoint_of(args.model, args.checkpoint), args.data, args.calibration)
+    report = pipeline.run(folder, artifacts.checkpoint_for(folder, args.checkpoint), args.data, args.calibration)
     print(pipeline.text(report))
     print(f"wrote {folder.graph} and {folder.quantize_json}")
 
 
 def _macs(args: argparse.Namespace) -> None:
-    graph = pipeline.load_float(args.model, artifacts.checkpoint_of(args.model, args.checkpoint))
+    graph = pipeline.load_float(args.model, artifacts.checkpoint_for(cli.folder(args), args.checkpoint))
     print(macs.table(graph))
     path = args.build / args.model / "macs.json"
     write_json(path, macs.report(graph))

@@ -12,6 +12,7 @@ from compress.checkpoint import sha256
 from compress.errors import TendonError
 
 HERE = Path(__file__).parent
+COMPRESSED = "compressed"  # the precision of networks that `compress` made
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,11 @@ class Folder:
     @property
     def path(self) -> Path:
         return self.build / self.model / self.precision
+
+    @property
+    def checkpoint(self) -> Path:
+        """Of a compressed network: what `compress` wrote."""
+        return self.path / "checkpoint.ckpt"
 
     @property
     def graph(self) -> Path:
@@ -52,6 +58,15 @@ def checkpoint_of(model: str, given: Path | None) -> Path:
         known = ", ".join(sorted(p.stem for p in shipped.parent.glob("*.ckpt"))) or "none"
         raise TendonError(f"MODEL={model}: no checkpoint is shipped for it (shipped: {known}); give one with CHECKPOINT=path")
     return shipped
+
+
+def checkpoint_for(folder: Folder, given: Path | None) -> Path:
+    """The user's checkpoint; of a compressed network the one that `compress` wrote; else the one that is shipped."""
+    if given is None and folder.precision == COMPRESSED:
+        if not folder.checkpoint.is_file():
+            raise TendonError(f"{folder.checkpoint}: no compressed network; run `make compress MODEL={folder.model} FLASH=…` first")
+        return folder.checkpoint
+    return checkpoint_of(folder.model, given)
 
 
 def code_hash(*packages: str) -> str:

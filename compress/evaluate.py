@@ -10,14 +10,14 @@ import numpy as np
 from tqdm import tqdm
 
 from compress import graph as g
-from compress import scores
-from compress.data import datasets
-from compress.data.session import SAMPLE_RATE, Session
+from compress import scores, tasks
+from compress.data.session import SAMPLE_RATE
 from compress.floating import FloatMachine
 from compress.machine import side_by_side, trim
-from compress.quantize import GATE_SCALE
+from compress.quantize import GATE_SCALE, TANH_SCALE
 from compress.reference import IntegerMachine
-from compress.samples import to_int16, to_real, whole_steps
+from compress.samples import Signal, to_int16, to_real, whole_steps
+from compress.tasks import Recorded
 
 Array = g.Array
 LAYER_SECONDS = 20.0
@@ -25,44 +25,51 @@ LAYER_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Whole sessions side by side: float32 (session, time, features) padded with zeros, the steps of each and its text."""
+    """Whole sessions side by side: float32 (session, time, features) padded with zeros, the steps of each, and what they are."""
 
     batch: Array
     steps: list[int]
-    texts: list[str]
+    recorded: list[Recorded]
 
-    def trim(self, output: Array) -> list[Array]:
+    def trim(self, graph: g.Graph, output: Array) -> list[Array]:
         """Each session's own frames of an output (session, frames, values)."""
-        return trim(output, self.steps)
+        return trim(output, self.steps, graph.chunk)
+
+    @property
+    def signals(self) -> list[Signal]:
+        return [r.signal for r in self.recorded]
 
     def float_frames(self, graph: g.Graph) -> list[Array]:
         """Output frames of the float graph."""
-        return self.trim(FloatMachine(graph, len(self.batch)).run(self.batch.astype(np.float64), progress="float network"))
+        machine = FloatMachine(graph, len(self.batch))
+        machine.begin_with(self.signals)
+        return self.trim(graph, machine.run(self.batch.astype(np.float64), progress="float network"))
 
     def integer_frames(self, graph: g.Graph) -> list[Array]:
-        """Output frames of the integer reference, as log-probabilities."""
+        """Output frames of the integer reference, as real values."""
         machine = IntegerMachine(graph, len(self.batch))
-        return self.trim(to_real(graph, machine.run(to_int16(graph, self.batch), progress="integer reference")))
+        machine.begin_with(self.signals)
+        return self.trim(graph, to_real(graph, machine.run(to_int16(graph, self.batch), progress="integer reference")))
 
 
 def read_heldout(graph: g.Graph, paths: list[Path]) -> HeldOut:
     """Read the sessions once, for every engine that is compared on them."""
-    signals = [datasets.samples(p) for p in tqdm(paths, desc="reading held-out", unit="session", leave=False)]
-    batch, steps = side_by_side(signals, graph.samples_per_step)
-    texts = []
-    for path, n in zip(paths, steps, strict=True):
-        with Session(path) as session:
-            texts.append(session.text(0.0, n * graph.samples_per_step / SAMPLE_RATE))
-    return HeldOut(batch, steps, texts)
+    task = tasks.of(graph)
+    recorded = [task.read(graph, p) for p in tqdm(paths, desc="reading held-out", unit="session", leave=False)]
+    batch, steps = side_by_side([r.samples for r in recorded], graph.samples_per_step)
+    return HeldOut(batch, steps, recorded)
 
 
-def layers(real: g.Graph, integer: g.Graph, signal: Array) -> list[dict[str, Any]]:
+def layers(real: g.Graph, integer: g.Graph, signal: Signal) -> list[dict[str, Any]]:
     """Per tensor of the integer graph: scale, range, clipped share and SQNR against the float graph on one signal."""
-    signal = whole_steps(integer, signal[: round(LAYER_SECONDS * SAMPLE_RATE)])
+    samples = whole_steps(integer, signal.samples[: round(LAYER_SECONDS * SAMPLE_RATE)])
     expected: dict[str, list[Array]] = {}
     found: dict[str, list[Array]] = {}
-    FloatMachine(real).run(signal[None].astype(np.float64), lambda op, y: expected.setdefault(op.output, []).append(y[0]))
-    IntegerMachine(integer).run(to_int16(integer, signal)[None], lambda op, y: found.setdefault(op.output, []).append(y[0]))
+    machines = FloatMachine(real), IntegerMachine(integer)
+    for machine in machines:
+        machine.begin_with([signal])
+    machines[0].run(samples[None].astype(np.float64), lambda op, y: expected.setdefault(op.output, []).append(y[0]))
+    machines[1].run(to_int16(integer, samples)[None], lambda op, y: found.setdefault(op.output, []).append(y[0]))
     return [_layer(integer, op, np.concatenate(expected[op.output]), np.concatenate(found[op.output])) for op in integer.ops]
 
 
@@ -80,9 +87,15 @@ def _layer(graph: g.Graph, op: g.Op, expected: Array, found: Array) -> dict[str,
 
 
 def dequantize(graph: g.Graph, name: str, values: Array) -> Array:
-    """Real values of a tensor; the second half of a GLU's input has the gate's scale."""
-    real = values * float(graph.tensors[name].scale or 1.0)
-    if any(isinstance(op, g.IntGlu) and op.inputs[0] == name for op in graph.ops):
-        half = values.shape[-1] // 2
-        real[..., half:] = values[..., half:] * GATE_SCALE
+    """Real values of a tensor; gates, and poses beside velocities, have scales of their own."""
+    real, n = values * float(graph.tensors[name].scale or 1.0), values.shape[-1]
+    for op in graph.ops:
+        if name not in op.inputs:
+            continue
+        if isinstance(op, g.IntGlu):
+            real[..., n // 2 :] = values[..., n // 2 :] * GATE_SCALE
+        elif isinstance(op, g.IntLstmCell):
+            real[..., n // 2 : n * 3 // 4] = values[..., n // 2 : n * 3 // 4] * TANH_SCALE
+        elif isinstance(op, g.IntIntegrate) and op.position_steps:
+            real[..., : n // 2] = values[..., : n // 2] * float(graph.tensors[op.output].scale or 1.0)
     return np.asarray(real)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from compress.errors import GraphError
 from compress.graph import RECURRENT, Array, Graph, Integrate, Join, Op, OverCopies, Patches, Repeat, Window
+from compress.samples import Signal
 
 Tap = Callable[[Op, Array], None]
 BLOCK = 16  # frames that a float state space takes at once (scan.py): whole blocks make a chunk
@@ -41,6 +42,12 @@ class Machine(ABC):
         if not any(isinstance(op, Integrate) for op in self.graph.ops) or self.graph.output.features != pose.shape[-1]:
             raise GraphError(f"{self.graph.name}: a network that begins with no pose, or not with one of {pose.shape[-1]} angles")
         self.initial = np.asarray(pose).reshape(self.batch, -1)
+
+    def begin_with(self, signals: Sequence[Signal]) -> None:
+        """Begin each stream with the pose its signal brings, where they bring one."""
+        poses = [signal.initial for signal in signals]
+        if any(pose is not None for pose in poses):
+            self.begin_at(np.stack([np.asarray(pose) for pose in poses]))
 
     def initial_of(self, op: Integrate) -> Array:
         """Pose (batch, joints) that this operator's streams begin with."""
@@ -141,15 +148,17 @@ def windows_of(op: Window, past: Array, x: Array) -> tuple[Array, Array]:
 
 
 def patches_of(op: Patches, x: Array) -> Array:
-    """What a convolution sees of each window: x (batch, time, width·n) -> (batch, time, width·kernel_frames·kernel_columns·n)."""
+    """What a convolution sees of each window, enlarged by factor and copies: x (batch, time, width·n) -> (batch, time·factor,
+    width·copies·kernel_frames·kernel_columns·n)."""
     before = [(op.kernel_frames - 1) // 2, (op.kernel_columns - 1) // 2]
     after = [op.kernel_frames - 1 - before[0], op.kernel_columns - 1 - before[1]]
     image = x.reshape(x.shape[0], -1, op.frames, op.width, x.shape[2] // op.width)
+    image = image.repeat(op.factor, axis=2).repeat(op.copies, axis=3)
     padded = np.pad(image, [(0, 0), (0, 0), *zip(before, after, strict=True), (0, 0)])
     seen = sliding_window_view(
         padded, (op.kernel_frames, op.kernel_columns), (2, 3)
     )  # (…, frames, width, n, kf, kc)
-    return seen.transpose(0, 1, 2, 3, 5, 6, 4).reshape(*x.shape[:2], -1)
+    return seen.transpose(0, 1, 2, 3, 5, 6, 4).reshape(x.shape[0], x.shape[1] * op.factor, -1)
 
 
 def repeat_of(op: Repeat, x: Array) -> Array:
@@ -177,6 +186,6 @@ def side_by_side(recordings: list[Array], step: int) -> tuple[Array, list[int]]:
     return batch, steps
 
 
-def trim(output: Array, steps: list[int]) -> list[Array]:
-    """Each recording's own frames of an output (batch, frames, values) of `side_by_side` input."""
-    return [row[:n] for row, n in zip(output, steps, strict=True)]
+def trim(output: Array, steps: list[int], chunk: int = 1) -> list[Array]:
+    """Each recording's own frames of an output (batch, frames, values) of `side_by_side` input; `chunk` frames a step."""
+    return [row[: n * chunk] for row, n in zip(output, steps, strict=True)]

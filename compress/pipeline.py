@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from compress import artifacts, checkpoint, evaluate, scores
+from compress import artifacts, checkpoint, evaluate, scores, tasks
 from compress import graph as g
 from compress.artifacts import Folder
 from compress.calibrate import Ranges, observe
@@ -19,21 +20,24 @@ from compress.files import write_json
 from compress.lower import lower
 from compress.models import HYPER_PARAMETERS, PUBLISHED
 from compress.quantize import PRECISIONS, accumulator_bounds, quantize
+from compress.samples import Signal
+from compress.tasks import Recorded
+from compress.tasks.pose import Pose
 
-REPORT_VERSION = 1
+REPORT_VERSION = 2
 
 
 def run(folder: Folder, checkpoint_path: Path, data: Path | None, calibration: Path | None = None) -> dict[str, Any]:
     """Quantize, score on the held-out sessions, write the artifacts; returns quantize.json's content."""
     integer = graphs(folder, checkpoint_path, data, calibration)
-    dataset = datasets.find(data, folder.build)
+    dataset = datasets.find(data, folder.build, tasks.of(integer).collection)
     key = artifacts.key(graph=integer.provenance["key"], heldout=dataset.heldout)
     if key == artifacts.recorded_key(folder.quantize_json):
         print(f"{folder.quantize_json}: unchanged")
         return read_report(folder)
     real, signals_from = g.load(folder.float_graph), [calibration] if calibration else dataset.calibration
     report = _report(real, integer, dataset) | {"key": key, "calibration": [p.name for p in signals_from]}
-    report["layers"] = evaluate.layers(real, integer, _signal(signals_from[0]))
+    report["layers"] = evaluate.layers(real, integer, _signal(real, signals_from[0]))
     write_json(folder.quantize_json, report)
     return report
 
@@ -41,7 +45,10 @@ def run(folder: Folder, checkpoint_path: Path, data: Path | None, calibration: P
 def graphs(folder: Folder, checkpoint_path: Path, data: Path | None, calibration: Path | None = None) -> g.Graph:
     """Make both graphs unless what they are made from is unchanged; returns the integer one. Scores nothing."""
     _check(folder, checkpoint_path)
-    return family([folder], checkpoint_path, [calibration] if calibration else datasets.find(data, folder.build).calibration)[0]
+    if calibration:
+        return family([folder], checkpoint_path, [calibration])[0]
+    collection = tasks.TASKS[checkpoint.task_of(checkpoint_path)].collection
+    return family([folder], checkpoint_path, datasets.find(data, folder.build, collection).calibration)[0]
 
 
 def family(folders: list[Folder], checkpoint_path: Path, signals_from: list[Path]) -> list[g.Graph]:
@@ -51,7 +58,8 @@ def family(folders: list[Folder], checkpoint_path: Path, signals_from: list[Path
     def observed() -> tuple[g.Graph, Ranges]:
         real = load_float(folders[0].model, checkpoint_path)
         print(f"calibrating on {', '.join(p.name for p in signals_from)}")
-        return real, observe(real, [_signal(p) for p in signals_from])
+        narrow = bool(real.provenance.get("bits")) or any(PRECISIONS[folder.precision].weights < 8 for folder in folders)
+        return real, observe(real, [_signal(real, p) for p in signals_from], products=narrow)
 
     return [_graph(folder, checkpoint_path, signals_from, observed) for folder in folders]
 
@@ -96,13 +104,15 @@ def _unchanged(folder: Folder, key: str) -> g.Graph | None:
     return graph if graph.provenance.get("key") == key and folder.float_graph.is_file() else None
 
 
-def _signal(path: Path) -> g.Array:
-    return datasets.load_input(path)[: round(datasets.CALIBRATION_SECONDS * datasets.SAMPLE_RATE)]
+def _signal(graph: g.Graph, path: Path) -> Signal:
+    return tasks.of(graph).load_input(graph, path, datasets.CALIBRATION_SECONDS).signal
 
 
 def load_float(model: str, path: Path) -> g.Graph:
     """The float graph of a checkpoint that must be the model asked for."""
     loaded = checkpoint.load(path)
+    if "tendon" in loaded.hyper_parameters:  # compressed by us: its own sizes, of the network it was made from
+        return replace(lower(loaded), name=model)
     if model in HYPER_PARAMETERS and loaded.name != model:
         raise CheckpointError(f"{path}: expected a checkpoint of {model}, found one of {loaded.name} by its hyper-parameters")
     return lower(loaded)
@@ -122,10 +132,10 @@ def read_report(folder: Folder) -> dict[str, Any]:
 def _report(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]:
     print(f"scoring {len(dataset.heldout)} held-out sessions, float and integer")
     heldout = evaluate.read_heldout(integer, dataset.heldout)
+    task, recorded = tasks.of(integer), heldout.recorded
     a, b = heldout.float_frames(real), heldout.integer_frames(integer)
-    rates = [scores.score(frames, heldout.texts) for frames in (a, b)]
-    low, high = scores.bootstrap_difference(a, b, heldout.texts)
-    published = PUBLISHED.get(integer.name)
+    low, high = task.difference(integer, a, b, recorded)
+    published, (amount, amount_is) = PUBLISHED.get(integer.name), task.amount(recorded)
     return {
         "version": REPORT_VERSION,
         "model": integer.name,
@@ -135,16 +145,19 @@ def _report(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]
         "recordings": [p.name for p in dataset.heldout],
         "simulated": dataset.simulated,
         "metric": {
-            "name": "CER",
-            "unit": "%",
-            "float": rates[0].cer,
-            "quantized": rates[1].cer,
+            "name": task.metric,
+            "unit": task.unit,
+            "float": task.error(integer, a, recorded),
+            "quantized": task.error(integer, b, recorded),
             "low": low,
             "high": high,
         },
         "published": None if published is None else {"value": published.value, "source": published.source},
-        "characters": rates[0].characters,
-        "agreement": scores.agreement(a, b),
+        "amount": amount,
+        "amount_is": amount_is,
+        "details": {"float": task.details(integer, a, recorded), "quantized": task.details(integer, b, recorded)},
+        "trivial": _trivial(integer, recorded, dataset),
+        "agreement": task.agreement(a, b),
         "sqnr_db": scores.sqnr_db(scores.concatenate(a), scores.concatenate(b)),
         "accumulators": [
             {"module": x.module, "largest": x.largest, "share": x.largest / 2**31} for x in accumulator_bounds(integer)
@@ -152,15 +165,27 @@ def _report(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]
     }
 
 
+def _trivial(graph: g.Graph, recorded: list[Recorded], dataset: Dataset) -> dict[str, float]:
+    """Errors of predictors that read no sEMG, where the task has them."""
+    task = tasks.of(graph)
+    if not isinstance(task, Pose):
+        return {}
+    return task.trivial(graph, recorded, [task.read(graph, path) for path in dataset.calibration])
+
+
 def text(report: dict[str, Any]) -> str:
     """What a user reads on the console."""
     m, where = report["metric"], "simulated recordings" if report["simulated"] else "recordings"
+    agreement = "" if report["agreement"] is None else f"frames with equal arg-max {100 * report['agreement']:.2f} %, "
     lines = [
-        f"{report['model']} {report['precision']} on {report['characters']:,} held-out characters of {where}",
+        f"{report['model']} {report['precision']} on {report['amount']:,} held-out {report['amount_is']} of {where}",
         f"  {m['name']} float {m['float']:.2f} {m['unit']}, integer {m['quantized']:.2f} {m['unit']} "
         f"(difference {m['quantized'] - m['float']:+.2f}, 95 % interval {m['low']:+.2f} … {m['high']:+.2f})",
-        f"  frames with equal arg-max {100 * report['agreement']:.2f} %, log-probability SQNR {report['sqnr_db']:.1f} dB",
+        f"  {agreement}output SQNR {report['sqnr_db']:.1f} dB",
     ]
+    if report["trivial"]:
+        trivial = ", ".join(f"{name.replace('_', ' ')} {value:.2f} {m['unit']}" for name, value in report["trivial"].items())
+        lines.append(f"  trivial predictors: {trivial}")
     if report["published"]:
         lines.append(f"  published: {report['published']['value']} % ({report['published']['source']})")
     return "\n".join(lines)

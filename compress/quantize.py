@@ -30,7 +30,8 @@ class Widths(NamedTuple):
     activations: int
 
 
-PRECISIONS = {"w8a16": Widths(8, 16), "w8a8": Widths(8, 8), "w4a16": Widths(4, 16)}
+# `compressed`: what `compress` wrote, whose checkpoint says which layers have four bits; the others have eight.
+PRECISIONS = {"w8a16": Widths(8, 16), "w8a8": Widths(8, 8), "w4a16": Widths(4, 16), "compressed": Widths(8, 16)}
 MARGIN = {16: 1.3, 8: 1.0}  # observed range × this is the range that can be represented
 GATE_SCALE = 12.0 / 32768  # the gate of a GLU, and gates i, f, o of an LSTM: the sigmoid of ±12 is 1 or 0 to 6e-6
 TANH_SCALE = 8.0 / 32768  # gate g of an LSTM, and its cell as the output sees it: the tanh of ±8 is ±1 to 2e-7
@@ -140,24 +141,29 @@ class _Plan:
         multiplied = (isinstance(op, g.Conv) or (isinstance(op, COPIES) and self._only_multiplied(op.output)) for op in users)
         return name != self.graph.input.name and bool(users) and all(multiplied)
 
-    @property
-    def limit(self) -> int:
+    def weight_bits(self, op: g.Conv) -> int:
+        """Of this layer: its own where the checkpoint gives it some, else those of the precision."""
+        return int(self.graph.provenance.get("bits", {}).get(op.module, self.widths.weights))
+
+    def limit(self, op: g.Conv) -> int:
         """Largest weight."""
-        return int(2 ** (self.widths.weights - 1) - 1)
+        return int(2 ** (self.weight_bits(op) - 1) - 1)
 
     def row_scales(self, op: g.Conv, rows: Array) -> Array:
         """Scale (bands, out) of the weights (bands, out, n): nothing is clipped, or of four bits what pays."""
-        if self.widths.weights == 8:
-            return np.asarray(np.abs(rows).max(-1) / self.limit)
+        limit = self.limit(op)
+        if self.weight_bits(op) == 8:
+            return np.asarray(np.abs(rows).max(-1) / limit)
         seen = self.ranges.moments[op.output]
-        return np.stack([rounding.scales(w, m.covariance, self.limit) for w, m in zip(rows, seen, strict=True)])
+        return np.stack([rounding.scales(w, m.covariance, limit) for w, m in zip(rows, seen, strict=True)])
 
     def rounded(self, op: g.Conv, rows: Array, s_row: Array) -> tuple[Array, Array]:
         """Integers (bands, out, n), and what has to be added to the real bias (bands, out) so that the mean of the sums stays."""
-        if self.widths.weights == 8:
-            return np.clip(np.round(rows / s_row[..., None]), -self.limit, self.limit).astype(np.int8), np.zeros_like(s_row)
+        limit = self.limit(op)
+        if self.weight_bits(op) == 8:
+            return np.clip(np.round(rows / s_row[..., None]), -limit, limit).astype(np.int8), np.zeros_like(s_row)
         seen = self.ranges.moments[op.output]
-        whole = [rounding.integers(w, s, m.covariance, self.limit) for w, s, m in zip(rows, s_row, seen, strict=True)]
+        whole = [rounding.integers(w, s, m.covariance, limit) for w, s, m in zip(rows, s_row, seen, strict=True)]
         drift = [(w - q * s[:, None]) @ m.mean for w, q, s, m in zip(rows, whole, s_row, seen, strict=True)]
         return np.stack(whole), np.stack(drift)
 
@@ -238,7 +244,7 @@ def _quantize_op(plan: _Plan, op: g.Op) -> g.Op:
         case g.Integrate():
             return g.IntIntegrate(*head, op.position_steps, plan.fraction(op))
         case g.Patches():
-            return g.IntPatches(*head, op.frames, op.width, op.kernel_frames, op.kernel_columns)
+            return g.IntPatches(*head, op.frames, op.width, op.kernel_frames, op.kernel_columns, op.factor, op.copies)
         case g.Repeat():
             return g.IntRepeat(*head, op.factor, op.width, op.copies)
         case g.LogSoftmax():
@@ -261,7 +267,7 @@ def _linear(plan: _Plan, op: g.Conv, head: tuple[tuple[str, ...], str, str], sou
     out_scale = plan.row_output_scales(op, s_out)
     largest = int((np.abs(weight.astype(np.int64)).sum((-1, -2)) * peak + np.abs(bias.astype(np.int64))).max())
     mult, shift = multiplier(s_in * s_row / out_scale, largest, op.module)
-    return g.IntLinear(*head, weight, bias, mult.astype(np.int32), shift, op.frames_per_output, plan.widths.weights, op.shared)
+    return g.IntLinear(*head, weight, bias, mult.astype(np.int32), shift, op.frames_per_output, plan.weight_bits(op), op.shared)
 
 
 def _layer_norm(op: g.LayerNorm, head: tuple[tuple[str, ...], str, str], s_in: float, s_out: float) -> g.IntLayerNorm:

@@ -49,14 +49,20 @@ def max_over(x: Array, op: g.IntMaxOver) -> Array:
     return np.asarray(copies(x, op).max(3).reshape(*x.shape[:2], -1))
 
 
-def linear(x: Array, op: g.IntLinear, lo: int, hi: int) -> Array:
-    """With `shared` groups each is one frame of the layer."""
+def matrices(op: g.IntLinear) -> list[Array]:
+    """The weights of each band as linear() multiplies by them: float64 (kernel·in, out)."""
+    return [np.ascontiguousarray(w.reshape(len(w), -1).T, np.float64) for w in op.weight]
+
+
+def linear(x: Array, op: g.IntLinear, lo: int, hi: int, weights: list[Array] | None = None) -> Array:
+    """With `shared` groups each is one frame of the layer. `weights`: matrices(op), where they are at hand."""
     bands, out, kernel, width = op.weight.shape
+    weights = matrices(op) if weights is None else weights
     frames = x.reshape(-1, kernel, bands, width)
     parts = []
     for band in range(bands):
         rows = frames[:, :, band].reshape(len(frames), -1).astype(np.float64)
-        product = rows @ op.weight[band].reshape(out, -1).T.astype(np.float64)
+        product = rows @ weights[band]
         acc = product.astype(np.int64) + op.bias[band]
         parts.append(requant(acc, op.shift, op.mult[band].astype(np.int64)))
     return np.clip(np.concatenate(parts, axis=-1), lo, hi).reshape(x.shape[0], -1, op.shared * bands * out)
@@ -194,6 +200,10 @@ def integrate(x: Array, op: g.IntIntegrate, initial: Array, total: Array, count:
 class IntegerMachine(Machine):
     """Executes an integer graph; samples are int16 values, outputs int64 arrays of int16 values."""
 
+    def __init__(self, graph: g.Graph, batch: int = 1) -> None:
+        super().__init__(graph, batch)
+        self.weights: dict[str, list[Array]] = {}  # of layers that have run: a loop multiplies by them once a frame
+
     def run(self, samples: Array, tap: Tap | None = None, progress: str = "") -> Array:
         return super().run(samples.astype(np.int64), tap, progress).astype(np.int64)
 
@@ -230,7 +240,9 @@ class IntegerMachine(Machine):
             case g.IntStep():
                 return step(x, op.high)
             case g.IntLinear():
-                return linear(x, op, lo, hi)
+                if op.output not in self.weights:
+                    self.weights[op.output] = matrices(op)
+                return linear(x, op, lo, hi, self.weights[op.output])
             case g.IntLayerNorm():
                 return layer_norm(x, op, lo, hi)
             case g.IntLut():

@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _graph(args: argparse.Namespace) -> tuple[g.Graph, Folder]:
     folder = cli.folder(args)
-    return pipeline.graphs(folder, artifacts.checkpoint_of(args.model, args.checkpoint), args.data, args.calibration), folder
+    return pipeline.graphs(folder, artifacts.checkpoint_for(folder, args.checkpoint), args.data, args.calibration), folder
 
 
 def _c(args: argparse.Namespace) -> None:

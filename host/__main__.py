@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from compress import artifacts, cli
+from compress import artifacts, cli, pipeline, tasks
+from compress import graph as g
 from compress.data import datasets
 from compress.files import replace_atomically
+from compress.samples import Signal
 from export import boards
 from host import board_diagnosis, decoders, diagnose, engines, flash
 from host.decoders import load_frames
@@ -28,7 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
     cli.add_model_arguments(infer)
     cli.add_data_arguments(infer)
     infer.add_argument("--engine", default="integer", help=f"{', '.join(engines.LOCAL)} or a board (default: %(default)s)")
-    infer.add_argument("--input", type=Path, required=True, help="a recording (.hdf5) or a .npy of shape (samples, 2, 16)")
+    infer.add_argument("--input", type=Path, required=True, help="a recording, or a .npy: (samples, 2, 16), pose (16, samples)")
+    infer.add_argument("--initial", type=Path, help="tracking: a .npy of the first pose (20,) in rad (default: the recording's)")
     infer.add_argument("--output", type=Path, required=True, help="where to write float32 frames (.npy)")
     infer.add_argument("--port", help="serial port of the board: device, socket://… (default: the board's own)")
     infer.set_defaults(run=_infer)
@@ -57,16 +60,23 @@ def _prepare(args: argparse.Namespace) -> engines.Artifacts:
 
 
 def _infer(args: argparse.Namespace) -> None:
-    signal = datasets.load_input(args.input)
     if args.engine in engines.FLOAT:
-        path = artifacts.checkpoint_of(args.model, args.checkpoint)
-        frames = engines.infer_float(args.engine, args.model, path, signal)
+        path = artifacts.checkpoint_for(cli.folder(args), args.checkpoint)
+        graph = pipeline.load_float(args.model, path)
+        frames = engines.infer_float(args.engine, graph, path, _input(graph, args))
     else:
-        frames = engines.infer(args.engine, _prepare(args), signal, args.port)
+        made = _prepare(args)
+        graph = made.integer
+        frames = engines.infer(args.engine, made, _input(graph, args), args.port)
+    laid_out = tasks.of(graph).laid_out(graph, frames)
     content = io.BytesIO()
-    np.save(content, frames)
+    np.save(content, laid_out)
     replace_atomically(args.output, content.getvalue())
-    print(f"wrote {args.output}: {frames.shape[0]} frames of {frames.shape[1]} values by {args.engine}")
+    print(f"wrote {args.output}: {frames.shape[0]} frames of {frames.shape[1]} values by {args.engine}, {laid_out.shape}")
+
+
+def _input(graph: g.Graph, args: argparse.Namespace) -> Signal:
+    return tasks.of(graph).load_input(graph, args.input, None, args.initial).signal
 
 
 def _decode(args: argparse.Namespace) -> None:
@@ -75,9 +85,10 @@ def _decode(args: argparse.Namespace) -> None:
 
 def _diagnose(args: argparse.Namespace) -> None:
     made = _prepare(args)
-    path = args.input or datasets.find(args.data, args.build).heldout[0]
+    task = tasks.of(made.integer)
+    path = args.input or datasets.find(args.data, args.build, task.collection).heldout[0]
     seconds = args.seconds or (ON_BOARD_SECONDS if args.board else SECONDS)
-    signal = datasets.load_input(path)[: round(seconds * datasets.SAMPLE_RATE)]
+    signal = task.load_input(made.integer, path, seconds).signal
     if args.board:
         found = board_diagnosis.run(made, args.board, args.port, signal)
         print(board_diagnosis.text(found))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,14 @@ from tqdm import tqdm
 from compress import graph as g
 from compress.errors import TendonError
 from compress.files import write_json
+from compress.machine import Tap
 from compress.reference import IntegerMachine
-from compress.samples import to_int16, whole_steps
+from compress.samples import Signal, to_int16
 from export import build
 from export.boards import load_board
 from host import tap
 from host.boards import Board, open_board
-from host.engines import Artifacts
+from host.engines import Artifacts, run_of
 
 Words = npt.NDArray[np.int16]
 FULL_STACK = 0.9  # of a stack's bytes used: the next interrupt may not fit
@@ -52,38 +53,37 @@ class Difference:
     facts: tuple[str, ...]
 
 
-def run(made: Artifacts, board: str, port: str | None, signal: g.Array) -> dict[str, Any]:
-    """Build the image, stream the signal (time, features), compare. Errors: those of building and of the link."""
+def run(made: Artifacts, board: str, port: str | None, signal: Signal) -> dict[str, Any]:
+    """Build the image, stream whole steps of a signal, compare. Errors: those of building and of the link."""
     graph = made.integer
-    samples = to_int16(graph, whole_steps(graph, signal))
-    if not len(samples):
+    if not len(signal.samples):
         raise TendonError(f"the input is shorter than one step of {graph.samples_per_step} samples")
     image = build.make_tap_image(graph, made.folder, board)
     source = made.folder.target(board) / "project" / "model" / "model.c"
     with open_board(board, image, graph.hash(), port=port) as connected:
-        report = compare(graph, connected, samples, source)
+        report = compare(graph, connected, signal, source)
     return {"model": graph.name, "precision": made.folder.precision, "board": board} | report
 
 
-def compare(graph: g.Graph, board: Board, samples: Words, source: Path) -> dict[str, Any]:
-    """int16 samples (whole steps, inputs) through a board with a tap, from the zero state. `source`: model.c of its image."""
+def compare(graph: g.Graph, board: Board, signal: Signal, source: Path) -> dict[str, Any]:
+    """Whole steps of a signal through a board with a tap, from the pose it begins with. `source`: model.c of its image."""
     hello = board.link.handshake()
     print("computing what every operator must put out")
-    expected = reference_crcs(graph, samples)
-    place, steps = _first_wrong(board, samples, expected)
+    expected = reference_crcs(graph, signal)
+    place, steps = _first_wrong(graph, board, signal, expected)
     report: dict[str, Any] = {
         "graph": graph.hash(),
         "compiler": hello.compiler,
         "operators": len(graph.ops),
         "steps": steps,
-        "seconds": steps / float(graph.output.rate),
+        "seconds": steps * graph.chunk / float(graph.output.rate),
         "values": steps * sum(graph.frames_per_step(op.output) * graph.tensors[op.output].features for op in graph.ops),
         "equal": place is None,
         "first_difference": None,
     }
     if place is not None:
         print("replaying the signal up to the first difference, to fetch that tensor")
-        report["first_difference"] = asdict(_look(graph, board, samples, place, source))
+        report["first_difference"] = asdict(_look(graph, board, signal, place, source))
     return report
 
 
@@ -99,7 +99,7 @@ class Place:
     crc: int
 
 
-def reference_crcs(graph: g.Graph, samples: Words) -> npt.NDArray[np.uint32]:
+def reference_crcs(graph: g.Graph, signal: Signal) -> npt.NDArray[np.uint32]:
     """(steps, operators): CRC-32 of what each operator must put out in each step, as it lies in memory."""
     columns: dict[str, list[int]] = {op.output: [] for op in graph.ops}
 
@@ -107,14 +107,21 @@ def reference_crcs(graph: g.Graph, samples: Words) -> npt.NDArray[np.uint32]:
         steps = y[0].astype("<i2").reshape(-1, graph.frames_per_step(op.output) * y.shape[2])
         columns[op.output] += [zlib.crc32(step.tobytes()) for step in steps]
 
-    IntegerMachine(graph).run(samples[None], collect)
+    _reference(graph, signal, collect)
     return np.array([columns[op.output] for op in graph.ops], np.uint32).T
 
 
-def _first_wrong(board: Board, samples: Words, expected: npt.NDArray[np.uint32]) -> tuple[Place | None, int]:
+def _reference(graph: g.Graph, signal: Signal, see: Tap) -> None:
+    machine = IntegerMachine(graph)
+    machine.begin_with([signal])
+    machine.run(to_int16(graph, signal.samples)[None], see)
+
+
+def _first_wrong(graph: g.Graph, board: Board, signal: Signal, expected: npt.NDArray[np.uint32]) -> tuple[Place | None, int]:
     """The first step with a difference, and how many steps were compared."""
     with tqdm(total=len(expected), unit="step", desc="comparing", leave=False) as bar:
-        for index, step in enumerate(tap.walk(board.link, samples)):
+        begun = run_of(graph, signal)
+        for index, step in enumerate(tap.walk(board.link, begun.samples, begin=begun.begin)):
             bar.update()
             wrong = np.flatnonzero(step.crcs != expected[index])
             if len(wrong):
@@ -122,11 +129,11 @@ def _first_wrong(board: Board, samples: Words, expected: npt.NDArray[np.uint32])
     return None, len(expected)
 
 
-def reference_tensors(graph: g.Graph, samples: Words, operator: int) -> tuple[Words, Words]:
+def reference_tensors(graph: g.Graph, signal: Signal, operator: int) -> tuple[Words, Words]:
     """(frames, features) of one operator in the last step of these samples, and in the step before (zero before the first)."""
     name = graph.ops[operator].output
     frames: list[g.Array] = []
-    IntegerMachine(graph).run(samples[None], lambda op, y: frames.append(y[0]) if op.output == name else None)
+    _reference(graph, signal, lambda op, y: frames.append(y[0]) if op.output == name else None)
     whole = np.concatenate(frames).astype(np.int16)
     count = graph.frames_per_step(name)
     before = whole[-2 * count : -count] if len(whole) > count else np.zeros_like(whole[:count])
@@ -136,13 +143,14 @@ def reference_tensors(graph: g.Graph, samples: Words, operator: int) -> tuple[Wo
 # --- what -------------------------------------------------------------------------------------------------------------
 
 
-def _look(graph: g.Graph, board: Board, samples: Words, place: Place, source: Path) -> Difference:
+def _look(graph: g.Graph, board: Board, signal: Signal, place: Place, source: Path) -> Difference:
     """Fetch the first tensor that differs and compare it value by value."""
     index = place.operators[0]
     op, name = graph.ops[index], graph.ops[index].output
-    until = samples[: (place.step + 1) * graph.samples_per_step]
+    until = replace(signal, samples=signal.samples[: (place.step + 1) * graph.samples_per_step])
+    begun = run_of(graph, until)
     expected, before = reference_tensors(graph, until, index)
-    flat = tap.tensor(board.link, until, index)
+    flat = tap.tensor(board.link, begun.samples, index, begun.begin)
     found = flat.reshape(expected.shape)
     repeated = zlib.crc32(flat.astype("<i2").tobytes()) == place.crc
     wrong = np.argwhere(found != expected)
@@ -226,7 +234,7 @@ def _of_place(graph: g.Graph, place: Place) -> list[str]:
     makers = {other.output: f"{i} {other.module}" for i, other in enumerate(graph.ops)}
     sources = [makers.get(name, "the samples") for name in op.inputs]
     facts = [f"what it reads was right when it was put out ({', '.join(sources)}), and so was everything before"]
-    if place.step and isinstance(op, g.IntStateSpace | g.IntWindow):
+    if place.step and isinstance(op, (*g.RECURRENT, g.IntWindow, g.IntInterpolate)):
         facts.append(f"it keeps a state and was right for {place.step} steps: what is in the state, or who else writes there?")
     elif not place.step:
         facts.append("wrong in the first step already, from a zero state: not the state, but the call, its kernel or its tables")

@@ -11,7 +11,7 @@ from compress import evaluate, scores
 from compress import graph as g
 from compress.errors import TendonError
 from compress.files import write_json
-from compress.samples import whole_steps
+from compress.samples import Signal
 from host.engines import Artifacts, layers
 
 Array = g.Array
@@ -32,11 +32,10 @@ class Difference:
     second_value: float
 
 
-def compare(made: Artifacts, engines: tuple[str, str], signal: Array) -> dict[str, Any]:
+def compare(made: Artifacts, engines: tuple[str, str], signal: Signal) -> dict[str, Any]:
     """Per layer rmse, mae, l2r and cosine between two engines (real units), and the earliest difference in time."""
     exact = all(e in EXACT for e in engines)
-    signal = whole_steps(made.integer, signal)
-    if not len(signal):
+    if not len(signal.samples):
         raise TendonError(f"the input is shorter than one step of {made.integer.samples_per_step} samples")
     rows, differences = [], []
     modules = {op.output: op.module for op in made.integer.ops}

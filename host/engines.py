@@ -15,13 +15,16 @@ from compress import graph as g
 from compress.artifacts import Folder
 from compress.errors import TendonError
 from compress.floating import FloatMachine
+from compress.machine import Machine
 from compress.reference import IntegerMachine
-from compress.samples import to_int16, to_real, whole_steps
-from export import boards, build
+from compress.samples import Signal, to_int16, to_real
+from export import boards, build, memory
 from export.onnx_model import float_form as onnx_float
 from export.onnx_model import qdq_form as onnx_qdq
 from host import native, onnx_engine, tflite_engines
 from host.boards import open_board
+from host.protocol import Snapshot
+from host.run import Run
 
 Array = g.Array
 FLOAT = ("torch", "graph", "onnx")
@@ -40,74 +43,89 @@ class Artifacts:
 
 def prepare(folder: Folder, checkpoint: Path | None, data: Path | None, calibration: Path | None) -> Artifacts:
     """Quantize when something changed, then load both graphs; scores nothing."""
-    path = artifacts.checkpoint_of(folder.model, checkpoint)
+    path = artifacts.checkpoint_for(folder, checkpoint)
     integer = pipeline.graphs(folder, path, data, calibration)
     return Artifacts(folder, path, g.load(folder.float_graph), integer)
 
 
 def prepare_scored(folder: Folder, checkpoint: Path | None, data: Path | None, calibration: Path | None) -> Artifacts:
     """As `prepare`, and quantize.json holds the scores of these graphs on the held-out sessions."""
-    path = artifacts.checkpoint_of(folder.model, checkpoint)
+    path = artifacts.checkpoint_for(folder, checkpoint)
     pipeline.run(folder, path, data, calibration)
     return Artifacts(folder, path, g.load(folder.float_graph), g.load(folder.graph))
 
 
-def infer_float(engine: str, model: str, checkpoint: Path, signal: Array) -> npt.NDArray[np.float32]:
-    """Real samples (time, features) -> float32 output frames by the published forward or the float graph."""
-    graph = pipeline.load_float(model, checkpoint)
-    signal = whole_steps(graph, signal)
+def infer_float(engine: str, graph: g.Graph, checkpoint: Path, signal: Signal) -> npt.NDArray[np.float32]:
+    """Whole steps of a signal -> float32 output frames by the published forward (torch), the float graph, or it as ONNX."""
     if engine == "torch":
-        return _torch(checkpoint, signal, graph.start_up)
+        return _torch(checkpoint, signal, graph)
     if engine == "onnx":
-        return onnx_engine.run(onnx_float.write(graph), signal, "onnx")
-    return FloatMachine(graph).run(signal[None].astype(np.float64))[0].astype(np.float32)
+        return onnx_engine.run(onnx_float.write(graph), signal.samples, "onnx", signal.initial)
+    machine = FloatMachine(graph)
+    machine.begin_with([signal])
+    return machine.run(signal.samples[None].astype(np.float64))[0].astype(np.float32)
 
 
-def infer(engine: str, made: Artifacts, signal: Array, port: str | None = None) -> npt.NDArray[np.float32]:
-    """Real samples (time, features) -> float32 output frames of an integer engine; whole steps only."""
-    signal = whole_steps(made.integer, signal)
+def infer(engine: str, made: Artifacts, signal: Signal, port: str | None = None) -> npt.NDArray[np.float32]:
+    """Whole steps of a signal -> float32 output frames of an integer engine."""
     if engine == "onnx-qdq":
-        return onnx_engine.run(onnx_qdq.write(made.integer), signal, engine)
-    samples = to_int16(made.integer, signal)
-    return to_real(made.integer, words(engine, made, samples, port))
+        return onnx_engine.run(onnx_qdq.write(made.integer), signal.samples, engine, signal.initial)
+    return to_real(made.integer, words(engine, made, signal, port))
 
 
-def words(engine: str, made: Artifacts, samples: Array, port: str | None = None) -> Array:
-    """int16 samples (time, features) -> int16 output words by an integer engine, or a board over its serial line."""
+def words(engine: str, made: Artifacts, signal: Signal, port: str | None = None) -> Array:
+    """Whole steps of a signal -> int16 output words by an integer engine, or a board over its serial line."""
+    samples = to_int16(made.integer, signal.samples)
     if engine == "integer":
-        return IntegerMachine(made.integer).run(samples[None])[0].astype(np.int16)
+        machine = IntegerMachine(made.integer)
+        machine.begin_with([signal])
+        return machine.run(samples[None])[0].astype(np.int16)
     if engine == "native":
-        return native.load(made.integer, made.folder.path / "native").run(samples)
+        model = native.load(made.integer, made.folder.path / "native")
+        model.begin_with(signal)
+        return model.run(samples)
     if engine in tflite_engines.ENGINES:
-        return tflite_engines.run(engine, made.integer, made.folder, samples)
+        return tflite_engines.run(engine, made.integer, made.folder, samples, signal.initial)
     if engine not in boards.names():
         raise TendonError(f"ENGINE={engine}: expected one of {', '.join((*LOCAL, *boards.names()))}")
-    return _on_board(engine, made, samples, port)
+    return _on_board(engine, made, signal, port)
 
 
-def _on_board(board: str, made: Artifacts, samples: Array, port: str | None) -> Array:
+def run_of(graph: g.Graph, signal: Signal, snapshot_every: int = 0) -> Run:
+    """A run of this signal on a board, from the pose it begins with."""
+    begin = None
+    if signal.initial is not None:
+        begin = Snapshot(graph.hash(), 0, memory.initial_state(graph, signal.initial)).to_bytes()
+    return Run(to_int16(graph, signal.samples), snapshot_every, begin)
+
+
+def _on_board(board: str, made: Artifacts, signal: Signal, port: str | None) -> Array:
     image = build.make_firmware(made.integer, made.folder, board)
-    steps = len(samples) // made.integer.samples_per_step
-    with open_board(board, image, made.integer.hash(), port=port) as connected, tqdm(total=steps, unit="frame") as bar:
+    frames = len(signal.samples) // made.integer.samples_per_step * made.integer.chunk
+    with open_board(board, image, made.integer.hash(), port=port) as connected, tqdm(total=frames, unit="frame") as bar:
         connected.link.handshake()
-        connected.link.reset()
 
         def advance(step: int, outputs: Array, ticks: int) -> None:
             bar.update()
 
-        return connected.link.stream(samples, advance).outputs
+        return run_of(made.integer, signal).start(connected.link, advance).outputs
 
 
-def _torch(path: Path, signal: Array, start_up: int) -> npt.NDArray[np.float32]:
-    """The published forward has no frames for the start-up of a stream: there, every class is equally likely."""
+def _torch(path: Path, signal: Signal, graph: g.Graph) -> npt.NDArray[np.float32]:
+    """The published forward has no frames for the start-up of a stream: there a pose is zero, and every class is equally
+    likely. Poses are those of the whole window, which a stream does not know (DESIGN.md)."""
     from compress import checkpoint  # torch is slow to import and only this engine needs it
 
-    frames = checkpoint.forward(checkpoint.load(path), signal)
+    loaded = checkpoint.load(path)
+    if loaded.task == "pose":
+        poses = checkpoint.forward(loaded, signal.samples, signal.initial)
+        return np.concatenate([np.zeros((graph.start_up, poses.shape[1]), np.float32), poses])
+    frames, start_up = checkpoint.forward(loaded, signal.samples), graph.start_up
     nothing_yet = np.full((start_up, frames.shape[1]), -np.log(frames.shape[1]), np.float32)
     return np.concatenate([nothing_yet, frames])
 
 
-def layers(engine: str, made: Artifacts, signal: Array) -> Iterator[tuple[str, Array]]:
+def layers(engine: str, made: Artifacts, signal: Signal) -> Iterator[tuple[str, Array]]:
     """(module, real values (frames, features)) of every operator of the integer graph that the engine computes."""
     collected: dict[str, list[Array]] = {op.output: [] for op in made.integer.ops}
 
@@ -115,19 +133,24 @@ def layers(engine: str, made: Artifacts, signal: Array) -> Iterator[tuple[str, A
         if op.output in collected:
             collected[op.output].append(y[0])
 
+    machine: Machine
     if engine == "graph":
-        FloatMachine(made.real).run(signal[None].astype(np.float64), tap)
+        machine = FloatMachine(made.real)
+        machine.begin_with([signal])
+        machine.run(signal.samples[None].astype(np.float64), tap)
     elif engine == "integer":
-        IntegerMachine(made.integer).run(to_int16(made.integer, signal)[None], tap)
+        machine = IntegerMachine(made.integer)
+        machine.begin_with([signal])
+        machine.run(to_int16(made.integer, signal.samples)[None], tap)
     elif engine == "native":
-        _native_layers(made, to_int16(made.integer, signal), collected)
+        _native_layers(made, signal, collected)
     else:
         raise TendonError(f"{engine}: layers can be seen in graph, integer and native")
     for op in made.integer.ops:
         yield op.output, np.concatenate(collected[op.output])
 
 
-def _native_layers(made: Artifacts, samples: Array, collected: dict[str, list[Array]]) -> None:
+def _native_layers(made: Artifacts, signal: Signal, collected: dict[str, list[Array]]) -> None:
     model = native.load(made.integer, made.folder.path / "native", taps=True)
 
     def tap(index: int, y: Array) -> None:
@@ -135,4 +158,5 @@ def _native_layers(made: Artifacts, samples: Array, collected: dict[str, list[Ar
         collected[name].append(y.reshape(-1, made.integer.tensors[name].features).astype(np.int64))
 
     model.set_tap(tap)
-    model.run(samples)
+    model.begin_with(signal)
+    model.run(to_int16(made.integer, signal.samples))

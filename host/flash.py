@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> None:
             f"boards to flash are {', '.join(chips())}"
         )
     folder = cli.folder(args)
-    graph = pipeline.graphs(folder, artifacts.checkpoint_of(args.model, args.checkpoint), args.data, args.calibration)
+    graph = pipeline.graphs(folder, artifacts.checkpoint_for(folder, args.checkpoint), args.data, args.calibration)
     if args.format == "tflm":
         cli.refuse_latency(args)
         image = tflm_project.make_firmware(graph, folder, board.name, args.tflm)

@@ -16,6 +16,13 @@ from host.stream import OnFrame, Result, Stream
 class Link(Conversation):
     """A conversation about sessions. Not for several threads."""
 
+    def begin(self, snapshot: bytes | None) -> int:
+        """A new session from a snapshot, or from the zero state without one; returns after how many output frames."""
+        if snapshot is not None:
+            return self.restore(snapshot)
+        self.reset()
+        return 0
+
     def reset(self) -> None:
         """A new session from the zero state."""
         self._begin(p.FROM_ZERO)

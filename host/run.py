@@ -19,6 +19,7 @@ class Run:
 
     samples: NDArray[np.int16]
     snapshot_every: int = 0
+    begin: bytes | None = None  # a snapshot after 0 frames: the state that the stream begins with; None: zero
     snapshot: bytes | None = None
     outputs: list[NDArray[np.int16]] = field(default_factory=list)
     ticks: list[int] = field(default_factory=list)
@@ -31,10 +32,9 @@ class Run:
         return len(self.outputs)
 
     def start(self, link: Link, on_frame: OnFrame | None = None) -> Result:
-        """From the zero state. On BoardLostError what was received is kept: resume()."""
+        """From the first sample. On BoardLostError what was received is kept: resume()."""
         self.snapshot, self.outputs, self.ticks = None, [], []
-        link.reset()
-        return self._go(link, 0, on_frame)
+        return self._go(link, link.begin(self.begin), on_frame)
 
     def resume(self, link: Link, on_frame: OnFrame | None = None) -> Result:
         """On a board that was reset, or another one with the same model: from the last snapshot, or from the beginning.
@@ -42,10 +42,7 @@ class Run:
         Frames computed again must equal those received before; `on_frame` is called for new ones only.
         """
         self.resumed += 1
-        if self.snapshot is None:
-            link.reset()
-            return self._go(link, 0, on_frame)
-        return self._go(link, link.restore(self.snapshot), on_frame)
+        return self._go(link, link.begin(self.snapshot or self.begin), on_frame)
 
     def _go(self, link: Link, frame: int, on_frame: OnFrame | None) -> Result:
         assert link.hello is not None

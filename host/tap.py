@@ -18,37 +18,37 @@ from host.link import Link
 
 
 class Step(NamedTuple):
-    """One step of the network: outputs (outputs,); of every operator, in the order of the graph, crcs and ticks (operators,)."""
+    """One step of the network: outputs (frames · outputs,); of every operator, in order, crcs and ticks (operators,)."""
 
     outputs: NDArray[np.int16]
     crcs: NDArray[np.uint32]
     ticks: NDArray[np.uint32]
 
 
-def walk(link: Link, samples: NDArray[np.int16], what: int = p.WATCH_CRCS) -> Iterator[Step]:
-    """Stream int16 samples (whole steps, inputs) from the zero state, one step at a time; `link` after its handshake.
+def walk(link: Link, samples: NDArray[np.int16], what: int = p.WATCH_CRCS, begin: bytes | None = None) -> Iterator[Step]:
+    """Stream int16 samples (whole steps, inputs), one step at a time; `link` after its handshake. `begin`: as Link.begin.
 
     Ticks are without the tap itself, but with a reading of the counter, some 20 cycles each; an operator of several bands is the
     sum of its calls. For times alone watch only ticks. Errors: NoTapError, and those of Link.
     """
     assert link.hello is not None, "handshake() comes first"
-    link.reset()
+    link.begin(begin)
     operators = watch(link, what).operators
     size = link.hello.samples_per_step
-    for begin in range(0, len(samples), size):
-        outputs = link.stream(samples[begin : begin + size]).outputs[0]
+    for first in range(0, len(samples), size):
+        outputs = link.stream(samples[first : first + size]).outputs.reshape(-1)
         yield Step(outputs, *_records(link, operators))
 
 
-def tensor(link: Link, samples: NDArray[np.int16], operator: int) -> NDArray[np.int16]:
-    """Everything an operator puts out in the last step of a stream from the zero state, flat (frames · features,).
+def tensor(link: Link, samples: NDArray[np.int16], operator: int, begin: bytes | None = None) -> NDArray[np.int16]:
+    """Everything an operator puts out in the last step of a stream, flat (frames · features,). `begin`: as Link.begin.
 
     A board keeps a part of a large tensor at a time; for each part the stream is repeated.
     """
     found: list[NDArray[np.int16]] = []
     total = 1
     while (first := sum(map(len, found))) < total:
-        link.reset()
+        link.begin(begin)
         kept = watch(link, p.WATCH_TENSOR, operator, first).kept
         link.stream(samples)
         total, values = _values(link, operator, first, kept)

@@ -14,12 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.crosscheck import text
-from bench.hil.streaming import Stretch, stream, stretches
-from compress import cli, scores
+from bench.hil.streaming import stream, stretches, window
+from compress import cli, scores, tasks
 from compress.data import datasets
 from compress.errors import TendonError
 from compress.files import write_json
-from compress.samples import to_int16, to_real
+from compress.samples import to_real
+from compress.tasks import Recorded
 from export import boards, build, emit
 from export.boards import load_board
 from export.version import GENERATOR
@@ -102,15 +103,14 @@ def _check_engines() -> None:
         raise TendonError(f"crosscheck: expected the engines {', '.join(TITLES)}, this installation has no {', '.join(missing)}")
 
 
-def _stretches(args: argparse.Namespace, made: Artifacts) -> list[Stretch]:
-    per_step = made.integer.samples_per_step
+def _stretches(args: argparse.Namespace, made: Artifacts) -> list[Recorded]:
+    task = tasks.of(made.integer)
+    if task.name != "typing":
+        raise TendonError(f"crosscheck: {made.integer.name} does not type; its engines are compared by hil and infer")
     if args.input is None:
-        parts = stretches(datasets.find(args.data, args.build).heldout, args.seconds, per_step)
-    elif args.input.suffix == ".npy":
-        signal = datasets.load_input(args.input)[: round(args.seconds * datasets.SAMPLE_RATE)]
-        parts = [Stretch(args.input, signal[: len(signal) // per_step * per_step], "", [])]
+        parts = stretches(made.integer, datasets.find(args.data, args.build).heldout, args.seconds)
     else:
-        parts = stretches([args.input], args.seconds, per_step)
+        parts = [task.load_input(made.integer, args.input, args.seconds)]
     found = sum(p.seconds for p in parts)
     if found < LEAST_SECONDS:
         raise TendonError(f"crosscheck: expected at least {LEAST_SECONDS:g} s of signal, found {found:.1f}; give a longer INPUT")
@@ -132,21 +132,19 @@ def first_board(made: Artifacts) -> str:
     raise TendonError("crosscheck: no emulated board is large enough; give one with BOARD=\n  " + "\n  ".join(reasons))
 
 
-def _run(engine: str, made: Artifacts, parts: list[Stretch]) -> Ran:
+def _run(engine: str, made: Artifacts, parts: list[Recorded]) -> Ran:
     print(f"running {TITLES[engine]}", flush=True)
     if engine in engines.FLOAT:
-        return Ran(
-            [engines.infer_float(engine, made.folder.model, made.checkpoint, p.signal) for p in parts], None, _version(engine)
-        )
+        return Ran([engines.infer_float(engine, made.real, made.checkpoint, p.signal) for p in parts], None, _version(engine))
     if engine == "onnx-qdq":
         frames = [engines.infer(engine, made, p.signal) for p in parts]
         scale = float(made.integer.output.scale or 1.0)
         return Ran(frames, [np.round(f / scale).astype(np.int16) for f in frames], _version(engine))
-    words = [engines.words(engine, made, to_int16(made.integer, p.signal)) for p in parts]
+    words = [engines.words(engine, made, p.signal) for p in parts]
     return Ran([to_real(made.integer, w) for w in words], words, _version(engine))
 
 
-def _on_board(board: str, port: str | None, made: Artifacts, parts: list[Stretch]) -> Ran:
+def _on_board(board: str, port: str | None, made: Artifacts, parts: list[Recorded]) -> Ran:
     graph, image = made.integer, build.make_firmware(made.integer, made.folder, board)
 
     def connect() -> Board:
@@ -166,9 +164,9 @@ def _version(engine: str) -> str:
     return f"Tendon {GENERATOR}, numpy {np.__version__}"
 
 
-def report_of(made: Artifacts, parts: list[Stretch], board: str, ran: dict[str, Ran]) -> dict[str, Any]:
+def report_of(made: Artifacts, parts: list[Recorded], board: str, ran: dict[str, Ran]) -> dict[str, Any]:
     """crosscheck.json: one column for each engine, in the order of TITLES."""
-    texts = [p.text for p in parts]
+    texts = [p.target.text if p.target else "" for p in parts]
     reference, words = ran["torch"].frames, ran["integer"].words
     columns = [asdict(_column(engine, board, ran[engine], reference, words, texts)) for engine in TITLES]
     return {
@@ -178,7 +176,7 @@ def report_of(made: Artifacts, parts: list[Stretch], board: str, ran: dict[str, 
         "checkpoint": made.integer.provenance["checkpoint"],
         "graph": made.integer.hash(),
         "board": board,
-        "recordings": [p.window() for p in parts],
+        "recordings": [window(made.integer, p) for p in parts],
         "simulated": any(p.path.suffix != ".npy" and datasets.is_simulated(p.path) for p in parts),
         "seconds": sum(p.seconds for p in parts),
         "frames": sum(map(len, reference)),

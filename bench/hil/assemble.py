@@ -13,12 +13,14 @@ import numpy.typing as npt
 from bench.cycles.modelling import Modelled
 from bench.hil import schema
 from bench.hil.schema import Latency, Line, Metric, Spread, Text
-from bench.hil.streaming import Streamed, Stretch
-from compress import scores
+from bench.hil.streaming import Streamed, window
+from compress import scores, tasks
 from compress.floating import FloatMachine
+from compress.graph import Graph
 from compress.machine import side_by_side, trim
 from compress.reference import IntegerMachine
 from compress.samples import to_int16
+from compress.tasks import Recorded
 from export.boards import Description
 from host.engines import Artifacts
 
@@ -28,7 +30,7 @@ Frames = npt.NDArray[np.generic]
 
 @dataclass(frozen=True)
 class Engines:
-    """Output frames of each stretch: float log-probabilities, the reference's int16 words, and the reference's ms per frame."""
+    """Output frames of each recording: real values, the reference's int16 words, and the reference's ms per frame."""
 
     real: list[Frames]
     words: list[npt.NDArray[np.int16]]
@@ -37,36 +39,41 @@ class Engines:
     period_ms: float  # of output frames
 
 
-def other_engines(made: Artifacts, parts: list[Stretch]) -> Engines:
-    """Float graph and integer reference over the streamed seconds, each stretch from the zero state."""
-    batch, steps = side_by_side([p.signal for p in parts], made.integer.samples_per_step)
-    real = FloatMachine(made.real, len(batch)).run(batch.astype(np.float64))
-    words = IntegerMachine(made.integer, len(batch)).run(to_int16(made.integer, batch)).astype(np.int16)
+def other_engines(made: Artifacts, parts: list[Recorded]) -> Engines:
+    """Float graph and integer reference over the streamed seconds, each recording from its beginning."""
+    batch, steps = side_by_side([p.samples for p in parts], made.integer.samples_per_step)
+    machines = FloatMachine(made.real, len(batch)), IntegerMachine(made.integer, len(batch))
+    for machine in machines:
+        machine.begin_with([p.signal for p in parts])
+    real = machines[0].run(batch.astype(np.float64))
+    words = machines[1].run(to_int16(made.integer, batch)).astype(np.int16)
     return Engines(
-        trim(real, steps),
-        trim(words, steps),
+        trim(real, steps, made.integer.chunk),
+        trim(words, steps, made.integer.chunk),
         reference_ms(made, parts[0]),
         float(made.integer.output.scale or 1.0),
         1000.0 / float(made.integer.output.rate),
     )
 
 
-def reference_ms(made: Artifacts, part: Stretch) -> float:
+def reference_ms(made: Artifacts, part: Recorded) -> float:
     """Median wall-clock milliseconds of the Python reference on this machine for one output frame, streamed."""
     machine, step = IntegerMachine(made.integer), made.integer.samples_per_step
-    samples, times = to_int16(made.integer, part.signal), []
+    samples, times = to_int16(made.integer, part.samples), []
     for start in range(0, min(len(samples), REFERENCE_FRAMES * step), step):
         begin = time.perf_counter()
         machine.run(samples[None, start : start + step])
         times.append(time.perf_counter() - begin)
-    return 1000.0 * float(np.median(times))
+    return 1000.0 * float(np.median(times)) / made.integer.chunk
 
 
-def run_report(board: Description, seconds: float, parts: list[Stretch], back: Streamed, other: Engines) -> dict[str, Any]:
+def run_report(
+    graph: Graph, board: Description, seconds: float, parts: list[Recorded], back: Streamed, other: Engines
+) -> dict[str, Any]:
     """Everything that came out of the run itself, but the latency."""
-    hello, texts = back.hello, [p.text for p in parts]
+    hello, task = back.hello, tasks.of(graph)
     on_board = [other.scale * w for w in back.words]
-    rates = scores.score(on_board, texts)
+    amount, amount_is = task.amount(parts)
     compiler, _, flags = hello.compiler.partition("; ")
     return {
         "version": schema.VERSION,
@@ -78,19 +85,21 @@ def run_report(board: Description, seconds: float, parts: list[Stretch], back: S
         "compiler": compiler,
         "flags": flags,
         "generator": hello.generator,
-        "recordings": [p.window() for p in parts],
+        "recordings": [window(graph, p) for p in parts],
         "seconds": sum(p.seconds for p in parts),
         "seconds_requested": seconds,
         "frames": back.frames,
         "frames_expected": sum(len(w) for w in other.words),
         "outputs": other.words[0].shape[1],
-        "characters": rates.characters,
-        "metric": metric(texts, other, on_board),
-        "rates": rates.as_dict() if rates.characters else None,
+        "task": task.name,
+        "amount": amount,
+        "amount_is": amount_is,
+        "metric": metric(graph, parts, other, on_board),
+        "details": task.details(graph, on_board, parts),
         "line": line(board, parts, back),
         "stack": _stack(back),
         "arena_used": 0 if back.status is None else back.status.arena_used,
-        "text": transcripts(parts, other, on_board),
+        "text": transcripts(parts, other, on_board) if task.name == "typing" else [],
     }
 
 
@@ -115,23 +124,25 @@ def comparison(expected: Sequence[Frames], found: Sequence[Frames]) -> dict[str,
     return {"words": words, "mismatches": mismatches, "first_mismatch": first, "bit_exact": not mismatches and not missing}
 
 
-def metric(texts: list[str], other: Engines, on_board: Sequence[Frames]) -> Metric:
-    """CER of each engine over the same seconds; None when nothing was typed in them."""
-    named: Metric = {"name": "CER", "unit": "%", "float": None, "quantized": None, "board": None, "low": None, "high": None}
-    if any(texts):
-        named["float"] = scores.score(other.real, texts).cer
-        named["quantized"] = scores.score(other.words, texts).cer
-        named["board"] = scores.score(on_board, texts).cer
-        named["low"], named["high"] = scores.bootstrap_rate(on_board, texts)
-    return named
+def metric(graph: Graph, parts: list[Recorded], other: Engines, on_board: Sequence[Frames]) -> Metric:
+    """The task's error of each engine over the same seconds; None when there is nothing in them to get right."""
+    task = tasks.of(graph)
+    engines: dict[str, Sequence[Frames]] = {
+        "float": other.real,
+        "quantized": [other.scale * w for w in other.words],
+        "board": on_board,
+    }
+    errors = {name: task.error(graph, frames, parts) for name, frames in engines.items()}
+    low, high = (None, None) if errors["board"] is None else task.interval(graph, on_board, parts)
+    return {"name": task.metric, "unit": task.unit, **errors, "low": low, "high": high}  # type: ignore[typeddict-item]
 
 
-def transcripts(parts: list[Stretch], other: Engines, on_board: Sequence[Frames]) -> list[Text]:
+def transcripts(parts: list[Recorded], other: Engines, on_board: Sequence[Frames]) -> list[Text]:
     """What was typed and what each engine read, per recording."""
     return [
         {
             "recording": part.path.name,
-            "target": part.text,
+            "target": part.target.text,
             "float": scores.greedy(real),
             "quantized": scores.greedy(words),
             "board": scores.greedy(board),
@@ -185,7 +196,7 @@ def real_time_factor(found: Latency) -> float | None:
     return None if found["ms"] is None else found["deadline_ms"] / found["ms"]["p50"]
 
 
-def line(board: Description, parts: list[Stretch], back: Streamed) -> Line:
+def line(board: Description, parts: list[Recorded], back: Streamed) -> Line:
     """Bytes and seconds of the transfer, apart from computing, and how fast this line is against the signal."""
     assert back.status is not None
     traffic = [r.traffic for r in back.runs]

@@ -12,10 +12,10 @@ from tqdm import tqdm
 
 from bench.hil import language, measurement, text
 from bench.hil.schema import Report
-from compress import cli, evaluate, macs, pipeline, scores
+from compress import cli, evaluate, macs, pipeline, tasks
 from compress.data import datasets
 from compress.data.datasets import Dataset
-from compress.samples import to_int16
+from compress.samples import to_int16, to_real
 from host import engines, native
 from host.engines import Artifacts
 from host.lm import SHIPPED
@@ -27,11 +27,12 @@ def run(args: argparse.Namespace) -> int:
     _headline(1, f"quantize {folder.model} to {folder.precision}")
     made = engines.prepare_scored(folder, args.checkpoint, args.data, args.calibration)
     print(pipeline.text(pipeline.read_report(folder)))
-    dataset = datasets.find(args.data, folder.build)
+    task = tasks.of(made.integer)
+    dataset = datasets.find(args.data, folder.build, task.collection)
     _headline(2, "count its multiply-accumulates")
     print(macs.table(made.real))
     _headline(3, f"export, build and run on {args.board}")
-    lm = args.lm or SHIPPED
+    lm = args.lm or (SHIPPED if task.name == "typing" else None)
     outcome = measurement.run(made, dataset, args.board, args.port, args.seconds, lm=lm)
     _headline(4, f"score the held-out {dataset.origin}: float network and native integer C")
     outcome.report["heldout"] = heldout(made, dataset, lm)
@@ -43,33 +44,38 @@ def run(args: argparse.Namespace) -> int:
     return 0 if _good(outcome.report) else 1
 
 
-def heldout(made: Artifacts, dataset: Dataset, lm: Path) -> dict[str, Any]:
-    """Float graph and native C over whole held-out sessions: CER of each, greedy and with a model, and the intervals."""
+def heldout(made: Artifacts, dataset: Dataset, lm: Path | None) -> dict[str, Any]:
+    """Float graph and native C over whole held-out sessions: the error of each, and typing's with a model, and the intervals."""
     sessions = evaluate.read_heldout(made.integer, dataset.heldout)
     real = sessions.float_frames(made.real)
-    words = sessions.trim(np.stack(_native(made, sessions)))
-    rates = [scores.score(frames, sessions.texts) for frames in (real, words)]
-    low, high = scores.bootstrap_difference(real, words, sessions.texts)
+    graph, recorded, task = made.integer, sessions.recorded, tasks.of(made.integer)
+    words = sessions.trim(graph, np.stack(_native(made, sessions)))
+    found = [to_real(graph, w) for w in words]
+    low, high = task.difference(graph, real, found, recorded)
+    amount, amount_is = task.amount(recorded)
+    scale, texts = float(graph.output.scale or 1.0), [r.target.text for r in recorded] if lm is not None else []
     return {
         "sessions": len(sessions.steps),
-        "seconds": sum(sessions.steps) / float(made.integer.output.rate),
-        "characters": rates[0].characters,
-        "float": rates[0].cer,
-        "native": rates[1].cer,
+        "seconds": sum(r.seconds for r in recorded),
+        "amount": amount,
+        "amount_is": amount_is,
+        "points": task.points,
+        "float": task.error(graph, real, recorded),
+        "native": task.error(graph, found, recorded),
         "low": low,
         "high": high,
-        "rates": {"float": rates[0].as_dict(), "native": rates[1].as_dict()},
-        "agreement": scores.agreement(real, words),
-        "language": language.heldout(lm, sessions.texts, real, words, float(made.integer.output.scale or 1.0)),
+        "details": {"float": task.details(graph, real, recorded), "native": task.details(graph, found, recorded)},
+        "agreement": task.agreement(real, found),
+        "language": None if lm is None else language.heldout(lm, texts, real, words, scale),
     }
 
 
 def _native(made: Artifacts, sessions: evaluate.HeldOut) -> list[evaluate.Array]:
     """Words of every session, each from the zero state; the model is emitted and loaded once for all."""
     model, words = native.load(made.integer, made.folder.path / "native"), []
-    for signal in tqdm(sessions.batch, desc="native C", unit="session"):
-        model.reset()
-        words.append(model.run(to_int16(made.integer, signal)))
+    for samples, recorded in tqdm(list(zip(sessions.batch, sessions.recorded, strict=True)), desc="native C", unit="session"):
+        model.begin_with(recorded.signal)
+        words.append(model.run(to_int16(made.integer, samples)))
     return words
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from bench.hil.streaming import Stretch
 from compress.graph import Graph
 from compress.samples import to_int16
+from compress.tasks import Recorded
 from export import build
 from export.tflite import interpreter
 from export.tflm import build as tflm_build
@@ -36,7 +36,7 @@ class C:
         """The network in the steps that the image computes."""
         return build.in_longest_steps(made.integer, board, self.latency_ms)
 
-    def expected(self, made: Artifacts, board: str, parts: list[Stretch], integers: Words) -> Words:
+    def expected(self, made: Artifacts, board: str, parts: list[Recorded], integers: Words) -> Words:
         """What the board must answer to each stretch; `integers`: what the integer reference answers."""
         return integers
 
@@ -58,10 +58,10 @@ class Tflm:
         """The network in the steps that the image computes: one frame each."""
         return made.integer
 
-    def expected(self, made: Artifacts, board: str, parts: list[Stretch], integers: Words) -> Words:
+    def expected(self, made: Artifacts, board: str, parts: list[Recorded], integers: Words) -> Words:
         """What the board must answer to each stretch."""
         file = made.folder.target(board, self.name) / "project" / "model" / "model.tflite"
-        return [interpreter.run(file, to_int16(made.integer, part.signal)) for part in parts]
+        return [interpreter.run(file, to_int16(made.integer, part.samples)) for part in parts]
 
 
 Format = C | Tflm

@@ -13,8 +13,8 @@ from bench.hil import assemble, language, schema
 from bench.hil.formats import C, Format
 from bench.hil.outcome import Outcome
 from bench.hil.schema import Report
-from bench.hil.streaming import Streamed, Stretch, stream, stretches
-from compress import macs, pipeline
+from bench.hil.streaming import Streamed, stream, stretches
+from compress import macs, pipeline, tasks
 from compress.artifacts import Folder
 from compress.data.datasets import Dataset
 from compress.errors import TendonError
@@ -22,10 +22,13 @@ from compress.files import write_json
 from compress.graph import Graph
 from compress.models import PUBLISHED
 from compress.samples import to_int16
+from compress.tasks import Recorded
 from export.boards import Description, load_board
 from host import character_model
 from host.boards import Board, open_board
 from host.engines import Artifacts
+
+PLANNED = ("tables", "cold tables", "state", "arena", "stack")  # parts whose place and size are known to the byte
 
 
 def run(
@@ -43,12 +46,14 @@ def run(
     """
     graph, description = form.graph(made, board), load_board(board)
     if lm is not None:
+        if tasks.of(graph).name != "typing":
+            raise TendonError(f"LM={lm}: {graph.name} does not type; leave LM")
         character_model.load(lm)  # a model that is none is better known before the run than after it
     if seconds * float(graph.output.rate) < 1:
         raise TendonError(f"SECONDS={seconds:g}: expected at least one output frame, {1 / float(graph.output.rate):g} s")
     image = form.build(made, board)
     measured, differences = measure(image, made.folder, description, form.name)
-    parts = stretches(dataset.heldout, seconds, graph.samples_per_step)
+    parts = stretches(graph, dataset.heldout, seconds)
 
     def connect() -> Board:
         return open_board(board, image, graph.hash(), port=port)
@@ -57,12 +62,12 @@ def run(
     print("comparing every word with the reference, and scoring")
     other = assemble.other_engines(made, parts)
     expected = form.expected(made, board, parts, other.words)
-    texts = [p.text for p in parts]
+    texts = [p.target.text for p in parts] if lm is not None else []
     with_model = None if lm is None else language.streamed(lm, texts, other.real, other.words, streamed.words, other.scale)
     modelled = _modelled(description, image, made, graph, parts, streamed)
     latency = assemble.latency(streamed, other, modelled)
     content = (
-        assemble.run_report(description, seconds, parts, streamed, other)
+        assemble.run_report(graph, description, seconds, parts, streamed, other)
         | assemble.comparison(expected, streamed.words)
         | _context(made, dataset)
         | {
@@ -81,7 +86,7 @@ def run(
     report = cast(Report, content)
     report["why_invalid"] = schema.validity(report)
     report["valid"] = not report["why_invalid"]
-    return Outcome(report, parts, streamed.words)
+    return Outcome(report, parts, streamed.words, graph)
 
 
 def measure(image: Path, folder: Folder, board: Description, form: str = "c") -> tuple[footprint.Footprint | None, list[str]]:
@@ -91,18 +96,18 @@ def measure(image: Path, folder: Folder, board: Description, form: str = "c") ->
     measured = footprint.read(image, board.memory)
     footprint.check_limits(measured, board.name)
     parts = json.loads((folder.target(board.name, form) / "memory.json").read_text())["parts"]
-    planned = {name: (parts[name]["region"], parts[name]["bytes"]) for name in ("tables", "state", "arena", "stack")}
+    planned = {name: (parts[name]["region"], parts[name]["bytes"]) for name in PLANNED if name in parts}
     return measured, footprint.differences(measured, planned)
 
 
 def _modelled(
-    board: Description, image: Path, made: Artifacts, graph: Graph, parts: list[Stretch], streamed: Streamed
+    board: Description, image: Path, made: Artifacts, graph: Graph, parts: list[Recorded], streamed: Streamed
 ) -> Modelled | None:
     """Modelled cycles, where the board counts instructions because it is emulated."""
     if streamed.hello.counts != "instructions" or board.emulator is None or board.emulator.cycle_model is None:
         return None
     print("counting what its instructions depend on, for modelled cycles")
-    return on_board.modelled(board.name, image, graph, to_int16(graph, parts[0].signal), made.folder.path / "tools")
+    return on_board.modelled(board.name, image, graph, to_int16(graph, parts[0].samples), made.folder.path / "tools")
 
 
 def _context(made: Artifacts, dataset: Dataset) -> dict[str, Any]:
@@ -120,7 +125,7 @@ def _context(made: Artifacts, dataset: Dataset) -> dict[str, Any]:
         "published": None if published is None else {"value": published.value, "source": published.source},
         "macs_per_s": work["macs_per_s"],
         "layers": layers,
-        "quantize": {k: quantized[k] for k in ("metric", "characters", "agreement", "sqnr_db", "recordings")},
+        "quantize": {k: quantized[k] for k in ("metric", "amount", "amount_is", "trivial", "agreement", "sqnr_db", "recordings")},
     }
 
 

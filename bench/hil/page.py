@@ -9,7 +9,7 @@ from bench import markup
 from bench.hil import pictures
 from bench.hil.outcome import Outcome
 from bench.hil.schema import Line, Report, Window
-from bench.hil.text import percent, recordings, used_regions
+from bench.hil.text import over, percent, recordings, used_regions, value_of
 from compress.files import replace_atomically
 
 
@@ -35,7 +35,7 @@ def _head(report: Report) -> str:
         else f'<span class="badge bad">NOT BIT-EXACT</span> {report["mismatches"]:,} of {words} differ from {reference}'
     )
     why = "".join(f"<p><b>{escape(reason)}</b></p>" for reason in report["why_invalid"])
-    note = "<p><b>All error rates of this run are from simulated recordings.</b></p>" if report["simulated"] else ""
+    note = "<p><b>All errors of this run are from simulated recordings.</b></p>" if report["simulated"] else ""
     return (
         f"<h1>{escape(report['model'])} <span class=soft>{escape(report['precision'])}</span> on {escape(report['board'])}</h1>"
         f"<p class=soft>{escape(report['board_title'])}; {escape(report['board_status'])}</p><p>{valid}{exact}</p>{why}{note}"
@@ -44,10 +44,12 @@ def _head(report: Report) -> str:
 
 def _cards(report: Report) -> str:
     metric, latency = report["metric"], report["latency"]
-    what = f"{report['seconds']:.1f} s, {report['characters']} characters, {recordings(report)}"
+    name, unit = metric["name"], metric["unit"]
+    what = f"{report['seconds']:.1f} s, {over(report)}, {recordings(report)}"
+    both = f"{value_of(metric['quantized'], unit)} · {value_of(metric['float'], unit)}"
     cards = [
-        markup.card("CER on the board", percent(metric["board"]), what),
-        markup.card("CER of integers · float", f"{percent(metric['quantized'])} · {percent(metric['float'])}", "same seconds"),
+        markup.card(f"{name} on the board", value_of(metric["board"], unit), what),
+        markup.card(f"{name} of integers · float", both, "same seconds"),
     ]
     language = report["language"]
     if language is not None:
@@ -57,11 +59,14 @@ def _cards(report: Report) -> str:
         )
     held = report.get("heldout")
     if held is not None:
-        small = f"native C, {held['characters']:,} held-out characters, {recordings(report)}; float {held['float']:.2f} %"
-        cards.append(markup.card("CER held out", percent(held["native"]), small))
+        small = (
+            f"native C, {held['amount']:,} held-out {held['amount_is']}, {recordings(report)}; float {held['float']:.2f} {unit}"
+        )
+        cards.append(markup.card(f"{name} held out", value_of(held["native"], unit), small))
         with_model = held["language"]
-        small = f"native C, same sessions; float {with_model['float']:.2f} %"
-        cards.append(markup.card("CER held out, with language model", percent(with_model["native"]), small))
+        if with_model is not None:
+            small = f"native C, same sessions; float {with_model['float']:.2f} %"
+            cards.append(markup.card("CER held out, with language model", percent(with_model["native"]), small))
     if latency["ms"] is not None:
         kind = "measured" if latency["counts"] == "cycles" else "modelled"
         small = f"{kind}, p50; p99 {latency['ms']['p99']:.2f}, max {latency['ms']['max']:.2f}"
@@ -82,6 +87,8 @@ def _figures(outcome: Outcome) -> list[str]:
 
 
 def _texts(report: Report) -> str:
+    if report["task"] != "typing":
+        return ""
     with_model = report["language"]["text"]["board"] if report["language"] else [""] * len(report["text"])
     rows = "".join(
         f"<tr><td>{escape(name)}</td><td class=mono>{escape(content)}</td></tr>"
@@ -128,7 +135,8 @@ def _facts(report: Report) -> str:
         facts["language model"] = "; ".join(filter(None, (report["language"][k] for k in ("name", "caveat", "settings"))))  # type: ignore[literal-required]
         facts["language model SHA-256"] = report["language"]["sha256"]
     if report["published"]:
-        facts["published CER"] = f"{report['published']['value']} % ({report['published']['source']}); other data than this run"
+        published = f"{report['published']['value']} {report['metric']['unit']} ({report['published']['source']})"
+        facts[f"published {report['metric']['name']}"] = f"{published}; other data than this run"
     return markup.facts(facts)
 
 

@@ -9,11 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.drawing import BLUE, FILLS, GREEN, INK, ORANGE, RED, SOFT, STYLE, Picture, svg
+from bench.hil import pose_pictures
 from bench.hil.outcome import Outcome
 from bench.hil.schema import Latency, Report
-from bench.hil.streaming import Stretch
 from bench.hil.text import recordings, used_regions
 from compress.data.session import SAMPLE_RATE
+from compress.tasks import Recorded
 from host.decode import StreamDecoder
 
 SHOWN_S = 7.0
@@ -27,7 +28,8 @@ Characters = list[tuple[float, str]]  # second of signal, character
 def draw(outcome: Outcome) -> list[Picture]:
     """All pictures that this run has the figures for."""
     report = outcome.report
-    drawn = [_stretch(outcome), _rates(report), _latency(report), _macs(report), _sqnr(report), _footprint(report)]
+    first = _stretch(outcome) if report["task"] == "typing" else pose_pictures.angles(outcome)
+    drawn = [first, _rates(report), _latency(report), _macs(report), _sqnr(report), _footprint(report)]
     return [picture for picture in drawn if picture is not None]
 
 
@@ -41,12 +43,13 @@ def _stretch(outcome: Outcome) -> Picture | None:
     part, words = outcome.parts[0], outcome.words[0]
     if not len(words):
         return None
-    begin = max(0.0, min((part.keys[0][0] if part.keys else 0.0) - 0.6, part.seconds - SHOWN_S))
+    keys = part.target.keys
+    begin = max(0.0, min((keys[0][0] if keys else 0.0) - 0.6, part.seconds - SHOWN_S))
     end = min(begin + SHOWN_S, part.seconds)
     with matplotlib.rc_context(STYLE):
         figure, (signal, typing) = _figure(4.4, 2, (3.4, 1.0))
         _electrodes(signal, part, begin, end)
-        _characters(typing, (begin, end), part.keys, _read(words, outcome.report["latency"]))
+        _characters(typing, (begin, end), keys, _read(words, outcome.report["latency"]))
         for axes in (signal, typing):
             axes.set_xlim(begin, end)
     what = f"Six of 32 electrodes of {part.path.name} ({recordings(outcome.report)}), what was typed, and what the board read."
@@ -66,9 +69,9 @@ def _read(words: npt.NDArray[np.int16], latency: Latency) -> Characters:
     return [((time // frames + 1) * step_s, character) for time, character in zip(decoder.times, decoder.text, strict=True)]
 
 
-def _electrodes(axes: Axes, part: Stretch, begin: float, end: float) -> None:
+def _electrodes(axes: Axes, part: Recorded, begin: float, end: float) -> None:
     first, last = round(begin * SAMPLE_RATE), round(end * SAMPLE_RATE)
-    signal = part.signal[first:last][:, ELECTRODES]
+    signal = part.samples[first:last][:, ELECTRODES]
     size = max(1, len(signal) // POINTS)
     blocks = signal[: len(signal) // size * size].reshape(-1, size, len(ELECTRODES))
     times = begin + (np.arange(len(blocks)) + 0.5) * size / SAMPLE_RATE
@@ -93,7 +96,8 @@ def _characters(axes: Axes, shown: tuple[float, float], typed: Characters, read:
 
 
 def _rates(report: Report) -> Picture | None:
-    rows = _rate_rows(report)
+    rows, unit = _rate_rows(report), report["metric"]["unit"]
+    title = "Character error rate" if report["task"] == "typing" else "Angle error (mean absolute)"
     if not rows:
         return None
     with matplotlib.rc_context(STYLE):
@@ -102,17 +106,17 @@ def _rates(report: Report) -> Picture | None:
             axes.barh(y, value, color=colour, height=0.62)
             if low is not None and high is not None:
                 axes.plot([low, high], [y, y], color=INK, linewidth=1.2)
-            axes.text(max(value, high or 0.0), y, f"  {value:.2f} %", va="center")
+            axes.text(max(value, high or 0.0), y, f"  {value:.2f} {unit}", va="center")
         axes.set_yticks(range(len(rows)), [name for name, *_ in rows])
         axes.invert_yaxis()
         axes.set_xlim(0, 1.18 * max(max(value, high or 0.0) for _, value, _, high, _ in rows) + 0.5)
-        axes.set_xlabel("character error rate, %")
-    about = f"Lines: 95 % bootstrap intervals. All rates but the published one are from {recordings(report)}."
+        axes.set_xlabel(f"{title[0].lower()}{title[1:]}, {unit}")
+    about = f"Lines: 95 % bootstrap intervals. All but the published one are from {recordings(report)}."
     published = " The published one is from real recordings of other people and is not comparable." if report["published"] else ""
     caveat = (
         f" The language model was {report['language']['caveat']}." if report["language"] and report["language"]["caveat"] else ""
     )
-    return Picture("Character error rate", svg(figure, "rates"), about + published + caveat)
+    return Picture(title, svg(figure, "rates"), about + published + caveat)
 
 
 Row = tuple[str, float, float | None, float | None, str]
@@ -133,10 +137,14 @@ def _rate_rows(report: Report) -> list[Row]:
         value, low, high = with_model["board"], with_model["low"], with_model["high"]
         rows.append((f"board with language model, {report['seconds']:.0f} s ({kind})", value, low, high, ORANGE))
     if held is not None:
-        rows.append((f"float, {held['characters']:,} held-out characters ({kind})", held["float"], None, None, GREEN))
+        amount = f"{held['amount']:,} held-out {held['amount_is']} ({kind})"
+        rows.append((f"float, {amount}", held["float"], None, None, GREEN))
         interval = (held["float"] + held["low"], held["float"] + held["high"])
-        rows.append((f"native C, {held['characters']:,} held-out characters ({kind})", held["native"], *interval, GREEN))
-        rows.append(("the same, native C with language model", held["language"]["native"], None, None, ORANGE))
+        rows.append((f"native C, {amount}", held["native"], *interval, GREEN))
+        if held["language"]:
+            rows.append(("the same, native C with language model", held["language"]["native"], None, None, ORANGE))
+    for name, value in report["quantize"]["trivial"].items():
+        rows.append((f"{name.replace('_', ' ')}, held-out sessions ({kind})", value, None, None, SOFT))
     if rows and report["published"]:
         rows.append(("published, real recordings, 8 users", report["published"]["value"], None, None, SOFT))
     return rows

@@ -1,14 +1,15 @@
 """What a report holds (hil.json, and demo.json with `heldout`), and what makes a run valid.
 
-Plain JSON. Times are in seconds unless the name says ms, rates of characters in % of the target's; `None` stands for what a board
-cannot tell. Instructions are executed ones, counted; cycles and ms of an emulated board are modelled.
+Plain JSON. Times are in seconds unless the name says ms, rates of characters in % of the target's, angles in degrees;
+`None` stands for what a board cannot tell. Instructions are executed ones, counted; cycles and ms of an emulated board are
+modelled.
 """
 
 from __future__ import annotations
 
 from typing import Any, NotRequired, TypedDict
 
-VERSION = 1
+VERSION = 2
 LINE_BITS = 10  # start, eight data, stop
 
 
@@ -19,7 +20,7 @@ class Window(TypedDict):
     sha256: str
     start_s: float
     stop_s: float
-    characters: int
+    amount: int
 
 
 class Metric(TypedDict):
@@ -43,15 +44,6 @@ class Language(TypedDict):
     settings: str
     metric: Metric
     text: dict[str, list[str]]
-
-
-class Rates(TypedDict):
-    """Published decomposition, in %: characters missed (IER), made up (DER), confused (SER)."""
-
-    CER: float
-    IER: float
-    DER: float
-    SER: float
 
 
 class Spread(TypedDict):
@@ -142,9 +134,11 @@ class Report(TypedDict):
     frames: int
     frames_expected: int
     outputs: int
-    characters: int
+    task: str
+    amount: int
+    amount_is: str
     metric: Metric
-    rates: Rates | None
+    details: dict[str, Any]
     language: Language | None
     published: dict[str, Any] | None
     words: int

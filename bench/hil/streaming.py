@@ -13,12 +13,13 @@ from tqdm import tqdm
 
 from bench.hil.schema import Window
 from compress import graph as g
+from compress import tasks
 from compress.checkpoint import sha256
-from compress.data import charset, datasets
-from compress.data.session import SAMPLE_RATE, Session
-from compress.samples import to_int16
+from compress.data.session import SAMPLE_RATE
+from compress.tasks import Recorded
 from host.boards import Board
 from host.decode import StreamDecoder
+from host.engines import run_of
 from host.errors import BoardLostError
 from host.protocol import Hello, Status
 from host.run import Run
@@ -27,29 +28,6 @@ Array = npt.NDArray[np.generic]
 RESUMES = 2
 SNAPSHOT_EVERY = 1250  # frames, a minute at 48 ms: shorter runs are replayed from reset
 SHOWN = 36  # characters of text beside the progress bar
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """One recording from its beginning for whole steps: real samples (n, inputs), its text and its key presses (s, character)."""
-
-    path: Path
-    signal: npt.NDArray[np.float32]
-    text: str
-    keys: list[tuple[float, str]]
-
-    @property
-    def seconds(self) -> float:
-        return len(self.signal) / SAMPLE_RATE
-
-    def window(self) -> Window:
-        return {
-            "recording": self.path.name,
-            "sha256": sha256(self.path),
-            "start_s": 0.0,
-            "stop_s": self.seconds,
-            "characters": len(self.text),
-        }
 
 
 @dataclass
@@ -68,39 +46,39 @@ class Streamed:
         return sum(len(w) for w in self.words)
 
 
-def stretches(paths: list[Path], seconds: float, samples_per_step: int) -> list[Stretch]:
+def stretches(graph: g.Graph, paths: list[Path], seconds: float) -> list[Recorded]:
     """Recordings in order, from the beginning of each, until they give `seconds` (rounded up to whole steps) or end."""
-    found: list[Stretch] = []
-    left = math.ceil(round(seconds * SAMPLE_RATE) / samples_per_step)
+    found: list[Recorded] = []
+    left = math.ceil(round(seconds * SAMPLE_RATE) / graph.samples_per_step)
     for path in paths:
         if not left:
             break
-        signal = datasets.samples(path, left * samples_per_step / SAMPLE_RATE)
-        steps = len(signal) // samples_per_step
-        found.append(_stretch(path, signal[: steps * samples_per_step]))
-        left -= steps
+        found.append(tasks.of(graph).read(graph, path, left * graph.samples_per_step / SAMPLE_RATE))
+        left -= len(found[-1].samples) // graph.samples_per_step
     return found
 
 
-def _stretch(path: Path, signal: npt.NDArray[np.float32]) -> Stretch:
-    stop = len(signal) / SAMPLE_RATE
-    with Session(path) as session:
-        origin = float(session.time(0, 1)[0])
-        presses = [(float(k["start"]) - origin, charset.key_to_character(k["key"])) for k in session.keystrokes]
-        keys = [(at, character) for at, character in presses if character and 0.0 <= at < stop]
-        return Stretch(path, signal, session.text(0.0, stop), keys)
+def window(graph: g.Graph, part: Recorded) -> Window:
+    """What was streamed of a recording."""
+    return {
+        "recording": part.path.name,
+        "sha256": sha256(part.path),
+        "start_s": 0.0,
+        "stop_s": part.seconds,
+        "amount": 0 if part.target is None else tasks.of(graph).amount([part])[0],
+    }
 
 
-def stream(open_again: Callable[[], Board], graph: g.Graph, parts: list[Stretch]) -> Streamed:
+def stream(open_again: Callable[[], Board], graph: g.Graph, parts: list[Recorded]) -> Streamed:
     """All stretches through one board, each from the zero state. `open_again` connects, also after the board was lost."""
     board = open_again()
     try:
         streamed = Streamed(board.link.handshake(), board.line.name)
-        total = sum(len(p.signal) for p in parts) // graph.samples_per_step * graph.chunk
+        total = sum(len(p.samples) for p in parts) // graph.samples_per_step * graph.chunk
         with tqdm(total=total, desc=f"streaming to {board.name}", unit="frame", dynamic_ncols=True, mininterval=0.5) as bar:
             for part in parts:
-                run = Run(to_int16(graph, part.signal), SNAPSHOT_EVERY if total > 2 * SNAPSHOT_EVERY else 0)
-                board = _finish(board, open_again, run, bar)
+                run = run_of(graph, part.signal, SNAPSHOT_EVERY if total > 2 * SNAPSHOT_EVERY else 0)
+                board = _finish(graph, board, open_again, run, bar)
                 streamed.runs.append(run)
                 ticks = np.array(run.ticks, np.uint32)
                 streamed.words.append(np.array(run.outputs, np.int16))
@@ -111,12 +89,12 @@ def stream(open_again: Callable[[], Board], graph: g.Graph, parts: list[Stretch]
         board.close()
 
 
-def _finish(board: Board, open_again: Callable[[], Board], run: Run, bar: tqdm) -> Board:  # type: ignore[type-arg]
+def _finish(graph: g.Graph, board: Board, open_again: Callable[[], Board], run: Run, bar: tqdm) -> Board:  # type: ignore[type-arg]
     """Run to its end; on the loss of the board connect again and resume. Returns the board it ended on."""
-    decoder = StreamDecoder()
+    decoder = StreamDecoder() if tasks.of(graph).name == "typing" else None
 
     def show(index: int, outputs: npt.NDArray[np.int16], ticks: int) -> None:
-        if decoder.push(outputs):
+        if decoder is not None and decoder.push(outputs):
             bar.set_postfix_str(decoder.text[-SHOWN:], refresh=False)
         bar.update()
 

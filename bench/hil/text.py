@@ -36,8 +36,18 @@ def used_regions(report: Report) -> dict[str, Any]:
     return {name: region for name, region in regions.items() if region["bytes"]}
 
 
+def value_of(value: float | None, unit: str = "%") -> str:
+    """With its unit; a dash for what was not measured."""
+    return "–" if value is None else f"{value:.2f} {unit}"
+
+
 def percent(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f} %"
+    return value_of(value)
+
+
+def over(report: Report) -> str:
+    """What an error was taken over: "61 characters"."""
+    return f"{report['amount']:,} {report['amount_is']}"
 
 
 def _head(report: Report) -> list[str]:
@@ -52,21 +62,35 @@ def _head(report: Report) -> list[str]:
 
 
 def _accuracy(report: Report) -> list[str]:
-    metric = report["metric"]
+    metric, unit = report["metric"], report["metric"]["unit"]
+    what = "Error rate (CER)" if report["task"] == "typing" else metric["name"][0].upper() + metric["name"][1:]
     lines = [
         "",
-        f"Error rate (CER) over the {report['seconds']:.1f} s streamed ({report['characters']} characters, {recordings(report)})",
-        row("float network", percent(metric["float"])),
-        row("integers", percent(metric["quantized"])),
-        row("board", percent(metric["board"]) + _interval(metric["low"], metric["high"])),
+        f"{what} over the {report['seconds']:.1f} s streamed ({over(report)}, {recordings(report)})",
+        row("float network", value_of(metric["float"], unit)),
+        row("integers", value_of(metric["quantized"], unit)),
+        row("board", value_of(metric["board"], unit) + _interval(metric["low"], metric["high"])),
         *_language(report["language"]),
     ]
-    rates = report["rates"]
-    if rates is not None:
-        lines.append(
-            row("board, by kind", f"missed {rates['IER']:.2f}, made up {rates['DER']:.2f}, confused {rates['SER']:.2f} %")
-        )
-    return lines
+    return lines + (_by_kind(report["details"]) if report["task"] == "typing" else _pose(report["details"]))
+
+
+def _by_kind(rates: dict[str, Any]) -> list[str]:
+    if not rates:
+        return []
+    return [row("board, by kind", f"missed {rates['IER']:.2f}, made up {rates['DER']:.2f}, confused {rates['SER']:.2f} %")]
+
+
+def _pose(score: dict[str, Any]) -> list[str]:
+    if not score:
+        return []
+    fingers = ", ".join(f"{name} {value:.1f}" for name, value in score["finger_mae_deg"].items())
+    groups = ", ".join(f"{name} {value:.1f}" for name, value in score["group_mae_deg"].items())
+    return [
+        row("board, by finger", f"{fingers} °"),
+        row("board, by place", f"{groups} °"),
+        row("board, landmarks", f"{score['landmark_mm']:.1f} mm, fingertips {score['fingertip_mm']:.1f} mm (simple hand)"),
+    ]
 
 
 def _language(language: Language | None) -> list[str]:
@@ -85,21 +109,36 @@ def _interval(low: float | None, high: float | None) -> str:
 
 
 def _heldout(report: Report) -> list[str]:
-    held = report.get("heldout")
+    held, metric = report.get("heldout"), report["metric"]
     lines = []
     if held is not None:
         where = f"{held['sessions']} sessions, {held['seconds']:.0f} s, {recordings(report)}"
-        difference = f"difference {held['native'] - held['float']:+.2f} points"
+        difference = f"difference {held['native'] - held['float']:+.2f} {held['points']}"
         lines = [
             "",
-            f"CER over {held['characters']:,} held-out characters ({where})",
-            row("float network", percent(held["float"])),
-            row("native integer C", f"{percent(held['native'])}   {difference}{_interval(held['low'], held['high'])}"),
-            *_heldout_language(held["language"]),
+            f"{metric['name']} over {held['amount']:,} held-out {held['amount_is']} ({where})",
+            row("float network", value_of(held["float"], metric["unit"])),
+            row(
+                "native integer C",
+                f"{value_of(held['native'], metric['unit'])}   {difference}" + _interval(held["low"], held["high"]),
+            ),
+            *(_heldout_language(held["language"]) if held["language"] else []),
         ]
+    else:
+        lines = _quantized(report)
     if report["published"]:
         lines.append(row("published", f"{report['published']['value']:.2f} %   ({report['published']['source']}; not this data)"))
     return lines
+
+
+def _quantized(report: Report) -> list[str]:
+    """What was known of whole held-out sessions before the run, and what trivial predictors do there."""
+    known, trivial = report["quantize"]["metric"], report["quantize"]["trivial"]
+    if not trivial:
+        return []
+    figures = ", ".join(f"{name.replace('_', ' ')} {value:.2f} {known['unit']}" for name, value in trivial.items())
+    held = f"float {value_of(known['float'], known['unit'])}, integers {value_of(known['quantized'], known['unit'])}"
+    return [row("held-out sessions", held), row("trivial predictors", figures)]
 
 
 def _heldout_language(held: dict[str, Any]) -> list[str]:

@@ -14,7 +14,7 @@ from bench.profile.findings import findings
 from bench.profile.layers import layers
 from bench.profile.measured import Measured
 from bench.profile.schema import VERSION, Report
-from compress import cli
+from compress import cli, tasks
 from compress.data import datasets
 from compress.data.datasets import Dataset
 from compress.errors import TendonError
@@ -46,7 +46,8 @@ def run(args: argparse.Namespace) -> int:
     board, folder = boards.load_board(args.board), cli.folder(args)
     check_board(board, args.port, args.latency)
     made = engines.prepare(folder, args.checkpoint, args.data, args.calibration)
-    found = profile(made, board, datasets.find(args.data, args.build), args.port, args.latency)
+    dataset = datasets.find(args.data, args.build, tasks.of(made.integer).collection)
+    found = profile(made, board, dataset, args.port, args.latency)
     print(table.text(found))
     path = write(found, folder.target(board.name))
     print(f"\nwrote {path.with_suffix('.json')}\nreport: {path}")
@@ -75,7 +76,7 @@ def profile(made: Artifacts, board: Description, dataset: Dataset, port: str | N
     graph, recording = build.in_longest_steps(made.integer, board.name, latency_ms), dataset.heldout[0]
     image, model = build.make_firmware(graph, made.folder, board.name), emit.build(graph, board.kernels)
     seconds = on_board.STEPS * graph.samples_per_step / float(graph.input.rate)
-    samples = to_int16(graph, datasets.samples(recording, seconds))
+    samples = to_int16(graph, datasets.samples(recording, seconds, tasks.of(graph).collection))
     print(f"counting {on_board.STEPS} steps on {board.name}")
     if port is None:
         ran = on_board.count(board, image, graph, samples, made.folder.path / "tools")

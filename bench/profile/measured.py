@@ -110,7 +110,7 @@ def on_board(link: Link, samples: npt.NDArray[np.int16]) -> Measured:
     counted = [int(t) for t in ticks]
     measures_cycles = hello.counts == "cycles"
     parts = [Part(None, None, float(n)) if measures_cycles else Part(n, None, None) for n in counted]
-    words = np.array([step.outputs for step in steps])  # one frame a step: an image with a tap has no longer ones
+    words = np.array([step.outputs for step in steps]).reshape(-1, hello.outputs)
     return Measured(
         len(steps), parts, {}, {}, sum(counted), hello.counts, CYCLES_ARE[hello.counts], hello.clock_hz, words, hello.compiler
     )

@@ -14,6 +14,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 from tqdm import tqdm
@@ -39,7 +40,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Collection:
-    """One kind of recordings: its folder under build, the HDF5 group of its files, its splits, and how one session is made.
+    """One kind of recordings: its folder under build, the HDF5 group of its files, its splits, how one session is made and read.
 
     make(path, split, number, seconds, start in unix seconds, origin) simulates and writes one session.
     """
@@ -49,6 +50,7 @@ class Collection:
     group: str
     splits: dict[str, Split]
     make: Callable[[Path, str, int, float, float, str], None]
+    reader: Callable[[Path], Any]  # Session or PoseSession
 
 
 def _make_typing(path: Path, split: str, number: int, seconds: float, start: float, origin: str) -> None:
@@ -67,6 +69,7 @@ TYPING = Collection(
     session.GROUP,
     {"train": Split(18, 240.0), "calibration": Split(1, 120.0), "heldout": Split(5, 200.0)},
     _make_typing,
+    session.Session,
 )
 POSE = Collection(
     "pose",
@@ -74,6 +77,7 @@ POSE = Collection(
     pose_session.GROUP,
     {"train": Split(24, 75.0), "calibration": Split(1, 60.0), "heldout": Split(5, 60.0), "long": Split(1, 610.0)},
     _make_pose,
+    pose_session.PoseSession,
 )
 COLLECTIONS = {collection.name: collection for collection in (TYPING, POSE)}
 _PUBLISHED = {"train": "train", "calibration": "val", "heldout": "test"}  # our splits in the words of metadata.csv

@@ -9,19 +9,26 @@ from compress import graph as g
 from compress.checkpoint import Checkpoint
 from compress.lower.builder import Builder, fold_batch_norms
 from compress.lower.hybrid import hybrid
+from compress.lower.neuropose import WINDOW
 from compress.lower.pose import pose
 from compress.models.hybrid import BANDS, ELECTRODES, SAMPLE_RATE, HybridNetwork
 
 
-def lower(checkpoint: Checkpoint) -> g.Graph:
-    """The float graph of a network, BatchNorm folded, verified. Its provenance says what task it does and what it came from."""
+def lower(checkpoint: Checkpoint, window: int = WINDOW) -> g.Graph:
+    """The float graph of a network, BatchNorm folded, verified. Its provenance says what task it does and what it came from.
+
+    `window`: samples that a network which is not causal (NeuroPose) sees at a time; the others are streams and have none.
+    """
     provenance: dict[str, Any] = {"checkpoint": checkpoint.sha256, "task": checkpoint.task}
     if isinstance(checkpoint.model, HybridNetwork):
         builder = Builder(BANDS * ELECTRODES, Fraction(SAMPLE_RATE))
         hybrid(builder, checkpoint.model)
     else:
         builder = Builder(ELECTRODES, Fraction(SAMPLE_RATE))
-        pose(builder, checkpoint.model)
+        pose(builder, checkpoint.model.model, window)
         provenance["initial_pose"] = bool(checkpoint.hyper_parameters.get("provide_initial_pos", False))
+    bits = checkpoint.hyper_parameters.get("tendon", {}).get("bits", {})
+    if bits:
+        provenance["bits"] = {str(module): int(width) for module, width in bits.items()}
     graph = g.Graph(checkpoint.name, builder.tensors, tuple(builder.ops), provenance)
     return g.verify(fold_batch_norms(g.verify(graph)))

@@ -1,0 +1,50 @@
+"""Predicted against true joint angles over time: what a person looks at first in a run of a pose network."""
+
+from __future__ import annotations
+
+import matplotlib
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from bench.drawing import BLUE, GREEN, SOFT, STYLE, Picture, svg
+from bench.hil.outcome import Outcome
+from bench.hil.text import recordings
+from compress.data.session import SAMPLE_RATE
+from compress.kinematics import JOINTS
+
+SHOWN_S = 20.0
+SHOWN = (2, 5, 9, 13, 17)  # where a finger bends at its root: of the thumb MCP, of the others MCP
+DRAWN_HZ = 50
+
+
+def angles(outcome: Outcome) -> Picture | None:
+    """One row for each finger: the angle recorded, and the board's, in degrees."""
+    part, found = outcome.parts[0], outcome.frames[0]
+    begin = outcome.left_context
+    frames = found[outcome.start_up :]
+    if not len(frames) or part.target is None:
+        return None
+    rate = outcome.output_rate
+    target = part.target.angles[begin :: SAMPLE_RATE // DRAWN_HZ]
+    valid = part.target.valid[begin :: SAMPLE_RATE // DRAWN_HZ]
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(9.6, 1.15 * len(SHOWN) + 0.6), layout="constrained")
+        rows = figure.subplots(len(SHOWN), 1, sharex=True, squeeze=False)[:, 0]
+        for axes, joint in zip(rows, SHOWN, strict=True):
+            times = (np.arange(len(target)) / DRAWN_HZ)[: round(SHOWN_S * DRAWN_HZ)]
+            shown = np.where(valid, np.degrees(target[:, joint]), np.nan)[: len(times)]
+            axes.plot(times, shown, color=GREEN, linewidth=1.4, label="recorded")
+            axes.plot(*_line(frames[:, joint], rate), color=BLUE, linewidth=1.0, label="board")
+            axes.set_ylabel(JOINTS[joint].replace("_", " ").title(), rotation=0, ha="right", va="center")
+            axes.grid(color=SOFT, alpha=0.25, linewidth=0.5)
+        rows[0].legend(loc="upper right", ncols=2, frameon=False)
+        rows[-1].set_xlabel("seconds behind the left context; angles in degrees")
+    what = f"Five of twenty joint angles of {part.path.name} ({recordings(outcome.report)}), and what the board says they are."
+    return Picture("Predicted against recorded angles", svg(figure, "angles"), what)
+
+
+def _line(values: npt.NDArray[np.floating], rate: float) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
+    """Times and degrees of the network's frames, each in the middle of its share of the signal."""
+    shown = values[: round(SHOWN_S * rate)]
+    return (np.arange(len(shown)) + 0.5) / rate, np.degrees(shown)

@@ -27,16 +27,17 @@ def in_longest_steps(graph: g.Graph, board: str, latency_ms: float) -> g.Graph:
     """
     if latency_ms < 0:
         raise TendonError(f"LATENCY={latency_ms:g}: expected milliseconds of 0 or more that an output frame may come later")
-    family = load_board(board).kernels
-    fits, too_many = 1, 2 if graph.start_up else 2 + int(latency_ms / added_latency_ms(graph, 2))
+    family, shortest = load_board(board).kernels, graph.shortest_chunk
+    more = int(latency_ms / added_latency_ms(graph, 2)) // shortest if graph.stretchable else 0
+    fits, too_many = 1, more + 2  # in shortest steps
     while too_many - fits > 1:
-        frames = (fits + too_many) // 2
+        several = (fits + too_many) // 2
         try:
-            check_fit(emit.build(g.in_chunks(graph, frames), family), board)
-            fits = frames
+            check_fit(emit.build(g.in_chunks(graph, several * shortest), family), board)
+            fits = several
         except (DoesNotFitError, GraphError):  # of memory, or further than a kernel counts
-            too_many = frames
-    return g.in_chunks(graph, fits)
+            too_many = several
+    return g.in_chunks(graph, fits * shortest)
 
 
 def added_latency_ms(graph: g.Graph, frames: int) -> float:

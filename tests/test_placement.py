@@ -11,13 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import footprint
+from compress import graph as g
 from compress.errors import TendonError
 from compress.reference import IntegerMachine
 from compress.samples import to_int16
-from export import boards, emit, placement
+from export import boards, emit, placement, streaming
 from export.boards import Memory, load_board, names
-from export.placement import HOTTEST_FIRST, DoesNotFitError, boards_that_hold, part_sizes, place
+from export.placement import COLD, HOTTEST_FIRST, DoesNotFitError, boards_that_hold, coldest, part_sizes, place
 from export.project import build_project, write_project
+from export.streaming import Table
 from host.boards import open_board
 from host.run import Run
 from tests import toy
@@ -46,7 +48,7 @@ def test_no_region_overflows_and_every_part_lies_where_it_may(name: str, network
         return
     assert set(placed.where) == set(HOTTEST_FIRST)
     for part, region in placed.where.items():
-        assert part in board.memory[region].holds
+        assert part in board.memory[region].holds or (part == "tables" and COLD in board.memory[region].holds)
     assert all(placed.planned(region) <= memory.size for region, memory in board.memory.items())
     assert sum(placed.planned(region) for region in board.memory) == sum(sizes.values())
 
@@ -161,6 +163,122 @@ def test_tables_may_lie_apart_from_the_code_and_the_network_computes_the_same(re
     written = sum(path.stat().st_size for path in image.parent.glob("*.bin"))
     assert measured.flash <= written < measured.flash + 64, "what is flashed: every loaded byte, and alignment between sections"
     assert (image.parent / "tables.bin").exists() == (region == "psram")
+    x = to_int16(graph, signal(graph.samples_per_step * 6))
+    with open_board("virtual-m7", image, graph.hash()) as board:
+        board.link.handshake()
+        board.link.reset()
+        np.testing.assert_array_equal(board.link.stream(x).outputs, IntegerMachine(graph).run(x[None])[0])
+
+
+# --- tables that are split -------------------------------------------------------------------------------------------------
+
+TABLES = st.lists(st.tuples(st.integers(1, 3 << 20), st.sampled_from((0.5, 25.0, 50.0, 400.0))), max_size=30).map(
+    lambda found: [Table(f"t{i}", size, reads) for i, (size, reads) in enumerate(found)]
+)
+EXTERNAL = [name for name in BOARDS if any(COLD in memory.holds for memory in load_board(name).memory.values())]
+
+
+def padded(table: Table) -> int:
+    """Bytes it takes where every table begins at a multiple of eight."""
+    return (table.size + 7) // 8 * 8
+
+
+@given(TABLES, st.integers(0, 8 << 20))
+def test_a_table_lies_outside_only_where_those_as_hot_or_hotter_leave_it_no_room(tables: list[Table], room: int) -> None:
+    cold = coldest(tables, room)
+    inside = [table for table in tables if table.name not in cold]
+    assert sum(map(padded, inside)) <= room and list(cold) == [table.name for table in tables if table.name in cold]
+    for table in tables:
+        if table.name in cold:
+            hotter = [other for other in inside if other.reads_per_second >= table.reads_per_second]
+            assert sum(map(padded, hotter)) + padded(table) > room
+
+
+@given(TABLES, st.integers(0, 8 << 20))
+def test_no_choice_of_tables_leaves_fewer_reads_outside_than_tables_that_could_be_cut(tables: list[Table], room: int) -> None:
+    """Within the hottest table that found no room: what cutting would save is not more than the room times its heat."""
+    cold = coldest(tables, room)
+    outside = sum(table.bytes_per_second for table in tables if table.name in cold)
+    least, left = 0.0, float(room)
+    for table in sorted(tables, key=lambda table: -table.reads_per_second):
+        least += max(0.0, table.size - left) * table.reads_per_second
+        left = max(0.0, left - table.size)
+    hottest = max((table.reads_per_second for table in tables if table.name in cold), default=0.0)
+    assert outside <= least + (room + 8 * len(tables)) * hottest
+
+
+@settings(deadline=None)
+@given(st.sampled_from(BOARDS), TABLES, st.integers(0, 200 << 10), st.integers(0, 200 << 10))
+def test_split_tables_all_lie_somewhere_or_the_network_is_refused(name: str, tables: list[Table], arena: int, state: int) -> None:
+    board = load_board(name)
+    sizes = part_sizes(board, sum(table.size for table in tables), arena, state, 2560, 20)
+    try:
+        placed = place("net", sizes, board, tables)
+    except DoesNotFitError as error:
+        assert "net does not fit" in str(error) and "too many" in str(error)
+        return
+    assert all(placed.planned(region) <= memory.size for region, memory in board.memory.items())
+    assert sum(placed.sizes.values()) == sum(sizes.values())
+    cold = sum(table.size for table in tables if table.name in placed.cold)
+    assert placed.sizes.get(COLD, 0) == cold and placed.sizes["tables"] == sizes["tables"] - cold
+    if placed.cold:
+        assert name in EXTERNAL and COLD in board.memory[placed.where[COLD]].holds
+        assert sizes["tables"] + placed.sizes["code"] > board.memory[placed.where["tables"]].size - 8 * len(tables)
+    else:
+        assert placed == place("net", sizes, board), "what fits as a whole lies as it did"
+
+
+def test_a_network_for_external_flash_is_refused_by_a_board_without_and_told_where_to_go() -> None:
+    tables = [Table("weights", 4 << 20, 50.0), Table("others", 2 << 20, 25.0)]
+    board = load_board("nucleo-h743zi2")
+    with pytest.raises(DoesNotFitError) as refused:
+        place("tracking", part_sizes(board, 6 << 20, 40_000, 40_000, 2560, 20), board, tables)
+    text = str(refused.value)
+    assert "tables needs 6,291,456 bytes, flash has" in text and "make compress … FLASH=2M" in text
+    assert "stm32h735g-dk" in text.partition("BOARD=")[2] and "with an external flash for cold tables" in text
+
+
+def test_what_a_memory_must_give_is_said_with_what_it_gives() -> None:
+    board = load_board("stm32h735g-dk")
+    tables = [Table("hot", 3 << 20, 50.0), Table("warm", 100_000, 25.0)]
+    outside, inside = streaming.demands(board, {"hot": "octospi", "warm": "flash"}, tables)
+    assert str(outside).endswith(
+        "needs 157.3 MB/s of 200.0 MB/s (79%): enough, if the core needs its data in less than the rest of the time"
+    )
+    assert (outside.enough, outside.needs, inside.gives, inside.enough) == (True, (3 << 20) * 50.0, None, True)
+    (late,) = streaming.demands(board, {"hot": "octospi"}, [Table("hot", 5 << 20, 50.0)])
+    assert not late.enough and "NOT REAL TIME, at best 0.76 seconds of signal a second" in str(late)
+
+
+def test_a_table_is_read_once_by_every_call_that_names_it() -> None:
+    graph = integer(network())
+    model, steps = emit.build(graph), float(graph.input.rate) / graph.samples_per_step
+    found = streaming.tables(model)
+    reads = {table.name: table.reads_per_second / steps for table in found}
+    assert [(table.name, table.size) for table in found] == [(name, values.nbytes) for name, values in model.tables.items()]
+    for index, op in enumerate(graph.ops):
+        if isinstance(op, g.IntLinear):
+            weights = [name for name in model.first_tables[index] if name.endswith("_weights")]
+            assert sum(reads[name] for name in weights) == len(model.calls_of(index))
+    gated = [index for index, op in enumerate(graph.ops) if isinstance(op, g.IntGlu)]
+    assert len(gated) > 1 and reads["sigmoid_table"] == sum(len(model.calls_of(index)) for index in gated), "shared by all"
+
+
+def test_cold_tables_lie_apart_by_name_and_the_network_computes_the_same(tmp_path: Path) -> None:
+    toy.need_emulator()
+    graph = integer(network())
+    model = emit.build(graph)
+    tables = streaming.tables(model)
+    cold = [table.name for table in tables][::2]
+    where = placement.first_choices(load_board("virtual-m7")) | {COLD: "psram"}
+    write_project(tmp_path / "p", "virtual-m7", emit.files(model), emit.kernels(graph), "a network", where, cold)
+    image = build_project(tmp_path / "p", "virtual-m7")
+    measured = footprint.read(image, load_board("virtual-m7").memory)
+    outside = sum(table.size for table in tables if table.name in cold)
+    assert footprint.differences(measured, {"tables": ("flash", model.table_bytes - outside), COLD: ("psram", outside)}) == []
+    written = sum(path.stat().st_size for path in image.parent.glob("*.bin"))
+    assert measured.flash <= written < measured.flash + 64 and (image.parent / "cold_tables.bin").is_file()
+    assert "`cold_tables.bin`, beside the image, belongs at 0x60000000" in (tmp_path / "p" / "README.md").read_text()
     x = to_int16(graph, signal(graph.samples_per_step * 6))
     with open_board("virtual-m7", image, graph.hash()) as board:
         board.link.handshake()

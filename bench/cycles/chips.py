@@ -6,7 +6,12 @@ STM32F401: RM0368 section 3.4, the same accelerator; 2 wait states at 60…84 MH
 STM32F446: RM0390 section 3.4, the same accelerator; 5 wait states at 150…180 MHz and 2.7…3.6 V.
 STM32L4R5: RM0432 section 3.3: 5 wait states at 100…120 MHz; 1 KB of instruction lines, 256 bytes of data lines; in dual-bank
     mode, as delivered, 64 bits a read. How a line of several reads fills is not said: modelled as if every read were a line.
-STM32H723: RM0468, 3 wait states at 275 MHz of AXI; caches of 32 KB (DS13313). Otherwise as the next.
+STM32H723: RM0468, 3 wait states at 275 MHz of AXI; caches of 32 KB (DS13313). Otherwise as STM32H743.
+STM32H735: the same memories at 520 MHz, and an external flash on the OCTOSPI: eight lines, both edges of 100 MHz, a clock of 5.2
+    core cycles. A line of 32 bytes is 16 clocks, 83 cycles, and the way through the interconnect 12 (below): 95 where the line
+    before was the last one read, as in a table, for then the interface goes on. It does so unasked and keeps 32 bytes (RM0468,
+    OCTOSPI, memory-mapped mode): at least, what the core computes on a line meanwhile is not waited for, 25 cycles for the 32
+    products of one frame. At most, every line begins a command: 3 clocks of command and address, 20 of silence, 216 cycles.
 STM32H743: RM0433 section 4.3.8, 256-bit flash words and 4 wait states at 240 MHz of AXI, half the core's clock; Cortex-M7 TRM
     (DDI 0489) chapter 5: instruction cache of 2 ways, data cache of 4, lines of 32 bytes; DS12110: 16 KB each. The interconnect
     between core and memory is published nowhere in cycles. As modelled it takes 5 cycles of the AXI clock there and back, 3 to 8
@@ -16,6 +21,7 @@ STM32H743: RM0433 section 4.3.8, 256-bit flash words and 4 wait states at 240 MH
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -26,8 +32,17 @@ from bench.cycles.counting import Cache, Counts, Memory, Region
 from compress.errors import TendonError
 from export import placement
 from export.boards import Description, load_board
+from export.streaming import Table
 
-SECTIONS = {".tables": "tables", ".stack": "stack", ".arena": "arena", ".state": "state", ".data": "buffers", ".bss": "buffers"}
+SECTIONS = {
+    ".tables": "tables",
+    ".cold_tables": "tables",
+    ".stack": "stack",
+    ".arena": "arena",
+    ".state": "state",
+    ".data": "buffers",
+    ".bss": "buffers",
+}
 
 
 @dataclass(frozen=True)
@@ -36,7 +51,7 @@ class Chip:
 
     `line`: core cycles of a line that a cache misses, by the memory it comes from; memories that are not named never make wait.
     `prefetches`: the flash reads the next line of instructions ahead. `board`: the board that says what the chip's memories hold;
-    without one, everything but flash is RAM without waits.
+    without one, everything but flash is RAM without waits. `larger`: the chip for what this one cannot hold.
     """
 
     name: str
@@ -47,6 +62,7 @@ class Chip:
     line: dict[str, Cost] = field(default_factory=dict)
     prefetches: bool = False
     board: str | None = None
+    larger: str | None = None
 
     def instruction_waits(self, counts: Counts) -> dict[str, Cost]:
         """Lines of instructions that were not there when they were needed."""
@@ -87,6 +103,16 @@ CHIPS = {
             H7_CACHES,
             {"flash": Cost(20, 16, 26), "axi": Cost(12, 8, 18)},
             board="nucleo-h743zi2",
+            larger="stm32h735",
+        ),
+        Chip(
+            "stm32h735",
+            "STM32H735 with octal flash",
+            "cortex-m7",
+            520_000_000,
+            H723_CACHES,
+            {"flash": Cost(18, 14, 24), "axi": Cost(12, 8, 18), "octospi": Cost(95, 58, 216)},
+            board="stm32h735g-dk",
         ),
         Chip(
             "stm32h723", "STM32H723", "cortex-m7", 550_000_000, H723_CACHES, {"flash": Cost(18, 14, 24), "axi": Cost(12, 8, 18)}
@@ -96,10 +122,11 @@ CHIPS = {
 }
 
 
-def of_image(board: Description, image: Path, name: str | None = None) -> Chip | None:
+def of_image(board: Description, image: Path, name: str | None = None, tables: Sequence[Table] = ()) -> Chip | None:
     """The chip that an emulated board's image is modelled on (the board's own, or the one named), its regions those of the image.
 
-    None where none is named, and where the chip cannot hold what the image holds.
+    `tables`: those of the network, of which a chip with an external flash keeps the hottest inside; else they are one piece. None
+    where no chip is named, and where neither it nor the larger one it names can hold what the image holds.
     """
     name = name or (board.emulator.cycle_model if board.emulator else None)
     if name is None:
@@ -110,8 +137,10 @@ def of_image(board: Description, image: Path, name: str | None = None) -> Chip |
     if chip.board is None:
         flash = board.memory["flash"]
         return replace(chip, memory=replace(chip.memory, regions=(Region("flash", flash.origin, flash.size, cached=True),)))
-    regions = _standing_for(load_board(chip.board), _parts(image))
-    return None if regions is None else replace(chip, memory=replace(chip.memory, regions=regions))
+    regions = _standing_for(load_board(chip.board), image, tables)
+    if regions is None:
+        return of_image(board, image, chip.larger, tables) if chip.larger else None
+    return replace(chip, memory=replace(chip.memory, regions=regions))
 
 
 def bare(name: str, ram: str) -> Chip:
@@ -130,15 +159,34 @@ def _parts(image: Path) -> dict[str, list[tuple[int, int]]]:
     return found
 
 
-def _standing_for(board: Description, parts: dict[str, list[tuple[int, int]]]) -> tuple[Region, ...] | None:
+def _standing_for(board: Description, image: Path, tables: Sequence[Table]) -> tuple[Region, ...] | None:
     """Every part of an emulated image as the memory that would hold it on the chip; None when the chip cannot."""
+    parts = _parts(image)
     sizes = {part: sum(size for _, size in sections) for part, sections in parts.items()}
     try:
-        where = placement.place("the image", sizes, board).where
+        placed = placement.place("the image", sizes, board, tables)
     except placement.DoesNotFitError:
         return None
-    return tuple(
-        Region(where[part], origin, size, cached=not where[part].endswith("tcm"))
+    cold = [Region(placed.where[placement.COLD], *place, cached=True) for place in _stretches(image, placed.cold)]
+    whole = [
+        Region(placed.where[part], origin, size, cached=not placed.where[part].endswith("tcm"))
         for part, sections in parts.items()
         for origin, size in sections
-    )
+    ]
+    return (*cold, *whole)  # the first that has an address counts it
+
+
+def _stretches(image: Path, names: Collection[str]) -> Iterator[tuple[int, int]]:
+    """Address and bytes of these tables, those that follow each other as one."""
+    with image.open("rb") as file:
+        symbols = ELFFile(file).get_section_by_name(".symtab")
+        found = sorted((int(s["st_value"]), int(s["st_size"])) for s in symbols.iter_symbols() if s.name in names)
+    begin = end = 0
+    for address, size in found:
+        if address - end >= placement.ALIGNMENT:
+            if end:
+                yield begin, end - begin
+            begin = address
+        end = address + size
+    if end:
+        yield begin, end - begin

@@ -14,7 +14,9 @@ from bench.cycles.counting import Counts, Watch
 from bench.cycles.instructions import Instruction, calls, disassemble
 from bench.cycles.modelling import Modelled
 from compress import graph as g
+from export import emit, streaming
 from export.boards import Description, load_board
+from export.streaming import Table
 from host.boards import open_emulator
 from host.protocol import Hello
 
@@ -35,7 +37,7 @@ class Counted:
 
 def count(board: Description, image: Path, graph: g.Graph, samples: npt.NDArray[np.int16], tools: Path) -> Counted:
     """The first steps of int16 samples (time, inputs) on an emulated board. `tools`: folder for the compiled plugin."""
-    chip = chips.of_image(board, image)
+    chip = chips.of_image(board, image, tables=tables_of(board, graph))
     code, plugin = disassemble(image, board.prefix), counting.build_plugin(tools)
     steps = min(STEPS, len(samples) // graph.samples_per_step)
     boundaries = tuple(call.returns_to for call in calls(code, counting.STEP))
@@ -51,10 +53,15 @@ def count(board: Description, image: Path, graph: g.Graph, samples: npt.NDArray[
     return Counted(code, counts, words, hello)
 
 
+def tables_of(board: Description, graph: g.Graph) -> list[Table]:
+    """The tables of a network as the board's kernels read them."""
+    return streaming.tables(emit.build(graph, board.kernels))
+
+
 def modelled(board: str, image: Path, graph: g.Graph, samples: npt.NDArray[np.int16], tools: Path) -> Modelled | None:
     """Modelled cycles over the first steps of int16 samples (time, inputs), or None without a model of the core."""
     description = load_board(board)
-    chip = chips.of_image(description, image)
+    chip = chips.of_image(description, image, tables=tables_of(description, graph))
     if chip is None:
         return None
     run = count(description, image, graph, samples, tools)

@@ -48,7 +48,7 @@ unsigned qemu_plugin_mem_size_shift(qemu_plugin_meminfo_t);
 
 EXPORT int qemu_plugin_version = 1;
 
-enum { MAX_STOPS = 16, MAX_SEGMENTS = 1024, MAX_REGIONS = 16, IN_LINE = 16, NOWHERE = -1 };
+enum { MAX_STOPS = 16, MAX_SEGMENTS = 1024, MAX_REGIONS = 128, IN_LINE = 16, NOWHERE = -1 };
 enum { HISTORY = 1 << 12, CALLS = 8 };
 
 /* --- caches --- */

@@ -50,7 +50,7 @@ def test_quantize_reports_the_error_rates_of_both_and_everything_per_layer(here,
     assert compress_main(["quantize", *common(here)]) == 0
     report = json.loads((here / "build/TC_S4_small/w8a16/quantize.json").read_text())
     assert {"name", "unit", "float", "quantized", "low", "high"} <= report["metric"].keys()
-    assert report["characters"] > 0 and 0 <= report["agreement"] <= 1 and report["simulated"]
+    assert report["amount"] > 0 and 0 <= report["agreement"] <= 1 and report["simulated"]
     assert {"module", "scale", "clipped", "sqnr_db"} <= report["layers"][0].keys()
     assert "simulated" in capsys.readouterr().out
 

@@ -12,11 +12,12 @@ from bench.crosscheck import command as crosscheck
 from bench.crosscheck import page as crosscheck_page
 from bench.crosscheck import text as crosscheck_text
 from bench.crosscheck.command import Ran
-from bench.hil.streaming import Stretch
 from compress import graph as g
 from compress.artifacts import Folder
 from compress.errors import TendonError
-from compress.samples import to_real
+from compress.samples import Signal, to_real
+from compress.tasks import Recorded
+from compress.tasks.typing import Typed
 from host import engines
 from host.engines import Artifacts
 from tests.conftest import ROOT
@@ -49,10 +50,10 @@ def results(graph: g.Graph, wrong: str | None = None) -> dict[str, Ran]:
     }
 
 
-def stretch(tmp_path, text: str = "") -> Stretch:
+def stretch(tmp_path, text: str = "") -> Recorded:
     path = tmp_path / "signal.npy"
     path.write_bytes(b"signal")
-    return Stretch(path, np.zeros((FRAMES * 96, 32), np.float32), text, [])
+    return Recorded(path, Signal(np.zeros((FRAMES * 96, 32), np.float32)), Typed(text, []))
 
 
 def test_all_eight_columns_are_in_the_table_the_json_and_the_page(made, tmp_path):

@@ -166,7 +166,7 @@ def test_the_demo_adds_the_held_out_sessions_and_prints_where_the_report_is(
     assert bench(here, "demo", "posix", 2.0) == 0
     printed = capsys.readouterr().out
     held = written(here, "posix", "demo")["heldout"]
-    assert held["characters"] > 0 and held["low"] <= held["native"] - held["float"] <= held["high"]
+    assert held["amount"] > 0 and held["low"] <= held["native"] - held["float"] <= held["high"]
     assert re.search(r"report: .*demo\.html\n$", printed)
     assert "held-out characters" in printed and "GMAC/s" in printed
 

@@ -7,6 +7,7 @@ published code does.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,10 @@ class Angles:
 
 
 class Pose(Task):
-    """Frames are joint angles (frames, 20) in rad at the network's output rate."""
+    """Frames are joint angles (frames, 20) in rad at the network's output rate.
+
+    Landmarks are those of the hand model in the environment's HAND=, else of the simple one.
+    """
 
     name = "pose"
     metric, unit, points = "angle MAE", "°", "°"
@@ -98,7 +102,10 @@ class Pose(Task):
 
     def details(self, graph: g.Graph, frames: Sequence[Array], recorded: Sequence[Recorded]) -> dict[str, Any]:
         parts = [part for part in self.stretches(graph, frames, recorded) if part.mask.any()]
-        return pose_scores.score(parts, SAMPLE_RATE, load_hand(None)).to_json() if parts else {}
+        if not parts:
+            return {}
+        hand = Path(os.environ["HAND"]) if os.environ.get("HAND") else None
+        return pose_scores.score(parts, SAMPLE_RATE, load_hand(hand)).to_json() | {"hand": "simple" if hand is None else hand.name}
 
     def trivial(self, graph: g.Graph, recorded: Sequence[Recorded], training: Sequence[Recorded]) -> dict[str, float]:
         """MAE in degrees over the same samples of holding the first pose, and of the mean pose of other recordings."""

@@ -12,7 +12,7 @@ import pytest
 
 from bench import footprint
 from compress.reference import IntegerMachine
-from export import emit
+from export import build, emit
 from export.boards import load_board
 from export.build import check_fit
 from export.project import build_project, write_project
@@ -22,7 +22,7 @@ from host.run import Run
 from tests import toy
 from tests.test_quantize import quantized  # noqa: F401  (fixture)
 
-BOARD, CHIP = "virtual-m7", "nucleo-h743zi2"
+BOARD, CHIP, EXTERNAL = "virtual-m7", "nucleo-h743zi2", "stm32h735g-dk"
 
 
 @pytest.fixture(scope="module")
@@ -118,17 +118,23 @@ def test_s4_large_on_the_emulated_core_equals_the_reference(quantized, tmp_path:
 # --- the STM32H743: built, not run ---------------------------------------------------------------------------------------
 
 
-def test_s4_large_fits_the_stm32h743(quantized, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
+@pytest.mark.parametrize(("name", "split"), [(CHIP, False), (EXTERNAL, True)])
+def test_s4_large_fits_the_chip(name: str, split: bool, quantized, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
+    """1.48 MB of tables: the STM32H743 has 2 MB of flash; the STM32H735 has 1 MB, and the rest lies in the flash beside it."""
     toy.need("arm-none-eabi-gcc")
     _, graph = quantized("S4_large", "w8a16")
     model = emit.build(graph)
-    placed = check_fit(model, CHIP)
-    assert placed is not None
-    write_project(tmp_path / "p", CHIP, emit.files(model), emit.kernels(graph), "S4_large", placed.where)
-    measured = footprint.read(build_project(tmp_path / "p", CHIP), load_board(CHIP).memory)
-    footprint.check_limits(measured, CHIP)
-    parts = ("tables", "state", "arena", "stack")
+    placed = check_fit(model, name)
+    assert placed is not None and bool(placed.cold) == split
+    write_project(tmp_path / "p", name, emit.files(model), emit.kernels(graph), "S4_large", placed.where, placed.cold)
+    measured = footprint.read(build_project(tmp_path / "p", name), load_board(name).memory)
+    footprint.check_limits(measured, name)
+    parts = ("tables", "cold tables", "state", "arena", "stack") if split else ("tables", "state", "arena", "stack")
     assert footprint.differences(measured, {part: (placed.where[part], placed.sizes[part]) for part in parts}) == []
+    demands = {demand.region: demand for demand in build.demands(model, name, placed)}
+    assert sum(demand.tables for demand in demands.values()) == model.table_bytes
+    assert all(demand.enough for demand in demands.values()) and ("octospi" in demands) == split
+    assert build.memory_plan(model, name)["tables_outside"] == list(placed.cold)
 
 
 def test_a_board_without_an_emulator_wants_a_port() -> None:

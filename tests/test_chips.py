@@ -11,11 +11,13 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from bench import footprint
+from bench.cycles import chips
 from export import emit
 from export.boards import load_board, names
 from export.build import check_fit
 from export.placement import DoesNotFitError
 from export.project import build_project, write_project
+from export.streaming import Table
 from host.boards import open_emulator
 from host.run import Run
 from tests import toy
@@ -83,3 +85,31 @@ def test_the_stm32f446_image_runs_on_the_emulated_stm32f405() -> None:
         hello = running.link.handshake()
         np.testing.assert_array_equal(Run(content).start(running.link).outputs, toy.run(content))
     assert (hello.board, hello.clock_hz) == ("nucleo-f446re", 16_000_000)
+
+
+def test_what_no_chip_holds_alone_is_modelled_with_an_external_flash(tmp_path: Path) -> None:
+    """2.5 MB of tables: more than an STM32H743 has flash. The hotter ones lie in the STM32H735's own."""
+    toy.need("arm-none-eabi-gcc")
+    sizes = {"often": 500 << 10, "seldom": 1500 << 10, "now_and_then": 500 << 10}
+    tables = [Table(name, size, {"often": 50.0, "seldom": 1.0}.get(name, 25.0)) for name, size in sizes.items()]
+    lines = [f"extern const uint8_t {name}[{size}];" for name, size in sizes.items()]
+    lines += [f'const uint8_t {n}[{s}] __attribute__((section(".rodata.model_tables.{n}"))) = {{1}};' for n, s in sizes.items()]
+    files = toy.model_files() | {"large.c": "\n".join(["#include <stdint.h>", *lines, ""]).encode()}
+    write_project(tmp_path / "p", "virtual-m7", files, [], "toy model")
+    flags = " ".join(f"-Wl,-u,{name}" for name in sizes)
+    image = build_project(tmp_path / "p", "virtual-m7", extra_flags=flags)
+    chip = chips.of_image(load_board("virtual-m7"), image, tables=tables)
+    assert chip is not None and chip.name == "stm32h735" and chip.clock_hz == load_board("stm32h735g-dk").clock_hz
+    outside = [region for region in chip.memory.regions if region.name == "octospi"]
+    address = address_in(image)
+    assert [(region.origin, region.size) for region in outside] == [(address["seldom"], sizes["seldom"])]
+    assert chip.memory.regions[: len(outside)] == tuple(outside), "they count before the section they lie in"
+    assert chip.line["octospi"].cycles > 4 * chip.line["flash"].cycles
+    small = chips.of_image(load_board("virtual-m7"), toy.image("virtual-m7"), tables=tables)
+    assert small is not None and small.name == "stm32h743", "what fits a chip's own flash is modelled as before"
+
+
+def address_in(image: Path) -> dict[str, int]:
+    """Symbol -> address."""
+    with image.open("rb") as file:
+        return {s.name: int(s["st_value"]) for s in ELFFile(file).get_section_by_name(".symtab").iter_symbols()}  # type: ignore[union-attr]

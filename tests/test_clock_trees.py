@@ -59,7 +59,7 @@ def l4(of: dict[str, int]) -> float:
 
 
 def h7(of: dict[str, int]) -> float:
-    """RM0433, RCC_PLLCKSELR and RCC_PLL1DIVR: HSI / M · N / P."""
+    """RM0433 and RM0468, RCC_PLLCKSELR and RCC_PLL1DIVR: HSI / M · N / P."""
     pll = of["RCC_PLL1DIVR"]
     return 64e6 / (of["RCC_PLLCKSELR"] >> 4 & 63) * ((pll & 511) + 1) / ((pll >> 9 & 127) + 1)
 
@@ -104,6 +104,20 @@ KNOWN = {
         waits=4, switch=("RCC_CFGR", "RCC_CFGR_SW_PLL1"), pins=("GPIOD", 8, 9, 7),
         core=h7, line=4, divider=130, slow_hz=64_000_000,
         reset={"DBGMCU_IDCODE": 0x20036450, "PWR_CR3": 0x6, "PWR_D3CR": 0x4000},
+    ),
+    "stm32h735g-dk": Chip(
+        ready=f"""{H7_PLL}
+        PWR_CR3 PWR_CR3_SMPSEN > PWR_CSR1 PWR_CSR1_ACTVOSRDY
+        PWR_CR3 PWR_CR3_SMPSEN > PWR_D3CR PWR_D3CR_VOSRDY
+        RCC_CFGR RCC_CFGR_SW_PLL1 > RCC_CFGR RCC_CFGR_SWS_PLL1
+        RCC_CR RCC_CR_CSION > RCC_CR RCC_CR_CSIRDY
+        SYSCFG_CCCSR SYSCFG_CCCSR_EN > SYSCFG_CCCSR SYSCFG_CCCSR_READY
+        RCC_CR RCC_CR_PLL2ON > RCC_CR RCC_CR_PLL2RDY
+        OCTOSPI_CR OCTOSPI_CR_EN > OCTOSPI_SR OCTOSPI_SR_TCF
+        OCTOSPI_CR OCTOSPI_CR_FMODE_POLL > OCTOSPI_SR OCTOSPI_SR_SMF""",
+        waits=3, switch=("RCC_CFGR", "RCC_CFGR_SW_PLL1"), pins=("GPIOD", 8, 9, 7),
+        core=h7, line=4, divider=141, slow_hz=64_000_000,
+        reset={"PWR_CR3": 0x6, "PWR_D3CR": 0x4000},
     ),
     "nucleo-u575zi-q": Chip(
         ready=f"""{H7_PLL}
@@ -230,8 +244,8 @@ def test_whatever_does_not_come_up_the_clock_is_the_one_the_core_runs_on(
     chip, board = KNOWN[name], simulations[name]
     rules = [rule for i, rule in enumerate(chip.rules) if i != missing]
     trace = board.start(rules, chip.reset)
-    optional = "PWR_CR3_REGSEL" in chip.rules[missing]
-    assert (trace.clock_hz == load_board(name).clock_hz) == optional, "the SMPS alone is not needed for speed"
+    optional = any(word in chip.rules[missing] for word in NOT_FOR_SPEED)
+    assert (trace.clock_hz == load_board(name).clock_hz) == optional, "what serves neither the core nor its supply is not needed"
     register, bits = chip.switch
     if not optional and "_SWS_PLL" not in chip.rules[missing]:
         selected = [value & board.value[bits] for value in trace.of(board.address[register])]
@@ -253,12 +267,16 @@ def test_an_stm32h743_of_revision_y_is_held_at_400_mhz(simulations: dict[str, Si
     assert trace.of(board.value["USART_BASE"] + 0x0C) == [109]
 
 
+NOT_FOR_SPEED = ("PWR_CR3_REGSEL", "CSION", "CCCSR", "PLL2ON", "OCTOSPI")  # the U575's SMPS, and all about the external flash
+
+
 ORDER = {
     "nucleo-f446re": ("RCC_CR RCC_CR_PLLON", "PWR_CR PWR_CR_ODEN", "PWR_CR PWR_CR_ODSWEN", "RCC_CFGR RCC_CFGR_SW_PLL"),
     "nucleo-l4r5zi": (
         *("RCC_CFGR RCC_CFGR_SW_HSI", "RCC_CFGR RCC_CFGR_HPRE_DIV2", "RCC_CR RCC_CR_PLLON", "RCC_CFGR RCC_CFGR_SW_PLL"),
     ),
     "nucleo-h743zi2": ("PWR_D3CR PWR_D3CR_VOS1", "SYSCFG_PWRCR SYSCFG_PWRCR_ODEN", "RCC_CR RCC_CR_PLL1ON"),
+    "stm32h735g-dk": ("PWR_CR3 PWR_CR3_SMPSEN", "RCC_CR RCC_CR_PLL1ON", "RCC_CR RCC_CR_PLL2ON", "OCTOSPI_CR OCTOSPI_CR_EN"),
     "nucleo-u575zi-q": (
         *("PWR_VOSR PWR_VOSR_RANGE_1", "PWR_CR3 PWR_CR3_REGSEL", "RCC_PLL1CFGR RCC_PLL1CFGR_MBOOST_DIV2"),
         *("PWR_VOSR PWR_VOSR_BOOSTEN", "RCC_CR RCC_CR_PLL1ON", "RCC_CFGR2 RCC_CFGR2_HPRE_DIV2"),
@@ -276,3 +294,71 @@ def test_the_supplies_come_in_the_order_of_the_manuals(simulations: dict[str, Si
     boost = simulations["nucleo-l4r5zi"]
     trace = boost.start(KNOWN["nucleo-l4r5zi"].rules, KNOWN["nucleo-l4r5zi"].reset)
     assert trace.of(boost.address["PWR_CR5"]) == [0] and trace.of(boost.address["RCC_CFGR"])[-1] & 0xF0 == 0
+
+
+# --- the external flash of the STM32H735G-DK ---------------------------------------------------------------------------------
+
+EXTERNAL = "stm32h735g-dk"
+EIGHT_LINES = {"OCTOSPI_CCR": 0x2C003C1C, "OCTOSPI_TCR": 0x10000014, "OCTOSPI_IR": 0xEE11, "OCTOSPI_DCR2": 1}
+ONE_LINE = {"OCTOSPI_CCR": 0x01003101, "OCTOSPI_TCR": 0, "OCTOSPI_IR": 0x13, "OCTOSPI_DCR2": 3}
+OCTOSPI_PINS = {  # UM2679, Octo-SPI flash, and the STM32H735's table of alternate functions
+    "GPIOB": {2: 10}, "GPIOE": {2: 9}, "GPIOF": {10: 9}, "GPIOG": {6: 10, 9: 9},
+    "GPIOD": {4: 10, 5: 10, 7: 10, 11: 9, 12: 9, 13: 9},
+}  # fmt: skip
+MPU_CTRL, MPU_RNR, MPU_RBAR, MPU_RASR, CACHES = 0xE000ED94, 0xE000ED98, 0xE000ED9C, 0xE000EDA0, 0xE000ED14
+
+
+def without(*words: str) -> list[str]:
+    """Its rules, but those that speak of one of these."""
+    return [rule for rule in KNOWN[EXTERNAL].rules if not any(word in rule for word in words)]
+
+
+@pytest.mark.parametrize(
+    ("missing", "lines"),
+    [
+        ((), EIGHT_LINES),
+        (("FMODE_POLL",), ONE_LINE),
+        (("PLL2ON",), ONE_LINE),
+        (("OCTOSPI",), ONE_LINE),
+        (("CSION",), EIGHT_LINES),
+    ],
+)
+def test_the_external_flash_is_mapped_in_the_end_and_on_eight_lines_only_if_it_answers_there(
+    missing: tuple[str, ...], lines: dict[str, int], simulations: dict[str, Simulation]
+) -> None:
+    board = simulations[EXTERNAL]
+    trace = board.start(without(*missing), KNOWN[EXTERNAL].reset)
+    last = {name: trace.of(board.address[name])[-1] if trace.of(board.address[name]) else 0 for name in lines}
+    assert last == lines
+    assert trace.of(board.address["OCTOSPI_CR"])[-1] == board.value["OCTOSPI_CR_EN"] | board.value["OCTOSPI_CR_FMODE_MAP"]
+    assert trace.of(board.address["OCTOSPI_DCR1"]) == [0x01190100], "Macronix, 64 MB"
+    selected = trace.of(board.address["RCC_D1CCIPR"])
+    assert selected == ([] if "PLL2ON" in missing else [board.value["RCC_D1CCIPR_OCTOSPISEL_PLL2R"]])
+
+
+def test_the_external_flash_has_100_mhz_and_its_pins(simulations: dict[str, Simulation]) -> None:
+    board = simulations[EXTERNAL]
+    trace = board.start(KNOWN[EXTERNAL].rules, KNOWN[EXTERNAL].reset)
+    last = {name: trace.of(where)[-1] for name, where in board.address.items() if trace.of(where)}
+    pll2 = (
+        64e6 / (last["RCC_PLLCKSELR"] >> 12 & 63) * ((last["RCC_PLL2DIVR"] & 511) + 1) / ((last["RCC_PLL2DIVR"] >> 24 & 127) + 1)
+    )
+    bandwidth = load_board(EXTERNAL).memory["octospi"].bytes_per_second
+    assert pll2 / (last["OCTOSPI_DCR2"] + 1) == 100e6 and bandwidth == 2 * 100e6
+    for port, pins in OCTOSPI_PINS.items():
+        for pin, function in pins.items():
+            base = board.value[port]
+            assert trace.of(base)[-1] >> 2 * pin & 3 == 2 and trace.of(base + 8)[-1] >> 2 * pin & 3 == 3
+            assert trace.of(base + 0x20 + 4 * (pin // 8))[-1] >> 4 * (pin % 8) & 0xF == function
+
+
+def test_the_core_does_not_read_ahead_into_a_flash_that_is_not_mapped(simulations: dict[str, Simulation]) -> None:
+    """ARM DDI 0403 B3.5: of external memory only the flash is open, for reading, before it is touched and before the caches."""
+    board = simulations[EXTERNAL]
+    trace = board.start(KNOWN[EXTERNAL].rules, KNOWN[EXTERNAL].reset)
+    assert trace.of(MPU_RBAR) == [0x60000000, 0x80000000, 0x90000000]
+    closed, flash = trace.of(MPU_RASR)
+    assert (closed >> 24 & 7, closed >> 1 & 31, flash >> 24 & 7, flash >> 1 & 31, flash >> 16 & 0x3F) == (0, 28, 6, 25, 2)
+    enabled = trace.index(MPU_CTRL, 5)
+    assert enabled < trace.index(board.address["OCTOSPI_CR"], 1) < trace.index(board.address["OCTOSPI_CR"], 3 << 28)
+    assert trace.index(board.address["OCTOSPI_CR"], 3 << 28) < trace.index(CACHES, 3 << 16)

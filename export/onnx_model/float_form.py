@@ -198,7 +198,7 @@ def _integrate(m: Model, op: g.Integrate, x: list[str]) -> str:
 
 
 def _patches(m: Model, op: g.Patches, x: list[str]) -> str:
-    return layers.patches(m.w, x[0], op, *m.size(op.inputs[0]))
+    return layers.patches(m.w, x[0], op, "float32", *m.size(op.inputs[0]))
 
 
 def _repeat(m: Model, op: g.Repeat, x: list[str]) -> str:

@@ -53,18 +53,20 @@ def window(w: Writer, x: str, op: g.Window, dtype: str, frames: int, features: i
     return w.reshape(gathered, len(seen), op.frames * features)
 
 
-def patches(w: Writer, x: str, op: g.Patches, frames: int, features: int) -> str:
-    """What a convolution sees around every frame and column of a window: rows of the image, and one of zeros for the border."""
-    n, row, column = features // op.width, np.arange(op.frames)[:, None, None, None], np.arange(op.width)[:, None, None]
-    row = row + np.arange(op.kernel_frames)[:, None] - (op.kernel_frames - 1) // 2
-    column = column + np.arange(op.kernel_columns) - (op.kernel_columns - 1) // 2
-    inside = (row >= 0) & (row < op.frames) & (column >= 0) & (column < op.width)
-    seen = np.where(inside, row * op.width + column, op.frames * op.width).reshape(-1)
-    outputs = []
-    for image in w.split(x, frames // op.frames, op.frames, axis=0):
-        places = w.add("Pad", w.reshape(image, op.frames * op.width, n), w.constant("border", np.array([0, 0, 1, 0])))
-        gathered = w.add("Gather", places, w.constant("places", seen), axis=0)
-        outputs.append(w.reshape(gathered, op.frames, op.out_features(features)))
+def patches(w: Writer, x: str, op: g.Patches, dtype: str, frames: int, features: int) -> str:
+    """What a convolution sees around each place of a picture: rows of what it is repeated from, and one of zeros as border."""
+    n, size = features // op.width, (op.frames * op.factor, op.width * op.copies)
+    row, column = np.ogrid[: size[0], : size[1]]
+    tap_row, tap_column = np.ogrid[: op.kernel_frames, : op.kernel_columns]
+    row = row[:, :, None, None] + tap_row - (op.kernel_frames - 1) // 2
+    column = column[:, :, None, None] + tap_column - (op.kernel_columns - 1) // 2
+    inside = (row >= 0) & (row < size[0]) & (column >= 0) & (column < size[1])
+    places = np.where(inside, row // op.factor * op.width + column // op.copies, op.frames * op.width)
+    border, outputs = w.constant("border", np.zeros((1, n), dtype)), []
+    for picture in w.split(x, frames // op.frames, op.frames, axis=0):
+        known = w.add("Concat", w.reshape(picture, op.frames * op.width, n), border, axis=0)
+        gathered = w.add("Gather", known, w.constant("places", places.reshape(-1)), axis=0)
+        outputs.append(w.reshape(gathered, size[0], op.out_features(features)))
     return w.concat(outputs, axis=0)
 
 

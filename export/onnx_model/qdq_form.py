@@ -40,6 +40,9 @@ class Model(Stream):
     def scale(self, name: str) -> float:
         return float(self.graph.tensors[name].scale or 0.0)
 
+    def dtype(self, name: str) -> str:
+        return "int8" if self.graph.tensors[name].hi == g.INT8[1] else "int16"
+
     def real(self, what: str, values: Array) -> str:
         return self.w.constant(what, np.asarray(values, np.float32))
 
@@ -217,8 +220,8 @@ def _over(m: Model, op: g.OverCopies, x: list[str]) -> str:
 
 
 def _window(m: Model, op: g.IntWindow) -> None:
-    name, dtype = op.inputs[0], "int8" if m.graph.tensors[op.inputs[0]].hi == g.INT8[1] else "int16"
-    m.bind(op.output, layers.window(m.w, m.quantized[name], op, dtype, *m.size(name)))
+    name = op.inputs[0]
+    m.bind(op.output, layers.window(m.w, m.quantized[name], op, m.dtype(name), *m.size(name)))
 
 
 def _join(m: Model, op: g.IntJoin) -> None:
@@ -228,7 +231,8 @@ def _join(m: Model, op: g.IntJoin) -> None:
 
 
 def _patches(m: Model, op: g.IntPatches) -> None:
-    m.bind(op.output, layers.patches(m.w, m.quantized[op.inputs[0]], op, *m.size(op.inputs[0])))
+    name = op.inputs[0]
+    m.bind(op.output, layers.patches(m.w, m.quantized[name], op, m.dtype(name), *m.size(name)))
 
 
 def _repeat(m: Model, op: g.IntRepeat) -> None:
@@ -337,8 +341,7 @@ def _glu(m: Model, op: g.IntGlu, x: list[str]) -> str:
 def _interpolate(m: Model, op: g.IntInterpolate, x: list[str]) -> str:
     (frames, features), scale = m.size(op.inputs[0]), m.scale(op.inputs[0])
     newest = m.w.split(m.quantized[op.inputs[0]], frames, 1, axis=0)[-1]
-    dtype = "int8" if m.graph.tensors[op.inputs[0]].hi == g.INT8[1] else "int16"
-    past = m.dequantize(m.carry("past", (1, features), dtype, lambda _: newest), scale)
+    past = m.dequantize(m.carry("past", (1, features), m.dtype(op.inputs[0]), lambda _: newest), scale)
     return layers.interpolate(m.w, x[0], past, op.factor, frames, features)
 
 

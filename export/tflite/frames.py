@@ -86,22 +86,24 @@ def _largest(b: Lowering, x: Value, y: Value, size: tuple[int, int]) -> Value:
 
 
 def patches(b: Lowering, op: g.IntPatches) -> None:
-    """A picture of each window (windows, frames, width, channels), which padded convolutions look into themselves."""
-    x = b.values[op.inputs[0]]
+    """Pictures of each window (windows, frames, width, channels), which padded convolutions look into themselves."""
     if not _only_looked_into(b, op):
         raise GraphError(f"{op.module}: IntPatches has no TFLite form but in front of a convolution over all its columns")
-    b.windows[op.output] = (_picture(b, x, op.frames, op.width, op.module), op)
-
-
-def _picture(b: Lowering, x: Value, frames: int, width: int, module: str) -> Value:
-    return b.reshape(x, (x.shape[1] // frames, frames, width, x.shape[3] // width), f"{module}.picture")
+    b.windows[op.output] = (_repeated(b, b.values[op.inputs[0]], op, op.frames), op)
 
 
 def repeat(b: Lowering, op: g.IntRepeat) -> None:
     x = b.values[op.inputs[0]]
-    picture = _picture(b, x, x.shape[1], op.width, op.module)
-    size = (x.shape[1] * op.factor, op.width * op.copies)
-    y = b.step.tensor(f"{op.module}.repeated", (1, *size, picture.shape[3]), np.int16, x.scale)
+    b.values[op.output] = b.reshape(_repeated(b, x, op, x.shape[1]), b.frames(op.output), op.output)
+
+
+def _repeated(b: Lowering, x: Value, op: g.IntPatches | g.IntRepeat, frames: int) -> Value:
+    """Pictures of so many frames, each of their places `factor` by `copies` times."""
+    picture = b.reshape(x, (x.shape[1] // frames, frames, op.width, x.shape[3] // op.width), f"{op.module}.picture")
+    if op.factor == op.copies == 1:
+        return picture
+    size = (frames * op.factor, op.width * op.copies)
+    y = b.step.tensor(f"{op.module}.repeated", (picture.shape[0], *size, picture.shape[3]), np.int16, x.scale)
     target = b.step.constant(f"{op.module}.size", np.array(size, np.int32))
     b.step.op(OP.RESIZE_NEAREST_NEIGHBOR, [picture, target], [y], schema.ResizeNearestNeighborOptionsT())
-    b.values[op.output] = b.reshape(y, b.frames(op.output), op.output)
+    return y

@@ -76,7 +76,7 @@ def fits(op: g.Op, seen: g.IntWindow | g.IntPatches) -> bool:
     """Whether an operator can look into windows itself."""
     if not isinstance(op, g.IntLinear) or op.weight.shape[2] != 1:
         return False
-    return op.shared in (1, seen.bands) if isinstance(seen, g.IntWindow) else op.shared == seen.width
+    return op.shared in (1, seen.bands) if isinstance(seen, g.IntWindow) else op.shared == seen.width * seen.copies
 
 
 def _one_band(weight: Array) -> Array:

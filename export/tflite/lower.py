@@ -34,6 +34,17 @@ def _mean_pool(b: Lowering, op: g.IntMeanPool) -> None:
     b.per_channel(x, gain, np.zeros(x.shape[3]), y, op.module, taps=op.factor, relu=relu)
 
 
+def _mean_over(b: Lowering, op: g.IntMeanOver) -> None:
+    """The copies of a band lie behind each other like the frames of a pool."""
+    x, n = b.values[op.inputs[0]], b.values[op.inputs[0]].shape[3] // (op.bands * op.copies)
+    groups, target = x.shape[1] * op.bands, b.graph.tensors[op.output]
+    copies = b.reshape(x, (1, groups * op.copies, 1, n), f"{op.module}.copies")
+    y = b.step.tensor(f"{op.module}.means", (1, groups, 1, n), np.int16, b.scale(op.output))
+    gain = np.full(n, ratio_of(op.mult, op.shift) * y.scale / x.scale)
+    b.per_channel(copies, gain, np.zeros(n), y, op.module, taps=op.copies, relu=target.lo == 0)
+    b.values[op.output] = b.reshape(y, b.frames(op.output), op.output)
+
+
 def _layer_norm(b: Lowering, op: g.IntLayerNorm) -> None:
     """In float32: there is no 16-bit RSQRT. Many rows become 16-bit integers before gain and bias."""
     x, y, n = b.values[op.inputs[0]], b.result(op), op.gain.shape[1]
@@ -189,6 +200,7 @@ def coefficients(op: g.IntStateSpace) -> tuple[Array, Array, Array, float, float
 
 EMITTERS: dict[type[g.Op], Callable[..., None]] = {
     g.IntMeanPool: _mean_pool,
+    g.IntMeanOver: _mean_over,
     g.IntLinear: linear.linear,
     g.IntLayerNorm: _layer_norm,
     g.IntLut: _lut,

@@ -73,7 +73,7 @@ class Lowering:
                 self._frame_by_frame(self.graph.ops[loop.start : loop.stop], emitters)
         for state, newest in self.carried:
             self.file.write_state(state, newest())
-        self.step.content.outputs.insert(0, self.values[self.graph.output.name].index)
+        self.step.content.outputs = [self.values[self.graph.output.name].index, *self.file.next_states()]
 
     def _frame_by_frame(self, ops: tuple[g.Op, ...], emitters: dict[type[g.Op], Callable[..., None]]) -> None:
         """A loop unrolled: all its operators on one frame before the next frame."""

@@ -122,6 +122,7 @@ class File:
         self.model.buffers, self.model.operatorCodes, self.model.metadata = [_AlignedBuffer()], [], []
         self.step = Subgraph(self, "step")
         self._start: Subgraph | None = None
+        self._after: dict[int, int] = {}  # input that is state -> output that is its next value
 
     def buffer(self, content: bytes) -> int:
         entry = _AlignedBuffer()
@@ -166,9 +167,13 @@ class File:
     def write_state(self, state: State, new: Value) -> None:
         """The value `read_state` gives in the next step."""
         if state.handle is None:
-            self.step.content.outputs.append(new.index)
+            self._after[state.value.index] = new.index
         else:
             self.step.op(OP.ASSIGN_VARIABLE, [state.handle, new], [], schema.AssignVariableOptionsT())
+
+    def next_states(self) -> list[int]:
+        """Outputs that are state, in the order of the inputs they will be."""
+        return [self._after[index] for index in self.step.content.inputs if index in self._after]
 
     def _clear(self, name: str, shape: Sequence[int], scale: float) -> None:
         """LiteRT refuses to read what was never assigned: a subgraph that runs once assigns zeros, stored once per size."""

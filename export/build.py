@@ -80,7 +80,8 @@ def _make_image(graph: g.Graph, folder: Folder, board: str, target: Path, flags:
     if image.is_file() and artifacts.recorded_key(record) == key:
         print(f"{image}: unchanged")
         return image
-    record.unlink(missing_ok=True)
+    for stale in (record, *(target / f"{name}.bin" for name in ("firmware", "tables", "cold_tables"))):
+        stale.unlink(missing_ok=True)
     project = make_project(graph, folder, board)
     built = build_project(project, board, extra_flags=flags)
     target.mkdir(exist_ok=True)

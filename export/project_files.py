@@ -196,7 +196,7 @@ def _readme(board: Description, where: Where, title: str, files: list[str]) -> I
     yield ""
     yield from _readme_build(board, where)
     if board.loading:
-        yield from _readme_flash(board, board.loading)
+        yield from _readme_flash(board, where, board.loading)
     yield "## What is where"
     yield ""
     present = [folder for folder in FOLDERS if any(f.startswith(f"{folder}/") for f in files)]
@@ -232,7 +232,7 @@ def _readme_build(board: Description, where: Where) -> Iterator[str]:
     yield ""
 
 
-def _readme_flash(board: Description, loading: Loading) -> Iterator[str]:
+def _readme_flash(board: Description, where: Where, loading: Loading) -> Iterator[str]:
     yield "## Flash"
     yield ""
     yield "Any of these, with an ST-LINK probe (on a Nucleo board its USB connector), from the folder of the image:"
@@ -247,5 +247,9 @@ def _readme_flash(board: Description, loading: Loading) -> Iterator[str]:
     yield ""
     yield f"    stm32flash -w firmware.bin -v -g 0x{loading.address:08x} /dev/ttyUSB0"
     yield ""
+    for name, part in apart(where).items():
+        yield f"`{name}` belongs into another flash, at {board.memory[where[part]].origin:#010x}: OpenOCD fills that too, from"
+        yield "the same file; STM32_Programmer_CLI with the board's external loader (-el), the others not at all."
+        yield ""
     yield f"The board then speaks the protocol of SPEC.md part 4 at {board.baud} baud, 8N1."
     yield ""

@@ -87,9 +87,9 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _binary(board: boards.Description, image: Path) -> Path:
-    """The image's bytes, beside it."""
+    """The image's bytes, beside it, without what belongs into an external flash."""
     binary = image.with_suffix(".bin")
-    command = [f"{board.prefix}objcopy", "-O", "binary", str(image), str(binary)]
+    command = [f"{board.prefix}objcopy", "-O", "binary", "-R", ".cold_tables", str(image), str(binary)]
     try:
         subprocess.run(command, check=True, capture_output=True, text=True)
     except (OSError, subprocess.CalledProcessError) as error:

@@ -22,6 +22,7 @@ BOOT_LOADER_BAUD = 115200
 FORBIDDEN = re.compile(r"LIBUSB_ERROR_ACCESS|[Pp]ermission denied|insufficient permissions", re.IGNORECASE)
 COMPLAINT = re.compile(r"error|fail|cannot|unable|unsupported|denied|found 0|\bno\b|not ", re.IGNORECASE)
 CUBE = Path("STMicroelectronics/STM32Cube/STM32CubeProgrammer/bin")  # below the home folder, where its installer puts it
+WHOLE_IMAGES = ("openocd", "pio")  # loaders that put every section of an image where it belongs, in whichever flash
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ class Loader:
             return "installed; it needs PORT= and the chip in its boot loader"
         if self.name == "pio" and not (job.project / "platformio.ini").is_file():
             return "this project has no platformio.ini"
+        if self.name not in WHOLE_IMAGES and job.image.with_name("cold_tables.bin").is_file():
+            return "it does not fill the external flash, in which some tables of this image lie"
         return ""
 
 

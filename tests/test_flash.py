@@ -107,6 +107,19 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize("name", EXPECTED)
+def test_an_image_with_tables_in_an_external_flash_is_left_to_those_that_fill_it(name: str, bench: Bench, tmp_path: Path) -> None:
+    for program in programs(name, PROBE_FOUND, (LOADED[name], 0)):
+        bench.install(*program)
+    work = job(tmp_path, "stm32h735g-dk", port="/dev/ttyUSB0")
+    work.image.with_name("cold_tables.bin").touch()
+    if name in ("openocd", "pio"):
+        assert choose(work).loader.name == name
+    else:
+        with pytest.raises(FlashError, match="it does not fill the external flash, in which some tables of this image lie"):
+            choose(work)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
 def test_each_program_is_asked_first_and_then_loads_verifies_and_resets(name: str, bench: Bench, tmp_path: Path) -> None:
     for program in programs(name, PROBE_FOUND, (LOADED[name], 0)):
         bench.install(*program)

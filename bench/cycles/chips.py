@@ -26,6 +26,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 from bench.cycles.cost import NOTHING, Cost, exactly
 from bench.cycles.counting import Cache, Counts, Memory, Region
@@ -180,6 +181,7 @@ def _stretches(image: Path, names: Collection[str]) -> Iterator[tuple[int, int]]
     """Address and bytes of these tables, those that follow each other as one."""
     with image.open("rb") as file:
         symbols = ELFFile(file).get_section_by_name(".symtab")
+        assert isinstance(symbols, SymbolTableSection), "an image keeps its symbols; they are not loaded"
         found = sorted((int(s["st_value"]), int(s["st_size"])) for s in symbols.iter_symbols() if s.name in names)
     begin = end = 0
     for address, size in found:

@@ -40,7 +40,7 @@ static bool pll_ready(void)
 {
     RCC_PLLCKSELR = (RCC_PLLCKSELR & ~(RCC_PLLCKSELR_PLLSRC | RCC_PLLCKSELR_DIVM1)) | (HSI_HZ / PLL1_INPUT_HZ) << 4;
     RCC_PLLCFGR = (RCC_PLLCFGR & ~RCC_PLLCFGR_PLL1) | RCC_PLLCFGR_PLL1RGE_8MHZ | RCC_PLLCFGR_DIVP1EN;
-    RCC_PLL1DIVR = (CORE_HZ / PLL1_INPUT_HZ - 1u) | (1u - 1u) << 9 | (8u - 1u) << 16 | (8u - 1u) << 24;
+    RCC_PLL1DIVR = (CORE_HZ / PLL1_INPUT_HZ - 1u) | (8u - 1u) << 16 | (8u - 1u) << 24; /* P − 1 is 0 */
     RCC_CR |= RCC_CR_PLL1ON;
     if (!wait_for(&RCC_CR, RCC_CR_PLL1RDY, RCC_CR_PLL1RDY))
         return false;

@@ -81,7 +81,7 @@ static void prepare(uint32_t mode, uint32_t lines, uint32_t dummy)
     (void)idle();
     OCTOSPI_CR = OCTOSPI_CR_EN | OCTOSPI_CR_APMS | mode;
     OCTOSPI_CCR = lines;
-    OCTOSPI_TCR = dummy | (lines & OCTOSPI_CCR_IDTR ? OCTOSPI_TCR_DHQC : 0u);
+    OCTOSPI_TCR = dummy | ((lines & OCTOSPI_CCR_IDTR) ? OCTOSPI_TCR_DHQC : 0u);
 }
 
 static bool command(uint32_t lines, uint32_t instruction)

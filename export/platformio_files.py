@@ -62,8 +62,8 @@ def _ini(board: Description, where: Where, title: str, files: list[str]) -> Iter
     yield f"    {COMMON}"
     yield f"    {' '.join(f'-I{folder}' for folder in ('model', 'nn', 'app', 'port', *board.port_folders))}"
     yield f"    '-DAPP_COMPILER_FLAGS=\"{flags_seen(board)}\"'"
-    if files := apart(where):
-        yield f"custom_binary_flags = {' '.join(f'-R {SECTIONS[part]}' for part in files.values())}"
+    if outside := apart(where):
+        yield f"custom_binary_flags = {' '.join(f'-R {SECTIONS[part]}' for part in outside.values())}"
     if board.loading:
         yield f"custom_openocd = {' '.join(board.loading.openocd)}"
     if board.baud:

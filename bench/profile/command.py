@@ -22,7 +22,7 @@ from compress.files import replace_atomically, write_json
 from compress.graph import Array
 from compress.reference import IntegerMachine
 from compress.samples import to_int16
-from export import boards, build, emit
+from export import boards, build, emit, streaming
 from export.boards import Description
 from host import engines
 from host.boards import open_board
@@ -80,7 +80,7 @@ def profile(made: Artifacts, board: Description, dataset: Dataset, port: str | N
     print(f"counting {on_board.STEPS} steps on {board.name}")
     if port is None:
         ran = on_board.count(board, image, graph, samples, made.folder.path / "tools")
-        found = measured.emulated(ran, model, image, board, chips.of_image(board, image))
+        found = measured.emulated(ran, model, image, board, chips.of_image(board, image, tables=streaming.tables(model)))
     else:
         found = _over_the_line(made, board, port, samples)
     context = _context(made, board, dataset, recording) | _outcome(found, IntegerMachine(graph).run(samples[None])[0])

@@ -9,6 +9,7 @@ from typing import Any
 from compress import artifacts
 from compress import graph as g
 from compress.artifacts import Folder
+from compress.errors import GraphError
 from compress.files import write_json
 from export import placement, project
 from export.boards import FIRMWARE, load_board
@@ -24,7 +25,14 @@ KERNELS = 96 * 1024  # of code, before anything is built: interpreter, its kerne
 
 
 def build_step(graph: g.Graph) -> Step:
-    """The step with its state in place, and the arena its interpreter needs, found by running it."""
+    """The step with its state in place, and the arena its interpreter needs, found by running it.
+
+    GraphError for pose networks: the runtime around the interpreter sets no initial pose and hands out one frame a step.
+    """
+    feedback = [op for op in graph.ops if isinstance(op, g.IntIntegrate | g.IntLstmCell)]
+    if feedback or graph.chunk > 1:
+        what = f"{feedback[0].module}: {type(feedback[0]).__name__}" if feedback else f"{graph.chunk} frames a step"
+        raise GraphError(f"{graph.name}: {what} has no FORMAT=tflm project yet; FORMAT=c runs it, FORMAT=tflite writes its step")
     file = step_file(graph, variables=False)
     state = plan_state(file)
     content = file.finish()

@@ -72,13 +72,13 @@ class Demand:
         return {"tables": self.tables, "needs": round(self.needs), "gives": self.gives, "enough": self.enough}
 
     def __str__(self) -> str:
-        begin = f"{self.region}: {self.tables:,} bytes of tables, read in order at {self.needs / 1e6:.1f} MB/s"
+        begin = f"{self.region}: {self.tables:,} bytes of tables, read in order: {self.needs / 1e6:.1f} MB/s"
         if self.gives is None:
             return f"{begin}; no limit but the core's own waits"
-        needs = f"{begin}: needs {self.needs / 1e6:.1f} MB/s of {self.gives / 1e6:.1f} MB/s"
+        of = f"{begin} of {self.gives / 1e6:.1f} MB/s that it gives"
         if not self.enough:
-            return f"{needs}: NOT REAL TIME, at best {self.gives / self.needs:.2f} seconds of signal a second"
-        return f"{needs} ({self.needs / self.gives:.0%}): enough, if the core needs its data in less than the rest of the time"
+            return f"{of}: NOT REAL TIME, at best {self.gives / self.needs:.2f} seconds of signal a second"
+        return f"{of} ({self.needs / self.gives:.0%}); enough, and what the core computes comes on top"
 
 
 def demands(board: Description, regions: Mapping[str, str], found: Sequence[Table]) -> list[Demand]:

@@ -242,9 +242,7 @@ def test_what_a_memory_must_give_is_said_with_what_it_gives() -> None:
     board = load_board("stm32h735g-dk")
     tables = [Table("hot", 3 << 20, 50.0), Table("warm", 100_000, 25.0)]
     outside, inside = streaming.demands(board, {"hot": "octospi", "warm": "flash"}, tables)
-    assert str(outside).endswith(
-        "needs 157.3 MB/s of 200.0 MB/s (79%): enough, if the core needs its data in less than the rest of the time"
-    )
+    assert str(outside).endswith("157.3 MB/s of 200.0 MB/s that it gives (79%); enough, and what the core computes comes on top")
     assert (outside.enough, outside.needs, inside.gives, inside.enough) == (True, (3 << 20) * 50.0, None, True)
     (late,) = streaming.demands(board, {"hot": "octospi"}, [Table("hot", 5 << 20, 50.0)])
     assert not late.enough and "NOT REAL TIME, at best 0.76 seconds of signal a second" in str(late)

@@ -1,5 +1,5 @@
-/* The registers this port touches, beside those of the core. RM0468 is ST's reference manual of the STM32H735 (chapters as in revision 3);
- * commands of the external flash are those of the MX25LM51245G's data sheet, section "Command set". Only what is used is declared. */
+/* The registers this port touches, beside those of the core. RM0468 is ST's reference manual of the STM32H735, whose chapters are named;
+ * commands of the external flash are those of the MX25LM51245G's data sheet. Only what is used is declared. */
 #ifndef REGISTERS_H
 #define REGISTERS_H
 #include "core.h"

@@ -1,8 +1,8 @@
 """How often each table of a network is read, and how many bytes a second that asks of the memory it lies in.
 
 A kernel reads its tables from the first byte to the last once a call, for all frames of the call: two or four rows at a time,
-with every frame before the next rows (nn_linear_s8_s16.c), so that behind a data cache each byte comes once. Between two calls the
-rest of the network goes through the cache. So a table is read as often as calls name it, and a byte of it is as hot as that.
+with every frame before the next rows (nn_linear_s8_s16.c), so that behind a data cache each byte comes once. Between two calls
+the rest of the network goes through the cache. So a table is read as often as calls name it, and a byte of it is as hot as that.
 """
 
 from __future__ import annotations

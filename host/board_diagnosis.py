@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from export import build
 from export.boards import load_board
 from host import tap
 from host.boards import Board, open_board
-from host.engines import Artifacts, run_of
+from host.engines import Artifacts, beginning
 
 Words = npt.NDArray[np.int16]
 FULL_STACK = 0.9  # of a stack's bytes used: the next interrupt may not fit
@@ -61,16 +61,17 @@ def run(made: Artifacts, board: str, port: str | None, signal: Signal) -> dict[s
     image = build.make_tap_image(graph, made.folder, board)
     source = made.folder.target(board) / "project" / "model" / "model.c"
     with open_board(board, image, graph.hash(), port=port) as connected:
-        report = compare(graph, connected, signal, source)
+        report = compare(graph, connected, to_int16(graph, signal.samples), source, signal.initial)
     return {"model": graph.name, "precision": made.folder.precision, "board": board} | report
 
 
-def compare(graph: g.Graph, board: Board, signal: Signal, source: Path) -> dict[str, Any]:
-    """Whole steps of a signal through a board with a tap, from the pose it begins with. `source`: model.c of its image."""
+def compare(graph: g.Graph, board: Board, samples: Words, source: Path, initial: g.Array | None = None) -> dict[str, Any]:
+    """int16 samples (whole steps, inputs) through a board with a tap, from the pose `initial` if any. `source`: model.c of its
+    image."""
     hello = board.link.handshake()
     print("computing what every operator must put out")
-    expected = reference_crcs(graph, signal)
-    place, steps = _first_wrong(graph, board, signal, expected)
+    expected = reference_crcs(graph, samples, initial)
+    place, steps = _first_wrong(board, samples, expected, beginning(graph, initial))
     report: dict[str, Any] = {
         "graph": graph.hash(),
         "compiler": hello.compiler,
@@ -83,7 +84,7 @@ def compare(graph: g.Graph, board: Board, signal: Signal, source: Path) -> dict[
     }
     if place is not None:
         print("replaying the signal up to the first difference, to fetch that tensor")
-        report["first_difference"] = asdict(_look(graph, board, signal, place, source))
+        report["first_difference"] = asdict(_look(graph, board, samples, place, source, initial))
     return report
 
 
@@ -99,7 +100,7 @@ class Place:
     crc: int
 
 
-def reference_crcs(graph: g.Graph, signal: Signal) -> npt.NDArray[np.uint32]:
+def reference_crcs(graph: g.Graph, samples: Words, initial: g.Array | None = None) -> npt.NDArray[np.uint32]:
     """(steps, operators): CRC-32 of what each operator must put out in each step, as it lies in memory."""
     columns: dict[str, list[int]] = {op.output: [] for op in graph.ops}
 
@@ -107,21 +108,20 @@ def reference_crcs(graph: g.Graph, signal: Signal) -> npt.NDArray[np.uint32]:
         steps = y[0].astype("<i2").reshape(-1, graph.frames_per_step(op.output) * y.shape[2])
         columns[op.output] += [zlib.crc32(step.tobytes()) for step in steps]
 
-    _reference(graph, signal, collect)
+    _reference(graph, samples, initial, collect)
     return np.array([columns[op.output] for op in graph.ops], np.uint32).T
 
 
-def _reference(graph: g.Graph, signal: Signal, see: Tap) -> None:
+def _reference(graph: g.Graph, samples: Words, initial: g.Array | None, see: Tap) -> None:
     machine = IntegerMachine(graph)
-    machine.begin_with([signal])
-    machine.run(to_int16(graph, signal.samples)[None], see)
+    machine.begin_with([Signal(samples, initial)])
+    machine.run(samples[None], see)
 
 
-def _first_wrong(graph: g.Graph, board: Board, signal: Signal, expected: npt.NDArray[np.uint32]) -> tuple[Place | None, int]:
+def _first_wrong(board: Board, samples: Words, expected: npt.NDArray[np.uint32], begin: bytes | None) -> tuple[Place | None, int]:
     """The first step with a difference, and how many steps were compared."""
     with tqdm(total=len(expected), unit="step", desc="comparing", leave=False) as bar:
-        begun = run_of(graph, signal)
-        for index, step in enumerate(tap.walk(board.link, begun.samples, begin=begun.begin)):
+        for index, step in enumerate(tap.walk(board.link, samples, begin=begin)):
             bar.update()
             wrong = np.flatnonzero(step.crcs != expected[index])
             if len(wrong):
@@ -129,11 +129,11 @@ def _first_wrong(graph: g.Graph, board: Board, signal: Signal, expected: npt.NDA
     return None, len(expected)
 
 
-def reference_tensors(graph: g.Graph, signal: Signal, operator: int) -> tuple[Words, Words]:
+def reference_tensors(graph: g.Graph, samples: Words, operator: int, initial: g.Array | None = None) -> tuple[Words, Words]:
     """(frames, features) of one operator in the last step of these samples, and in the step before (zero before the first)."""
     name = graph.ops[operator].output
     frames: list[g.Array] = []
-    _reference(graph, signal, lambda op, y: frames.append(y[0]) if op.output == name else None)
+    _reference(graph, samples, initial, lambda op, y: frames.append(y[0]) if op.output == name else None)
     whole = np.concatenate(frames).astype(np.int16)
     count = graph.frames_per_step(name)
     before = whole[-2 * count : -count] if len(whole) > count else np.zeros_like(whole[:count])
@@ -143,14 +143,13 @@ def reference_tensors(graph: g.Graph, signal: Signal, operator: int) -> tuple[Wo
 # --- what -------------------------------------------------------------------------------------------------------------
 
 
-def _look(graph: g.Graph, board: Board, signal: Signal, place: Place, source: Path) -> Difference:
+def _look(graph: g.Graph, board: Board, samples: Words, place: Place, source: Path, initial: g.Array | None) -> Difference:
     """Fetch the first tensor that differs and compare it value by value."""
     index = place.operators[0]
     op, name = graph.ops[index], graph.ops[index].output
-    until = replace(signal, samples=signal.samples[: (place.step + 1) * graph.samples_per_step])
-    begun = run_of(graph, until)
-    expected, before = reference_tensors(graph, until, index)
-    flat = tap.tensor(board.link, begun.samples, index, begun.begin)
+    until = samples[: (place.step + 1) * graph.samples_per_step]
+    expected, before = reference_tensors(graph, until, index, initial)
+    flat = tap.tensor(board.link, until, index, beginning(graph, initial))
     found = flat.reshape(expected.shape)
     repeated = zlib.crc32(flat.astype("<i2").tobytes()) == place.crc
     wrong = np.argwhere(found != expected)

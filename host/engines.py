@@ -91,12 +91,14 @@ def words(engine: str, made: Artifacts, signal: Signal, port: str | None = None)
     return _on_board(engine, made, signal, port)
 
 
+def beginning(graph: g.Graph, initial: Array | None) -> bytes | None:
+    """The snapshot that a stream on a board begins from: one with this pose, or none, the zero state."""
+    return None if initial is None else Snapshot(graph.hash(), 0, memory.initial_state(graph, initial)).to_bytes()
+
+
 def run_of(graph: g.Graph, signal: Signal, snapshot_every: int = 0) -> Run:
     """A run of this signal on a board, from the pose it begins with."""
-    begin = None
-    if signal.initial is not None:
-        begin = Snapshot(graph.hash(), 0, memory.initial_state(graph, signal.initial)).to_bytes()
-    return Run(to_int16(graph, signal.samples), snapshot_every, begin)
+    return Run(to_int16(graph, signal.samples), snapshot_every, beginning(graph, signal.initial))
 
 
 def _on_board(board: str, made: Artifacts, signal: Signal, port: str | None) -> Array:

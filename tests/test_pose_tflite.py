@@ -9,19 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compress import checkpoint, scores
 from compress import graph as g
-from compress.calibrate import observe
+from compress import scores
 from compress.errors import GraphError
-from compress.lower import lower
-from compress.quantize import quantize
-from compress.reference import IntegerMachine
 from compress.samples import Signal, to_int16
 from export.tflite import interpreter, step_bytes
 from export.tflite.read import TfliteError, parse
 from export.tflm.build import build_step
 from host import tflite_engines
-from tests.test_pose_onnx import LEAST_DB, few, integer, modules, network, recording, velocities, words_of
+from tests.test_pose_onnx import LEAST_DB, few, integer, modules, network, published, recording, velocities, words_of
 
 
 def tflm(content: bytes, samples: np.ndarray, folder: Path, initial: np.ndarray | None = None) -> np.ndarray:
@@ -76,14 +72,8 @@ def test_the_initial_pose_is_an_input_of_every_step_or_a_state_that_is_handed_on
 
 @pytest.mark.parametrize("name", ["tracking_vemg2pose", "regression_neuropose"])
 def test_the_published_network_is_written_and_runs_close_to_the_integers(name, published_checkpoint, tmp_path):
-    real = lower(checkpoint.load(published_checkpoint(name)))
-    signal = recording(real, 1 if "neuropose" in name else 10)
-    signal = signal if "vemg2pose" in name else Signal(signal.samples)
-    graph = quantize(real, observe(real, [signal], products=False), "w8a16")
-    machine = IntegerMachine(graph)
-    machine.begin_with([signal])
+    _, graph, signal, expected = published(published_checkpoint(name))
     x = to_int16(graph, signal.samples)
-    expected = machine.run(x[None])[0]
     begin = None if signal.initial is None else tflite_engines.pose_words(graph, signal.initial)
     content = step_bytes(graph, variables=True)
     for found in (tflite_engines.run_litert(content, x, name, begin), tflm(content, x, tmp_path, begin)):

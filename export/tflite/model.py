@@ -167,6 +167,7 @@ class File:
     def write_state(self, state: State, new: Value) -> None:
         """The value `read_state` gives in the next step."""
         if state.handle is None:
+            self.step.content.outputs.append(new.index)
             self._after[state.value.index] = new.index
         else:
             self.step.op(OP.ASSIGN_VARIABLE, [state.handle, new], [], schema.AssignVariableOptionsT())

@@ -47,7 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
     models = commands.add_parser("validate", help="the cycle models against published cycles of CoreMark and of AES in assembly")
     validate.add_arguments(models)
     models.set_defaults(run=validate.run)
-    pareto.add_arguments(commands.add_parser("pareto", help="error rate against cost: every network, precision and decoder"))
+    pareto.add_arguments(
+        commands.add_parser("pareto", help="error against cost: every network, precision and decoder; a report per task")
+    )
     return cli.run(parser, arguments)
 
 

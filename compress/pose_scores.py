@@ -239,6 +239,12 @@ def mae_interval(stretches: Sequence[Stretch], rate: float, run: float = RUN) ->
     return resampled([_errors(stretches, size)], [_samples(stretches, size)], 1.0)
 
 
+def run_sums(part: Stretch, rate: float, run: float = RUN) -> tuple[Floats, Floats]:
+    """Each run of `run` seconds: the mean error of the joints in degrees, summed over valid samples, and how many there are."""
+    size = round(run * rate)
+    return _errors([part], size), _samples([part], size)
+
+
 def _require_same_targets(first: Sequence[Stretch], second: Sequence[Stretch]) -> None:
     same = len(first) == len(second) and all(
         np.array_equal(a.mask, b.mask) and np.array_equal(a.targets[a.mask], b.targets[b.mask])

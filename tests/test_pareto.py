@@ -27,6 +27,7 @@ from bench.pareto import fitting, pictures, points, reading, sweep, table, work
 from bench.pareto.front import Session, interval, non_dominated
 from bench.pareto.jobs import FLOAT, Job, Outcome, Setting
 from bench.pareto.points import Point
+from bench.pareto.reports import TYPING
 from bench.pareto.sweep import Backend
 from compress import checkpoint
 from compress import graph as g
@@ -34,6 +35,7 @@ from compress.artifacts import Folder
 from compress.data.simulator.session import simulate, write
 from compress.errors import TendonError
 from compress.models import HYPER_PARAMETERS, PUBLISHED, build
+from compress.samples import Signal
 from host import decoders
 from tests import toy
 from tests.conftest import ROOT
@@ -62,7 +64,7 @@ def test_a_known_error_rate_lies_in_nearly_all_intervals_also_when_sessions_diff
     for _ in range(100):
         rates = np.clip(0.10 + 0.01 * rng.standard_normal(5), 0.01, 1.0)
         sessions = [Session(rng.binomial(25, rate, 36), np.full(36, 25)) for rate in rates]
-        low, high = interval(sessions, resamples=400)
+        low, high = interval(sessions, 100.0, resamples=400)
         covered += low <= 10.0 <= high
     assert 85 <= covered <= 100
 
@@ -70,8 +72,8 @@ def test_a_known_error_rate_lies_in_nearly_all_intervals_also_when_sessions_diff
 def test_an_interval_is_wider_when_sessions_differ_than_when_they_are_alike() -> None:
     alike = [Session(np.full(40, 2), np.full(40, 25))] * 5
     apart = [Session(np.full(40, k), np.full(40, 25)) for k in range(5)]
-    assert interval(alike) == (8.0, 8.0)
-    low, high = interval(apart)
+    assert interval(alike, 100.0) == (8.0, 8.0)
+    low, high = interval(apart, 100.0)
     assert low < 8.0 - 2.0 and high > 8.0 + 2.0
 
 
@@ -90,19 +92,19 @@ def every_point() -> list[Point]:
                         model, precision, decoder, about.gmacs_per_s * 1e9, about.gmacs_per_s * 1.3e9 if weight else None,
                         round(300e3 * (m + 1) * weight) or None, 90_000 * (m + 1) if weight else None, cer, cer - 1.5, cer + 1.5,
                         False, "simulated recordings", [], True, "virtual-f405" if weight else None, "a board; emulated",
-                        characters=4564, pace=80.0, checkpoint="c" * 64, graph="a" * 64 if weight else None,
+                        amount=4564, pace=80.0, checkpoint="c" * 64, graph="a" * 64 if weight else None,
                     )
                 )  # fmt: skip
-    return points.mark(found) + points.published(PUBLISHED)
+    return points.mark(found) + points.published(TYPING, PUBLISHED)
 
 
 def test_published_points_stand_beside_the_others_and_change_no_front() -> None:
     everything = every_point()
     others = [p for p in everything if not p.published]
     published = [p for p in everything if p.published]
-    assert {(p.model, p.decoder): p.cer for p in published}["S4_large", "greedy"] == 6.97
+    assert {(p.model, p.decoder): p.error for p in published}["S4_large", "greedy"] == 6.97
     assert len(published) == 6 and not any(p.on_front or p.fronts for p in published)
-    unbeatable = [dataclasses.replace(p, cer=0.01, macs_per_s=1.0) for p in published]
+    unbeatable = [dataclasses.replace(p, error=0.01, macs_per_s=1.0) for p in published]
     assert points.mark(others + unbeatable) == others + unbeatable
 
 
@@ -113,7 +115,7 @@ def test_float_networks_have_no_image_and_stand_on_no_front_of_boards() -> None:
 
 
 def test_the_table_is_readable_at_130_columns_and_shows_what_is_not_known() -> None:
-    lines = table.text(every_point()).splitlines()
+    lines = table.text(every_point(), TYPING).splitlines()
     assert max(map(len, lines)) <= 130
     assert sum("published" in line for line in lines) == 6 and all("–" in line for line in lines if "float" in line)
 
@@ -261,7 +263,7 @@ def forbidden(*_: Any, **__: Any) -> Any:
 
 
 def test_what_is_known_is_not_computed_again(here: Path, report: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
-    for module, name in ((work, "_measure"), (work, "_count_macs"), (reading, "_timed")):
+    for module, name in ((work, "_measure"), (work, "_describe"), (reading, "_timed")):
         monkeypatch.setattr(module, name, forbidden)
     monkeypatch.setattr(decoders, "decode_session", forbidden)
     assert bench_main(arguments(here, "--decoders", "greedy", "--precisions", FLOAT, "w8a16", "w4a16")) == 0
@@ -302,14 +304,15 @@ def test_instructions_are_the_same_every_time_and_a_wrong_word_is_found(here: Pa
     folder = Folder(here / "build", NAME, "w8a16")
     integer = g.load(folder.graph)
     samples = np.random.default_rng(1).integers(-2000, 2000, (3 * integer.samples_per_step, 32)).astype(np.int16)
+    real = samples * float(integer.input.scale or 1.0)
     project = folder.target("virtual-f405") / "project"
     first, second = (model_steps.count(integer, project, "virtual-f405", samples) for _ in range(2))
     assert first.instructions == second.instructions and len(first.instructions) == 3
-    work._prove(integer, folder, samples, first.words)
+    work._prove(integer, folder, Signal(real), first.words)
     wrong = first.words.copy()
     wrong[2, 5] += 1
     with pytest.raises(TendonError, match=r"emulated core.*frame 2, word 5"):
-        work._prove(integer, folder, samples, wrong)
+        work._prove(integer, folder, Signal(real), wrong)
 
 
 def test_a_network_for_which_no_board_is_large_enough_says_so(here: Path, report: list[dict[str, Any]]) -> None:
@@ -362,7 +365,7 @@ def test_a_browser_shows_the_page_whole(tmp_path: Path) -> None:
         "lm": {"name": "lm.arpa", "sha256": "f" * 64, "shipped": True},
         "code": "e" * 64, "left_out": [], "failures": {},
     }  # fmt: skip
-    page = command.write(tmp_path / "report", every_point(), about)
+    page = command.write(tmp_path / "report", TYPING, every_point(), about)
     screenshot = tmp_path / "page.png"
     chromium(tmp_path, page, f"--screenshot={screenshot}")
     pixels = imread(screenshot)[..., :3]

@@ -44,7 +44,7 @@ CORES = {
     core.name: core
     for core in (
         Core("cortex-m4", "mps2-an386", ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=soft"), "mps2.ld", 25_000_000),
-        Core("cortex-m7", "mps2-an500", ("-mcpu=cortex-m7", "-mthumb", "-mfloat-abi=soft"), "mps2.ld", 25_000_000),
+        Core("cortex-m7", "mps2-an500", ("-mcpu=cortex-m7", "-mthumb", "-mfloat-abi=soft"), "an500.ld", 25_000_000),
         Core("cortex-m55", "mps3-an547", ("-mcpu=cortex-m55", "-mthumb", "-mfloat-abi=hard"), "mps3.ld", 32_000_000),
     )
 }

@@ -15,8 +15,8 @@ import numpy as np
 
 from bench.bare.cores import HERE, TICKS, Core, core_of
 from compress.errors import TendonError
-from compress.graph import Array, Graph
-from export import boards
+from compress.graph import Array, Graph, IntIntegrate
+from export import boards, memory
 from export.boards import Description
 from export.project import build_objects
 
@@ -31,17 +31,24 @@ class Counted:
     words: Array
 
 
-def count(graph: Graph, project: Path, board: str, samples: Array) -> Counted:
+def count(graph: Graph, project: Path, board: str, samples: Array, initial: Array | None = None) -> Counted:
     """Executed instructions of the steps in int16 samples (time, inputs), on an emulated core of the board's kind, of the graph's
-    project for that board. The board need not hold it."""
+    project for that board. The board need not hold it. `initial`: the pose (joints,) in rad to begin with, else zeros."""
     description = boards.load_board(board)
     core = core_of(description.flags)
     with tempfile.TemporaryDirectory() as private:
         here = Path(private)
         elf = _link(description, core, project, here, len(samples) // graph.samples_per_step)
-        (here / "cases.bin").write_bytes(np.ascontiguousarray(samples, dtype="<i2").tobytes())
+        (here / "cases.bin").write_bytes(_begin(graph, initial) + np.ascontiguousarray(samples, dtype="<i2").tobytes())
         _execute([*core.emulator, "-kernel", str(elf)], here)
         return _read((here / "results.bin").read_bytes(), graph, core)
+
+
+def _begin(graph: Graph, initial: Array | None) -> bytes:
+    """The state that steps.c reads where a network has a pose to begin with."""
+    if not any(isinstance(op, IntIntegrate) for op in graph.ops):
+        return b""
+    return memory.initial_state(graph, np.zeros(graph.output.features) if initial is None else initial)
 
 
 def _link(board: Description, core: Core, project: Path, here: Path, steps: int) -> Path:

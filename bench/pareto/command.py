@@ -1,4 +1,7 @@
-"""`pareto`: every network at every precision through every decoder, and what each costs; table, pictures, page, CSV and JSON."""
+"""`pareto`: every network at every precision through every decoder, and what each costs; table, pictures, page, CSV and JSON.
+
+One command, one report per task: error rates of networks that type in pareto.*, angle errors of poses in pareto-pose.*.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,12 @@ from typing import Any
 from bench.pareto import points, sweep, table
 from bench.pareto.jobs import FLOAT, Setting
 from bench.pareto.points import Point
-from compress import artifacts
+from bench.pareto.reports import REPORTS, Report
+from compress import artifacts, checkpoint
+from compress.artifacts import COMPRESSED
 from compress.data import datasets
 from compress.data.datasets import Dataset
-from compress.errors import TendonError
+from compress.errors import RecordingError, TendonError
 from compress.files import replace_atomically, write_json
 from compress.models import HYPER_PARAMETERS
 from compress.quantize import PRECISIONS
@@ -29,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--precisions", nargs="+", default=list(PRECISION_NAMES), choices=PRECISION_NAMES, metavar="PRECISION")
     parser.add_argument("--decoders", nargs="+", default=list(decoders.NAMES), choices=decoders.NAMES, metavar="DECODER")
     parser.add_argument("--lm", type=Path, default=lm.SHIPPED, help="KenLM character model for beam+lm (default: %(default)s)")
-    parser.add_argument("--data", type=Path, help="folder of emg2qwerty sessions (default: the simulated set)")
+    parser.add_argument("--data", type=Path, help="folder of emg2qwerty or emg2pose sessions (default: the simulated sets)")
     parser.add_argument("--build", type=Path, default=Path("build"), help="where artifacts go (default: %(default)s)")
     parser.add_argument("--jobs", type=int, help="how many jobs at a time (default: one per core)")
     parser.add_argument("--backend", help="joblib's: loky, threading, multiprocessing, dask, ray, … (default: processes here)")
@@ -38,39 +43,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """The sweep and its report; exit code 1 when a job failed."""
+    """The sweep of each task that has networks, and its report; exit code 1 when a job failed."""
     begin = time.monotonic()
     checkpoints, missing = _checkpoints(args)
-    dataset = datasets.find(args.data, args.build)
-    setting = _setting(args, checkpoints, dataset)
-    swept = sweep.run(setting, sweep.Backend(args.backend, args.jobs, args.scheduler))
-    found = points.collect(setting, swept, dataset.simulated)
-    if not found:
-        reasons = "\n  ".join(f"{name}: {error}" for name, error in swept.failures.items())
-        raise TendonError(f"pareto: expected at least one finished point, found none:\n  {reasons}")
-    about = _about(args, setting, dataset, swept, missing) | {"wall_s": round(time.monotonic() - begin, 1)}
-    page = write(args.build / "pareto", found + points.published(args.models), about)
-    print(_text(found + points.published(args.models), about))
-    print(f"\ndone in {about['wall_s']:.0f} s\nreport: {page}")
-    return 1 if swept.failures else 0
+    recordings = _recordings(args, checkpoints, missing)
+    compressed = _compressed(args, checkpoints, missing)
+    for message in missing:
+        print(f"left out: {message}")
+    pages, failed, reasons = [], False, list(missing)
+    for report, dataset in recordings:
+        setting = _setting(args, report, checkpoints[report.task.name], compressed, dataset)
+        swept = sweep.run(setting, sweep.Backend(args.backend, args.jobs, args.scheduler))
+        found = points.collect(report, setting, swept, dataset.simulated)
+        failed, reasons = failed or bool(swept.failures), [*reasons, *(f"{n}: {e}" for n, e in swept.failures.items())]
+        if found:
+            found += points.published(report, args.models)
+            about = _about(args, report, setting, dataset, swept, missing) | {"wall_s": round(time.monotonic() - begin, 1)}
+            pages.append(write(args.build / "pareto", report, found, about))
+            print(_text(found, report, about))
+    if not pages:
+        raise TendonError("pareto: expected at least one finished point, found none:\n  " + "\n  ".join(reasons))
+    print(f"\ndone in {time.monotonic() - begin:.0f} s", *(f"report: {page}" for page in pages), sep="\n")
+    return 1 if failed else 0
 
 
-def write(folder: Path, found: list[Point], about: dict[str, Any]) -> Path:
-    """pareto.json, .csv, .png, .html and sweep.json, each whole or not at all; returns the path of the page."""
+def write(folder: Path, report: Report, found: list[Point], about: dict[str, Any]) -> Path:
+    """pareto.json, .csv, .png, .html and sweep.json of a report, each whole or not at all; returns the path of the page."""
     from bench.pareto import pictures  # matplotlib is slow to import, and only needed here
     from bench.pareto.page import html
 
-    write_json(folder / "pareto.json", points.as_json(found))
-    write_json(folder / "sweep.json", about)
-    replace_atomically(folder / "pareto.csv", points.as_csv(found))
-    replace_atomically(folder / "pareto.png", pictures.png(found))
-    replace_atomically(folder / "pareto.html", html(found, about).encode())
-    return folder / "pareto.html"
+    write_json(folder / f"{report.stem}.json", points.as_json(found, report))
+    write_json(folder / report.about, about)
+    replace_atomically(folder / f"{report.stem}.csv", points.as_csv(found, report))
+    replace_atomically(folder / f"{report.stem}.png", pictures.png(found, report))
+    replace_atomically(folder / f"{report.stem}.html", html(found, report, about).encode())
+    return folder / f"{report.stem}.html"
 
 
-def _checkpoints(args: argparse.Namespace) -> tuple[dict[str, Path], list[str]]:
-    """Model -> checkpoint, and the models asked for that have none."""
-    checkpoints: dict[str, Path] = {}
+def _checkpoints(args: argparse.Namespace) -> tuple[dict[str, dict[str, Path]], list[str]]:
+    """Task -> model -> checkpoint, and why the models asked for that have none are left out."""
+    checkpoints: dict[str, dict[str, Path]] = {}
     missing = []
     for model in dict.fromkeys(args.models):
         try:
@@ -80,18 +92,49 @@ def _checkpoints(args: argparse.Namespace) -> tuple[dict[str, Path], list[str]]:
             missing.append(str(error))
             continue
         if path.is_file():
-            checkpoints[model] = path.resolve()
+            checkpoints.setdefault(checkpoint.task_of(path), {})[model] = path.resolve()
         else:
             missing.append(f"{model}: expected its checkpoint at {path}, found none")
-    for message in missing:
-        print(f"left out: {message}")
     if not checkpoints:
-        raise TendonError("pareto: expected a checkpoint for at least one of the models, found none")
+        raise TendonError("pareto: expected a checkpoint for at least one of the models, found none:\n  " + "\n  ".join(missing))
     return checkpoints, missing
 
 
-def _setting(args: argparse.Namespace, checkpoints: dict[str, Path], dataset: Dataset) -> Setting:
-    if not args.lm.is_file():
+def _recordings(
+    args: argparse.Namespace, checkpoints: dict[str, dict[str, Path]], missing: list[str]
+) -> list[tuple[Report, Dataset]]:
+    """The reports that have networks and recordings. DATA= holds one task's: the other's networks are then among the missing."""
+    found, errors = [], []
+    for report in REPORTS:
+        models = checkpoints.get(report.task.name)
+        if models:
+            try:
+                found.append((report, datasets.find(args.data, args.build, report.task.collection)))
+            except RecordingError as error:
+                errors.append(error)
+                missing.append(f"{', '.join(models)}: {error}")
+    if not found:
+        raise errors[0]
+    return found
+
+
+def _compressed(args: argparse.Namespace, checkpoints: dict[str, dict[str, Path]], missing: list[str]) -> dict[str, Path]:
+    """Model -> the checkpoint that `compress` made of it; the models without one are among the missing."""
+    if COMPRESSED not in args.precisions:
+        return {}
+    models = [model for of_task in checkpoints.values() for model in of_task]
+    made = {model: artifacts.Folder(args.build, model, COMPRESSED).checkpoint.resolve() for model in models}
+    found = {model: path for model, path in made.items() if path.is_file()}
+    without = ", ".join(model for model in models if model not in found)
+    if without:
+        missing.append(f"compressed {without}: not made yet; `make compress MODEL=… FLASH=…` makes one")
+    return found
+
+
+def _setting(
+    args: argparse.Namespace, report: Report, checkpoints: dict[str, Path], compressed: dict[str, Path], dataset: Dataset
+) -> Setting:
+    if report.decodes and not args.lm.is_file():
         raise TendonError(f"LM={args.lm}: expected a KenLM character model (.arpa or .bin), found no such file")
     return Setting(
         build=args.build.resolve(),
@@ -99,21 +142,25 @@ def _setting(args: argparse.Namespace, checkpoints: dict[str, Path], dataset: Da
         calibration=tuple(p.resolve() for p in dataset.calibration),
         heldout=tuple(p.resolve() for p in dataset.heldout),
         precisions=tuple(dict.fromkeys(args.precisions)),
-        decoders=tuple(dict.fromkeys(args.decoders)),
+        decoders=tuple(dict.fromkeys(args.decoders)) if report.decodes else ("",),
         lm=args.lm.resolve(),
+        compressed={model: path for model, path in compressed.items() if model in checkpoints},
+        task=report.task.name,
     )
 
 
 def _about(
-    args: argparse.Namespace, setting: Setting, dataset: Dataset, swept: sweep.Swept, missing: list[str]
+    args: argparse.Namespace, report: Report, setting: Setting, dataset: Dataset, swept: sweep.Swept, missing: list[str]
 ) -> dict[str, Any]:
     """sweep.json: what the points have in common, and what is missing from them."""
+    lm_used = {"name": setting.lm.name, "sha256": artifacts.sha256(setting.lm), "shipped": setting.lm == lm.SHIPPED.resolve()}
     return {
         "simulated": dataset.simulated,
         "recordings": {p.name: artifacts.sha256(p) for p in setting.heldout},
         "calibration": {p.name: artifacts.sha256(p) for p in setting.calibration},
         "checkpoints": {model: artifacts.sha256(path) for model, path in setting.checkpoints.items()},
-        "lm": {"name": setting.lm.name, "sha256": artifacts.sha256(setting.lm), "shipped": setting.lm == lm.SHIPPED.resolve()},
+        "compressed": {model: artifacts.sha256(path) for model, path in setting.compressed.items()},
+        **({"lm": lm_used} if report.decodes else {}),
         "code": artifacts.code_hash("compress", "export", "firmware", "host", "bench"),
         "backend": args.backend or "joblib's own",
         "left_out": missing,
@@ -121,8 +168,8 @@ def _about(
     }
 
 
-def _text(found: list[Point], about: dict[str, Any]) -> str:
-    lines = ["", table.text(found), "", *table.notes(found, about["lm"])]
+def _text(found: list[Point], report: Report, about: dict[str, Any]) -> str:
+    lines = ["", table.text(found, report), "", *table.notes(found, report, about)]
     lines += ["native C, seconds of signal per second of one core, slowest session:", *_paces(found)]
     lines += [f"left out: {message}" for message in about["left_out"]]
     lines += [f"FAILED {name}: {error}" for name, error in about["failures"].items()]

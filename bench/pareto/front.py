@@ -1,4 +1,4 @@
-"""Which points nobody beats, and how sure their error rates are."""
+"""Which points nobody beats, and how sure their errors are."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from compress.errors import TendonError
 from compress.scores import RESAMPLES, SEED, segment_errors, segment_lengths
 
-Counts = npt.NDArray[np.int64]
+Sums = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 
 
 def non_dominated(points: Sequence[tuple[float, float]]) -> list[bool]:
@@ -29,37 +29,49 @@ def non_dominated(points: Sequence[tuple[float, float]]) -> list[bool]:
 
 @dataclass(frozen=True)
 class Session:
-    """Errors and target characters of one session, run by run of the target (`compress.scores.segment_errors`)."""
+    """Errors of one session and what they are taken over, run by run of the target: edit operations and characters, or degrees
+    summed over valid samples and the number of these."""
 
-    errors: Counts
-    characters: Counts
+    errors: Sums
+    amounts: Sums
 
     @classmethod
     def of(cls, target: str, prediction: str) -> Session:
+        """Of a text, in runs of `compress.scores.SEGMENT` characters."""
         return cls(segment_errors(target, prediction), segment_lengths(target))
 
+    @classmethod
+    def from_json(cls, stored: dict[str, list[float]]) -> Session:
+        return cls(np.array(stored["errors"]), np.array(stored["amounts"]))
 
-def error_rate(sessions: Sequence[Session]) -> float:
-    """All errors over all characters, in %."""
-    characters = sum(int(s.characters.sum()) for s in sessions)
-    if not characters:
-        raise TendonError("error rate: expected at least one typed character in the held-out sessions, found none")
-    return 100.0 * sum(int(s.errors.sum()) for s in sessions) / characters
+    def to_json(self) -> dict[str, list[float]]:
+        """Plain numbers, exact."""
+        return {"errors": self.errors.tolist(), "amounts": self.amounts.tolist()}
 
 
-def interval(sessions: Sequence[Session], resamples: int = RESAMPLES, seed: int = SEED) -> tuple[float, float]:
-    """95 % percentile interval of the error rate in %, by a bootstrap over sessions.
+def pooled(sessions: Sequence[Session], factor: float) -> float:
+    """`factor` × all errors over all they are taken over."""
+    amount = sum(s.amounts.sum() for s in sessions)
+    if not amount:
+        raise TendonError(
+            "error: expected at least one typed character, or a valid sample of a pose, in the held-out sessions, found none"
+        )
+    return float(factor * sum(s.errors.sum() for s in sessions) / amount)
 
-    As many are drawn as there are, and in each of them as many runs of characters as it has: sessions alone are too few."""
+
+def interval(sessions: Sequence[Session], factor: float, resamples: int = RESAMPLES, seed: int = SEED) -> tuple[float, float]:
+    """95 % percentile interval of the pooled error, by a bootstrap over sessions.
+
+    As many are drawn as there are, and in each of them as many runs as it has: sessions alone are too few."""
     rng = np.random.default_rng(seed)
     drawn = rng.integers(0, len(sessions), (resamples, len(sessions)))
-    errors, characters = np.zeros(resamples), np.zeros(resamples)
+    errors, amounts = np.zeros(resamples), np.zeros(resamples)
     for index, session in enumerate(sessions):
         runs = len(session.errors)
         for slot in drawn.T:
             rows = np.flatnonzero(slot == index)
             chosen = rng.integers(0, runs, (len(rows), runs))
             errors[rows] += session.errors[chosen].sum(1)
-            characters[rows] += session.characters[chosen].sum(1)
-    low, high = np.quantile(100.0 * errors / np.maximum(characters, 1), [0.025, 0.975])
+            amounts[rows] += session.amounts[chosen].sum(1)
+    low, high = np.quantile(factor * errors / np.maximum(amounts, 1), [0.025, 0.975])
     return float(low), float(high)

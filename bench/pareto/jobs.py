@@ -11,13 +11,13 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from compress.artifacts import Folder
+from compress.artifacts import COMPRESSED, Folder
 from compress.files import replace_atomically, write_json
 from compress.graph import Array
 
@@ -27,7 +27,8 @@ Result = dict[str, Any]
 
 @dataclass(frozen=True)
 class Setting:
-    """What all jobs share; small, it travels with each. `boards`: names of those to choose from (none: all emulated ones)."""
+    """What all jobs of one task share; small, it travels with each. `boards`: names of those to choose from (none: all emulated
+    ones); `compressed`: checkpoints of those models that `compress` made smaller. Poses are read by one decoder, named ""."""
 
     build: Path
     checkpoints: dict[str, Path]
@@ -37,6 +38,12 @@ class Setting:
     decoders: tuple[str, ...]
     lm: Path
     boards: tuple[str, ...] | None = None
+    compressed: dict[str, Path] = field(default_factory=dict)
+    task: str = "typing"
+
+    def precisions_of(self, model: str) -> tuple[str, ...]:
+        """Those it is swept at."""
+        return tuple(p for p in self.precisions if p != COMPRESSED or model in self.compressed)
 
     def folder(self, model: str, precision: str) -> Folder:
         """Where the artifacts of a model at a precision lie."""
@@ -49,7 +56,9 @@ class Setting:
 
 @dataclass(frozen=True)
 class Job:
-    """One piece of work: a model is quantized; with a precision, placed on a board; with a session too, it reads that session."""
+    """One piece of work: a model is quantized; with a precision, placed on a board; with a session too, it reads that session.
+
+    A compressed network has a checkpoint of its own: its placing quantizes it first."""
 
     model: str
     precision: str = ""

@@ -1,4 +1,4 @@
-"""CER against each cost, as SVG for the page and as one PNG. What was published on real recordings is grey and hollow."""
+"""The error against each cost, as SVG for the page and as one PNG. What was published on real recordings is grey and hollow."""
 
 from __future__ import annotations
 
@@ -13,36 +13,26 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 from scipy.optimize import isotonic_regression
 
-from bench.drawing import BLUE, GREEN, INK, ORANGE, SOFT, STYLE, Picture, svg
+from bench.drawing import BLUE, GREEN, INK, ORANGE, RED, SOFT, STYLE, Picture, svg
 from bench.pareto.front import non_dominated
-from bench.pareto.points import COSTS, Point
+from bench.pareto.points import Point
+from bench.pareto.reports import COSTS, TRIVIAL, Report
 
-CAPTIONS = {
-    "macs_per_s": "Dense layers and state spaces; a decoder's work on the host is not in it.",
-    "instructions_per_s": "Counted on the emulated core; not cycles. Nothing is published about it: the strip has rates only.",
-    "flash": "Weights, code and constants of the linked image, on the smallest emulated board that holds it.",
-    "ram": "State, arena, line buffers and stack of the linked image, on the smallest emulated board that holds it.",
-}
-HOW_TO_READ = (
-    "Filled: measured here, on the held-out sessions. Pale bars: 95 % intervals of a bootstrap over sessions; all points share "
-    "the sessions, so differences are surer than the bars. Thin lines join the decoders of a network; what costs nearly the "
-    "same is moved apart. Dark line and rings: the Pareto front of what was measured here; dashed: of one decoder. "
-    "Hollow grey: published, from real recordings of other people; not comparable in height, and on no front."
-)
 PUBLISHED = "published"
-COLOURS = {PUBLISHED: SOFT, "float": INK, "w8a16": BLUE, "w8a8": ORANGE, "w4a16": GREEN}
+COLOURS = {PUBLISHED: SOFT, "float": INK, "w8a16": BLUE, "w8a8": ORANGE, "w4a16": GREEN, "compressed": "#8e5bb5"}
 ORDER = list(COLOURS)
-OTHER = "#8e5bb5"
-MARKERS = {"greedy": ("o", 8.0), "beam": ("s", 5.0), "beam+lm": ("^", 8.0)}  # shape, size: the first two nearly coincide
+OTHER = RED
+MARKERS = {
+    "": ("o", 8.0),
+    "greedy": ("o", 8.0),
+    "beam": ("s", 5.0),
+    "beam+lm": ("^", 8.0),
+}  # shape, size: the first two nearly coincide
+PREDICTORS = {"hold_initial": (0, (6, 2)), "mean_pose": (0, (2, 2))}  # dashes
 APART = 0.0135  # of an axis: points that cost nearly the same are drawn this far from each other, so that all can be seen
 SAME = 0.02  # relative difference of a cost below which precisions stand in their usual order
 MARGIN = 1.35  # factor left and right of all points
-TITLES = {
-    "macs_per_s": "CER against work",
-    "instructions_per_s": "CER against executed instructions",
-    "flash": "CER against flash",
-    "ram": "CER against RAM",
-}
+TITLES = {"macs_per_s": "work", "instructions_per_s": "executed instructions", "flash": "flash", "ram": "RAM"}
 UNITS = {
     "macs_per_s": ("million MACs per second of signal", 1e6),
     "instructions_per_s": ("million executed instructions per second of signal", 1e6),
@@ -61,12 +51,12 @@ class Stack:
     points: list[Point]
 
 
-def draw(points: list[Point]) -> list[Picture]:
+def draw(points: list[Point], report: Report) -> list[Picture]:
     """One picture for each cost that any point measured here has."""
-    return [_picture(points, cost) for cost in COSTS if _measured(points, cost)]
+    return [_picture(points, report, cost) for cost in COSTS if _measured(points, cost)]
 
 
-def png(points: list[Point]) -> bytes:
+def png(points: list[Point], report: Report) -> bytes:
     """All pictures on one sheet."""
     costs = [cost for cost in COSTS if _measured(points, cost)]
     content = io.BytesIO()
@@ -74,8 +64,8 @@ def png(points: list[Point]) -> bytes:
         sheet = Figure(figsize=(17.0, 0.6 + 5.7 * ((len(costs) + 1) // 2)), layout="constrained", dpi=110)
         parts = np.ravel(sheet.subfigures((len(costs) + 1) // 2, min(2, len(costs)), squeeze=False, wspace=0.03, hspace=0.03))
         for part, cost in zip(parts, costs, strict=False):
-            _chart(part, points, cost)
-            part.suptitle(TITLES[cost], fontsize=12, fontweight="bold")
+            _chart(part, points, report, cost)
+            part.suptitle(_title(report, cost), fontsize=12, fontweight="bold")
         _legend(sheet, points)
         sheet.savefig(content, format="png", metadata={"Software": None})
     return content.getvalue()
@@ -85,20 +75,24 @@ def _measured(points: list[Point], cost: str) -> list[Point]:
     return [p for p in points if not p.published and getattr(p, cost) is not None]
 
 
-def _picture(points: list[Point], cost: str) -> Picture:
+def _title(report: Report, cost: str) -> str:
+    return f"{report.metric[0].upper()}{report.metric[1:]} against {TITLES[cost]}"
+
+
+def _picture(points: list[Point], report: Report, cost: str) -> Picture:
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(9.6, 5.4), layout="constrained")
-        _chart(figure, points, cost)
+        _chart(figure, points, report, cost)
         _legend(figure, points)
         drawn = svg(figure, cost)
-    return Picture(TITLES[cost], drawn, CAPTIONS[cost])
+    return Picture(_title(report, cost), drawn, report.captions[cost])
 
 
 def _recordings(points: list[Point]) -> str:
     return "simulated recordings" if any(p.simulated for p in points) else "recordings"
 
 
-def _chart(figure: FigureBase, points: list[Point], cost: str) -> None:
+def _chart(figure: FigureBase, points: list[Point], report: Report, cost: str) -> None:
     """The measured points, and the published ones beside them where nothing is published about this cost."""
     published = [p for p in points if p.published]
     placed = [p for p in published if getattr(p, cost) is not None]
@@ -115,8 +109,23 @@ def _chart(figure: FigureBase, points: list[Point], cost: str) -> None:
     _fronts(axes, stacks, cost)
     _labels(axes, stacks)
     _scales(axes, [stack.x for stack in stacks], points)
+    _predictors(axes, points, report)
     axes.set_xlabel(name)
-    axes.set_ylabel(f"character error rate, % ({_recordings(points)})")
+    axes.set_ylabel(f"{report.axis} ({_recordings(points)})")
+
+
+def _predictors(axes: Axes, points: list[Point], report: Report) -> None:
+    """Lines across for what is reached without any sEMG: one for each network's samples, named once."""
+    for name, what in TRIVIAL.items():
+        errors = sorted({value for p in points if (value := getattr(p, name)) is not None})
+        for error in errors:
+            axes.axhline(error, color=SOFT, linewidth=1.0, linestyle=PREDICTORS[name], zorder=1)
+        if errors:
+            span = " … ".join(dict.fromkeys(f"{error:.1f}" for error in (errors[0], errors[-1])))
+            where = (0.995, errors[-1])
+            label = f"{what}: {span} {report.unit}"
+            place = axes.get_yaxis_transform()
+            axes.annotate(label, where, (0, 2), place, "offset points", ha="right", fontsize=7.5, color=SOFT)
 
 
 def _stacks(points: list[Point], cost: str, unit: float) -> list[Stack]:
@@ -135,25 +144,25 @@ def _stacks(points: list[Point], cost: str, unit: float) -> list[Stack]:
 def _draw_stack(axes: Axes, stack: Stack) -> None:
     published = stack.kind == PUBLISHED
     colour = COLOURS.get(stack.kind, OTHER)
-    xs, rates = [stack.x] * len(stack.points), [p.cer for p in stack.points]
+    xs, rates = [stack.x] * len(stack.points), [p.error for p in stack.points]
     axes.plot(xs, rates, color=colour, linewidth=0.8, alpha=0.6, linestyle=":" if published else "-")
     for p in stack.points:
-        if p.cer_low is not None and p.cer_high is not None:
-            axes.plot([stack.x] * 2, [p.cer_low, p.cer_high], color=colour, linewidth=3.2, alpha=0.17, solid_capstyle="butt")
+        if p.low is not None and p.high is not None:
+            axes.plot([stack.x] * 2, [p.low, p.high], color=colour, linewidth=3.2, alpha=0.17, solid_capstyle="butt")
         edge, fill = (colour, "white") if published else ("white", colour)
         marker, size = MARKERS.get(p.decoder, ("D", 7.0))
         order = 5 if published else 3
-        axes.plot(stack.x, p.cer, marker, mec=edge, mfc=fill, mew=0.8, markersize=size, zorder=order)
+        axes.plot(stack.x, p.error, marker, mec=edge, mfc=fill, mew=0.8, markersize=size, zorder=order)
 
 
 def _fronts(axes: Axes, stacks: list[Stack], cost: str) -> None:
     """A staircase from the cheapest to the best with a ring around each point, and a faint one for every decoder by itself."""
     everything = [(s.x, p) for s in stacks for p in s.points if not p.published]
-    for decoder in dict.fromkeys(p.decoder for _, p in everything):
+    for decoder in dict.fromkeys(p.decoder for _, p in everything if p.decoder):
         own = [(x, p) for x, p in everything if p.decoder == decoder]
-        on = non_dominated([(getattr(p, cost), p.cer) for _, p in own])
-        _staircase(axes, [(x, p.cer) for (x, p), stands in zip(own, on, strict=True) if stands], SOFT, 0.9, "--")
-    on_front = [(x, p.cer) for x, p in everything if cost in p.fronts]
+        on = non_dominated([(getattr(p, cost), p.error) for _, p in own])
+        _staircase(axes, [(x, p.error) for (x, p), stands in zip(own, on, strict=True) if stands], SOFT, 0.9, "--")
+    on_front = [(x, p.error) for x, p in everything if cost in p.fronts]
     _staircase(axes, on_front, INK, 1.3, "-")
     axes.plot([x for x, _ in on_front], [y for _, y in on_front], "o", color=INK, markerfacecolor="none", markersize=12, zorder=4)
 
@@ -173,7 +182,7 @@ def _labels(axes: Axes, stacks: list[Stack]) -> None:
             groups.append([stack])
     for members in groups:
         first, last = members[0].x / 1.015, members[-1].x * 1.015
-        top = 0.15 + max(p.cer_high or p.cer for s in members for p in s.points)
+        top = 0.15 + max(p.high or p.error for s in members for p in s.points)
         axes.plot([first, last], [top, top], color=INK, linewidth=1.0)
         centre = ((first * last) ** 0.5, top)
         axes.annotate(members[0].model, centre, (0, 4), textcoords="offset points", ha="center", fontsize=8.5, color=INK)
@@ -195,7 +204,8 @@ def _strip(axes: Axes, published: list[Point]) -> None:
 def _scales(axes: Axes, places: list[float], points: list[Point]) -> None:
     low, high = min(places), max(places)
     axes.set_xlim(low / MARGIN, high * MARGIN)
-    axes.set_ylim(0, 1.1 * max(p.cer_high or p.cer for p in points) + 0.5)
+    highest = [max(p.high or p.error, *(getattr(p, name) or 0.0 for name in TRIVIAL)) for p in points]
+    axes.set_ylim(0, 1.1 * max(highest) + 0.5)
     ticks = [m * 10.0**e for e in range(-1, 6) for m in (1, 2, 3, 5, 7) if low / MARGIN <= m * 10.0**e <= high * MARGIN]
     axes.set_xticks(ticks)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -208,9 +218,11 @@ def _scales(axes: Axes, places: list[float], points: list[Point]) -> None:
 def _legend(figure: FigureBase, points: list[Point]) -> None:
     measured = [p for p in points if not p.published]
     handles = [_mark(COLOURS.get(n, OTHER), "s", n) for n in dict.fromkeys(p.precision for p in measured)]
-    handles += [_mark(SOFT, MARKERS.get(n, ("D", 7.0))[0], n) for n in dict.fromkeys(p.decoder for p in measured)]
+    decoders = list(dict.fromkeys(p.decoder for p in measured if p.decoder))
+    handles += [_mark(SOFT, MARKERS.get(n, ("D", 7.0))[0], n) for n in decoders]
     handles.append(Line2D([], [], color=INK, marker="o", markerfacecolor="none", markersize=9, label="Pareto front"))
-    handles.append(Line2D([], [], color=SOFT, linestyle="--", label="of one decoder"))
+    if decoders:
+        handles.append(Line2D([], [], color=SOFT, linestyle="--", label="of one decoder"))
     if len(measured) < len(points):
         handles.append(
             Line2D([], [], color=SOFT, marker="o", markerfacecolor="white", linestyle=":", label="published, real data")

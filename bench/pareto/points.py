@@ -1,8 +1,8 @@
-"""The points of the report: one per network, precision and decoder measured here, and the published ones beside them.
+"""The points of a report: one per network, precision and decoder measured here, and the published ones beside them.
 
-`pareto.json` is a list of these, with the keys in this order; `pareto.csv` the same as a table. A figure that a point cannot have
-is null: a float network has no image, and nothing was published about instructions and bytes. Costs are those of the network;
-what a decoder takes on the host is in none of them.
+`pareto.json` and `pareto-pose.json` are lists of these, in this order and with the keys that a report gives them; the CSV is the
+same as a table. A figure that a point cannot have is null: a float network has no image, and nothing was published about
+instructions and bytes. Costs are those of the network; what a decoder takes on the host is in none of them.
 """
 
 from __future__ import annotations
@@ -13,29 +13,27 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from bench.pareto.front import Session, error_rate, interval, non_dominated
+from bench.pareto.front import Session, interval, non_dominated, pooled
 from bench.pareto.jobs import FLOAT, Job, Setting
+from bench.pareto.reports import COSTS, Report
 from bench.pareto.sweep import Swept
 from compress import artifacts
+from compress.artifacts import COMPRESSED
 from compress.models import PUBLISHED
 
-COSTS = {
-    "macs_per_s": "multiply-accumulates per second of signal",
-    "instructions_per_s": "executed instructions per second of signal",
-    "flash": "bytes of flash",
-    "ram": "bytes of RAM",
-}
 PUBLISHED_SOURCE = "published, real recordings"
 
 
 @dataclass(frozen=True)
 class Point:
-    """One network, precision and decoder.
+    """One network, precision and decoder ("" for poses, which need none).
 
-    `cer` with its 95 % interval in % of the characters typed; `on_front`: measured here, and nothing else measured here has as
-    few MACs per second and as low a CER, one of them less; `fronts`: the costs for which the same holds. `source` says whether
-    the recordings are simulated, or the point published. The rest makes the figures valid: digests, board, compiler, how much was
-    proven equal and counted, and how many seconds of signal native C computes per second of one core here (`pace`).
+    `error` with its 95 % interval, in % of the characters typed or degrees of joint angles, over so much (`amount`: characters,
+    or valid samples); `on_front`: measured here, and nothing else measured here has as few MACs per second and errs as little,
+    one of them less; `fronts`: the costs for which the same holds. `source` says whether the recordings are simulated, or the
+    point published. The rest makes the figures valid: digests, board, compiler, how much was proven equal and counted, and how
+    many seconds of signal native C computes per second of one core here (`pace`). `hold_initial`, `mean_pose`: the errors, over
+    the same samples, of predictors that read no sEMG.
     """
 
     model: str
@@ -45,9 +43,9 @@ class Point:
     instructions_per_s: float | None
     flash: int | None
     ram: int | None
-    cer: float
-    cer_low: float | None
-    cer_high: float | None
+    error: float
+    low: float | None
+    high: float | None
     on_front: bool
     source: str
     fronts: list[str]
@@ -60,26 +58,28 @@ class Point:
     recordings: str | None = None
     sessions: int | None = None
     seconds: float | None = None
-    characters: int | None = None
+    amount: int | None = None
     lm: str | None = None
     words_equal: int | None = None
     counted_steps: int | None = None
     pace: float | None = None
+    hold_initial: float | None = None
+    mean_pose: float | None = None
 
     @property
     def published(self) -> bool:
         return self.source == PUBLISHED_SOURCE
 
 
-def collect(setting: Setting, swept: Swept, simulated: bool) -> list[Point]:
+def collect(report: Report, setting: Setting, swept: Swept, simulated: bool) -> list[Point]:
     """Points of everything that was finished, fronts marked; one that missed a session is not comparable and left out."""
     recordings = artifacts.key(heldout=list(setting.heldout))
-    lm = artifacts.sha256(setting.lm)
+    lm = artifacts.sha256(setting.lm) if report.decodes else None
     found = []
     for model in setting.checkpoints:
-        for precision in setting.precisions:
+        for precision in setting.precisions_of(model):
             for decoder in setting.decoders:
-                point = _point(setting, swept, model, precision, decoder)
+                point = _point(report, setting, swept, model, precision, decoder)
                 if point is not None:
                     with_lm = lm if decoder.endswith("+lm") else None
                     source = "simulated recordings" if simulated else "recordings"
@@ -87,34 +87,35 @@ def collect(setting: Setting, swept: Swept, simulated: bool) -> list[Point]:
     return mark(found)
 
 
-def _point(setting: Setting, swept: Swept, model: str, precision: str, decoder: str) -> Point | None:
+def _point(report: Report, setting: Setting, swept: Swept, model: str, precision: str, decoder: str) -> Point | None:
     results = swept.results
-    network, placed = results.get(Job(model)), results.get(Job(model, precision), {})
+    placed = results.get(Job(model, precision), {})
+    network = placed if precision == COMPRESSED else results.get(Job(model))
     read = [results.get(Job(model, precision, session)) for session in setting.heldout]
-    if network is None or None in read or not (placed or precision == FLOAT):
+    if not network or None in read or not (placed or precision == FLOAT):
         return None
     finished = [r for r in read if r is not None]
-    sessions = [Session.of(r["target"], r["texts"][decoder]) for r in finished]
-    low, high = interval(sessions)
+    sessions = [Session.from_json(r["runs"][decoder]) for r in finished]
+    low, high = interval(sessions, report.factor)
     known = {f.name for f in fields(Point)}
     return Point(
         model=model,
         precision=precision,
         decoder=decoder,
-        macs_per_s=network["macs_per_s"],
-        cer=error_rate(sessions),
-        cer_low=low,
-        cer_high=high,
+        error=pooled(sessions, report.factor),
+        low=low,
+        high=high,
         on_front=False,
         source="",
         fronts=[],
         simulated=True,
-        checkpoint=network["checkpoint"],
         sessions=len(sessions),
         seconds=sum(r["seconds"] for r in finished),
-        characters=sum(len(r["target"]) for r in finished),
+        amount=sum(int(s.amounts.sum()) for s in sessions),
         pace=None if precision == FLOAT else min(r["pace"] for r in finished),
-        **({"instructions_per_s": None, "flash": None, "ram": None} | {k: v for k, v in placed.items() if k in known}),
+        **(
+            {"instructions_per_s": None, "flash": None, "ram": None} | {k: v for k, v in (network | placed).items() if k in known}
+        ),
     )
 
 
@@ -123,38 +124,45 @@ def mark(points: list[Point]) -> list[Point]:
     fronts: dict[int, list[str]] = {index: [] for index in range(len(points))}
     for cost in COSTS:
         having = [i for i, p in enumerate(points) if not p.published and getattr(p, cost) is not None]
-        on_front = non_dominated([(getattr(points[i], cost), points[i].cer) for i in having])
+        on_front = non_dominated([(getattr(points[i], cost), points[i].error) for i in having])
         for index, on in zip(having, on_front, strict=True):
             fronts[index] += [cost] * on
     return [replace(p, fronts=fronts[i], on_front="macs_per_s" in fronts[i]) for i, p in enumerate(points)]
 
 
-def published(models: Iterable[str]) -> list[Point]:
-    """What the authors report for these networks on real data, greedy and with their character model."""
+def published(report: Report, models: Iterable[str]) -> list[Point]:
+    """What the authors report for these networks on real data, by the metric of the report, for each decoder it names."""
     found = []
     for model in models:
         known = PUBLISHED.get(model)
-        if known is not None:
-            for decoder, cer in (("greedy", known.value), ("beam+lm", known.value_with_lm)):
+        if known is not None and known.metric == report.metric:
+            for decoder, value in report.published.items():
+                error = getattr(known, value)
                 found.append(
                     Point(
-                        model, FLOAT, decoder, known.gmacs_per_s * 1e9, None, None, None, cer, None, None, False,
+                        model, FLOAT, decoder, known.gmacs_per_s * 1e9, None, None, None, error, None, None, False,
                         PUBLISHED_SOURCE, [], False,
                     )
                 )  # fmt: skip
     return found
 
 
-def as_csv(points: list[Point]) -> bytes:
-    """One row a point, columns as in pareto.json; what is null there is empty here."""
+def as_json(points: list[Point], report: Report) -> list[dict[str, Any]]:
+    """Plain values, named as the report does."""
+    return [{key: value for name, value in asdict(p).items() if (key := _key(report, name))} for p in points]
+
+
+def as_csv(points: list[Point], report: Report) -> bytes:
+    """One row a point, columns as in the JSON; what is null there is empty here."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, [f.name for f in fields(Point)], lineterminator="\n")
+    keys = [key for f in fields(Point) if (key := _key(report, f.name))]
+    writer = csv.DictWriter(text, keys, lineterminator="\n")
     writer.writeheader()
-    for point in points:
-        writer.writerow(asdict(point) | {"fronts": " ".join(point.fronts)})
+    for row in as_json(points, report):
+        writer.writerow(row | {"fronts": " ".join(row["fronts"])})
     return text.getvalue().encode()
 
 
-def as_json(points: list[Point]) -> list[dict[str, Any]]:
-    """Plain values for pareto.json."""
-    return [asdict(point) for point in points]
+def _key(report: Report, name: str) -> str | None:
+    """What an attribute of a point is called in a report; None for one it does not have."""
+    return None if name in report.absent else report.keys.get(name, name)

@@ -1,4 +1,5 @@
-"""A held-out session through a network and the decoders: native C for integers, PyTorch for float."""
+"""A held-out session through a network, and how it errs there: native C for integers; for float networks that type PyTorch, for
+those of poses the float graph as a stream."""
 
 from __future__ import annotations
 
@@ -10,14 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.pareto.front import Session
 from bench.pareto.jobs import FLOAT, Job, Result, Setting, remembered, remembered_arrays
-from compress import artifacts, checkpoint
+from compress import artifacts, checkpoint, pose_scores, tasks
 from compress import graph as g
-from compress.data import datasets
-from compress.data.session import SAMPLE_RATE, Session
+from compress.data import session as typing_session
+from compress.data.session import SAMPLE_RATE
 from compress.floating import FloatMachine
 from compress.lower import lower
-from compress.samples import to_int16, whole_steps
+from compress.samples import Signal, to_int16
+from compress.tasks.pose import Pose
 from host import decoders, native
 
 WHOLE_S = 600.0  # of signal in one piece through PyTorch, S4_large takes 1.7 GB per 200 s; longer sessions are streamed
@@ -25,7 +28,7 @@ WHOLE_S = 600.0  # of signal in one piece through PyTorch, S4_large takes 1.7 GB
 
 @dataclass(frozen=True)
 class Frames:
-    """Output of one session: (frames, 99) in units of `scale` nats; `pace`: seconds of signal per second of one core."""
+    """Output of one session: (frames, outputs) in units of `scale` nats or rad; `pace`: seconds of signal per one of a core."""
 
     key: str
     values: g.Array
@@ -35,12 +38,10 @@ class Frames:
 
 
 def read_session(setting: Setting, job: Job, session: Path) -> Result:
-    """Text of one held-out session by every decoder, what was typed, and how fast the network ran."""
+    """Errors of one held-out session by every decoder, run by run, and how fast the network ran."""
     frames = float_frames(setting, job, session) if job.precision == FLOAT else native_frames(setting, job, session)
-    texts = {name: _text(setting, frames, name) for name in setting.decoders}
-    with Session(session) as opened:
-        target = opened.text(0.0, frames.seconds)
-    return {"target": target, "texts": texts, "seconds": frames.seconds, "pace": frames.pace}
+    runs = _pose_runs(setting, job, session, frames) if setting.task == Pose.name else _text_runs(setting, session, frames)
+    return {"runs": runs, "seconds": frames.seconds, "pace": frames.pace}
 
 
 def native_frames(setting: Setting, job: Job, session: Path) -> Frames:
@@ -51,7 +52,9 @@ def native_frames(setting: Setting, job: Job, session: Path) -> Frames:
 
     def make() -> dict[str, g.Array]:
         model = native.load(integer, folder.path / "native")
-        samples = to_int16(integer, whole_steps(integer, datasets.samples(session)))
+        signal = tasks.of(integer).read(integer, session).signal
+        samples = to_int16(integer, signal.samples)
+        model.begin_with(signal)
         begin = time.thread_time()
         return _timed(model.run(samples), float(integer.output.scale or 1.0), len(samples), begin)
 
@@ -59,20 +62,27 @@ def native_frames(setting: Setting, job: Job, session: Path) -> Frames:
 
 
 def float_frames(setting: Setting, job: Job, session: Path) -> Frames:
-    """By PyTorch's own forward over the whole session; a long one by the float graph, which equals it to 1e-4, as a stream."""
+    """Text by PyTorch's own forward over the whole session; a long one by the float graph, which equals it to 1e-4, as a stream.
+
+    Poses always by the float graph: the whole-session forward interpolates features with ones that a stream does not have yet.
+    """
     path = setting.checkpoints[job.model]
 
     def make() -> dict[str, g.Array]:
         loaded, real = _network(path)
-        signal = whole_steps(real, datasets.samples(session))
+        signal = tasks.of(real).read(real, session).signal
+        whole = loaded.task != Pose.name and len(signal.samples) <= WHOLE_S * SAMPLE_RATE
         begin = time.thread_time()
-        if len(signal) <= WHOLE_S * SAMPLE_RATE:
-            values = checkpoint.forward(loaded, signal)
-        else:
-            values = FloatMachine(real).run(signal[None].astype(np.float64))[0].astype(np.float32)
-        return _timed(values, 1.0, len(signal), begin)
+        values = checkpoint.forward(loaded, signal.samples) if whole else _streamed(real, signal)
+        return _timed(values, 1.0, len(signal.samples), begin)
 
     return _stored(setting, artifacts.key(checkpoint=path, recording=session, code=artifacts.code_hash("compress")), make)
+
+
+def _streamed(real: g.Graph, signal: Signal) -> g.Array:
+    machine = FloatMachine(real)
+    machine.begin_with([signal])
+    return machine.run(signal.samples[None].astype(np.float64))[0].astype(np.float32)
 
 
 @functools.lru_cache(maxsize=1)  # sessions of one network follow each other
@@ -92,9 +102,33 @@ def _stored(setting: Setting, key: str, make: Callable[[], dict[str, g.Array]]) 
     return Frames(key, arrays["values"], scale, seconds, pace)
 
 
+def _text_runs(setting: Setting, session: Path, frames: Frames) -> dict[str, Result]:
+    """Errors and characters of what every decoder reads."""
+    with typing_session.Session(session) as opened:
+        target = opened.text(0.0, frames.seconds)
+    return {name: Session.of(target, _text(setting, frames, name)).to_json() for name in setting.decoders}
+
+
 def _text(setting: Setting, frames: Frames, name: str) -> str:
     """What one decoder reads."""
     lm = setting.lm if name.endswith("+lm") else None
     code = artifacts.code_hash("host", "compress/data")
     key = artifacts.key(frames=frames.key, decoder=name, lm=lm, code=code)
     return str(remembered(setting, key, lambda: {"text": decoders.decode_session(name, lm, frames.values, frames.scale)})["text"])
+
+
+def _pose_runs(setting: Setting, job: Job, session: Path, frames: Frames) -> dict[str, Result]:
+    """Degrees, summed over the valid samples of each second, and how many these are; of the only decoder, "", that poses have."""
+
+    def make() -> Result:
+        task = Pose()
+        floating = job.precision == FLOAT
+        graph = (
+            _network(setting.checkpoints[job.model])[1] if floating else g.load(setting.folder(job.model, job.precision).graph)
+        )
+        recorded = task.read(graph, session)
+        (part,) = task.stretches(graph, [frames.values * frames.scale], [recorded])
+        return Session(*pose_scores.run_sums(part, SAMPLE_RATE)).to_json()
+
+    key = artifacts.key(frames=frames.key, recording=session, code=artifacts.code_hash("compress", "bench/pareto"))
+    return dict.fromkeys(setting.decoders, remembered(setting, key, make))

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from bench.pareto import work
 from bench.pareto.jobs import FLOAT, Job, Outcome, Result, Setting
+from compress.artifacts import COMPRESSED
 from compress.errors import TendonError
 from compress.models import PUBLISHED
 
@@ -48,7 +49,7 @@ def run(setting: Setting, backend: Backend, worker: Worker = work.run) -> Swept:
     results: dict[Job, Result] = {}
     failures: dict[str, str] = {}
     waves = _waves(setting)
-    with _parallel(backend) as parallel, tqdm(total=sum(map(len, waves)), desc="pareto", unit="job") as bar:
+    with _parallel(backend) as parallel, tqdm(total=sum(map(len, waves)), desc=f"pareto {setting.task}", unit="job") as bar:
         for wave in waves:
             ready = [job for job in wave if _needs(job) is None or _needs(job) in results]
             bar.update(len(wave) - len(ready))
@@ -100,12 +101,12 @@ def _connect(backend: Backend) -> dict[str, str]:
 
 def _waves(setting: Setting) -> list[list[Job]]:
     models = sorted(setting.checkpoints, key=_work, reverse=True)
-    integer = [p for p in setting.precisions if p != FLOAT]
+    integer = [(m, p) for m in models for p in setting.precisions_of(m) if p != FLOAT]
     floats = [Job(m, FLOAT, s) for m in models for s in setting.heldout if FLOAT in setting.precisions]
     return [
         [*(Job(m) for m in models), *floats],
-        [Job(m, p) for m in models for p in integer],
-        [Job(m, p, s) for m in models for p in integer for s in setting.heldout],
+        [Job(m, p) for m, p in integer],
+        [Job(m, p, s) for m, p in integer for s in setting.heldout],
     ]
 
 
@@ -118,4 +119,6 @@ def _needs(job: Job) -> Job | None:
     """The job without whose result this one cannot begin."""
     if job.precision in ("", FLOAT):
         return None
-    return Job(job.model, job.precision) if job.session else Job(job.model)
+    if job.session is not None:
+        return Job(job.model, job.precision)
+    return None if job.precision == COMPRESSED else Job(job.model)

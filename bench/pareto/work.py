@@ -7,6 +7,7 @@ import io
 import threading
 import traceback
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +15,20 @@ import numpy as np
 from bench.bare import model_steps
 from bench.pareto import fitting, reading
 from bench.pareto.jobs import FLOAT, Job, Outcome, Result, Setting, remembered
-from compress import artifacts, checkpoint, macs, pipeline
+from compress import artifacts, checkpoint, macs, pipeline, tasks
 from compress import graph as g
-from compress.artifacts import Folder
-from compress.data import datasets
+from compress.artifacts import COMPRESSED, Folder
 from compress.data.session import SAMPLE_RATE
 from compress.errors import TendonError
 from compress.reference import IntegerMachine
-from compress.samples import to_int16
+from compress.samples import Signal, to_int16
+from compress.tasks.pose import Pose
 from export import build
 from export.boards import load_board
 from host import native
 
-STEPS = 24  # reference, native C and emulated core are compared on the first of them, and their instructions counted
+STEPS = 24  # behind the start-up; reference, native C and emulated core are compared on them, and their instructions counted
+COUNTED_S = 2.0  # of signal at most: a network over windows has long steps
 
 
 def run(setting: Setting, job: Job) -> Outcome:
@@ -58,20 +60,39 @@ def _silence() -> Iterator[None]:
 
 
 def quantize(setting: Setting, job: Job) -> Result:
-    """Integer graphs of a model at every precision, calibrated once; counts the MACs."""
-    path = setting.checkpoints[job.model]
-    folders = [setting.folder(job.model, precision) for precision in setting.precisions if precision != FLOAT]
-    pipeline.family(folders, path, list(setting.calibration))
-    key = artifacts.key(what="macs", checkpoint=path, code=artifacts.code_hash("compress"))
-    return remembered(setting, key, lambda: _count_macs(job.model, path))
+    """Integer graphs of a model at every precision but `compressed`, calibrated once, and what all of them share."""
+    precisions = [p for p in setting.precisions if p not in (FLOAT, COMPRESSED)]
+    return _quantize(setting, job.model, precisions, setting.checkpoints[job.model])
 
 
-def _count_macs(model: str, path: Path) -> Result:
-    return {"macs_per_s": macs.report(pipeline.load_float(model, path))["macs_per_s"], "checkpoint": checkpoint.sha256(path)}
+def _quantize(setting: Setting, model: str, precisions: list[str], path: Path) -> Result:
+    pipeline.family([setting.folder(model, precision) for precision in precisions], path, list(setting.calibration))
+    key = artifacts.key(
+        what="network",
+        checkpoint=path,
+        calibration=list(setting.calibration),
+        heldout=list(setting.heldout),
+        code=artifacts.code_hash("compress", "bench/pareto"),
+    )
+    return remembered(setting, key, lambda: _describe(setting, model, path))
+
+
+def _describe(setting: Setting, model: str, path: Path) -> Result:
+    """MACs, and for poses the errors of predictors that read no sEMG, over the samples that the network is scored on."""
+    real = pipeline.load_float(model, path)
+    known = {"macs_per_s": macs.report(real)["macs_per_s"], "checkpoint": checkpoint.sha256(path)}
+    task = tasks.of(real)
+    if not isinstance(task, Pose):
+        return known
+    heldout, calibration = ([task.read(real, p) for p in paths] for paths in (setting.heldout, setting.calibration))
+    return known | task.trivial(real, heldout, calibration)
 
 
 def place(setting: Setting, job: Job) -> Result:
     """Build for this machine and for the smallest board, prove a few steps equal and count their instructions."""
+    own = {}
+    if job.precision == COMPRESSED:  # another network, from a checkpoint of its own
+        own = _quantize(setting, job.model, [COMPRESSED], setting.compressed[job.model])
     folder = setting.folder(job.model, job.precision)
     integer = g.load(folder.graph)
     native.build(integer, folder.path / "native")
@@ -82,15 +103,16 @@ def place(setting: Setting, job: Job) -> Result:
         steps=STEPS,
         code=artifacts.code_hash("compress", "export", "firmware", "host/native", "bench/pareto", "bench/bare"),
     )
-    return remembered(setting, key, lambda: _measure(setting, integer, folder))
+    return own | remembered(setting, key, lambda: _measure(setting, integer, folder))
 
 
 def _measure(setting: Setting, integer: g.Graph, folder: Folder) -> Result:
     placed = fitting.place(integer, folder, fitting.by_size(setting.boards))
-    seconds = (STEPS + 1) * integer.samples_per_step / SAMPLE_RATE
-    samples = to_int16(integer, datasets.samples(setting.heldout[0], seconds))[: STEPS * integer.samples_per_step]
-    counted = model_steps.count(integer, folder.target(placed.board) / "project", placed.board, samples)
-    _prove(integer, folder, samples, counted.words)
+    signal = _first_steps(integer, setting.heldout[0])
+    samples = to_int16(integer, signal.samples)
+    counted = model_steps.count(integer, folder.target(placed.board) / "project", placed.board, samples, signal.initial)
+    _prove(integer, folder, signal, counted.words)
+    instructions = counted.instructions[integer.start_up_steps :]
     board = load_board(placed.board)
     return {
         "graph": integer.hash(),
@@ -99,17 +121,30 @@ def _measure(setting: Setting, integer: g.Graph, folder: Folder) -> Result:
         "compiler": f"{build.compiler_version(board.name)}; {' '.join(board.flags)}",
         "flash": placed.flash,
         "ram": placed.ram,
-        "instructions_per_s": float(np.mean(counted.instructions)) * float(integer.output.rate),
-        "counted_steps": len(counted.instructions),
+        "instructions_per_s": float(np.mean(instructions)) * float(integer.output.rate) / integer.chunk,
+        "counted_steps": len(instructions),
         "words_equal": int(counted.words.size),
     }
 
 
-def _prove(integer: g.Graph, folder: Folder, samples: g.Array, on_core: g.Array) -> None:
+def _first_steps(integer: g.Graph, session: Path) -> Signal:
+    """The start-up and STEPS behind it, or fewer long ones, two at least, of a session from its beginning."""
+    step_s = integer.samples_per_step / SAMPLE_RATE
+    steps = integer.start_up_steps + min(STEPS, max(2, int(COUNTED_S / step_s)))
+    signal = tasks.of(integer).read(integer, session, (steps + 1) * step_s).signal
+    if len(signal.samples) < steps * integer.samples_per_step:
+        raise TendonError(f"{session}: expected at least {steps * step_s:.2f} s of signal to count steps in, found less")
+    return replace(signal, samples=signal.samples[: steps * integer.samples_per_step])
+
+
+def _prove(integer: g.Graph, folder: Folder, signal: Signal, on_core: g.Array) -> None:
     """The same steps by the reference, the native C and the emulated core: equal to the last word, or an error."""
-    reference = IntegerMachine(integer).run(samples[None])[0].astype(np.int16)
-    answers = {"native C": native.load(integer, folder.path / "native").run(samples), "emulated core": on_core}
-    for engine, words in answers.items():
+    samples = to_int16(integer, signal.samples)
+    machine, model = IntegerMachine(integer), native.load(integer, folder.path / "native")
+    machine.begin_with([signal])
+    model.begin_with(signal)
+    reference = machine.run(samples[None])[0].astype(np.int16)
+    for engine, words in {"native C": model.run(samples), "emulated core": on_core}.items():
         wrong = np.argwhere(words != reference)
         if len(wrong):
             raise TendonError(

@@ -183,12 +183,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, help="steps to train (default: the network's recipe)")
     parser.add_argument("--seed", type=int, default=Recipe.seed)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--start", type=Path, help="checkpoint whose weights to begin with (pose networks)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Train, then say where the checkpoint is and how it validates."""
     if family_of(HYPER_PARAMETERS[args.model]).task == "pose":
         return train_pose.run(args)
+    if args.start:
+        raise CheckpointError(
+            f"--start: {args.model} is trained from its seed only; expected a pose network (tracking_vemg2pose)"
+        )
     root = args.recordings or Path("build/recordings")
     paths = datasets.sessions(args.data) if args.data else recordings.ensure(root, "train")
     out = args.out or Path("build") / args.model / "train" / f"{args.model}.ckpt"

@@ -43,7 +43,7 @@ class Recipe:
     feature_steps: int = 320
     feature_batch: int = 8
     feature_s: float = 3.0
-    rollout_steps: int = 700
+    rollout_steps: int = 350
     lanes: int = 16
     rollout_s: float = 1.2
     renew: float = 0.07  # chance that a lane begins a new stream
@@ -72,22 +72,33 @@ class Score:
         return self.mae / min(self.hold_initial, self.mean_pose)
 
 
-def recipe_for(**changes: int | None) -> Recipe:
-    """The recipe, with what the user set (not None) in place of its values; `steps` are divided between the phases."""
+def recipe_for(again: bool = False, **changes: int | None) -> Recipe:
+    """The recipe, with what the user set (not None) in place of its values; `steps` are divided between the phases.
+
+    `again` is for weights that are already good: phase 2 alone, at a lower rate.
+    """
     steps = changes.pop("steps", None)
-    base = Recipe()
+    base = Recipe(feature_steps=0, rate=6e-4) if again else Recipe()
     if steps is not None:
         share = base.feature_steps / (base.feature_steps + base.rollout_steps)
         changes |= {"feature_steps": round(steps * share), "rollout_steps": steps - round(steps * share)}
     return dataclasses.replace(base, **{k: v for k, v in changes.items() if v is not None})
 
 
-def train(model_name: str, sessions: Sequence[Path], out: Path, recipe: Recipe | None = None, threads: int = 2) -> Score:
+def train(
+    model_name: str,
+    sessions: Sequence[Path],
+    out: Path,
+    recipe: Recipe | None = None,
+    threads: int = 2,
+    start: Path | None = None,
+) -> Score:
     """Train and write the checkpoint in half precision; returns the score of the validation sessions, the last ones.
 
-    `<out>.state` holds an interrupted training and is removed at the end.
+    With `start` the weights are those of that checkpoint to begin with, and only the decoder is trained. `<out>.state` holds an
+    interrupted training and is removed at the end.
     """
-    recipe = recipe or Recipe()
+    recipe = recipe or recipe_for(again=start is not None)
     hyper_parameters = HYPER_PARAMETERS.get(model_name, {})
     if hyper_parameters.get("network_conf", {}).get("_target_") != "emg2pose.pose_modules.StatePoseModule":
         raise CheckpointError(f"model: expected a tracking network (tracking_vemg2pose), found {model_name!r}, not trained here")
@@ -99,12 +110,27 @@ def train(model_name: str, sessions: Sequence[Path], out: Path, recipe: Recipe |
     torch.manual_seed(recipe.seed)
     network = build(hyper_parameters)
     assert isinstance(network, PoseNetwork)
+    if start is not None:
+        network.load_state_dict(_weights_to_start_from(start, model_name))
     data = [load(path) for path in tqdm(sessions, desc="read recordings", unit="session")]
-    run = _Run(network, recipe, out.with_name(out.name + ".state"), training.origin(model_name, sessions, recipe))
+    run = _Run(
+        network,
+        recipe,
+        out.with_name(out.name + ".state"),
+        training.origin(model_name, [*sessions, *([start] if start else [])], recipe),
+    )
     result = run.fit(data[: -recipe.validation], data[-recipe.validation :])
     checkpoint.save(out, network, hyper_parameters, torch.float16)
     run.state.unlink(missing_ok=True)
     return result
+
+
+def _weights_to_start_from(start: Path, model_name: str) -> dict[str, Tensor]:
+    found = checkpoint.load(start)
+    if found.name != model_name:
+        raise CheckpointError(f"{start}: expected a checkpoint of {model_name} to start from, found {found.name}")
+    weights: dict[str, Tensor] = found.model.state_dict()
+    return weights
 
 
 class _Run:
@@ -148,7 +174,7 @@ class _Run:
             if phase.step % self.recipe.score_every == 0:
                 mae = score()
                 tqdm.write(f"{name} {phase.step}: loss {smooth:.4f}, validation MAE {mae:.2f} degrees")
-            if phase.step % self.recipe.save_every == 0:
+            if phase.step % self.recipe.save_every == 0 or phase.step == phase.steps:
                 self._save()
             bar.set_postfix(loss=f"{smooth:.4f}", validation_MAE=f"{mae:.2f}°", refresh=False)
 
@@ -332,8 +358,8 @@ def run(args: argparse.Namespace) -> int:
     root = args.recordings or Path("build/pose-recordings")
     paths = datasets.sessions(args.data) if args.data else recordings.ensure(root, "train", recordings.POSE)
     out = args.out or Path("build") / args.model / "train" / f"{args.model}.ckpt"
-    recipe = recipe_for(steps=args.steps, seed=args.seed)
-    score = train(args.model, paths, out, recipe, args.threads)
+    recipe = recipe_for(again=args.start is not None, steps=args.steps, seed=args.seed)
+    score = train(args.model, paths, out, recipe, args.threads, args.start)
     print(
         f"{out}: {recipe.feature_steps} + {recipe.rollout_steps} steps; {recipe.validation} validation sessions in closed loop: "
         f"MAE {score.mae:.2f}°, initial pose held {score.hold_initial:.2f}°, mean pose {score.mean_pose:.2f}°"

@@ -24,7 +24,7 @@ POSE = ("tracking_vemg2pose", "regression_vemg2pose", "regression_neuropose")
 
 
 def tiny(module: str = "StatePoseModule", **changes: Any) -> dict[str, Any]:
-    """Hyper-parameters of a network of the published kind that fits a test: 8 channels, stride 8, left context 27."""
+    """Hyper-parameters of a network of the published kind that fits a test: 8 channels, 50 features a second, 100 steps."""
     conv = {"_target_": "emg2pose.networks.Conv1dBlock", "in_channels": 16, "out_channels": 8, "kernel_size": 4, "stride": 4}
     stage = {
         "_target_": "emg2pose.networks.TdsStage",

@@ -111,6 +111,9 @@ class TDSConvEncoder(nn.Module):
 class TdsStage(nn.Module):
     """A strided Conv1dBlock, `num_blocks` pairs of separable blocks and, with `out_channels`, a linear projection."""
 
+    in_channels: int
+    out_channels: int
+
     def __init__(
         self,
         in_channels: int = 16,
@@ -165,7 +168,7 @@ class TdsNetwork(nn.Module):
 
     def __init__(self, conv_blocks: Sequence[Conv1dBlock], tds_stages: Sequence[TdsStage]) -> None:
         super().__init__()
-        blocks = [*conv_blocks, *tds_stages]
+        blocks: list[Conv1dBlock | TdsStage] = [*conv_blocks, *tds_stages]
         if not blocks:
             raise CheckpointError("TdsNetwork: expected a block or a stage, found none")
         for i, (before, after) in enumerate(itertools.pairwise(blocks)):

@@ -29,6 +29,7 @@ MARKERS = {
     "beam+lm": ("^", 8.0),
 }  # shape, size: the first two nearly coincide
 PREDICTORS = {"hold_initial": (0, (6, 2)), "mean_pose": (0, (2, 2))}  # dashes
+PREDICTOR_LABELS = {"hold_initial": (0.005, "left"), "mean_pose": (0.995, "right")}  # their errors may be nearly the same
 APART = 0.0135  # of an axis: points that cost nearly the same are drawn this far from each other, so that all can be seen
 SAME = 0.02  # relative difference of a cost below which precisions stand in their usual order
 MARGIN = 1.35  # factor left and right of all points
@@ -122,10 +123,17 @@ def _predictors(axes: Axes, points: list[Point], report: Report) -> None:
             axes.axhline(error, color=SOFT, linewidth=1.0, linestyle=PREDICTORS[name], zorder=1)
         if errors:
             span = " … ".join(dict.fromkeys(f"{error:.1f}" for error in (errors[0], errors[-1])))
-            where = (0.995, errors[-1])
-            label = f"{what}: {span} {report.unit}"
-            place = axes.get_yaxis_transform()
-            axes.annotate(label, where, (0, 2), place, "offset points", ha="right", fontsize=7.5, color=SOFT)
+            x, side = PREDICTOR_LABELS[name]
+            axes.annotate(
+                f"{what}: {span} {report.unit}",
+                (x, errors[-1]),
+                (0, 2),
+                axes.get_yaxis_transform(),
+                "offset points",
+                ha=side,
+                fontsize=7.5,
+                color=SOFT,
+            )
 
 
 def _stacks(points: list[Point], cost: str, unit: float) -> list[Stack]:

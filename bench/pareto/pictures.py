@@ -133,6 +133,7 @@ def _predictors(axes: Axes, points: list[Point], report: Report) -> None:
                 ha=side,
                 fontsize=7.5,
                 color=SOFT,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.85},
             )
 
 

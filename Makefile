@@ -1,13 +1,19 @@
 # Every target does its own set-up. Variables: MODEL, CHECKPOINT, DATA, PRECISION, FORMAT, BOARD, PORT, TOOL, SECONDS, LATENCY, INPUT, OUTPUT, ENGINE, DECODER, LM,
-# TFLM, CMSIS_NN, COREMARK, AES.
+# TFLM, CMSIS_NN, COREMARK, AES, INITIAL, FLASH, RAM, LOAD, STEPS.
 MODEL ?= TC_S4_small
-PRECISION ?= w8a16
+BUILD ?= build
+# A network that `make compress` made is the one that is meant from then on, unless a checkpoint or another precision is named.
+PRECISION ?= $(if $(and $(wildcard $(BUILD)/$(MODEL)/compressed/checkpoint.ckpt),$(if $(CHECKPOINT),,yes)),compressed,w8a16)
 FORMAT ?= c
 BOARD ?= $(if $(filter tflm,$(FORMAT)),virtual-m7,virtual-f405)
-BUILD ?= build
 SECONDS = 15
 
 export OPENBLAS_NUM_THREADS := 1 # matrices here are small: threads only wait for each other
+
+ifeq ($(origin PRECISION)$(PRECISION),filecompressed)
+$(if $(filter demo quantize macs export firmware hil flash infer diagnose profile crosscheck,$(MAKECMDGOALS)),$(info taking \
+	the compressed $(MODEL) of $(BUILD)/$(MODEL)/compressed; PRECISION=w8a16 takes the whole one))
+endif
 
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
@@ -61,8 +67,8 @@ decode: setup ## text from frames that infer wrote   [INPUT=frames.npy DECODER=g
 lm: setup ## the shipped character model again, from the simulator's train prompts
 	$(PYTHON) -m host lm
 
-infer: setup ## one input through one engine   [ENGINE=torch|graph|onnx|integer|native|onnx-qdq|litert|tflm|<board> INPUT= OUTPUT= CALIBRATION=]
-	$(PYTHON) -m host infer $(common) $(data) --engine $(or $(ENGINE),integer) --input "$(INPUT)" --output "$(OUTPUT)" $(if $(PORT),--port "$(PORT)")
+infer: setup ## one input through one engine   [ENGINE=torch|graph|onnx|integer|native|onnx-qdq|litert|tflm|<board> INPUT= OUTPUT= INITIAL= CALIBRATION=]
+	$(PYTHON) -m host infer $(common) $(data) --engine $(or $(ENGINE),integer) --input "$(INPUT)" --output "$(OUTPUT)" $(if $(INITIAL),--initial "$(INITIAL)") $(if $(PORT),--port "$(PORT)")
 
 diagnose: setup tools ## a board, or two engines, layer by layer: the first difference   [BOARD= PORT= or ENGINE="graph native"; INPUT= SECONDS=]
 	$(PYTHON) -m host diagnose $(common) $(data) $(if $(filter file,$(origin BOARD)),,--board $(BOARD)) $(if $(PORT),--port "$(PORT)") \
@@ -88,6 +94,12 @@ pareto: setup tools ## error rate against cost: table, pictures, page   [LM= DAT
 		$(if $(DECODERS),--decoders $(DECODERS)) $(if $(JOBS),--jobs $(JOBS)) $(if $(BACKEND),--backend $(BACKEND)) \
 		$(if $(SCHEDULER),--scheduler "$(SCHEDULER)")
 
+compress: BOARD = nucleo-h743zi2
+compress: setup tools ## a network within a budget: ranks and bits by layer, tuned, scored, built   [FLASH=2M RAM= LOAD=0.6 BOARD= STEPS= CHECKPOINT= DATA=]
+	OMP_WAIT_POLICY=PASSIVE $(PYTHON) -m bench compress --model $(MODEL) --build $(BUILD) $(if $(CHECKPOINT),--checkpoint "$(CHECKPOINT)") \
+		$(if $(DATA),--data "$(DATA)") --board $(BOARD) --flash "$(FLASH)" $(if $(RAM),--ram "$(RAM)") $(if $(LOAD),--load $(LOAD)) \
+		$(if $(STEPS),--steps $(STEPS))
+
 setup: $(READY)
 
 $(READY): pyproject.toml
@@ -102,4 +114,4 @@ tools: ## cross compiler and emulator from the distribution
 clean: ## delete what was built, keep the environment
 	rm -rf $(BUILD)
 
-.PHONY: help demo flash decode lm test quantize macs recordings train export firmware hil infer diagnose profile crosscheck bench validate pareto setup tools clean
+.PHONY: help demo flash decode lm test quantize macs recordings train export firmware hil infer diagnose profile crosscheck bench validate pareto compress setup tools clean

@@ -1,4 +1,4 @@
-"""python -m bench hil|demo|profile|crosscheck|speed|pareto: measure on boards, compare engines, count, draw CER by cost."""
+"""python -m bench hil|demo|profile|crosscheck|speed|pareto|compress: measure, compare, count, draw error by cost, compress."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from bench.crosscheck import command as crosscheck
 from bench.hil import demo, formats, measurement, text
 from bench.pareto import command as pareto
 from bench.profile import command as profile
+from bench.shrink import command as shrink
 from bench.speed import command as speed
 from bench.validate import command as validate
 from compress import cli, tasks
@@ -50,6 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     pareto.add_arguments(
         commands.add_parser("pareto", help="error against cost: every network, precision and decoder; a report per task")
     )
+    shrink.add_arguments(commands.add_parser("compress", help="a network within a budget of flash, RAM and cycles, scored"))
     return cli.run(parser, arguments)
 
 

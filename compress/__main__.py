@@ -1,13 +1,16 @@
-"""python -m compress quantize|macs|recordings|train: from a checkpoint and recordings to the integer graph."""
+"""python -m compress quantize|macs|recordings|train|shrink: from a checkpoint and recordings to the integer graph."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from compress import artifacts, cli, macs, pipeline, train
 from compress.data import recordings
 from compress.files import write_json
+from compress.shrink import command as shrink
+from compress.shrink.cost import CORES
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,6 +31,13 @@ def main(arguments: list[str] | None = None) -> int:
         command = commands.add_parser(name, help=text)
         module.add_arguments(command)
         command.set_defaults(run=module.run)
+    shrinking = commands.add_parser("shrink", help="a network within a budget of flash and cycles, fine-tuned")
+    cli.add_model_arguments(shrinking)
+    shrinking.add_argument("--data", type=Path, help="folder of sessions: train, calibration (default: the simulated set)")
+    shrinking.add_argument("--core", default="cortex-m7", choices=sorted(CORES), help="whose cycles count (default: %(default)s)")
+    shrinking.add_argument("--cycles", type=float, help="core cycles a second of signal that it may take (default: any)")
+    shrink.add_arguments(shrinking)
+    shrinking.set_defaults(run=shrink.from_arguments)
     return cli.run(parser, arguments)
 
 

@@ -11,10 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import lapack
 
 from compress.graph import Array
 
 CLIPPING = np.linspace(0.4, 1.0, 25)  # scales that are tried, as shares of the one that clips nothing
+BLOCK = 64  # inputs whose rounding errors are passed on together
 INDEPENDENT = 0.5  # how far C is drawn towards its diagonal
 
 
@@ -63,11 +65,31 @@ def scales(weight: Array, covariance: Array, limit: int) -> Array:
 
 
 def integers(weight: Array, scale: Array, covariance: Array, limit: int) -> Array:
-    """weight (out, n) over scale (out,) in −limit…limit, each error made good by the weights not yet rounded, strongest first."""
+    """weight (out, n) over scale (out,) in −limit…limit, each error made good by the weights not yet rounded, strongest first.
+
+    Within a block the errors are passed on one weight at a time, to what lies behind it all at once: the same sums, in another
+    order, with far less memory moved.
+    """
     order = np.argsort(-np.diag(covariance), kind="stable")
-    factor = np.linalg.cholesky(np.linalg.inv(covariance[np.ix_(order, order)])).T
+    factor = _factor_of_inverse(covariance[np.ix_(order, order)])
     left, found = weight[:, order] / scale[:, None], np.empty_like(weight)
-    for i, column in enumerate(order):
-        found[:, column] = np.clip(np.round(left[:, i]), -limit, limit)
-        left[:, i + 1 :] -= np.outer((left[:, i] - found[:, column]) / factor[i, i], factor[i, i + 1 :])
+    for begin in range(0, len(order), BLOCK):
+        block = slice(begin, min(begin + BLOCK, len(order)))
+        rest, errors = left[:, block], np.empty((len(weight), block.stop - begin))
+        for i in range(block.stop - begin):
+            row = factor[begin + i, block]
+            whole = np.clip(np.round(rest[:, i]), -limit, limit)
+            found[:, order[begin + i]] = whole
+            errors[:, i] = (rest[:, i] - whole) / row[i]
+            rest[:, i + 1 :] -= np.outer(errors[:, i], row[i + 1 :])
+        left[:, block.stop :] -= errors @ factor[block, block.stop :]
     return found.astype(np.int8)
+
+
+def _factor_of_inverse(covariance: Array) -> Array:
+    """Upper R with Rᵀ·R = covariance⁻¹: the inverse of the upper M with M·Mᵀ = covariance, without the inverse itself."""
+    upper = np.linalg.cholesky(covariance[::-1, ::-1])[::-1, ::-1]
+    inverse, failed = lapack.dtrtri(np.asfortranarray(upper), lower=0)
+    if failed:
+        raise np.linalg.LinAlgError(f"row {failed} of a covariance depends on the others")
+    return np.asarray(inverse)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
 from compress import graph as g
 from compress.checkpoint import Checkpoint
+from compress.errors import CheckpointError
 from compress.lower.builder import Builder, fold_batch_norms
 from compress.lower.hybrid import hybrid
 from compress.lower.neuropose import WINDOW
@@ -27,8 +29,23 @@ def lower(checkpoint: Checkpoint, window: int = WINDOW) -> g.Graph:
         builder = Builder(ELECTRODES, Fraction(SAMPLE_RATE))
         pose(builder, checkpoint.model.model, window)
         provenance["initial_pose"] = bool(checkpoint.hyper_parameters.get("provide_initial_pos", False))
-    bits = checkpoint.hyper_parameters.get("tendon", {}).get("bits", {})
+    bits = _bits(checkpoint, builder.ops)
     if bits:
-        provenance["bits"] = {str(module): int(width) for module, width in bits.items()}
+        provenance["bits"] = bits
     graph = g.Graph(checkpoint.name, builder.tensors, tuple(builder.ops), provenance)
     return g.verify(fold_batch_norms(g.verify(graph)))
+
+
+def _bits(checkpoint: Checkpoint, ops: Sequence[g.Op]) -> dict[str, int]:
+    """Bits of the weights by matrix, as a compressed checkpoint says; CheckpointError for what is no matrix or no such width."""
+    own = checkpoint.hyper_parameters.get("tendon", {})
+    bits = own.get("bits", {}) if isinstance(own, dict) else own
+    if not isinstance(bits, dict):
+        raise CheckpointError(f"tendon.bits: expected a dict of matrix to bits, found {bits!r}")
+    matrices = {op.module for op in ops if isinstance(op, g.Conv)}
+    for module, width in bits.items():
+        if module not in matrices:
+            raise CheckpointError(f"tendon.bits: the network has no matrix {module!r}")
+        if isinstance(width, bool) or width not in g.WEIGHT_BITS:
+            raise CheckpointError(f"tendon.bits: {module}: expected {' or '.join(map(str, g.WEIGHT_BITS))}, found {width!r}")
+    return {str(module): int(width) for module, width in bits.items()}

@@ -1,0 +1,38 @@
+"""What a compressed network may take."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from compress.errors import TendonError
+
+UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20}
+SHARE = 0.9  # of the flash that is named; the rest is for the application around the network
+CODE = 24 * 1024  # kernels, application and port, as the export allows for
+
+
+class BudgetError(TendonError):
+    """No choice of forms fits the budget; the message says what the smallest takes."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Bytes of flash for the whole image, and core cycles per second of signal for the network (None: any)."""
+
+    flash: int
+    cycles: float | None = None
+
+    @property
+    def tables(self) -> int:
+        """Bytes that the network's constants may take."""
+        return int(self.flash * SHARE) - CODE
+
+
+def parse_bytes(text: str) -> int:
+    """`2M`, `384K` or plain bytes, in powers of 1,024; TendonError for anything else."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KM]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    size = int(float(found[1]) * UNITS[found[2].upper()]) if found else 0
+    if size <= 0:
+        raise TendonError(f"expected a size such as 2M, 384K or 400000 (bytes), found {text!r}")
+    return size

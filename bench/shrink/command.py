@@ -10,6 +10,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from tqdm import tqdm
+
 from bench import footprint
 from bench.cycles import chips, on_board
 from bench.shrink import page
@@ -19,13 +22,15 @@ from compress.artifacts import COMPRESSED, Folder
 from compress.data import datasets
 from compress.data.datasets import Dataset
 from compress.errors import TendonError
+from compress.evaluate import HeldOut
 from compress.files import replace_atomically, write_json
-from compress.samples import to_int16
+from compress.samples import to_int16, to_real
 from compress.shrink import command as shrink
 from compress.shrink.cost import CORES
 from compress.tasks.pose import Pose
 from export import boards, build
 from export.boards import Description, load_board
+from host import native
 
 LOAD = 0.6  # of the board's clock that a network may take: the rest is the application's, and margin
 
@@ -53,7 +58,11 @@ def run(args: argparse.Namespace) -> int:
     print(shrink.text(found))
     graph = pipeline.graphs(folder, folder.checkpoint, args.data)
     dataset = datasets.find(args.data, args.build, tasks.of(graph).collection)
-    found |= {"scores": score(pipeline.load_float(args.model, given), g.load(folder.float_graph), graph, dataset)}
+    found |= {
+        "scores": score(
+            pipeline.load_float(args.model, given), g.load(folder.float_graph), graph, dataset, folder.path / "native"
+        )
+    }
     found |= {"measured": measure(graph, folder, board, dataset) | {"ram_budget": args.ram, "load_budget": args.load}}
     found["missed"] = missed(found)
     write_json(folder.path / "compress.json", found)
@@ -70,12 +79,14 @@ def core_of(board: Description) -> str | None:
     return next((flag for flag in flags if flag in CORES), None)
 
 
-def score(whole: g.Graph, real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]:
-    """Held-out errors of the whole float network, the compressed one, and its integers, differences with 95 % intervals."""
+def score(whole: g.Graph, real: g.Graph, integer: g.Graph, dataset: Dataset, native_folder: Path) -> dict[str, Any]:
+    """Held-out errors of the whole float network, the compressed one, and its integers (in native C), differences with 95 %
+    intervals."""
     print(f"scoring {len(dataset.heldout)} held-out sessions: whole, compressed, integers")
     heldout, task = evaluate.read_heldout(integer, dataset.heldout), tasks.of(integer)
     recorded = heldout.recorded
-    before, after, exact = heldout.float_frames(whole), heldout.float_frames(real), heldout.integer_frames(integer)
+    before, after = heldout.float_frames(whole), heldout.float_frames(real)
+    exact = native_frames(integer, heldout, native_folder)
     errors = {name: task.error(integer, frames, recorded) for name, frames in zip(NAMES, (before, after, exact), strict=True)}
     low, high = task.difference(integer, before, exact, recorded)
     trivial = {}
@@ -92,6 +103,15 @@ def score(whole: g.Graph, real: g.Graph, integer: g.Graph, dataset: Dataset) -> 
         "difference": {"low": low, "high": high},
         "trivial": trivial,
     }
+
+
+def native_frames(graph: g.Graph, heldout: HeldOut, folder: Path) -> list[g.Array]:
+    """Output frames of the integers, as real values."""
+    model, words = native.load(graph, folder), []
+    for samples, signal in tqdm(list(zip(heldout.batch, heldout.signals, strict=True)), desc="native C", unit="session"):
+        model.begin_with(signal)
+        words.append(model.run(to_int16(graph, samples)))
+    return heldout.trim(graph, to_real(graph, np.stack(words)))
 
 
 NAMES = ("float network", "compressed, float", "compressed, integers")

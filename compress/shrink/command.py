@@ -20,7 +20,7 @@ from compress.data import datasets, recordings
 from compress.errors import CheckpointError, TendonError
 from compress.files import write_json
 from compress.lower import lower
-from compress.models import HybridNetwork, PoseNetwork
+from compress.models import HybridNetwork
 from compress.quantize import quantize
 from compress.shrink import candidates, choose, cost, rebuild, sensitivity, tune_pose, tune_typing
 from compress.shrink.budget import Budget, parse_bytes
@@ -47,20 +47,20 @@ def run(folder: Folder, checkpoint_path: Path, data: Path | None, request: Reque
     """Choose, rebuild, tune and write, unless what it is made from is unchanged; returns compress.json's content."""
     folder = dataclasses.replace(folder, precision=COMPRESSED)
     task = tasks.TASKS[checkpoint.task_of(checkpoint_path)]
-    dataset, training = datasets.find(data, folder.build, task.collection), training_sessions(data, folder, task)
+    dataset = datasets.find(data, folder.build, task.collection)
     key = artifacts.key(
         code=artifacts.code_hash("compress"),
         checkpoint=checkpoint_path,
         calibration=dataset.calibration,
-        training=training,
+        training=training_sessions(data, folder, task) if data else [],  # the simulated ones follow from the code
         request=dataclasses.asdict(request),
     )
     record = folder.path / "compress.json"
     if artifacts.recorded_key(record) == key and folder.checkpoint.is_file():
         print(f"{folder.checkpoint}: unchanged")
         return dict(json.loads(record.read_text()))
-    report = _make(folder, checkpoint.load(checkpoint_path), dataset.calibration, training, request)
-    report |= {"key": key, "simulated": dataset.simulated, "training": [path.name for path in training]}
+    report = _make(folder, checkpoint.load(checkpoint_path), data, dataset.calibration, request)
+    report |= {"key": key, "simulated": dataset.simulated}
     write_json(record, report)
     return report
 
@@ -75,7 +75,7 @@ def training_sessions(data: Path | None, folder: Folder, task: tasks.Task) -> li
 
 
 def _make(
-    folder: Folder, loaded: Checkpoint, calibration: Sequence[Path], training: Sequence[Path], request: Request
+    folder: Folder, loaded: Checkpoint, data: Path | None, calibration: Sequence[Path], request: Request
 ) -> dict[str, Any]:
     if "tendon" in loaded.hyper_parameters:
         raise CheckpointError("this network has been compressed already; give the checkpoint that it was made from")
@@ -89,7 +89,8 @@ def _make(
     choice = choose.choose(layers, measured, request.budget, *fixed)
     tendon = rebuild.entries(layers, choice.forms)
     model = rebuild.rebuild(loaded, graph, ranges, tendon)
-    tuned = _tune(folder, loaded, model, tendon, training, calibration, request)
+    training = training_sessions(data, folder, tasks.of(graph)) if tunable(model, tendon, request) else []
+    tuned = _tune(folder, loaded, model, tendon, training, calibration, request) if training else None
     rebuild.save(folder.checkpoint, loaded, model, tendon)
     return {
         "version": VERSION,
@@ -102,8 +103,19 @@ def _make(
         "layers": [_row(*row, measured) for row in zip(layers, choice.forms, strict=True)],
         "estimated": _estimated(layers, choice, *fixed),
         "macs_per_s": {"before": _macs(graph), "after": _macs(lower(checkpoint.load(folder.checkpoint)))},
+        "training": [path.name for path in training],
         "tuned": None if tuned is None else dataclasses.asdict(tuned) | {"kept": tuned.kept},
     }
+
+
+def tunable(model: Any, tendon: dict[str, Any], request: Request) -> bool:
+    """Whether a network is fine-tuned: when something was changed and steps were not refused, if it types or tracks."""
+    if request.steps == 0 or not (tendon["ranks"] or tendon["bits"]):
+        return False
+    if isinstance(model, HybridNetwork) or tune_pose.possible(model):
+        return True
+    print("not fine-tuned: only typing and tracking networks are")
+    return False
 
 
 def _tune(
@@ -114,10 +126,8 @@ def _tune(
     training: Sequence[Path],
     calibration: Sequence[Path],
     request: Request,
-) -> Tuned | None:
-    """Fine-tune the rebuilt network in place; None where nothing was asked for, or nothing is known to help."""
-    if request.steps == 0 or not (tendon["ranks"] or tendon["bits"]):
-        return None
+) -> Tuned:
+    """Fine-tune the rebuilt network in place."""
     state = folder.path / "tune.state"
     where = (training, calibration)
     said = json.dumps([loaded.sha256, tendon, dataclasses.asdict(request), *(checkpoint.sha256(p) for p in training)])
@@ -126,11 +136,8 @@ def _tune(
     if isinstance(model, HybridNetwork):
         typed = tune_typing.recipe(request.steps, request.seed)
         return tune_typing.tune(model, loaded.model, tendon["bits"], *where, typed, state, origin, request.threads)
-    if isinstance(model, PoseNetwork) and tune_pose.possible(model):
-        tracked = tune_pose.recipe(request.steps, request.seed)
-        return tune_pose.tune(model, loaded.model, tendon["bits"], *where, tracked, state, origin, request.threads)
-    print(f"{folder.model}: not fine-tuned: only tracking and typing networks are")
-    return None
+    tracked = tune_pose.recipe(request.steps, request.seed)
+    return tune_pose.tune(model, loaded.model, tendon["bits"], *where, tracked, state, origin, request.threads)
 
 
 def _row(layer: Layer, chosen: Form, measured: Sensitivity) -> dict[str, Any]:

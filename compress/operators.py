@@ -276,15 +276,25 @@ class Patches(Op):
 
     x (frames, width, n) → y (frames, width, kernel_frames, kernel_columns, n). Every step is a window of its own, `frames` of x
     long: nothing is seen of what comes before and after it. As PyTorch's padding="same", the larger half of it comes last.
+    With `factor` and `copies` it sees x enlarged as by a `Repeat`: y (frames·factor, width·copies, …).
     """
 
     frames: int
     width: int
     kernel_frames: int
     kernel_columns: int
+    factor: int = 1
+    copies: int = 1
+
+    @property
+    def stride(self) -> Fraction:
+        return Fraction(1, self.factor)
 
     def out_features(self, features: int) -> int:
-        return features * self.kernel_frames * self.kernel_columns
+        return features * self.copies * self.kernel_frames * self.kernel_columns
+
+    def first_valid(self, first: int) -> int:
+        return self.factor * first
 
 
 @dataclass(frozen=True)

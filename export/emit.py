@@ -152,7 +152,7 @@ def _header(model: Model) -> Iterator[str]:
     yield f"#define MODEL_OPERATORS {len(graph.ops)}u"
     largest = max(frames * features for frames, features in (shape(model, op.output) for op in graph.ops))
     yield f"#define MODEL_LARGEST_OUTPUT {largest}u /* values that one operator puts out in a step, at most */"
-    yield "/* Called after every operator with its output, or with the next piece of it; supplied by whoever defines MODEL_TAP. */"
+    yield "/* Called after every operator with its output or the next piece of it; supplied by whoever defines MODEL_TAP. */"
     yield "void model_tap(unsigned op, const int16_t *data, uint32_t count);"
     yield "#endif"
     yield "#endif"

@@ -332,14 +332,15 @@ def _integrate(model: Model, index: int, op: g.IntIntegrate) -> None:
 
 
 def _patches(model: Model, index: int, op: g.IntPatches) -> None:
-    frames, features = shape(model, op.inputs[0])
-    begin = _frames_before(model, op.inputs[0])
+    features = model.graph.tensors[op.inputs[0]].features
+    frames, begin = shape(model, op.output)[0], op.factor * _frames_before(model, op.inputs[0])
     above, below = (op.kernel_frames - 1) // 2, op.kernel_frames // 2
-    before, after = min(above, begin), min(below, op.frames - begin - frames)
+    before, after = min(above, begin), min(below, op.factor * op.frames - begin - frames)
     name = f"op{index}" if (before, after) == (0, 0) else f"op{index}_{before}_{after}"
     model.describe(
-        f"static const nn_patches {name} = {{.frames = {frames}, .width = {op.width}, .n = {features // op.width}, "
-        f".kernel_frames = {op.kernel_frames}, .kernel_columns = {op.kernel_columns}, .before = {before}, .after = {after}}};"
+        f"static const nn_patches {name} = {{.frames = {frames}, .width = {op.width * op.copies}, .n = {features // op.width}, "
+        f".kernel_frames = {op.kernel_frames}, .kernel_columns = {op.kernel_columns}, .before = {before}, .after = {after}, "
+        f".factor = {op.factor}, .copies = {op.copies}}};"
     )
     _call(model, index, op, f"&{name}, {_at(model, op.inputs[0])}, {_at(model, op.output)}")
 

@@ -106,7 +106,16 @@ any_recurrent = st.one_of(
     st.builds(recurrent_cases.integrate, contents, st.integers(1, 20), few, fraction, st.just(0), st.just(0), in_place),
     st.builds(recurrent_cases.integrate, contents, st.integers(1, 20), few, fraction, st.just(3), st.integers(0, 3), in_place),
     st.builds(recurrent_cases.pose, contents, st.integers(1, 20), fraction),
-    st.builds(recurrent_cases.patches, contents, few, few, st.integers(1, 19), st.tuples(few, st.integers(1, 5)), around),
+    st.builds(
+        recurrent_cases.patches,
+        contents,
+        few,
+        few,
+        st.integers(1, 19),
+        st.tuples(few, st.integers(1, 5)),
+        around,
+        st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    ),
     st.builds(recurrent_cases.repeat, contents, few, few, st.integers(1, 19), st.integers(1, 3), st.integers(1, 3)),
 )
 any_check = st.one_of(

@@ -92,7 +92,8 @@ static uint32_t time_kernel(const header *c)
                               .skip = (uint32_t)v[4], .features = U16(5), .bands = U16(6)};
     const nn_integrate integrate = {.n = U16(0), .frames = U16(1), .positions = (uint32_t)v[2], .fraction = (uint8_t)v[3]};
     const nn_patches patches = {.frames = U16(0), .width = U16(1), .n = U16(2), .kernel_frames = (uint8_t)v[3],
-                                .kernel_columns = (uint8_t)v[4], .before = (uint8_t)v[5], .after = (uint8_t)v[6]};
+                                .kernel_columns = (uint8_t)v[4], .before = (uint8_t)v[5], .after = (uint8_t)v[6],
+                                .factor = (uint8_t)v[7], .copies = (uint8_t)v[8]};
     const int16_t *table = (const int16_t *)(const void *)at[TABLE], *x = (const int16_t *)(const void *)at[X];
     int16_t *y = (int16_t *)(void *)(c->bytes[Y] ? at[Y] : at[X]);
     const int16_t *second = (const int16_t *)(const void *)at[SECOND];
@@ -147,7 +148,7 @@ static uint32_t time_kernel(const header *c)
     case INTEGRATE:
         TIMED(nn_integrate_s16(&integrate, second, sum, x, y));
     case PATCHES:
-        TIMED(nn_patches_s16(&patches, x + v[5] * v[1] * v[2], y));
+        TIMED(nn_patches_s16(&patches, x + v[5] / v[7] * (v[1] / v[8]) * v[2], y));
     case REPEAT:
         TIMED(nn_repeat_s16(x, y, n, rows, (uint32_t)v[2], (uint32_t)v[3], (uint32_t)v[4]));
     default:

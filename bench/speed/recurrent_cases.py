@@ -77,13 +77,22 @@ def pose(contents: Contents, n: int, fraction: int) -> Check:
 
 
 def patches(
-    contents: Contents, frames: int, width: int, n: int, kernel: tuple[int, int], around: tuple[int, int] = (0, 0)
+    contents: Contents,
+    frames: int,
+    width: int,
+    n: int,
+    kernel: tuple[int, int],
+    around: tuple[int, int] = (0, 0),
+    enlarged: tuple[int, int] = (1, 1),
 ) -> Check:
-    """kernel: frames and columns; around: frames of the same step before and after the piece that is asked for."""
+    """kernel: frames and columns; around: frames of x in the same step before and after the piece that is asked for; enlarged:
+    factor and copies."""
     before, after = around
+    factor, copies = enlarged
     x = contents.integers(*INT16, (before + frames + after, width * n))
-    y = patches_of(g.IntPatches(*NAMES, len(x), width, *kernel), x[None])[0][before : before + frames]
-    values = (frames, width, n, *kernel, before, after)
+    whole = patches_of(g.IntPatches(*NAMES, len(x), width, *kernel, factor, copies), x[None])[0]
+    y = whole[before * factor : (before + frames) * factor]
+    values = (frames * factor, width * copies, n, *kernel, before * factor, after * factor, factor, copies)
     return Check(Case("patches", values, {"x": x, "y": blank(y.shape)}, ends(contents)), {"y": y})
 
 

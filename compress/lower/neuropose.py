@@ -1,9 +1,10 @@
 """NeuroPose: two-dimensional convolutions over time and electrodes of one window at a time.
 
 A frame of a tensor here is one row of time: (width, channels). A convolution is what it sees of the window (`Patches`) and one
-dense layer for all places; pools over electrodes are those over the copies of a band. Two savings change no value: taps of a
-kernel that see nothing but padding are left out (behind the encoder the image is one column wide: half of the taps), and the
-dense layer stands before the last repetition, with the weights of equal columns added up.
+dense layer for all places; pools over electrodes are those over the copies of a band. Three savings change no value: taps of a
+kernel that see nothing but padding are left out (behind the encoder the image is one column wide: half of the taps), a repetition
+is what the next convolution sees and is never made, and the dense layer stands before the last one, with the weights of equal
+columns added up.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ WINDOW = 1920  # samples: 0.96 s, six times what the published pools divide into
 
 def neuropose(b: Builder, path: str, network: NeuroPose, window: int = WINDOW) -> None:
     """Encoder, residual blocks, decoder and dense layer, over windows of so many samples, which the pools must divide."""
+    multiple = math.prod(_pool(block)[0] for block in network.network if isinstance(block, EncoderBlock))
+    if window < 1 or window % multiple:
+        raise GraphError(f"{path}: expected a window of a multiple of {multiple} samples, found {window}")
     image, blocks = _Image(b, window), list(network.network)
     repeat: nn.Upsample | None = None
     for i, block in enumerate(blocks):
@@ -46,10 +50,12 @@ class _Image:
 
     def __init__(self, b: Builder, window: int) -> None:
         self.b, self.width = b, b.features
+        self.enlarged = (1, 1)  # frames and columns of the picture for each of the tensor
         self._seconds = window / b.rate
 
     @property
     def frames(self) -> int:
+        """Of the tensor, in one window."""
         return int(self._seconds * self.b.rate)
 
     @property
@@ -64,37 +70,33 @@ class _Image:
             elif isinstance(layer, nn.MaxPool2d):
                 self.pool(where, layer)
             elif isinstance(layer, nn.Upsample):
-                self.repeat(where, *_scales(where, layer))
+                self.enlarged = _scales(where, layer)
             elif not isinstance(layer, nn.BatchNorm2d | nn.Dropout):
                 activation(self.b, where, layer)
 
     def convolution(self, path: str, layer: nn.Conv2d, gain: Array, bias: Array) -> None:
         """`padding="same"`, without the taps that see only padding; gain and bias (out,) of the norm behind it folded in."""
-        taps = [_seen(*sizes) for sizes in zip(layer.kernel_size, (self.frames, self.width), strict=True)]
+        size, (factor, copies) = (self.frames, self.width), self.enlarged
+        taps = [_seen(kernel, n * k) for kernel, n, k in zip(layer.kernel_size, size, self.enlarged, strict=True)]
         weight = numpy(layer.weight)[:, :, taps[0], taps[1]].transpose(0, 2, 3, 1)  # (out, kernel frames, kernel columns, in)
         kernel = weight.shape[1:3]
-        if kernel != (1, 1):
-            names = ("frames", "width", "kernel_frames", "kernel_columns")
-            self.b.add(g.Patches, f"{path}.patches", **dict(zip(names, (self.frames, self.width, *kernel), strict=True)))
+        if (*kernel, factor, copies) != (1, 1, 1, 1):
+            names = ("frames", "width", "kernel_frames", "kernel_columns", "factor", "copies")
+            values = dict(zip(names, (*size, *kernel, factor, copies), strict=True))
+            self.b.add(g.Patches, f"{path}.patches", **values)
+        self.width, self.enlarged = self.width * copies, (1, 1)
         matrix = weight.reshape(len(weight), -1) * gain[:, None]
         bias = bias_of(layer) * gain + bias
         self.b.add(g.Conv, path, weight=matrix[None, :, None], bias=bias[None], shared=self.width)
 
     def pool(self, path: str, layer: nn.MaxPool2d) -> None:
         time, columns = cast(tuple[int, int], layer.kernel_size)
-        if self.frames % time or self.width % columns:
-            raise GraphError(
-                f"{path}: a pool of {time} frames by {columns} electrodes does not divide a picture of {self.frames} by "
-                f"{self.width}; expected a window that is a multiple of all pools"
-            )
+        if self.width % columns:
+            raise GraphError(f"{path}: a pool of {columns} columns does not divide {self.width}; the graph has no part of a pool")
         self.b.add(g.MaxPool, path, factor=time)
         if columns > 1:
             self.width //= columns
             self.b.add(g.MaxOver, f"{path}.electrodes", bands=self.width, copies=columns)
-
-    def repeat(self, path: str, time: int, columns: int) -> None:
-        self.b.add(g.Repeat, path, factor=time, width=self.width, copies=columns)
-        self.width *= columns
 
     def dense(self, path: str, layer: nn.Linear | FactoredLinear, repeat: nn.Upsample | None) -> None:
         """Over the whole row of time, whose features are published as (channel, column); then the last repetition."""
@@ -111,9 +113,13 @@ class _Image:
             last = i == len(matrices) - 1
             bias = bias_of(layer) if last else np.zeros(len(matrix))
             self.b.add(g.Conv, path if last else f"{path}.v", weight=matrix[None, :, None], bias=bias[None])
-        self.width = 1
         if time > 1:
-            self.repeat(f"{path}.upsample", time, 1)
+            self.b.add(g.Repeat, f"{path}.upsample", factor=time, width=1, copies=1)
+
+
+def _pool(block: EncoderBlock) -> tuple[int, int]:
+    """Frames and columns of the pool that ends an encoder block."""
+    return cast(tuple[int, int], block.network[-1].kernel_size)
 
 
 def _gain_and_bias(layer: nn.Module) -> tuple[Array, Array]:

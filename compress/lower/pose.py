@@ -17,7 +17,7 @@ from torch import nn
 from compress import graph as g
 from compress.errors import GraphError
 from compress.lower.builder import Builder, activation, bias_of, norm, numpy, window
-from compress.lower.neuropose import neuropose
+from compress.lower.neuropose import WINDOW, neuropose
 from compress.models.decoders import MLP, SequentialLSTM
 from compress.models.factored import FactoredConv1d, FactoredLinear, FactoredLSTM
 from compress.models.neuropose import NeuroPose
@@ -29,10 +29,10 @@ POSE = "model.pose"
 JOINTS = 20
 
 
-def pose(b: Builder, module: nn.Module) -> None:
-    """A pose module: featurizer, interpolation to the rollout's rate, decoder, integration."""
+def pose(b: Builder, module: nn.Module, window_samples: int = WINDOW) -> None:
+    """A pose module: featurizer, interpolation to the rollout's rate, decoder, integration. `window_samples`: of NeuroPose's."""
     if isinstance(module, PoseModule) and isinstance(module.network, NeuroPose):
-        neuropose(b, "model.network", module.network)
+        neuropose(b, "model.network", module.network, window_samples)
     elif isinstance(module, PoseModule):
         _featurizer(b, module.network)
     elif isinstance(module, StatePoseModule | VEMG2PoseWithInitialState):
@@ -175,9 +175,7 @@ def _resample(b: Builder, rollout_freq: int) -> None:
     """From the featurizer's rate to the rollout's, on the stream's own grid."""
     factor = rollout_freq / b.rate
     if factor.denominator != 1:
-        raise GraphError(
-            f"model: expected a rollout at a multiple of {b.rate} features a second, found {rollout_freq}"
-        )
+        raise GraphError(f"model: expected a rollout at a multiple of {b.rate} features a second, found {rollout_freq}")
     if factor > 1:
         b.add(g.Interpolate, "model.resample", factor=int(factor))
 
@@ -198,9 +196,7 @@ def _rollout(b: Builder, module: StatePoseModule | VEMG2PoseWithInitialState) ->
     if integrates:
         b.add(g.Integrate, POSE, position_steps=positions)
     elif fed_back:
-        raise GraphError(
-            "model: a pose fed back but not integrated (state_condition without predict_vel) is not supported"
-        )
+        raise GraphError("model: a pose fed back but not integrated (state_condition without predict_vel) is not supported")
 
 
 def _position_steps(module: StatePoseModule | VEMG2PoseWithInitialState) -> int:
@@ -208,9 +204,7 @@ def _position_steps(module: StatePoseModule | VEMG2PoseWithInitialState) -> int:
     if isinstance(module, StatePoseModule):
         return 0
     if module.position_steps < 1:
-        raise GraphError(
-            f"model.num_position_steps: expected a step or more, found {module.num_position_steps} samples"
-        )
+        raise GraphError(f"model.num_position_steps: expected a step or more, found {module.num_position_steps} samples")
     return module.position_steps
 
 

@@ -160,11 +160,13 @@ void nn_pose_s16(const nn_integrate *op, const int16_t *initial, const int32_t *
 /* What a convolution over frames and columns sees of one step, zeros where it sees nothing, so that it gives as many of both:
  *   y[t][w][a][b] = x[t + a − (kernel_frames − 1) / 2][w + b − (kernel_columns − 1) / 2]
  * x (frames, width, n), y (frames, width, kernel_frames, kernel_columns, n); x and y must not overlap. Kernels ≥ 1. Of a step in
- * pieces, x is the first frame of the piece, with frames of the same step in front of it and behind it. */
+ * pieces, x is the first frame of the piece, with frames of the same step in front of it and behind it.
+ * x may be smaller, (frames / factor, width / copies, n): it is seen as nn_repeat_s16 would enlarge it. */
 typedef struct {
     uint16_t frames, width, n;
     uint8_t kernel_frames, kernel_columns;
-    uint8_t before, after; /* frames in front of x and behind the last of x that can be seen; 0: zeros are */
+    uint8_t before, after; /* frames in front of the piece and behind it that can be seen; 0: zeros are */
+    uint8_t factor, copies; /* ≥ 1, divisors of frames and width */
 } nn_patches;
 void nn_patches_s16(const nn_patches *op, const int16_t *x, int16_t *y);
 

@@ -10,11 +10,23 @@ static int16_t *patch_row(const nn_patches *op, const int16_t *frame, int32_t fi
     const int32_t begin = nn_clamp(first, 0, width), end = nn_clamp(last, 0, width);
     for (int32_t k = (begin - first) * n; k; k--)
         *y++ = 0;
-    nn_copy(y, frame + begin * n, (uint32_t)((end - begin) * n));
-    y += (end - begin) * n;
+    if (op->copies == 1) {
+        nn_copy(y, frame + begin * n, (uint32_t)((end - begin) * n));
+        y += (end - begin) * n;
+    } else {
+        for (int32_t column = begin; column < end; column++, y += n)
+            nn_copy(y, frame + column / op->copies * n, (uint32_t)n);
+    }
     for (int32_t k = (last - end) * n; k; k--)
         *y++ = 0;
     return y;
+}
+
+/* The frame of x that is frame `at` of the picture, which begins with −before. */
+static const int16_t *frame_of(const nn_patches *op, const int16_t *x, int32_t at)
+{
+    const int32_t factor = op->factor, frame = (at + factor * op->before) / factor - op->before;
+    return x + frame * (op->width / op->copies) * op->n;
 }
 
 void nn_patches_s16(const nn_patches *op, const int16_t *x, int16_t *y)
@@ -25,7 +37,7 @@ void nn_patches_s16(const nn_patches *op, const int16_t *x, int16_t *y)
         for (int32_t w = 0; w < width; w++)
             for (int32_t from = t - above; from < t - above + op->kernel_frames; from++)
                 if (from >= -op->before && from < frames + op->after) {
-                    y = patch_row(op, x + from * width * op->n, w - left, y);
+                    y = patch_row(op, frame_of(op, x, from), w - left, y);
                 } else {
                     memset(y, 0, (size_t)row * sizeof *y);
                     y += row;

@@ -25,8 +25,9 @@ def kernel_of(graph: g.Graph, op: g.IntLinear, family: str) -> str:
 
 
 def frames_and_calls(graph: g.Graph, op: g.IntLinear, kernel: str) -> tuple[int, int]:
-    """Frames of one call of the kernel, and calls in a step (of a loop: in each frame, of a stretch: in each piece): one, but for a
-    layer at the output's rate whose shape a kernel of Armv7E-M does not take for several frames. That is called frame by frame."""
+    """Frames of one call of the kernel, and calls in a step (of a loop: in each frame, of a stretch: in each piece): one, but for
+    a layer at the output's rate whose shape a kernel of Armv7E-M does not take for several frames. That is called frame by frame.
+    """
     bands, out, taps, width = op.weight.shape
     frames = pieces.frames_at_once(graph, op) * op.shared
     if frames == graph.chunk and kernel not in pack.LANES and not pack.takes_several(out, bands * taps * width):

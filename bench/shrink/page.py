@@ -37,6 +37,12 @@ def _error(value: float | None, s: dict[str, Any]) -> str:
     return "–" if value is None else f"{value:.2f} {s['unit']}"
 
 
+def _apart(s: dict[str, Any]) -> str:
+    """How far the integers are from the whole network."""
+    d = s["difference"]
+    return f"{d['low']:+.2f} … {d['high']:+.2f} {s['points']} against float{_relative(s)}"
+
+
 def _relative(s: dict[str, Any]) -> str:
     first, *_, last = s["errors"].values()
     return f" ({last / first - 1:+.1%} of its error)" if first and last is not None else ""
@@ -59,10 +65,10 @@ def _head(found: dict[str, Any]) -> str:
 
 def _cards(found: dict[str, Any]) -> str:
     s, m = found["scores"], found["measured"]
-    cards = [
-        markup.card(f"{s['metric']}, {name}", _error(value, s), _relative(s) if "integers" in name else "")
-        for name, value in s["errors"].items()
-    ]
+    cards = []
+    for name, value in s["errors"].items():
+        integers = "integers" in name
+        cards.append(markup.card(f"{s['metric']}, {name}", _error(value, s), _apart(s) if integers else ""))
     cards += [markup.card(name.replace("_", " "), _error(value, s), "reads no signal") for name, value in s["trivial"].items()]
     if m["flash"] is not None:
         flash = found["request"]["budget"]["flash"]

@@ -109,10 +109,12 @@ def _make(
 
 
 def tunable(model: Any, tendon: dict[str, Any], request: Request) -> bool:
-    """Whether a network is fine-tuned: when something was changed and steps were not refused, if it types or tracks."""
+    """Whether a network is fine-tuned: a tracking one whenever something was changed, a typing one when steps are given."""
     if request.steps == 0 or not (tendon["ranks"] or tendon["bits"]):
         return False
-    if isinstance(model, HybridNetwork) or tune_pose.possible(model):
+    if isinstance(model, HybridNetwork):
+        return request.steps is not None  # bits alone cost these so little that minutes of tuning are for who asks
+    if tune_pose.possible(model):
         return True
     print("not fine-tuned: only typing and tracking networks are")
     return False
@@ -202,7 +204,7 @@ def text(report: dict[str, Any]) -> str:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """--flash, --steps, --seed, --threads."""
     parser.add_argument("--flash", type=size, required=True, help="flash for the whole image: 2M, 384K or bytes")
-    parser.add_argument("--steps", type=int, help="steps of fine-tuning; 0 for none (default: the task's recipe)")
+    parser.add_argument("--steps", type=int, help="steps of fine-tuning; 0 for none (default: 320 of a tracking network)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
 

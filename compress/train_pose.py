@@ -1,7 +1,8 @@
 """Training a tracking network on pose recordings, from a seed, on a CPU, resumable, in two phases.
 
 1. The featurizer, with a linear readout of the pose and its velocity in place of the decoder: all its frames learn at once.
-2. The decoder in closed loop on the features of phase 1, which no longer change: every lane of the batch is a stream that goes on
+2. The decoder, which begins as a tracker of that readout (tracker_start.py), in closed loop on the features of phase 1, which no
+   longer change: every lane of the batch is a stream that goes on
    where the step before left it, with its LSTM state and its own predicted pose, for half a minute on average and at times for
    a whole session. So the network meets in training the states it will be in after minutes. Half of the streams begin from a
    wrong pose: a tracker that only integrates would keep that error, so the decoder learns to correct what it is fed.
@@ -29,8 +30,10 @@ from compress.data import datasets, recordings
 from compress.data.recording_file import SAMPLE_RATE
 from compress.errors import CheckpointError, RecordingError, TendonError
 from compress.models import HYPER_PARAMETERS, PoseNetwork, build
+from compress.models.decoders import SequentialLSTM
 from compress.models.pose import JOINTS, StatePoseModule, between
 from compress.pose_set import Tracked, draw, load
+from compress.tracker_start import begin_as_tracker
 
 _VELOCITY_S = 0.1  # the readout's velocity is the change in so many seconds, about as large as the pose
 
@@ -43,13 +46,14 @@ class Recipe:
     feature_steps: int = 320
     feature_batch: int = 8
     feature_s: float = 3.0
-    rollout_steps: int = 350
+    rollout_steps: int = 240
     lanes: int = 16
     rollout_s: float = 1.2
     renew: float = 0.07  # chance that a lane begins a new stream
     perturbed: float = 0.5  # share of new streams that begin from a wrong pose
     perturbation: float = 0.3  # rad, standard deviation of each of its joints
     rate: float = 1.5e-3
+    rollout_rate: float = 4e-4
     warmup: int = 30
     gain: float = 0.05
     clip: float = 1.0
@@ -75,10 +79,10 @@ class Score:
 def recipe_for(again: bool = False, **changes: int | None) -> Recipe:
     """The recipe, with what the user set (not None) in place of its values; `steps` are divided between the phases.
 
-    `again` is for weights that are already good: phase 2 alone, at a lower rate.
+    `again` is for weights that are already good: phase 2 alone.
     """
     steps = changes.pop("steps", None)
-    base = Recipe(feature_steps=0, rate=6e-4) if again else Recipe()
+    base = Recipe(feature_steps=0) if again else Recipe()
     if steps is not None:
         share = base.feature_steps / (base.feature_steps + base.rollout_steps)
         changes |= {"feature_steps": round(steps * share), "rollout_steps": steps - round(steps * share)}
@@ -140,8 +144,8 @@ class _Run:
         assert isinstance(network.model, StatePoseModule)
         self.network, self.model, self.recipe, self.state, self.origin = network, network.model, recipe, state, origin
         self.readout = nn.Linear(self.model.network.out_channels, 2 * JOINTS)
-        self.features = _Phase([self.model.network, self.readout], recipe.feature_steps, recipe)
-        self.rollout = _Phase([self.model.decoder], recipe.rollout_steps, recipe)
+        self.features = _Phase([self.model.network, self.readout], recipe.feature_steps, recipe.rate, recipe)
+        self.rollout = _Phase([self.model.decoder], recipe.rollout_steps, recipe.rollout_rate, recipe)
         self.lanes: dict[str, Any] = {}
         found = training.load_state(state, origin)
         if found is not None:
@@ -160,6 +164,8 @@ class _Run:
         self._phase("features", self.features, lambda: self._feature_loss(data), lambda: self._read(validation))
         frames = [features_of(self.model, session) for session in data]
         torch.set_num_threads(1)  # a step's matrices are too small to share
+        if self.features.steps and self.rollout.step == 0 and isinstance(self.model.decoder, SequentialLSTM):
+            begin_as_tracker(self.model.decoder, self.readout.weight[:JOINTS], self.readout.bias[:JOINTS])
         loss = lambda: self._rollout_loss(data, frames)  # noqa: E731
         self._phase("rollout", self.rollout, loss, lambda: stream_score(self.model, validation, mean).mae)
         return stream_score(self.model, validation, mean)
@@ -269,10 +275,10 @@ class _Run:
 class _Phase:
     """One optimizer with its schedule, and the next step."""
 
-    def __init__(self, modules: Sequence[nn.Module], steps: int, recipe: Recipe) -> None:
+    def __init__(self, modules: Sequence[nn.Module], steps: int, rate: float, recipe: Recipe) -> None:
         self.steps, self.step, self.clip = steps, 0, recipe.clip
         self.parameters = [p for module in modules for p in module.parameters()]
-        self.optimizer = torch.optim.Adam(self.parameters, lr=recipe.rate)
+        self.optimizer = torch.optim.Adam(self.parameters, lr=rate)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             self.optimizer, lambda step: training.share_of_rate(step, steps, recipe.warmup)
         )

@@ -17,6 +17,7 @@ from compress.errors import CheckpointError, RecordingError
 from compress.models import HYPER_PARAMETERS, build
 from compress.models.pose import between
 from compress.pose_set import Tracked
+from compress.tracker_start import begin_as_tracker
 from compress.train_pose import Recipe
 from tests.test_pose_networks import tiny
 
@@ -212,3 +213,18 @@ def test_training_can_start_from_a_checkpoint_and_then_leaves_its_featurizer(ses
     assert changed == {"decoder"}
     with pytest.raises(CheckpointError, match="expected a checkpoint of tracking_vemg2pose to start from, found tiny"):
         train_pose.train("tracking_vemg2pose", sessions, second, recipe, start=first)
+
+
+def test_a_decoder_begins_as_a_tracker_of_the_readout_and_leaves_a_wrong_pose_by_itself() -> None:
+    h = tiny()
+    h["network_conf"]["decoder"] |= {"hidden_size": 400, "scale": 0.01}
+    torch.manual_seed(0)
+    model = build(h).model.eval()
+    readout, bias = 0.2 * torch.randn(20, 6), 0.1 * torch.randn(20)
+    begin_as_tracker(model.decoder, readout, bias)
+    features = torch.randn(3, 6, 1).expand(3, 6, 120)  # the same all the time
+    known = features[..., 0] @ readout.T + bias
+    with torch.no_grad():
+        poses = model.rollout(features, known + 0.5)[0]
+    error = (poses - known[..., None]).abs().mean((0, 1))
+    assert error[0] < 0.5 and error[-1] < 0.15 and (error.diff()[:5] < 0).all()

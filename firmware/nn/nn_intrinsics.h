@@ -16,6 +16,13 @@
 #define NN_COLD
 #endif
 
+/* A computer rather than a microcontroller: stack is no question, speed without instructions of our own is. */
+#if defined(__x86_64__) || defined(__aarch64__)
+#define NN_HOSTED 1
+#else
+#define NN_HOSTED 0
+#endif
+
 #if NN_DSP && defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)
 #define NN_MVE 1
 #include <arm_mve.h>

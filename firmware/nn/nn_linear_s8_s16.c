@@ -12,6 +12,8 @@
  * several frames  row pairs, bytes a0 b0 a1 b1 …. SXTB16 gives the a's and, rotated, the b's: widened once for all frames.
  */
 
+#if !NN_HOSTED
+
 /* Row n in the layout for several frames */
 static int32_t sum_of_bytes(const nn_linear *op, uint32_t n, const int16_t *x)
 {
@@ -41,7 +43,50 @@ NN_COLD static void linear_portable(const nn_linear *op, const int16_t *x, int16
     linear_of_sums(op, x, y, op->frames > 1 ? sum_of_bytes : sum_of_halves);
 }
 
-#if !NN_DSP
+#endif
+
+#if NN_HOSTED
+
+/* A computer has stack for whole rows: two of them are widened at a time and serve all frames, and a compiler finds the
+ * multiply-accumulate of 16-bit pairs in dot(). Integers are the same in any order. */
+static void widen(const nn_linear *op, uint32_t n, int16_t *a, int16_t *b)
+{
+    const uint32_t padded = (op->in + INPUTS - 1) & ~(INPUTS - 1);
+    if (op->frames > 1) {
+        const int8_t *w = (const int8_t *)op->weights + n * padded;
+        for (uint32_t k = 0; k < op->in; k++)
+            a[k] = w[2 * k], b[k] = w[2 * k + 1];
+    } else {
+        const int16_t *w = (const int16_t *)op->weights + ((n >> 2) * padded + ((n >> 1) & 1u)) * 2;
+        for (uint32_t k = 0; k < op->in; k++) {
+            const int32_t h = w[2 * (k & ~1u) + (k & 1u)];
+            a[k] = (int8_t)(h & 255), b[k] = (int16_t)((h - a[k]) >> 8);
+        }
+    }
+}
+
+static int32_t dot(const int16_t *w, const int16_t *x, uint32_t count)
+{
+    uint32_t sum = 0;
+    for (uint32_t k = 0; k < count; k++)
+        sum += (uint32_t)(w[k] * x[k]);
+    return (int32_t)sum;
+}
+
+void nn_linear_s8_s16(const nn_linear *op, const int16_t *x, int16_t *y)
+{
+    int16_t rows[2][UINT16_MAX];
+    for (uint32_t n = 0; n < op->out; n++) {
+        if (!(n & 1u))
+            widen(op, n, rows[0], rows[1]);
+        for (uint32_t t = 0; t < op->frames; t++) {
+            const int32_t acc = nn_add(op->bias[n], dot(rows[n & 1u], x + t * op->x_stride, op->in));
+            y[t * op->y_stride + n] = (int16_t)nn_clamp(nn_requant(acc, op->shift, op->mult[n]), op->lo, op->hi);
+        }
+    }
+}
+
+#elif !NN_DSP
 
 void nn_linear_s8_s16(const nn_linear *op, const int16_t *x, int16_t *y)
 {

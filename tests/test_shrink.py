@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import itertools
 import json
 from collections.abc import Iterator
@@ -22,13 +23,14 @@ from compress import graph as g
 from compress.artifacts import Folder
 from compress.calibrate import Ranges, observe
 from compress.data.simulator import pose as simulated_pose
+from compress.data.simulator import session as simulated_typing
 from compress.errors import CheckpointError, TendonError
 from compress.lower import lower
 from compress.models import HYPER_PARAMETERS, build
 from compress.quantize import quantize
 from compress.rounding import moments
 from compress.samples import Signal
-from compress.shrink import candidates, choose, command, cost, rebuild, rounded, sensitivity
+from compress.shrink import candidates, choose, command, cost, rebuild, rounded, sensitivity, tune_typing
 from compress.shrink.budget import CODE, SHARE, Budget, BudgetError, parse_bytes
 from compress.shrink.candidates import Form, Layer
 from compress.shrink.cost import CORES, Matrix
@@ -321,3 +323,48 @@ def test_odd_bits_in_a_checkpoint_are_refused(bits: Any, message: str, given_che
     checkpoint.save(path, loaded.model, loaded.hyper_parameters | {"tendon": {"bits": bits}})
     with pytest.raises(CheckpointError, match=message):
         pipeline.load_float("tiny", path)
+
+
+# --- tuning of a typing network --------------------------------------------------------------------------------------------
+
+
+def typing_hyper_parameters() -> dict[str, Any]:
+    """A small network of the published kind."""
+    config = copy.deepcopy(HYPER_PARAMETERS["TC_S4_small"])
+    config["mlp_features"] = [6]
+    config["model_HF"]["out_channels"] = [8, 8, 8]
+    config["model_LF"] |= {"d_model": 8, "d_latent_space": 4, "n_layers": 2}
+    return config
+
+
+def test_an_interrupted_tuning_ends_where_an_uninterrupted_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = tmp_path / "0.hdf5"
+    simulated_typing.write(session, simulated_typing.simulate("train", 0, 14.0, seed=3), "0", 1.7e9)
+    torch.manual_seed(0)
+    teacher: Any = build(typing_hyper_parameters()).eval()
+    bits = {"model.2.mlps.*.linear_layers.0": 4, "model.4.layers.0": 4, "model.5.s4_layers.0.output_linear.0": 4}
+    short = tune_typing.Recipe(steps=4, warmup=1, short_s=2.0, short_batch=2, long_s=4.0, long_batch=1, save_every=2)
+
+    def tuned(state: Path) -> tuple[dict[str, torch.Tensor], tune_typing.Tuned]:
+        student = copy.deepcopy(teacher)
+        found = tune_typing.tune(student, teacher, bits, [session], [session], short, state, "origin", threads=1)
+        return student.state_dict(), found
+
+    monkeypatch.setattr(tune_typing.Tuned, "kept", property(lambda self: True))
+    whole, found = tuned(tmp_path / "a.state")
+    assert found.steps == 4 and not (tmp_path / "a.state").exists()
+    assert any(not torch.equal(value, whole[name]) for name, value in teacher.state_dict().items())
+    calls = itertools.count()
+    loss = tune_typing._loss
+
+    def interrupted(*arguments: Any) -> torch.Tensor:
+        if next(calls) == 3:
+            raise KeyboardInterrupt
+        return loss(*arguments)
+
+    monkeypatch.setattr(tune_typing, "_loss", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        tuned(tmp_path / "b.state")
+    again, _ = tuned(tmp_path / "b.state")
+    assert next(calls) == 6, "it went on behind the last state that was saved"
+    assert all(torch.equal(again[name], value) for name, value in whole.items())

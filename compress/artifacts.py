@@ -64,7 +64,8 @@ def checkpoint_for(folder: Folder, given: Path | None) -> Path:
     """The user's checkpoint; of a compressed network the one that `compress` wrote; else the one that is shipped."""
     if given is None and folder.precision == COMPRESSED:
         if not folder.checkpoint.is_file():
-            raise TendonError(f"{folder.checkpoint}: no compressed network; `make compress MODEL={folder.model} FLASH=…` makes one")
+            make = f"`make compress MODEL={folder.model} FLASH=…` makes one"
+            raise TendonError(f"{folder.checkpoint}: no compressed network; {make}")
         return folder.checkpoint
     return checkpoint_of(folder.model, given)
 

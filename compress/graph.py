@@ -133,7 +133,12 @@ class Graph:
     @property
     def stretchable(self) -> bool:
         """Whether a step may hold more output frames than it must: not while a start-up is counted, and not over windows."""
-        return not self.start_up and not any(isinstance(op, Patches) for op in self.ops)
+        return not self.start_up and not self.windowed
+
+    @property
+    def windowed(self) -> bool:
+        """Whether each step is a window of its own."""
+        return any(isinstance(op, Patches) for op in self.ops)
 
     @property
     def loop(self) -> range:
@@ -166,7 +171,10 @@ class Graph:
 
     @property
     def left_context(self) -> int:
-        """Samples before the newest one that an output of a whole-sequence forward is made of, recurrent state aside."""
+        """Samples before the newest one that an output of a whole-sequence forward is made of, recurrent state aside; 0 over
+        windows, whose outputs belong to all of their samples."""
+        if self.windowed:
+            return 0
         context, jump = 0, 1
         for op in self.ops:
             if isinstance(op, Window):

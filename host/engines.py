@@ -119,6 +119,9 @@ def _torch(path: Path, signal: Signal, graph: g.Graph) -> npt.NDArray[np.float32
     from compress import checkpoint  # torch is slow to import and only this engine needs it
 
     loaded = checkpoint.load(path)
+    if graph.windowed:  # the published forward of each window by itself
+        windows = signal.samples.reshape(-1, graph.samples_per_step, signal.samples.shape[1])
+        return np.concatenate([checkpoint.forward(loaded, window) for window in windows])
     if loaded.task == "pose":
         poses = checkpoint.forward(loaded, signal.samples, signal.initial)
         return np.concatenate([np.zeros((graph.start_up, poses.shape[1]), np.float32), poses])

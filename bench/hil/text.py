@@ -89,7 +89,7 @@ def _pose(score: dict[str, Any]) -> list[str]:
     return [
         row("board, by finger", f"{fingers} °"),
         row("board, by place", f"{groups} °"),
-        row("board, landmarks", f"{score['landmark_mm']:.1f} mm, fingertips {score['fingertip_mm']:.1f} mm ({score['hand']} hand)"),
+        row("board, landmarks", f"{score['landmark_mm']:.1f} mm, tips {score['fingertip_mm']:.1f} mm ({score['hand']} hand)"),
     ]
 
 

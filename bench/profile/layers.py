@@ -51,9 +51,7 @@ def layers(model: emit.Model, core: str) -> list[Layer]:
     """Every operator in the order of execution. `core`: whose floors."""
     graph, modules = model.graph, list(dict.fromkeys(op.module for op in model.graph.ops))
     alive = live_tensors(graph)
-    return [
-        _layer(model, index, op, modules.index(op.module), alive[index], core) for index, op in enumerate(graph.ops)
-    ]
+    return [_layer(model, index, op, modules.index(op.module), alive[index], core) for index, op in enumerate(graph.ops)]
 
 
 def _layer(model: emit.Model, index: int, op: g.Op, m_id: int, alive: set[str], core: str) -> Layer:

@@ -42,6 +42,8 @@ def pose(b: Builder, module: nn.Module, window_samples: int = WINDOW) -> None:
         return
     else:
         raise GraphError(f"model: {type(module).__name__} has no operators in the stream graph")
+    if module.predict_vel and isinstance(module.network, NeuroPose):
+        raise GraphError("model: a velocity over windows (NeuroPose with predict_vel) has no pose that a stream could go on from")
     if module.predict_vel:
         b.add(g.Integrate, POSE)
 

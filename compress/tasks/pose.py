@@ -105,7 +105,8 @@ class Pose(Task):
         if not parts:
             return {}
         hand = Path(os.environ["HAND"]) if os.environ.get("HAND") else None
-        return pose_scores.score(parts, SAMPLE_RATE, load_hand(hand)).to_json() | {"hand": "simple" if hand is None else hand.name}
+        found = pose_scores.score(parts, SAMPLE_RATE, load_hand(hand)).to_json()
+        return found | {"hand": "simple" if hand is None else hand.name}
 
     def trivial(self, graph: g.Graph, recorded: Sequence[Recorded], training: Sequence[Recorded]) -> dict[str, float]:
         """MAE in degrees over the same samples of holding the first pose, and of the mean pose of other recordings."""

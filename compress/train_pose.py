@@ -182,7 +182,8 @@ class _Run:
                 tqdm.write(f"{name} {phase.step}: loss {smooth:.4f}, validation MAE {mae:.2f} degrees")
             if phase.step % self.recipe.save_every == 0 or phase.step == phase.steps:
                 self._save()
-            bar.set_postfix(loss=f"{smooth:.4f}", validation_MAE=f"{mae:.2f}°", refresh=False)
+            known = {} if math.isnan(mae) else {"validation_MAE": f"{mae:.2f}°"}
+            bar.set_postfix(loss=f"{smooth:.4f}", refresh=False, **known)
 
     def _feature_loss(self, data: Sequence[Tracked]) -> Tensor:
         """L1 of pose and velocity read from each frame of a batch of windows."""

@@ -74,9 +74,7 @@ def training_sessions(data: Path | None, folder: Folder, task: tasks.Task) -> li
     return datasets.find(data, folder.build, task.collection).calibration
 
 
-def _make(
-    folder: Folder, loaded: Checkpoint, data: Path | None, calibration: Sequence[Path], request: Request
-) -> dict[str, Any]:
+def _make(folder: Folder, loaded: Checkpoint, data: Path | None, calibration: Sequence[Path], request: Request) -> dict[str, Any]:
     if "tendon" in loaded.hyper_parameters:
         raise CheckpointError("this network has been compressed already; give the checkpoint that it was made from")
     graph, core = dataclasses.replace(lower(loaded), name=folder.model), CORES[request.core]

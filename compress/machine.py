@@ -155,9 +155,7 @@ def patches_of(op: Patches, x: Array) -> Array:
     image = x.reshape(x.shape[0], -1, op.frames, op.width, x.shape[2] // op.width)
     image = image.repeat(op.factor, axis=2).repeat(op.copies, axis=3)
     padded = np.pad(image, [(0, 0), (0, 0), *zip(before, after, strict=True), (0, 0)])
-    seen = sliding_window_view(
-        padded, (op.kernel_frames, op.kernel_columns), (2, 3)
-    )  # (…, frames, width, n, kf, kc)
+    seen = sliding_window_view(padded, (op.kernel_frames, op.kernel_columns), (2, 3))  # (…, frames, width, n, kf, kc)
     return seen.transpose(0, 1, 2, 3, 5, 6, 4).reshape(x.shape[0], x.shape[1] * op.factor, -1)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from bench import markup
 from bench.shrink import pictures
+from compress.shrink import command as shrink
 
 
 def html(found: dict[str, Any]) -> str:
@@ -53,14 +54,7 @@ def _head(found: dict[str, Any]) -> str:
     if found["missed"]:
         badge = f'<span class="badge bad">MISSED</span> {escape("; ".join(found["missed"]))}'
     note = "<p><b>All errors are from simulated recordings.</b></p>" if found["simulated"] else ""
-    tuned = found["tuned"]
-    said = "no fine-tuning"
-    if tuned:
-        said = (
-            f"{tuned['steps']} steps of fine-tuning, the whole network as teacher: {tuned['metric']} on the calibration session "
-            f"{tuned['before']:.2f} → {tuned['after']:.2f} {tuned['unit']}{'' if tuned['kept'] else ', not kept'}"
-        )
-    return f"<h1>{escape(found['model'])}, compressed</h1><p class=soft>{escape(said)}</p><p>{badge}</p>{note}"
+    return f"<h1>{escape(found['model'])}, compressed</h1><p class=soft>{escape(shrink.tuning(found))}</p><p>{badge}</p>{note}"
 
 
 def _cards(found: dict[str, Any]) -> str:
@@ -105,7 +99,6 @@ def _facts(found: dict[str, Any]) -> str:
             "whole network": found["checkpoint"],
             "compressed network": found["compressed"],
             "calibration": ", ".join(found["calibration"]),
-            "fine-tuned on": f"{len(found['training'])} sessions",
             "integers minus float network": f"95 % interval {interval['low']:+.3f} … {interval['high']:+.3f}, paired",
             "tables by rule, before and after": f"{estimated['tables']['before']:,} and {estimated['tables']['after']:,} bytes",
             "tables of the linked image": "–" if m["tables"] is None else f"{m['tables']:,} bytes",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import dataclasses
 import hashlib
 import json
@@ -22,12 +23,12 @@ from compress.files import write_json
 from compress.lower import lower
 from compress.models import HybridNetwork
 from compress.quantize import quantize
-from compress.shrink import candidates, choose, cost, rebuild, sensitivity, tune_pose, tune_typing
+from compress.shrink import candidates, check, choose, cost, rebuild, sensitivity, tune_pose, tune_typing
 from compress.shrink.budget import Budget, parse_bytes
 from compress.shrink.candidates import Form, Layer
 from compress.shrink.cost import CORES
 from compress.shrink.sensitivity import Sensitivity
-from compress.shrink.tuned import Tuned
+from compress.shrink.tuned import ENOUGH, Tuned
 
 VERSION = 1
 
@@ -87,8 +88,7 @@ def _make(folder: Folder, loaded: Checkpoint, data: Path | None, calibration: Se
     choice = choose.choose(layers, measured, request.budget, *fixed)
     tendon = rebuild.entries(layers, choice.forms)
     model = rebuild.rebuild(loaded, graph, ranges, tendon)
-    training = training_sessions(data, folder, tasks.of(graph)) if tunable(model, tendon, request) else []
-    tuned = _tune(folder, loaded, model, tendon, training, calibration, request) if training else None
+    tuned = _improve(folder, loaded, model, tendon, data, calibration, request)
     rebuild.save(folder.checkpoint, loaded, model, tendon)
     return {
         "version": VERSION,
@@ -101,7 +101,6 @@ def _make(folder: Folder, loaded: Checkpoint, data: Path | None, calibration: Se
         "layers": [_row(*row, measured) for row in zip(layers, choice.forms, strict=True)],
         "estimated": _estimated(layers, choice, *fixed),
         "macs_per_s": {"before": _macs(graph), "after": _macs(lower(checkpoint.load(folder.checkpoint)))},
-        "training": [path.name for path in training],
         "tuned": None if tuned is None else dataclasses.asdict(tuned) | {"kept": tuned.kept},
     }
 
@@ -118,26 +117,46 @@ def tunable(model: Any, tendon: dict[str, Any], request: Request) -> bool:
     return False
 
 
-def _tune(
+def _improve(
     folder: Folder,
     loaded: Checkpoint,
     model: Any,
     tendon: dict[str, Any],
-    training: Sequence[Path],
+    data: Path | None,
     calibration: Sequence[Path],
     request: Request,
-) -> Tuned:
-    """Fine-tune the rebuilt network in place."""
+) -> Tuned | None:
+    """Fine-tune the rebuilt network in place, if it is worth it and if it helps; None where that was not asked."""
+    if not tunable(model, tendon, request):
+        return None
+    task = tasks.TASKS[loaded.task]
+    whole, before = check.float_error(loaded, calibration), check.integer_error(loaded, model, tendon, calibration)
+    if whole is None or before is None:
+        print("not fine-tuned: the calibration sessions do not say whether it would help")
+        return None
+    if request.steps is None and before <= whole * (1 + ENOUGH):
+        return Tuned(0, task.metric, task.unit, whole, before, None)
+    kept = copy.deepcopy(model.state_dict())
+    steps = _tune(folder, loaded, model, tendon, training_sessions(data, folder, task), request)
+    tuned = Tuned(steps, task.metric, task.unit, whole, before, check.integer_error(loaded, model, tendon, calibration))
+    if not tuned.kept:
+        model.load_state_dict(kept)
+    return tuned
+
+
+def _tune(
+    folder: Folder, loaded: Checkpoint, model: Any, tendon: dict[str, Any], training: Sequence[Path], request: Request
+) -> int:
+    """Fine-tune the rebuilt network in place; returns the steps."""
     state = folder.path / "tune.state"
-    where = (training, calibration)
     said = json.dumps([loaded.sha256, tendon, dataclasses.asdict(request), *(checkpoint.sha256(p) for p in training)])
     origin = hashlib.sha256(said.encode()).hexdigest()
     state.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(model, HybridNetwork):
         typed = tune_typing.recipe(request.steps, request.seed)
-        return tune_typing.tune(model, loaded.model, tendon["bits"], *where, typed, state, origin, request.threads)
+        return tune_typing.tune(model, loaded.model, tendon["bits"], training, typed, state, origin, request.threads)
     tracked = tune_pose.recipe(request.steps, request.seed)
-    return tune_pose.tune(model, loaded.model, tendon["bits"], *where, tracked, state, origin, request.threads)
+    return tune_pose.tune(model, loaded.model, tendon["bits"], training, tracked, state, origin, request.threads)
 
 
 def _row(layer: Layer, chosen: Form, measured: Sensitivity) -> dict[str, Any]:
@@ -189,20 +208,28 @@ def text(report: dict[str, Any]) -> str:
         lines.append(f"{both['before'] / scale:,.0f} -> {both['after'] / scale:,.0f} {unit}")
     macs = report["macs_per_s"]
     lines.append(f"{macs['before'] / 1e6:,.1f} -> {macs['after'] / 1e6:,.1f} million multiply-accumulates a second")
+    return "\n".join([*lines, tuning(report)])
+
+
+def tuning(report: dict[str, Any]) -> str:
+    """What was tuned, in one line."""
     tuned = report["tuned"]
-    if tuned:
-        verdict = "" if tuned["kept"] else "; the tuned weights are worse and were not kept"
-        lines.append(
-            f"{tuned['steps']} steps of fine-tuning: {tuned['metric']} on the calibration session {tuned['before']:.2f} -> "
-            f"{tuned['after']:.2f} {tuned['unit']}{verdict}"
-        )
-    return "\n".join(lines)
+    if tuned is None:
+        return "no fine-tuning"
+    whole, before = f"{tuned['whole']:.2f} {tuned['unit']}", f"{tuned['before']:.2f}"
+    on = f"{tuned['metric']} on the calibration sessions {whole}, compressed to integers {before}"
+    if tuned["after"] is None:
+        return f"{on}: no fine-tuning needed"
+    verdict = "" if tuned["kept"] else ": worse, and not kept"
+    return f"{on}, after {tuned['steps']} steps of fine-tuning {tuned['after']:.2f}{verdict}"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """--flash, --steps, --seed, --threads."""
     parser.add_argument("--flash", type=size, required=True, help="flash for the whole image: 2M, 384K or bytes")
-    parser.add_argument("--steps", type=int, help="steps of fine-tuning; 0 for none (default: 320 of a tracking network)")
+    parser.add_argument(
+        "--steps", type=int, help="steps of fine-tuning; 0 for none (default: 320 of a tracking network that needs them)"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from compress import pose_set
 from compress.data.recording_file import SAMPLE_RATE
@@ -23,8 +24,7 @@ from compress.models import PoseNetwork
 from compress.models.pose import StatePoseModule
 from compress.pose_set import Tracked
 from compress.shrink.rounded import four_bits
-from compress.shrink.tuned import Tuned
-from compress.train_pose import Recipe, _Run, features_of, mean_pose, step_samples, stream_poses, stream_score
+from compress.train_pose import Recipe, _Run, features_of, step_samples, stream_poses
 
 RECIPE = Recipe(feature_steps=100, rollout_steps=220, rate=6e-4, warmup=10, save_every=50, score_every=1000)
 
@@ -47,28 +47,20 @@ def tune(
     teacher: PoseNetwork,
     bits: Mapping[str, int],
     sessions: Sequence[Path],
-    calibration: Sequence[Path],
     recipe: Recipe,
     state: Path,
     origin: str,
     threads: int = 2,
-) -> Tuned:
-    """Tune `student` in place. `state` holds an interrupted tuning of this `origin` and is removed at the end."""
+) -> int:
+    """Tune `student` in place; returns the steps. `state` holds an interrupted tuning of this `origin`, removed at the end."""
     torch.set_num_threads(threads)
     torch.manual_seed(recipe.seed)
-    data, check = [pose_set.load(path) for path in sessions], [pose_set.load(path) for path in calibration]
+    data = [pose_set.load(path) for path in tqdm(sessions, desc="read recordings", unit="session")]
     assert isinstance(teacher.model, StatePoseModule) and isinstance(student.model, StatePoseModule)
-    before = {name: value.clone() for name, value in student.state_dict().items()}
     with four_bits(student, bits):
-        first = stream_score(student.model, check, mean_pose(data)).mae
-        run = _Distillation(student, teacher.model, recipe, state, origin)
-        run.distil(data)
-        last = stream_score(student.model, check, mean_pose(data)).mae
+        _Distillation(student, teacher.model, recipe, state, origin).distil(data)
     state.unlink(missing_ok=True)
-    found = Tuned(recipe.feature_steps + recipe.rollout_steps, "angle MAE", "°", first, last)
-    if not found.kept:
-        student.load_state_dict(before)
-    return found
+    return recipe.feature_steps + recipe.rollout_steps
 
 
 class _Distillation(_Run):

@@ -22,8 +22,6 @@ from compress.errors import TendonError
 from compress.models import HybridNetwork
 from compress.models.hybrid import InputMeanPooling
 from compress.shrink.rounded import four_bits
-from compress.shrink.tuned import Tuned
-from compress.train import stream_cer
 from compress.training_set import Labelled, Windows, draw, load
 
 
@@ -55,27 +53,19 @@ def tune(
     teacher: HybridNetwork,
     bits: Mapping[str, int],
     sessions: Sequence[Path],
-    calibration: Sequence[Path],
     recipe: Recipe,
     state: Path,
     origin: str,
     threads: int = 2,
-) -> Tuned:
-    """Tune `student` in place. `state` holds an interrupted tuning of this `origin` and is removed at the end."""
+) -> int:
+    """Tune `student` in place; returns the steps. `state` holds an interrupted tuning of this `origin`, removed at the end."""
     torch.set_num_threads(threads)
     pooling = cast(InputMeanPooling, student.model[1]).factor
-    check = load(calibration[0], pooling)
     data = [load(path, pooling) for path in tqdm(sessions, desc="read recordings", unit="session")]
-    before = {name: value.clone() for name, value in student.state_dict().items()}
     with four_bits(student, bits):
-        first = stream_cer(student.model[2:], check)
         _run(student, teacher, data, recipe, state, origin, pooling)
-        last = stream_cer(student.model[2:], check)
     state.unlink(missing_ok=True)
-    found = Tuned(recipe.steps, "CER", "%", first, last)
-    if not found.kept:
-        student.load_state_dict(before)
-    return found
+    return recipe.steps
 
 
 def _run(

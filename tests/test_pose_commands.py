@@ -14,8 +14,9 @@ import torch
 from bench.__main__ import main as bench
 from compress import checkpoint
 from compress.__main__ import main as compress
-from compress.data import recordings
+from compress.data import datasets, metadata, recordings
 from compress.data.simulator import pose as simulated
+from compress.errors import RecordingError
 from compress.lower import lower
 from compress.models import build
 from export.__main__ import main as export
@@ -129,6 +130,20 @@ def test_bad_input_is_one_clear_error(
 
     assert re.search(message, capsys.readouterr().err)
     assert not (tmp_path / "o.npy").exists()
+
+
+def test_a_published_table_says_what_calibrates_and_what_is_held_out(here: Path, tmp_path: Path) -> None:
+    rows = []
+    for split, name in (("train", "a"), ("val", "b"), ("test", "c"), ("test", "d"), ("test", "not_there")):
+        rows.append(metadata.Row(user="u", session="s", stage="t", side="left", split=split, filename=name))
+        if name != "not_there":
+            (tmp_path / f"{name}.hdf5").write_bytes((here / "data/heldout/heldout-0.hdf5").read_bytes())
+    metadata.write(tmp_path / metadata.NAME, rows)
+    found = datasets.find(tmp_path, tmp_path, recordings.POSE)
+    assert [p.stem for p in found.calibration] == ["b"] and [p.stem for p in found.heldout] == ["c", "d"] and found.simulated
+    metadata.write(tmp_path / metadata.NAME, rows[:2])
+    with pytest.raises(RecordingError, match="1 train, 1 val, 0 test"):
+        datasets.find(tmp_path, tmp_path, recordings.POSE)
 
 
 def test_a_language_model_and_a_crosscheck_of_text_are_refused_for_poses(

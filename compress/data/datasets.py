@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from compress.data import recordings
+from compress.data import metadata, recordings
 from compress.data.recordings import TYPING, Collection
 from compress.data.session import SAMPLE_RATE
 from compress.errors import RecordingError
@@ -33,8 +33,9 @@ class Dataset:
 def find(data: Path | None, build: Path, collection: Collection = TYPING) -> Dataset:
     """Sessions under `data`, or the simulated ones of a collection (made when missing).
 
-    A folder with `calibration` and `heldout` is taken as it is; of any other the first session by name calibrates
-    and the rest are held out.
+    A folder with `calibration` and `heldout` is taken as it is. Of one with a metadata.csv the first validation recording (or
+    training, if there is none) calibrates and the test recordings are held out. Of any other the first session by name
+    calibrates and the rest are held out.
     """
     if data is None:
         root = build / collection.folder
@@ -44,6 +45,8 @@ def find(data: Path | None, build: Path, collection: Collection = TYPING) -> Dat
         raise RecordingError(f"{data}: expected a folder of {collection.group} sessions (*.hdf5), found no such folder")
     if (data / "calibration").is_dir() and (data / "heldout").is_dir():
         calibration, heldout = sessions(data / "calibration", collection), sessions(data / "heldout", collection)
+    elif (data / metadata.NAME).is_file():
+        calibration, heldout = _published_splits(data / metadata.NAME)
     else:
         everything = sessions(data, collection)
         if len(everything) < 2:
@@ -52,6 +55,15 @@ def find(data: Path | None, build: Path, collection: Collection = TYPING) -> Dat
             )
         calibration, heldout = everything[:1], everything[1:]
     return Dataset(calibration, heldout, any(is_simulated(p, collection) for p in calibration + heldout))
+
+
+def _published_splits(table: Path) -> tuple[list[Path], list[Path]]:
+    found = metadata.splits(table)
+    calibration = (found["val"] or found["train"])[:1]
+    if not calibration or not found["test"]:
+        there = ", ".join(f"{len(paths)} {split}" for split, paths in found.items())
+        raise RecordingError(f"{table}: expected a val or train recording to calibrate and test ones to score, found {there}")
+    return calibration, found["test"]
 
 
 def sessions(folder: Path, collection: Collection = TYPING) -> list[Path]:

@@ -37,7 +37,7 @@ def report(simulated):
 @pytest.mark.parametrize("model", MODELS)
 def test_a_shipped_network_is_neither_broken_nor_trivial(model, report):
     found = report("w8a16", model)
-    assert found["characters"] >= 3000 and found["simulated"]
+    assert found["amount"] >= 3000 and found["simulated"]
     assert 4.0 <= found["metric"]["float"] <= 15.0
 
 

@@ -17,7 +17,7 @@ from host import native
 from tests.conftest import ROOT
 
 NAME = "tracking_vemg2pose"
-COMPARED = 2  # sessions of a minute that the integers are compared on: they take seconds for each second of signal
+COMPARED = 1  # sessions of a minute that the integers are compared on: they take seconds for each second of signal
 
 
 @pytest.fixture(scope="module")

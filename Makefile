@@ -35,7 +35,7 @@ test: setup tools ## every test, linter and type check
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
-	$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)
+	$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 quantize: setup ## checkpoint -> integer graph, its error rate   [MODEL= CHECKPOINT= DATA= PRECISION=]
 	$(PYTHON) -m compress quantize $(common) $(data)

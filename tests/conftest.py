@@ -14,7 +14,22 @@ from compress.data import recordings
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "fixtures"
+LONG = (  # files that take minutes, the longest first
+    "test_accuracy",
+    "test_chips",
+    "test_project",
+    "test_pose_accuracy",
+    "test_hil",
+    "test_tflite",
+    "test_kernels",
+    "test_shrink",
+)
 HYBRID = ("TC_S4_small", "TC_S4_medium", "S4_large")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take minutes first, so that two processes end together and not one long after the other."""
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
 
 
 @pytest.fixture(scope="session")

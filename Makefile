@@ -1,5 +1,5 @@
 # Every target does its own set-up. Variables: MODEL, CHECKPOINT, DATA, PRECISION, FORMAT, BOARD, PORT, TOOL, SECONDS, LATENCY, INPUT, OUTPUT, ENGINE, DECODER, LM,
-# TFLM, CMSIS_NN, COREMARK, AES, INITIAL, FLASH, RAM, LOAD, STEPS.
+# TFLM, CMSIS_NN, COREMARK, AES, INITIAL, WINDOW, FLASH, RAM, LOAD, STEPS.
 MODEL ?= TC_S4_small
 BUILD ?= build
 # A network that `make compress` made is the one that is meant from then on, unless a checkpoint or another precision is named.
@@ -18,7 +18,7 @@ endif
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 READY := .venv/ready
-common = --model $(MODEL) --precision $(PRECISION) --build $(BUILD) $(if $(CHECKPOINT),--checkpoint "$(CHECKPOINT)")
+common = --model $(MODEL) --precision $(PRECISION) --build $(BUILD) $(if $(CHECKPOINT),--checkpoint "$(CHECKPOINT)") $(if $(WINDOW),--window $(WINDOW))
 form = --format $(FORMAT) $(if $(TFLM),--tflm "$(TFLM)")
 data = $(if $(DATA),--data "$(DATA)") $(if $(CALIBRATION),--calibration "$(CALIBRATION)")
 latency = $(if $(LATENCY),--latency $(LATENCY))
@@ -37,7 +37,7 @@ test: setup tools ## every test, linter and type check
 	$(PYTHON) -m mypy
 	$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-quantize: setup ## checkpoint -> integer graph, its error rate   [MODEL= CHECKPOINT= DATA= PRECISION=]
+quantize: setup ## checkpoint -> integer graph, its error rate   [MODEL= CHECKPOINT= DATA= PRECISION= WINDOW=]
 	$(PYTHON) -m compress quantize $(common) $(data)
 
 macs: setup ## multiply-accumulates per layer and second of signal   [MODEL= CHECKPOINT=]

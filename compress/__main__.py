@@ -6,11 +6,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from compress import artifacts, cli, macs, pipeline, train
+from compress import artifacts, cli, macs, pipeline
 from compress.data import recordings
 from compress.files import write_json
 from compress.shrink import command as shrink
 from compress.shrink.cost import CORES
+from compress.training import command as training
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,13 +27,13 @@ def main(arguments: list[str] | None = None) -> int:
     count.set_defaults(run=_macs)
     for name, module, text in (
         ("recordings", recordings, "write the simulated recordings that are missing"),
-        ("train", train, "train a network on simulated recordings"),
+        ("train", training, "train a network on simulated recordings"),
     ):
         command = commands.add_parser(name, help=text)
         module.add_arguments(command)
         command.set_defaults(run=module.run)
     shrinking = commands.add_parser("shrink", help="a network within a budget of flash and cycles, fine-tuned")
-    cli.add_model_arguments(shrinking)
+    cli.add_checkpoint_arguments(shrinking)
     shrinking.add_argument("--data", type=Path, help="folder of sessions: train, calibration (default: the simulated set)")
     shrinking.add_argument("--core", default="cortex-m7", choices=sorted(CORES), help="whose cycles count (default: %(default)s)")
     shrinking.add_argument("--cycles", type=float, help="core cycles a second of signal that it may take (default: any)")
@@ -49,7 +50,8 @@ def _quantize(args: argparse.Namespace) -> None:
 
 
 def _macs(args: argparse.Namespace) -> None:
-    graph = pipeline.load_float(args.model, artifacts.checkpoint_for(cli.folder(args), args.checkpoint))
+    folder = cli.folder(args)
+    graph = pipeline.load_float(args.model, artifacts.checkpoint_for(folder, args.checkpoint), args.window)
     print(macs.table(graph))
     path = args.build / args.model / "macs.json"
     write_json(path, macs.report(graph))

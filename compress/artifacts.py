@@ -22,6 +22,7 @@ class Folder:
     build: Path
     model: str
     precision: str
+    window: int | None = None  # samples at a time, of a network that is not causal (default: as `lower` has it)
 
     @property
     def path(self) -> Path:

@@ -12,18 +12,24 @@ from compress.errors import TendonError
 from compress.quantize import PRECISIONS
 
 
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """--model, --checkpoint, --precision, --build."""
+def add_checkpoint_arguments(parser: argparse.ArgumentParser) -> None:
+    """--model, --checkpoint, --build."""
     parser.add_argument("--model", default="TC_S4_small", help="name of the network (default: %(default)s)")
     parser.add_argument("--checkpoint", type=Path, help="Lightning .ckpt in the published format (default: the shipped one)")
-    parser.add_argument("--precision", default="w8a16", choices=sorted(PRECISIONS), help="bits of weights and activations")
     parser.add_argument("--build", type=Path, default=Path("build"), help="where artifacts go (default: %(default)s)")
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """--model, --checkpoint, --build, --precision, --window."""
+    add_checkpoint_arguments(parser)
+    parser.add_argument("--precision", default="w8a16", choices=sorted(PRECISIONS), help="bits of weights and activations")
+    parser.add_argument("--window", type=int, help="samples at a time, of a network that is not causal (default: 1920, 0.96 s)")
 
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     """--data, --calibration."""
-    parser.add_argument("--data", type=Path, help="folder of emg2qwerty sessions (default: the simulated set)")
-    parser.add_argument("--calibration", type=Path, help="one recording or .npy (samples, 2, 16) to calibrate on instead")
+    parser.add_argument("--data", type=Path, help="folder of sessions of the network's task (default: the simulated set)")
+    parser.add_argument("--calibration", type=Path, help="one recording or .npy to calibrate on instead")
 
 
 def add_format_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +56,7 @@ def refuse_latency(args: argparse.Namespace) -> None:
 
 def folder(args: argparse.Namespace) -> Folder:
     """Where the artifacts of these arguments live."""
-    return Folder(args.build, args.model, args.precision)
+    return Folder(args.build, args.model, args.precision, args.window)
 
 
 def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:

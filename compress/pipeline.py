@@ -56,7 +56,7 @@ def family(folders: list[Folder], checkpoint_path: Path, signals_from: list[Path
 
     @functools.cache
     def observed() -> tuple[g.Graph, Ranges]:
-        real = load_float(folders[0].model, checkpoint_path)
+        real = load_float(folders[0].model, checkpoint_path, folders[0].window)
         print(f"calibrating on {', '.join(p.name for p in signals_from)}")
         narrow = bool(real.provenance.get("bits")) or any(PRECISIONS[folder.precision].weights < 8 for folder in folders)
         return real, observe(real, [_signal(real, p) for p in signals_from], products=narrow)
@@ -73,6 +73,7 @@ def _graph(
         model=folder.model,
         checkpoint=checkpoint_path,
         precision=folder.precision,
+        window=folder.window,
         calibration=signals_from,
     )
     known = _unchanged(folder, key)
@@ -108,14 +109,14 @@ def _signal(graph: g.Graph, path: Path) -> Signal:
     return tasks.of(graph).load_input(graph, path, datasets.CALIBRATION_SECONDS).signal
 
 
-def load_float(model: str, path: Path) -> g.Graph:
-    """The float graph of a checkpoint that must be the model asked for."""
+def load_float(model: str, path: Path, window: int | None = None) -> g.Graph:
+    """The float graph of a checkpoint that must be the model asked for; `window` as in `lower`."""
     loaded = checkpoint.load(path)
     if "tendon" in loaded.hyper_parameters:  # compressed by us: its own sizes, of the network it was made from
-        return replace(lower(loaded), name=model)
+        return replace(lower(loaded, window), name=model)
     if model in HYPER_PARAMETERS and loaded.name != model:
         raise CheckpointError(f"{path}: expected a checkpoint of {model}, found one of {loaded.name} by its hyper-parameters")
-    return lower(loaded)
+    return lower(loaded, window)
 
 
 def read_report(folder: Folder) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def _prepare(args: argparse.Namespace) -> engines.Artifacts:
 def _infer(args: argparse.Namespace) -> None:
     if args.engine in engines.FLOAT:
         path = artifacts.checkpoint_for(cli.folder(args), args.checkpoint)
-        graph = pipeline.load_float(args.model, path)
+        graph = pipeline.load_float(args.model, path, args.window)
         frames = engines.infer_float(args.engine, graph, path, _input(graph, args))
     else:
         made = _prepare(args)

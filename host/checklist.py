@@ -6,6 +6,7 @@ line.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import grp
 import os
@@ -152,9 +153,12 @@ def holders(device: str, processes: Path = Path("/proc")) -> list[str]:
 
 def _open_files(folder: Path) -> Iterable[str]:
     try:
-        return {os.readlink(entry) for entry in folder.iterdir()}
+        entries = list(folder.iterdir())
     except OSError:
-        return ()  # ended meanwhile, or another user's
+        return  # ended meanwhile, or another user's
+    for entry in entries:
+        with contextlib.suppress(OSError):  # closed meanwhile; the others may still be open
+            yield os.readlink(entry)
 
 
 # --- a line on which nobody answers -----------------------------------------------------------------------------------

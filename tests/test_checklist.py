@@ -169,6 +169,17 @@ def test_a_port_in_use_names_who_has_it() -> None:
         line.close()
 
 
+def test_a_file_that_is_closed_while_it_is_looked_at_hides_no_other(tmp_path: Path) -> None:
+    device, files = tmp_path / "tty", tmp_path / "proc" / "123" / "fd"
+    device.touch()
+    files.mkdir(parents=True)
+    (files.parent / "comm").write_text("minicom\n")
+    (files / "4").symlink_to(device)
+    for closed in ("3", "5"):
+        (files / closed).touch()  # no link: cannot be read as one
+    assert checklist.holders(str(device), tmp_path / "proc") == ["minicom (process 123)"]
+
+
 def test_the_check_list_is_what_the_user_reads() -> None:
     line = PtyLine()
     os.write(line.slave, b"\r\nPress any key\r\n")

@@ -17,6 +17,7 @@ from torch import nn
 from bench.bare import model_steps
 from compress import checkpoint, macs
 from compress import graph as g
+from compress.__main__ import main
 from compress.calibrate import observe
 from compress.errors import GraphError
 from compress.floating import FloatMachine
@@ -154,6 +155,20 @@ def test_the_window_is_a_property_of_the_graph(published_checkpoint: Any) -> Non
         lower(loaded, window=500)
     with pytest.raises(GraphError, match="works over windows"):
         g.in_chunks(short, 640)
+
+
+def test_a_user_chooses_the_window_and_a_stream_has_none(
+    published_checkpoint: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def macs_of(name: str, window: str) -> int:
+        path = str(published_checkpoint(name))
+        return main(["macs", "--model", name, "--checkpoint", path, "--build", str(tmp_path), "--window", window])
+
+    assert macs_of("regression_neuropose", "960") == 0
+    assert macs_of("regression_neuropose", "0") == 2
+    assert "expected a window of a multiple of 320 samples, found 0" in capsys.readouterr().err
+    assert macs_of("tracking_vemg2pose", "960") == 2
+    assert "tracking_vemg2pose runs as a stream and has none" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("precision", "relative"), [("w8a16", 0.02), ("w8a8", 0.06), ("w4a16", 0.2)])

@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compress import artifacts, checkpoint, pipeline, pose_set, tasks, train_pose
+from compress import artifacts, checkpoint, pipeline, tasks
 from compress import graph as g
 from compress.artifacts import Folder
 from compress.data import datasets, recordings
 from compress.samples import to_int16, to_real
+from compress.training import closed_loop, pose_set
+from compress.training.closed_loop import Score
 from host import native
 from tests.conftest import ROOT
 
@@ -38,22 +40,22 @@ def graph(sessions: tuple[list[Path], list[Path]], tmp_path_factory: pytest.Temp
 
 
 @pytest.fixture(scope="module")
-def real(graph: g.Graph, sessions: tuple[list[Path], list[Path]]) -> tuple[list[np.ndarray], train_pose.Score]:
+def real(graph: g.Graph, sessions: tuple[list[Path], list[Path]]) -> tuple[list[np.ndarray], Score]:
     """The float network as a stream, by PyTorch, over every held-out session: poses behind the start-up, and their score."""
     model = checkpoint.load(artifacts.checkpoint_of(NAME, None)).model.model
     data = [pose_set.load(path) for path in sessions[1]]
-    mean = train_pose.mean_pose([pose_set.load(path) for path in sessions[0]])
-    return train_pose.stream_poses(model, data), train_pose.stream_score(model, data, mean)
+    mean = closed_loop.mean_pose([pose_set.load(path) for path in sessions[0]])
+    return closed_loop.stream_poses(model, data), closed_loop.stream_score(model, data, mean)
 
 
-def test_the_float_network_is_far_below_both_trivial_predictors(real: tuple[list[np.ndarray], train_pose.Score]) -> None:
+def test_the_float_network_is_far_below_both_trivial_predictors(real: tuple[list[np.ndarray], Score]) -> None:
     assert real[1].relative <= 0.6
 
 
 def test_integers_lose_less_than_one_percent_and_do_not_drift_in_a_minute(
     graph: g.Graph,
     sessions: tuple[list[Path], list[Path]],
-    real: tuple[list[np.ndarray], train_pose.Score],
+    real: tuple[list[np.ndarray], Score],
     tmp_path: Path,
 ) -> None:
     task, model = tasks.of(graph), native.load(graph, tmp_path)

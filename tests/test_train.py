@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from compress import checkpoint, train, training, training_set
+from compress import checkpoint
 from compress.data import charset, recordings
 from compress.data.session import Session
 from compress.data.simulator.session import simulate, write
 from compress.errors import CheckpointError, RecordingError
 from compress.models import HYPER_PARAMETERS, build
-from compress.train import Recipe
+from compress.training import state, typing, typing_set
+from compress.training.typing import Recipe
 
 RECIPE = Recipe(steps=7, warmup=2, short_s=2.0, short_batch=3, long_s=4.0, long_batch=2, save_every=2, score_every=4)
 
@@ -43,7 +44,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def test_windows_hold_the_pooled_samples_and_the_keys_pressed_in_them(sessions: list[Path]) -> None:
-    data = training_set.load(sessions[0], 4)
+    data = typing_set.load(sessions[0], 4)
     with Session(sessions[0]) as session:
         emg, text = session.emg(), session.text(2.0, 6.0)
         assert charset.decode(data.typed(1000, 3000)) == text and len(text) > 5
@@ -54,8 +55,8 @@ def test_windows_hold_the_pooled_samples_and_the_keys_pressed_in_them(sessions: 
 
 
 def test_drawn_windows_are_cut_from_the_sessions(sessions: list[Path]) -> None:
-    data = [training_set.load(path, 4) for path in sessions]
-    windows = training_set.draw(data, 1000, 5, 0.0, np.random.default_rng(0))
+    data = [typing_set.load(path, 4) for path in sessions]
+    windows = typing_set.draw(data, 1000, 5, 0.0, np.random.default_rng(0))
     assert windows.frames.shape == (1000, 5, 2, 16) and len(windows.targets) == windows.lengths.sum()
     first = windows.frames[:, 0].astype(np.float16)
     starts = [(s, i) for s in data for i in range(len(s.frames) - 1000) if np.array_equal(s.frames[i : i + 3], first[:3])]
@@ -65,15 +66,15 @@ def test_drawn_windows_are_cut_from_the_sessions(sessions: list[Path]) -> None:
 
 
 def test_the_gain_varies_each_electrode_of_each_window(sessions: list[Path]) -> None:
-    data = [training_set.load(sessions[0], 4)]
-    plain = training_set.draw(data, 500, 2, 0.0, np.random.default_rng(1)).frames
-    varied = training_set.draw(data, 500, 2, 0.2, np.random.default_rng(1)).frames
+    data = [typing_set.load(sessions[0], 4)]
+    plain = typing_set.draw(data, 500, 2, 0.0, np.random.default_rng(1)).frames
+    varied = typing_set.draw(data, 500, 2, 0.2, np.random.default_rng(1)).frames
     gain = np.linalg.norm(varied, axis=0) / np.linalg.norm(plain, axis=0)
     assert gain.std() > 0.1 and (np.abs(varied - plain * gain) < 1e-2).all()
 
 
 def test_training_is_repeatable_and_its_checkpoint_loads(sessions: list[Path], tmp_path: Path) -> None:
-    results = [train.train("tiny", sessions, tmp_path / f"{i}.ckpt", RECIPE, threads=1) for i in range(2)]
+    results = [typing.train("tiny", sessions, tmp_path / f"{i}.ckpt", RECIPE, threads=1) for i in range(2)]
     assert results[0]["validation_cer"] == results[1]["validation_cer"] and np.isfinite(results[0]["loss"])
     states = [checkpoint.load(tmp_path / f"{i}.ckpt").model.state_dict() for i in range(2)]
     assert all(torch.equal(states[0][k], states[1][k]) for k in states[0])
@@ -90,23 +91,23 @@ def _interrupted(monkeypatch: pytest.MonkeyPatch, sessions: list[Path], out: Pat
         if left[0] == 0:
             raise KeyboardInterrupt
         left[0] -= 1
-        return training_set.draw(*args)
+        return typing_set.draw(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(train, "draw", draw)
+        patch.setattr(typing, "draw", draw)
         with pytest.raises(KeyboardInterrupt):
-            train.train("tiny", sessions, out, RECIPE, threads=1)
+            typing.train("tiny", sessions, out, RECIPE, threads=1)
 
 
 def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(
     sessions: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train.train("tiny", sessions, tmp_path / "whole.ckpt", RECIPE, threads=1)
+    typing.train("tiny", sessions, tmp_path / "whole.ckpt", RECIPE, threads=1)
     out = tmp_path / "parts.ckpt"
     for after in (5, 2):
         _interrupted(monkeypatch, sessions, out, after)
         assert out.with_name("parts.ckpt.state").is_file() and not out.exists()
-    train.train("tiny", sessions, out, RECIPE, threads=1)
+    typing.train("tiny", sessions, out, RECIPE, threads=1)
     whole, parts = (checkpoint.load(p).model.state_dict() for p in (tmp_path / "whole.ckpt", out))
     assert all(torch.equal(whole[k], parts[k]) for k in whole)
 
@@ -115,25 +116,25 @@ def test_a_state_of_another_recipe_is_not_continued(
     sessions: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _interrupted(monkeypatch, sessions, tmp_path / "a.ckpt", 5)
-    train.train("tiny", sessions, tmp_path / "a.ckpt", dataclasses.replace(RECIPE, steps=2), threads=1)
+    typing.train("tiny", sessions, tmp_path / "a.ckpt", dataclasses.replace(RECIPE, steps=2), threads=1)
     assert "starting over" in capsys.readouterr().out
 
 
 def test_a_damaged_state_is_named(sessions: list[Path], tmp_path: Path) -> None:
     (tmp_path / "a.ckpt.state").write_bytes(b"damage")
     with pytest.raises(CheckpointError, match=r"a\.ckpt\.state: damaged"):
-        train.train("tiny", sessions, tmp_path / "a.ckpt", RECIPE, threads=1)
+        typing.train("tiny", sessions, tmp_path / "a.ckpt", RECIPE, threads=1)
 
 
 def test_too_few_sessions_and_unknown_networks_are_refused(sessions: list[Path], tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="two sessions"):
-        train.train("tiny", sessions[:1], tmp_path / "a.ckpt", RECIPE)
+        typing.train("tiny", sessions[:1], tmp_path / "a.ckpt", RECIPE)
     with pytest.raises(CheckpointError, match="TC_S4_small"):
-        train.train("LSTM", sessions, tmp_path / "a.ckpt", RECIPE)
+        typing.train("LSTM", sessions, tmp_path / "a.ckpt", RECIPE)
 
 
 def test_the_rate_warms_up_and_falls_to_nothing() -> None:
-    shares = [training.share_of_rate(step, RECIPE.steps, RECIPE.warmup) for step in range(RECIPE.steps + 1)]
+    shares = [state.share_of_rate(step, RECIPE.steps, RECIPE.warmup) for step in range(RECIPE.steps + 1)]
     assert shares[:2] == [0.5, 1.0] and shares[-1] == pytest.approx(0) and shares[2:] == sorted(shares[2:], reverse=True)
 
 
@@ -142,7 +143,7 @@ def test_the_recipe_shows_the_network_longer_context_than_its_short_windows() ->
     assert recipe.long_s >= 5 * recipe.short_s and recipe.long_every <= 4
 
 
-COMMITTED = Path(train.__file__).parent / "checkpoints" / "TC_S4_small.ckpt"
+COMMITTED = Path(checkpoint.__file__).parent / "checkpoints" / "TC_S4_small.ckpt"
 
 
 def test_the_committed_checkpoint_is_the_one_described() -> None:
@@ -154,7 +155,7 @@ def test_the_committed_checkpoint_is_the_one_described() -> None:
 def test_the_committed_checkpoint_reads_whole_held_out_sessions_neither_perfectly_nor_badly(simulated: Path) -> None:
     """Simulated recordings; streams of minutes, greedy decoding."""
     frames = checkpoint.load(COMMITTED).model.model[2:]
-    data = [training_set.load(path, 4) for path in recordings.ensure(simulated, "heldout")]
+    data = [typing_set.load(path, 4) for path in recordings.ensure(simulated, "heldout")]
     counts = np.array([len(d.labels) for d in data])
-    cer = np.array([train.stream_cer(frames, d) for d in data])
+    cer = np.array([typing.stream_cer(frames, d) for d in data])
     assert counts.sum() >= 3600 and 4.0 <= (cer * counts).sum() / counts.sum() <= 15.0

@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from compress import checkpoint, pose_set, train_pose
+from compress import checkpoint
 from compress.data.simulator import pose as simulated_pose
 from compress.errors import CheckpointError, RecordingError
 from compress.models import HYPER_PARAMETERS, build
 from compress.models.pose import between
-from compress.pose_set import Tracked
-from compress.tracker_start import begin_as_tracker
-from compress.train_pose import Recipe
+from compress.training import closed_loop, pose_set, tracking
+from compress.training.pose_set import Tracked
+from compress.training.tracker_start import begin_as_tracker
+from compress.training.tracking import Recipe, TrackingRun
 from tests.test_pose_networks import tiny
 
 RECIPE = Recipe(
@@ -51,9 +52,9 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def started(tmp_path: Path, recipe: Recipe = RECIPE) -> train_pose._Run:
+def started(tmp_path: Path, recipe: Recipe = RECIPE) -> TrackingRun:
     torch.manual_seed(0)
-    return train_pose._Run(build(HYPER_PARAMETERS["tiny"]), recipe, tmp_path / "none", "")
+    return TrackingRun(build(HYPER_PARAMETERS["tiny"]), recipe, tmp_path / "none", "")
 
 
 def test_windows_are_cut_from_the_sessions_with_the_angles_of_their_frames(data: list[Tracked]) -> None:
@@ -82,18 +83,18 @@ def test_where_inverse_kinematics_failed_nothing_is_learned_or_scored(data: list
     found, expected = torch.zeros(1, 4, 20), torch.ones(1, 4, 20)
     expected[0, 1] = 99.0
     known = torch.tensor([[True, False, True, True]])
-    assert train_pose._l1(found, expected, known) == 1.0
-    assert train_pose._l1(found, expected, torch.zeros(1, 4, dtype=torch.bool)) == 0.0
+    assert tracking._l1(found, expected, known) == 1.0
+    assert tracking._l1(found, expected, torch.zeros(1, 4, dtype=torch.bool)) == 0.0
     model = build(HYPER_PARAMETERS["tiny"]).model
     blind = dataclasses.replace(data[0], known=np.arange(len(data[0].emg)) < 4000, angles=data[0].angles.copy())
-    expected_score = train_pose.stream_score(model, [blind], np.zeros(20))
+    expected_score = closed_loop.stream_score(model, [blind], np.zeros(20))
     blind.angles[4000:] = 7.0
-    assert train_pose.stream_score(model, [blind], np.zeros(20)) == expected_score
+    assert closed_loop.stream_score(model, [blind], np.zeros(20)) == expected_score
 
 
 def test_features_of_a_session_do_not_depend_on_the_blocks_it_is_read_in(data: list[Tracked]) -> None:
     model = build(HYPER_PARAMETERS["tiny"]).model
-    whole, parts = (train_pose.features_of(model, data[0], block_s) for block_s in (100.0, 0.7))
+    whole, parts = (closed_loop.features_of(model, data[0], block_s) for block_s in (100.0, 0.7))
     torch.testing.assert_close(parts, whole)
     assert len(whole) == (len(data[0].emg) - model.left_context - 1) // model.network.stride + 1
 
@@ -101,14 +102,14 @@ def test_features_of_a_session_do_not_depend_on_the_blocks_it_is_read_in(data: l
 def test_sessions_are_scored_together_as_each_alone(data: list[Tracked]) -> None:
     model = build(HYPER_PARAMETERS["tiny"]).model
     short = Tracked(data[1].emg[:5000], data[1].angles[:5000], data[1].known[:5000])
-    for alone, together in zip([data[0], short], train_pose.stream_poses(model, [data[0], short]), strict=True):
-        np.testing.assert_allclose(train_pose.stream_poses(model, [alone])[0], together, atol=1e-5)
+    for alone, together in zip([data[0], short], closed_loop.stream_poses(model, [data[0], short]), strict=True):
+        np.testing.assert_allclose(closed_loop.stream_poses(model, [alone])[0], together, atol=1e-5)
 
 
 def test_trivial_predictors_are_scored_on_the_same_steps(data: list[Tracked]) -> None:
     model = build(HYPER_PARAMETERS["tiny"]).model
-    score = train_pose.stream_score(model, data[:1], train_pose.mean_pose(data))
-    count = len(train_pose.stream_poses(model, data[:1])[0])
+    score = closed_loop.stream_score(model, data[:1], closed_loop.mean_pose(data))
+    count = len(closed_loop.stream_poses(model, data[:1])[0])
     places = model.left_context + 20 * np.arange(count) + 10
     angles, known = data[0].angles[places], data[0].known[places]
     held = np.degrees(np.abs(angles - data[0].angles[model.left_context])[known].mean())
@@ -118,12 +119,12 @@ def test_trivial_predictors_are_scored_on_the_same_steps(data: list[Tracked]) ->
 def test_a_lane_goes_on_as_one_stream(data: list[Tracked], tmp_path: Path) -> None:
     """With weights that stand still, the lanes' poses are those of one rollout from where each began."""
     run = started(tmp_path, dataclasses.replace(RECIPE, renew=0.0, perturbed=0.0, feature_steps=0))
-    frames = [train_pose.features_of(run.model, session) for session in data]
-    run._rollout_loss(data, frames)
+    frames = [closed_loop.features_of(run.model, session) for session in data]
+    run.rollout_loss(data, frames)
     session, first = run.lanes["session"][0], run.lanes["frame"][0] - 20
     for _ in range(2):
         run.rollout.step += 1
-        run._rollout_loss(data, frames)
+        run.rollout_loss(data, frames)
     assert run.lanes["session"][0] == session
     features = between(frames[session][first : first + 61].t()[None], 2)
     initial = data[session].angles[run.model.left_context + 40 * first]
@@ -143,7 +144,7 @@ def test_half_of_the_streams_begin_from_a_wrong_pose(data: list[Tracked], tmp_pa
 
 
 def test_training_is_repeatable_and_its_checkpoint_loads_in_half_precision(sessions: list[Path], tmp_path: Path) -> None:
-    scores = [train_pose.train("tiny", sessions, tmp_path / f"{i}.ckpt", RECIPE, threads=1) for i in range(2)]
+    scores = [tracking.train("tiny", sessions, tmp_path / f"{i}.ckpt", RECIPE, threads=1) for i in range(2)]
     assert scores[0] == scores[1] and np.isfinite(scores[0].mae)
     states = [checkpoint.load(tmp_path / f"{i}.ckpt").model.state_dict() for i in range(2)]
     assert all(torch.equal(states[0][k], states[1][k]) for k in states[0])
@@ -154,7 +155,7 @@ def test_training_is_repeatable_and_its_checkpoint_loads_in_half_precision(sessi
 
 def _interrupted(monkeypatch: pytest.MonkeyPatch, sessions: list[Path], out: Path, after: int) -> None:
     """Train until so many steps were made, then pull the plug."""
-    left, advance = [after], train_pose._Phase.advance
+    left, advance = [after], tracking._Phase.advance
 
     def interrupted(phase: Any, loss: Any) -> float:
         if left[0] == 0:
@@ -163,20 +164,20 @@ def _interrupted(monkeypatch: pytest.MonkeyPatch, sessions: list[Path], out: Pat
         return advance(phase, loss)
 
     with monkeypatch.context() as patch:
-        patch.setattr(train_pose._Phase, "advance", interrupted)
+        patch.setattr(tracking._Phase, "advance", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            train_pose.train("tiny", sessions, out, RECIPE, threads=1)
+            tracking.train("tiny", sessions, out, RECIPE, threads=1)
 
 
 def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(
     sessions: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train_pose.train("tiny", sessions, tmp_path / "whole.ckpt", RECIPE, threads=1)
+    tracking.train("tiny", sessions, tmp_path / "whole.ckpt", RECIPE, threads=1)
     out = tmp_path / "parts.ckpt"
     for after in (3, 7):  # once in each phase
         _interrupted(monkeypatch, sessions, out, after)
         assert out.with_name("parts.ckpt.state").is_file() and not out.exists()
-    train_pose.train("tiny", sessions, out, RECIPE, threads=1)
+    tracking.train("tiny", sessions, out, RECIPE, threads=1)
     whole, parts = (checkpoint.load(p).model.state_dict() for p in (tmp_path / "whole.ckpt", out))
     assert all(torch.equal(whole[k], parts[k]) for k in whole)
 
@@ -184,20 +185,20 @@ def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(
 def test_a_damaged_state_is_named(sessions: list[Path], tmp_path: Path) -> None:
     (tmp_path / "a.ckpt.state").write_bytes(b"damage")
     with pytest.raises(CheckpointError, match=r"a\.ckpt\.state: damaged"):
-        train_pose.train("tiny", sessions, tmp_path / "a.ckpt", RECIPE, threads=1)
+        tracking.train("tiny", sessions, tmp_path / "a.ckpt", RECIPE, threads=1)
 
 
 def test_what_cannot_be_trained_says_why(sessions: list[Path], data: list[Tracked], tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="more than 1 sessions"):
-        train_pose.train("tiny", sessions[:1], tmp_path / "a.ckpt", RECIPE)
+        tracking.train("tiny", sessions[:1], tmp_path / "a.ckpt", RECIPE)
     with pytest.raises(CheckpointError, match="regression_neuropose"):
-        train_pose.train("regression_neuropose", sessions, tmp_path / "a.ckpt", RECIPE)
+        tracking.train("regression_neuropose", sessions, tmp_path / "a.ckpt", RECIPE)
     with pytest.raises(RecordingError, match="a session of 40028 samples or more, found at most 8000"):
         pose_set.draw(data, 1001, 40, 27, 4, 0.0, np.random.default_rng(0))
 
 
 def test_steps_are_divided_between_the_phases() -> None:
-    base, half = Recipe(), train_pose.recipe_for(steps=510, seed=7)
+    base, half = Recipe(), tracking.recipe_for(steps=510, seed=7)
     assert half.feature_steps + half.rollout_steps == 510 and half.seed == 7
     assert half.feature_steps / 510 == pytest.approx(base.feature_steps / (base.feature_steps + base.rollout_steps), abs=0.01)
 
@@ -207,12 +208,12 @@ def test_training_can_start_from_a_checkpoint_and_then_leaves_its_featurizer(ses
     first, second = tmp_path / "first.ckpt", tmp_path / "second.ckpt"
     checkpoint.save(first, network, HYPER_PARAMETERS["tiny"], torch.float16)
     recipe = dataclasses.replace(RECIPE, feature_steps=0, rollout_steps=3)
-    train_pose.train("tiny", sessions, second, recipe, threads=1, start=first)
+    tracking.train("tiny", sessions, second, recipe, threads=1, start=first)
     before, after = (checkpoint.load(path).model.state_dict() for path in (first, second))
     changed = {key.split(".")[1] for key in before if not torch.equal(before[key], after[key])}
     assert changed == {"decoder"}
     with pytest.raises(CheckpointError, match="expected a checkpoint of tracking_vemg2pose to start from, found tiny"):
-        train_pose.train("tracking_vemg2pose", sessions, second, recipe, start=first)
+        tracking.train("tracking_vemg2pose", sessions, second, recipe, start=first)
 
 
 def test_a_decoder_begins_as_a_tracker_of_the_readout_and_leaves_a_wrong_pose_by_itself() -> None:

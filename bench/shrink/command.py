@@ -37,7 +37,7 @@ LOAD = 0.6  # of the board's clock that a network may take: the rest is the appl
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `python -m bench compress`."""
-    cli.add_model_arguments(parser)
+    cli.add_checkpoint_arguments(parser)
     parser.add_argument("--data", type=Path, help="folder of sessions: train, calibration, heldout (default: the simulated set)")
     parser.add_argument("--board", default="nucleo-h743zi2", help=f"one of {', '.join(boards.names())} (default: %(default)s)")
     parser.add_argument("--ram", type=shrink.size, help="bytes of RAM that the image may take: 400K, … (default: the board's)")

@@ -8,7 +8,7 @@ from typing import Any
 
 from compress import graph as g
 from compress.checkpoint import Checkpoint
-from compress.errors import CheckpointError
+from compress.errors import CheckpointError, GraphError
 from compress.lower.builder import Builder, fold_batch_norms
 from compress.lower.hybrid import hybrid
 from compress.lower.neuropose import WINDOW
@@ -16,10 +16,11 @@ from compress.lower.pose import pose
 from compress.models.hybrid import BANDS, ELECTRODES, SAMPLE_RATE, HybridNetwork
 
 
-def lower(checkpoint: Checkpoint, window: int = WINDOW) -> g.Graph:
+def lower(checkpoint: Checkpoint, window: int | None = None) -> g.Graph:
     """The float graph of a network, BatchNorm folded, verified. Its provenance says what task it does and what it came from.
 
-    `window`: samples that a network which is not causal (NeuroPose) sees at a time; the others are streams and have none.
+    `window`: samples that a network which is not causal (NeuroPose) sees at a time (default: 0.96 s); the others are streams
+    and have none: GraphError.
     """
     provenance: dict[str, Any] = {"checkpoint": checkpoint.sha256, "task": checkpoint.task}
     if isinstance(checkpoint.model, HybridNetwork):
@@ -27,12 +28,14 @@ def lower(checkpoint: Checkpoint, window: int = WINDOW) -> g.Graph:
         hybrid(builder, checkpoint.model)
     else:
         builder = Builder(ELECTRODES, Fraction(SAMPLE_RATE))
-        pose(builder, checkpoint.model.model, window)
+        pose(builder, checkpoint.model.model, WINDOW if window is None else window)
         provenance["initial_pose"] = bool(checkpoint.hyper_parameters.get("provide_initial_pos", False))
     bits = _bits(checkpoint, builder.ops)
     if bits:
         provenance["bits"] = bits
     graph = g.Graph(checkpoint.name, builder.tensors, tuple(builder.ops), provenance)
+    if window is not None and not graph.windowed:
+        raise GraphError(f"a window of {window} samples: {checkpoint.name} runs as a stream and has none")
     return g.verify(fold_batch_norms(g.verify(graph)))
 
 

@@ -18,13 +18,14 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from compress import pose_set
 from compress.data.recording_file import SAMPLE_RATE
 from compress.models import PoseNetwork
 from compress.models.pose import StatePoseModule
-from compress.pose_set import Tracked
 from compress.shrink.rounded import four_bits
-from compress.train_pose import Recipe, _Run, features_of, step_samples, stream_poses
+from compress.training import pose_set
+from compress.training.closed_loop import features_of, step_samples, stream_poses
+from compress.training.pose_set import Tracked
+from compress.training.tracking import Recipe, TrackingRun
 
 RECIPE = Recipe(feature_steps=100, rollout_steps=220, rate=6e-4, warmup=10, save_every=50, score_every=1000)
 
@@ -63,7 +64,7 @@ def tune(
     return recipe.feature_steps + recipe.rollout_steps
 
 
-class _Distillation(_Run):
+class _Distillation(TrackingRun):
     """A training whose targets are a teacher's."""
 
     def __init__(self, network: PoseNetwork, teacher: StatePoseModule, recipe: Recipe, state: Path, origin: str) -> None:
@@ -75,12 +76,12 @@ class _Distillation(_Run):
         nothing = lambda: float("nan")  # noqa: E731  no score within the phases
         taught = [features_of(self.teacher, session) for session in data]
         spread = torch.cat(taught).var(0).clamp(min=1e-6)
-        self._phase("tune features", self.features, lambda: self._features_apart(data, taught, spread), nothing)
+        self.steps_of("tune features", self.features, lambda: self._features_apart(data, taught, spread), nothing)
         frames = [features_of(self.model, session) for session in data]
         taught_poses = stream_poses(self.teacher, data)
         targets = [_halfway(self.teacher, session, poses) for session, poses in zip(data, taught_poses, strict=True)]
         torch.set_num_threads(1)  # a step's matrices are too small to share
-        self._phase("tune decoder", self.rollout, lambda: self._rollout_loss(targets, frames), nothing)
+        self.steps_of("tune decoder", self.rollout, lambda: self.rollout_loss(targets, frames), nothing)
 
     def _features_apart(self, data: Sequence[Tracked], taught: Sequence[Tensor], spread: Tensor) -> Tensor:
         """Mean squared difference of student's and teacher's features over windows, as a share of their variance."""

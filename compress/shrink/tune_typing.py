@@ -1,6 +1,6 @@
 """Fine-tuning a compressed typing network: the labels' CTC loss, and the whole network's probabilities frame by frame.
 
-Windows as in training (`train.py`): short ones and, every third step, a long one. Norms keep their running statistics.
+Windows as in training (`training/typing.py`): short ones and, every third step, a long one. Norms keep their running statistics.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from compress import training
 from compress.data import charset
 from compress.data.session import SAMPLE_RATE
 from compress.errors import TendonError
 from compress.models import HybridNetwork
 from compress.models.hybrid import InputMeanPooling
 from compress.shrink.rounded import four_bits
-from compress.training_set import Labelled, Windows, draw, load
+from compress.training import state as saved
+from compress.training.typing_set import Labelled, Windows, draw, load
 
 
 @dataclass(frozen=True)
@@ -80,12 +80,10 @@ def _run(
     """The steps that remain of a tuning."""
     student.eval(), teacher.eval()
     optimizer = torch.optim.Adam(student.parameters(), lr=recipe.rate)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: training.share_of_rate(step, recipe.steps, recipe.warmup)
-    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: saved.share_of_rate(step, recipe.steps, recipe.warmup))
     parts: dict[str, nn.Module | torch.optim.Optimizer | torch.optim.lr_scheduler.LambdaLR]
     parts = {"model": student, "optimizer": optimizer, "schedule": schedule}
-    begin, found = 0, training.load_state(state, origin)
+    begin, found = 0, saved.load(state, origin)
     if found is not None:
         for name, part in parts.items():
             part.load_state_dict(found[name])
@@ -101,7 +99,7 @@ def _run(
         optimizer.step()
         schedule.step()
         if (step + 1) % recipe.save_every == 0:
-            training.save_state(state, origin, {"step": step + 1} | {k: v.state_dict() for k, v in parts.items()})
+            saved.save(state, origin, {"step": step + 1} | {k: v.state_dict() for k, v in parts.items()})
 
 
 def _windows(data: Sequence[Labelled], recipe: Recipe, step: int, rng: np.random.Generator, pooling: int) -> Windows:

@@ -7,7 +7,6 @@ an interrupted training continues to the same result as an uninterrupted one.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import math
 from collections.abc import Sequence
@@ -20,13 +19,14 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from compress import checkpoint, scores, train_pose, training
-from compress.data import charset, datasets, recordings
+from compress import checkpoint, scores
+from compress.data import charset
 from compress.data.session import SAMPLE_RATE
 from compress.errors import CheckpointError, RecordingError, TendonError
-from compress.models import HYPER_PARAMETERS, HybridNetwork, build, family_of
+from compress.models import HYPER_PARAMETERS, HybridNetwork, build
 from compress.models.hybrid import InputMeanPooling
-from compress.training_set import Labelled, Windows, draw, load
+from compress.training import state as saved
+from compress.training.typing_set import Labelled, Windows, draw, load
 
 _STATE_SPACE = ("log_dt", "log_A_real", "A_imag")
 
@@ -82,7 +82,7 @@ def train(model_name: str, sessions: Sequence[Path], out: Path, recipe: Recipe |
         network,
         recipe,
         out.with_name(out.name + ".state"),
-        training.origin(model_name, sessions, recipe),
+        saved.origin(model_name, sessions, recipe),
     )
     data = [load(path, run.pooling) for path in tqdm(sessions, desc="read recordings", unit="session")]
     loss, cer = run.fit(data[:-1], data[-1])
@@ -106,9 +106,9 @@ class _Run:
             groups[name.rsplit(".", 1)[-1] in _STATE_SPACE]["params"].append(parameter)
         self.optimizer = torch.optim.Adam(groups)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimizer, lambda step: training.share_of_rate(step, recipe.steps, recipe.warmup)
+            self.optimizer, lambda step: saved.share_of_rate(step, recipe.steps, recipe.warmup)
         )
-        found = training.load_state(state, origin)
+        found = saved.load(state, origin)
         if found is not None:
             self.model.load_state_dict(found["model"])
             self.optimizer.load_state_dict(found["optimizer"])
@@ -150,7 +150,7 @@ class _Run:
 
     def _save(self) -> None:
         parts: dict[str, Any] = {"model": self.model, "optimizer": self.optimizer, "schedule": self.schedule}
-        training.save_state(self.state, self.origin, {"step": self.step} | {k: v.state_dict() for k, v in parts.items()})
+        saved.save(self.state, self.origin, {"step": self.step} | {k: v.state_dict() for k, v in parts.items()})
 
 
 def ctc(frames: nn.Module, windows: Windows) -> Tensor:
@@ -172,31 +172,3 @@ def stream_cer(frames: nn.Module, session: Labelled) -> float:
 def _whole_frames(seconds: float, pooling: int) -> int:
     """Pooled frames in so many seconds, rounded down to whole frames of the temporal convolution (24 pooled ones)."""
     return int(seconds * SAMPLE_RATE / pooling) // 24 * 24
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `python -m compress train`."""
-    parser.add_argument("--model", default="TC_S4_small", choices=list(HYPER_PARAMETERS))
-    parser.add_argument("--data", type=Path, help="folder of sessions to train on (default: the simulated train split)")
-    parser.add_argument("--recordings", type=Path, help="folder of the simulated recordings (default: build/[pose-]recordings)")
-    parser.add_argument("--out", type=Path, help="checkpoint to write (default: build/<MODEL>/train/<MODEL>.ckpt)")
-    parser.add_argument("--steps", type=int, help="steps to train (default: the network's recipe)")
-    parser.add_argument("--seed", type=int, default=Recipe.seed)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--start", type=Path, help="checkpoint whose weights to begin with (pose networks)")
-
-
-def run(args: argparse.Namespace) -> int:
-    """Train, then say where the checkpoint is and how it validates."""
-    if family_of(HYPER_PARAMETERS[args.model]).task == "pose":
-        return train_pose.run(args)
-    if args.start:
-        raise CheckpointError(
-            f"--start: {args.model} is trained from its seed only; expected a pose network (tracking_vemg2pose)"
-        )
-    root = args.recordings or Path("build/recordings")
-    paths = datasets.sessions(args.data) if args.data else recordings.ensure(root, "train")
-    out = args.out or Path("build") / args.model / "train" / f"{args.model}.ckpt"
-    result = train(args.model, paths, out, recipe_for(args.model, steps=args.steps, seed=args.seed), args.threads)
-    print(f"{out}: {result['steps']} steps, validation CER {result['validation_cer']:.2f} % (one session, greedy)")
-    return 0

@@ -2,17 +2,16 @@
 
 1. The featurizer, with a linear readout of the pose and its velocity in place of the decoder: all its frames learn at once.
 2. The decoder, which begins as a tracker of that readout (tracker_start.py), in closed loop on the features of phase 1, which no
-   longer change: every lane of the batch is a stream that goes on
-   where the step before left it, with its LSTM state and its own predicted pose, for half a minute on average and at times for
-   a whole session. So the network meets in training the states it will be in after minutes. Half of the streams begin from a
-   wrong pose: a tracker that only integrates would keep that error, so the decoder learns to correct what it is fed.
+   longer change: every lane of the batch is a stream that goes on where the step before left it, with its LSTM state and its
+   own predicted pose, for 17 s on average and at times for a whole session. So the network meets in training the states it
+   will be in after minutes. Half of the streams begin from a wrong pose: a tracker that only integrates would keep that error,
+   so the decoder learns to correct what it is fed.
 
 Everything random in step i is drawn from (seed, phase, i), so an interrupted training continues to the same result.
 """
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import math
 from collections.abc import Sequence
@@ -25,15 +24,16 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from compress import checkpoint, training
-from compress.data import datasets, recordings
+from compress import checkpoint
 from compress.data.recording_file import SAMPLE_RATE
 from compress.errors import CheckpointError, RecordingError, TendonError
 from compress.models import HYPER_PARAMETERS, PoseNetwork, build
 from compress.models.decoders import SequentialLSTM
 from compress.models.pose import JOINTS, StatePoseModule, between
-from compress.pose_set import Tracked, draw, load
-from compress.tracker_start import begin_as_tracker
+from compress.training import state as saved
+from compress.training.closed_loop import Score, features_of, mean_pose, step_samples, stream_score
+from compress.training.pose_set import Tracked, draw, load
+from compress.training.tracker_start import begin_as_tracker
 
 _VELOCITY_S = 0.1  # the readout's velocity is the change in so many seconds, about as large as the pose
 
@@ -60,20 +60,6 @@ class Recipe:
     validation: int = 2  # sessions kept for it
     save_every: int = 50
     score_every: int = 100
-
-
-@dataclass(frozen=True)
-class Score:
-    """Mean absolute angle errors in degrees over whole sessions: the network's, and those of the two trivial predictors."""
-
-    mae: float
-    hold_initial: float
-    mean_pose: float
-
-    @property
-    def relative(self) -> float:
-        """Against the better trivial predictor."""
-        return self.mae / min(self.hold_initial, self.mean_pose)
 
 
 def recipe_for(again: bool = False, **changes: int | None) -> Recipe:
@@ -117,11 +103,11 @@ def train(
     if start is not None:
         network.load_state_dict(_weights_to_start_from(start, model_name))
     data = [load(path) for path in tqdm(sessions, desc="read recordings", unit="session")]
-    run = _Run(
+    run = TrackingRun(
         network,
         recipe,
         out.with_name(out.name + ".state"),
-        training.origin(model_name, [*sessions, *([start] if start else [])], recipe),
+        saved.origin(model_name, [*sessions, *([start] if start else [])], recipe),
     )
     result = run.fit(data[: -recipe.validation], data[-recipe.validation :])
     checkpoint.save(out, network, hyper_parameters, torch.float16)
@@ -137,7 +123,7 @@ def _weights_to_start_from(start: Path, model_name: str) -> dict[str, Tensor]:
     return weights
 
 
-class _Run:
+class TrackingRun:
     """A training in progress: network, readout, optimizers, and the next step of both phases together."""
 
     def __init__(self, network: PoseNetwork, recipe: Recipe, state: Path, origin: str) -> None:
@@ -147,7 +133,7 @@ class _Run:
         self.features = _Phase([self.model.network, self.readout], recipe.feature_steps, recipe.rate, recipe)
         self.rollout = _Phase([self.model.decoder], recipe.rollout_steps, recipe.rollout_rate, recipe)
         self.lanes: dict[str, Any] = {}
-        found = training.load_state(state, origin)
+        found = saved.load(state, origin)
         if found is not None:
             self.network.load_state_dict(found["model"])
             self.readout.load_state_dict(found["readout"])
@@ -161,16 +147,16 @@ class _Run:
         with torch.no_grad():
             if self.features.step == 0:
                 self.readout.bias[:JOINTS] = torch.from_numpy(mean)
-        self._phase("features", self.features, lambda: self._feature_loss(data), lambda: self._read(validation))
+        self.steps_of("features", self.features, lambda: self._feature_loss(data), lambda: self._read(validation))
         frames = [features_of(self.model, session) for session in data]
         torch.set_num_threads(1)  # a step's matrices are too small to share
         if self.features.steps and self.rollout.step == 0 and isinstance(self.model.decoder, SequentialLSTM):
             begin_as_tracker(self.model.decoder, self.readout.weight[:JOINTS], self.readout.bias[:JOINTS])
-        loss = lambda: self._rollout_loss(data, frames)  # noqa: E731
-        self._phase("rollout", self.rollout, loss, lambda: stream_score(self.model, validation, mean).mae)
+        loss = lambda: self.rollout_loss(data, frames)  # noqa: E731
+        self.steps_of("rollout", self.rollout, loss, lambda: stream_score(self.model, validation, mean).mae)
         return stream_score(self.model, validation, mean)
 
-    def _phase(self, name: str, phase: _Phase, loss: Any, score: Any) -> None:
+    def steps_of(self, name: str, phase: _Phase, loss: Any, score: Any) -> None:
         smooth, mae = math.nan, math.nan
         bar = tqdm(range(phase.step, phase.steps), initial=phase.step, total=phase.steps, desc=name, unit="step", mininterval=5)
         for _ in bar:
@@ -210,7 +196,7 @@ class _Run:
             errors.append(np.abs(read - angles)[known].mean())
         return float(np.degrees(np.mean(errors)))
 
-    def _rollout_loss(self, data: Sequence[Tracked], frames: Sequence[Tensor]) -> Tensor:
+    def rollout_loss(self, data: Sequence[Tracked], frames: Sequence[Tensor]) -> Tensor:
         """L1 of the poses of the next `rollout_s` seconds of every lane, in closed loop."""
         r, model = self.recipe, self.model
         rng = np.random.default_rng([r.seed, 1, self.rollout.step])
@@ -270,7 +256,7 @@ class _Run:
             "rollout": self.rollout,
         }
         content = {k: v.state_dict() for k, v in parts.items()}
-        training.save_state(self.state, self.origin, content | {"lanes": self.lanes})
+        saved.save(self.state, self.origin, content | {"lanes": self.lanes})
 
 
 class _Phase:
@@ -281,7 +267,7 @@ class _Phase:
         self.parameters = [p for module in modules for p in module.parameters()]
         self.optimizer = torch.optim.Adam(self.parameters, lr=rate)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimizer, lambda step: training.share_of_rate(step, steps, recipe.warmup)
+            self.optimizer, lambda step: saved.share_of_rate(step, steps, recipe.warmup)
         )
 
     def advance(self, loss: Tensor) -> float:
@@ -311,64 +297,3 @@ def _l1(found: Tensor, expected: Tensor, known: Tensor) -> Tensor:
     """Mean absolute error over what is known; 0 when nothing is."""
     errors = (found - expected).abs().mean(-1)
     return (errors * known).sum() / known.sum().clamp(min=1)
-
-
-def step_samples(model: StatePoseModule, steps: np.ndarray) -> np.ndarray:
-    """The sample in the middle of each rollout step: where the published alignment to 2 kHz puts it."""
-    hop = SAMPLE_RATE // model.rollout_freq
-    return model.left_context + steps * hop + hop // 2
-
-
-def mean_pose(sessions: Sequence[Tracked]) -> np.ndarray:
-    """Mean angles (20,) rad over all that is known."""
-    return np.concatenate([s.angles[s.known] for s in sessions]).mean(0, dtype=np.float64).astype(np.float32)
-
-
-@torch.no_grad()
-def features_of(model: StatePoseModule, session: Tracked, block_s: float = 20.0) -> Tensor:
-    """Features (frames, C) of a whole session, block by block with the left context before each."""
-    network, left = model.network.eval(), model.left_context
-    stride = network.stride
-    block = round(block_s * SAMPLE_RATE / stride) * stride
-    emg = torch.from_numpy(np.ascontiguousarray(session.emg.T))[None]
-    starts = range(0, max(emg.shape[-1] - left, 0), block)
-    parts = [network(emg[..., start : start + left + block - stride + 1])[0].t() for start in starts]
-    if not parts:
-        raise RecordingError(f"expected more than the left context of {left} samples, found a session of {emg.shape[-1]}")
-    return torch.cat(parts)
-
-
-@torch.no_grad()
-def stream_poses(model: StatePoseModule, sessions: Sequence[Tracked]) -> list[np.ndarray]:
-    """Poses (steps, 20) rad of whole sessions, each in one stream, from the true pose at its beginning."""
-    features = [features_of(model, session) for session in sessions]
-    steps = [(len(f) - 1) * model.steps_per_frame for f in features]
-    together = between(nn.utils.rnn.pad_sequence(features, batch_first=True).swapaxes(1, 2), model.steps_per_frame)
-    initial = torch.from_numpy(np.stack([session.angles[model.left_context] for session in sessions]))
-    poses = model.eval().rollout(together, initial)[0].swapaxes(1, 2).numpy()
-    return [p[:n] for p, n in zip(poses, steps, strict=True)]
-
-
-def stream_score(model: StatePoseModule, sessions: Sequence[Tracked], mean: np.ndarray) -> Score:
-    """Each whole session in one closed loop; every known step counts the same."""
-    sums, count = np.zeros(3), 0
-    for session, poses in zip(sessions, stream_poses(model, sessions), strict=True):
-        angles, known = session.at(step_samples(model, np.arange(len(poses))))
-        predictors = (poses, session.angles[model.left_context][None], mean[None])
-        sums += [float(np.abs(p - angles)[known].sum(dtype=np.float64)) for p in predictors]
-        count += int(known.sum()) * JOINTS
-    return Score(*(float(error) for error in np.degrees(sums / count)))
-
-
-def run(args: argparse.Namespace) -> int:
-    """Train, then say where the checkpoint is and how it validates."""
-    root = args.recordings or Path("build/pose-recordings")
-    paths = datasets.sessions(args.data) if args.data else recordings.ensure(root, "train", recordings.POSE)
-    out = args.out or Path("build") / args.model / "train" / f"{args.model}.ckpt"
-    recipe = recipe_for(again=args.start is not None, steps=args.steps, seed=args.seed)
-    score = train(args.model, paths, out, recipe, args.threads, args.start)
-    print(
-        f"{out}: {recipe.feature_steps} + {recipe.rollout_steps} steps; {recipe.validation} validation sessions in closed loop: "
-        f"MAE {score.mae:.2f}°, initial pose held {score.hold_initial:.2f}°, mean pose {score.mean_pose:.2f}°"
-    )
-    return 0

@@ -33,14 +33,14 @@ def origin(model_name: str, sessions: Sequence[Path], recipe: Any) -> str:
     return digest.hexdigest()
 
 
-def save_state(path: Path, origin: str, content: dict[str, Any]) -> None:
+def save(path: Path, origin: str, content: dict[str, Any]) -> None:
     """Write the state of an interrupted training aside and rename it."""
     buffer = io.BytesIO()
     torch.save({"origin": origin} | content, buffer)
     replace_atomically(path, buffer.getvalue())
 
 
-def load_state(path: Path, origin: str) -> dict[str, Any] | None:
+def load(path: Path, origin: str) -> dict[str, Any] | None:
     """The state to continue from if it belongs to the same recipe and recordings; else None, and training starts over."""
     if not path.is_file():
         return None

@@ -1,0 +1,78 @@
+"""Every target calls a command with options that the command knows; make prints its recipes without running them."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import re
+import shlex
+import subprocess
+
+import pytest
+
+from compress import cli
+from tests.conftest import ROOT
+
+GIVEN = {  # a value for every variable that a recipe may pass on
+    "CHECKPOINT": "a.ckpt",
+    "DATA": "folder",
+    "CALIBRATION": "a.npy",
+    "PORT": "socket://localhost:1",
+    "LATENCY": "100",
+    "TASK": "pose",
+    "INPUT": "a.npy",
+    "OUTPUT": "b.npy",
+    "INITIAL": "pose.npy",
+    "ENGINE": "integer",
+    "DECODER": "greedy",
+    "LM": "a.klm",
+    "TFLM": "tflm",
+    "CMSIS_NN": "cmsis",
+    "COREMARK": "coremark",
+    "AES": "aes",
+    "TOOL": "openocd",
+    "TAP": "1",
+    "MODELS": "TC_S4_small",
+    "CHECKPOINTS": "folder",
+    "PRECISIONS": "w8a16 w4a16",
+    "DECODERS": "greedy beam",
+    "JOBS": "2",
+    "BACKEND": "local",
+    "SCHEDULER": "tcp://localhost:1",
+    "FLASH": "2M",
+    "RAM": "400K",
+    "LOAD": "0.6",
+    "STEPS": "10",
+    "SECONDS": "5",
+    "WINDOW": "1920",
+}
+NEEDED = {"INPUT": "a.npy", "OUTPUT": "b.npy", "FLASH": "2M"}
+OWN = {"diagnose": {"ENGINE": "graph native"}}  # it takes two engines
+TARGETS = re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
+COMMANDS = [t for t in TARGETS if t not in ("help", "test", "tools", "setup", "clean")]
+
+
+def called(target: str, variables: dict[str, str]) -> list[str]:
+    """Arguments of the `python -m` command that a target would run, beginning with the package."""
+    words = ["make", "-n", "-o", "setup", "-o", "tools", target, *(f"{k}={v}" for k, v in variables.items())]
+    environment = {k: v for k, v in os.environ.items() if k not in GIVEN}
+    recipe = subprocess.run(words, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
+    commands = [shlex.split(line) for line in recipe.replace("\\\n", " ").splitlines() if " -m " in line]
+    assert len(commands) == 1, recipe
+    return commands[0][commands[0].index("-m") + 1 :]
+
+
+@pytest.mark.parametrize("target", COMMANDS)
+@pytest.mark.parametrize("variables", [NEEDED, GIVEN], ids=["plain", "all variables"])
+def test_a_target_passes_what_its_command_takes(target: str, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    package, *arguments = called(target, variables | (OWN.get(target, {}) if variables is GIVEN else {}))
+    parsed: list[argparse.Namespace] = []
+
+    def parse_only(parser: argparse.ArgumentParser, given: list[str] | None) -> int:
+        parsed.append(parser.parse_args(given))
+        return 0
+
+    monkeypatch.setattr(cli, "run", parse_only)
+    importlib.import_module(f"{package}.__main__").main(arguments)
+    assert parsed and parsed[0].run

@@ -45,7 +45,8 @@ def real(graph: g.Graph, sessions: tuple[list[Path], list[Path]]) -> tuple[list[
     model = checkpoint.load(artifacts.checkpoint_of(NAME, None)).model.model
     data = [pose_set.load(path) for path in sessions[1]]
     mean = closed_loop.mean_pose([pose_set.load(path) for path in sessions[0]])
-    return closed_loop.stream_poses(model, data), closed_loop.stream_score(model, data, mean)
+    poses = closed_loop.stream_poses(model, data)
+    return poses, closed_loop.score(model, data, poses, mean)
 
 
 def test_the_float_network_is_far_below_both_trivial_predictors(real: tuple[list[np.ndarray], Score]) -> None:

@@ -70,8 +70,13 @@ def stream_poses(model: StatePoseModule, sessions: Sequence[Tracked]) -> list[np
 
 def stream_score(model: StatePoseModule, sessions: Sequence[Tracked], mean: np.ndarray) -> Score:
     """Each whole session in one closed loop; every known step counts the same."""
+    return score(model, sessions, stream_poses(model, sessions), mean)
+
+
+def score(model: StatePoseModule, sessions: Sequence[Tracked], found: Sequence[np.ndarray], mean: np.ndarray) -> Score:
+    """Of poses that `stream_poses` found, beside the first pose held and the mean pose."""
     sums, count = np.zeros(3), 0
-    for session, poses in zip(sessions, stream_poses(model, sessions), strict=True):
+    for session, poses in zip(sessions, found, strict=True):
         angles, known = session.at(step_samples(model, np.arange(len(poses))))
         predictors = (poses, session.angles[model.left_context][None], mean[None])
         sums += [float(np.abs(p - angles)[known].sum(dtype=np.float64)) for p in predictors]

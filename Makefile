@@ -35,7 +35,7 @@ test: setup tools ## every test, linter and type check
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
-	$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 quantize: setup ## checkpoint -> integer graph, its error rate   [MODEL= CHECKPOINT= DATA= PRECISION= WINDOW=]
 	$(PYTHON) -m compress quantize $(common) $(data)

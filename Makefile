@@ -11,7 +11,7 @@ SECONDS = 15
 export OPENBLAS_NUM_THREADS := 1 # matrices here are small: threads only wait for each other
 
 ifeq ($(origin PRECISION)$(PRECISION),filecompressed)
-$(if $(filter demo quantize macs export firmware hil flash infer diagnose profile crosscheck,$(MAKECMDGOALS)),$(info taking \
+$(if $(filter demo quantize macs export firmware hil flash infer diagnose profile crosscheck drift,$(MAKECMDGOALS)),$(info taking \
 	the compressed $(MODEL) of $(BUILD)/$(MODEL)/compressed; PRECISION=w8a16 takes the whole one))
 endif
 
@@ -82,6 +82,9 @@ crosscheck: setup tools ## one table: PyTorch, ONNX, TFLite, TFLM, integers, C, 
 	$(PYTHON) -m bench crosscheck $(common) $(data) --seconds $(SECONDS) $(if $(INPUT),--input "$(INPUT)") \
 		$(if $(filter file,$(origin BOARD)),,--board $(BOARD)) $(if $(PORT),--port "$(PORT)")
 
+drift: setup ## a pose network minute by minute in one closed loop: do the integers leave the floats behind?   [MODEL= PRECISION= INPUT=]
+	$(PYTHON) -m bench drift $(common) $(data) $(if $(INPUT),--input "$(INPUT)")
+
 bench: setup tools ## kernels and networks in executed instructions, against CMSIS-NN and the targets   [CMSIS_NN=path]
 	$(PYTHON) -m bench speed --build $(BUILD) $(if $(CMSIS_NN),--cmsis-nn "$(CMSIS_NN)")
 
@@ -114,4 +117,4 @@ tools: ## cross compiler and emulator from the distribution
 clean: ## delete what was built, keep the environment
 	rm -rf $(BUILD)
 
-.PHONY: help demo flash decode lm test quantize macs recordings train export firmware hil infer diagnose profile crosscheck bench validate pareto compress setup tools clean
+.PHONY: help demo flash decode lm test quantize macs recordings train export firmware hil infer diagnose profile crosscheck drift bench validate pareto compress setup tools clean

@@ -1,4 +1,4 @@
-"""python -m bench hil|demo|profile|crosscheck|speed|pareto|compress: measure, compare, count, draw error by cost, compress."""
+"""python -m bench hil|demo|profile|crosscheck|drift|speed|validate|pareto|compress: measure, compare, count, draw, compress."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from bench import drift
 from bench.crosscheck import command as crosscheck
 from bench.hil import demo, formats, measurement, text
 from bench.pareto import command as pareto
@@ -45,6 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     crosscheck.add_arguments(check)
     speed.add_arguments(commands.add_parser("speed", help="executed instructions of every kernel and network, against CMSIS-NN"))
     profile.add_arguments(commands.add_parser("profile", help="every layer on a board: time, memory, what would help"))
+    drift.add_arguments(commands.add_parser("drift", help="a pose network in a closed loop of minutes: do the integers drift?"))
     models = commands.add_parser("validate", help="the cycle models against published cycles of CoreMark and of AES in assembly")
     validate.add_arguments(models)
     models.set_defaults(run=validate.run)

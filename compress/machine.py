@@ -25,6 +25,7 @@ class Machine(ABC):
     def __init__(self, graph: Graph, batch: int = 1) -> None:
         self.graph, self.batch = graph, batch
         self.last_use = {name: i for i, op in enumerate(graph.ops) for name in op.inputs}
+        self.integrals = {op.output: op for op in graph.ops if isinstance(op, Integrate)}
         self.reset()
 
     def reset(self) -> None:
@@ -39,7 +40,7 @@ class Machine(ABC):
 
         GraphError when the network does not integrate a pose. Only before the first sample.
         """
-        if not any(isinstance(op, Integrate) for op in self.graph.ops) or self.graph.output.features != pose.shape[-1]:
+        if not self.integrals or self.graph.output.features != pose.shape[-1]:
             raise GraphError(f"{self.graph.name}: a network that begins with no pose, or not with one of {pose.shape[-1]} angles")
         self.initial = np.asarray(pose).reshape(self.batch, -1)
 
@@ -113,12 +114,10 @@ class Machine(ABC):
 
     def join(self, op: Join, x: Array) -> Array:
         """One frame beside the frames before of the tensors that it names."""
-        made = {o.output: o for o in self.graph.ops}
         parts = [x]
         for name, width in zip(op.previous, op.widths, strict=True):
-            maker = made[name]
-            if isinstance(maker, Integrate):
-                parts.append(self.pose_before(maker)[:, None])
+            if name in self.integrals:
+                parts.append(self.pose_before(self.integrals[name])[:, None])
             else:
                 parts.append(self.before.get(name, np.zeros((self.batch, 1, width), x.dtype)))
         return np.concatenate(parts, axis=-1)

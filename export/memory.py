@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -71,9 +72,24 @@ def plan(graph: g.Graph) -> Plan:
     packing = pack([list(tensors.values()) for tensors in shared])
     buffers = tuple(Buffer(tensors, offset) for tensors, offset in zip(shared, packing.offsets, strict=True))
     offsets = {name: b.offset for b in buffers for name in b.tensors}
-    kept, size = _end_to_end(graph, 0, lambda op, features: op.kept_values(features))
-    states, end = _end_to_end(graph, size + (4 if graph.start_up else 0), lambda op, features: op.state_values(features))
-    return Plan(offsets, packing.length, packing.bound, packing.minimal, kept, states, end, size, buffers)
+    state = _state(graph)
+    sizes = (packing.length, packing.bound, packing.minimal)
+    return Plan(offsets, *sizes, state.kept, state.recurrent, state.bytes, state.start_up, buffers)
+
+
+class _State(NamedTuple):
+    """Offsets of what each operator keeps, of the count of steps and of recurrent state; and its length."""
+
+    kept: dict[str, int]
+    start_up: int
+    recurrent: dict[str, int]
+    bytes: int
+
+
+def _state(graph: g.Graph) -> _State:
+    kept, start_up = _end_to_end(graph, 0, lambda op, features: op.kept_values(features))
+    begin = start_up + (4 if graph.start_up else 0)
+    return _State(kept, start_up, *_end_to_end(graph, begin, lambda op, features: op.state_values(features)))
 
 
 def _end_to_end(graph: g.Graph, size: int, values_of: Callable[[g.Op, int], int]) -> tuple[dict[str, int], int]:
@@ -92,12 +108,11 @@ def initial_state(graph: g.Graph, pose: Array) -> bytes:
     integrals = [op.output for op in graph.ops if isinstance(op, g.IntIntegrate)]
     if not integrals:
         raise GraphError(f"{graph.name}: this network begins with no pose")
-    kept, size = _end_to_end(graph, 0, lambda op, features: op.kept_values(features))
-    _, end = _end_to_end(graph, size + (4 if graph.start_up else 0), lambda op, features: op.state_values(features))
+    layout = _state(graph)
     words = np.clip(np.round(np.asarray(pose) / float(graph.output.scale or 1.0)), *g.INT16).astype("<i2").tobytes()
-    state = bytearray(end)
+    state = bytearray(layout.bytes)
     for name in integrals:
-        state[kept[name] : kept[name] + len(words)] = words
+        state[layout.kept[name] : layout.kept[name] + len(words)] = words
     return bytes(state)
 
 

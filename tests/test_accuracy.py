@@ -20,7 +20,7 @@ from compress.artifacts import Folder
 from compress.data import datasets
 from compress.evaluate import HeldOut
 from compress.quantize import accumulator_bounds
-from compress.samples import to_int16, to_real
+from compress.samples import to_real
 from host import native
 from tests.conftest import ROOT
 
@@ -85,18 +85,10 @@ def compared(simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> Calla
     def make(model: str = MODELS[0], precision: str = "w8a16") -> Compared:
         graph, folder = integers(model)[precision], Folder(build, model, precision)
         heldout, float_frames = floats(model)
-        return Compared(g.load(folder.float_graph), graph, heldout, float_frames, native_frames(graph, heldout, folder.path))
+        integer_frames = [to_real(graph, words) for words in native.words(graph, heldout, folder.path)]
+        return Compared(g.load(folder.float_graph), graph, heldout, float_frames, integer_frames)
 
     return make
-
-
-def native_frames(graph: g.Graph, heldout: HeldOut, folder: Path) -> Frames:
-    """What native C puts out for each session."""
-    model, frames = native.load(graph, folder), []
-    for recorded in heldout.recorded:
-        model.begin_with(recorded.signal)
-        frames.append(to_real(graph, model.run(to_int16(graph, recorded.samples))))
-    return frames
 
 
 @pytest.mark.parametrize("model", MODELS)

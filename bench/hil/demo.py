@@ -7,15 +7,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from tqdm import tqdm
-
 from bench.hil import language, measurement, text
 from bench.hil.schema import Report
 from compress import cli, evaluate, macs, pipeline, tasks
 from compress.data import datasets
 from compress.data.datasets import Dataset
-from compress.samples import to_int16, to_real
+from compress.samples import to_real
 from host import engines, native
 from host.engines import Artifacts
 from host.lm import SHIPPED
@@ -49,7 +46,7 @@ def heldout(made: Artifacts, dataset: Dataset, lm: Path | None) -> dict[str, Any
     sessions = evaluate.read_heldout(made.integer, dataset.heldout)
     real = sessions.float_frames(made.real)
     graph, recorded, task = made.integer, sessions.recorded, tasks.of(made.integer)
-    words = sessions.trim(graph, np.stack(_native(made, sessions)))
+    words = native.words(graph, sessions, made.folder.path / "native")
     found = [to_real(graph, w) for w in words]
     low, high = task.difference(graph, real, found, recorded)
     amount, amount_is = task.amount(recorded)
@@ -68,15 +65,6 @@ def heldout(made: Artifacts, dataset: Dataset, lm: Path | None) -> dict[str, Any
         "agreement": task.agreement(real, found),
         "language": None if lm is None else language.heldout(lm, texts, real, words, scale),
     }
-
-
-def _native(made: Artifacts, sessions: evaluate.HeldOut) -> list[evaluate.Array]:
-    """Words of every session, each from the zero state; the model is emitted and loaded once for all."""
-    model, words = native.load(made.integer, made.folder.path / "native"), []
-    for samples, recorded in tqdm(list(zip(sessions.batch, sessions.recorded, strict=True)), desc="native C", unit="session"):
-        model.begin_with(recorded.signal)
-        words.append(model.run(to_int16(made.integer, samples)))
-    return words
 
 
 def _headline(number: int, what: str) -> None:

@@ -10,9 +10,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from tqdm import tqdm
-
 from bench import footprint
 from bench.cycles import chips, on_board
 from bench.shrink import page
@@ -22,7 +19,6 @@ from compress.artifacts import COMPRESSED, Folder
 from compress.data import datasets
 from compress.data.datasets import Dataset
 from compress.errors import TendonError
-from compress.evaluate import HeldOut
 from compress.files import replace_atomically, write_json
 from compress.samples import to_int16, to_real
 from compress.shrink import command as shrink
@@ -86,7 +82,7 @@ def score(whole: g.Graph, real: g.Graph, integer: g.Graph, dataset: Dataset, nat
     heldout, task = evaluate.read_heldout(integer, dataset.heldout), tasks.of(integer)
     recorded = heldout.recorded
     before, after = heldout.float_frames(whole), heldout.float_frames(real)
-    exact = native_frames(integer, heldout, native_folder)
+    exact = [to_real(integer, words) for words in native.words(integer, heldout, native_folder)]
     errors = {name: task.error(integer, frames, recorded) for name, frames in zip(NAMES, (before, after, exact), strict=True)}
     low, high = task.difference(integer, before, exact, recorded)
     trivial = {}
@@ -103,15 +99,6 @@ def score(whole: g.Graph, real: g.Graph, integer: g.Graph, dataset: Dataset, nat
         "difference": {"low": low, "high": high},
         "trivial": trivial,
     }
-
-
-def native_frames(graph: g.Graph, heldout: HeldOut, folder: Path) -> list[g.Array]:
-    """Output frames of the integers, as real values."""
-    model, words = native.load(graph, folder), []
-    for samples, signal in tqdm(list(zip(heldout.batch, heldout.signals, strict=True)), desc="native C", unit="session"):
-        model.begin_with(signal)
-        words.append(model.run(to_int16(graph, samples)))
-    return heldout.trim(graph, to_real(graph, np.stack(words)))
 
 
 NAMES = ("float network", "compressed, float", "compressed, integers")

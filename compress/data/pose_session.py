@@ -42,7 +42,7 @@ class PoseSession(RecordingFile):
     def joint_angles(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Angles of samples start…stop as float32 (n, 20) radians in the order of JOINTS; all zero where IK failed."""
         rows = self._read(start, stop)
-        self._check_rows(rows, start)
+        self._check_labels(rows, start)
         return rows["joint_angles"].astype(np.float32)
 
     def no_ik_failure(self) -> np.ndarray:
@@ -80,7 +80,7 @@ class PoseSession(RecordingFile):
     def _electrode(self, place: tuple[int, ...]) -> str:
         return f"electrode {place[0]}"
 
-    def _check_rows(self, rows: np.ndarray, start: int) -> None:
+    def _check_labels(self, rows: np.ndarray, start: int) -> None:
         """Angles are labels: one that is not a number must not enter a score."""
         places = np.argwhere(~np.isfinite(rows["joint_angles"]))
         if len(places):

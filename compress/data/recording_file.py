@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +26,7 @@ AGAIN = "copy or download it again"
 _BLOCK = 1 << 16
 
 
-class RecordingFile:
+class RecordingFile(ABC):
     """One open recording. Context manager; len() is its number of samples; RecordingError refuses a bad file.
 
     sha256: expected digest of the whole file in hex. Without it, a line for the file in `SHA256SUMS` beside it is used, if any.
@@ -85,7 +86,7 @@ class RecordingFile:
             if wrong.size:
                 raise RecordingError(self._backwards(start + int(wrong[0]), time[wrong[0]]))
             before = float(time[-1])
-            self._check_rows(rows, start)
+            self._check_labels(rows, start)
             places = np.argwhere(~np.isfinite(self._emg(rows)))
             bad += len(places)
             if len(places) and first is None:
@@ -93,20 +94,21 @@ class RecordingFile:
         if first is not None:
             raise RecordingError(self._non_finite(bad, *first))
 
+    @abstractmethod
     def _emg(self, rows: np.ndarray) -> np.ndarray:
         """The EMG of some rows, float32 (n, …, 16)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _electrode(self, place: tuple[int, ...]) -> str:
         """How to name the place of a sample among the electrodes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _read_attributes(self, group: h5py.Group) -> dict[str, Any]:
         """The attributes, checked as far as they are used."""
-        raise NotImplementedError
 
-    def _check_rows(self, rows: np.ndarray, start: int) -> None:
-        """What else must hold in every block; nothing by default."""
+    @abstractmethod
+    def _check_labels(self, rows: np.ndarray, start: int) -> None:
+        """What must hold of the labels in a block that begins at sample `start`."""
 
     def _finite_emg(self, start: int, stop: int | None) -> np.ndarray:
         emg = self._emg(self._read(start, stop))

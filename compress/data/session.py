@@ -60,6 +60,9 @@ class Session(RecordingFile):
     def _electrode(self, place: tuple[int, ...]) -> str:
         return f"{('left', 'right')[place[0]]} electrode {place[1]}"
 
+    def _check_labels(self, rows: np.ndarray, start: int) -> None:
+        """Keystrokes are attributes: there are no labels in the rows."""
+
     def _read_attributes(self, group: h5py.Group) -> dict[str, Any]:
         found = self._present(group, ("session_name", "user", "condition", "duration_mins", "keystrokes", "prompts"))
         for name in ("keystrokes", "prompts"):

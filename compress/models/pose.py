@@ -8,6 +8,8 @@ Source: facebookresearch/emg2pose. `resample` says how features (25 Hz) become t
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
@@ -23,7 +25,7 @@ SAMPLE_RATE, JOINTS = 2000, 20
 RESAMPLE = ("window", "stream")
 
 
-class BasePoseModule(nn.Module):
+class BasePoseModule(nn.Module, ABC):
     """sEMG (B, 16, samples) at 2 kHz and an initial pose (B, 20) rad -> poses (B, 20, steps) rad after the left context."""
 
     network: TdsNetwork | NeuroPose
@@ -37,8 +39,9 @@ class BasePoseModule(nn.Module):
         """Poses (B, 20, steps) at each of the `samples` that follow the left context, linearly between the steps."""
         return interpolate(poses, size=samples, mode="linear")
 
+    @abstractmethod
     def forward(self, emg: Tensor, initial: Tensor, resample: str = "window") -> Tensor:
-        raise NotImplementedError
+        """Poses (B, 20, steps); `resample` one of RESAMPLE."""
 
 
 class PoseModule(BasePoseModule):
@@ -81,9 +84,9 @@ class _Rollout(BasePoseModule):
             raise CheckpointError(f"{where}.decoder.out_channels: expected {self.outputs}, found {decoder.out_channels}")
         self.decoder, self.state_condition, self.rollout_freq = decoder, state_condition, rollout_freq
 
+    @abstractmethod
     def pose(self, t: int, output: Tensor, before: Tensor) -> Tensor:
         """The pose of step t from the decoder's output and the pose before."""
-        raise NotImplementedError
 
     def forward(self, emg: Tensor, initial: Tensor, resample: str = "window") -> Tensor:
         features = self.resample(self.network(emg), emg.shape[-1], resample)

@@ -28,7 +28,10 @@ def run(args: argparse.Namespace) -> int:
     """Train, then say where the checkpoint is and how it validates."""
     task = family_of(HYPER_PARAMETERS[args.model]).task
     collection = tasks.TASKS[task].collection
-    paths = datasets.sessions(args.data) if args.data else recordings.ensure(args.build / collection.folder, "train", collection)
+    if args.data:
+        paths = datasets.sessions(args.data, collection)
+    else:
+        paths = recordings.ensure(args.build / collection.folder, "train", collection)
     out = args.out or args.build / args.model / "train" / f"{args.model}.ckpt"
     print(f"{out}: {(_tracking if task == 'pose' else _typing)(args, paths, out)}")
     return 0

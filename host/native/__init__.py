@@ -12,10 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from compress.errors import TendonError
+from compress.evaluate import HeldOut
 from compress.graph import Array, Graph
-from compress.samples import Signal
+from compress.samples import Signal, to_int16
 from export import emit, memory
 
 HERE = Path(__file__).parent
@@ -86,6 +88,15 @@ def load(graph: Graph, folder: Path, taps: bool = False, family: str = "dsp") ->
     with tempfile.TemporaryDirectory() as private:
         copy = Path(shutil.copy(library, private))
         return NativeModel(copy, graph)
+
+
+def words(graph: Graph, heldout: HeldOut, folder: Path) -> list[Array]:
+    """int16 words (frames, outputs) of each held-out session; the library is built in `folder` when it is not there."""
+    model, found = load(graph, folder), []
+    for samples, signal in tqdm(list(zip(heldout.batch, heldout.signals, strict=True)), desc="native C", unit="session"):
+        model.begin_with(signal)
+        found.append(model.run(to_int16(graph, samples)))
+    return heldout.trim(graph, np.stack(found))
 
 
 def _compile(library: Path, files: dict[str, bytes], kernel_sources: list[str], taps: bool, flags: tuple[str, ...]) -> None:

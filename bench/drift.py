@@ -1,0 +1,140 @@
+"""`drift`: a pose network minute by minute in one closed loop: do the integers leave the floats behind?
+
+A network that tracks is fed its own pose, so an error of rounding could grow with the stream. Integers are those of native C.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from bench import markup
+from bench.drawing import BLUE, GREEN, ORANGE, SOFT, STYLE, Picture, svg
+from compress import cli, tasks
+from compress.checkpoint import sha256
+from compress.data import datasets, recordings
+from compress.data.recording_file import SAMPLE_RATE
+from compress.errors import TendonError
+from compress.files import replace_atomically, write_json
+from compress.pose_scores import Stretch
+from compress.tasks.pose import Pose
+from host import engines
+
+MINUTE = 60 * SAMPLE_RATE
+ALLOWED = 0.2  # degrees that the integers' loss may be larger in the last minute than in the first
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `python -m bench drift`."""
+    cli.add_model_arguments(parser)
+    cli.add_data_arguments(parser)
+    parser.add_argument("--input", type=Path, help="a session of two minutes or more (default: a simulated one of ten)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Both networks over one recording; writes drift.json and drift.html; exit code 1 when the integers drift."""
+    made = engines.prepare(cli.folder(args), args.checkpoint, args.data, args.calibration)
+    task = tasks.of(made.integer)
+    if not isinstance(task, Pose):
+        raise TendonError(f"MODEL={args.model}: drift is measured of networks that say a pose, this one is for {task.name}")
+    path = args.input or recordings.ensure(args.build / task.collection.folder, "long", task.collection)[0]
+    recorded = task.read(made.real, path)
+    print(f"{path.name}: {recorded.seconds:.0f} s in one closed loop, float graph and native C")
+    real = engines.infer_float("graph", made.real, made.checkpoint, recorded.signal)
+    exact = engines.infer("native", made, recorded.signal)
+    with_targets = [task.stretches(made.integer, [frames], [recorded])[0] for frames in (real, exact)]
+    found = {
+        "model": args.model,
+        "precision": args.precision,
+        "graph": made.integer.hash(),
+        "checkpoint": sha256(made.checkpoint),
+        "recording": {"name": path.name, "sha256": sha256(path)},
+        "simulated": datasets.is_simulated(path, task.collection),
+        "allowed": ALLOWED,
+        "minutes": minutes(*with_targets),
+    }
+    write_json(made.folder.path / "drift.json", found)
+    page = made.folder.path / "drift.html"
+    replace_atomically(page, html(found).encode())
+    print(f"{text(found)}\nreport: {page}")
+    return 1 if drift(found) > ALLOWED else 0
+
+
+def minutes(real: Stretch, exact: Stretch) -> list[dict[str, float]]:
+    """Of each whole minute: mean absolute errors of floats and integers, and the mean distance between them, in degrees."""
+    apart, found = np.degrees(np.abs(real.predictions - exact.predictions)), []
+    for begin in range(0, len(real.mask) - MINUTE + 1, MINUTE):
+        part = slice(begin, begin + MINUTE)
+        valid = real.mask[part]
+        if valid.any():
+            errors = {name: float(s.error[part][valid].mean()) for name, s in (("float", real), ("quantized", exact))}
+            found.append({"minute": begin // MINUTE + 1} | errors | {"apart": float(apart[part].mean())})
+    if len(found) < 2:
+        seconds = len(real.mask) / SAMPLE_RATE
+        raise TendonError(f"drift: expected two whole minutes with known angles or more, found {len(found)} in {seconds:.0f} s")
+    return found
+
+
+def drift(found: dict[str, Any]) -> float:
+    """How much more the integers lose against the floats in the last minute than in the first, in degrees."""
+    first, last = (m["quantized"] - m["float"] for m in (found["minutes"][0], found["minutes"][-1]))
+    return float(last - first)
+
+
+def text(found: dict[str, Any]) -> str:
+    """What a user reads on the console."""
+    lines = ["  minute   float   integers   difference   between the poses"]
+    for m in found["minutes"]:
+        difference = f"{m['quantized'] - m['float']:+.4f}°"
+        lines.append(f"  {m['minute']:6}  {m['float']:5.2f}°     {m['quantized']:5.2f}°    {difference:>9}   {m['apart']:16.3f}°")
+    where = " (simulated recording)" if found["simulated"] else ""
+    return "\n".join([*lines, f"  {_verdict(found)}{where}"])
+
+
+def _verdict(found: dict[str, Any]) -> str:
+    first, last = (found["minutes"][i]["minute"] for i in (0, -1))
+    word = "DRIFT" if drift(found) > found["allowed"] else "no drift"
+    return f"{word}: integers lose {drift(found):+.4f}° more in minute {last} than in minute {first}; {found['allowed']}° allowed"
+
+
+def html(found: dict[str, Any]) -> str:
+    """The page. The same report gives the same page."""
+    bad = drift(found) > found["allowed"]
+    badge = f'<p><span class="badge {"bad" if bad else "good"}">{"DRIFT" if bad else "NO DRIFT"}</span> {_verdict(found)}</p>'
+    note = "<p><b>All errors are from a simulated recording.</b></p>" if found["simulated"] else ""
+    facts = {
+        "recording": f"{found['recording']['name']}, SHA-256 {found['recording']['sha256']}",
+        "checkpoint": found["checkpoint"],
+        "graph": found["graph"],
+        "integers": "native C, equal to the reference and to the boards word for word",
+    }
+    title = f"{found['model']} {found['precision']}, minute by minute"
+    body = f"<h1>{title}</h1>{badge}{note}{markup.figure(_picture(found))}{markup.facts(facts)}"
+    return markup.document(title, body)
+
+
+def _picture(found: dict[str, Any]) -> Picture:
+    x = [m["minute"] for m in found["minutes"]]
+    lost = [m["quantized"] - m["float"] for m in found["minutes"]]
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(9.6, 5.2), layout="constrained")
+        errors, difference = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+        errors.plot(x, [m["float"] for m in found["minutes"]], "o-", color=GREEN, label="float")
+        errors.plot(x, [m["quantized"] for m in found["minutes"]], "s--", color=BLUE, markersize=4, label="integers")
+        errors.set_ylim(bottom=0)
+        errors.set_ylabel("mean absolute angle error, °")
+        errors.legend(frameon=False)
+        difference.bar(x, lost, color=BLUE, width=0.6)
+        difference.axhline(lost[0] + found["allowed"], color=ORANGE, linewidth=1, label="allowed in the last minute")
+        difference.axhline(0, color=SOFT, linewidth=0.8)
+        difference.set_ylabel("integers minus float, °")
+        difference.set_xlabel("minute of the stream")
+        difference.set_xticks(x)
+        difference.legend(frameon=False)
+    return Picture("Does the closed loop drift?", svg(figure, "drift"), "Every minute of one stream, which was never begun anew.")

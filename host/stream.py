@@ -1,7 +1,9 @@
 """One stream of samples: DATA frames in sequence, credits in bytes, and repetition only of what the board says it lacks.
 
-The host never guesses: when something seems missing it stops sending and asks (POLL). The answer comes behind everything that
-was on the line, so at that moment the board's buffer is empty, what it expects next is exact, and sending again overruns nothing.
+The host never guesses: when something seems missing it stops sending and asks (POLL). The answer comes behind all DATA that was
+on the line, so what the board expects next is exact, and sending again overruns nothing. On a line that answers later than the
+host asks again, the answer to any of its questions will do: nothing but questions lies behind the first one, and they count
+against the credit.
 """
 
 from __future__ import annotations
@@ -53,7 +55,8 @@ class Stream:
         self.next = self.first_data  # the next to send
         self.highest = self.first_data  # everything below was sent at least once
         self.on_the_way: dict[int, int] = {}  # sequence -> encoded bytes, not acknowledged
-        self.poll: int | None = None  # number of the POLL we wait for
+        self.asked: dict[int, int] = {}  # number -> encoded bytes of every POLL not answered, oldest first
+        self.waiting_from: int | None = None  # the first POLL since DATA was sent; None: sending
         self.questions = 0  # asked since the last good frame
         self.newest = -1, 0.0  # result, by its output frame, and the silence before it: the step's time, if it came unasked
         self.outputs = np.zeros((self.frames, hello.outputs), np.int16)
@@ -83,7 +86,7 @@ class Stream:
         stall_s = max(self.link.timing.stall_s, patience_s if self._computing() else 0.0)
         if time.monotonic() - self.progress_at > stall_s:
             raise self.link.lost(f"the board answers, but has accepted nothing for {stall_s:g} s")
-        while self.poll is None and self._may_send():
+        while self.waiting_from is None and self._may_send():
             self._send_next()
         frame = self.link.receive(min(self._question_s(), patience_s - self.link.waited_s))
         if frame is not None:
@@ -97,7 +100,7 @@ class Stream:
 
     def _settle(self) -> None:
         """Every result is here; the answer to a question that is still on its way says whether the last one came unasked."""
-        while self.poll is not None and (frame := self.link.receive(self.link.timing.answer_s)) is not None:
+        while self.asked and (frame := self.link.receive(self.link.timing.answer_s)) is not None:
             self._on_frame(frame)
 
     # --- patience -----------------------------------------------------------------------------------------------------
@@ -138,7 +141,8 @@ class Stream:
             return False
         step, _ = self._part(self.next)
         results = (step + 1) * self.hello.frames_per_step - self.done
-        return results <= self.hello.results_kept and sum(self.on_the_way.values()) + p.ENCODED <= self.hello.credit
+        on_the_line = sum(self.on_the_way.values()) + sum(self.asked.values())
+        return results <= self.hello.results_kept and on_the_line + p.ENCODED <= self.hello.credit
 
     def _send_next(self) -> None:
         _, payload = self._part(self.next)
@@ -152,9 +156,11 @@ class Stream:
 
     def _ask(self) -> None:
         """Stop sending; ask what arrived, and for every result from the first missing one."""
-        self.poll = self.link.new_request()
+        number = self.link.new_request()
         self.link.traffic.polls += 1
-        self.link.send(p.POLL, self.poll, (self.first_frame + self.done).to_bytes(4, "little"))
+        self.asked[number] = self.link.send(p.POLL, number, (self.first_frame + self.done).to_bytes(4, "little"))
+        if self.waiting_from is None:
+            self.waiting_from = number
 
     # --- receiving ----------------------------------------------------------------------------------------------------
 
@@ -169,8 +175,8 @@ class Stream:
             self._on_result(frame)
         elif frame.type == p.ACK:
             self._on_ack(p.Ack.parse(frame.payload))
-        elif frame.type == p.POLL | p.ANSWER and frame.sequence == self.poll:
-            self._on_poll(p.Ack.parse(frame.payload))
+        elif frame.type == p.POLL | p.ANSWER and frame.sequence in self.asked:
+            self._on_poll(frame.sequence, p.Ack.parse(frame.payload))
 
     def _suspect(self) -> None:
         """Was the board reset? Frames that came while asking are gone, so ask for what is missing as well."""
@@ -185,7 +191,7 @@ class Stream:
 
     def _on_ack(self, ack: p.Ack) -> None:
         self._acknowledge(ack.expected)
-        if ack.reason in (p.GAP, p.DAMAGED) and self.poll is None:
+        if ack.reason in (p.GAP, p.DAMAGED) and self.waiting_from is None:
             self._ask()
 
     def _acknowledge(self, expected: int) -> None:
@@ -194,12 +200,17 @@ class Stream:
             self.next = max(self.next, expected)
             self.on_the_way = {k: v for k, v in self.on_the_way.items() if k >= expected}
 
-    def _on_poll(self, ack: p.Ack) -> None:
-        """Everything sent before has been taken off the line: go back to exactly what the board lacks."""
+    def _on_poll(self, number: int, ack: p.Ack) -> None:
+        """All DATA sent before has been taken off the line: go back to exactly what the board lacks."""
+        order = list(self.asked)
+        done = order[: order.index(number) + 1]  # older ones were lost: answers keep their order
+        self.asked = {k: size for k, size in self.asked.items() if k not in done}
+        if self.waiting_from not in done:
+            return  # DATA was sent behind this question
         if ack.expected < self.acked or ack.frames < self.first_frame + self.done:
             raise self.link.lost(f"the board was reset: expected DATA {self.acked}, it is at {ack.expected}")
         self._acknowledge(ack.expected)
-        self.poll = None
+        self.waiting_from = None
         self.on_the_way = {}
         self.next = self.acked
 
@@ -216,10 +227,10 @@ class Stream:
             return
         self.outputs[at], self.received[at] = outputs, True
         self.newest = at, self.link.waited_s
-        if self.poll is None:
+        if not self.asked:
             self._measured()
         self.ticks[at] = int.from_bytes(frame.payload[:4], "little")
-        if at > self.done and self.poll is None:
+        if at > self.done and self.waiting_from is None:
             self._ask()
         self._advance()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import socket
 import subprocess
@@ -311,6 +312,41 @@ def test_a_socket_url_is_a_port() -> None:
             np.testing.assert_array_equal(Run(content).start(board.link).outputs, toy.run(content))
         thread.join(10)
     assert not thread.is_alive()
+
+
+class LateLine:
+    """A line whose other end is far away: what the board says comes later than the host asks again."""
+
+    def __init__(self, inner: Line, late_s: float):
+        self.name, self.inner, self.late_s = f"late {inner.name}", inner, late_s
+        self._coming: list[tuple[float, bytes]] = []
+
+    def send(self, content: bytes) -> None:
+        self.inner.send(content)
+
+    def receive(self, timeout_s: float) -> bytes:
+        until = time.monotonic() + timeout_s
+        while True:
+            now = time.monotonic()
+            if content := self.inner.receive(min(0.005, max(until - now, 0.0))):
+                self._coming.append((time.monotonic() + self.late_s, content))
+            if self._coming and self._coming[0][0] <= time.monotonic():
+                return self._coming.pop(0)[1]
+            if now >= until:
+                return b""
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+def test_a_line_that_answers_later_than_the_host_asks_again_is_a_line(fresh: ProcessBoard) -> None:
+    content, timing = toy.samples(4), dataclasses.replace(toy.QUICK, stall_s=3.0)
+    fresh.link.reset()
+    late = Link(LateLine(fresh.link.line, 3.5 * timing.answer_s), toy.MODEL_HASH, timing)
+    late.handshake()
+    result = Run(content).start(late)
+    np.testing.assert_array_equal(result.outputs, toy.run(content))
+    assert result.traffic.polls > 0 and late.status().frames_bad == 0
 
 
 def test_a_board_dies_with_the_host_that_started_it() -> None:

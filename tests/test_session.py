@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from compress.data import charset
+from compress.data import charset, heaps
 from compress.data.session import DATASET, DTYPE, GROUP, SUMS, Session, verify_digest
 from compress.errors import RecordingError
 
@@ -221,6 +222,28 @@ def test_damage_anywhere_is_refused_or_reads_as_a_session(sound: Path, tmp_path:
             session.text()
     except RecordingError as refusal:
         assert str(path) in str(refusal)
+
+
+def test_a_heap_in_which_the_library_would_stand_still_is_refused(sound: Path, tmp_path: Path) -> None:
+    """An object of the global heap that is 0 bytes long, or so long that its end wraps to its beginning."""
+    content = sound.read_bytes()
+    at = content.index(heaps.SIGNATURE) + 16
+    sizes = {}
+    while not sizes or sizes[max(sizes)][0]:  # up to the free space, which comes last
+        index, size = struct.unpack_from("<H6xQ", content, at)
+        sizes[at] = index, size
+        at += 16 + -(-size // 8) * 8
+    for place, size in ((max(sizes), 0), (min(sizes), 2**64 - 16), (min(sizes), 2**64 - 1)):
+        path = tmp_path / "damaged.hdf5"
+        path.write_bytes(content[: place + 8] + struct.pack("<Q", size) + content[place + 16 :])
+        with pytest.raises(RecordingError, match=f"structure is damaged: the global heap's object at byte {place}"):
+            Session(path)
+
+
+def test_the_signature_of_a_heap_at_the_end_of_a_file_is_no_heap(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(heaps.SIGNATURE)
+    assert heaps.damaged_heap(path) is None
 
 
 def _gaps(path: Path) -> list[tuple[int, int]]:

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Self
 import h5py
 import numpy as np
 
+from compress.data.heaps import damaged_heap
 from compress.errors import RecordingError
 
 DATASET = "timeseries"
@@ -41,9 +42,12 @@ class RecordingFile(ABC):
         self.path = Path(path)
         if not self.path.is_file():
             raise RecordingError(f"{self.path}: no such recording")
-        verify_digest(self.path, sha256 or recorded_digest(self.path))
+        expected = sha256 or recorded_digest(self.path)
+        verify_digest(self.path, expected)
         self._file = _open(self.path)
         try:
+            if expected is None:
+                self._check_heaps()
             group = self._file.get(self.GROUP)
             self._series = self._timeseries(group)
             self.attributes: dict[str, Any] = self._read_attributes(group)
@@ -93,6 +97,11 @@ class RecordingFile(ABC):
                 first = (start + int(places[0][0]), tuple(int(i) for i in places[0][1:]))
         if first is not None:
             raise RecordingError(self._non_finite(bad, *first))
+
+    def _check_heaps(self) -> None:
+        bad = damaged_heap(self.path)
+        if bad is not None:
+            raise RecordingError(f"{self.path}: its structure is damaged: the global heap's object at byte {bad}; {AGAIN}")
 
     @abstractmethod
     def _emg(self, rows: np.ndarray) -> np.ndarray:
@@ -226,7 +235,13 @@ def write(path: Path, group: str, rows: np.ndarray, attributes: Mapping[str, Any
         with h5py.File(aside, "w") as file:
             made = file.create_group(group)
             made.create_dataset(
-                DATASET, data=rows, chunks=(4096,), shuffle=True, compression="gzip", compression_opts=1, fletcher32=True
+                DATASET,
+                data=rows,
+                chunks=(min(4096, len(rows)),),
+                shuffle=True,
+                compression="gzip",
+                compression_opts=1,
+                fletcher32=True,
             )
             made.attrs.update(attributes)
         aside.replace(path)

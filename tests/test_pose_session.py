@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,8 +13,9 @@ from hypothesis import strategies as st
 
 from compress.data import metadata
 from compress.data.pose_session import DTYPE, GROUP, JOINTS, PoseSession
-from compress.data.recording_file import DATASET, SUMS, file_digest
+from compress.data.recording_file import SUMS, file_digest
 from compress.errors import RecordingError, TendonError
+from tests import recording_files
 
 SAMPLES = 9000
 
@@ -45,13 +45,7 @@ def attributes() -> dict[str, Any]:
 
 
 def write(path: Path, table: np.ndarray, group: str = GROUP, **changes: Any) -> Path:
-    with h5py.File(path, "w") as file:
-        chunks = (1024,) if len(table) else None
-        file.create_group(group).create_dataset(DATASET, data=table, chunks=chunks, fletcher32=len(table) > 0)
-        for key, value in (attributes() | changes).items():
-            if value is not None:
-                file[group].attrs[key] = value
-    return path
+    return recording_files.write(path, group, table, attributes() | changes)
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from compress.data import charset, heaps
 from compress.data.session import DATASET, DTYPE, GROUP, SUMS, Session, verify_digest
 from compress.errors import RecordingError
+from tests import recording_files
 
 SAMPLES = 9000
 
@@ -43,13 +44,7 @@ def attributes() -> dict[str, Any]:
 
 
 def write(path: Path, table: np.ndarray, group: str = GROUP, **changes: Any) -> Path:
-    with h5py.File(path, "w") as file:
-        chunks = (1024,) if len(table) else None
-        file.create_group(group).create_dataset(DATASET, data=table, chunks=chunks, fletcher32=len(table) > 0)
-        for key, value in (attributes() | changes).items():
-            if value is not None:
-                file[group].attrs[key] = value
-    return path
+    return recording_files.write(path, group, table, attributes() | changes)
 
 
 @pytest.fixture(scope="module")

@@ -92,7 +92,8 @@ def test_ik_failed_where_all_twenty_angles_are_zero(tmp_path: Path, failed: list
     table["joint_angles"][10] = 0
     table["joint_angles"][10, alive] = 0.01
     expected = ~np.isclose(table["joint_angles"], 0).all(axis=1)
-    with PoseSession(write(tmp_path / "a.hdf5", table)) as session:
+    path = write(tmp_path / "a.hdf5", table)
+    with PoseSession(path, file_digest(path)) as session:
         np.testing.assert_array_equal(session.no_ik_failure(), expected)
         assert expected[10]
 
@@ -180,7 +181,7 @@ def test_bad_values_are_refused_when_read_without_a_check(tmp_path: Path) -> Non
             session.joint_angles(590, 700)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damage_anywhere_is_refused_or_reads_as_a_session(sound: Path, tmp_path: Path, data: st.DataObject) -> None:
     """The reader refuses or survives, and never raises anything else; with a recorded digest it always refuses."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import struct
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from compress.data import charset, heaps
+from compress.data import attributes as reading
+from compress.data import charset
+from compress.data.recording_file import file_digest
 from compress.data.session import DATASET, DTYPE, GROUP, SUMS, Session, verify_digest
 from compress.errors import RecordingError
 from tests import recording_files
@@ -196,11 +199,11 @@ def test_a_flipped_bit_in_stored_samples_is_noticed_and_named(
     content = bytearray(sound.read_bytes())
     content[offset + int(where * size)] ^= 1 << bit
     path.write_bytes(content)
-    with Session(path) as session, pytest.raises(RecordingError, match="the stored checksum does not match"):
+    with Session(path, _sha256(path)) as session, pytest.raises(RecordingError, match="stored checksum does not match"):
         session.check()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damage_anywhere_is_refused_or_reads_as_a_session(sound: Path, tmp_path: Path, data: st.DataObject) -> None:
     """HDF5's own structures and attributes carry no checksums: the reader refuses or survives, and never raises anything else."""
@@ -219,26 +222,50 @@ def test_damage_anywhere_is_refused_or_reads_as_a_session(sound: Path, tmp_path:
         assert str(path) in str(refusal)
 
 
-def test_a_heap_in_which_the_library_would_stand_still_is_refused(sound: Path, tmp_path: Path) -> None:
-    """An object of the global heap that is 0 bytes long, or so long that its end wraps to its beginning."""
+@pytest.fixture(scope="module")
+def endless(sound: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A session whose heap of strings has an object of 0 bytes, behind which HDF5 stands still."""
     content = sound.read_bytes()
-    at = content.index(heaps.SIGNATURE) + 16
-    sizes = {}
-    while not sizes or sizes[max(sizes)][0]:  # up to the free space, which comes last
-        index, size = struct.unpack_from("<H6xQ", content, at)
-        sizes[at] = index, size
-        at += 16 + -(-size // 8) * 8
-    for place, size in ((max(sizes), 0), (min(sizes), 2**64 - 16), (min(sizes), 2**64 - 1)):
-        path = tmp_path / "damaged.hdf5"
-        path.write_bytes(content[: place + 8] + struct.pack("<Q", size) + content[place + 16 :])
-        with pytest.raises(RecordingError, match=f"structure is damaged: the global heap's object at byte {place}"):
+    at = content.index(b"GCOL") + 16
+    while (object_ := struct.unpack_from("<H6xQ", content, at))[0]:  # up to the free space, which comes last
+        at += 16 + -(-object_[1] // 8) * 8
+    path = tmp_path_factory.mktemp("endless") / "damaged.hdf5"
+    path.write_bytes(content[: at + 8] + struct.pack("<Q", 0) + content[at + 16 :])
+    return path
+
+
+def test_a_file_that_the_library_would_read_for_ever_is_refused(endless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "LIMIT_S", 2)
+    with pytest.raises(RecordingError, match="damaged: the HDF5 library does not come to an end with its attributes"):
+        Session(endless)
+
+
+def test_a_file_on_which_the_library_crashes_is_refused(sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which file does depends on the library's version; what is done about it does not."""
+    program = tmp_path / "crashes.py"
+    program.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
+    monkeypatch.setattr(reading, "__file__", str(program))
+    path = Path(shutil.copy(sound, tmp_path))
+    for _ in range(2):  # what failed is not remembered
+        with pytest.raises(RecordingError, match=r"crashes on its attributes \(SIGSEGV\); copy or download it again"):
             Session(path)
 
 
-def test_the_signature_of_a_heap_at_the_end_of_a_file_is_no_heap(tmp_path: Path) -> None:
-    path = tmp_path / "a"
-    path.write_bytes(heaps.SIGNATURE)
-    assert heaps.damaged_heap(path) is None
+def test_attributes_are_read_once_and_again_when_the_file_changed(
+    sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[list[str]] = []
+    run = subprocess.run
+    monkeypatch.setattr(reading.subprocess, "run", lambda command, **how: (started.append(command), run(command, **how))[1])
+    path = Path(shutil.copy(sound, tmp_path))
+    for expected in (1, 1):
+        Session(path).close()
+        assert len(started) == expected
+    path.write_bytes(path.read_bytes() + b"\0")
+    Session(path).close()
+    assert len(started) == 2
+    Session(path, file_digest(path)).close()
+    assert len(started) == 2
 
 
 def _gaps(path: Path) -> list[tuple[int, int]]:

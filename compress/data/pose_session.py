@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import h5py
 import numpy as np
 
 from compress.data.recording_file import AGAIN, ELECTRODES, SAMPLE_RATE, RecordingFile, fields
@@ -90,10 +89,10 @@ class PoseSession(RecordingFile):
                 f"{sample} ({sample / SAMPLE_RATE:.4f} s), {joint}; {AGAIN}"
             )
 
-    def _read_attributes(self, group: h5py.Group) -> dict[str, Any]:
-        found = self._present(group, ("session", "user", "side", "stage", "sample_rate", "num_channels"))
+    def _checked_attributes(self, found: dict[str, Any]) -> dict[str, Any]:
+        self._check_present(found, ("session", "user", "side", "stage", "sample_rate", "num_channels"))
         for name, expected in (("sample_rate", SAMPLE_RATE), ("num_channels", ELECTRODES)):
-            if not isinstance(found[name], int | float | np.number) or found[name] != expected:
+            if not isinstance(found[name], int | float) or found[name] != expected:
                 raise RecordingError(f"{self.path}: attribute {name}: expected {expected}, found {found[name]}")
         if found["side"] not in ("left", "right"):
             raise RecordingError(f"{self.path}: attribute side: expected left or right, found {found['side']!r}")

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Self
 import h5py
 import numpy as np
 
-from compress.data.heaps import damaged_heap
+from compress.data import attributes
 from compress.errors import RecordingError
 
 DATASET = "timeseries"
@@ -46,15 +46,13 @@ class RecordingFile(ABC):
         verify_digest(self.path, expected)
         self._file = _open(self.path)
         try:
-            if expected is None:
-                self._check_heaps()
-            group = self._file.get(self.GROUP)
-            self._series = self._timeseries(group)
-            self.attributes: dict[str, Any] = self._read_attributes(group)
+            self._series = self._timeseries(self._file.get(self.GROUP))
+            found = attributes.read(self.path, self.GROUP, whole=expected is not None)
+            self.attributes: dict[str, Any] = self._checked_attributes(found)
         except RecordingError:
             self._file.close()
             raise
-        except (OSError, RuntimeError, KeyError, ValueError) as error:
+        except Exception as error:  # a damaged file makes h5py raise whatever it meets first
             self._file.close()
             raise RecordingError(f"{self.path}: its structure is damaged: {error}; {AGAIN}") from error
 
@@ -98,11 +96,6 @@ class RecordingFile(ABC):
         if first is not None:
             raise RecordingError(self._non_finite(bad, *first))
 
-    def _check_heaps(self) -> None:
-        bad = damaged_heap(self.path)
-        if bad is not None:
-            raise RecordingError(f"{self.path}: its structure is damaged: the global heap's object at byte {bad}; {AGAIN}")
-
     @abstractmethod
     def _emg(self, rows: np.ndarray) -> np.ndarray:
         """The EMG of some rows, float32 (n, …, 16)."""
@@ -112,7 +105,7 @@ class RecordingFile(ABC):
         """How to name the place of a sample among the electrodes."""
 
     @abstractmethod
-    def _read_attributes(self, group: h5py.Group) -> dict[str, Any]:
+    def _checked_attributes(self, found: dict[str, Any]) -> dict[str, Any]:
         """The attributes, checked as far as they are used."""
 
     @abstractmethod
@@ -133,8 +126,9 @@ class RecordingFile(ABC):
     def _read(self, start: int, stop: int | None) -> np.ndarray:
         stop = len(self) if stop is None else min(stop, len(self))
         try:
-            return self._series[start:stop]
-        except (OSError, RuntimeError) as error:
+            rows: np.ndarray = self._series[start:stop]
+            return rows
+        except Exception as error:  # as above
             failed = self._series.fletcher32 and "filter" in str(error)
             reason = "the stored checksum does not match" if failed else str(error)
             raise RecordingError(
@@ -150,7 +144,7 @@ class RecordingFile(ABC):
             raise RecordingError(f"{self.path}: expected a dataset {self.GROUP}/{DATASET}, found {', '.join(group) or 'nothing'}")
         for name, allowed in self.FIELDS.items():
             found = series.dtype.fields[name][0] if series.dtype.fields and name in series.dtype.fields else None
-            if found not in allowed:
+            if found is None or found not in allowed:  # numpy holds None for float64
                 expected = " or ".join(str(dtype) for dtype in allowed)
                 raise RecordingError(f"{self.path}: {DATASET}.{name}: expected {expected}, found {found or 'no such field'}")
         if series.ndim != 1:
@@ -159,12 +153,11 @@ class RecordingFile(ABC):
             raise RecordingError(f"{self.path}: {DATASET}: zero length: there are no samples in it")
         return series
 
-    def _present(self, group: h5py.Group, wanted: tuple[str, ...]) -> dict[str, Any]:
-        """All attributes of the group; RecordingError when one of those wanted is missing."""
-        missing = [name for name in wanted if name not in group.attrs]
+    def _check_present(self, found: dict[str, Any], wanted: tuple[str, ...]) -> None:
+        """RecordingError when an attribute is missing."""
+        missing = [name for name in wanted if name not in found]
         if missing:
             raise RecordingError(f"{self.path}: attributes missing: {', '.join(missing)}; this is not a whole {self.KIND}")
-        return dict(group.attrs.items())
 
     def _non_finite(self, count: int, sample: int, place: tuple[int, ...]) -> str:
         return (

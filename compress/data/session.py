@@ -12,7 +12,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from compress.data import charset
@@ -63,15 +62,15 @@ class Session(RecordingFile):
     def _check_labels(self, rows: np.ndarray, start: int) -> None:
         """Keystrokes are attributes: there are no labels in the rows."""
 
-    def _read_attributes(self, group: h5py.Group) -> dict[str, Any]:
-        found = self._present(group, ("session_name", "user", "condition", "duration_mins", "keystrokes", "prompts"))
+    def _checked_attributes(self, found: dict[str, Any]) -> dict[str, Any]:
+        self._check_present(found, ("session_name", "user", "condition", "duration_mins", "keystrokes", "prompts"))
         for name in ("keystrokes", "prompts"):
             try:
                 found[name] = json.loads(found[name])
             except (TypeError, ValueError) as error:
                 raise RecordingError(f"{self.path}: attribute {name}: expected JSON: {error}; {AGAIN}") from error
             _check_events(self.path, name, found[name])
-        if not isinstance(found["duration_mins"], int | float | np.number):
+        if not isinstance(found["duration_mins"], int | float):
             raise RecordingError(f"{self.path}: attribute duration_mins: expected a number, found {found['duration_mins']!r}")
         return found
 

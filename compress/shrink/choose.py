@@ -65,8 +65,8 @@ def _least(layers: Sequence[Layer], harms: Sequence[Sequence[float]], room: floa
 
 
 def _limit(each: Sequence[float], most: float) -> LinearConstraint:
-    """Σ each ≤ most, in shares of it so that the solver's tolerance is one of the budget."""
-    return LinearConstraint(np.asarray(each)[None] / max(most, 1.0), -np.inf, 1.0 - 1e-6 if most > 0 else -1.0)
+    """Σ each ≤ most, in shares of it, less ten times the solver's tolerance: a sum within that of its limit makes it give up."""
+    return LinearConstraint(np.asarray(each)[None] / max(most, 1.0), -np.inf, 1.0 - 1e-5 if most > 0 else -1.0)
 
 
 def _refusal(layers: Sequence[Layer], budget: Budget, other_bytes: int, other_cycles: float) -> str:

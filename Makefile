@@ -108,7 +108,7 @@ setup: $(READY)
 $(READY): pyproject.toml
 	@sh firmware/tools.sh python
 	python3.11 -m venv .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".[test]"
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -e ".[test]"
 	@touch $(READY)
 
 tools: ## cross compiler and emulator from the distribution

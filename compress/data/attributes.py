@@ -1,8 +1,9 @@
 """The attributes of an HDF5 group, read in a process of its own unless the file is known to be whole.
 
-HDF5 trusts what a file says of its attributes: of sessions with a few damaged bytes about one in a thousand crashed the library
-(2.0, found by the fuzz test), in their types and in the heap of their strings, and some held it up for ever. Neither can be
-caught in the process that reads. It costs a third of a second, once for each file and process.
+HDF5 trusts what a file says of itself. Of 13,500 sessions with one to four damaged bytes outside their samples, 16 crashed the
+library (2.0) or held it up for ever while it read attributes, by their types and by the heap of their strings, and not always the
+same way. Neither can be caught in the process that reads. It costs a third of a second, once for each file and process.
+Not covered: 5 of the 13,500 crashed it while it read the table of samples, which is read where it is wanted.
 """
 
 from __future__ import annotations

@@ -95,6 +95,7 @@ def compared(simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> Calla
 def test_a_shipped_network_is_neither_broken_nor_trivial(model: str, compared: Callable[..., Compared]) -> None:
     found = compared(model)
     assert tasks.of(found.integer).amount(found.heldout.recorded)[0] >= 3000
+    assert datasets.find(None, ROOT / "build").simulated
     assert 4.0 <= found.cer <= 15.0
 
 

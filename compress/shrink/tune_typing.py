@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from compress.data import charset
-from compress.data.session import SAMPLE_RATE
 from compress.errors import TendonError
 from compress.models import HybridNetwork
 from compress.models.hybrid import InputMeanPooling
 from compress.shrink.rounded import four_bits
 from compress.training import state as saved
+from compress.training.typing import whole_frames
 from compress.training.typing_set import Labelled, Windows, draw, load
 
 
@@ -105,7 +105,7 @@ def _run(
 def _windows(data: Sequence[Labelled], recipe: Recipe, step: int, rng: np.random.Generator, pooling: int) -> Windows:
     long = step % recipe.long_every == recipe.long_every - 1
     seconds, batch = (recipe.long_s, recipe.long_batch) if long else (recipe.short_s, recipe.short_batch)
-    return draw(data, int(seconds * SAMPLE_RATE / pooling) // 24 * 24, batch, recipe.gain, rng)
+    return draw(data, whole_frames(seconds, pooling), batch, recipe.gain, rng)
 
 
 def _loss(student: HybridNetwork, teacher: HybridNetwork, windows: Windows) -> Tensor:

@@ -135,7 +135,7 @@ class _Run:
         torch.manual_seed(int(rng.integers(2**62)))
         long = self.step % r.long_every == r.long_every - 1
         seconds, batch = (r.long_s, r.long_batch) if long else (r.short_s, r.short_batch)
-        loss = ctc(self.frames.train(), draw(data, _whole_frames(seconds, self.pooling), batch, r.gain, rng))
+        loss = ctc(self.frames.train(), draw(data, whole_frames(seconds, self.pooling), batch, r.gain, rng))
         if not math.isfinite(loss.item()):
             raise TendonError(
                 f"training diverged at step {self.step}: expected a finite loss, found {loss.item()}; lower the rate"
@@ -169,6 +169,6 @@ def stream_cer(frames: nn.Module, session: Labelled) -> float:
     return scores.error_rates(charset.decode(session.labels), scores.greedy(emissions.numpy())).cer
 
 
-def _whole_frames(seconds: float, pooling: int) -> int:
+def whole_frames(seconds: float, pooling: int) -> int:
     """Pooled frames in so many seconds, rounded down to whole frames of the temporal convolution (24 pooled ones)."""
     return int(seconds * SAMPLE_RATE / pooling) // 24 * 24

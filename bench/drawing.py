@@ -9,8 +9,25 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-INK, SOFT, BLUE, ORANGE, GREEN, RED = "#1d2733", "#8a97a5", "#2f6fb3", "#d97a1f", "#16794c", "#b42318"
-FILLS = ("#2f6fb3", "#d97a1f", "#16794c", "#8e5bb5", "#c2486b", "#4aa3b8", "#a78a2c", "#7a8794", "#b9c3cd")
+INK, SOFT, BLUE, ORANGE, GREEN, RED = (
+    "#1d2733",
+    "#8a97a5",
+    "#2f6fb3",
+    "#d97a1f",
+    "#16794c",
+    "#b42318",
+)
+FILLS = (
+    "#2f6fb3",
+    "#d97a1f",
+    "#16794c",
+    "#8e5bb5",
+    "#c2486b",
+    "#4aa3b8",
+    "#a78a2c",
+    "#7a8794",
+    "#b9c3cd",
+)
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,

@@ -1,6 +1,8 @@
-"""`drift`: a pose network minute by minute in one closed loop: do the integers leave the floats behind?
+"""`drift`: a pose network minute by minute in one closed loop: do the integers leave the floats
+behind?
 
-A network that tracks is fed its own pose, so an error of rounding could grow with the stream. Integers are those of native C.
+A network that tracks is fed its own pose, so an error of rounding could grow with the stream.
+Integers are those of native C.
 """
 
 from __future__ import annotations
@@ -34,22 +36,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `python -m bench drift`."""
     cli.add_model_arguments(parser)
     cli.add_data_arguments(parser)
-    parser.add_argument("--input", type=Path, help="a session of two minutes or more (default: a simulated one of ten)")
+    parser.add_argument(
+        "--input",
+        type=Path,
+        help="a session of two minutes or more (default: a simulated one of ten)",
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Both networks over one recording; writes drift.json and drift.html; exit code 1 when the integers drift."""
+    """Both networks over one recording; writes drift.json and drift.html; exit code 1 when the
+    integers drift."""
     made = engines.prepare(cli.folder(args), args.checkpoint, args.data, args.calibration)
     task = tasks.of(made.integer)
     if not isinstance(task, Pose):
-        raise TendonError(f"MODEL={args.model}: drift is measured of networks that say a pose, this one is for {task.name}")
-    path = args.input or recordings.ensure(args.build / task.collection.folder, "long", task.collection)[0]
+        raise TendonError(
+            f"MODEL={args.model}: drift is measured of networks that say a pose, this one is for"
+            f" {task.name}"
+        )
+    path = (
+        args.input
+        or recordings.ensure(args.build / task.collection.folder, "long", task.collection)[0]
+    )
     recorded = task.read(made.real, path)
     print(f"{path.name}: {recorded.seconds:.0f} s in one closed loop, float graph and native C")
     real = engines.infer_float("graph", made.real, made.checkpoint, recorded.signal)
     exact = engines.infer("native", made, recorded.signal)
-    with_targets = [task.stretches(made.integer, [frames], [recorded])[0] for frames in (real, exact)]
+    with_targets = [
+        task.stretches(made.integer, [frames], [recorded])[0] for frames in (real, exact)
+    ]
     found = {
         "model": args.model,
         "precision": args.precision,
@@ -68,22 +83,32 @@ def run(args: argparse.Namespace) -> int:
 
 
 def minutes(real: Stretch, exact: Stretch) -> list[dict[str, float]]:
-    """Of each whole minute: mean absolute errors of floats and integers, and the mean distance between them, in degrees."""
+    """Of each whole minute: mean absolute errors of floats and integers, and the mean distance
+    between them, in degrees."""
     apart, found = np.degrees(np.abs(real.predictions - exact.predictions)), []
     for begin in range(0, len(real.mask) - MINUTE + 1, MINUTE):
         part = slice(begin, begin + MINUTE)
         valid = real.mask[part]
         if valid.any():
-            errors = {name: float(s.error[part][valid].mean()) for name, s in (("float", real), ("quantized", exact))}
-            found.append({"minute": begin // MINUTE + 1} | errors | {"apart": float(apart[part].mean())})
+            errors = {
+                name: float(s.error[part][valid].mean())
+                for name, s in (("float", real), ("quantized", exact))
+            }
+            found.append(
+                {"minute": begin // MINUTE + 1} | errors | {"apart": float(apart[part].mean())}
+            )
     if len(found) < 2:
         seconds = len(real.mask) / SAMPLE_RATE
-        raise TendonError(f"drift: expected two whole minutes with known angles or more, found {len(found)} in {seconds:.0f} s")
+        raise TendonError(
+            f"drift: expected two whole minutes with known angles or more, found {len(found)} in"
+            f" {seconds:.0f} s"
+        )
     return found
 
 
 def drift(found: dict[str, Any]) -> float:
-    """How much more the integers lose against the floats in the last minute than in the first, in degrees."""
+    """How much more the integers lose against the floats in the last minute than in the first, in
+    degrees."""
     first, last = (m["quantized"] - m["float"] for m in (found["minutes"][0], found["minutes"][-1]))
     return float(last - first)
 
@@ -98,14 +123,22 @@ def text(found: dict[str, Any]) -> str:
     lines = ["  minute   float   integers   difference   between the poses"]
     for m in found["minutes"]:
         difference = f"{m['quantized'] - m['float']:+.4f}°"
-        lines.append(f"  {m['minute']:6}  {m['float']:5.2f}°     {m['quantized']:5.2f}°    {difference:>9}   {m['apart']:16.3f}°")
+        lines.append(
+            f"  {m['minute']:6}  {m['float']:5.2f}°     {m['quantized']:5.2f}°    {difference:>9}  "
+            f" {m['apart']:16.3f}°"
+        )
     where = " (simulated recording)" if found["simulated"] else ""
-    return "\n".join([*lines, f"  {'DRIFT' if drifts(found) else 'no drift'}: {_lost(found)}{where}"])
+    return "\n".join(
+        [*lines, f"  {'DRIFT' if drifts(found) else 'no drift'}: {_lost(found)}{where}"]
+    )
 
 
 def _lost(found: dict[str, Any]) -> str:
     first, last = (found["minutes"][i]["minute"] for i in (0, -1))
-    return f"integers lose {drift(found):+.4f}° more in minute {last} than in minute {first}; {found['allowed']}° allowed"
+    return (
+        f"integers lose {drift(found):+.4f}° more in minute {last} than in minute {first};"
+        f" {found['allowed']}° allowed"
+    )
 
 
 def html(found: dict[str, Any]) -> str:
@@ -120,7 +153,7 @@ def html(found: dict[str, Any]) -> str:
         "integers": "native C, equal to the reference and to the boards word for word",
     }
     title = f"{found['model']} {found['precision']}, minute by minute"
-    body = f"<h1>{escape(title)}</h1>{badge}{note}{markup.figure(_picture(found))}{markup.facts(facts)}"
+    body = f"<h1>{escape(title)}</h1>{badge}{note}{markup.figure(_picture(found))}{markup.facts(facts)}"  # noqa: E501
     return markup.document(title, body)
 
 
@@ -131,15 +164,31 @@ def _picture(found: dict[str, Any]) -> Picture:
         figure = Figure(figsize=(9.6, 5.2), layout="constrained")
         errors, difference = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
         errors.plot(x, [m["float"] for m in found["minutes"]], "o-", color=GREEN, label="float")
-        errors.plot(x, [m["quantized"] for m in found["minutes"]], "s--", color=BLUE, markersize=4, label="integers")
+        errors.plot(
+            x,
+            [m["quantized"] for m in found["minutes"]],
+            "s--",
+            color=BLUE,
+            markersize=4,
+            label="integers",
+        )
         errors.set_ylim(bottom=0)
         errors.set_ylabel("mean absolute angle error, °")
         errors.legend(frameon=False)
         difference.bar(x, lost, color=BLUE, width=0.6)
-        difference.axhline(lost[0] + found["allowed"], color=ORANGE, linewidth=1, label="allowed in the last minute")
+        difference.axhline(
+            lost[0] + found["allowed"],
+            color=ORANGE,
+            linewidth=1,
+            label="allowed in the last minute",
+        )
         difference.axhline(0, color=SOFT, linewidth=0.8)
         difference.set_ylabel("integers minus float, °")
         difference.set_xlabel("minute of the stream")
         difference.set_xticks(x)
         difference.legend(frameon=False)
-    return Picture("Does the closed loop drift?", svg(figure, "drift"), "Every minute of one stream, which was never begun anew.")
+    return Picture(
+        "Does the closed loop drift?",
+        svg(figure, "drift"),
+        "Every minute of one stream, which was never begun anew.",
+    )

@@ -1,9 +1,11 @@
-"""What an image takes of a board's memory, read from the ELF: by section, by region and by purpose, against the plan.
+"""What an image takes of a board's memory, read from the ELF: by section, by region and by purpose,
+against the plan.
 
-A region counts every byte that is loaded or reserved there, so the initial values of .data count where they are kept and where
-they are used. `flash` is all that a loader writes, in whatever region; `ram` all that is reserved while running, stack included.
-What a program may take of a region is all of it.
-Purposes come from the source file of each symbol (DWARF); `unnamed` is what no symbol covers: string literals and padding.
+A region counts every byte that is loaded or reserved there, so the initial values of .data count
+where they are kept and where they are used. `flash` is all that a loader writes, in whatever
+region; `ram` all that is reserved while running, stack included. What a program may take of a
+region is all of it. Purposes come from the source file of each symbol (DWARF); `unnamed` is what no
+symbol covers: string literals and padding.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ class FootprintError(TendonError):
 
 @dataclass(frozen=True)
 class Symbol:
-    """A named piece of memory; `source` is the file that defines it, relative to the project, or ""."""
+    """A named piece of memory; `source` is the file that defines it, relative to the project, or
+    ""."""
 
     name: str
     address: int
@@ -40,7 +43,8 @@ class Symbol:
 
 @dataclass(frozen=True)
 class Footprint:
-    """Bytes. `regions` and `purposes` are region -> bytes and region -> purpose -> bytes; purposes of a region sum up to it."""
+    """Bytes. `regions` and `purposes` are region -> bytes and region -> purpose -> bytes; purposes
+    of a region sum up to it."""
 
     flash: int
     ram: int
@@ -63,19 +67,31 @@ class Footprint:
 
 
 def read(elf: Path, memory: dict[str, Memory]) -> Footprint:
-    """Measure an ELF for a board with these regions; FootprintError when it is none or lies elsewhere."""
+    """Measure an ELF for a board with these regions; FootprintError when it is none or lies
+    elsewhere."""
     try:
         with elf.open("rb") as file:
             image = ELFFile(file)
             symbols = list(_symbols(image))
             placed = [(s, _regions_of(s, image, memory, elf)) for s in _allocated(image)]
     except (OSError, ELFError) as error:
-        raise FootprintError(f"{elf}: expected an ELF image, found none that can be read ({error}); run make firmware") from error
-    regions = {name: sum(int(s["sh_size"]) for s, where in placed if name in where) for name in memory}
-    purposes = {name: _purposes([s for s, where in placed if name in where], symbols) for name in memory}
+        raise FootprintError(
+            f"{elf}: expected an ELF image, found none that can be read ({error}); run make"
+            " firmware"
+        ) from error
+    regions = {
+        name: sum(int(s["sh_size"]) for s, where in placed if name in where) for name in memory
+    }
+    purposes = {
+        name: _purposes([s for s, where in placed if name in where], symbols) for name in memory
+    }
     return Footprint(
         sum(int(s["sh_size"]) for s, _ in placed if s["sh_type"] != "SHT_NOBITS"),
-        sum(int(s["sh_size"]) for s, where in placed if s["sh_type"] == "SHT_NOBITS" or len(where) > 1),
+        sum(
+            int(s["sh_size"])
+            for s, where in placed
+            if s["sh_type"] == "SHT_NOBITS" or len(where) > 1
+        ),
         {s.name: int(s["sh_size"]) for s, _ in placed},
         regions,
         purposes,
@@ -84,26 +100,29 @@ def read(elf: Path, memory: dict[str, Memory]) -> Footprint:
 
 
 def functions_of(elf: Path, purposes: Container[str]) -> set[str]:
-    """Names of the functions in an ELF that serve one of these purposes (`kernels`, `application`, `port`, …)."""
+    """Names of the functions in an ELF that serve one of these purposes (`kernels`, `application`,
+    `port`, …)."""
     with elf.open("rb") as file:
         return {s.name for s in _symbols(ELFFile(file)) if _purpose(s) in purposes}
 
 
 def check_limits(footprint: Footprint, board: str) -> None:
-    """FootprintError with the shortfall, the largest parts and what would help when a region holds more than it can."""
+    """FootprintError with the shortfall, the largest parts and what would help when a region holds
+    more than it can."""
     for name, used in footprint.regions.items():
         size = footprint.sizes[name]
         if used > size:
             largest = sorted(footprint.purposes[name].items(), key=lambda item: -item[1])[:3]
             parts = ", ".join(f"{purpose} {size:,}" for purpose, size in largest)
             raise FootprintError(
-                f"{board}: the image needs {used:,} bytes of {name}, available are {size:,}: {used - size:,} too many ({parts}). "
-                f"{_help(footprint.purposes[name])}"
+                f"{board}: the image needs {used:,} bytes of {name}, available are {size:,}:"
+                f" {used - size:,} too many ({parts}). {_help(footprint.purposes[name])}"
             )
 
 
 def differences(footprint: Footprint, planned: dict[str, tuple[str, int]]) -> list[str]:
-    """Where the image and the plan made before it was built disagree; `planned` is purpose -> (region, bytes)."""
+    """Where the image and the plan made before it was built disagree; `planned` is purpose ->
+    (region, bytes)."""
     return [
         f"{purpose}: planned {size:,} bytes in {region}, the image has {_where(footprint, purpose)}"
         for purpose, (region, size) in planned.items()
@@ -112,7 +131,11 @@ def differences(footprint: Footprint, planned: dict[str, tuple[str, int]]) -> li
 
 
 def _where(footprint: Footprint, purpose: str) -> str:
-    found = [f"{parts[purpose]:,} in {name}" for name, parts in footprint.purposes.items() if purpose in parts]
+    found = [
+        f"{parts[purpose]:,} in {name}"
+        for name, parts in footprint.purposes.items()
+        if purpose in parts
+    ]
     return " and ".join(found) or "none"
 
 
@@ -129,8 +152,14 @@ def text(footprint: Footprint) -> str:
 
 def _help(purposes: dict[str, int]) -> str:
     if "tables" in purposes or "kernels" in purposes:
-        return "A smaller network, or a board with more flash, would help; w4a16 halves the weights, w8a8 does not"
-    return "Narrower layers, fewer states, a STACK_BYTES nearer the measured high-water mark, or a larger board would help"
+        return (
+            "A smaller network, or a board with more flash, would help; w4a16 halves the weights,"
+            " w8a8 does not"
+        )
+    return (
+        "Narrower layers, fewer states, a STACK_BYTES nearer the measured high-water mark, or a"
+        " larger board would help"
+    )
 
 
 def _allocated(image: ELFFile) -> Iterator[Section]:
@@ -139,8 +168,11 @@ def _allocated(image: ELFFile) -> Iterator[Section]:
             yield section
 
 
-def _regions_of(section: Section, image: ELFFile, memory: dict[str, Memory], elf: Path) -> list[str]:
-    """Where a section lies when running, and where it is loaded from when that is another region."""
+def _regions_of(
+    section: Section, image: ELFFile, memory: dict[str, Memory], elf: Path
+) -> list[str]:
+    """Where a section lies when running, and where it is loaded from when that is another
+    region."""
     address = int(section["sh_addr"])
     addresses = [address]
     if section["sh_type"] != "SHT_NOBITS":
@@ -150,13 +182,15 @@ def _regions_of(section: Section, image: ELFFile, memory: dict[str, Memory], elf
             if segment["p_vaddr"] <= address < segment["p_vaddr"] + segment["p_memsz"]
         ]
     found = [
-        n for n, m in memory.items() if any(m.origin <= a and a + section["sh_size"] <= m.origin + m.size for a in addresses)
+        n
+        for n, m in memory.items()
+        if any(m.origin <= a and a + section["sh_size"] <= m.origin + m.size for a in addresses)
     ]
     if not any(memory[n].origin <= address < memory[n].origin + memory[n].size for n in found):
         known = ", ".join(f"{n} {m.origin:#x}…{m.origin + m.size:#x}" for n, m in memory.items())
         raise FootprintError(
-            f"{elf}: {section.name} lies at {address:#x}, {section['sh_size']:,} bytes long, outside the board's {known}; "
-            f"link it with the board's linker script"
+            f"{elf}: {section.name} lies at {address:#x}, {section['sh_size']:,} bytes long,"
+            f" outside the board's {known}; link it with the board's linker script"
         )
     return found
 
@@ -174,7 +208,8 @@ def _symbols(image: ELFFile) -> Iterator[Symbol]:
 
 
 def _sources(image: ELFFile) -> dict[int, str]:
-    """Address -> source file of everything DWARF describes with a fixed address at file or function level."""
+    """Address -> source file of everything DWARF describes with a fixed address at file or function
+    level."""
     found: dict[int, str] = {}
     if not image.has_dwarf_info():
         return found
@@ -185,7 +220,9 @@ def _sources(image: ELFFile) -> dict[int, str]:
                 found[int(die.attributes["DW_AT_low_pc"].value) & ~1] = name
             elif die.tag == "DW_TAG_variable" and "DW_AT_location" in die.attributes:
                 location = die.attributes["DW_AT_location"].value
-                if isinstance(location, list) and len(location) == 5 and location[0] == 3:  # DW_OP_addr
+                if (
+                    isinstance(location, list) and len(location) == 5 and location[0] == 3
+                ):  # DW_OP_addr
                     found[int.from_bytes(bytes(location[1:]), "little")] = name
     return found
 
@@ -194,15 +231,26 @@ def _purposes(sections: list[Section], symbols: list[Symbol]) -> dict[str, int]:
     """Purpose -> bytes of these sections, each byte counted once, largest first."""
     found: Counter[str] = Counter()
     for section in sections:
-        named = Counter({"stack": int(section["sh_size"])}) if section.name == ".stack" else _named(section, symbols)
-        found += Counter({"cold tables": named.pop("tables", 0)}) + named if section.name == ".cold_tables" else named
+        named = (
+            Counter({"stack": int(section["sh_size"])})
+            if section.name == ".stack"
+            else _named(section, symbols)
+        )
+        found += (
+            Counter({"cold tables": named.pop("tables", 0)}) + named
+            if section.name == ".cold_tables"
+            else named
+        )
     return dict(found.most_common())
 
 
 def _named(section: Section, symbols: list[Symbol]) -> Counter[str]:
     """Bytes of one section by purpose; what no symbol covers is `unnamed`."""
     begin, size = int(section["sh_addr"]), int(section["sh_size"])
-    inside = sorted((s for s in symbols if begin <= s.address < begin + size), key=lambda s: (s.address, -s.size))
+    inside = sorted(
+        (s for s in symbols if begin <= s.address < begin + size),
+        key=lambda s: (s.address, -s.size),
+    )
     found: Counter[str] = Counter()
     end = begin
     for symbol in inside:
@@ -215,8 +263,12 @@ def _named(section: Section, symbols: list[Symbol]) -> Counter[str]:
 def _purpose(symbol: Symbol) -> str:
     folder, _, file = symbol.source.removeprefix("./").partition("/")
     if folder == "model":
-        in_tables = file == "model_tables.c" and symbol.name != "model_tables"  # that one only lists them
-        return "tables" if in_tables else symbol.name if symbol.name in ("state", "arena") else "model"
+        in_tables = (
+            file == "model_tables.c" and symbol.name != "model_tables"
+        )  # that one only lists them
+        return (
+            "tables" if in_tables else symbol.name if symbol.name in ("state", "arena") else "model"
+        )
     if folder in ("app", "port") and symbol.name in LINE_BUFFERS:
         return "line buffers"
     return {"nn": "kernels", "app": "application", "port": "port"}.get(folder, "library")

@@ -1,4 +1,5 @@
-"""What all pages are made of: one file that needs nothing else, light and printable; cards, figures, facts."""
+"""What all pages are made of: one file that needs nothing else, light and printable; cards,
+figures, facts."""
 
 from __future__ import annotations
 
@@ -14,16 +15,22 @@ STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
 def document(title: str, body: str, look: str = "") -> str:
     """A page. `title` is plain text, `body` HTML; `look`: a class of page.css for all of it."""
     return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head>'
-        f'<body class="{look}">\n{body}\n</body></html>\n'
+        '<!doctype html>\n<html lang="en"><head><meta'
+        f' charset="utf-8"><title>{escape(title)}</title><meta name="viewport"'
+        f' content="width=device-width"><style>{STYLE}</style></head><body'
+        f' class="{look}">\n{body}\n</body></html>\n'
     )
 
 
 def card(name: str, value: str, small: str, share: float | None = None) -> str:
     """One large figure, with a bar where it is a share of something."""
-    bar = "" if share is None else f'<div class="bar"><i style="width:{min(share, 1):.0%}"></i></div>'
-    return f'<div class="card"><small>{escape(name)}</small><b>{escape(value)}</b><small>{escape(small)}</small>{bar}</div>'
+    bar = (
+        "" if share is None else f'<div class="bar"><i style="width:{min(share, 1):.0%}"></i></div>'
+    )
+    return (
+        "<div"
+        f' class="card"><small>{escape(name)}</small><b>{escape(value)}</b><small>{escape(small)}</small>{bar}</div>'  # noqa: E501
+    )
 
 
 def figure(picture: Picture) -> str:
@@ -34,5 +41,8 @@ def figure(picture: Picture) -> str:
 
 def facts(known: Mapping[str, object]) -> str:
     """What makes the figures of a page valid, and repeatable."""
-    rows = "".join(f"<tr><td>{escape(name)}</td><td class=mono>{escape(str(value))}</td></tr>" for name, value in known.items())
+    rows = "".join(
+        f"<tr><td>{escape(name)}</td><td class=mono>{escape(str(value))}</td></tr>"
+        for name, value in known.items()
+    )
     return f"<h2>What was measured, and with what</h2><table>{rows}</table>"

@@ -1,4 +1,5 @@
-"""Where artifacts live and when they are still good: build/<MODEL>/<PRECISION>/, each with the key of what it was made from."""
+"""Where artifacts live and when they are still good: build/<MODEL>/<PRECISION>/, each with the key
+of what it was made from."""
 
 from __future__ import annotations
 
@@ -22,7 +23,9 @@ class Folder:
     build: Path
     model: str
     precision: str
-    window: int | None = None  # samples at a time, of a network that is not causal (default: as `lower` has it)
+    window: int | None = (
+        None  # samples at a time, of a network that is not causal (default: as `lower` has it)
+    )
 
     @property
     def path(self) -> Path:
@@ -57,12 +60,16 @@ def checkpoint_of(model: str, given: Path | None) -> Path:
     shipped = HERE / "checkpoints" / f"{model}.ckpt"
     if not shipped.is_file():
         known = ", ".join(sorted(p.stem for p in shipped.parent.glob("*.ckpt"))) or "none"
-        raise TendonError(f"MODEL={model}: no checkpoint is shipped for it (shipped: {known}); give one with CHECKPOINT=path")
+        raise TendonError(
+            f"MODEL={model}: no checkpoint is shipped for it (shipped: {known}); give one with"
+            " CHECKPOINT=path"
+        )
     return shipped
 
 
 def checkpoint_for(folder: Folder, given: Path | None) -> Path:
-    """The user's checkpoint; of a compressed network the one that `compress` wrote; else the one that is shipped."""
+    """The user's checkpoint; of a compressed network the one that `compress` wrote; else the one
+    that is shipped."""
     if given is None and folder.precision == COMPRESSED:
         if not folder.checkpoint.is_file():
             make = f"`make compress MODEL={folder.model} FLASH=…` makes one"
@@ -72,18 +79,24 @@ def checkpoint_for(folder: Folder, given: Path | None) -> Path:
 
 
 def code_hash(*packages: str) -> str:
-    """Digest of the Python and C sources of these top-level folders: results are only as unchanged as the code."""
+    """Digest of the Python and C sources of these top-level folders: results are only as unchanged
+    as the code."""
     digest = hashlib.sha256()
     for package in packages:
         for path in sorted((HERE.parent / package).rglob("*")):
             if path.suffix in (".py", ".c", ".cc", ".h", ".toml", ".ld") and path.is_file():
-                digest.update(path.relative_to(HERE.parent).as_posix().encode() + b"\0" + path.read_bytes())
+                digest.update(
+                    path.relative_to(HERE.parent).as_posix().encode() + b"\0" + path.read_bytes()
+                )
     return digest.hexdigest()
 
 
 def key(**inputs: Any) -> str:
     """One digest over named inputs; a Path counts by its content."""
-    flat = {k: [sha256(p) if isinstance(p, Path) else p for p in v] if isinstance(v, list) else v for k, v in inputs.items()}
+    flat = {
+        k: [sha256(p) if isinstance(p, Path) else p for p in v] if isinstance(v, list) else v
+        for k, v in inputs.items()
+    }
     flat = {k: sha256(v) if isinstance(v, Path) else v for k, v in flat.items()}
     return hashlib.sha256(json.dumps(flat, sort_keys=True).encode()).hexdigest()
 

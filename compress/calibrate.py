@@ -1,4 +1,5 @@
-"""What calibration recordings show in the float graph: how large each tensor and each state gets, what each matrix multiplies."""
+"""What calibration recordings show in the float graph: how large each tensor and each state gets,
+what each matrix multiplies."""
 
 from __future__ import annotations
 
@@ -19,10 +20,11 @@ Array = g.Array
 
 @dataclass
 class Ranges:
-    """Largest magnitude of each tensor (for the input of a GLU, and for poses beside velocities: of each half) and of each
-    state-space channel.
+    """Largest magnitude of each tensor (for the input of a GLU, and for poses beside velocities: of
+    each half) and of each state-space channel.
 
-    `moments`: of the inputs of each band of a convolution or dense layer, by the name of its output.
+    `moments`: of the inputs of each band of a convolution or dense layer, by the name of its
+    output.
     """
 
     tensor: dict[str, float] = field(default_factory=dict)
@@ -35,22 +37,35 @@ class Ranges:
         self.tensor[name] = max(self.tensor.get(name, 0.0), float(np.abs(x).max(initial=0.0)))
 
     def see_products(self, op: g.Conv, x: Array) -> None:
-        """x (1, time, features): a stretch of the input of `op`; windows over both ends of it are left out."""
+        """x (1, time, features): a stretch of the input of `op`; windows over both ends of it are
+        left out."""
         bands, _, kernel, width = op.weight.shape
         groups = x[0].reshape(-1, bands * width)
-        windows = sliding_window_view(groups, kernel, 0)[:: op.frames_per_output]  # (windows, features, kernel)
+        windows = sliding_window_view(groups, kernel, 0)[
+            :: op.frames_per_output
+        ]  # (windows, features, kernel)
         known = self.moments.setdefault(op.output, [moments(kernel * width) for _ in range(bands)])
         for band, seen in enumerate(known):
-            seen.see(windows[:, band * width : (band + 1) * width].transpose(0, 2, 1).reshape(len(windows), -1))
+            seen.see(
+                windows[:, band * width : (band + 1) * width]
+                .transpose(0, 2, 1)
+                .reshape(len(windows), -1)
+            )
 
 
 def observe(graph: g.Graph, recordings: Sequence[Array | Signal], products: bool = True) -> Ranges:
-    """Run every calibration recording (time, features), float, through the float graph and note what it shows.
+    """Run every calibration recording (time, features), float, through the float graph and note
+    what it shows.
 
-    `products`: also what each matrix multiplies, which takes longest and only 4-bit weights and low-rank factors ask for.
+    `products`: also what each matrix multiplies, which takes longest and only 4-bit weights and
+    low-rank factors ask for.
     """
     ranges, digest = Ranges(), hashlib.sha256()
-    halved = {op.inputs[0] for op in graph.ops if isinstance(op, g.Glu) or (isinstance(op, g.Integrate) and op.position_steps)}
+    halved = {
+        op.inputs[0]
+        for op in graph.ops
+        if isinstance(op, g.Glu) or (isinstance(op, g.Integrate) and op.position_steps)
+    }
     matrices = [op for op in graph.ops if isinstance(op, g.Conv)] if products else []
 
     def see(name: str, x: Array) -> None:

@@ -1,7 +1,8 @@
 """Reading and writing checkpoints in the format their authors publish (PyTorch Lightning `.ckpt`).
 
-A checkpoint is data from somewhere else: it is read with weights-only unpickling and the short list of harmless classes below,
-its zip checksums are verified first, and its tensors must fit the network exactly.
+A checkpoint is data from somewhere else: it is read with weights-only unpickling and the short list
+of harmless classes below, its zip checksums are verified first, and its tensors must fit the
+network exactly.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ ALLOWED: list[Any] = [
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A network in eval mode, the name of its published configuration (or "custom"), and where it came from."""
+    """A network in eval mode, the name of its published configuration (or "custom"), and where it
+    came from."""
 
     model: Any  # HybridNetwork for typing, PoseNetwork for pose
     name: str
@@ -70,14 +72,19 @@ def load(path: Path) -> Checkpoint:
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise CheckpointError(f"{path}: hyper_parameters cannot be used: {type(error).__name__}: {error}") from error
+        raise CheckpointError(
+            f"{path}: hyper_parameters cannot be used: {type(error).__name__}: {error}"
+        ) from error
     _load_strictly(model, raw["state_dict"], path)
     return Checkpoint(model.eval(), name_of(hyper_parameters), hyper_parameters, sha256(path))
 
 
 def task_of(path: Path) -> str:
-    """The task of a checkpoint's network, by its hyper-parameters alone; CheckpointError as `load`."""
-    return family_of({str(k): _plain(v) for k, v in _plain(_contents(path)["hyper_parameters"]).items()}).task
+    """The task of a checkpoint's network, by its hyper-parameters alone; CheckpointError as
+    `load`."""
+    return family_of(
+        {str(k): _plain(v) for k, v in _plain(_contents(path)["hyper_parameters"]).items()}
+    ).task
 
 
 def _contents(path: Path) -> dict[str, Any]:
@@ -86,15 +93,23 @@ def _contents(path: Path) -> dict[str, Any]:
     for key in ("state_dict", "hyper_parameters"):
         if not isinstance(raw, dict) or key not in raw:
             found = ", ".join(map(str, raw)) if isinstance(raw, dict) else type(raw).__name__
-            raise CheckpointError(f"{path}: expected a Lightning checkpoint with {key!r}, found {found}")
+            raise CheckpointError(
+                f"{path}: expected a Lightning checkpoint with {key!r}, found {found}"
+            )
     return raw
 
 
-def save(path: Path, model: nn.Module, hyper_parameters: dict[str, Any], dtype: torch.dtype = torch.float32) -> None:
-    """Write a checkpoint that `load` and the published code read: weights and hyper-parameters, no optimizer state.
+def save(
+    path: Path,
+    model: nn.Module,
+    hyper_parameters: dict[str, Any],
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Write a checkpoint that `load` and the published code read: weights and hyper-parameters, no
+    optimizer state.
 
-    With `dtype` torch.float16 it has half the size; both readers cast the values back to float32. CheckpointError when a weight
-    is beyond what the type holds.
+    With `dtype` torch.float16 it has half the size; both readers cast the values back to float32.
+    CheckpointError when a weight is beyond what the type holds.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -113,14 +128,17 @@ def save(path: Path, model: nn.Module, hyper_parameters: dict[str, Any], dtype: 
 
 
 def _stored(model: nn.Module, dtype: torch.dtype, path: Path) -> dict[str, torch.Tensor]:
-    """The state_dict with its floating tensors in `dtype`; keys that share storage go on sharing it."""
+    """The state_dict with its floating tensors in `dtype`; keys that share storage go on sharing
+    it."""
     casts: dict[int, torch.Tensor] = {}
     stored = {}
     for key, value in model.state_dict().items():
         if value.is_floating_point() and value.dtype != dtype:
             value = casts.setdefault(value.data_ptr(), value.to(dtype))
             if not torch.isfinite(value).all():
-                raise CheckpointError(f"{path}: {key}: expected values that {dtype} holds; store it in float32")
+                raise CheckpointError(
+                    f"{path}: {key}: expected values that {dtype} holds; store it in float32"
+                )
         stored[key] = value
     return stored
 
@@ -135,43 +153,68 @@ def _read(path: Path) -> Any:
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint")
     if not zipfile.is_zipfile(path):
-        raise CheckpointError(f"{path}: expected a PyTorch zip archive; the file is damaged, truncated or something else")
+        raise CheckpointError(
+            f"{path}: expected a PyTorch zip archive; the file is damaged, truncated or something"
+            " else"
+        )
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
         if damaged is not None:
-            raise CheckpointError(f"{path}: checksum of {damaged} does not match its content: the file is damaged")
+            raise CheckpointError(
+                f"{path}: checksum of {damaged} does not match its content: the file is damaged"
+            )
         with torch.serialization.safe_globals(ALLOWED):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = str(error).splitlines()[0]
-        raise CheckpointError(f"{path}: refused: it asks for code beyond the allow-list ({reason})") from error
-    except (zipfile.BadZipFile, RuntimeError, EOFError, ValueError, KeyError, OSError, NotImplementedError) as error:
+        raise CheckpointError(
+            f"{path}: refused: it asks for code beyond the allow-list ({reason})"
+        ) from error
+    except (
+        zipfile.BadZipFile,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        KeyError,
+        OSError,
+        NotImplementedError,
+    ) as error:
         raise CheckpointError(f"{path}: cannot be read: {type(error).__name__}: {error}") from error
 
 
 def _plain(value: Any) -> Any:
     """OmegaConf containers as dicts and lists."""
-    return OmegaConf.to_container(value, resolve=True) if isinstance(value, DictConfig | ListConfig) else value
+    return (
+        OmegaConf.to_container(value, resolve=True)
+        if isinstance(value, DictConfig | ListConfig)
+        else value
+    )
 
 
 def _load_strictly(model: nn.Module, tensors: Any, path: Path) -> None:
     expected = model.state_dict()
     if not isinstance(tensors, dict):
-        raise CheckpointError(f"{path}: state_dict: expected a dict, found {type(tensors).__name__}")
+        raise CheckpointError(
+            f"{path}: state_dict: expected a dict, found {type(tensors).__name__}"
+        )
     problems = [f"missing {k} {tuple(v.shape)}" for k, v in expected.items() if k not in tensors]
     problems += [f"extra {k}" for k in tensors if k not in expected]
     for key, value in expected.items():
         found = tensors.get(key)
         if isinstance(found, torch.Tensor) and found.shape != value.shape:
-            problems.append(f"{key}: expected shape {tuple(value.shape)}, found {tuple(found.shape)}")
+            problems.append(
+                f"{key}: expected shape {tuple(value.shape)}, found {tuple(found.shape)}"
+            )
         elif isinstance(found, torch.Tensor) and not torch.isfinite(found.double()).all():
             problems.append(f"{key}: holds NaN or infinite values")
         elif found is not None and not isinstance(found, torch.Tensor):
             problems.append(f"{key}: expected a tensor, found {type(found).__name__}")
     problems += _disagreements(model, tensors)
     if problems:
-        raise CheckpointError(f"{path}: does not fit its own hyper-parameters:\n  " + "\n  ".join(problems))
+        raise CheckpointError(
+            f"{path}: does not fit its own hyper-parameters:\n  " + "\n  ".join(problems)
+        )
     model.load_state_dict(tensors, strict=True)
 
 
@@ -182,18 +225,25 @@ def _disagreements(model: nn.Module, tensors: dict[str, Any]) -> list[str]:
     for key, value in model.state_dict(keep_vars=True).items():
         twin = first.setdefault(id(value), key)
         a, b = tensors.get(key), tensors.get(twin)
-        if twin != key and isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor) and not torch.equal(a, b):
+        if (
+            twin != key
+            and isinstance(a, torch.Tensor)
+            and isinstance(b, torch.Tensor)
+            and not torch.equal(a, b)
+        ):
             problems.append(f"{key} differs from {twin}, which is the same parameter")
     return problems
 
 
 def forward(
-    loaded: Checkpoint, signal: npt.NDArray[np.float32], initial: npt.NDArray[np.float32] | None = None
+    loaded: Checkpoint,
+    signal: npt.NDArray[np.float32],
+    initial: npt.NDArray[np.float32] | None = None,
 ) -> npt.NDArray[np.float32]:
     """The published whole-sequence forward.
 
-    typing: (samples, 32) -> (frames, 99) log-probabilities
-    pose:   (samples, 16), initial pose (20,) rad for a network that was trained with one -> (steps, 20) rad, in window mode
+    typing: (samples, 32) -> (frames, 99) log-probabilities pose:   (samples, 16), initial pose
+    (20,) rad for a network that was trained with one -> (steps, 20) rad, in window mode
     """
     with torch.no_grad():
         x = torch.from_numpy(np.ascontiguousarray(signal, dtype=np.float32))
@@ -203,11 +253,17 @@ def forward(
 
 
 def _initial(loaded: Checkpoint, initial: npt.NDArray[np.float32] | None) -> torch.Tensor | None:
-    """The initial pose as a batch of one; TendonError when the network takes none or the shape is another."""
+    """The initial pose as a batch of one; TendonError when the network takes none or the shape is
+    another."""
     if initial is None:
         return None
     if not loaded.model.provide_initial_pos:
-        raise TendonError(f"initial pose: {loaded.name} was trained without one and begins from zeros; expected none")
+        raise TendonError(
+            f"initial pose: {loaded.name} was trained without one and begins from zeros; expected"
+            " none"
+        )
     if np.shape(initial) != (20,):
-        raise TendonError(f"initial pose: expected 20 angles in rad, found an array of shape {np.shape(initial)}")
+        raise TendonError(
+            f"initial pose: expected 20 angles in rad, found an array of shape {np.shape(initial)}"
+        )
     return torch.from_numpy(np.ascontiguousarray(initial, dtype=np.float32))[None]

@@ -1,4 +1,5 @@
-"""The errors a user can cause or mend. `__main__` of each package catches TendonError once and exits with code 2.
+"""The errors a user can cause or mend. `__main__` of each package catches TendonError once and
+exits with code 2.
 
 A message says what was expected, what was found and what to do.
 """

@@ -1,4 +1,5 @@
-"""How far the integers are from the float network: per layer on the calibration recordings, per task on the held-out ones."""
+"""How far the integers are from the float network: per layer on the calibration recordings, per
+task on the held-out ones."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ LAYER_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Whole sessions side by side: float32 (session, time, features) padded with zeros, the steps of each, and what they are."""
+    """Whole sessions side by side: float32 (session, time, features) padded with zeros, the steps
+    of each, and what they are."""
 
     batch: Array
     steps: list[int]
@@ -43,34 +45,51 @@ class HeldOut:
         """Output frames of the float graph."""
         machine = FloatMachine(graph, len(self.batch))
         machine.begin_with(self.signals)
-        return self.trim(graph, machine.run(self.batch.astype(np.float64), progress="float network"))
+        return self.trim(
+            graph, machine.run(self.batch.astype(np.float64), progress="float network")
+        )
 
     def integer_frames(self, graph: g.Graph) -> list[Array]:
         """Output frames of the integer reference, as real values."""
         machine = IntegerMachine(graph, len(self.batch))
         machine.begin_with(self.signals)
-        return self.trim(graph, to_real(graph, machine.run(to_int16(graph, self.batch), progress="integer reference")))
+        return self.trim(
+            graph,
+            to_real(graph, machine.run(to_int16(graph, self.batch), progress="integer reference")),
+        )
 
 
 def read_heldout(graph: g.Graph, paths: list[Path]) -> HeldOut:
     """Read the sessions once, for every engine that is compared on them."""
     task = tasks.of(graph)
-    recorded = [task.read(graph, p) for p in tqdm(paths, desc="reading held-out", unit="session", leave=False)]
+    recorded = [
+        task.read(graph, p)
+        for p in tqdm(paths, desc="reading held-out", unit="session", leave=False)
+    ]
     batch, steps = side_by_side([r.samples for r in recorded], graph.samples_per_step)
     return HeldOut(batch, steps, recorded)
 
 
 def layers(real: g.Graph, integer: g.Graph, signal: Signal) -> list[dict[str, Any]]:
-    """Per tensor of the integer graph: scale, range, clipped share and SQNR against the float graph on one signal."""
+    """Per tensor of the integer graph: scale, range, clipped share and SQNR against the float graph
+    on one signal."""
     samples = whole_steps(integer, signal.samples[: round(LAYER_SECONDS * SAMPLE_RATE)])
     expected: dict[str, list[Array]] = {}
     found: dict[str, list[Array]] = {}
     machines = FloatMachine(real), IntegerMachine(integer)
     for machine in machines:
         machine.begin_with([signal])
-    machines[0].run(samples[None].astype(np.float64), lambda op, y: expected.setdefault(op.output, []).append(y[0]))
-    machines[1].run(to_int16(integer, samples)[None], lambda op, y: found.setdefault(op.output, []).append(y[0]))
-    return [_layer(integer, op, np.concatenate(expected[op.output]), np.concatenate(found[op.output])) for op in integer.ops]
+    machines[0].run(
+        samples[None].astype(np.float64),
+        lambda op, y: expected.setdefault(op.output, []).append(y[0]),
+    )
+    machines[1].run(
+        to_int16(integer, samples)[None], lambda op, y: found.setdefault(op.output, []).append(y[0])
+    )
+    return [
+        _layer(integer, op, np.concatenate(expected[op.output]), np.concatenate(found[op.output]))
+        for op in integer.ops
+    ]
 
 
 def _layer(graph: g.Graph, op: g.Op, expected: Array, found: Array) -> dict[str, Any]:
@@ -97,5 +116,7 @@ def dequantize(graph: g.Graph, name: str, values: Array) -> Array:
         elif isinstance(op, g.IntLstmCell):
             real[..., n // 2 : n * 3 // 4] = values[..., n // 2 : n * 3 // 4] * TANH_SCALE
         elif isinstance(op, g.IntIntegrate) and op.position_steps:
-            real[..., : n // 2] = values[..., : n // 2] * float(graph.tensors[op.output].scale or 1.0)
+            real[..., : n // 2] = values[..., : n // 2] * float(
+                graph.tensors[op.output].scale or 1.0
+            )
     return np.asarray(real)

@@ -1,4 +1,5 @@
-"""Writing files so that an interruption or a full disk leaves the old one or none, never half a one."""
+"""Writing files so that an interruption or a full disk leaves the old one or none, never half a
+one."""
 
 from __future__ import annotations
 
@@ -12,11 +13,14 @@ from compress.errors import TendonError
 
 
 def replace_atomically(path: Path, content: bytes) -> None:
-    """Write aside in the same folder, then rename; TendonError names the file when the disk refuses."""
+    """Write aside in the same folder, then rename; TendonError names the file when the disk
+    refuses."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside: Path | None = None
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp", delete=False) as file:
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.name}.", suffix=".tmp", delete=False
+        ) as file:
             aside = Path(file.name)
             file.write(content)
             file.flush()
@@ -24,7 +28,9 @@ def replace_atomically(path: Path, content: bytes) -> None:
         aside.chmod(0o644)
         aside.replace(path)
     except OSError as error:
-        raise TendonError(f"{path}: cannot be written: {error.strerror or error}; nothing was changed") from error
+        raise TendonError(
+            f"{path}: cannot be written: {error.strerror or error}; nothing was changed"
+        ) from error
     finally:
         if aside is not None:
             aside.unlink(missing_ok=True)

@@ -1,4 +1,5 @@
-"""The float stream graph in numpy (float64): what the integers approximate, and the engine that calibration listens to."""
+"""The float stream graph in numpy (float64): what the integers approximate, and the engine that
+calibration listens to."""
 
 from __future__ import annotations
 
@@ -31,8 +32,8 @@ ACTIVATIONS = {
 class FloatMachine(Machine):
     """Executes Conv, LayerNorm, …
 
-    `watch_states`: `state_peak[tensor]` collects max |Re|, |Im| of each state-space channel, for which every frame has to be
-    seen; otherwise state spaces go by blocks of frames.
+    `watch_states`: `state_peak[tensor]` collects max |Re|, |Im| of each state-space channel, for
+    which every frame has to be seen; otherwise state spaces go by blocks of frames.
     """
 
     def __init__(self, graph: g.Graph, batch: int = 1, watch_states: bool = False) -> None:
@@ -98,7 +99,9 @@ class FloatMachine(Machine):
         positions = min(max(op.position_steps - int(counted[0]), 0), x.shape[1])
         self.state[f"{op.output}{FRAMES}"] = counted + x.shape[1]
         joints = op.out_features(x.shape[2])
-        y = np.concatenate([x[:, :positions, :joints], x[:, positions:, x.shape[2] - joints :]], axis=1)
+        y = np.concatenate(
+            [x[:, :positions, :joints], x[:, positions:, x.shape[2] - joints :]], axis=1
+        )
         if positions == 0:
             y[:, 0] += self.pose_before(op)
         first = max(positions - 1, 0)
@@ -122,12 +125,15 @@ class FloatMachine(Machine):
                 np.maximum(peak, np.maximum(np.abs(state.real), np.abs(state.imag)), out=peak)
         self.state[op.output] = state
         if self.watch_states:
-            self.state_peak[op.output] = np.maximum(self.state_peak.get(op.output, 0.0), peak.max(axis=(0, 2)))
+            self.state_peak[op.output] = np.maximum(
+                self.state_peak.get(op.output, 0.0), peak.max(axis=(0, 2))
+            )
         return np.asarray(y + op.d * u)
 
 
 def interpolate(x: Array, factor: int, past: Array) -> tuple[Array, Array]:
-    """x (batch, time, features), past (batch, 1, features) -> (batch, time·factor, features), and the next past."""
+    """x (batch, time, features), past (batch, 1, features) -> (batch, time·factor, features), and
+    the next past."""
     before = np.concatenate([past, x[:, :-1]], axis=1)
     share = (np.arange(factor) / factor)[:, None]
     y = before[:, :, None] + (x - before)[:, :, None] * share
@@ -135,7 +141,8 @@ def interpolate(x: Array, factor: int, past: Array) -> tuple[Array, Array]:
 
 
 def lstm_cell(x: Array, cell: Array) -> tuple[Array, Array]:
-    """Gates (batch, time, 4n), cell (batch, n) -> hidden states (batch, time, n), and the next cell."""
+    """Gates (batch, time, 4n), cell (batch, n) -> hidden states (batch, time, n), and the next
+    cell."""
     y = np.empty((*x.shape[:2], x.shape[2] // 4))
     for t in range(x.shape[1]):
         i, f, new, o = np.split(x[:, t], 4, axis=-1)
@@ -145,10 +152,16 @@ def lstm_cell(x: Array, cell: Array) -> tuple[Array, Array]:
 
 
 def convolve(x: Array, weight: Array, stride: int) -> Array:
-    """x (batch, time, bands·in), weight (bands, out, kernel = stride, in) -> (batch, time / stride, bands·out)."""
+    """x (batch, time, bands·in), weight (bands, out, kernel = stride, in) -> (batch, time / stride,
+    bands·out)."""
     bands, out, kernel, width = weight.shape
-    frames = x.reshape(-1, kernel, bands, width)  # one matrix for all recordings: a single large product each
-    per_band = [frames[:, :, b].reshape(len(frames), -1) @ weight[b].reshape(out, -1).T for b in range(bands)]
+    frames = x.reshape(
+        -1, kernel, bands, width
+    )  # one matrix for all recordings: a single large product each
+    per_band = [
+        frames[:, :, b].reshape(len(frames), -1) @ weight[b].reshape(out, -1).T
+        for b in range(bands)
+    ]
     return np.concatenate(per_band, axis=-1).reshape(x.shape[0], -1, bands * out)
 
 

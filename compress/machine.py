@@ -1,4 +1,5 @@
-"""Running a stream graph in numpy, chunk by chunk, many recordings side by side; shared by float and integer arithmetic."""
+"""Running a stream graph in numpy, chunk by chunk, many recordings side by side; shared by float
+and integer arithmetic."""
 
 from __future__ import annotations
 
@@ -10,13 +11,26 @@ from numpy.lib.stride_tricks import sliding_window_view
 from tqdm import tqdm
 
 from compress.errors import GraphError
-from compress.graph import RECURRENT, Array, Graph, Integrate, Join, Op, OverCopies, Patches, Repeat, Window
+from compress.graph import (
+    RECURRENT,
+    Array,
+    Graph,
+    Integrate,
+    Join,
+    Op,
+    OverCopies,
+    Patches,
+    Repeat,
+    Window,
+)
 from compress.samples import Signal
 
 Tap = Callable[[Op, Array], None]
 BLOCK = 16  # frames that a float state space takes at once (scan.py): whole blocks make a chunk
 FRAMES = " frames"  # key of an integration's count, behind its tensor's name
-CHUNK_SAMPLES = 12288  # of all recordings together: what is worked on at once stays near the processor
+CHUNK_SAMPLES = (
+    12288  # of all recordings together: what is worked on at once stays near the processor
+)
 
 
 class Machine(ABC):
@@ -31,17 +45,23 @@ class Machine(ABC):
     def reset(self) -> None:
         """All state to zero, poses too."""
         self.state: dict[str, Array] = {}
-        self.before: dict[str, Array] = {}  # the newest frame (batch, 1, features) of what a Join names
+        self.before: dict[
+            str, Array
+        ] = {}  # the newest frame (batch, 1, features) of what a Join names
         self.initial: Array | None = None
         self.steps = 0
 
     def begin_at(self, pose: Array) -> None:
-        """Poses (batch, joints) that the streams begin with, in the output's units (integers: rounded to its steps).
+        """Poses (batch, joints) that the streams begin with, in the output's units (integers:
+        rounded to its steps).
 
         GraphError when the network does not integrate a pose. Only before the first sample.
         """
         if not self.integrals or self.graph.output.features != pose.shape[-1]:
-            raise GraphError(f"{self.graph.name}: a network that begins with no pose, or not with one of {pose.shape[-1]} angles")
+            raise GraphError(
+                f"{self.graph.name}: a network that begins with no pose, or not with one of"
+                f" {pose.shape[-1]} angles"
+            )
         self.initial = np.asarray(pose).reshape(self.batch, -1)
 
     def begin_with(self, signals: Sequence[Signal]) -> None:
@@ -53,31 +73,45 @@ class Machine(ABC):
     def initial_of(self, op: Integrate) -> Array:
         """Pose (batch, joints) that this operator's streams begin with."""
         given = self.initial
-        return given if given is not None else np.zeros((self.batch, self.graph.tensors[op.output].features))
+        return (
+            given
+            if given is not None
+            else np.zeros((self.batch, self.graph.tensors[op.output].features))
+        )
 
     @abstractmethod
     def pose_before(self, op: Integrate) -> Array:
-        """The newest pose (batch, joints) of an integration, the initial one before the first frame."""
+        """The newest pose (batch, joints) of an integration, the initial one before the first
+        frame."""
 
     @abstractmethod
     def apply(self, op: Op, inputs: list[Array]) -> Array:
         """One operator over a chunk; keeps its state in `self.state[op.output]`."""
 
     def run(self, samples: Array, tap: Tap | None = None, progress: str = "") -> Array:
-        """samples (batch, time, features), time a multiple of samples_per_step -> (batch, frames, outputs).
+        """samples (batch, time, features), time a multiple of samples_per_step -> (batch, frames,
+        outputs).
 
         `progress`: words for a progress bar; none without.
         """
         step = self.graph.samples_per_step
         expected = (self.batch, self.graph.input.features)
-        if samples.ndim != 3 or (samples.shape[0], samples.shape[2]) != expected or samples.shape[1] % step:
+        if (
+            samples.ndim != 3
+            or (samples.shape[0], samples.shape[2]) != expected
+            or samples.shape[1] % step
+        ):
             raise GraphError(
-                f"expected samples (batch {expected[0]}, a multiple of {step}, {expected[1]}), found {samples.shape}"
+                f"expected samples (batch {expected[0]}, a multiple of {step}, {expected[1]}),"
+                f" found {samples.shape}"
             )
         begin = max(0, self.graph.start_up_steps - self.steps)
         together = max(1, CHUNK_SAMPLES // step // self.batch)
         size = step * (together // BLOCK * BLOCK or together)
-        todo = [*_chunks(samples[:, : step * begin], step), *_chunks(samples[:, step * begin :], size)]
+        todo = [
+            *_chunks(samples[:, : step * begin], step),
+            *_chunks(samples[:, step * begin :], size),
+        ]
         bar = tqdm(todo, desc=progress, unit="chunk", leave=False, disable=not progress)
         chunks = [self._chunk(c, tap) for c in bar]
         empty = np.zeros((self.batch, 0, self.graph.output.features))
@@ -107,7 +141,9 @@ class Machine(ABC):
         for t in range(live[ops[0].inputs[0]].shape[1]):
             now: dict[str, Array] = {}
             for op in ops:
-                now[op.output] = self.apply(op, [now[n] if n in now else live[n][:, t : t + 1] for n in op.inputs])
+                now[op.output] = self.apply(
+                    op, [now[n] if n in now else live[n][:, t : t + 1] for n in op.inputs]
+                )
                 frames[op.output].append(now[op.output])
             self.before |= {name: now[name] for name in named}
         return {name: np.concatenate(parts, axis=1) for name, parts in frames.items()}
@@ -123,7 +159,8 @@ class Machine(ABC):
         return np.concatenate(parts, axis=-1)
 
     def _forget_states(self) -> None:
-        """Recurrent state begins with the first valid frame: what it took in during a step of the start-up is gone after it."""
+        """Recurrent state begins with the first valid frame: what it took in during a step of the
+        start-up is gone after it."""
         self.before.clear()
         for op in self.graph.ops:
             if isinstance(op, RECURRENT):
@@ -138,28 +175,34 @@ class Machine(ABC):
 
 
 def windows_of(op: Window, past: Array, x: Array) -> tuple[Array, Array]:
-    """past (batch, history, features), x (batch, time, features) -> (batch, time / s, frames·features), and the next past."""
+    """past (batch, history, features), x (batch, time, features) -> (batch, time / s,
+    frames·features), and the next past."""
     frames = np.concatenate([past, x], axis=1)
     first = op.history + op.frames_per_output - op.lag - op.frames  # frame of the first window
     index = first + np.arange(0, x.shape[1], op.frames_per_output)[:, None] + np.arange(op.frames)
-    seen = frames[:, index].reshape(x.shape[0], *index.shape, op.bands, -1).swapaxes(2, 3)  # (batch, window, bands, frames, n)
+    seen = (
+        frames[:, index].reshape(x.shape[0], *index.shape, op.bands, -1).swapaxes(2, 3)
+    )  # (batch, window, bands, frames, n)
     return seen.reshape(x.shape[0], len(index), -1), frames[:, frames.shape[1] - op.history :]
 
 
 def patches_of(op: Patches, x: Array) -> Array:
-    """What a convolution sees of each window, enlarged by factor and copies: x (batch, time, width·n) -> (batch, time·factor,
-    width·copies·kernel_frames·kernel_columns·n)."""
+    """What a convolution sees of each window, enlarged by factor and copies: x (batch, time,
+    width·n) -> (batch, time·factor, width·copies·kernel_frames·kernel_columns·n)."""
     before = [(op.kernel_frames - 1) // 2, (op.kernel_columns - 1) // 2]
     after = [op.kernel_frames - 1 - before[0], op.kernel_columns - 1 - before[1]]
     image = x.reshape(x.shape[0], -1, op.frames, op.width, x.shape[2] // op.width)
     image = image.repeat(op.factor, axis=2).repeat(op.copies, axis=3)
     padded = np.pad(image, [(0, 0), (0, 0), *zip(before, after, strict=True), (0, 0)])
-    seen = sliding_window_view(padded, (op.kernel_frames, op.kernel_columns), (2, 3))  # (…, frames, width, n, kf, kc)
+    seen = sliding_window_view(
+        padded, (op.kernel_frames, op.kernel_columns), (2, 3)
+    )  # (…, frames, width, n, kf, kc)
     return seen.transpose(0, 1, 2, 3, 5, 6, 4).reshape(x.shape[0], x.shape[1] * op.factor, -1)
 
 
 def repeat_of(op: Repeat, x: Array) -> Array:
-    """Nearest-neighbour upsampling of frames and columns: x (batch, time, width·n) -> (batch, time·factor, width·copies·n)."""
+    """Nearest-neighbour upsampling of frames and columns: x (batch, time, width·n) -> (batch,
+    time·factor, width·copies·n)."""
     columns = x.reshape(*x.shape[:2], op.width, -1).repeat(op.copies, axis=2)
     return columns.reshape(*x.shape[:2], -1).repeat(op.factor, axis=1)
 
@@ -175,14 +218,18 @@ def _chunks(samples: Array, size: int) -> Iterator[Array]:
 
 
 def side_by_side(recordings: list[Array], step: int) -> tuple[Array, list[int]]:
-    """Recordings (time, features) of different lengths as one zero-padded batch, and the whole steps in each."""
+    """Recordings (time, features) of different lengths as one zero-padded batch, and the whole
+    steps in each."""
     steps = [len(r) // step for r in recordings]
-    batch = np.zeros((len(recordings), max(steps) * step, recordings[0].shape[-1]), dtype=recordings[0].dtype)
+    batch = np.zeros(
+        (len(recordings), max(steps) * step, recordings[0].shape[-1]), dtype=recordings[0].dtype
+    )
     for row, recording, n in zip(batch, recordings, steps, strict=True):
         row[: n * step] = recording[: n * step]
     return batch, steps
 
 
 def trim(output: Array, steps: list[int], chunk: int = 1) -> list[Array]:
-    """Each recording's own frames of an output (batch, frames, values) of `side_by_side` input; `chunk` frames a step."""
+    """Each recording's own frames of an output (batch, frames, values) of `side_by_side` input;
+    `chunk` frames a step."""
     return [row[: n * chunk] for row, n in zip(output, steps, strict=True)]

@@ -1,8 +1,9 @@
 """Multiply-accumulates per layer and per second of signal.
 
-Rules: a dense or convolutional layer counts one MAC per weight and output frame, as fvcore does. A complex state counts 6,
-four for a·x and two for the real part of c·x; the skip d·u counts one per channel. Norms, tables, pooling and sums count none.
-State-space work is listed apart because general tools do not see it.
+Rules: a dense or convolutional layer counts one MAC per weight and output frame, as fvcore does. A
+complex state counts 6, four for a·x and two for the real part of c·x; the skip d·u counts one per
+channel. Norms, tables, pooling and sums count none. State-space work is listed apart because
+general tools do not see it.
 """
 
 from __future__ import annotations
@@ -38,7 +39,17 @@ def count(graph: g.Graph) -> list[LayerMacs]:
             shape = f"{source.features}×{op.stride} → {target.features}"
             kind = op.title
             per_s = macs * float(target.rate)
-            layers.append(LayerMacs(op.module, kind, shape, float(target.rate), macs, per_s, isinstance(op, STATE_SPACE)))
+            layers.append(
+                LayerMacs(
+                    op.module,
+                    kind,
+                    shape,
+                    float(target.rate),
+                    macs,
+                    per_s,
+                    isinstance(op, STATE_SPACE),
+                )
+            )
     return layers
 
 
@@ -61,11 +72,24 @@ def table(graph: g.Graph) -> str:
     """The report as text: layer, rate, MACs, share."""
     content = report(graph)
     total = content["macs_per_s"]
-    lines = [f"{'layer':44} {'shape':>14} {'frames/s':>9} {'MACs/frame':>11} {'MACs/s':>12} {'share':>6}"]
+    lines = [
+        f"{'layer':44} {'shape':>14} {'frames/s':>9} {'MACs/frame':>11} {'MACs/s':>12} {'share':>6}"
+    ]
     for m in count(graph):
-        numbers = f"{m.rate_hz:9.2f} {m.macs_per_frame:11,} {m.macs_per_s:12,.0f} {m.macs_per_s / total:6.1%}"
+        numbers = (
+            f"{m.rate_hz:9.2f} {m.macs_per_frame:11,} {m.macs_per_s:12,.0f}"
+            f" {m.macs_per_s / total:6.1%}"
+        )
         lines.append(f"{m.module:44} {m.shape:>14} {numbers}")
-    lines.append(f"{'dense and convolution':44} {'':>14} {'':>9} {'':>11} {content['dense_macs_per_s']:12,.0f}")
-    lines.append(f"{'state space (6 per complex state)':44} {'':>14} {'':>9} {'':>11} {content['state_space_macs_per_s']:12,.0f}")
-    lines.append(f"{'total':44} {'':>14} {'':>9} {'':>11} {total:12,.0f}  = {total / 1e9:.4f} GMAC/s")
+    lines.append(
+        f"{'dense and convolution':44} {'':>14} {'':>9} {'':>11}"
+        f" {content['dense_macs_per_s']:12,.0f}"
+    )
+    lines.append(
+        f"{'state space (6 per complex state)':44} {'':>14} {'':>9} {'':>11}"
+        f" {content['state_space_macs_per_s']:12,.0f}"
+    )
+    lines.append(
+        f"{'total':44} {'':>14} {'':>9} {'':>11} {total:12,.0f}  = {total / 1e9:.4f} GMAC/s"
+    )
     return "\n".join(lines)

@@ -1,4 +1,5 @@
-"""The operators of a stream graph, float and integer: input frames eaten for one output frame, state kept, MACs.
+"""The operators of a stream graph, float and integer: input frames eaten for one output frame,
+state kept, MACs.
 
 SPEC.md part 1 says what the integer ones compute, `reference.py` computes it.
 """
@@ -21,7 +22,9 @@ class Op:
     inputs: tuple[str, ...]
     output: str
     module: str
-    decimation: ClassVar[str | None] = None  # name of the field that says input frames per output frame
+    decimation: ClassVar[str | None] = (
+        None  # name of the field that says input frames per output frame
+    )
 
     @property
     def is_integer(self) -> bool:
@@ -40,7 +43,8 @@ class Op:
         return int(getattr(self, self.decimation)) if self.decimation else 1
 
     def out_features(self, features: int) -> int:
-        """Features per output frame for `features` per input frame; GraphError-free arithmetic only."""
+        """Features per output frame for `features` per input frame; GraphError-free arithmetic
+        only."""
         return features
 
     def macs(self, features: int) -> int:
@@ -48,19 +52,22 @@ class Op:
         return 0
 
     def kept_values(self, features: int) -> int:
-        """16-bit values of the signal, or given with it, that are kept between frames; a start-up leaves them."""
+        """16-bit values of the signal, or given with it, that are kept between frames; a start-up
+        leaves them."""
         return 0
 
     def state_values(self, features: int) -> int:
-        """16-bit values of recurrent state kept between frames; it begins from zero with the first valid frame."""
+        """16-bit values of recurrent state kept between frames; it begins from zero with the first
+        valid frame."""
         return 0
 
     def first_valid(self, first: int) -> int:
-        """The first output frame made of valid input frames alone, where the input is valid from frame `first` on."""
+        """The first output frame made of valid input frames alone, where the input is valid from
+        frame `first` on."""
         return int(-(-first // self.stride))
 
 
-# --- float operators ---------------------------------------------------------------------------------------------
+# --- float operators ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,8 @@ class MaxPool(Op):
 
 @dataclass(frozen=True)
 class OverCopies(Op):
-    """Something over the copies of each band's features: (bands, copies, n) → (bands, n) in every frame."""
+    """Something over the copies of each band's features: (bands, copies, n) → (bands, n) in every
+    frame."""
 
     bands: int
     copies: int
@@ -102,10 +110,12 @@ class MaxOver(OverCopies):
 
 @dataclass(frozen=True)
 class Window(Op):
-    """The frames that a convolution sees, side by side: y[m] = x[m·s + s − lag − frames … m·s + s − lag − 1].
+    """The frames that a convolution sees, side by side: y[m] = x[m·s + s − lag − frames … m·s + s −
+    lag − 1].
 
-    s is frames_per_output, frames before the first are zero. With frames = 1 it takes one frame of each s, or delays the
-    stream by `lag` frames. With several `bands` the frames of each band's features lie side by side: (bands, frames, n).
+    s is frames_per_output, frames before the first are zero. With frames = 1 it takes one frame of
+    each s, or delays the stream by `lag` frames. With several `bands` the frames of each band's
+    features lie side by side: (bands, frames, n).
     """
 
     frames: int
@@ -133,9 +143,10 @@ class Window(Op):
 class Conv(Op):
     """Dense layer or convolution. weight (bands, out, kernel, in), bias (bands, out).
 
-    Band b reads features b·in … and writes features b·out …; a dense layer has kernel = frames_per_output = 1. Kernels longer or
-    shorter than their stride are a `Window` and a dense layer. `shared` groups of features, each (in,), go through the same
-    weights one by one: a convolution whose kernel has one row of the other axis.
+    Band b reads features b·in … and writes features b·out …; a dense layer has kernel =
+    frames_per_output = 1. Kernels longer or shorter than their stride are a `Window` and a dense
+    layer. `shared` groups of features, each (in,), go through the same weights one by one: a
+    convolution whose kernel has one row of the other axis.
     """
 
     weight: Array
@@ -170,7 +181,8 @@ class LayerNorm(Op):
 
 @dataclass(frozen=True)
 class Activation(Op):
-    """kind: relu, leaky_relu (slope 0.01 below zero), gelu, sigmoid or step (1 from zero on, else 0)."""
+    """kind: relu, leaky_relu (slope 0.01 below zero), gelu, sigmoid or step (1 from zero on, else
+    0)."""
 
     kind: str
 
@@ -206,7 +218,8 @@ class Add(Op):
 
 @dataclass(frozen=True)
 class Interpolate(Op):
-    """`factor` frames for each: y[factor·k + j] = x[k − 1] + (x[k] − x[k − 1])·j / factor. It looks ahead by one frame of x."""
+    """`factor` frames for each: y[factor·k + j] = x[k − 1] + (x[k] − x[k − 1])·j / factor. It looks
+    ahead by one frame of x."""
 
     factor: int
 
@@ -223,11 +236,12 @@ class Interpolate(Op):
 
 @dataclass(frozen=True)
 class Join(Op):
-    """x[t], and the frames before of tensors that are made later: y[t] = x[t], a[t − 1], b[t − 1] … side by side.
+    """x[t], and the frames before of tensors that are made later: y[t] = x[t], a[t − 1], b[t − 1] …
+    side by side.
 
-    `previous` names a, b, …, `widths` are their features. Their frame before the first is zero, or the pose that a stream begins
-    with where an `Integrate` makes it. What lies between the first Join of a graph and the last tensor that one names is
-    computed frame by frame (`Graph.loop`).
+    `previous` names a, b, …, `widths` are their features. Their frame before the first is zero, or
+    the pose that a stream begins with where an `Integrate` makes it. What lies between the first
+    Join of a graph and the last tensor that one names is computed frame by frame (`Graph.loop`).
     """
 
     previous: tuple[str, ...]
@@ -242,7 +256,8 @@ class Join(Op):
 
 @dataclass(frozen=True)
 class LstmCell(Op):
-    """Gates i, f, g, o, each (n,), to the hidden state: c = σ(f)·c + σ(i)·tanh(g), y = σ(o)·tanh(c). PyTorch's order of gates."""
+    """Gates i, f, g, o, each (n,), to the hidden state: c = σ(f)·c + σ(i)·tanh(g), y =
+    σ(o)·tanh(c). PyTorch's order of gates."""
 
     def out_features(self, features: int) -> int:
         return features // 4
@@ -253,9 +268,11 @@ class LstmCell(Op):
 
 @dataclass(frozen=True)
 class Integrate(Op):
-    """Velocity per frame to pose: y[t] = y[t − 1] + x[t], from the pose a stream begins with (zero if none is given).
+    """Velocity per frame to pose: y[t] = y[t − 1] + x[t], from the pose a stream begins with (zero
+    if none is given).
 
-    With `position_steps` a frame of x holds a pose and a velocity, and the first so many valid frames give the pose itself.
+    With `position_steps` a frame of x holds a pose and a velocity, and the first so many valid
+    frames give the pose itself.
     """
 
     position_steps: int = 0
@@ -272,11 +289,13 @@ class Integrate(Op):
 
 @dataclass(frozen=True)
 class Patches(Op):
-    """What a convolution over frames and columns sees of one step, padded with zeros so that it gives as many of both.
+    """What a convolution over frames and columns sees of one step, padded with zeros so that it
+    gives as many of both.
 
-    x (frames, width, n) → y (frames, width, kernel_frames, kernel_columns, n). Every step is a window of its own, `frames` of x
-    long: nothing is seen of what comes before and after it. As PyTorch's padding="same", the larger half of it comes last.
-    With `factor` and `copies` it sees x enlarged as by a `Repeat`: y (frames·factor, width·copies, …).
+    x (frames, width, n) → y (frames, width, kernel_frames, kernel_columns, n). Every step is a
+    window of its own, `frames` of x long: nothing is seen of what comes before and after it. As
+    PyTorch's padding="same", the larger half of it comes last. With `factor` and `copies` it sees x
+    enlarged as by a `Repeat`: y (frames·factor, width·copies, …).
     """
 
     frames: int
@@ -299,7 +318,8 @@ class Patches(Op):
 
 @dataclass(frozen=True)
 class Repeat(Op):
-    """Nearest-neighbour upsampling: each frame `factor` times, in it each of `width` columns `copies` times."""
+    """Nearest-neighbour upsampling: each frame `factor` times, in it each of `width` columns
+    `copies` times."""
 
     factor: int
     width: int
@@ -321,7 +341,7 @@ class LogSoftmax(Op):
     """Over the features."""
 
 
-# --- integer operators, defined in SPEC.md part 1 ------------------------------------------------------------------
+# --- integer operators, defined in SPEC.md part 1 -------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -364,7 +384,8 @@ class IntStep(Op):
 class IntLinear(Op):
     """weight int8 (bands, out, kernel, in), bias and mult int32 (bands, out).
 
-    weight_bits: 8 (−127…127), or 4 (−7…7; stored two to a byte where it is exported as C). shared: as `Conv`.
+    weight_bits: 8 (−127…127), or 4 (−7…7; stored two to a byte where it is exported as C). shared:
+    as `Conv`.
     """
 
     weight: Array
@@ -440,7 +461,8 @@ class IntJoin(Join):
 
 @dataclass(frozen=True)
 class IntLstmCell(LstmCell):
-    """sigmoid, tanh int16 (257,) in Q15: of gates i, f, o, and of g and the cell. Cell in steps of 2⁻²⁴."""
+    """sigmoid, tanh int16 (257,) in Q15: of gates i, f, o, and of g and the cell. Cell in steps of
+    2⁻²⁴."""
 
     sigmoid: Array
     tanh: Array
@@ -476,10 +498,43 @@ class IntLogSoftmax(Op):
 OPERATORS: dict[str, type[Op]] = {
     c.__name__: c
     for c in (
-        MeanPool, MaxPool, MeanOver, MaxOver, Window, Conv, BatchNorm, LayerNorm, Activation, StateSpace, Glu, Add, LogSoftmax,
-        Interpolate, Join, LstmCell, Integrate, Patches, Repeat,
-        IntMeanPool, IntMaxPool, IntMeanOver, IntMaxOver, IntWindow, IntStep, IntLinear, IntLayerNorm, IntLut,
-        IntStateSpace, IntGlu, IntAdd, IntLogSoftmax,
-        IntInterpolate, IntJoin, IntLstmCell, IntIntegrate, IntPatches, IntRepeat,
+        MeanPool,
+        MaxPool,
+        MeanOver,
+        MaxOver,
+        Window,
+        Conv,
+        BatchNorm,
+        LayerNorm,
+        Activation,
+        StateSpace,
+        Glu,
+        Add,
+        LogSoftmax,
+        Interpolate,
+        Join,
+        LstmCell,
+        Integrate,
+        Patches,
+        Repeat,
+        IntMeanPool,
+        IntMaxPool,
+        IntMeanOver,
+        IntMaxOver,
+        IntWindow,
+        IntStep,
+        IntLinear,
+        IntLayerNorm,
+        IntLut,
+        IntStateSpace,
+        IntGlu,
+        IntAdd,
+        IntLogSoftmax,
+        IntInterpolate,
+        IntJoin,
+        IntLstmCell,
+        IntIntegrate,
+        IntPatches,
+        IntRepeat,
     )
-}  # fmt: skip
+}

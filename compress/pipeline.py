@@ -1,4 +1,5 @@
-"""`quantize`: checkpoint and recordings -> graph.npz and float.npz, scored in quantize.json; remade when a key changes."""
+"""`quantize`: checkpoint and recordings -> graph.npz and float.npz, scored in quantize.json; remade
+when a key changes."""
 
 from __future__ import annotations
 
@@ -27,45 +28,65 @@ from compress.tasks.pose import Pose
 REPORT_VERSION = 2
 
 
-def run(folder: Folder, checkpoint_path: Path, data: Path | None, calibration: Path | None = None) -> dict[str, Any]:
-    """Quantize, score on the held-out sessions, write the artifacts; returns quantize.json's content."""
+def run(
+    folder: Folder, checkpoint_path: Path, data: Path | None, calibration: Path | None = None
+) -> dict[str, Any]:
+    """Quantize, score on the held-out sessions, write the artifacts; returns quantize.json's
+    content."""
     integer = graphs(folder, checkpoint_path, data, calibration)
     dataset = datasets.find(data, folder.build, tasks.of(integer).collection)
     key = artifacts.key(graph=integer.provenance["key"], heldout=dataset.heldout)
     if key == artifacts.recorded_key(folder.quantize_json):
         print(f"{folder.quantize_json}: unchanged")
         return read_report(folder)
-    real, signals_from = g.load(folder.float_graph), [calibration] if calibration else dataset.calibration
-    report = _report(real, integer, dataset) | {"key": key, "calibration": [p.name for p in signals_from]}
+    real, signals_from = (
+        g.load(folder.float_graph),
+        [calibration] if calibration else dataset.calibration,
+    )
+    report = _report(real, integer, dataset) | {
+        "key": key,
+        "calibration": [p.name for p in signals_from],
+    }
     report["layers"] = evaluate.layers(real, integer, _signal(real, signals_from[0]))
     write_json(folder.quantize_json, report)
     return report
 
 
-def graphs(folder: Folder, checkpoint_path: Path, data: Path | None, calibration: Path | None = None) -> g.Graph:
-    """Make both graphs unless what they are made from is unchanged; returns the integer one. Scores nothing."""
+def graphs(
+    folder: Folder, checkpoint_path: Path, data: Path | None, calibration: Path | None = None
+) -> g.Graph:
+    """Make both graphs unless what they are made from is unchanged; returns the integer one. Scores
+    nothing."""
     _check(folder, checkpoint_path)
     if calibration:
         return family([folder], checkpoint_path, [calibration])[0]
     collection = tasks.TASKS[checkpoint.task_of(checkpoint_path)].collection
-    return family([folder], checkpoint_path, datasets.find(data, folder.build, collection).calibration)[0]
+    return family(
+        [folder], checkpoint_path, datasets.find(data, folder.build, collection).calibration
+    )[0]
 
 
 def family(folders: list[Folder], checkpoint_path: Path, signals_from: list[Path]) -> list[g.Graph]:
-    """The integer graphs of one model at several precisions, made where something changed; calibration is observed once."""
+    """The integer graphs of one model at several precisions, made where something changed;
+    calibration is observed once."""
 
     @functools.cache
     def observed() -> tuple[g.Graph, Ranges]:
         real = load_float(folders[0].model, checkpoint_path, folders[0].window)
         print(f"calibrating on {', '.join(p.name for p in signals_from)}")
-        narrow = bool(real.provenance.get("bits")) or any(PRECISIONS[folder.precision].weights < 8 for folder in folders)
+        narrow = bool(real.provenance.get("bits")) or any(
+            PRECISIONS[folder.precision].weights < 8 for folder in folders
+        )
         return real, observe(real, [_signal(real, p) for p in signals_from], products=narrow)
 
     return [_graph(folder, checkpoint_path, signals_from, observed) for folder in folders]
 
 
 def _graph(
-    folder: Folder, checkpoint_path: Path, signals_from: list[Path], observed: Callable[[], tuple[g.Graph, Ranges]]
+    folder: Folder,
+    checkpoint_path: Path,
+    signals_from: list[Path],
+    observed: Callable[[], tuple[g.Graph, Ranges]],
 ) -> g.Graph:
     _check(folder, checkpoint_path)
     key = artifacts.key(
@@ -112,10 +133,15 @@ def _signal(graph: g.Graph, path: Path) -> Signal:
 def load_float(model: str, path: Path, window: int | None = None) -> g.Graph:
     """The float graph of a checkpoint that must be the model asked for; `window` as in `lower`."""
     loaded = checkpoint.load(path)
-    if "tendon" in loaded.hyper_parameters:  # compressed by us: its own sizes, of the network it was made from
+    if (
+        "tendon" in loaded.hyper_parameters
+    ):  # compressed by us: its own sizes, of the network it was made from
         return replace(lower(loaded, window), name=model)
     if model in HYPER_PARAMETERS and loaded.name != model:
-        raise CheckpointError(f"{path}: expected a checkpoint of {model}, found one of {loaded.name} by its hyper-parameters")
+        raise CheckpointError(
+            f"{path}: expected a checkpoint of {model}, found one of {loaded.name} by its"
+            " hyper-parameters"
+        )
     return lower(loaded, window)
 
 
@@ -125,7 +151,8 @@ def read_report(folder: Folder) -> dict[str, Any]:
         content: dict[str, Any] = json.loads(folder.quantize_json.read_text())
     except (OSError, ValueError) as error:
         raise TendonError(
-            f"{folder.quantize_json}: cannot be read ({error}); run `make quantize MODEL={folder.model}`"
+            f"{folder.quantize_json}: cannot be read ({error}); run `make quantize"
+            f" MODEL={folder.model}`"
         ) from error
     return content
 
@@ -153,15 +180,21 @@ def _report(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]
             "low": low,
             "high": high,
         },
-        "published": None if published is None else {"value": published.value, "source": published.source},
+        "published": (
+            None if published is None else {"value": published.value, "source": published.source}
+        ),
         "amount": amount,
         "amount_is": amount_is,
-        "details": {"float": task.details(integer, a, recorded), "quantized": task.details(integer, b, recorded)},
+        "details": {
+            "float": task.details(integer, a, recorded),
+            "quantized": task.details(integer, b, recorded),
+        },
         "trivial": _trivial(integer, recorded, dataset),
         "agreement": task.agreement(a, b),
         "sqnr_db": scores.sqnr_db(scores.concatenate(a), scores.concatenate(b)),
         "accumulators": [
-            {"module": x.module, "largest": x.largest, "share": x.largest / 2**31} for x in accumulator_bounds(integer)
+            {"module": x.module, "largest": x.largest, "share": x.largest / 2**31}
+            for x in accumulator_bounds(integer)
         ],
     }
 
@@ -177,16 +210,31 @@ def _trivial(graph: g.Graph, recorded: list[Recorded], dataset: Dataset) -> dict
 def text(report: dict[str, Any]) -> str:
     """What a user reads on the console."""
     m, where = report["metric"], "simulated recordings" if report["simulated"] else "recordings"
-    agreement = "" if report["agreement"] is None else f"frames with equal arg-max {100 * report['agreement']:.2f} %, "
+    agreement = (
+        ""
+        if report["agreement"] is None
+        else f"frames with equal arg-max {100 * report['agreement']:.2f} %, "
+    )
     lines = [
-        f"{report['model']} {report['precision']} on {report['amount']:,} held-out {report['amount_is']} of {where}",
-        f"  {m['name']} float {m['float']:.2f} {m['unit']}, integer {m['quantized']:.2f} {m['unit']} "
-        f"(difference {m['quantized'] - m['float']:+.2f}, 95 % interval {m['low']:+.2f} … {m['high']:+.2f})",
+        (
+            f"{report['model']} {report['precision']} on {report['amount']:,} held-out"
+            f" {report['amount_is']} of {where}"
+        ),
+        (
+            f"  {m['name']} float {m['float']:.2f} {m['unit']}, integer {m['quantized']:.2f}"
+            f" {m['unit']} (difference {m['quantized'] - m['float']:+.2f}, 95 % interval"
+            f" {m['low']:+.2f} … {m['high']:+.2f})"
+        ),
         f"  {agreement}output SQNR {report['sqnr_db']:.1f} dB",
     ]
     if report["trivial"]:
-        trivial = ", ".join(f"{name.replace('_', ' ')} {value:.2f} {m['unit']}" for name, value in report["trivial"].items())
+        trivial = ", ".join(
+            f"{name.replace('_', ' ')} {value:.2f} {m['unit']}"
+            for name, value in report["trivial"].items()
+        )
         lines.append(f"  trivial predictors: {trivial}")
     if report["published"]:
-        lines.append(f"  published: {report['published']['value']} % ({report['published']['source']})")
+        lines.append(
+            f"  published: {report['published']['value']} % ({report['published']['source']})"
+        )
     return "\n".join(lines)

@@ -1,7 +1,9 @@
-"""What every integer operator computes: SPEC.md part 1 in numpy. The C must equal it bit for bit on every target.
+"""What every integer operator computes: SPEC.md part 1 in numpy. The C must equal it bit for bit on
+every target.
 
-Frames are (batch, time, features), integers in int64. Products that a matrix multiplies are done in float64, which is
-exact here: every partial sum is an integer below 2³¹ (proven by `quantize.py`), far under 2⁵³.
+Frames are (batch, time, features), integers in int64. Products that a matrix multiplies are done in
+float64, which is exact here: every partial sum is an integer below 2³¹ (proven by `quantize.py`),
+far under 2⁵³.
 """
 
 from __future__ import annotations
@@ -54,8 +56,11 @@ def matrices(op: g.IntLinear) -> list[Array]:
     return [np.ascontiguousarray(w.reshape(len(w), -1).T, np.float64) for w in op.weight]
 
 
-def linear(x: Array, op: g.IntLinear, lo: int, hi: int, weights: list[Array] | None = None) -> Array:
-    """With `shared` groups each is one frame of the layer. `weights`: matrices(op), where they are at hand."""
+def linear(
+    x: Array, op: g.IntLinear, lo: int, hi: int, weights: list[Array] | None = None
+) -> Array:
+    """With `shared` groups each is one frame of the layer. `weights`: matrices(op), where they are
+    at hand."""
     bands, out, kernel, width = op.weight.shape
     weights = matrices(op) if weights is None else weights
     frames = x.reshape(-1, kernel, bands, width)
@@ -65,7 +70,9 @@ def linear(x: Array, op: g.IntLinear, lo: int, hi: int, weights: list[Array] | N
         product = rows @ weights[band]
         acc = product.astype(np.int64) + op.bias[band]
         parts.append(requant(acc, op.shift, op.mult[band].astype(np.int64)))
-    return np.clip(np.concatenate(parts, axis=-1), lo, hi).reshape(x.shape[0], -1, op.shared * bands * out)
+    return np.clip(np.concatenate(parts, axis=-1), lo, hi).reshape(
+        x.shape[0], -1, op.shared * bands * out
+    )
 
 
 def step(x: Array, high: int) -> Array:
@@ -81,7 +88,9 @@ def lut(x: Array, table: Array) -> Array:
 def bit_length(v: Array) -> Array:
     """Position of the highest set bit plus one, for v ≥ 1."""
     bits = np.frexp(v.astype(np.float64))[1].astype(np.int64)
-    return np.asarray(bits - ((v >> (bits - 1)) == 0))  # float64 rounds some values up to the next power of two
+    return np.asarray(
+        bits - ((v >> (bits - 1)) == 0)
+    )  # float64 rounds some values up to the next power of two
 
 
 def rsqrt(m: Array) -> Array:
@@ -107,27 +116,36 @@ def layer_norm(x: Array, op: g.IntLayerNorm, lo: int, hi: int) -> Array:
     return np.asarray(y.reshape(x.shape))
 
 
-def state_space(u: Array, op: g.IntStateSpace, state: Array, lo: int, hi: int) -> tuple[Array, Array]:
+def state_space(
+    u: Array, op: g.IntStateSpace, state: Array, lo: int, hi: int
+) -> tuple[Array, Array]:
     """state (batch, H, N, 2) -> (y, new state).
 
-    In int32, as the C computes: sums stay below 2³¹ (proven by `quantize.py`), and what wraps on the way there wraps back.
-    States lie as (N, batch, H), so that a frame is a few passes over one array and the sum over n adds whole rows.
+    In int32, as the C computes: sums stay below 2³¹ (proven by `quantize.py`), and what wraps on
+    the way there wraps back. States lie as (N, batch, H), so that a frame is a few passes over one
+    array and the sum over n adds whole rows.
     """
-    ar, ai, cr, ci = (np.ascontiguousarray(x[..., k].T, np.int32)[:, None] for x in (op.a, op.c) for k in (0, 1))  # (N, 1, H)
+    ar, ai, cr, ci = (
+        np.ascontiguousarray(x[..., k].T, np.int32)[:, None] for x in (op.a, op.c) for k in (0, 1)
+    )  # (N, 1, H)
     re, im = (np.ascontiguousarray(state[..., k].transpose(2, 0, 1), np.int32) for k in (0, 1))
     frames = u.transpose(1, 0, 2).astype(np.int32)  # (time, batch, H)
     inc, acc = frames * op.g.astype(np.int32) + np.int32(2**14), frames * op.d.astype(np.int32)
     for t in range(len(frames)):
         re, im = _next(ar * re - ai * im + inc[t]), _next(ar * im + ai * re + np.int32(2**14))
         acc[t] += (cr * re - ci * im).sum(0, dtype=np.int32)
-    y = np.clip(requant(acc.transpose(1, 0, 2).astype(np.int64), op.shift, op.mult.astype(np.int64)), lo, hi)
+    y = np.clip(
+        requant(acc.transpose(1, 0, 2).astype(np.int64), op.shift, op.mult.astype(np.int64)), lo, hi
+    )
     return y, np.stack([re, im], axis=-1).transpose(1, 2, 0, 3).astype(np.int64)
 
 
 def _next(total: Array) -> Array:
     """One half of a new state from its sum in Q15, saturated in place."""
     total >>= 15
-    return np.minimum(np.maximum(total, np.int32(g.INT16[0]), out=total), np.int32(g.INT16[1]), out=total)
+    return np.minimum(
+        np.maximum(total, np.int32(g.INT16[0]), out=total), np.int32(g.INT16[1]), out=total
+    )
 
 
 def glu(x: Array, table: Array) -> Array:
@@ -143,7 +161,9 @@ def log_softmax(x: Array, op: g.IntLogSoftmax) -> Array:
     q = np.minimum(-requant(x - x.max(-1, keepdims=True), op.shift, op.mult), 32767)
     width = op.fraction - 4  # bits of one segment of the exponential, 1/16 nat
     i, k = np.minimum(q >> width, 255), q & (2**width - 1)
-    e = np.where(q >= 256 << width, 0, EXP[i] - (((EXP[i] - EXP[i + 1]) * k + 2 ** (width - 1)) >> width))
+    e = np.where(
+        q >= 256 << width, 0, EXP[i] - (((EXP[i] - EXP[i + 1]) * k + 2 ** (width - 1)) >> width)
+    )
     total = e.sum(-1, keepdims=True)
     b = bit_length(total) - 1
     f = total << (31 - b)
@@ -157,7 +177,9 @@ def interpolate(x: Array, op: g.IntInterpolate, past: Array) -> tuple[Array, Arr
     """past (batch, features), the frame before x -> (y, new past)."""
     before = np.concatenate([past[:, None], x[:, :-1]], axis=1)
     j: Array = np.arange(op.factor)[:, None]
-    y = (before[:, :, None] * (op.factor - j) + x[:, :, None] * j + (op.factor >> 1)) >> (op.factor.bit_length() - 1)
+    y = (before[:, :, None] * (op.factor - j) + x[:, :, None] * j + (op.factor >> 1)) >> (
+        op.factor.bit_length() - 1
+    )
     return y.reshape(x.shape[0], -1, x.shape[2]), x[:, -1]
 
 
@@ -178,13 +200,17 @@ def lstm_cell(x: Array, op: g.IntLstmCell, cell: Array) -> tuple[Array, Array]:
 
 
 def pose(op: g.IntIntegrate, initial: Array, total: Array) -> Array:
-    """initial, total (batch, n), the sum of the velocities so far -> the pose (batch, n): what a join reads."""
+    """initial, total (batch, n), the sum of the velocities so far -> the pose (batch, n): what a
+    join reads."""
     half = (1 << op.fraction) >> 1
     return np.clip(initial + ((total + half) >> op.fraction), *g.INT16)
 
 
-def integrate(x: Array, op: g.IntIntegrate, initial: Array, total: Array, count: int) -> tuple[Array, Array, int]:
-    """initial, total (batch, n), `count` frames taken, at most `position_steps` -> (y (batch, time, n), new total, new count)."""
+def integrate(
+    x: Array, op: g.IntIntegrate, initial: Array, total: Array, count: int
+) -> tuple[Array, Array, int]:
+    """initial, total (batch, n), `count` frames taken, at most `position_steps` -> (y (batch, time,
+    n), new total, new count)."""
     n = initial.shape[-1]
     y = np.empty((*x.shape[:2], n), np.int64)
     least, most = ((end - initial) << op.fraction for end in g.INT16)
@@ -202,7 +228,9 @@ class IntegerMachine(Machine):
 
     def __init__(self, graph: g.Graph, batch: int = 1) -> None:
         super().__init__(graph, batch)
-        self.weights: dict[str, list[Array]] = {}  # of layers that have run: a loop multiplies by them once a frame
+        self.weights: dict[
+            str, list[Array]
+        ] = {}  # of layers that have run: a loop multiplies by them once a frame
 
     def run(self, samples: Array, tap: Tap | None = None, progress: str = "") -> Array:
         return super().run(samples.astype(np.int64), tap, progress).astype(np.int64)
@@ -218,7 +246,10 @@ class IntegerMachine(Machine):
 
     def _integrate(self, op: g.IntIntegrate, x: Array) -> Array:
         initial, counted = self.initial_of(op).astype(np.int64), f"{op.output}{FRAMES}"
-        total, count = self.state.get(op.output, np.zeros_like(initial)), self.state.get(counted, np.zeros(1, np.int64))
+        total, count = (
+            self.state.get(op.output, np.zeros_like(initial)),
+            self.state.get(counted, np.zeros(1, np.int64)),
+        )
         y, self.state[op.output], frames = integrate(x, op, initial, total, int(count[0]))
         self.state[counted] = np.array([frames])
         return y
@@ -248,7 +279,9 @@ class IntegerMachine(Machine):
             case g.IntLut():
                 return lut(x, op.table)
             case g.IntStateSpace():
-                state = self.state.get(op.output, np.zeros((self.batch, *op.a.shape), dtype=np.int64))
+                state = self.state.get(
+                    op.output, np.zeros((self.batch, *op.a.shape), dtype=np.int64)
+                )
                 y, self.state[op.output] = state_space(x, op, state, lo, hi)
                 return y
             case g.IntGlu():
@@ -273,4 +306,7 @@ class IntegerMachine(Machine):
                 return patches_of(op, x)
             case g.IntRepeat():
                 return repeat_of(op, x)
-        raise GraphError(f"{op.module}: the integer reference cannot run {type(op).__name__}; quantize the graph first")
+        raise GraphError(
+            f"{op.module}: the integer reference cannot run {type(op).__name__}; quantize the graph"
+            " first"
+        )

@@ -1,9 +1,12 @@
-"""Which integers stand for a row of weights when they have only four bits: the choice that changes the row's sums least.
+"""Which integers stand for a row of weights when they have only four bits: the choice that changes
+the row's sums least.
 
-The cost of an error e in a row is the variance it adds to the sum, eᵀ·C·e, with C the covariance of the inputs as calibration saw
-them; what it adds to the mean goes into the bias. Scales are searched for that cost (Banner et al., 2019), and each weight's
-rounding error is passed on to the weights behind it (Frantar et al., GPTQ, 2022, after LeCun's optimal brain surgeon). C is drawn
-halfway to its diagonal: minutes of calibration say more about how strong an input is than about which inputs go together.
+The cost of an error e in a row is the variance it adds to the sum, eᵀ·C·e, with C the covariance of
+the inputs as calibration saw them; what it adds to the mean goes into the bias. Scales are searched
+for that cost (Banner et al., 2019), and each weight's rounding error is passed on to the weights
+behind it (Frantar et al., GPTQ, 2022, after LeCun's optimal brain surgeon). C is drawn halfway to
+its diagonal: minutes of calibration say more about how strong an input is than about which inputs
+go together.
 """
 
 from __future__ import annotations
@@ -15,14 +18,17 @@ from scipy.linalg import lapack
 
 from compress.graph import Array
 
-CLIPPING = np.linspace(0.4, 1.0, 25)  # scales that are tried, as shares of the one that clips nothing
+CLIPPING = np.linspace(
+    0.4, 1.0, 25
+)  # scales that are tried, as shares of the one that clips nothing
 BLOCK = 64  # inputs whose rounding errors are passed on together
 INDEPENDENT = 0.5  # how far C is drawn towards its diagonal
 
 
 @dataclass
 class Moments:
-    """Sums over everything that one matrix multiplied: rows of n values, their sum (n,) and their products (n, n)."""
+    """Sums over everything that one matrix multiplied: rows of n values, their sum (n,) and their
+    products (n, n)."""
 
     rows: int
     total: Array
@@ -40,7 +46,8 @@ class Moments:
 
     @property
     def covariance(self) -> Array:
-        """(n, n), drawn towards its diagonal; an input that never moves counts as moving very little."""
+        """(n, n), drawn towards its diagonal; an input that never moves counts as moving very
+        little."""
         c = self.products / max(self.rows, 1) - np.outer(self.mean, self.mean)
         variance = np.maximum(np.diag(c), 0.0)
         variance = np.maximum(variance, 1e-6 * (variance.mean() or 1.0))
@@ -53,7 +60,8 @@ def moments(n: int) -> Moments:
 
 
 def scales(weight: Array, covariance: Array, limit: int) -> Array:
-    """The scale of each row of weight (out, n) that costs least when every weight is rounded to the nearest of −limit…limit."""
+    """The scale of each row of weight (out, n) that costs least when every weight is rounded to the
+    nearest of −limit…limit."""
     widest = np.abs(weight).max(-1) / limit
     found, least = widest.copy(), np.full(len(weight), np.inf)
     for share in CLIPPING:
@@ -65,10 +73,11 @@ def scales(weight: Array, covariance: Array, limit: int) -> Array:
 
 
 def integers(weight: Array, scale: Array, covariance: Array, limit: int) -> Array:
-    """weight (out, n) over scale (out,) in −limit…limit, each error made good by the weights not yet rounded, strongest first.
+    """weight (out, n) over scale (out,) in −limit…limit, each error made good by the weights not
+    yet rounded, strongest first.
 
-    Within a block the errors are passed on one weight at a time, to what lies behind it all at once: the same sums, in another
-    order, with far less memory moved.
+    Within a block the errors are passed on one weight at a time, to what lies behind it all at
+    once: the same sums, in another order, with far less memory moved.
     """
     order = np.argsort(-np.diag(covariance), kind="stable")
     factor = _factor_of_inverse(covariance[np.ix_(order, order)])
@@ -87,7 +96,8 @@ def integers(weight: Array, scale: Array, covariance: Array, limit: int) -> Arra
 
 
 def _factor_of_inverse(covariance: Array) -> Array:
-    """Upper R with Rᵀ·R = covariance⁻¹: the inverse of the upper M with M·Mᵀ = covariance, without the inverse itself."""
+    """Upper R with Rᵀ·R = covariance⁻¹: the inverse of the upper M with M·Mᵀ = covariance, without
+    the inverse itself."""
     upper = np.linalg.cholesky(covariance[::-1, ::-1])[::-1, ::-1]
     inverse, failed = lapack.dtrtri(np.asfortranarray(upper), lower=0)
     if failed:

@@ -11,7 +11,8 @@ from compress.graph import Array, Graph
 
 @dataclass(frozen=True)
 class Signal:
-    """A recording as a network takes it: samples (time, features), and the pose (joints,) in rad that tracking begins with."""
+    """A recording as a network takes it: samples (time, features), and the pose (joints,) in rad
+    that tracking begins with."""
 
     samples: Array
     initial: Array | None = None
@@ -28,9 +29,12 @@ def whole_steps(graph: Graph, signal: Array) -> Array:
 
 
 def to_int16(graph: Graph, signal: Array) -> Array:
-    """Real samples -> the nearest int16 steps of the graph's input scale; beyond the range they saturate."""
+    """Real samples -> the nearest int16 steps of the graph's input scale; beyond the range they
+    saturate."""
     tensor = graph.input
-    return np.clip(np.round(signal / float(tensor.scale or 1.0)), tensor.lo, tensor.hi).astype(np.int16)
+    return np.clip(np.round(signal / float(tensor.scale or 1.0)), tensor.lo, tensor.hi).astype(
+        np.int16
+    )
 
 
 def to_real(graph: Graph, output: Array) -> Array:

@@ -1,4 +1,5 @@
-"""A float state space over blocks of frames: one matrix product per channel and block instead of a recurrence per frame."""
+"""A float state space over blocks of frames: one matrix product per channel and block instead of a
+recurrence per frame."""
 
 from __future__ import annotations
 
@@ -10,8 +11,9 @@ from compress.graph import Array
 class Scan:
     """x' = a·x + u, y = 2·Re Σ c·x' for a, c complex (H, N), `size` frames at a time.
 
-    In a block everything is linear in its inputs u_0 … and in the state x it began with:
-        y_t = Σ_{j ≤ t} k_{t−j} u_j + 2·Re Σ c·aᵗ⁺¹·x,   k_t = 2·Re Σ c·aᵗ,   x' = Σ_j a^{size−1−j} u_j + a^{size}·x
+    In a block everything is linear in its inputs u_0 … and in the state x it began with: y_t = Σ_{j
+        ≤ t} k_{t−j} u_j + 2·Re Σ c·aᵗ⁺¹·x,   k_t = 2·Re Σ c·aᵗ,   x' = Σ_j a^{size−1−j} u_j +
+        a^{size}·x
     so (u, Re x, Im x) times one matrix of a channel gives (y, Re x', Im x').
     """
 
@@ -26,17 +28,28 @@ class Scan:
         n = size + self.states
         self.matrix = np.zeros((channels, size + 2 * self.states, size + 2 * self.states))
         self.matrix[:, :size, :size] = kernel[np.where(t >= j, t - j, size)].transpose(2, 0, 1)
-        self.matrix[:, size:n, :size], self.matrix[:, n:, :size] = _rows(answers.real), _rows(-answers.imag)
+        self.matrix[:, size:n, :size], self.matrix[:, n:, :size] = (
+            _rows(answers.real),
+            _rows(-answers.imag),
+        )
         pushed = powers[size - 1 :: -1][:size]  # a^{size−1−j}
-        self.matrix[:, :size, size:n], self.matrix[:, :size, n:] = (x.transpose(1, 0, 2) for x in (pushed.real, pushed.imag))
+        self.matrix[:, :size, size:n], self.matrix[:, :size, n:] = (
+            x.transpose(1, 0, 2) for x in (pushed.real, pushed.imag)
+        )
         i = np.arange(self.states)
         self.matrix[:, size + i, size + i] = self.matrix[:, n + i, n + i] = powers[size].real
-        self.matrix[:, size + i, n + i], self.matrix[:, n + i, size + i] = powers[size].imag, -powers[size].imag
+        self.matrix[:, size + i, n + i], self.matrix[:, n + i, size + i] = (
+            powers[size].imag,
+            -powers[size].imag,
+        )
 
     def run(self, u: Array, state: Array) -> tuple[Array, Array]:
-        """u (batch, a multiple of size, H), state complex (batch, H, N) -> (y like u, the state behind it)."""
+        """u (batch, a multiple of size, H), state complex (batch, H, N) -> (y like u, the state
+        behind it)."""
         batch, _, channels = u.shape
-        blocks = u.reshape(batch, -1, self.size, channels).transpose(1, 3, 0, 2)  # (block, H, batch, size)
+        blocks = u.reshape(batch, -1, self.size, channels).transpose(
+            1, 3, 0, 2
+        )  # (block, H, batch, size)
         row = np.concatenate([np.zeros((channels, batch, self.size)), _halves(state)], axis=-1)
         y = np.empty(blocks.shape)
         for index, block in enumerate(blocks):

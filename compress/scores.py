@@ -1,9 +1,11 @@
-"""How good an output is: text from CTC frames, its error rates with an interval, and how far two signals are apart.
+"""How good an output is: text from CTC frames, its error rates with an interval, and how far two
+signals are apart.
 
-Text conventions are those of emg2qwerty (Sivakumar et al., NeurIPS 2024): greedy CTC merges repeats and drops the blank; ⌫, ⏎
-and ⇧ are characters like any other, so a typist's corrections are part of the target and never applied to it. An insertion is a
-character to insert into the prediction to get the target, one that the network missed; a deletion is one it made up. Rates pool
-the errors of all sessions before dividing by the characters of all targets.
+Text conventions are those of emg2qwerty (Sivakumar et al., NeurIPS 2024): greedy CTC merges repeats
+and drops the blank; ⌫, ⏎ and ⇧ are characters like any other, so a typist's corrections are part of
+the target and never applied to it. An insertion is a character to insert into the prediction to get
+the target, one that the network missed; a deletion is one it made up. Rates pool the errors of all
+sessions before dividing by the characters of all targets.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ from compress.data.charset import BLANK, decode
 from compress.errors import TendonError
 
 Array = npt.NDArray[np.generic]
-SEGMENT = 25  # target characters that the bootstrap draws together: errors of one word or one burst are not independent
+# target characters that the bootstrap draws together: errors of one word or one burst are not
+# independent
+SEGMENT = 25
 RUNS = 20  # of them at least: short texts are drawn in shorter runs
 RESAMPLES = 2000
 SEED = 20240601
@@ -28,7 +32,8 @@ SEED = 20240601
 
 @dataclass(frozen=True)
 class Rates:
-    """Edit operations from predictions to targets, and the target's length. Rates are in % of the target's characters."""
+    """Edit operations from predictions to targets, and the target's length. Rates are in % of the
+    target's characters."""
 
     insertions: int
     deletions: int
@@ -65,7 +70,8 @@ class Rates:
     def _rate(self, count: int) -> float:
         if not self.characters:
             raise TendonError(
-                "error rate: expected at least one typed character in the scored signal, found none; score a longer stretch"
+                "error rate: expected at least one typed character in the scored signal, found"
+                " none; score a longer stretch"
             )
         return count / self.characters * 100.0  # the published order, and so its last digit
 
@@ -75,7 +81,8 @@ class Rates:
 
 
 def greedy_labels(emissions: Array) -> npt.NDArray[np.int64]:
-    """Labels of the best path of emissions (frames, classes): repeats merged, blanks (class 98) dropped."""
+    """Labels of the best path of emissions (frames, classes): repeats merged, blanks (class 98)
+    dropped."""
     best = emissions.argmax(-1)
     changed = np.append(True, best[1:] != best[:-1])[: len(best)]
     return best[changed & (best != BLANK)]
@@ -108,7 +115,8 @@ def score_texts(predictions: Sequence[str], targets: Sequence[str]) -> Rates:
 
 
 def segment_errors(target: str, prediction: str, segment: int = SEGMENT) -> npt.NDArray[np.int64]:
-    """Errors in each run of `segment` target characters (the last takes the rest); at least one run."""
+    """Errors in each run of `segment` target characters (the last takes the rest); at least one
+    run."""
     errors = np.zeros(max(1, len(target) // segment), dtype=np.int64)
     for op in Levenshtein.editops(prediction, target):
         errors[min(op.dest_pos // segment, len(errors) - 1)] += 1
@@ -130,17 +138,25 @@ def bootstrap_difference(
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> tuple[float, float]:
-    """95 % percentile interval of CER(second) − CER(first) in points, paired: both are drawn over the same runs of characters."""
+    """95 % percentile interval of CER(second) − CER(first) in points, paired: both are drawn over
+    the same runs of characters."""
     a, b = ([greedy(e) for e in emissions] for emissions in (first, second))
     return text_difference(a, b, targets, resamples, seed)
 
 
 def text_difference(
-    a: Sequence[str], b: Sequence[str], targets: Sequence[str], resamples: int = RESAMPLES, seed: int = SEED
+    a: Sequence[str],
+    b: Sequence[str],
+    targets: Sequence[str],
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
 ) -> tuple[float, float]:
     """As `bootstrap_difference`, of texts."""
     size = _segment(targets)
-    errors = [segment_errors(t, y, size) - segment_errors(t, x, size) for x, y, t in zip(a, b, targets, strict=True)]
+    errors = [
+        segment_errors(t, y, size) - segment_errors(t, x, size)
+        for x, y, t in zip(a, b, targets, strict=True)
+    ]
     return resampled(errors, [segment_lengths(t, size) for t in targets], 100.0, resamples, seed)
 
 
@@ -165,15 +181,21 @@ def _segment(targets: Sequence[str]) -> int:
     characters = sum(map(len, targets))
     if not characters:
         raise TendonError(
-            "interval: expected at least one typed character in the scored signal, found none; score a longer stretch"
+            "interval: expected at least one typed character in the scored signal, found none;"
+            " score a longer stretch"
         )
     return min(SEGMENT, max(1, characters // RUNS))
 
 
 def resampled(
-    errors: Sequence[Array], lengths: Sequence[Array], unit: float, resamples: int = RESAMPLES, seed: int = SEED
+    errors: Sequence[Array],
+    lengths: Sequence[Array],
+    unit: float,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
 ) -> tuple[float, float]:
-    """95 % percentile interval of `unit` × all errors / all lengths, over runs drawn with replacement, as many as there are."""
+    """95 % percentile interval of `unit` × all errors / all lengths, over runs drawn with
+    replacement, as many as there are."""
     e, n = np.concatenate(errors), np.concatenate(lengths)
     chosen = np.random.default_rng(seed).integers(0, len(n), (resamples, len(n)))
     rates = unit * e[chosen].sum(1) / np.maximum(n[chosen].sum(1), 1)
@@ -181,7 +203,7 @@ def resampled(
     return float(low), float(high)
 
 
-# --- distances between two runs of the same network --------------------------------------------------------------------
+# --- distances between two runs of the same network -----------------------------------------------
 
 
 def concatenate(parts: Sequence[Array]) -> Array:
@@ -191,12 +213,16 @@ def concatenate(parts: Sequence[Array]) -> Array:
 
 def agreement(first: Sequence[Array], second: Sequence[Array]) -> float:
     """Share of frames 0…1 whose best class is the same in both."""
-    equal = [np.asarray(a).argmax(-1) == np.asarray(b).argmax(-1) for a, b in zip(first, second, strict=True)]
+    equal = [
+        np.asarray(a).argmax(-1) == np.asarray(b).argmax(-1)
+        for a, b in zip(first, second, strict=True)
+    ]
     return float(np.concatenate(equal).mean())
 
 
 def sqnr_db(expected: Array, found: Array) -> float:
-    """Power of the expected signal over the power of the error, in dB; 200 at most, which stands for equal."""
+    """Power of the expected signal over the power of the error, in dB; 200 at most, which stands
+    for equal."""
     x, y = (np.asarray(v, dtype=np.float64) for v in (expected, found))
     signal, noise = float(np.square(x).sum()), float(np.square(x - y).sum())
     if not noise:
@@ -205,7 +231,8 @@ def sqnr_db(expected: Array, found: Array) -> float:
 
 
 def tensor_errors(expected: Array, found: Array) -> dict[str, float]:
-    """rmse, mae, l2r (norm of the error over the norm of the expected), nse (1 − error power over variance) and cosine."""
+    """rmse, mae, l2r (norm of the error over the norm of the expected), nse (1 − error power over
+    variance) and cosine."""
     x, y = (np.asarray(v, dtype=np.float64).reshape(-1) for v in (expected, found))
     error, norm = y - x, float(np.linalg.norm(x))
     spread = float(np.square(x - x.mean()).sum())

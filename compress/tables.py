@@ -12,10 +12,14 @@ from compress.graph import Array
 SEGMENTS, WIDTH = 256, 256
 
 
-def fit_table(function: Callable[[Array], Array], s_in: float, s_out: float, lo: int, hi: int) -> Array:
-    """int16 (257,): the least-squares piecewise linear fit of function(x·s_in)/s_out over all int16 x, clipped to lo…hi.
+def fit_table(
+    function: Callable[[Array], Array], s_in: float, s_out: float, lo: int, hi: int
+) -> Array:
+    """int16 (257,): the least-squares piecewise linear fit of function(x·s_in)/s_out over all int16
+    x, clipped to lo…hi.
 
-    Fitting instead of interpolating puts the line on both sides of a curved function: 8 dB less error at the same size.
+    Fitting instead of interpolating puts the line on both sides of a curved function: 8 dB less
+    error at the same size.
     """
     x = np.arange(-32768, 32768, dtype=np.float64)
     y = np.clip(np.asarray(function(x * s_in)) / s_out, lo, hi)

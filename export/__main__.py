@@ -1,4 +1,5 @@
-"""python -m export c|tflm|firmware|onnx|tflite|check: the integer graph as a project, its firmware for a board, or files."""
+"""python -m export c|tflm|firmware|onnx|tflite|check: the integer graph as a project, its firmware
+for a board, or files."""
 
 from __future__ import annotations
 
@@ -30,13 +31,17 @@ def main(arguments: list[str] | None = None) -> int:
         command = commands.add_parser(name, help=text)
         cli.add_model_arguments(command)
         cli.add_data_arguments(command)
-        command.add_argument("--board", default="virtual-f405", help=f"one of {', '.join(boards.names())}")
+        command.add_argument(
+            "--board", default="virtual-f405", help=f"one of {', '.join(boards.names())}"
+        )
         if run is _firmware:
             cli.add_format_arguments(command)
         if run in (_c, _firmware):
             cli.add_latency_argument(command)
         command.set_defaults(run=run)
-    checking = commands.add_parser("check", help="would an exported model overflow a 32-bit accumulator?")
+    checking = commands.add_parser(
+        "check", help="would an exported model overflow a 32-bit accumulator?"
+    )
     checking.add_argument("path", type=Path, help=f"a file ending in {' or '.join(check.CHECKS)}")
     checking.set_defaults(run=lambda args: print(check.check(args.path)))
     return cli.run(parser, arguments)
@@ -44,12 +49,20 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _graph(args: argparse.Namespace) -> tuple[g.Graph, Folder]:
     folder = cli.folder(args)
-    return pipeline.graphs(folder, artifacts.checkpoint_for(folder, args.checkpoint), args.data, args.calibration), folder
+    return (
+        pipeline.graphs(
+            folder, artifacts.checkpoint_for(folder, args.checkpoint), args.data, args.calibration
+        ),
+        folder,
+    )
 
 
 def _c(args: argparse.Namespace) -> None:
     graph, folder = _graph(args)
-    print(f"wrote {build.make_project(build.in_longest_steps(graph, args.board, args.latency), folder, args.board)}")
+    print(
+        "wrote"
+        f" {build.make_project(build.in_longest_steps(graph, args.board, args.latency), folder, args.board)}"  # noqa: E501
+    )
 
 
 def _tflm(args: argparse.Namespace) -> None:
@@ -64,7 +77,10 @@ def _firmware(args: argparse.Namespace) -> None:
         print(f"built {tflm_build.make_firmware(*_graph(args), args.board, args.tflm)}")
     else:
         graph, folder = _graph(args)
-        print(f"built {build.make_firmware(build.in_longest_steps(graph, args.board, args.latency), folder, args.board)}")
+        print(
+            "built"
+            f" {build.make_firmware(build.in_longest_steps(graph, args.board, args.latency), folder, args.board)}"  # noqa: E501
+        )
 
 
 def _onnx(args: argparse.Namespace) -> None:

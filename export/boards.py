@@ -15,10 +15,12 @@ FIRMWARE = Path(__file__).parent.parent / "firmware"
 
 @dataclass(frozen=True)
 class Memory:
-    """One region: where it begins and how long it is, in bytes, and the parts of a program that may lie there (placement.py).
+    """One region: where it begins and how long it is, in bytes, and the parts of a program that may
+    lie there (placement.py).
 
-    `bytes_per_second`: what it gives a reader of ascending addresses at most, and by which `source`, where the core can ask for
-    more (an external flash); None where a miss costs some cycles and nothing else.
+    `bytes_per_second`: what it gives a reader of ascending addresses at most, and by which
+    `source`, where the core can ask for more (an external flash); None where a miss costs some
+    cycles and nothing else.
     """
 
     origin: int
@@ -30,7 +32,8 @@ class Memory:
 
 @dataclass(frozen=True)
 class Emulator:
-    """How QEMU plays the board. `cycle_model`: the chip of bench/cycles/chips.py whose cycles are modelled, or None."""
+    """How QEMU plays the board. `cycle_model`: the chip of bench/cycles/chips.py whose cycles are
+    modelled, or None."""
 
     command: str
     arguments: list[str]
@@ -39,8 +42,9 @@ class Emulator:
 
 @dataclass(frozen=True)
 class Loading:
-    """How an image gets onto the chip: scripts of OpenOCD, where it begins; in words, what to `connect` for that and where the
-    serial boot loader in its ROM is reached, which may be the line the firmware speaks on."""
+    """How an image gets onto the chip: scripts of OpenOCD, where it begins; in words, what to
+    `connect` for that and where the serial boot loader in its ROM is reached, which may be the line
+    the firmware speaks on."""
 
     openocd: list[str]
     connect: str
@@ -51,10 +55,10 @@ class Loading:
 
 @dataclass(frozen=True)
 class Description:
-    """One board. `prefix` of its compiler ("" is this machine's own), flags that choose the core, the family of
-    `kernels` it wants (linear.py), folders of firmware/port it
-    `shares`; `loading` is None where there is nothing to load onto; memory by region, those that are touched fastest first (none:
-    no limits)."""
+    """One board. `prefix` of its compiler ("" is this machine's own), flags that choose the core,
+    the family of `kernels` it wants (linear.py), folders of firmware/port it `shares`; `loading` is
+    None where there is nothing to load onto; memory by region, those that are touched fastest first
+    (none: no limits)."""
 
     name: str
     title: str
@@ -123,17 +127,27 @@ def _describe(content: dict[str, Any], folder: Path) -> Description:
         stack_bytes=build.get("stack_bytes", 0),
         loading=Loading(**load, address=regions["flash"].origin) if load else None,
         memory=regions,
-        emulator=Emulator(emulator["command"], emulator["arguments"], emulator.get("cycle_model")) if emulator else None,
+        emulator=Emulator(emulator["command"], emulator["arguments"], emulator.get("cycle_model"))
+        if emulator
+        else None,
         folder=folder,
     )
 
 
 def _region(content: dict[str, Any]) -> Memory:
     bandwidth = content.get("bytes_per_second")
-    return Memory(content["origin"], content["bytes"], tuple(content["holds"]), bandwidth, content["source"] if bandwidth else "")
+    return Memory(
+        content["origin"],
+        content["bytes"],
+        tuple(content["holds"]),
+        bandwidth,
+        content["source"] if bandwidth else "",
+    )
 
 
 def _family(name: str, folder: Path) -> str:
     if name not in FAMILIES:
-        raise TendonError(f"{folder / 'board.toml'}: kernels = {name!r}: expected one of {', '.join(FAMILIES)}")
+        raise TendonError(
+            f"{folder / 'board.toml'}: kernels = {name!r}: expected one of {', '.join(FAMILIES)}"
+        )
     return name

@@ -1,4 +1,5 @@
-"""`export` and `firmware`: graph -> C project -> image, each rebuilt exactly when what it is made from has changed."""
+"""`export` and `firmware`: graph -> C project -> image, each rebuilt exactly when what it is made
+from has changed."""
 
 from __future__ import annotations
 
@@ -21,12 +22,17 @@ from export.streaming import Demand
 
 
 def in_longest_steps(graph: g.Graph, board: str, latency_ms: float) -> g.Graph:
-    """The network with as many output frames a step as the latency they add and the board's memory allow; often one.
+    """The network with as many output frames a step as the latency they add and the board's memory
+    allow; often one.
 
-    Every weight is then loaded once for all frames of a step. A network with a start-up keeps to one.
+    Every weight is then loaded once for all frames of a step. A network with a start-up keeps to
+    one.
     """
     if latency_ms < 0:
-        raise TendonError(f"LATENCY={latency_ms:g}: expected milliseconds of 0 or more that an output frame may come later")
+        raise TendonError(
+            f"LATENCY={latency_ms:g}: expected milliseconds of 0 or more that an output frame may"
+            " come later"
+        )
     family, shortest = load_board(board).kernels, graph.shortest_chunk
     more = int(latency_ms / added_latency_ms(graph, 2)) // shortest if graph.stretchable else 0
     fits, too_many = 1, more + 2  # in shortest steps
@@ -46,7 +52,8 @@ def added_latency_ms(graph: g.Graph, frames: int) -> float:
 
 
 def make_project(graph: g.Graph, folder: Folder, board: str) -> Path:
-    """Write the C project of an integer graph for a board below the folder; refuses a network that cannot fit."""
+    """Write the C project of an integer graph for a board below the folder; refuses a network that
+    cannot fit."""
     family = load_board(board).kernels
     model = emit.build(graph, family)
     placed = check_fit(model, board)
@@ -62,12 +69,14 @@ def make_project(graph: g.Graph, folder: Folder, board: str) -> Path:
 
 
 def make_firmware(graph: g.Graph, folder: Folder, board: str) -> Path:
-    """The image of a board (firmware.elf, or an executable for posix), built unless its key says nothing changed."""
+    """The image of a board (firmware.elf, or an executable for posix), built unless its key says
+    nothing changed."""
     return _make_image(graph, folder, board, folder.target(board), "")
 
 
 def make_tap_image(graph: g.Graph, folder: Folder, board: str) -> Path:
-    """The same, able to say what every operator puts out and how long it takes (SPEC.md part 4); in `tap` beside it."""
+    """The same, able to say what every operator puts out and how long it takes (SPEC.md part 4); in
+    `tap` beside it."""
     return _make_image(graph, folder, board, folder.target(board) / "tap", "-DMODEL_TAP")
 
 
@@ -75,12 +84,19 @@ def _make_image(graph: g.Graph, folder: Folder, board: str, target: Path, flags:
     description = load_board(board)
     image, record = target / description.image, target / "firmware.json"
     key = artifacts.key(
-        graph=graph.hash(), chunk=graph.chunk, board=board, flags=flags, code=artifacts.code_hash("export", "firmware")
+        graph=graph.hash(),
+        chunk=graph.chunk,
+        board=board,
+        flags=flags,
+        code=artifacts.code_hash("export", "firmware"),
     )
     if image.is_file() and artifacts.recorded_key(record) == key:
         print(f"{image}: unchanged")
         return image
-    for stale in (record, *(target / f"{name}.bin" for name in ("firmware", "tables", "cold_tables"))):
+    for stale in (
+        record,
+        *(target / f"{name}.bin" for name in ("firmware", "tables", "cold_tables")),
+    ):
         stale.unlink(missing_ok=True)
     project = make_project(graph, folder, board)
     built = build_project(project, board, extra_flags=flags)
@@ -89,54 +105,85 @@ def _make_image(graph: g.Graph, folder: Folder, board: str, target: Path, flags:
         aside = target / f".{file.name}.tmp"
         shutil.copy(file, aside)
         aside.replace(target / file.name)
-    write_json(record, {"key": key, "board": board, "graph": graph.hash(), "compiler": compiler_version(board)})
+    write_json(
+        record,
+        {"key": key, "board": board, "graph": graph.hash(), "compiler": compiler_version(board)},
+    )
     return image
 
 
 def sizes(model: emit.Model, board: str) -> Sizes:
-    """Bytes of every part of the program for a board; code and buffers are allowances, the rest is exact."""
+    """Bytes of every part of the program for a board; code and buffers are allowances, the rest is
+    exact."""
     graph, plan = model.graph, model.plan
     step_bytes = 2 * graph.samples_per_step * graph.input.features
-    network = model.table_bytes, plan.arena_bytes, plan.state_bytes, step_bytes, graph.output.features, graph.chunk
+    network = (
+        model.table_bytes,
+        plan.arena_bytes,
+        plan.state_bytes,
+        step_bytes,
+        graph.output.features,
+        graph.chunk,
+    )
     return placement.part_sizes(load_board(board), *network)
 
 
 def check_fit(model: emit.Model, board: str) -> Placement | None:
-    """Which memory holds what; None for a board without limits. DoesNotFitError says what is short and which board would do."""
+    """Which memory holds what; None for a board without limits. DoesNotFitError says what is short
+    and which board would do."""
     description = load_board(board)
     if not description.memory:
         return None
-    return placement.place(model.graph.name, sizes(model, board), description, streaming.tables(model))
+    return placement.place(
+        model.graph.name, sizes(model, board), description, streaming.tables(model)
+    )
 
 
 def demands(model: emit.Model, board: str, placed: Placement | None) -> list[Demand]:
-    """What the network's tables ask of every memory they lie in; nothing for a board without limits."""
+    """What the network's tables ask of every memory they lie in; nothing for a board without
+    limits."""
     if placed is None:
         return []
     tables = streaming.tables(model)
-    regions = {table.name: placed.where[COLD if table.name in placed.cold else "tables"] for table in tables}
+    regions = {
+        table.name: placed.where[COLD if table.name in placed.cold else "tables"]
+        for table in tables
+    }
     return streaming.demands(load_board(board), regions, tables)
 
 
 def memory_plan(model: emit.Model, board: str) -> dict[str, Any]:
-    """What the network will take, known before anything is built: bytes by part and region, and each buffer of the arena."""
+    """What the network will take, known before anything is built: bytes by part and region, and
+    each buffer of the arena."""
     plan, needed, placed = model.plan, sizes(model, board), check_fit(model, board)
     memory, parts = load_board(board).memory, placed.sizes if placed else needed
     return {
         "board": board,
         "frames_per_step": model.graph.chunk,
         "added_latency_ms": added_latency_ms(model.graph, model.graph.chunk),
-        "parts": {part: {"bytes": size, "region": placed.where[part] if placed else None} for part, size in parts.items()},
-        "regions": {name: {"size": m.size, "planned": placed.planned(name) if placed else 0} for name, m in memory.items()},
+        "parts": {
+            part: {"bytes": size, "region": placed.where[part] if placed else None}
+            for part, size in parts.items()
+        },
+        "regions": {
+            name: {"size": m.size, "planned": placed.planned(name) if placed else 0}
+            for name, m in memory.items()
+        },
         "tables": model.table_bytes,
         "tables_outside": list(placed.cold) if placed else [],
-        "bytes_per_second": {demand.region: demand.as_dict() for demand in demands(model, board, placed)},
+        "bytes_per_second": {
+            demand.region: demand.as_dict() for demand in demands(model, board, placed)
+        },
         "state": plan.state_bytes,
         "arena": plan.arena_bytes,
         "arena_lower_bound": plan.lower_bound_bytes,
         "arena_minimal": plan.arena_minimal,
         "buffers": [
-            {"offset": b.offset, "bytes": b.size, "tensors": {name: asdict(span) for name, span in b.tensors.items()}}
+            {
+                "offset": b.offset,
+                "bytes": b.size,
+                "tensors": {name: asdict(span) for name, span in b.tensors.items()},
+            }
             for b in plan.buffers
         ],
         "states": plan.kept_offsets | plan.state_offsets,
@@ -147,6 +194,10 @@ def compiler_version(board: str) -> str:
     """First line of the board's compiler's --version."""
     command = [load_board(board).compiler, "--version"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[0]
+        return subprocess.run(
+            command, capture_output=True, text=True, check=True
+        ).stdout.splitlines()[0]
     except (OSError, subprocess.CalledProcessError) as error:
-        raise TendonError(f"{command[0]} cannot be run ({error}); `make tools` installs it") from error
+        raise TendonError(
+            f"{command[0]} cannot be run ({error}); `make tools` installs it"
+        ) from error

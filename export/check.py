@@ -1,4 +1,5 @@
-"""`check`: would an exported model overflow a 32-bit accumulator? Read from the file itself, whoever wrote it."""
+"""`check`: would an exported model overflow a 32-bit accumulator? Read from the file itself,
+whoever wrote it."""
 
 from __future__ import annotations
 
@@ -13,7 +14,11 @@ CHECKS: dict[str, Callable[[Path], str]] = {".onnx": onnx_lint.check, ".tflite":
 
 
 def check(path: Path) -> str:
-    """One line about a model that is safe; TendonError names what could overflow, or is wrong with the file."""
+    """One line about a model that is safe; TendonError names what could overflow, or is wrong with
+    the file."""
     if path.suffix not in CHECKS:
-        raise TendonError(f"{path}: expected a file ending in {' or '.join(CHECKS)}, found {path.suffix or 'no ending'!r}")
+        raise TendonError(
+            f"{path}: expected a file ending in {' or '.join(CHECKS)}, found"
+            f" {path.suffix or 'no ending'!r}"
+        )
     return CHECKS[path.suffix](path)

@@ -7,11 +7,17 @@ import numpy as np
 from compress import graph as g
 from export import pack, pieces
 
-FAMILIES = ("dsp", "mve")  # kernels for the instructions of Armv7E-M, and for 128-bit vectors (Helium) where a layer suits them
+FAMILIES = (
+    "dsp",
+    "mve",
+    # kernels for the instructions of Armv7E-M, and for 128-bit vectors (Helium) where a layer suits
+    # them
+)
 
 
 def kernel_of(graph: g.Graph, op: g.IntLinear, family: str) -> str:
-    """The name of a file in firmware/nn. Vectors hold 16 inputs and start at even ones; a narrow input is narrower work."""
+    """The name of a file in firmware/nn. Vectors hold 16 inputs and start at even ones; a narrow
+    input is narrower work."""
     if op.weight_bits == 4:
         return "nn_linear_s4_s16"
     _, out, kernel, width = op.weight.shape
@@ -25,12 +31,17 @@ def kernel_of(graph: g.Graph, op: g.IntLinear, family: str) -> str:
 
 
 def frames_and_calls(graph: g.Graph, op: g.IntLinear, kernel: str) -> tuple[int, int]:
-    """Frames of one call of the kernel, and calls in a step (of a loop: in each frame, of a stretch: in each piece): one, but for
-    a layer at the output's rate whose shape a kernel of Armv7E-M does not take for several frames. That is called frame by frame.
+    """Frames of one call of the kernel, and calls in a step (of a loop: in each frame, of a
+    stretch: in each piece): one, but for a layer at the output's rate whose shape a kernel of
+    Armv7E-M does not take for several frames. That is called frame by frame.
     """
     bands, out, taps, width = op.weight.shape
     frames = pieces.frames_at_once(graph, op) * op.shared
-    if frames == graph.chunk and kernel not in pack.LANES and not pack.takes_several(out, bands * taps * width):
+    if (
+        frames == graph.chunk
+        and kernel not in pack.LANES
+        and not pack.takes_several(out, bands * taps * width)
+    ):
         return 1, frames
     return frames, 1
 
@@ -41,4 +52,8 @@ def tables_of(op: g.IntLinear, band: int, kernel: str, frames: int) -> dict[str,
     bias, mult = op.bias[band].astype(np.int32), op.mult[band].astype(np.int32)
     if kernel in pack.LANES:
         return {"weights": pack.pack_lanes(weights, bias, mult, pack.LANES[kernel])}
-    return {"weights": pack.pack_linear(weights, frames, op.weight_bits), "bias": bias, "mult": mult}
+    return {
+        "weights": pack.pack_linear(weights, frames, op.weight_bits),
+        "bias": bias,
+        "mult": mult,
+    }

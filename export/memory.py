@@ -1,7 +1,8 @@
 """Where every tensor of one step lives in the arena, known before anything is built.
 
-Buffers live from the operator that writes them to the last that reads them and are packed by lifetime (packing.py). Operators
-that may write over their input share its buffer when nothing else reads it later; what they leave of it is free for others.
+Buffers live from the operator that writes them to the last that reads them and are packed by
+lifetime (packing.py). Operators that may write over their input share its buffer when nothing else
+reads it later; what they leave of it is free for others.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ IN_PLACE = (  # as nn.h allows
 
 @dataclass(frozen=True)
 class Buffer:
-    """Bytes at one offset of the arena that hold one tensor, or several, each computed over the one before."""
+    """Bytes at one offset of the arena that hold one tensor, or several, each computed over the one
+    before."""
 
     tensors: dict[str, Span]  # size in bytes, alive from operator `first` to `last` inclusive
     offset: int
@@ -50,9 +52,10 @@ class Buffer:
 class Plan:
     """Byte offsets into the arena and into the state, and the sizes that follow.
 
-    The arena is at least as long as all tensors alive at one time (`lower_bound_bytes`); `arena_minimal`: it cannot be shorter.
-    The state holds what operators keep of the signal and the pose a stream begins with, then (with a start-up) the count of
-    steps, then all recurrent state. Offsets by the output of the operator whose state it is.
+    The arena is at least as long as all tensors alive at one time (`lower_bound_bytes`);
+    `arena_minimal`: it cannot be shorter. The state holds what operators keep of the signal and the
+    pose a stream begins with, then (with a start-up) the count of steps, then all recurrent state.
+    Offsets by the output of the operator whose state it is.
     """
 
     offsets: dict[str, int]
@@ -67,10 +70,13 @@ class Plan:
 
 
 def plan(graph: g.Graph) -> Plan:
-    """Place the tensors of an integer graph; the input and the output belong to the caller and take no arena."""
+    """Place the tensors of an integer graph; the input and the output belong to the caller and take
+    no arena."""
     shared = _shared(graph)
     packing = pack([list(tensors.values()) for tensors in shared])
-    buffers = tuple(Buffer(tensors, offset) for tensors, offset in zip(shared, packing.offsets, strict=True))
+    buffers = tuple(
+        Buffer(tensors, offset) for tensors, offset in zip(shared, packing.offsets, strict=True)
+    )
     offsets = {name: b.offset for b in buffers for name in b.tensors}
     state = _state(graph)
     sizes = (packing.length, packing.bound, packing.minimal)
@@ -78,7 +84,8 @@ def plan(graph: g.Graph) -> Plan:
 
 
 class _State(NamedTuple):
-    """Offsets of what each operator keeps, of the count of steps and of recurrent state; and its length."""
+    """Offsets of what each operator keeps, of the count of steps and of recurrent state; and its
+    length."""
 
     kept: dict[str, int]
     start_up: int
@@ -89,11 +96,16 @@ class _State(NamedTuple):
 def _state(graph: g.Graph) -> _State:
     kept, start_up = _end_to_end(graph, 0, lambda op, features: op.kept_values(features))
     begin = start_up + (4 if graph.start_up else 0)
-    return _State(kept, start_up, *_end_to_end(graph, begin, lambda op, features: op.state_values(features)))
+    return _State(
+        kept, start_up, *_end_to_end(graph, begin, lambda op, features: op.state_values(features))
+    )
 
 
-def _end_to_end(graph: g.Graph, size: int, values_of: Callable[[g.Op, int], int]) -> tuple[dict[str, int], int]:
-    """Offsets from `size` on of so many 16-bit values of each operator, each on a word, and the end."""
+def _end_to_end(
+    graph: g.Graph, size: int, values_of: Callable[[g.Op, int], int]
+) -> tuple[dict[str, int], int]:
+    """Offsets from `size` on of so many 16-bit values of each operator, each on a word, and the
+    end."""
     offsets = {}
     for op in graph.ops:
         values = values_of(op, graph.tensors[op.inputs[0]].features)
@@ -104,12 +116,17 @@ def _end_to_end(graph: g.Graph, size: int, values_of: Callable[[g.Op, int], int]
 
 
 def initial_state(graph: g.Graph, pose: Array) -> bytes:
-    """The state of a model before the first sample of a stream that begins with this pose (joints,) in rad: zeros but for it."""
+    """The state of a model before the first sample of a stream that begins with this pose (joints,)
+    in rad: zeros but for it."""
     integrals = [op.output for op in graph.ops if isinstance(op, g.IntIntegrate)]
     if not integrals:
         raise GraphError(f"{graph.name}: this network begins with no pose")
     layout = _state(graph)
-    words = np.clip(np.round(np.asarray(pose) / float(graph.output.scale or 1.0)), *g.INT16).astype("<i2").tobytes()
+    words = (
+        np.clip(np.round(np.asarray(pose) / float(graph.output.scale or 1.0)), *g.INT16)
+        .astype("<i2")
+        .tobytes()
+    )
     state = bytearray(layout.bytes)
     for name in integrals:
         state[layout.kept[name] : layout.kept[name] + len(words)] = words
@@ -125,8 +142,8 @@ def tensor_bytes(graph: g.Graph, name: str) -> int:
 def lifetimes(graph: g.Graph) -> dict[str, tuple[int, int]]:
     """The first and the last operator of a step that need the memory of each tensor.
 
-    A loop is computed once for each frame, so what it makes or reads is needed from its first operator to its last. So are what
-    the pieces of a stretch read and what they put together.
+    A loop is computed once for each frame, so what it makes or reads is needed from its first
+    operator to its last. So are what the pieces of a stretch read and what they put together.
     """
     loop = graph.loop
     last = {name: i for i, op in enumerate(graph.ops) for name in op.inputs}
@@ -144,7 +161,8 @@ def lifetimes(graph: g.Graph) -> dict[str, tuple[int, int]]:
 
 
 def _shared(graph: g.Graph) -> list[dict[str, Span]]:
-    """The tensors of each buffer of the arena with their lifetimes, in the order in which they are written."""
+    """The tensors of each buffer of the arena with their lifetimes, in the order in which they are
+    written."""
     alive, loop = lifetimes(graph), graph.loop
     put_together = {stretch.output for stretch in stretches(graph)}
     holder: dict[str, dict[str, Span]] = {}

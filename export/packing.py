@@ -1,8 +1,9 @@
-"""Where blocks that live for a while lie in one piece of memory, so that it is as short as can be shown.
+"""Where blocks that live for a while lie in one piece of memory, so that it is as short as can be
+shown.
 
-No packing is shorter than the most bytes alive at one time. Blocks go one after the other, each as low as it fits, in a few
-orders that are improved; the first that meets the bound proves that nothing shorter exists. Only where none does, all orders are
-searched, up to a limit.
+No packing is shorter than the most bytes alive at one time. Blocks go one after the other, each as
+low as it fits, in a few orders that are improved; the first that meets the bound proves that
+nothing shorter exists. Only where none does, all orders are searched, up to a limit.
 """
 
 from __future__ import annotations
@@ -23,12 +24,15 @@ class Span:
     last: int
 
 
-Block = Sequence[Span]  # at one offset, one span after the other: a tensor, and what is computed over it
+Block = Sequence[
+    Span
+]  # at one offset, one span after the other: a tensor, and what is computed over it
 
 
 @dataclass(frozen=True)
 class Packing:
-    """An offset for each block. `bound`: the most bytes alive at one time. `minimal`: shown that nothing shorter exists."""
+    """An offset for each block. `bound`: the most bytes alive at one time. `minimal`: shown that
+    nothing shorter exists."""
 
     offsets: list[int]
     length: int
@@ -47,7 +51,9 @@ def pack(blocks: Sequence[Block]) -> Packing:
             best = min(best, found, key=lambda p: p.length)
             if best.minimal:
                 return best
-            _promote(order, next(i for i in order if found.offsets[i] + _largest(blocks[i]) > bound))
+            _promote(
+                order, next(i for i in order if found.offsets[i] + _largest(blocks[i]) > bound)
+            )
     return _Search(blocks, best).run()
 
 
@@ -57,7 +63,9 @@ def _promote(order: list[int], late: int) -> None:
     order.insert(at // 2, order.pop(at))
 
 
-def _packing(blocks: Sequence[Block], offsets: list[int], bound: int, exhausted: bool = False) -> Packing:
+def _packing(
+    blocks: Sequence[Block], offsets: list[int], bound: int, exhausted: bool = False
+) -> Packing:
     length = max((o + s.size for b, o in zip(blocks, offsets, strict=True) for s in b), default=0)
     return Packing(offsets, length, bound, exhausted or length == bound)
 
@@ -100,15 +108,18 @@ def _lowest(blocks: Sequence[Block], order: Sequence[int]) -> list[int]:
         met = [(offsets[j], pairs) for j in order[:at] if (pairs := _meet(blocks[i], blocks[j]))]
         candidates = sorted({0, *(other + size for other, pairs in met for _, size in pairs)})
         offsets[i] = next(
-            o for o in candidates if all(o >= p + theirs or o + ours <= p for p, pairs in met for ours, theirs in pairs)
+            o
+            for o in candidates
+            if all(o >= p + theirs or o + ours <= p for p, pairs in met for ours, theirs in pairs)
         )
     return offsets
 
 
 @dataclass
 class _Search:
-    """In some shortest packing, taken in the order of offsets, each block lies on top of those before it that it meets: what does
-    not could sink. So all orders in which offsets do not fall are tried, but for those that cannot beat the best so far."""
+    """In some shortest packing, taken in the order of offsets, each block lies on top of those
+    before it that it meets: what does not could sink. So all orders in which offsets do not fall
+    are tried, but for those that cannot beat the best so far."""
 
     blocks: Sequence[Block]
     best: Packing
@@ -117,13 +128,19 @@ class _Search:
     def run(self) -> Packing:
         times = sorted({s.first for b in self.blocks for s in b})
         self.alive = [[_size_at(b, t) for t in times] for b in self.blocks]
-        self.over = [[max((ours for ours, _ in _meet(a, b)), default=0) for b in self.blocks] for a in self.blocks]
+        self.over = [
+            [max((ours for ours, _ in _meet(a, b)), default=0) for b in self.blocks]
+            for a in self.blocks
+        ]
         self.offsets = [0] * len(self.blocks)
         self._lay(frozenset(range(len(self.blocks))), self.offsets.copy(), 0, [0] * len(times))
-        return _packing(self.blocks, self.best.offsets, self.best.bound, exhausted=self.laid < SEARCHED)
+        return _packing(
+            self.blocks, self.best.offsets, self.best.bound, exhausted=self.laid < SEARCHED
+        )
 
     def _lay(self, left: frozenset[int], lowest: list[int], floor: int, skyline: list[int]) -> None:
-        """Try every block of `left` next. `lowest`: where each may lie; `floor`: where the last lies; `skyline`: tops by time."""
+        """Try every block of `left` next. `lowest`: where each may lie; `floor`: where the last
+        lies; `skyline`: tops by time."""
         if not left:
             self.best = _packing(self.blocks, self.offsets.copy(), self.best.bound)
         for i in sorted(left, key=lambda i: (lowest[i], -_largest(self.blocks[i]))):
@@ -134,8 +151,13 @@ class _Search:
                 return
             self.laid += 1
             self.offsets[i] = at
-            raised = [max(low, at + over) if over else low for low, over in zip(lowest, self.over[i], strict=True)]
-            tops = [at + size if size else top for size, top in zip(self.alive[i], skyline, strict=True)]
+            raised = [
+                max(low, at + over) if over else low
+                for low, over in zip(lowest, self.over[i], strict=True)
+            ]
+            tops = [
+                at + size if size else top for size, top in zip(self.alive[i], skyline, strict=True)
+            ]
             self._lay(left - {i}, raised, at, tops)
 
     def _can_win(self, left: frozenset[int], floor: int, skyline: list[int]) -> bool:

@@ -1,8 +1,10 @@
-"""Stretches of a step that are computed piece by piece, so that what convolutions see of a whole window never lies there at once.
+"""Stretches of a step that are computed piece by piece, so that what convolutions see of a whole
+window never lies there at once.
 
-A stretch begins with `IntPatches` and goes on while each operator alone reads what the one before makes, frame for frame or group
-for group. Its input and its output are held whole, what lies between them one piece of the window at a time. The values are the
-same: which frames go together decides nothing that is computed.
+A stretch begins with `IntPatches` and goes on while each operator alone reads what the one before
+makes, frame for frame or group for group. Its input and its output are held whole, what lies
+between them one piece of the window at a time. The values are the same: which frames go together
+decides nothing that is computed.
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ from dataclasses import dataclass
 
 from compress import graph as g
 
-PIECE_BYTES = 64 * 1024  # of the largest tensor between; more pieces are more calls, fewer are more memory
+PIECE_BYTES = (
+    64 * 1024
+)  # of the largest tensor between; more pieces are more calls, fewer are more memory
 BY_FRAME = (
     *(g.IntLinear, g.IntMaxPool, g.IntMaxOver, g.IntMeanPool, g.IntMeanOver),
     *(g.IntLut, g.IntStep, g.IntRepeat),
@@ -21,7 +25,8 @@ BY_FRAME = (
 
 @dataclass(frozen=True)
 class Stretch:
-    """Operators `ops` of a graph, computed `pieces` times one after the other, each time over as many frames."""
+    """Operators `ops` of a graph, computed `pieces` times one after the other, each time over as
+    many frames."""
 
     graph: g.Graph
     ops: range
@@ -44,13 +49,17 @@ class Stretch:
 
 
 def stretches(graph: g.Graph) -> list[Stretch]:
-    """All stretches of an integer graph that are worth more than one piece, in the order of execution."""
-    found = (_stretch(graph, index) for index, op in enumerate(graph.ops) if isinstance(op, g.IntPatches))
+    """All stretches of an integer graph that are worth more than one piece, in the order of
+    execution."""
+    found = (
+        _stretch(graph, index) for index, op in enumerate(graph.ops) if isinstance(op, g.IntPatches)
+    )
     return [stretch for stretch in found if stretch.pieces > 1]
 
 
 def frames_at_once(graph: g.Graph, op: g.Op) -> int:
-    """Output frames of an operator that one call computes: one in a loop, those of a piece in a stretch, else those of a step."""
+    """Output frames of an operator that one call computes: one in a loop, those of a piece in a
+    stretch, else those of a step."""
     index = graph.ops.index(op)
     pieces = next((s.pieces for s in stretches(graph) if index in s.ops), 1)
     return graph.frames_at_once(op) // pieces
@@ -63,13 +72,18 @@ def held_frames(graph: g.Graph) -> dict[str, int]:
 
 
 def _stretch(graph: g.Graph, start: int) -> Stretch:
-    """The longest that begins here, in as few pieces as keep to PIECE_BYTES, or in as many as its frames can be divided into."""
+    """The longest that begins here, in as few pieces as keep to PIECE_BYTES, or in as many as its
+    frames can be divided into."""
     end = start + 1
     while end < len(graph.ops) and isinstance(graph.ops[end], BY_FRAME) and _alone(graph, end):
         end += 1
     whole = Stretch(graph, range(start, end), 1)
-    frames = math.gcd(*(graph.frames_per_step(name) for name in (whole.input, *whole.between, whole.output)))
-    largest = max((2 * graph.frames_per_step(n) * graph.tensors[n].features for n in whole.between), default=0)
+    frames = math.gcd(
+        *(graph.frames_per_step(name) for name in (whole.input, *whole.between, whole.output))
+    )
+    largest = max(
+        (2 * graph.frames_per_step(n) * graph.tensors[n].features for n in whole.between), default=0
+    )
     fitting = (n for n in range(1, frames + 1) if frames % n == 0 and largest <= n * PIECE_BYTES)
     return Stretch(graph, whole.ops, next(fitting, frames) if largest else 1)
 

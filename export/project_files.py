@@ -1,4 +1,5 @@
-"""The files of a project that are written and not copied: Makefile, CMakeLists.txt, README.md. Whole lines, no templates."""
+"""The files of a project that are written and not copied: Makefile, CMakeLists.txt, README.md.
+Whole lines, no templates."""
 
 from __future__ import annotations
 
@@ -8,15 +9,28 @@ from export.boards import Description, Loading, load_board
 from export.placement import COLD, Where
 from export.version import GENERATOR
 
-PLACED = ("code", "tables", "stack", "buffers", "arena", "state")  # parts that the linker scripts know by an alias
-SECTIONS = {"tables": ".tables", COLD: ".cold_tables"}  # of the parts that may lie in another memory than the code
+PLACED = (
+    "code",
+    "tables",
+    "stack",
+    "buffers",
+    "arena",
+    "state",
+)  # parts that the linker scripts know by an alias
+SECTIONS = {
+    "tables": ".tables",
+    COLD: ".cold_tables",
+}  # of the parts that may lie in another memory than the code
 
 WARNINGS = "-std=c11 -Wall -Wextra -Werror -Wconversion -Wshadow"
 COMMON = "-g -ffunction-sections -fdata-sections -fno-common"
 
 
-def texts(board: Description, where: Where, title: str, files: list[str]) -> dict[str, Iterable[str]]:
-    """File name -> lines. `where`: part -> region; `files`: paths of everything else in the project, sorted."""
+def texts(
+    board: Description, where: Where, title: str, files: list[str]
+) -> dict[str, Iterable[str]]:
+    """File name -> lines. `where`: part -> region; `files`: paths of everything else in the
+    project, sorted."""
     boards = [board] if board.name == "posix" else [board, load_board("posix")]
     return {
         "Makefile": _makefile(boards, where, title),
@@ -27,19 +41,29 @@ def texts(board: Description, where: Where, title: str, files: list[str]) -> dic
 
 
 def flags_seen(board: Description) -> str:
-    """What HELLO says of the compiler: the core's flags, and that the kernels are built for speed."""
+    """What HELLO says of the compiler: the core's flags, and that the kernels are built for
+    speed."""
     return " ".join([*board.flags, "-O3 (kernels) -Os (the rest)"])
 
 
 def link_flags(board: Description, root: str = "") -> str:
-    """`root`: where the project lies, with its final slash; "" for the folder make runs in. -L is where INCLUDE looks."""
+    """`root`: where the project lies, with its final slash; "" for the folder make runs in. -L is
+    where INCLUDE looks."""
     script = f"-T {root}port/{board.name}/{board.linker_script}" if board.linker_script else ""
-    return " ".join(filter(None, [*board.link_flags, *(f"-L{root}{folder}" for folder in board.port_folders), script]))
+    return " ".join(
+        filter(
+            None,
+            [*board.link_flags, *(f"-L{root}{folder}" for folder in board.port_folders), script],
+        )
+    )
 
 
 def placement(board: Description, where: Where) -> Iterator[str]:
     """The linker script that says which memory is which part's. `where`: part -> region."""
-    yield "/* Planned before building, by part: the linker scripts of this folder put each where this file says. */"
+    yield (
+        "/* Planned before building, by part: the linker scripts of this folder put each where this"
+        " file says. */"
+    )
     yield f"STACK_BYTES = DEFINED(STACK_BYTES) ? STACK_BYTES : {board.stack_bytes};"
     yield from (f'REGION_ALIAS("{part.upper()}", {where[part].upper()})' for part in PLACED)
     yield f'REGION_ALIAS("COLD_TABLES", {where.get(COLD, where["tables"]).upper()})'
@@ -47,18 +71,24 @@ def placement(board: Description, where: Where) -> Iterator[str]:
 
 def cold_tables(cold: Sequence[str]) -> Iterator[str]:
     """The part of a linker script that says which tables are cold ones, by name."""
-    yield "/* Planned before building: the tables that lie apart from the others, because they are read least often. */"
+    yield (
+        "/* Planned before building: the tables that lie apart from the others, because they are"
+        " read least often. */"
+    )
     yield from (f"*(.rodata.model_tables.{name})" for name in cold)
 
 
-# --- Makefile ---------------------------------------------------------------------------------------------------------
+# --- Makefile -------------------------------------------------------------------------------------
 
 
 def _makefile(boards: list[Description], where: Where, title: str) -> Iterator[str]:
     yield f"# Tendon {GENERATOR}: {title}"
     yield "# make                builds for the board below: $(OUT)/firmware.elf, .bin and .map"
     if len(boards) > 1:
-        yield "# make BOARD=posix    builds a process that speaks the same protocol on its standard input and output"
+        yield (
+            "# make BOARD=posix    builds a process that speaks the same protocol on its standard"
+            " input and output"
+        )
     yield f"BOARD ?= {boards[0].name}"
     yield "OUT ?= build/$(BOARD)"
     yield ""
@@ -81,10 +111,16 @@ def _makefile(boards: list[Description], where: Where, title: str) -> Iterator[s
     yield ""
     yield "$(OUT)/%.o: %.c Makefile"
     yield "\t@mkdir -p $(@D)"
-    yield "\t$(CC) $(WARNINGS) $(COMMON) -Os $(INCLUDES) -DAPP_COMPILER_FLAGS='\"$(FLAGS_SEEN)\"' -MMD -c $< -o $@"
+    yield (
+        "\t$(CC) $(WARNINGS) $(COMMON) -Os $(INCLUDES) -DAPP_COMPILER_FLAGS='\"$(FLAGS_SEEN)\"'"
+        " -MMD -c $< -o $@"
+    )
     yield ""
     yield "$(OUT)/firmware.elf: $(OBJECTS) $(LINKER_SCRIPT)"
-    yield "\t$(CC) $(COMMON) $(LINK) -Wl,--gc-sections -Wl,--fatal-warnings -Wl,-Map,$(OUT)/firmware.map $(OBJECTS) -o $@"
+    yield (
+        "\t$(CC) $(COMMON) $(LINK) -Wl,--gc-sections -Wl,--fatal-warnings"
+        " -Wl,-Map,$(OUT)/firmware.map $(OBJECTS) -o $@"
+    )
     yield ""
     yield from binary_lines(where)
     yield "$(OUT)/firmware: $(OBJECTS)"
@@ -107,7 +143,10 @@ def board_lines(board: Description, where: Where) -> Iterator[str]:
         yield f"OBJCOPY = {board.prefix}objcopy"
         yield f"LINK = {link_flags(board)}"
         yield "LINKER_SCRIPT = $(wildcard $(PORT:%=%/*.ld))"
-        yield f"IMAGE = {' '.join(f'$(OUT)/{name}' for name in ('firmware.elf', 'firmware.bin', *apart(where)))}"
+        yield (
+            "IMAGE ="
+            f" {' '.join(f'$(OUT)/{name}' for name in ('firmware.elf', 'firmware.bin', *apart(where)))}"  # noqa: E501
+        )
     else:
         yield "IMAGE = $(OUT)/firmware"
     yield "endif"
@@ -115,10 +154,13 @@ def board_lines(board: Description, where: Where) -> Iterator[str]:
 
 
 def binary_lines(where: Where) -> Iterator[str]:
-    """How the bytes to load are cut from the image: one file, and one for tables that lie in another memory than the code."""
+    """How the bytes to load are cut from the image: one file, and one for tables that lie in
+    another memory than the code."""
     files = apart(where)
     yield "$(OUT)/firmware.bin: $(OUT)/firmware.elf"
-    yield f"\t$(OBJCOPY) -O binary {''.join(f'-R {SECTIONS[part]} ' for part in files.values())}$< $@"
+    yield (
+        f"\t$(OBJCOPY) -O binary {''.join(f'-R {SECTIONS[part]} ' for part in files.values())}$< $@"
+    )
     yield ""
     for name, part in files.items():
         yield f"$(OUT)/{name}: $(OUT)/firmware.elf"
@@ -129,10 +171,14 @@ def binary_lines(where: Where) -> Iterator[str]:
 def apart(where: Where) -> dict[str, str]:
     """File name -> part, of tables that lie in another memory than the code."""
     code = where.get("code")
-    return {f"{section[1:]}.bin": part for part, section in SECTIONS.items() if where.get(part, code) != code}
+    return {
+        f"{section[1:]}.bin": part
+        for part, section in SECTIONS.items()
+        if where.get(part, code) != code
+    }
 
 
-# --- CMakeLists.txt ---------------------------------------------------------------------------------------------------
+# --- CMakeLists.txt -------------------------------------------------------------------------------
 
 
 def _cmake(boards: list[Description], title: str, files: list[str]) -> Iterator[str]:
@@ -162,25 +208,36 @@ def _cmake(boards: list[Description], title: str, files: list[str]) -> Iterator[
     yield from (f"  {name}" for name in kernels + others)
     yield ")"
     for board in boards:
-        sources = [f for f in files if f.endswith(".c") and f.rpartition("/")[0] in board.port_folders]
+        sources = [
+            f for f in files if f.endswith(".c") and f.rpartition("/")[0] in board.port_folders
+        ]
         yield f'if(BOARD STREQUAL "{board.name}")'
         yield f"  target_sources(firmware PRIVATE {' '.join(sources)})"
         yield f"  target_include_directories(firmware PRIVATE {' '.join(board.port_folders)})"
         yield "endif()"
     yield 'set_target_properties(firmware PROPERTIES SUFFIX "${SUFFIX}")'
     yield "target_include_directories(firmware PRIVATE model nn app port)"
-    yield f"target_compile_options(firmware PRIVATE {WARNINGS.replace('-std=c11 ', '')} {COMMON} ${{CORE}} -Os)"
+    yield (
+        f"target_compile_options(firmware PRIVATE {WARNINGS.replace('-std=c11 ', '')} {COMMON}"
+        " ${CORE} -Os)"
+    )
     if kernels:
-        yield f"set_source_files_properties({' '.join(kernels)} PROPERTIES COMPILE_OPTIONS -O3) # after -Os: the last one counts"
+        yield (
+            f"set_source_files_properties({' '.join(kernels)} PROPERTIES COMPILE_OPTIONS -O3) #"
+            " after -Os: the last one counts"
+        )
     yield "target_link_options(firmware PRIVATE ${CORE} ${LINK})"
     yield 'string(REPLACE ";" " " FLAGS_SEEN "${CORE} -O3 (kernels) -Os (the rest)")'
     yield 'target_compile_definitions(firmware PRIVATE "APP_COMPILER_FLAGS=\\"${FLAGS_SEEN}\\"")'
 
 
-# --- README.md --------------------------------------------------------------------------------------------------------
+# --- README.md ------------------------------------------------------------------------------------
 
 FOLDERS = {
-    "model": "the network: `model.h` is its interface, `model.c` one kernel call per line, the tables its weights",
+    "model": (
+        "the network: `model.h` is its interface, `model.c` one kernel call per line, the tables"
+        " its weights"
+    ),
     "nn": "the kernels the network calls; `nn.h` is their manual",
     "app": "the application: the serial protocol around the network, portable C11",
     "port": "`port.h` is what a board gives to the application; one folder per board",
@@ -191,8 +248,13 @@ FOLDERS = {
 def _readme(board: Description, where: Where, title: str, files: list[str]) -> Iterator[str]:
     yield f"# {title}"
     yield ""
-    yield f"C for {board.title}, written by Tendon {GENERATOR}. Status of this port: {board.status}."
-    yield "No malloc, no floating point, no dependency but a C compiler and newlib's memcpy and memset."
+    yield (
+        f"C for {board.title}, written by Tendon {GENERATOR}. Status of this port: {board.status}."
+    )
+    yield (
+        "No malloc, no floating point, no dependency but a C compiler and newlib's memcpy and"
+        " memset."
+    )
     yield ""
     yield from _readme_build(board, where)
     if board.loading:
@@ -201,7 +263,10 @@ def _readme(board: Description, where: Where, title: str, files: list[str]) -> I
     yield ""
     present = [folder for folder in FOLDERS if any(f.startswith(f"{folder}/") for f in files)]
     yield from (f"- `{folder}/` {FOLDERS[folder]}" for folder in present)
-    yield "- `SPEC.md` states the integers of every kernel, the model's interface and every byte of the serial line"
+    yield (
+        "- `SPEC.md` states the integers of every kernel, the model's interface and every byte of"
+        " the serial line"
+    )
 
 
 def _readme_build(board: Description, where: Where) -> Iterator[str]:
@@ -212,44 +277,71 @@ def _readme_build(board: Description, where: Where) -> Iterator[str]:
     yield "    make"
     yield ""
     image = f"build/{board.name}/{board.image}"
-    yield f"The image is `{image}`. CMake does the same: `cmake -B build-cmake && cmake --build build-cmake`."
+    yield (
+        f"The image is `{image}`. CMake does the same: `cmake -B build-cmake && cmake --build"
+        " build-cmake`."
+    )
     if board.prefix:
-        yield f"So does PlatformIO: `pio run` writes `.pio/build/{board.name}/{board.image}`, off-line where there is an"
+        yield (
+            f"So does PlatformIO: `pio run` writes `.pio/build/{board.name}/{board.image}`,"
+            " off-line where there is an"
+        )
         yield "`arm-none-eabi-gcc`; where there is none it fetches one."
-        yield "`make BOARD=posix` builds the application as a process on this machine, for tests without a board."
+        yield (
+            "`make BOARD=posix` builds the application as a process on this machine, for tests"
+            " without a board."
+        )
     for name, memory in board.memory.items():
         held = ", ".join(memory.holds) or "nothing"
         yield f"{name.capitalize()}: {memory.size} bytes at 0x{memory.origin:08x}, for {held}."
     for name, part in apart(where).items():
         begin = board.memory[where[part]].origin
-        yield f"The network's {part} lie apart from the code: `{name}`, beside the image, belongs at 0x{begin:08x}."
+        yield (
+            f"The network's {part} lie apart from the code: `{name}`, beside the image, belongs at"
+            f" 0x{begin:08x}."
+        )
     if board.emulator:
         yield ""
         yield "In QEMU, with the serial line on TCP port 5555:"
         yield ""
         arguments = " ".join(board.emulator.arguments)
-        yield f"    {board.emulator.command} {arguments} -kernel {image} -serial tcp::5555,server=on,wait=off"
+        yield (
+            f"    {board.emulator.command} {arguments} -kernel {image} -serial"
+            " tcp::5555,server=on,wait=off"
+        )
     yield ""
 
 
 def _readme_flash(board: Description, where: Where, loading: Loading) -> Iterator[str]:
     yield "## Flash"
     yield ""
-    yield "Any of these, with an ST-LINK probe (on a Nucleo board its USB connector), from the folder of the image:"
+    yield (
+        "Any of these, with an ST-LINK probe (on a Nucleo board its USB connector), from the folder"
+        " of the image:"
+    )
     yield ""
     scripts = " ".join(f"-f {script}" for script in loading.openocd)
     yield f"    openocd {scripts} -c 'program firmware.elf verify reset exit'"
     yield f"    st-flash --reset write firmware.bin 0x{loading.address:08x}"
     yield f"    STM32_Programmer_CLI -c port=SWD -w firmware.bin 0x{loading.address:08x} -v -rst"
     yield ""
-    yield "or `pio run -t upload` here. Without a probe, the chip's own boot loader takes the image from a serial port:"
+    yield (
+        "or `pio run -t upload` here. Without a probe, the chip's own boot loader takes the image"
+        " from a serial port:"
+    )
     yield f"{loading.boot_loader}; pin BOOT0 high, reset, then"
     yield ""
     yield f"    stm32flash -w firmware.bin -v -g 0x{loading.address:08x} /dev/ttyUSB0"
     yield ""
     for name, part in apart(where).items():
-        yield f"`{name}` belongs into another flash, at {board.memory[where[part]].origin:#010x}: OpenOCD fills that too, from"
-        yield "the same file; STM32_Programmer_CLI with the board's external loader (-el), the others not at all."
+        yield (
+            f"`{name}` belongs into another flash, at {board.memory[where[part]].origin:#010x}:"
+            " OpenOCD fills that too, from"
+        )
+        yield (
+            "the same file; STM32_Programmer_CLI with the board's external loader (-el), the others"
+            " not at all."
+        )
         yield ""
     yield f"The board then speaks the protocol of SPEC.md part 4 at {board.baud} baud, 8N1."
     yield ""

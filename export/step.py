@@ -42,7 +42,8 @@ COUNTED = 65535  # of rows, features and strides
 
 @dataclass(frozen=True)
 class Call:
-    """One kernel call of the step: the operator it is of (None: the end of a start-up), the kernel, the line of C."""
+    """One kernel call of the step: the operator it is of (None: the end of a start-up), the kernel,
+    the line of C."""
 
     operator: int | None
     kernel: str
@@ -53,14 +54,17 @@ class Call:
 class Model:
     """What the emitted files are made of, collected operator by operator.
 
-    `frame`: the frame of a loop that is being emitted; then tensors are spoken of one frame at a time. `stretch` and `piece`: the
-    piece of a stretch that is being emitted; then they are spoken of in its frames.
+    `frame`: the frame of a loop that is being emitted; then tensors are spoken of one frame at a
+    time. `stretch` and `piece`: the piece of a stretch that is being emitted; then they are spoken
+    of in its frames.
     """
 
     graph: g.Graph
     plan: memory.Plan
     family: str = "dsp"  # of kernels (linear.py)
-    first_tables: dict[int, tuple[str, ...]] = field(default_factory=dict)  # that each operator was the first to need
+    first_tables: dict[int, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # that each operator was the first to need
     tables: dict[str, Array] = field(default_factory=dict)
     descriptors: list[str] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
@@ -73,7 +77,8 @@ class Model:
         return [call for call in self.calls if call.operator == operator]
 
     def describe(self, line: str) -> None:
-        """Add a kernel's description; the frames of a loop have the same, and most pieces of a stretch."""
+        """Add a kernel's description; the frames of a loop have the same, and most pieces of a
+        stretch."""
         if line not in self.descriptors:
             self.descriptors.append(line)
 
@@ -98,7 +103,8 @@ class Model:
 
 
 def kernel_of(graph: g.Graph, op: g.Op, family: str) -> str:
-    """The kernel of an operator; which one a linear layer calls depends on the layer and the family."""
+    """The kernel of an operator; which one a linear layer calls depends on the layer and the
+    family."""
     return linear.kernel_of(graph, op, family) if isinstance(op, g.IntLinear) else KERNELS[type(op)]
 
 
@@ -131,9 +137,11 @@ def shape(model: Model, name: str) -> tuple[int, int]:
     return frames, model.graph.tensors[name].features
 
 
-def _call(model: Model, index: int, op: g.Op, arguments: str, last: bool = True, kernel: str = "") -> None:
-    """One kernel call. `last` of the operator's in this frame; the last of a step hands its whole output to a tap, the last of a
-    piece that piece."""
+def _call(
+    model: Model, index: int, op: g.Op, arguments: str, last: bool = True, kernel: str = ""
+) -> None:
+    """One kernel call. `last` of the operator's in this frame; the last of a step hands its whole
+    output to a tap, the last of a piece that piece."""
     source, target = shape(model, op.inputs[0]), shape(model, op.output)
     kernel = kernel or kernel_of(model.graph, op, model.family)
     line = f"    {kernel}({arguments});"
@@ -150,7 +158,8 @@ def _clamp(model: Model, op: g.Op) -> str:
 
 
 def _groups(model: Model, op: g.Op) -> tuple[int, int, int]:
-    """(factor, rows, features) of a pool: copies of a band lie in memory like frames of its features."""
+    """(factor, rows, features) of a pool: copies of a band lie in memory like frames of its
+    features."""
     frames, features = shape(model, op.output)
     if isinstance(op, g.OverCopies):
         return op.copies, frames * op.bands, features // op.bands
@@ -160,15 +169,20 @@ def _groups(model: Model, op: g.Op) -> tuple[int, int, int]:
 def _mean_pool(model: Model, index: int, op: g.IntMeanPool | g.IntMeanOver) -> None:
     factor, frames, features = _groups(model, op)
     model.describe(
-        f"static const nn_mean_pool op{index} = {{.mult = {op.mult}, .factor = {factor}, .frames = {frames}, "
-        f".features = {features}, .shift = {op.shift}, {_clamp(model, op)}}};"
+        f"static const nn_mean_pool op{index} = {{.mult = {op.mult}, .factor = {factor}, .frames ="
+        f" {frames}, .features = {features}, .shift = {op.shift}, {_clamp(model, op)}}};"
     )
     _call(model, index, op, f"&op{index}, {_at(model, op.inputs[0])}, {_at(model, op.output)}")
 
 
 def _max_pool(model: Model, index: int, op: g.IntMaxPool | g.IntMaxOver) -> None:
     factor, frames, features = _groups(model, op)
-    _call(model, index, op, f"{_at(model, op.inputs[0])}, {_at(model, op.output)}, {factor}, {frames}, {features}")
+    _call(
+        model,
+        index,
+        op,
+        f"{_at(model, op.inputs[0])}, {_at(model, op.output)}, {factor}, {frames}, {features}",
+    )
 
 
 def _window(model: Model, index: int, op: g.IntWindow) -> None:
@@ -176,37 +190,55 @@ def _window(model: Model, index: int, op: g.IntWindow) -> None:
     features = model.graph.tensors[op.inputs[0]].features
     skip = op.history + op.frames_per_output - op.lag - op.frames
     model.describe(
-        f"static const nn_window op{index} = {{.windows = {frames}, .width = {width}, .stride = {op.stride * features}, "
-        f".history = {op.history * features}, .skip = {skip * features}, .features = {features}, .bands = {op.bands}}};"
+        f"static const nn_window op{index} = {{.windows = {frames}, .width = {width}, .stride ="
+        f" {op.stride * features}, .history = {op.history * features}, .skip = {skip * features},"
+        f" .features = {features}, .bands = {op.bands}}};"
     )
     history = f"state + {model.plan.kept_offsets[op.output] // 4}" if op.history else "0"
-    _call(model, index, op, f"&op{index}, {history}, {_at(model, op.inputs[0])}, {_at(model, op.output)}")
+    _call(
+        model,
+        index,
+        op,
+        f"&op{index}, {history}, {_at(model, op.inputs[0])}, {_at(model, op.output)}",
+    )
 
 
 def _step(model: Model, index: int, op: g.IntStep) -> None:
     frames, features = shape(model, op.output)
-    _call(model, index, op, f"{_at(model, op.inputs[0])}, {_at(model, op.output)}, {frames * features}, {op.high}")
+    _call(
+        model,
+        index,
+        op,
+        f"{_at(model, op.inputs[0])}, {_at(model, op.output)}, {frames * features}, {op.high}",
+    )
 
 
 def _linear(model: Model, index: int, op: g.IntLinear) -> None:
     bands, out, kernel, width = op.weight.shape
     if bands > 1 and kernel > 1:
-        raise GraphError(f"{op.module}: a convolution over several frames with separate bands has no C kernel")
+        raise GraphError(
+            f"{op.module}: a convolution over several frames with separate bands has no C kernel"
+        )
     called = linear.kernel_of(model.graph, op, model.family)
     frames, calls = linear.frames_and_calls(model.graph, op, called)
     for band in range(bands):
         name = f"op{index}" if bands == 1 else f"op{index}_band{band}"
         tables = linear.tables_of(op, band, called, frames)
-        fields = ", ".join(f".{field} = {model.table(f'{name}_{field}', values)}" for field, values in tables.items())
+        fields = ", ".join(
+            f".{field} = {model.table(f'{name}_{field}', values)}"
+            for field, values in tables.items()
+        )
         model.describe(
-            f"static const nn_linear {name} = {{{fields}, .in = {kernel * width}, "
-            f".out = {out}, .frames = {frames}, .x_stride = {bands * kernel * width}, .y_stride = {bands * out}, "
-            f".shift = {op.shift}, {_clamp(model, op)}}};"
+            f"static const nn_linear {name} = {{{fields}, .in = {kernel * width}, .out = {out},"
+            f" .frames = {frames}, .x_stride = {bands * kernel * width}, .y_stride = {bands * out},"
+            f" .shift = {op.shift}, {_clamp(model, op)}}};"
         )
         for call in range(calls):
             x = _at(model, op.inputs[0], (call * bands * kernel + band) * width)
             y = _at(model, op.output, (call * bands + band) * out)
-            _call(model, index, op, f"&{name}, {x}, {y}", last=(band, call) == (bands - 1, calls - 1))
+            _call(
+                model, index, op, f"&{name}, {x}, {y}", last=(band, call) == (bands - 1, calls - 1)
+            )
 
 
 def _layer_norm(model: Model, index: int, op: g.IntLayerNorm) -> None:
@@ -217,8 +249,8 @@ def _layer_norm(model: Model, index: int, op: g.IntLayerNorm) -> None:
         gain = model.table(f"{name}_gain", op.gain[band].astype(np.int32))
         bias = model.table(f"{name}_bias", op.bias[band].astype(np.int32))
         model.describe(
-            f"static const nn_layer_norm {name} = {{.epsilon = {op.epsilon}u, .gain = {gain}, .bias = {bias}, .n = {n}, "
-            f".rows = {rows}, .stride = {bands * n}, {_clamp(model, op)}}};"
+            f"static const nn_layer_norm {name} = {{.epsilon = {op.epsilon}u, .gain = {gain}, .bias"
+            f" = {bias}, .n = {n}, .rows = {rows}, .stride = {bands * n}, {_clamp(model, op)}}};"
         )
         x, y = _at(model, op.inputs[0], band * n), _at(model, op.output, band * n)
         _call(model, index, op, f"&{name}, {x}, {y}", last=band == bands - 1)
@@ -227,7 +259,12 @@ def _layer_norm(model: Model, index: int, op: g.IntLayerNorm) -> None:
 def _lut(model: Model, index: int, op: g.IntLut) -> None:
     table = model.table(f"op{index}_table", op.table.astype(np.int16))
     frames, features = shape(model, op.output)
-    _call(model, index, op, f"{table}, {_at(model, op.inputs[0])}, {_at(model, op.output)}, {frames * features}")
+    _call(
+        model,
+        index,
+        op,
+        f"{table}, {_at(model, op.inputs[0])}, {_at(model, op.output)}, {frames * features}",
+    )
 
 
 def _state_space(model: Model, index: int, op: g.IntStateSpace) -> None:
@@ -236,17 +273,28 @@ def _state_space(model: Model, index: int, op: g.IntStateSpace) -> None:
     first = model.table(f"op{index}_coefficients", coefficients)
     second = model.table(f"op{index}_channel", channel)
     model.describe(
-        f"static const nn_s4d op{index} = {{.coefficients = {first}, .channel = {second}, .channels = {channels}, "
-        f".states = {states}, .frames = {shape(model, op.output)[0]}, .shift = {op.shift}, {_clamp(model, op)}}};"
+        f"static const nn_s4d op{index} = {{.coefficients = {first}, .channel = {second}, .channels"
+        f" = {channels}, .states = {states}, .frames = {shape(model, op.output)[0]}, .shift ="
+        f" {op.shift}, {_clamp(model, op)}}};"
     )
     state = f"state + {model.plan.state_offsets[op.output] // 4}"
-    _call(model, index, op, f"&op{index}, {state}, {_at(model, op.inputs[0])}, {_at(model, op.output)}")
+    _call(
+        model,
+        index,
+        op,
+        f"&op{index}, {state}, {_at(model, op.inputs[0])}, {_at(model, op.output)}",
+    )
 
 
 def _glu(model: Model, index: int, op: g.IntGlu) -> None:
     table = model.table("sigmoid_table", op.table.astype(np.int16))
     frames, features = shape(model, op.output)
-    _call(model, index, op, f"{table}, {_at(model, op.inputs[0])}, {_at(model, op.output)}, {features}, {frames}")
+    _call(
+        model,
+        index,
+        op,
+        f"{table}, {_at(model, op.inputs[0])}, {_at(model, op.output)}, {features}, {frames}",
+    )
 
 
 def _add(model: Model, index: int, op: g.IntAdd) -> None:
@@ -258,8 +306,8 @@ def _add(model: Model, index: int, op: g.IntAdd) -> None:
 def _log_softmax(model: Model, index: int, op: g.IntLogSoftmax) -> None:
     frames, features = shape(model, op.output)
     model.describe(
-        f"static const nn_log_softmax op{index} = {{.mult = {op.mult}, .n = {features}, .frames = {frames}, "
-        f".shift = {op.shift}, .fraction = {op.fraction}}};"
+        f"static const nn_log_softmax op{index} = {{.mult = {op.mult}, .n = {features}, .frames ="
+        f" {frames}, .shift = {op.shift}, .fraction = {op.fraction}}};"
     )
     _call(model, index, op, f"&op{index}, {_at(model, op.inputs[0])}, {_at(model, op.output)}")
 
@@ -267,13 +315,25 @@ def _log_softmax(model: Model, index: int, op: g.IntLogSoftmax) -> None:
 def _interpolate(model: Model, index: int, op: g.IntInterpolate) -> None:
     frames, features = shape(model, op.inputs[0])
     past, shift = _halves(model.plan.kept_offsets[op.output]), op.factor.bit_length() - 1
-    _call(model, index, op, f"{_at(model, op.inputs[0])}, {past}, {_at(model, op.output)}, {frames}, {features}, {shift}")
+    _call(
+        model,
+        index,
+        op,
+        f"{_at(model, op.inputs[0])}, {past}, {_at(model, op.output)}, {frames}, {features},"
+        f" {shift}",
+    )
 
 
 def _join(model: Model, index: int, op: g.IntJoin) -> None:
     """The frame, then what was kept of each tensor it names."""
     at = model.graph.tensors[op.inputs[0]].features
-    _call(model, index, op, f"{_at(model, op.inputs[0])}, {_at(model, op.output)}, {at}", last=not op.previous)
+    _call(
+        model,
+        index,
+        op,
+        f"{_at(model, op.inputs[0])}, {_at(model, op.output)}, {at}",
+        last=not op.previous,
+    )
     for name, width, place in _named(model, op):
         made, last = _maker(model, name), name == op.previous[-1]
         y = _at(model, op.output, at)
@@ -298,8 +358,12 @@ def keep(model: Model, made: str) -> None:
     for index in model.graph.loop:
         op = model.graph.ops[index]
         for name, width, place in _named(model, op) if isinstance(op, g.IntJoin) else ():
-            if name == made and not isinstance(model.graph.ops[_maker(model, name)], g.IntIntegrate):
-                _call(model, index, op, f"{_at(model, name)}, {_halves(place)}, {width}", last=False)
+            if name == made and not isinstance(
+                model.graph.ops[_maker(model, name)], g.IntIntegrate
+            ):
+                _call(
+                    model, index, op, f"{_at(model, name)}, {_halves(place)}, {width}", last=False
+                )
 
 
 def _maker(model: Model, name: str) -> int:
@@ -315,10 +379,16 @@ def _lstm_cell(model: Model, index: int, op: g.IntLstmCell) -> None:
     sigmoid = model.table("sigmoid_table", op.sigmoid.astype(np.int16))
     tanh = model.table("tanh_table", op.tanh.astype(np.int16))
     model.describe(
-        f"static const nn_lstm_cell op{index} = {{.sigmoid = {sigmoid}, .tanh = {tanh}, .mult = {op.mult}, "
-        f".n = {features}, .frames = {frames}}};"
+        f"static const nn_lstm_cell op{index} = {{.sigmoid = {sigmoid}, .tanh = {tanh}, .mult ="
+        f" {op.mult}, .n = {features}, .frames = {frames}}};"
     )
-    _call(model, index, op, f"&op{index}, {_sum(model, op.output)}, {_at(model, op.inputs[0])}, {_at(model, op.output)}")
+    _call(
+        model,
+        index,
+        op,
+        f"&op{index}, {_sum(model, op.output)}, {_at(model, op.inputs[0])},"
+        f" {_at(model, op.output)}",
+    )
 
 
 def _integrate(model: Model, index: int, op: g.IntIntegrate) -> None:
@@ -328,7 +398,12 @@ def _integrate(model: Model, index: int, op: g.IntIntegrate) -> None:
         f".positions = {op.position_steps}, .fraction = {op.fraction}}};"
     )
     initial, total = _halves(model.plan.kept_offsets[op.output]), _sum(model, op.output)
-    _call(model, index, op, f"&op{index}, {initial}, {total}, {_at(model, op.inputs[0])}, {_at(model, op.output)}")
+    _call(
+        model,
+        index,
+        op,
+        f"&op{index}, {initial}, {total}, {_at(model, op.inputs[0])}, {_at(model, op.output)}",
+    )
 
 
 def _patches(model: Model, index: int, op: g.IntPatches) -> None:
@@ -338,9 +413,10 @@ def _patches(model: Model, index: int, op: g.IntPatches) -> None:
     before, after = min(above, begin), min(below, op.factor * op.frames - begin - frames)
     name = f"op{index}" if (before, after) == (0, 0) else f"op{index}_{before}_{after}"
     model.describe(
-        f"static const nn_patches {name} = {{.frames = {frames}, .width = {op.width * op.copies}, .n = {features // op.width}, "
-        f".kernel_frames = {op.kernel_frames}, .kernel_columns = {op.kernel_columns}, .before = {before}, .after = {after}, "
-        f".factor = {op.factor}, .copies = {op.copies}}};"
+        f"static const nn_patches {name} = {{.frames = {frames}, .width = {op.width * op.copies},"
+        f" .n = {features // op.width}, .kernel_frames = {op.kernel_frames}, .kernel_columns ="
+        f" {op.kernel_columns}, .before = {before}, .after = {after}, .factor = {op.factor},"
+        f" .copies = {op.copies}}};"
     )
     _call(model, index, op, f"&{name}, {_at(model, op.inputs[0])}, {_at(model, op.output)}")
 

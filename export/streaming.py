@@ -1,8 +1,10 @@
-"""How often each table of a network is read, and how many bytes a second that asks of the memory it lies in.
+"""How often each table of a network is read, and how many bytes a second that asks of the memory it
+lies in.
 
-A kernel reads its tables from the first byte to the last once a call, for all frames of the call: two or four rows at a time,
-with every frame before the next rows (nn_linear_s8_s16.c), so that behind a data cache each byte comes once. Between two calls
-the rest of the network goes through the cache. So a table is read as often as calls name it, and a byte of it is as hot as that.
+A kernel reads its tables from the first byte to the last once a call, for all frames of the call:
+two or four rows at a time, with every frame before the next rows (nn_linear_s8_s16.c), so that
+behind a data cache each byte comes once. Between two calls the rest of the network goes through the
+cache. So a table is read as often as calls name it, and a byte of it is as hot as that.
 """
 
 from __future__ import annotations
@@ -33,10 +35,14 @@ class Table:
 
 
 def tables(model: Model) -> list[Table]:
-    """All tables of a network in the order of its file, with the calls of a step that read them times the steps of a second."""
+    """All tables of a network in the order of its file, with the calls of a step that read them
+    times the steps of a second."""
     steps_per_second = float(model.graph.input.rate) / model.graph.samples_per_step
     reads = _reads_per_step(model)
-    return [Table(name, values.nbytes, reads[name] * steps_per_second) for name, values in model.tables.items()]
+    return [
+        Table(name, values.nbytes, reads[name] * steps_per_second)
+        for name, values in model.tables.items()
+    ]
 
 
 def _reads_per_step(model: Model) -> Counter[str]:
@@ -55,7 +61,8 @@ def _reads_per_step(model: Model) -> Counter[str]:
 
 @dataclass(frozen=True)
 class Demand:
-    """What a network reads of one region: bytes of its tables there, bytes a second; what the region gives, None where any."""
+    """What a network reads of one region: bytes of its tables there, bytes a second; what the
+    region gives, None where any."""
 
     region: str
     tables: int
@@ -69,16 +76,29 @@ class Demand:
 
     def as_dict(self) -> dict[str, Any]:
         """For memory.json: bytes, and bytes a second."""
-        return {"tables": self.tables, "needs": round(self.needs), "gives": self.gives, "enough": self.enough}
+        return {
+            "tables": self.tables,
+            "needs": round(self.needs),
+            "gives": self.gives,
+            "enough": self.enough,
+        }
 
     def __str__(self) -> str:
-        begin = f"{self.region}: {self.tables:,} bytes of tables, read in order: {self.needs / 1e6:.1f} MB/s"
+        begin = (
+            f"{self.region}: {self.tables:,} bytes of tables, read in order: {self.needs / 1e6:.1f}"
+            " MB/s"
+        )
         if self.gives is None:
             return f"{begin}; no limit but the core's own waits"
         of = f"{begin} of {self.gives / 1e6:.1f} MB/s that it gives"
         if not self.enough:
-            return f"{of}: NOT REAL TIME, at best {self.gives / self.needs:.2f} seconds of signal a second"
-        return f"{of} ({self.needs / self.gives:.0%}); enough, and what the core computes comes on top"
+            return (
+                f"{of}: NOT REAL TIME, at best {self.gives / self.needs:.2f} seconds of signal a"
+                " second"
+            )
+        return (
+            f"{of} ({self.needs / self.gives:.0%}); enough, and what the core computes comes on top"
+        )
 
 
 def demands(board: Description, regions: Mapping[str, str], found: Sequence[Table]) -> list[Demand]:
@@ -87,6 +107,11 @@ def demands(board: Description, regions: Mapping[str, str], found: Sequence[Tabl
     for table in found:
         by_region.setdefault(regions[table.name], []).append(table)
     return [
-        Demand(region, sum(t.size for t in there), sum(t.bytes_per_second for t in there), board.memory[region].bytes_per_second)
+        Demand(
+            region,
+            sum(t.size for t in there),
+            sum(t.bytes_per_second for t in there),
+            board.memory[region].bytes_per_second,
+        )
         for region, there in by_region.items()
     ]

@@ -1,12 +1,16 @@
-"""CTC beam search over frames as they arrive, with an optional character model; ⌫ is undone in the model and kept in the text.
+"""CTC beam search over frames as they arrive, with an optional character model; ⌫ is undone in the
+model and kept in the text.
 
-The search is that of emg2qwerty (Sivakumar et al., NeurIPS 2024; `CTCBeamDecoder`). A beam is a set of prefixes, each with the
-log-probability of all alignments that end in the blank and of those that end in its last character. A character added to a prefix
-multiplies in weight · (the model's log10 probability) + bonus; blanks and repeats multiply in nothing. ⌫ takes back
-what the character before it was given, so that a word costs the same whether or not it was mistyped and corrected; the model
-then continues from the state before that character. The text keeps both, the mistake and its ⌫, as the typist's own text does.
+The search is that of emg2qwerty (Sivakumar et al., NeurIPS 2024; `CTCBeamDecoder`). A beam is a set
+of prefixes, each with the log-probability of all alignments that end in the blank and of those that
+end in its last character. A character added to a prefix multiplies in weight · (the model's log10
+probability) + bonus; blanks and repeats multiply in nothing. ⌫ takes back what the character before
+it was given, so that a word costs the same whether or not it was mistyped and corrected; the model
+then continues from the state before that character. The text keeps both, the mistake and its ⌫, as
+the typist's own text does.
 
-Prefixes are a tree in which each exists once: two alignments of one text meet in one node, and its past is never copied.
+Prefixes are a tree in which each exists once: two alignments of one text meet in one node, and its
+past is never copied.
 """
 
 from __future__ import annotations
@@ -31,7 +35,8 @@ NEVER = -np.inf
 
 
 class _Heard:
-    """What the model has heard of a prefix after deletions: its state, what the last character was given, and the one before."""
+    """What the model has heard of a prefix after deletions: its state, what the last character was
+    given, and the one before."""
 
     __slots__ = ("before", "context", "gain")
 
@@ -40,7 +45,8 @@ class _Heard:
 
 
 class _Prefix:
-    """A node of the tree: the text from the root to here. `place` is its rank in the beam, −1 outside."""
+    """A node of the tree: the text from the root to here. `place` is its rank in the beam, −1
+    outside."""
 
     __slots__ = ("children", "depth", "heard", "label", "parent", "place")
 
@@ -52,7 +58,8 @@ class _Prefix:
 
 
 class _Candidates(NamedTuple):
-    """Log-probabilities (prefixes, 1 + labels): column 0 is the prefix as it is, column j the prefix with labels[j − 1] added."""
+    """Log-probabilities (prefixes, 1 + labels): column 0 is the prefix as it is, column j the
+    prefix with labels[j − 1] added."""
 
     blank: Array
     other: Array
@@ -63,16 +70,18 @@ class _Candidates(NamedTuple):
 
 
 class BeamDecoder:
-    """Beam search over frames (99,): natural log-probabilities, or the board's int16 words with their `scale`.
+    """Beam search over frames (99,): natural log-probabilities, or the board's int16 words with
+    their `scale`.
 
-    lm         character model; None: the probabilities of the network alone
-    beams      prefixes kept after each frame (published: 50)
-    top        most probable classes of a frame that are considered (published: 10); the lower label wins a tie
-    weight     of the model's log10 probability (published: 2)
-    bonus      added for each character, against the model's preference for short texts (published: 2)
-    deletions  ⌫ undoes what the character before it was given (published: yes); otherwise ⌫ is a character that no model knows
+    lm         character model; None: the probabilities of the network alone beams      prefixes
+    kept after each frame (published: 50) top        most probable classes of a frame that are
+    considered (published: 10); the lower label wins a tie weight     of the model's log10
+    probability (published: 2) bonus      added for each character, against the model's preference
+    for short texts (published: 2) deletions  ⌫ undoes what the character before it was given
+    (published: yes); otherwise ⌫ is a character that no model knows
 
-    `text` is the best text so far and may be taken back as far as `stable`, the beginning that all prefixes of the beam share.
+    `text` is the best text so far and may be taken back as far as `stable`, the beginning that all
+    prefixes of the beam share.
     """
 
     def __init__(
@@ -87,7 +96,9 @@ class BeamDecoder:
         deletions: bool = True,
     ) -> None:
         if beams < 1 or not 1 <= top <= BLANK + 1:
-            raise TendonError(f"beam search: expected beams ≥ 1 and top in 1…{BLANK + 1}, found {beams} and {top}")
+            raise TendonError(
+                f"beam search: expected beams ≥ 1 and top in 1…{BLANK + 1}, found {beams} and {top}"
+            )
         self._lm, self._scale, self._beams, self._top = lm, scale, beams, top
         self._weight, self._bonus, self._deletions = weight, bonus, deletions
         self.reset()
@@ -104,12 +115,16 @@ class BeamDecoder:
         self._finished = False
 
     def push(self, frame: npt.ArrayLike) -> None:
-        """Takes one frame (99,). TendonError for another shape, for values that are not finite, and after `finish`."""
+        """Takes one frame (99,). TendonError for another shape, for values that are not finite, and
+        after `finish`."""
         if self._finished:
             raise TendonError("beam search: the session is finished; reset() begins another")
         values = self._scale * np.asarray(frame, dtype=np.float64)
         if values.shape != (BLANK + 1,) or not np.isfinite(values).all():
-            raise TendonError(f"beam search: expected frames of {BLANK + 1} finite log-probabilities, found {_what(values)}")
+            raise TendonError(
+                f"beam search: expected frames of {BLANK + 1} finite log-probabilities, found"
+                f" {_what(values)}"
+            )
         candidates = self._candidates(values)
         self._merge(candidates)
         self._keep(candidates)
@@ -123,13 +138,16 @@ class BeamDecoder:
     @property
     def stable(self) -> str:
         """What no later frame can take back: the beginning that all prefixes of the beam share."""
-        while self._trunk.place < 0 and len(self._trunk.children) == 1:  # the tree holds nothing but the beam's own paths
+        while (
+            self._trunk.place < 0 and len(self._trunk.children) == 1
+        ):  # the tree holds nothing but the beam's own paths
             (self._trunk,) = self._trunk.children.values()
         return self.text[: self._trunk.depth]
 
     @property
     def text(self) -> str:
-        """The best text so far; begins with `stable`. Costs what has changed since it was last asked for."""
+        """The best text so far; begins with `stable`. Costs what has changed since it was last
+        asked for."""
         node, added = self._beam[0], []
         while node.depth >= len(self._path) or self._path[node.depth] is not node:
             added.append(node)
@@ -141,11 +159,14 @@ class BeamDecoder:
         return self._text
 
     def finish(self) -> str:
-        """Lets the model end the last word (</s>) in each prefix, and returns the best text, which is final."""
+        """Lets the model end the last word (</s>) in each prefix, and returns the best text, which
+        is final."""
         if not self._finished:
             total = np.logaddexp(self._blank, self._other)
             if self._lm is not None:
-                total += self._weight * self._lm.ends([prefix.heard.context for prefix in self._beam])
+                total += self._weight * self._lm.ends(
+                    [prefix.heard.context for prefix in self._beam]
+                )
             self._trunk = self._beam[int(np.argmax(total))]
             self._beam, self._finished = [self._trunk], True
         return self.text
@@ -159,28 +180,38 @@ class BeamDecoder:
         before = np.logaddexp(self._blank, self._other)
         shape = len(last), 1 + len(labels)
         blank, other = np.full(shape, NEVER), np.empty(shape)
-        repeated = labels == last[:, None]  # a character follows itself only across a blank; without one it is held
+        repeated = (
+            labels == last[:, None]
+        )  # a character follows itself only across a blank; without one it is held
         if len(labels) < len(best):
             blank[:, 0] = before + values[BLANK]
-        other[:, 0] = np.where(repeated.any(1), self._other + np.append(values[:BLANK], NEVER)[last], NEVER)
-        other[:, 1:] = np.where(repeated, self._blank[:, None], before[:, None]) + values[labels] + gains
+        other[:, 0] = np.where(
+            repeated.any(1), self._other + np.append(values[:BLANK], NEVER)[last], NEVER
+        )
+        other[:, 1:] = (
+            np.where(repeated, self._blank[:, None], before[:, None]) + values[labels] + gains
+        )
         total = other.copy()
         total[:, 0] = np.logaddexp(blank[:, 0], other[:, 0])
         return _Candidates(blank, other, total, labels.tolist(), gains, contexts)
 
     def _gains(self, labels: npt.NDArray[np.int64]) -> tuple[Array, npt.NDArray[np.int32]]:
-        """What the model gives each label after each prefix, and its state then (both (prefixes, labels))."""
+        """What the model gives each label after each prefix, and its state then (both (prefixes,
+        labels))."""
         shape = len(self._beam), len(labels)
         if self._lm is None:
             return np.zeros(shape), np.zeros(shape, np.int32)
-        scores, contexts = self._lm.extend(np.array([prefix.heard.context for prefix in self._beam]), labels)
+        scores, contexts = self._lm.extend(
+            np.array([prefix.heard.context for prefix in self._beam]), labels
+        )
         gains = self._weight * scores + self._bonus
         if self._deletions:
             gains[:, labels == DELETE] = [[-prefix.heard.gain] for prefix in self._beam]
         return gains, contexts
 
     def _merge(self, c: _Candidates) -> None:
-        """A prefix that is also another one with a character added is one candidate, at the better of its two places."""
+        """A prefix that is also another one with a character added is one candidate, at the better
+        of its two places."""
         column = {label: j for j, label in enumerate(c.labels, 1)}
         for row, prefix in enumerate(self._beam):
             j = column.get(prefix.label, 0)
@@ -194,10 +225,13 @@ class BeamDecoder:
             c.blank[out] = c.other[out] = c.total[out] = NEVER
 
     def _keep(self, c: _Candidates) -> None:
-        """The most probable candidates become the beam; among equals those of better prefixes, then of better classes."""
+        """The most probable candidates become the beam; among equals those of better prefixes, then
+        of better classes."""
         before, chosen = self._beam, _best(c.total.ravel(), self._beams)
         rows, columns = np.divmod(chosen, c.total.shape[1])
-        self._beam = [self._node(c, row, j) for row, j in zip(rows.tolist(), columns.tolist(), strict=True)]
+        self._beam = [
+            self._node(c, row, j) for row, j in zip(rows.tolist(), columns.tolist(), strict=True)
+        ]
         self._blank, self._other = c.blank.ravel()[chosen], c.other.ravel()[chosen]
         for prefix in before:
             prefix.place = -1
@@ -224,7 +258,8 @@ class BeamDecoder:
 
 
 def _best(total: Array, count: int) -> npt.NDArray[np.intp]:
-    """Indices of the `count` largest that are possible at all, largest first, the first of equals first."""
+    """Indices of the `count` largest that are possible at all, largest first, the first of equals
+    first."""
     least = np.partition(total, -count)[-count] if len(total) > count else NEVER
     chosen = np.flatnonzero((total >= least) & (total > NEVER))
     return chosen[np.argsort(-total[chosen], kind="stable")][:count]
@@ -239,4 +274,8 @@ def _prune(prefix: _Prefix) -> None:
 
 
 def _what(values: Array) -> str:
-    return f"shape {values.shape}" if values.shape != (BLANK + 1,) else f"{int((~np.isfinite(values)).sum())} others"
+    return (
+        f"shape {values.shape}"
+        if values.shape != (BLANK + 1,)
+        else f"{int((~np.isfinite(values)).sum())} others"
+    )

@@ -1,8 +1,8 @@
-"""A board beside the integer reference, operator by operator: the first frame, layer and element that differ, and what points
-at why.
+"""A board beside the integer reference, operator by operator: the first frame, layer and element
+that differ, and what points at why.
 
-Every operator's output is compared by its CRC-32 in every step. Where the first one differs, the signal is replayed and its
-tensor fetched.
+Every operator's output is compared by its CRC-32 in every step. Where the first one differs, the
+signal is replayed and its tensor fetched.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ FULL_STACK = 0.9  # of a stack's bytes used: the next interrupt may not fit
 
 @dataclass(frozen=True)
 class Difference:
-    """Where a board first parts from the reference. Frame and second are of the stream, `expected` and `found` of the element."""
+    """Where a board first parts from the reference. Frame and second are of the stream, `expected`
+    and `found` of the element."""
 
     step: int
     operator: int
@@ -54,7 +55,8 @@ class Difference:
 
 
 def run(made: Artifacts, board: str, port: str | None, signal: Signal) -> dict[str, Any]:
-    """Build the image, stream whole steps of a signal, compare. Errors: those of building and of the link."""
+    """Build the image, stream whole steps of a signal, compare. Errors: those of building and of
+    the link."""
     graph = made.integer
     if not len(signal.samples):
         raise TendonError(f"the input is shorter than one step of {graph.samples_per_step} samples")
@@ -65,9 +67,11 @@ def run(made: Artifacts, board: str, port: str | None, signal: Signal) -> dict[s
     return {"model": graph.name, "precision": made.folder.precision, "board": board} | report
 
 
-def compare(graph: g.Graph, board: Board, samples: Words, source: Path, initial: g.Array | None = None) -> dict[str, Any]:
-    """int16 samples (whole steps, inputs) through a board with a tap, from the pose `initial` if any. `source`: model.c of its
-    image."""
+def compare(
+    graph: g.Graph, board: Board, samples: Words, source: Path, initial: g.Array | None = None
+) -> dict[str, Any]:
+    """int16 samples (whole steps, inputs) through a board with a tap, from the pose `initial` if
+    any. `source`: model.c of its image."""
     hello = board.link.handshake()
     print("computing what every operator must put out")
     expected = reference_crcs(graph, samples, initial)
@@ -78,7 +82,13 @@ def compare(graph: g.Graph, board: Board, samples: Words, source: Path, initial:
         "operators": len(graph.ops),
         "steps": steps,
         "seconds": steps * graph.chunk / float(graph.output.rate),
-        "values": steps * sum(graph.frames_per_step(op.output) * graph.tensors[op.output].features for op in graph.ops),
+        "values": (
+            steps
+            * sum(
+                graph.frames_per_step(op.output) * graph.tensors[op.output].features
+                for op in graph.ops
+            )
+        ),
         "equal": place is None,
         "first_difference": None,
     }
@@ -88,20 +98,24 @@ def compare(graph: g.Graph, board: Board, samples: Words, source: Path, initial:
     return report
 
 
-# --- where ------------------------------------------------------------------------------------------------------------
+# --- where ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Place:
-    """A step and the operators, by index, whose outputs differ in it; what the first of them put out, by CRC-32."""
+    """A step and the operators, by index, whose outputs differ in it; what the first of them put
+    out, by CRC-32."""
 
     step: int
     operators: list[int]
     crc: int
 
 
-def reference_crcs(graph: g.Graph, samples: Words, initial: g.Array | None = None) -> npt.NDArray[np.uint32]:
-    """(steps, operators): CRC-32 of what each operator must put out in each step, as it lies in memory."""
+def reference_crcs(
+    graph: g.Graph, samples: Words, initial: g.Array | None = None
+) -> npt.NDArray[np.uint32]:
+    """(steps, operators): CRC-32 of what each operator must put out in each step, as it lies in
+    memory."""
     columns: dict[str, list[int]] = {op.output: [] for op in graph.ops}
 
     def collect(op: g.Op, y: g.Array) -> None:
@@ -118,7 +132,9 @@ def _reference(graph: g.Graph, samples: Words, initial: g.Array | None, see: Tap
     machine.run(samples[None], see)
 
 
-def _first_wrong(board: Board, samples: Words, expected: npt.NDArray[np.uint32], begin: bytes | None) -> tuple[Place | None, int]:
+def _first_wrong(
+    board: Board, samples: Words, expected: npt.NDArray[np.uint32], begin: bytes | None
+) -> tuple[Place | None, int]:
     """The first step with a difference, and how many steps were compared."""
     with tqdm(total=len(expected), unit="step", desc="comparing", leave=False) as bar:
         for index, step in enumerate(tap.walk(board.link, samples, begin=begin)):
@@ -129,21 +145,33 @@ def _first_wrong(board: Board, samples: Words, expected: npt.NDArray[np.uint32],
     return None, len(expected)
 
 
-def reference_tensors(graph: g.Graph, samples: Words, operator: int, initial: g.Array | None = None) -> tuple[Words, Words]:
-    """(frames, features) of one operator in the last step of these samples, and in the step before (zero before the first)."""
+def reference_tensors(
+    graph: g.Graph, samples: Words, operator: int, initial: g.Array | None = None
+) -> tuple[Words, Words]:
+    """(frames, features) of one operator in the last step of these samples, and in the step before
+    (zero before the first)."""
     name = graph.ops[operator].output
     frames: list[g.Array] = []
-    _reference(graph, samples, initial, lambda op, y: frames.append(y[0]) if op.output == name else None)
+    _reference(
+        graph, samples, initial, lambda op, y: frames.append(y[0]) if op.output == name else None
+    )
     whole = np.concatenate(frames).astype(np.int16)
     count = graph.frames_per_step(name)
     before = whole[-2 * count : -count] if len(whole) > count else np.zeros_like(whole[:count])
     return whole[-count:], before
 
 
-# --- what -------------------------------------------------------------------------------------------------------------
+# --- what -----------------------------------------------------------------------------------------
 
 
-def _look(graph: g.Graph, board: Board, samples: Words, place: Place, source: Path, initial: g.Array | None) -> Difference:
+def _look(
+    graph: g.Graph,
+    board: Board,
+    samples: Words,
+    place: Place,
+    source: Path,
+    initial: g.Array | None,
+) -> Difference:
     """Fetch the first tensor that differs and compare it value by value."""
     index = place.operators[0]
     op, name = graph.ops[index], graph.ops[index].output
@@ -179,9 +207,12 @@ def _look(graph: g.Graph, board: Board, samples: Words, place: Place, source: Pa
 
 
 def call_of(source: Path, operator: int) -> str:
-    """The kernel call of an operator in model.c, without what follows it; "" where there is none to be found."""
+    """The kernel call of an operator in model.c, without what follows it; "" where there is none to
+    be found."""
     try:
-        found = re.search(rf"^ *(\w+\([^;]*\);) TAP\({operator}, ", source.read_text(), re.MULTILINE)
+        found = re.search(
+            rf"^ *(\w+\([^;]*\);) TAP\({operator}, ", source.read_text(), re.MULTILINE
+        )
     except OSError:
         return ""
     return found[1] if found else ""
@@ -193,12 +224,13 @@ def _of_replay(place: Place, repeated: bool, differing: int) -> list[str]:
     again = f"on replay operator {place.operators[0]}"
     if not differing:
         return [
-            f"{again} was right in this step: no constant and no kernel does that. Look at the supply, the clock and the flash's "
-            "wait states, and at interrupts that write where they should not"
+            f"{again} was right in this step: no constant and no kernel does that. Look at the"
+            " supply, the clock and the flash's wait states, and at interrupts that write where"
+            " they should not"
         ]
     return [
-        f"{again} was wrong in another way: it leaves a part of its output as it was (is it called, and for all elements?), "
-        "or reads what nobody wrote"
+        f"{again} was wrong in another way: it leaves a part of its output as it was (is it called,"
+        " and for all elements?), or reads what nobody wrote"
     ]
 
 
@@ -213,12 +245,21 @@ def pattern(expected: Words, found: Words, before: Words) -> list[str]:
     if not found.any():
         return ["every value is zero: the kernel wrote nothing, or its table is empty"]
     if np.array_equal(found, before):
-        return ["the values are those of the step before: the kernel was not called, or works on another buffer"]
+        return [
+            "the values are those of the step before: the kernel was not called, or works on"
+            " another buffer"
+        ]
     if len(columns) == 1:
         of = f"in {len(rows)} of {len(expected)} frames" if len(expected) > 1 else "in this frame"
-        return [f"only element {columns[0]} differs, {of}: its row of weights, its bias, multiplier or state"]
+        return [
+            f"only element {columns[0]} differs, {of}: its row of weights, its bias, multiplier or"
+            " state"
+        ]
     if columns[-1] == features - 1 and columns[0] >= features // 2:
-        return [f"only the last {features - columns[0]} of {features} elements differ: what a kernel does after its blocks"]
+        return [
+            f"only the last {features - columns[0]} of {features} elements differ: what a kernel"
+            " does after its blocks"
+        ]
     if distance == 1:
         return ["no value is off by more than 1: a rounding"]
     if not wrong.all() and len(rows) == 1 and len(expected) > 1:
@@ -232,14 +273,25 @@ def _of_place(graph: g.Graph, place: Place) -> list[str]:
     op = graph.ops[index]
     makers = {other.output: f"{i} {other.module}" for i, other in enumerate(graph.ops)}
     sources = [makers.get(name, "the samples") for name in op.inputs]
-    facts = [f"what it reads was right when it was put out ({', '.join(sources)}), and so was everything before"]
+    facts = [
+        f"what it reads was right when it was put out ({', '.join(sources)}), and so was everything"
+        " before"
+    ]
     if place.step and isinstance(op, (*g.RECURRENT, g.IntWindow, g.IntInterpolate)):
-        facts.append(f"it keeps a state and was right for {place.step} steps: what is in the state, or who else writes there?")
+        facts.append(
+            f"it keeps a state and was right for {place.step} steps: what is in the state, or who"
+            " else writes there?"
+        )
     elif not place.step:
-        facts.append("wrong in the first step already, from a zero state: not the state, but the call, its kernel or its tables")
+        facts.append(
+            "wrong in the first step already, from a zero state: not the state, but the call, its"
+            " kernel or its tables"
+        )
     others, after = len(place.operators) - 1, len(graph.ops) - index - 1
     if others:
-        facts.append(f"{others} of the {after} operators after it differ in this step too, as they must")
+        facts.append(
+            f"{others} of the {after} operators after it differ in this step too, as they must"
+        )
     return facts
 
 
@@ -247,38 +299,69 @@ def _of_board(board: Board) -> list[str]:
     """What the board says of itself."""
     hello, status = board.link.hello, board.link.status()
     assert hello is not None, "compare() began with the handshake"
-    facts = [f"the tables in its memory have the CRC-32 they were exported with ({hello.tables_crc_found:08x})"]
+    facts = [
+        "the tables in its memory have the CRC-32 they were exported with"
+        f" ({hello.tables_crc_found:08x})"
+    ]
     flags = load_board(board.name).flags
     if hello.board != board.name:
         facts.append(f"it says it is {hello.board}, not {board.name}")
     elif not all(flag in hello.compiler for flag in flags):
-        facts.append(f"it was built with other flags ({hello.compiler}) than it is built with here ({' '.join(flags)})")
+        facts.append(
+            f"it was built with other flags ({hello.compiler}) than it is built with here"
+            f" ({' '.join(flags)})"
+        )
     if hello.stack_bytes and status.stack_used > FULL_STACK * hello.stack_bytes:
         used = f"{status.stack_used} of its {hello.stack_bytes} bytes of stack were used"
         facts.append(f"{used}: a stack that is full writes over something else")
     return facts
 
 
-# --- the report -------------------------------------------------------------------------------------------------------
+# --- the report -----------------------------------------------------------------------------------
 
 
 def text(report: dict[str, Any]) -> str:
     """The verdict, and of a difference everything that was found."""
-    what = f"{report['operators']} operators over {report['steps']} steps ({report['seconds']:.3f} s)"
-    head = f"{report['model']} {report['precision']} on {report['board']}: {what}, {report['values']:,} values"
+    what = (
+        f"{report['operators']} operators over {report['steps']} steps ({report['seconds']:.3f} s)"
+    )
+    head = (
+        f"{report['model']} {report['precision']} on {report['board']}: {what},"
+        f" {report['values']:,} values"
+    )
     d = report["first_difference"]
     if d is None:
         return f"{head}: all equal to the integer reference (by CRC-32)"
     rows = {
-        "layer": f"{d['module']} ({d['type']}, operator {d['operator']}, {d['shape'][0]} × {d['shape'][1]} values a step)",
+        "layer": (
+            f"{d['module']} ({d['type']}, operator {d['operator']}, {d['shape'][0]} ×"
+            f" {d['shape'][1]} values a step)"
+        ),
         "frame": f"{d['frame']} ({d['second']:.3f} s), step {d['step']}",
-        "element": f"{d['element']}: expected {d['expected']}, found {d['found']}" if d["differing"] else "",
-        "differing": f"{d['differing']} of {d['shape'][0] * d['shape'][1]} values of this step" if d["differing"] else "",
+        "element": (
+            f"{d['element']}: expected {d['expected']}, found {d['found']}"
+            if d["differing"]
+            else ""
+        ),
+        "differing": (
+            f"{d['differing']} of {d['shape'][0] * d['shape'][1]} values of this step"
+            if d["differing"]
+            else ""
+        ),
         "call": d["call"],
-        "replay": "the same again" if d["repeated"] else "wrong in another way" if d["differing"] else "right",
+        "replay": (
+            "the same again"
+            if d["repeated"]
+            else "wrong in another way"
+            if d["differing"]
+            else "right"
+        ),
         "built": report["compiler"],
     }
-    lines = [f"{head} until the first difference", *(f"  {name:10} {content}" for name, content in rows.items() if content)]
+    lines = [
+        f"{head} until the first difference",
+        *(f"  {name:10} {content}" for name, content in rows.items() if content),
+    ]
     return "\n".join([*lines, *(f"  - {fact}" for fact in d["facts"])])
 
 

@@ -1,4 +1,5 @@
-"""Boards: anything that answers the protocol. A process of the posix port, QEMU, or a serial port; all are context managers."""
+"""Boards: anything that answers the protocol. A process of the posix port, QEMU, or a serial port;
+all are context managers."""
 
 from __future__ import annotations
 
@@ -21,14 +22,23 @@ from host.lines import Line, PtyLine, SerialLine, SocketLine
 from host.link import Link
 
 BAUD = 921_600  # of a port whose board is not named, or whose board has no rate
-EMULATED = Timing(silence_s=60.0, boot_s=60.0)  # at the speed its machine leaves it; an emulator that dies says so at once
+EMULATED = Timing(
+    silence_s=60.0, boot_s=60.0
+)  # at the speed its machine leaves it; an emulator that dies says so at once
 
 
 class Board:
-    """A board with a line to it. `link` is the conversation; leaving the context ends what open_board() started."""
+    """A board with a line to it. `link` is the conversation; leaving the context ends what
+    open_board() started."""
 
     def __init__(
-        self, name: str, line: Line, expect_hash: str | None = None, timing: Timing | None = None, port: str = "", baud: int = 0
+        self,
+        name: str,
+        line: Line,
+        expect_hash: str | None = None,
+        timing: Timing | None = None,
+        port: str = "",
+        baud: int = 0,
     ):
         self.name = name
         self.line = line
@@ -40,14 +50,26 @@ class Board:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
 
 class ProcessBoard(Board):
     """A board that is a child process. It never outlives this object, nor this process."""
 
-    def __init__(self, name: str, line: Line, process: subprocess.Popen[bytes], log: IO[bytes], **options: object):
+    def __init__(
+        self,
+        name: str,
+        line: Line,
+        process: subprocess.Popen[bytes],
+        log: IO[bytes],
+        **options: object,
+    ):
         super().__init__(name, line, **options)  # type: ignore[arg-type]
         self.process = process
         self._log = log
@@ -70,9 +92,19 @@ class ProcessBoard(Board):
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(0.2)  # a line closes a little before its process has ended
         code = self.process.poll()
-        state = "runs" if code is None else f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        state = (
+            "runs"
+            if code is None
+            else f"ended by {signal.Signals(-code).name}"
+            if code < 0
+            else f"ended with code {code}"
+        )
         said = self.output().strip()[:300]
-        return f"its process {state} and said: {said}" if said else f"its process {state} and said nothing"
+        return (
+            f"its process {state} and said: {said}"
+            if said
+            else f"its process {state} and said nothing"
+        )
 
     def output(self) -> str:
         """What the process wrote to standard error."""
@@ -87,17 +119,24 @@ def open_board(
     timing: Timing | None = None,
     port: str | None = None,
 ) -> Board:
-    """A board by its name (`image` is its firmware.elf, or the executable of the posix port), or by the port it is connected to.
+    """A board by its name (`image` is its firmware.elf, or the executable of the posix port), or by
+    the port it is connected to.
 
-    `port`, or a first argument that is no board's name, is a device path or a pyserial URL. Errors: NoBoardError.
+    `port`, or a first argument that is no board's name, is a device path or a pyserial URL. Errors:
+    NoBoardError.
     """
     if port is not None:
-        return _open_port(name_or_port, port, load_board(name_or_port).baud or BAUD, expect_hash, timing)
+        return _open_port(
+            name_or_port, port, load_board(name_or_port).baud or BAUD, expect_hash, timing
+        )
     if "/" in name_or_port:
         return _open_port("", name_or_port, BAUD, expect_hash, timing)
     board = load_board(name_or_port)
     if image is None or not image.is_file():
-        raise NoBoardError(f"{board.name}: expected an image to run, found {image}; run make firmware BOARD={board.name}")
+        raise NoBoardError(
+            f"{board.name}: expected an image to run, found {image}; run make firmware"
+            f" BOARD={board.name}"
+        )
     if board.emulator is not None:
         return open_emulator(board, image, expect_hash, timing)
     if board.prefix:
@@ -105,7 +144,9 @@ def open_board(
     return open_process(image, expect_hash, timing)
 
 
-def _open_port(board: str, port: str, baud: int, expect_hash: str | None, timing: Timing | None) -> Board:
+def _open_port(
+    board: str, port: str, baud: int, expect_hash: str | None, timing: Timing | None
+) -> Board:
     return Board(board, SerialLine(port, baud), expect_hash, timing, port, baud)
 
 
@@ -126,33 +167,62 @@ def open_process(
     ours, theirs = socket.socketpair()
     with theirs:
         process = _start(command, log, env=variables, stdin=theirs, stdout=theirs)
-    return ProcessBoard("posix", SocketLine(ours, f"process {image.name}"), process, log, expect_hash=expect_hash, timing=timing)
+    return ProcessBoard(
+        "posix",
+        SocketLine(ours, f"process {image.name}"),
+        process,
+        log,
+        expect_hash=expect_hash,
+        timing=timing,
+    )
 
 
 def open_emulator(
-    board: Description, image: Path, expect_hash: str | None = None, timing: Timing | None = None, extra: list[str] | None = None
+    board: Description,
+    image: Path,
+    expect_hash: str | None = None,
+    timing: Timing | None = None,
+    extra: list[str] | None = None,
 ) -> ProcessBoard:
-    """QEMU with the board's image; its USART1 is a socket pair, so nothing listens and nothing is left behind."""
+    """QEMU with the board's image; its USART1 is a socket pair, so nothing listens and nothing is
+    left behind."""
     assert board.emulator is not None
     program = shutil.which(board.emulator.command)
     if program is None:
         raise NoBoardError(
-            f"{board.name}: {board.emulator.command} is not installed; run make tools, or connect a board and give PORT="
+            f"{board.name}: {board.emulator.command} is not installed; run make tools, or connect a"
+            " board and give PORT="
         )
     log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed with the board
     ours, theirs = socket.socketpair()
     with theirs:
         chardev = ["-chardev", f"socket,id=line,fd={theirs.fileno()}", "-serial", "chardev:line"]
-        command = [*_on_one_core(), program, *board.emulator.arguments, "-kernel", str(image.resolve()), *chardev, *(extra or [])]
-        process = _start(command, log, stdin=subprocess.DEVNULL, stdout=log, pass_fds=(theirs.fileno(),))
+        command = [
+            *_on_one_core(),
+            program,
+            *board.emulator.arguments,
+            "-kernel",
+            str(image.resolve()),
+            *chardev,
+            *(extra or []),
+        ]
+        process = _start(
+            command, log, stdin=subprocess.DEVNULL, stdout=log, pass_fds=(theirs.fileno(),)
+        )
     return ProcessBoard(
-        board.name, SocketLine(ours, f"{board.name} in QEMU"), process, log, expect_hash=expect_hash, timing=timing or EMULATED
+        board.name,
+        SocketLine(ours, f"{board.name} in QEMU"),
+        process,
+        log,
+        expect_hash=expect_hash,
+        timing=timing or EMULATED,
     )
 
 
 def _on_one_core() -> list[str]:
-    """Words that keep a command on one core: on two, QEMU's threads take its lock from each other and the UART gets 6 to 9 kB/s
-    instead of 25 to 32 (measured, 7.2). Emulators of different processes get different cores."""
+    """Words that keep a command on one core: on two, QEMU's threads take its lock from each other
+    and the UART gets 6 to 9 kB/s instead of 25 to 32 (measured, 7.2). Emulators of different
+    processes get different cores."""
     if shutil.which("taskset") is None or not hasattr(os, "sched_getaffinity"):
         return []
     cores = sorted(os.sched_getaffinity(0))
@@ -160,7 +230,8 @@ def _on_one_core() -> list[str]:
 
 
 def _start(command: list[str], log: IO[bytes], **options: object) -> subprocess.Popen[bytes]:
-    """A child that ends with the thread that called, however that ends: the kernel kills it (setpriv is part of util-linux)."""
+    """A child that ends with the thread that called, however that ends: the kernel kills it
+    (setpriv is part of util-linux)."""
     guard = shutil.which("setpriv")
     command = [guard, "--pdeathsig", "KILL", "--", *command] if guard else command
     try:

@@ -1,8 +1,9 @@
 """A KenLM n-gram model over the characters of the charset, as emg2qwerty uses one.
 
-A token is a key as the key logger names it: "a", "T", "%", "Key.space". The model is heard over runs of characters that it
-knows. A character outside its vocabulary ends the run: it costs what </s> costs there, and the next run begins at <s>. Outside
-any run such a character costs what <unk> costs. To a model without "Key.space" a run is a word; one that has it hears sentences.
+A token is a key as the key logger names it: "a", "T", "%", "Key.space". The model is heard over
+runs of characters that it knows. A character outside its vocabulary ends the run: it costs what
+</s> costs there, and the next run begins at <s>. Outside any run such a character costs what <unk>
+costs. To a model without "Key.space" a run is a word; one that has it hears sentences.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ START = 0  # the state at <s>
 END, UNKNOWN = "</s>", "<unk>"
 LETTERS = KEYS[:26]
 WORDS = ("the", "and", "with")  # tokens that only a model of words has
-# Loading in a process of its own first: kenlm trusts the counts in a file; a damaged one can end the process or fill memory.
+# Loading in a process of its own first: kenlm trusts the counts in a file; a damaged one can end
+# the process or fill memory.
 PROBE = """
 import resource, sys, kenlm
 resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[3]),) * 2)
@@ -34,9 +36,11 @@ PROBE_MEMORY = 1 << 30, 32  # bytes: any process, and for each byte of the file
 
 
 class CharacterModel:
-    """States are numbers (START, then as they are met); every score is asked of KenLM once and kept.
+    """States are numbers (START, then as they are met); every score is asked of KenLM once and
+    kept.
 
-    KenLM's state is the longest context that the model distinguishes, so the states are at most the n-grams below its order.
+    KenLM's state is the longest context that the model distinguishes, so the states are at most the
+    n-grams below its order.
     """
 
     def __init__(self, model: kenlm.Model) -> None:
@@ -53,7 +57,8 @@ class CharacterModel:
     def extend(
         self, states: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
-        """log10 probability of each label (m,) after each state (n,), and the state then: both (n, m)."""
+        """log10 probability of each label (m,) after each state (n,), and the state then: both (n,
+        m)."""
         at = np.ix_(states, labels)
         scores = self._scores[at]
         missing = np.isnan(scores)
@@ -65,7 +70,12 @@ class CharacterModel:
 
     def ends(self, states: list[int]) -> npt.NDArray[np.float64]:
         """log10 probability that the run ends here; 0 where none has begun."""
-        return np.array([0.0 if s == START else self._model.BaseScore(self._states[s], END, kenlm.State()) for s in states])
+        return np.array(
+            [
+                0.0 if s == START else self._model.BaseScore(self._states[s], END, kenlm.State())
+                for s in states
+            ]
+        )
 
     def _ask(self, state: int, label: int) -> None:
         if np.isfinite(self._scores[state, label]):
@@ -91,28 +101,42 @@ class CharacterModel:
 
 
 def load(path: Path) -> CharacterModel:
-    """A model file, ARPA or KenLM binary; TendonError when it is missing, damaged or no model of these characters.
+    """A model file, ARPA or KenLM binary; TendonError when it is missing, damaged or no model of
+    these characters.
 
     Loading the same unchanged file again gives the same model, with all it has been asked.
     """
     if not path.is_file():
-        raise TendonError(f"LM={path}: no such file; expected a KenLM character model (.arpa or .bin)")
+        raise TendonError(
+            f"LM={path}: no such file; expected a KenLM character model (.arpa or .bin)"
+        )
     status = path.stat()
     return _load(path.resolve(), status.st_mtime_ns, status.st_size)
 
 
 @lru_cache(maxsize=4)
 def _load(path: Path, changed_ns: int, size: int) -> CharacterModel:
-    probe = [sys.executable, "-c", PROBE, str(path), " ".join(KEYS), str(PROBE_MEMORY[0] + PROBE_MEMORY[1] * size)]
+    probe = [
+        sys.executable,
+        "-c",
+        PROBE,
+        str(path),
+        " ".join(KEYS),
+        str(PROBE_MEMORY[0] + PROBE_MEMORY[1] * size),
+    ]
     done = subprocess.run(probe, capture_output=True, text=True, check=False, timeout=PROBE_SECONDS)
     if done.returncode:
-        raise TendonError(f"LM={path}: KenLM cannot read it ({_reason(done)}); expected an ARPA or KenLM binary file, whole")
+        raise TendonError(
+            f"LM={path}: KenLM cannot read it ({_reason(done)}); expected an ARPA or KenLM binary"
+            " file, whole"
+        )
     model = read(str(path))
     missing = [key for key in LETTERS if key not in model]
     if missing or any(word in model for word in WORDS):
         found = f"lacks {' '.join(missing)}" if missing else "is a model of words"
         raise TendonError(
-            f"LM={path}: expected a model of characters, with tokens a … z, Key.space as the keys are named; it {found}"
+            f"LM={path}: expected a model of characters, with tokens a … z, Key.space as the keys"
+            f" are named; it {found}"
         )
     return CharacterModel(model)
 
@@ -130,4 +154,8 @@ def _reason(done: subprocess.CompletedProcess[str]) -> str:
     if done.returncode < 0:
         return f"it crashes on it, signal {-done.returncode}"
     said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-    return said[-1].rpartition(" threw ")[2].rstrip(")").rstrip(".") if said else f"exit code {done.returncode}"
+    return (
+        said[-1].rpartition(" threw ")[2].rstrip(")").rstrip(".")
+        if said
+        else f"exit code {done.returncode}"
+    )

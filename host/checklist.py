@@ -1,7 +1,8 @@
-"""A board that does not answer: what was seen, which of the usual cases that is, and the one thing to do next.
+"""A board that does not answer: what was seen, which of the usual cases that is, and the one thing
+to do next.
 
-Nothing here talks to a board. What was seen comes from the system (serial ports, who holds one) and from the bytes heard on the
-line.
+Nothing here talks to a board. What was seen comes from the system (serial ports, who holds one) and
+from the bytes heard on the line.
 """
 
 from __future__ import annotations
@@ -26,9 +27,15 @@ ST_LINK = {  # product ids of vendor 0483
     0x3753: "STLINK-V3",
     0x3754: "STLINK-V3",
 }
-ADAPTERS = {0x0403: "FTDI adapter", 0x10C4: "CP210x adapter", 0x1A86: "CH340 adapter", 0x067B: "PL2303 adapter"}
+ADAPTERS = {
+    0x0403: "FTDI adapter",
+    0x10C4: "CP210x adapter",
+    0x1A86: "CH340 adapter",
+    0x067B: "PL2303 adapter",
+}
 TEXT = frozenset(range(0x20, 0x7F)) | {0x09, 0x0A, 0x0D}
-# The bytes that a receiver n times as fast as the sender gets: every bit is read n times, the first ones as the start bit's rest.
+# The bytes that a receiver n times as fast as the sender gets: every bit is read n times, the first
+# ones as the start bit's rest.
 SLOWER = {
     8: frozenset((0x00, 0x80)),
     4: frozenset((0x00, 0x78, 0x80, 0xF8)),
@@ -38,7 +45,8 @@ SLOWER = {
 
 @dataclass(frozen=True)
 class Port:
-    """A serial port of this machine. `kind`: the debugger or adapter behind it, by its USB ids; "" when unknown."""
+    """A serial port of this machine. `kind`: the debugger or adapter behind it, by its USB ids; ""
+    when unknown."""
 
     device: str
     kind: str
@@ -46,7 +54,8 @@ class Port:
 
 @dataclass(frozen=True)
 class Heard:
-    """What came over a line on which nobody answered. `misread`: frames of the right shape with a wrong CRC."""
+    """What came over a line on which nobody answered. `misread`: frames of the right shape with a
+    wrong CRC."""
 
     count: int = 0
     good: int = 0
@@ -56,7 +65,8 @@ class Heard:
 
 @dataclass(frozen=True)
 class Expected:
-    """Who should be at the other end. `port`: a device path, "" for anything else; `baud` 0 where a line has no rate."""
+    """Who should be at the other end. `port`: a device path, "" for anything else; `baud` 0 where a
+    line has no rate."""
 
     board: str = ""
     port: str = ""
@@ -101,7 +111,7 @@ def ports_seen(found: list[Port]) -> str:
     return ", ".join(f"{p.device} ({p.kind or 'no USB device'})" for p in found) or "none"
 
 
-# --- a port that cannot be opened -------------------------------------------------------------------------------------
+# --- a port that cannot be opened -----------------------------------------------------------------
 
 
 def missing(found: list[Port]) -> Finding:
@@ -112,8 +122,8 @@ def missing(found: list[Port]) -> Finding:
         step = f"PORT={likely[0].device}, which is an {likely[0].kind}"
     else:
         step = (
-            "connect the board by the USB connector of its debugger with a cable that carries data, and look again; "
-            "in a virtual machine or container pass the device through"
+            "connect the board by the USB connector of its debugger with a cable that carries data,"
+            " and look again; in a virtual machine or container pass the device through"
         )
     return Finding("no such port", seen, step)
 
@@ -127,8 +137,12 @@ def refused(device: str, error: Exception, holders: list[str]) -> Finding:
         return Finding("permission", f"you may not open it; it belongs to group {group}", step)
     if holders or number in (errno.EBUSY, errno.EWOULDBLOCK):
         who = ", ".join(holders) or "a process of another user (sudo fuser -v shows which)"
-        return Finding("busy", f"it is in use by {who}", "close that program, or give another PORT=")
-    return Finding("unusable", f"it cannot be opened: {error}", "unplug the board and connect it again")
+        return Finding(
+            "busy", f"it is in use by {who}", "close that program, or give another PORT="
+        )
+    return Finding(
+        "unusable", f"it cannot be opened: {error}", "unplug the board and connect it again"
+    )
 
 
 def _group(device: str) -> str:
@@ -161,31 +175,40 @@ def _open_files(folder: Path) -> Iterable[str]:
             yield os.readlink(entry)
 
 
-# --- a line on which nobody answers -----------------------------------------------------------------------------------
+# --- a line on which nobody answers ---------------------------------------------------------------
 
 
-def diagnose(heard: Heard, expected: Expected, found: list[Port], process: str | None = None) -> Finding:
-    """Which case it is. `process`: what became of the board's own process when it is one (an emulator), else None."""
+def diagnose(
+    heard: Heard, expected: Expected, found: list[Port], process: str | None = None
+) -> Finding:
+    """Which case it is. `process`: what became of the board's own process when it is one (an
+    emulator), else None."""
     others = holders(expected.port) if expected.port else []
     if others:
         seen = f"{', '.join(others)} has the port open too and takes a share of the bytes"
         return Finding("shared", seen, "close that program")
     if process is not None:
-        step = f"build its image again (make firmware BOARD={expected.board or '<board>'}); then try the emulator by itself"
+        step = (
+            f"build its image again (make firmware BOARD={expected.board or '<board>'}); then try"
+            " the emulator by itself"
+        )
         return Finding("process", process, step)
     if not heard.count:
         return _silent(expected, found)
     if heard.good:
         return Finding(
             "deaf",
-            f"{heard.good} good frames were heard, but none answers a question: the board sends and does not hear",
+            f"{heard.good} good frames were heard, but none answers a question: the board sends and"
+            " does not hear",
             "check the wire from this machine's TX to the board's RX",
         )
     if heard.misread:
         return Finding(
             "noise",
-            f"frames of this protocol arrive with a wrong CRC ({heard.misread} of them), no good one",
-            "use a shorter cable with a ground wire of its own; the rate is right, bits are lost on the way",
+            f"frames of this protocol arrive with a wrong CRC ({heard.misread} of them), no"
+            " good one",
+            "use a shorter cable with a ground wire of its own; the rate is right, bits are lost on"
+            " the way",
         )
     return _strange(heard, expected)
 
@@ -194,13 +217,26 @@ def _silent(expected: Expected, found: list[Port]) -> Finding:
     kind = next((p.kind for p in found if p.device == expected.port), "")
     nothing = "not one byte was heard"
     if kind in ST_LINK.values():
-        seen = f"{nothing}; {expected.port} is an {kind}: the debugger has power, the board's program is silent"
-        return Finding("silent board", seen, f"{expected.flash}, then press the board's reset button; jumpers as delivered")
+        seen = (
+            f"{nothing}; {expected.port} is an {kind}: the debugger has power, the board's program"
+            " is silent"
+        )
+        return Finding(
+            "silent board",
+            seen,
+            f"{expected.flash}, then press the board's reset button; jumpers as delivered",
+        )
     others = [p for p in found if p.kind in ST_LINK.values() and p.device != expected.port]
     if others:
-        seen = f"{nothing}; {expected.port or 'this line'} is no ST-LINK, but {others[0].device} is an {others[0].kind}"
+        seen = (
+            f"{nothing}; {expected.port or 'this line'} is no ST-LINK, but {others[0].device} is an"
+            f" {others[0].kind}"
+        )
         return Finding("other port", seen, f"PORT={others[0].device}")
-    step = f"check that the board has power, that TX and RX are crossed and the grounds connected; then {expected.flash}"
+    step = (
+        "check that the board has power, that TX and RX are crossed and the grounds connected;"
+        f" then {expected.flash}"
+    )
     return Finding("silent line", f"{nothing}{f' on {kind} {expected.port}' if kind else ''}", step)
 
 
@@ -208,15 +244,35 @@ def _strange(heard: Heard, expected: Expected) -> Finding:
     """Bytes that are no frames."""
     tail = heard.tail
     if set(tail) == {0xFF} or (set(tail) == {0} and heard.count < 4):
-        seen = f"nothing but {tail[0]:02x} was heard: spikes or a break on a line where nobody sends"
-        return Finding("open line", seen, "check that the board has power and that its TX, and ground, reach this machine's RX")
+        seen = (
+            f"nothing but {tail[0]:02x} was heard: spikes or a break on a line where nobody sends"
+        )
+        return Finding(
+            "open line",
+            seen,
+            "check that the board has power and that its TX, and ground, reach this machine's RX",
+        )
     if _share(tail, TEXT) >= 0.9:
         text = (tail.decode("ascii", "replace").strip().splitlines() or [""])[-1]
-        seen = f"text was heard, not frames: {text!r}: another program is on the board, or another device on this port"
+        seen = (
+            f"text was heard, not frames: {text!r}: another program is on the board, or another"
+            " device on this port"
+        )
         return Finding("text", seen, f"{expected.flash}, or give another PORT=")
-    listening = f"this machine listens at {expected.baud} baud" if expected.baud else "this line has no rate of its own"
-    seen = f"bytes that are neither frames nor text were heard, as from a sender of {_rate(tail, expected.baud)}; {listening}"
-    return Finding("other rate", seen, f"load firmware of the right rate: {expected.flash}; or give the PORT= of this board")
+    listening = (
+        f"this machine listens at {expected.baud} baud"
+        if expected.baud
+        else "this line has no rate of its own"
+    )
+    seen = (
+        "bytes that are neither frames nor text were heard, as from a sender of"
+        f" {_rate(tail, expected.baud)}; {listening}"
+    )
+    return Finding(
+        "other rate",
+        seen,
+        f"load firmware of the right rate: {expected.flash}; or give the PORT= of this board",
+    )
 
 
 def _rate(tail: bytes, baud: int) -> str:

@@ -1,4 +1,5 @@
-"""A conversation with one board: who is there, requests that are repeated until answered, frames both ways."""
+"""A conversation with one board: who is there, requests that are repeated until answered, frames
+both ways."""
 
 from __future__ import annotations
 
@@ -24,14 +25,15 @@ from host.lines import Line, LineClosed
 
 @dataclass(frozen=True)
 class Timing:
-    """How long to wait. A line that loses much, or is slow, changes these and nothing else; a network whose steps take long
-    stretches them by itself, as soon as one step was seen."""
+    """How long to wait. A line that loses much, or is slow, changes these and nothing else; a
+    network whose steps take long stretches them by itself, as soon as one step was seen."""
 
     answer_s: float = 1.0  # before a request is repeated, and before a silent stream is asked
     silence_s: float = 10.0  # without one good frame: the board is lost
     boot_s: float = 10.0  # for the first answer
     stall_s: float = 60.0  # of answers, but no sample accepted and no result: the board is lost
-    first_step_s: float = 120.0  # of silence while a board computes its first step: nobody knows yet how long one takes
+    # of silence while a board computes its first step: nobody knows yet how long one takes
+    first_step_s: float = 120.0
 
 
 STRETCH = 4  # times the longest step seen: what a board may take for one before it is lost
@@ -63,17 +65,22 @@ class Conversation:
     session: int = 0
     frames: int = 0  # output frames of the session, received without a gap
     next_data: int = 0  # sequence of the session's next new DATA frame
-    expected: checklist.Expected = field(default_factory=checklist.Expected)  # who should be at the other end
+    expected: checklist.Expected = field(
+        default_factory=checklist.Expected
+    )  # who should be at the other end
     explain: Callable[[], str] | None = None  # what became of the board's process, if it is one
-    step_s: float = 0.0  # the longest silence that a result has ended: one step as seen from here; 0 before the first
-    waited_s: float = 0.0  # for a good frame since the last one, in receive(): what the host does itself is no silence
+    # the longest silence that a result has ended: one step as seen from here; 0 before the first
+    step_s: float = 0.0
+    # for a good frame since the last one, in receive(): what the host does itself is no silence
+    waited_s: float = 0.0
     _request: int = field(default_factory=lambda: int.from_bytes(os.urandom(3), "little"))
     _inbox: list[p.Frame] = field(default_factory=list)
 
-    # --- who is there -----------------------------------------------------------------------------------------------
+    # --- who is there -----------------------------------------------------------------------------
 
     def handshake(self) -> p.Hello:
-        """Who is there? Errors: NoBoardError, ProtocolError, DamagedImageError, HashMismatchError."""
+        """Who is there? Errors: NoBoardError, ProtocolError, DamagedImageError,
+        HashMismatchError."""
         try:
             return self._meet(self.timing.boot_s)
         except BoardLostError as error:
@@ -83,7 +90,9 @@ class Conversation:
         """What was seen of a board that does not answer, and what to do."""
         d, found = self.decoder, checklist.ports()
         heard = checklist.Heard(d.bytes_heard, d.good, d.misread, d.tail)
-        finding = checklist.diagnose(heard, self.expected, found, self.explain() if self.explain else None)
+        finding = checklist.diagnose(
+            heard, self.expected, found, self.explain() if self.explain else None
+        )
         return finding.lines(f"{self.line.name}: no board answers", found, self._heard())
 
     def _meet(self, patience_s: float) -> p.Hello:
@@ -104,20 +113,24 @@ class Conversation:
             )
         if hello.error == p.TABLES:
             raise DamagedImageError(
-                f"{self.line.name}: the image on {hello.board} is damaged: CRC-32 of the model's tables expected "
-                f"{hello.tables_crc_expected:08x}, found {hello.tables_crc_found:08x}; it infers nothing. Load the firmware again"
+                f"{self.line.name}: the image on {hello.board} is damaged: CRC-32 of the model's"
+                f" tables expected {hello.tables_crc_expected:08x}, found"
+                f" {hello.tables_crc_found:08x}; it infers nothing. Load the firmware again"
             )
         if hello.error == p.MODEL:
             why = p.FAULTS.get(hello.fault, f"reason {hello.fault}")
-            raise ModelFaultError(f"{self.line.name}: the model on {hello.board} cannot start: {why} ({hello.compiler})")
+            raise ModelFaultError(
+                f"{self.line.name}: the model on {hello.board} cannot start: {why}"
+                f" ({hello.compiler})"
+            )
         if self.expect_hash is not None and hello.model_hash != self.expect_hash:
             raise HashMismatchError(
-                f"{self.line.name}: expected model hash {self.expect_hash}, found {hello.model_hash} "
-                f"({hello.model} on {hello.board}); "
-                "load the firmware that was built from this model"
+                f"{self.line.name}: expected model hash {self.expect_hash}, found"
+                f" {hello.model_hash} ({hello.model} on {hello.board}); load the firmware that was"
+                " built from this model"
             )
 
-    # --- frames -------------------------------------------------------------------------------------------------------
+    # --- frames -----------------------------------------------------------------------------------
 
     def send(self, kind: int, sequence: int, payload: bytes) -> int:
         """One frame of the current session; returns its bytes on the line."""
@@ -131,7 +144,8 @@ class Conversation:
         return len(encoded)
 
     def receive(self, timeout_s: float) -> p.Frame | None:
-        """The next good frame, or None when none came in time. Either way `waited_s` says for how long there was none."""
+        """The next good frame, or None when none came in time. Either way `waited_s` says for how
+        long there was none."""
         begin = time.monotonic()
         while not self._inbox and (left := begin + timeout_s - time.monotonic()) > 0:
             try:
@@ -153,7 +167,8 @@ class Conversation:
         return self._request
 
     def request(self, kind: int, payload: bytes = b"", patience_s: float | None = None) -> p.Frame:
-        """Repeats a request until its answer comes. BoardLostError: silence, or another session; ProtocolError: refused."""
+        """Repeats a request until its answer comes. BoardLostError: silence, or another session;
+        ProtocolError: refused."""
         deadline = time.monotonic() + (self.patience_s() if patience_s is None else patience_s)
         number = self.new_request()
         while time.monotonic() < deadline:
@@ -165,7 +180,9 @@ class Conversation:
                     break
                 if frame.sequence != number:
                     continue
-                if frame.type == kind | p.ANSWER and (kind in (p.HELLO, p.STATUS) or frame.session == self.session):
+                if frame.type == kind | p.ANSWER and (
+                    kind in (p.HELLO, p.STATUS) or frame.session == self.session
+                ):
                     return frame
                 if frame.type == p.ERROR and p.Refusal.parse(frame.payload).request == kind:
                     raise self._refused(p.Refusal.parse(frame.payload))
@@ -177,16 +194,21 @@ class Conversation:
             return p.Hello.parse(answer)
         except ValueError as error:
             raise ProtocolError(
-                f"{self.line.name}: expected the answer of protocol version {p.VERSION}, found {error}"
+                f"{self.line.name}: expected the answer of protocol version {p.VERSION}, found"
+                f" {error}"
             ) from error
 
     def _refused(self, refusal: p.Refusal) -> LinkError:
         if refusal.code == p.SESSION:
             return self.lost(
-                f"the board was reset, or belongs to someone else: expected session {self.session}, found {refusal.detail}"
+                f"the board was reset, or belongs to someone else: expected session {self.session},"
+                f" found {refusal.detail}"
             )
         if refusal.code == p.TABLES:
-            return DamagedImageError(f"{self.line.name}: the model's tables on the board are damaged; load the firmware again")
+            return DamagedImageError(
+                f"{self.line.name}: the model's tables on the board are damaged; load the firmware"
+                " again"
+            )
         kind = UnknownRequestError if refusal.code == p.TYPE else ProtocolError
         return kind(f"{self.line.name}: the board refused: {refusal}")
 
@@ -194,7 +216,10 @@ class Conversation:
         """Something looked like a reset: ask. BoardLostError when it was one."""
         hello = self._ask_hello(self.patience_s())
         if hello.session != self.session:
-            raise self.lost(f"the board was reset: expected session {self.session}, found {hello.session}", hello)
+            raise self.lost(
+                f"the board was reset: expected session {self.session}, found {hello.session}",
+                hello,
+            )
 
     def lost(self, what: str, hello: p.Hello | None = None) -> BoardLostError:
         """Says what was heard last."""
@@ -204,9 +229,9 @@ class Conversation:
         ports = checklist.ports_seen(checklist.ports())
         fate = f"; {self.explain()}" if self.explain else ""
         return BoardLostError(
-            f"{self.line.name}: {what}. Serial ports seen: {ports}. {self._heard()}{fate}. "
-            f"Model hash expected {expected}, found {found}. "
-            f"{self.frames} output frames were received. Reconnect the board: the run can be resumed"
+            f"{self.line.name}: {what}. Serial ports seen: {ports}. {self._heard()}{fate}. Model"
+            f" hash expected {expected}, found {found}. {self.frames} output frames were received."
+            " Reconnect the board: the run can be resumed"
         )
 
     def _heard(self) -> str:

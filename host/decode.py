@@ -1,4 +1,5 @@
-"""Text that grows as frames arrive: the greedy decoder of `compress.scores`, one frame at a time."""
+"""Text that grows as frames arrive: the greedy decoder of `compress.scores`, one frame at a
+time."""
 
 from __future__ import annotations
 
@@ -11,10 +12,12 @@ from compress.data.charset import BLANK, CHARSET
 
 
 class StreamDecoder:
-    """Greedy CTC over frames (99 values in any monotonic unit, float or the board's int16 words), as published.
+    """Greedy CTC over frames (99 values in any monotonic unit, float or the board's int16 words),
+    as published.
 
-    `text` is what has been read so far and `times` the index of the frame at which each of its characters appeared. Nothing
-    is ever taken back: a character is final the moment it appears, so the delay is that of the network alone.
+    `text` is what has been read so far and `times` the index of the frame at which each of its
+    characters appeared. Nothing is ever taken back: a character is final the moment it appears, so
+    the delay is that of the network alone.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,5 @@
-"""Every way to read text from frames, by name: greedy, beam (the network alone), beam+lm (with a character model)."""
+"""Every way to read text from frames, by name: greedy, beam (the network alone), beam+lm (with a
+character model)."""
 
 from __future__ import annotations
 
@@ -19,9 +20,11 @@ LONG = 2000  # frames: a search longer than this shows its progress
 
 
 def make(name: str, lm: Path | None = None, scale: float = 1.0) -> StreamDecoder | BeamDecoder:
-    """A decoder with the published settings for frames whose log-probabilities are `scale` times their values.
+    """A decoder with the published settings for frames whose log-probabilities are `scale` times
+    their values.
 
-    Each has reset(), push(frame), extend(frames), text and finish(). `lm` is a KenLM file, needed by beam+lm and by it alone.
+    Each has reset(), push(frame), extend(frames), text and finish(). `lm` is a KenLM file, needed
+    by beam+lm and by it alone.
     """
     if name == "greedy":
         return StreamDecoder()
@@ -30,25 +33,45 @@ def make(name: str, lm: Path | None = None, scale: float = 1.0) -> StreamDecoder
     if name != "beam+lm":
         raise TendonError(f"DECODER={name}: expected one of {', '.join(NAMES)}")
     if lm is None:
-        raise TendonError("DECODER=beam+lm: expected a character model; give one with LM=path (KenLM, .arpa or .bin)")
+        raise TendonError(
+            "DECODER=beam+lm: expected a character model; give one with LM=path (KenLM, .arpa or"
+            " .bin)"
+        )
     return BeamDecoder(character_model.load(lm), scale=scale)
 
 
 def load_frames(path: Path) -> npt.NDArray[np.generic]:
-    """Frames (frames, 99) from a `.npy` of floats, as `infer` writes them; TendonError for anything else."""
+    """Frames (frames, 99) from a `.npy` of floats, as `infer` writes them; TendonError for anything
+    else."""
     try:
         frames = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise TendonError(f"{path}: cannot be read as .npy: {error}") from error
     if frames.ndim != 2 or frames.shape[1] != BLANK + 1 or frames.dtype.kind != "f":
-        raise TendonError(f"{path}: expected log-probabilities, float (frames, {BLANK + 1}), found {frames.dtype} {frames.shape}")
+        raise TendonError(
+            f"{path}: expected log-probabilities, float (frames, {BLANK + 1}), found {frames.dtype}"
+            f" {frames.shape}"
+        )
     return np.asarray(frames)
 
 
 def decode_session(
-    name: str, lm: Path | None, log_probs: npt.NDArray[np.generic], scale: float = 1.0, progress: bool = False
+    name: str,
+    lm: Path | None,
+    log_probs: npt.NDArray[np.generic],
+    scale: float = 1.0,
+    progress: bool = False,
 ) -> str:
-    """The text of a whole session (frames, 99) of natural log-probabilities, or of int16 words with their scale."""
+    """The text of a whole session (frames, 99) of natural log-probabilities, or of int16 words with
+    their scale."""
     decoder = make(name, lm, scale)
-    decoder.extend(tqdm(log_probs, desc=name, unit="frame", leave=False, disable=not progress or len(log_probs) < LONG))
+    decoder.extend(
+        tqdm(
+            log_probs,
+            desc=name,
+            unit="frame",
+            leave=False,
+            disable=not progress or len(log_probs) < LONG,
+        )
+    )
     return decoder.finish()

@@ -1,4 +1,5 @@
-"""Two engines side by side: how far apart each layer is, and the first frame, layer and element that differ."""
+"""Two engines side by side: how far apart each layer is, and the first frame, layer and element
+that differ."""
 
 from __future__ import annotations
 
@@ -33,10 +34,13 @@ class Difference:
 
 
 def compare(made: Artifacts, engines: tuple[str, str], signal: Signal) -> dict[str, Any]:
-    """Per layer rmse, mae, l2r and cosine between two engines (real units), and the earliest difference in time."""
+    """Per layer rmse, mae, l2r and cosine between two engines (real units), and the earliest
+    difference in time."""
     exact = all(e in EXACT for e in engines)
     if not len(signal.samples):
-        raise TendonError(f"the input is shorter than one step of {made.integer.samples_per_step} samples")
+        raise TendonError(
+            f"the input is shorter than one step of {made.integer.samples_per_step} samples"
+        )
     rows, differences = [], []
     modules = {op.output: op.module for op in made.integer.ops}
     for (name, a), (_, b) in zip(*(layers(e, made, signal) for e in engines), strict=True):
@@ -45,7 +49,9 @@ def compare(made: Artifacts, engines: tuple[str, str], signal: Signal) -> dict[s
         found = _first(made, name, x, y, 0.0 if exact else TOLERANCE)
         if found is not None:
             differences.append(found)
-    earliest = min(differences, key=lambda d: d.step, default=None)  # of one step the first operator, being the cause
+    earliest = min(
+        differences, key=lambda d: d.step, default=None
+    )  # of one step the first operator, being the cause
     return {
         "model": made.integer.name,
         "engines": list(engines),
@@ -69,7 +75,9 @@ def _first(made: Artifacts, name: str, a: Array, b: Array, tolerance: float) -> 
     op = next(op for op in made.integer.ops if op.output == name)
     second = frame / float(made.integer.tensors[name].rate)
     step = frame // made.integer.frames_per_step(name)
-    return Difference(op.module, step, frame, second, element, float(a[frame, element]), float(b[frame, element]))
+    return Difference(
+        op.module, step, frame, second, element, float(a[frame, element]), float(b[frame, element])
+    )
 
 
 def text(report: dict[str, Any]) -> str:
@@ -77,15 +85,18 @@ def text(report: dict[str, Any]) -> str:
     first, second = report["engines"]
     lines = [f"{'layer':44} {'rmse':>10} {'mae':>10} {'l2r':>10} {'cosine':>10}"]
     for row in report["layers"]:
-        lines.append(f"{row['module']:44} {row['rmse']:10.3g} {row['mae']:10.3g} {row['l2r']:10.3g} {row['cos']:10.7f}")
+        lines.append(
+            f"{row['module']:44} {row['rmse']:10.3g} {row['mae']:10.3g} {row['l2r']:10.3g}"
+            f" {row['cos']:10.7f}"
+        )
     d = report["first_difference"]
     rule = "any difference" if report["exact"] else f"more than {TOLERANCE:.0%} of the layer's rms"
     if d is None:
         lines.append(f"{first} and {second} are equal ({rule})")
     else:
         lines.append(
-            f"first difference ({rule}): {d['module']}, frame {d['frame']} ({d['second']:.3f} s), element {d['element']}: "
-            f"{first} {d['first']:.6g}, {second} {d['second_value']:.6g}"
+            f"first difference ({rule}): {d['module']}, frame {d['frame']} ({d['second']:.3f} s),"
+            f" element {d['element']}: {first} {d['first']:.6g}, {second} {d['second_value']:.6g}"
         )
     return "\n".join(lines)
 

@@ -1,4 +1,5 @@
-"""Every way to run a network, behind one call: torch, graph (float), onnx, integer (reference), native (C here), a board, …."""
+"""Every way to run a network, behind one call: torch, graph (float), onnx, integer (reference),
+native (C here), a board, …."""
 
 from __future__ import annotations
 
@@ -41,22 +42,29 @@ class Artifacts:
     integer: g.Graph
 
 
-def prepare(folder: Folder, checkpoint: Path | None, data: Path | None, calibration: Path | None) -> Artifacts:
+def prepare(
+    folder: Folder, checkpoint: Path | None, data: Path | None, calibration: Path | None
+) -> Artifacts:
     """Quantize when something changed, then load both graphs; scores nothing."""
     path = artifacts.checkpoint_for(folder, checkpoint)
     integer = pipeline.graphs(folder, path, data, calibration)
     return Artifacts(folder, path, g.load(folder.float_graph), integer)
 
 
-def prepare_scored(folder: Folder, checkpoint: Path | None, data: Path | None, calibration: Path | None) -> Artifacts:
+def prepare_scored(
+    folder: Folder, checkpoint: Path | None, data: Path | None, calibration: Path | None
+) -> Artifacts:
     """As `prepare`, and quantize.json holds the scores of these graphs on the held-out sessions."""
     path = artifacts.checkpoint_for(folder, checkpoint)
     pipeline.run(folder, path, data, calibration)
     return Artifacts(folder, path, g.load(folder.float_graph), g.load(folder.graph))
 
 
-def infer_float(engine: str, graph: g.Graph, checkpoint: Path, signal: Signal) -> npt.NDArray[np.float32]:
-    """Whole steps of a signal -> float32 output frames by the published forward (torch), the float graph, or it as ONNX."""
+def infer_float(
+    engine: str, graph: g.Graph, checkpoint: Path, signal: Signal
+) -> npt.NDArray[np.float32]:
+    """Whole steps of a signal -> float32 output frames by the published forward (torch), the float
+    graph, or it as ONNX."""
     if engine == "torch":
         return _torch(checkpoint, signal, graph)
     if engine == "onnx":
@@ -66,7 +74,9 @@ def infer_float(engine: str, graph: g.Graph, checkpoint: Path, signal: Signal) -
     return machine.run(signal.samples[None].astype(np.float64))[0].astype(np.float32)
 
 
-def infer(engine: str, made: Artifacts, signal: Signal, port: str | None = None) -> npt.NDArray[np.float32]:
+def infer(
+    engine: str, made: Artifacts, signal: Signal, port: str | None = None
+) -> npt.NDArray[np.float32]:
     """Whole steps of a signal -> float32 output frames of an integer engine."""
     if engine == "onnx-qdq":
         return onnx_engine.run(onnx_qdq.write(made.integer), signal.samples, engine, signal.initial)
@@ -74,7 +84,8 @@ def infer(engine: str, made: Artifacts, signal: Signal, port: str | None = None)
 
 
 def words(engine: str, made: Artifacts, signal: Signal, port: str | None = None) -> Array:
-    """Whole steps of a signal -> int16 output words by an integer engine, or a board over its serial line."""
+    """Whole steps of a signal -> int16 output words by an integer engine, or a board over its
+    serial line."""
     samples = to_int16(made.integer, signal.samples)
     if engine == "integer":
         machine = IntegerMachine(made.integer)
@@ -87,13 +98,20 @@ def words(engine: str, made: Artifacts, signal: Signal, port: str | None = None)
     if engine in tflite_engines.ENGINES:
         return tflite_engines.run(engine, made.integer, made.folder, samples, signal.initial)
     if engine not in boards.names():
-        raise TendonError(f"ENGINE={engine}: expected one of {', '.join((*LOCAL, *boards.names()))}")
+        raise TendonError(
+            f"ENGINE={engine}: expected one of {', '.join((*LOCAL, *boards.names()))}"
+        )
     return _on_board(engine, made, signal, port)
 
 
 def beginning(graph: g.Graph, initial: Array | None) -> bytes | None:
-    """The snapshot that a stream on a board begins from: one with this pose, or none, the zero state."""
-    return None if initial is None else Snapshot(graph.hash(), 0, memory.initial_state(graph, initial)).to_bytes()
+    """The snapshot that a stream on a board begins from: one with this pose, or none, the zero
+    state."""
+    return (
+        None
+        if initial is None
+        else Snapshot(graph.hash(), 0, memory.initial_state(graph, initial)).to_bytes()
+    )
 
 
 def run_of(graph: g.Graph, signal: Signal, snapshot_every: int = 0) -> Run:
@@ -104,7 +122,10 @@ def run_of(graph: g.Graph, signal: Signal, snapshot_every: int = 0) -> Run:
 def _on_board(board: str, made: Artifacts, signal: Signal, port: str | None) -> Array:
     image = build.make_firmware(made.integer, made.folder, board)
     frames = len(signal.samples) // made.integer.samples_per_step * made.integer.chunk
-    with open_board(board, image, made.integer.hash(), port=port) as connected, tqdm(total=frames, unit="frame") as bar:
+    with (
+        open_board(board, image, made.integer.hash(), port=port) as connected,
+        tqdm(total=frames, unit="frame") as bar,
+    ):
         connected.link.handshake()
 
         def advance(step: int, outputs: Array, ticks: int) -> None:
@@ -114,8 +135,9 @@ def _on_board(board: str, made: Artifacts, signal: Signal, port: str | None) -> 
 
 
 def _torch(path: Path, signal: Signal, graph: g.Graph) -> npt.NDArray[np.float32]:
-    """The published forward has no frames for the start-up of a stream: there a pose is zero, and every class is equally
-    likely. Poses are those of the whole window, which a stream does not know (DESIGN.md)."""
+    """The published forward has no frames for the start-up of a stream: there a pose is zero, and
+    every class is equally likely. Poses are those of the whole window, which a stream does not know
+    (DESIGN.md)."""
     from compress import checkpoint  # torch is slow to import and only this engine needs it
 
     loaded = checkpoint.load(path)
@@ -131,7 +153,8 @@ def _torch(path: Path, signal: Signal, graph: g.Graph) -> npt.NDArray[np.float32
 
 
 def layers(engine: str, made: Artifacts, signal: Signal) -> Iterator[tuple[str, Array]]:
-    """(module, real values (frames, features)) of every operator of the integer graph that the engine computes."""
+    """(module, real values (frames, features)) of every operator of the integer graph that the
+    engine computes."""
     collected: dict[str, list[Array]] = {op.output: [] for op in made.integer.ops}
 
     def tap(op: g.Op, y: Array) -> None:

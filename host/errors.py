@@ -1,4 +1,5 @@
-"""What can go wrong between the host and a board. A message says what was expected, what was found and what to do."""
+"""What can go wrong between the host and a board. A message says what was expected, what was found
+and what to do."""
 
 from __future__ import annotations
 
@@ -14,11 +15,13 @@ class NoBoardError(LinkError):
 
 
 class ProtocolError(LinkError):
-    """The board speaks another version of the protocol, or refused a request that should be possible."""
+    """The board speaks another version of the protocol, or refused a request that should be
+    possible."""
 
 
 class UnknownRequestError(ProtocolError):
-    """The board's firmware knows no such request: an older one, or one built without what the request is about."""
+    """The board's firmware knows no such request: an older one, or one built without what the
+    request is about."""
 
 
 class NoTapError(LinkError):
@@ -38,7 +41,8 @@ class ModelFaultError(LinkError):
 
 
 class BoardLostError(LinkError):
-    """The board vanished, fell silent or was reset in the middle of a run. The run can be resumed."""
+    """The board vanished, fell silent or was reset in the middle of a run. The run can be
+    resumed."""
 
 
 class SnapshotError(LinkError):

@@ -1,4 +1,5 @@
-"""`flash`: the firmware of a board, built, loaded with what this machine has, and asked whether it runs."""
+"""`flash`: the firmware of a board, built, loaded with what this machine has, and asked whether it
+runs."""
 
 from __future__ import annotations
 
@@ -40,11 +41,20 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     cli.add_format_arguments(command)
     cli.add_latency_argument(command)
     command.add_argument("--board", default="virtual-f405", help=f"one of {', '.join(chips())}")
-    command.add_argument("--port", help="serial port: of the board once it runs, and of its boot loader for stm32flash")
     command.add_argument(
-        "--tool", choices=[loader.name for loader in LOADERS], help="with which (default: the first that answers)"
+        "--port",
+        help="serial port: of the board once it runs, and of its boot loader for stm32flash",
     )
-    command.add_argument("--tap", action="store_true", help="the image that `diagnose` and `profile` need on a board, C only")
+    command.add_argument(
+        "--tool",
+        choices=[loader.name for loader in LOADERS],
+        help="with which (default: the first that answers)",
+    )
+    command.add_argument(
+        "--tap",
+        action="store_true",
+        help="the image that `diagnose` and `profile` need on a board, C only",
+    )
     command.set_defaults(run=run)
 
 
@@ -59,25 +69,33 @@ def run(args: argparse.Namespace) -> None:
     if board.loading is None:
         how = "QEMU plays it" if board.emulator else "it is a process here"
         raise FlashError(
-            f"{board.name}: nothing is to be flashed: {how}. make hil BOARD={board.name} runs its firmware; "
-            f"boards to flash are {', '.join(chips())}"
+            f"{board.name}: nothing is to be flashed: {how}. make hil BOARD={board.name} runs its"
+            f" firmware; boards to flash are {', '.join(chips())}"
         )
     folder = cli.folder(args)
-    graph = pipeline.graphs(folder, artifacts.checkpoint_for(folder, args.checkpoint), args.data, args.calibration)
+    graph = pipeline.graphs(
+        folder, artifacts.checkpoint_for(folder, args.checkpoint), args.data, args.calibration
+    )
     if args.format == "tflm":
         cli.refuse_latency(args)
         image = tflm_project.make_firmware(graph, folder, board.name, args.tflm)
     else:
         if args.tap and args.latency:
             raise FlashError(
-                f"LATENCY={args.latency:g} TAP=1: expected one of them; what is tapped is compared step by single frame"
+                f"LATENCY={args.latency:g} TAP=1: expected one of them; what is tapped is compared"
+                " step by single frame"
             )
         graph = c_project.in_longest_steps(graph, board.name, args.latency)
         make = c_project.make_tap_image if args.tap else c_project.make_firmware
         image = make(graph, folder, board.name)
-    job = Job(board, board.loading, image, _binary(board, image), image.parent / "project", args.port)
+    job = Job(
+        board, board.loading, image, _binary(board, image), image.parent / "project", args.port
+    )
     chosen = choose(job, args.tool)
-    print(f"{job.image.name} goes onto {board.name} with {chosen.loader.name}: {chosen.loader.virtue} ({chosen.evidence})")
+    print(
+        f"{job.image.name} goes onto {board.name} with {chosen.loader.name}: {chosen.loader.virtue}"
+        f" ({chosen.evidence})"
+    )
     for line in chosen.others:
         print(f"  {line}")
     load_image(chosen.loader, job)
@@ -89,19 +107,30 @@ def run(args: argparse.Namespace) -> None:
 def _binary(board: boards.Description, image: Path) -> Path:
     """The image's bytes, beside it, without what belongs into an external flash."""
     binary = image.with_suffix(".bin")
-    command = [f"{board.prefix}objcopy", "-O", "binary", "-R", ".cold_tables", str(image), str(binary)]
+    command = [
+        f"{board.prefix}objcopy",
+        "-O",
+        "binary",
+        "-R",
+        ".cold_tables",
+        str(image),
+        str(binary),
+    ]
     try:
         subprocess.run(command, check=True, capture_output=True, text=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        raise FlashError(f"{command[0]} cannot be run ({error}); `make tools` installs it") from error
+        raise FlashError(
+            f"{command[0]} cannot be run ({error}); `make tools` installs it"
+        ) from error
     return binary
 
 
-# --- which program ----------------------------------------------------------------------------------------------------
+# --- which program --------------------------------------------------------------------------------
 
 
 def choose(job: Job, wanted: str | None = None) -> Chosen:
-    """The first of LOADERS that a chip answers, of the `wanted` one if given. FlashError says what each lacks, and what to do."""
+    """The first of LOADERS that a chip answers, of the `wanted` one if given. FlashError says what
+    each lacks, and what to do."""
     considered = [loader for loader in LOADERS if wanted in (None, loader.name)]
     seen, outputs = [], []
     for loader in considered:
@@ -115,7 +144,12 @@ def choose(job: Job, wanted: str | None = None) -> Chosen:
         seen.append(f"{loader.name:20} installed, but no chip answers it: {answer.last_words()}")
         outputs.append(answer.output)
     raise FlashError(
-        "\n".join([f"{job.image} is built, but nothing here can load it onto {job.board.name}:", *_advice(job, seen, outputs)])
+        "\n".join(
+            [
+                f"{job.image} is built, but nothing here can load it onto {job.board.name}:",
+                *_advice(job, seen, outputs),
+            ]
+        )
     )
 
 
@@ -124,14 +158,23 @@ def _advice(job: Job, seen: list[str], outputs: list[str]) -> list[str]:
     lines = [f"  {line}" for line in seen]
     if any(FORBIDDEN.search(output) for output in outputs):
         lines.append(
-            "  a probe is there and may not be opened: install the udev rules that come with openocd or stlink-tools, then"
+            "  a probe is there and may not be opened: install the udev rules that come with"
+            " openocd or stlink-tools, then"
         )
         lines.append("  unplug it and plug it in again (or run this once with sudo)")
     elif outputs:
-        lines.append(f"  plug in: {job.loading.connect}, with a cable that carries data; serial ports seen: {_ports()}")
+        lines.append(
+            f"  plug in: {job.loading.connect}, with a cable that carries data; serial ports seen:"
+            f" {_ports()}"
+        )
     else:
-        lines.append(f"  install {'one of them' if len(seen) > 1 else 'it'}, and plug in: {job.loading.connect}")
-    lines.append(f"  without a probe: {job.loading.boot_loader}; BOOT0 high, reset, then with stm32flash")
+        lines.append(
+            f"  install {'one of them' if len(seen) > 1 else 'it'}, and plug in:"
+            f" {job.loading.connect}"
+        )
+    lines.append(
+        f"  without a probe: {job.loading.boot_loader}; BOOT0 high, reset, then with stm32flash"
+    )
     lines.append(f"  make flash BOARD={job.board.name} PORT=/dev/ttyUSB0")
     if job.board.emulator:
         lines.append(f"  without a board: make hil BOARD={job.board.name} runs this image in QEMU")
@@ -142,7 +185,7 @@ def _ports() -> str:
     return checklist.ports_seen(checklist.ports())
 
 
-# --- loading and asking -----------------------------------------------------------------------------------------------
+# --- loading and asking ---------------------------------------------------------------------------
 
 
 def load_image(loader: Loader, job: Job) -> None:
@@ -151,9 +194,10 @@ def load_image(loader: Loader, job: Job) -> None:
     if answer.code == 0:
         return
     raise FlashError(
-        f"{loader.name} did not load {job.image.name} onto {job.board.name} ({_how_it_ended(answer)}): {answer.last_words(3)}. "
-        "Unplug the board, plug it in and repeat; where it stays so, its flash may be protected "
-        "(STM32_Programmer_CLI -c port=SWD mode=UR -ob displ shows it), or take another program with TOOL="
+        f"{loader.name} did not load {job.image.name} onto {job.board.name}"
+        f" ({_how_it_ended(answer)}): {answer.last_words(3)}. Unplug the board, plug it in and"
+        " repeat; where it stays so, its flash may be protected (STM32_Programmer_CLI -c port=SWD"
+        " mode=UR -ob displ shows it), or take another program with TOOL="
     )
 
 
@@ -162,24 +206,38 @@ def _how_it_ended(answer: Answer) -> str:
 
 
 def meet(job: Job, loader: Loader, model_hash: str, timing: Timing | None = None) -> str:
-    """What the board says of itself once it runs; when its port is not known, how to ask. FlashError when it is silent."""
+    """What the board says of itself once it runs; when its port is not known, how to ask.
+    FlashError when it is silent."""
     port = line_of(job, loader)
     if port is None:
         seen = f"serial ports seen: {_ports()}"
-        return f"loaded and verified. To hear from it: make hil BOARD={job.board.name} PORT=… ({seen})"
+        return (
+            f"loaded and verified. To hear from it: make hil BOARD={job.board.name} PORT=… ({seen})"
+        )
     try:
         with open_board(job.board.name, port=port, expect_hash=model_hash, timing=timing) as board:
             hello = board.link.handshake()
     except LinkError as error:
-        raise FlashError(f"loaded and verified, but it does not answer as it should: {error}") from error
-    said = f"{port}: {hello.board} answers with {hello.model}, model hash {hello.model_hash[:16]}, {hello.clock_hz / 1e6:g} MHz"
+        raise FlashError(
+            f"loaded and verified, but it does not answer as it should: {error}"
+        ) from error
+    said = (
+        f"{port}: {hello.board} answers with {hello.model}, model hash {hello.model_hash[:16]},"
+        f" {hello.clock_hz / 1e6:g} MHz"
+    )
     if hello.clock_hz != job.board.clock_hz:
-        said += f"; expected {job.board.clock_hz / 1e6:g} MHz: supply or PLL did not start, or the chip's revision allows no more"
+        said += (
+            f"; expected {job.board.clock_hz / 1e6:g} MHz: supply or PLL did not start, or the"
+            " chip's revision allows no more"
+        )
     return said
 
 
-def line_of(job: Job, loader: Loader, find: Callable[[], list[checklist.Port]] = checklist.ports) -> str | None:
-    """Where the running firmware speaks: the port given, unless that is the boot loader's alone; else the one ST-LINK's."""
+def line_of(
+    job: Job, loader: Loader, find: Callable[[], list[checklist.Port]] = checklist.ports
+) -> str | None:
+    """Where the running firmware speaks: the port given, unless that is the boot loader's alone;
+    else the one ST-LINK's."""
     if job.port and (loader.name != "stm32flash" or job.loading.boots_on_its_line):
         return job.port
     lines = [port.device for port in find() if port.kind.startswith(("ST-LINK/V2-1", "STLINK-V3"))]

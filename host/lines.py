@@ -20,7 +20,8 @@ STUCK_S = 5.0  # the longest a line may refuse to take a byte
 
 
 class LineClosed(LinkError):
-    """The other end of the line is gone: the process ended, the cable was pulled, the peer hung up."""
+    """The other end of the line is gone: the process ended, the cable was pulled, the peer hung
+    up."""
 
 
 class Line(Protocol):
@@ -63,7 +64,8 @@ class SocketLine:
 
 
 class PtyLine:
-    """The master side of a pseudo terminal in raw mode; `path` is what a serial port would be called."""
+    """The master side of a pseudo terminal in raw mode; `path` is what a serial port would be
+    called."""
 
     def __init__(self) -> None:
         self._master, self.slave = pty.openpty()
@@ -97,12 +99,18 @@ class SerialLine:
         if is_device and not Path(url).exists():
             found = checklist.ports()
             raise NoBoardError(checklist.missing(found).lines(f"{url}: no such port", found))
-        options: dict[str, Any] = {"exclusive": True} if is_device else {}  # two readers of one port would share its bytes out
+        options: dict[str, Any] = (
+            {"exclusive": True} if is_device else {}
+        )  # two readers of one port would share its bytes out
         try:
-            self._port = serial.serial_for_url(url, baudrate=baud, timeout=0, write_timeout=STUCK_S, **options)
+            self._port = serial.serial_for_url(
+                url, baudrate=baud, timeout=0, write_timeout=STUCK_S, **options
+            )
         except (serial.SerialException, ValueError, OSError) as error:
             finding = checklist.refused(url, error, checklist.holders(url) if is_device else [])
-            raise NoBoardError(finding.lines(f"{url}: cannot be opened", checklist.ports())) from error
+            raise NoBoardError(
+                finding.lines(f"{url}: cannot be opened", checklist.ports())
+            ) from error
 
     def receive(self, timeout_s: float) -> bytes:
         try:

@@ -17,7 +17,8 @@ class Link(Conversation):
     """A conversation about sessions. Not for several threads."""
 
     def begin(self, snapshot: bytes | None) -> int:
-        """A new session from a snapshot, or from the zero state without one; returns after how many output frames."""
+        """A new session from a snapshot, or from the zero state without one; returns after how many
+        output frames."""
         if snapshot is not None:
             return self.restore(snapshot)
         self.reset()
@@ -28,7 +29,8 @@ class Link(Conversation):
         self._begin(p.FROM_ZERO)
 
     def _begin(self, how: int) -> None:
-        """Sessions only count up on a board, so a frame that was delayed on the line never belongs to the current one."""
+        """Sessions only count up on a board, so a frame that was delayed on the line never belongs
+        to the current one."""
         self.session = self._meet(self.patience_s()).session + 1
         self.request(p.BEGIN, how.to_bytes(4, "little"))
         self.frames = self.next_data = 0
@@ -44,33 +46,45 @@ class Link(Conversation):
             state += self.request(p.STATE_READ, where).payload
         if zlib.crc32(state) != info.crc:
             raise SnapshotError(
-                f"{self.line.name}: state CRC-32 expected {info.crc:08x}, found {zlib.crc32(state):08x}; take it again"
+                f"{self.line.name}: state CRC-32 expected {info.crc:08x}, found"
+                f" {zlib.crc32(state):08x}; take it again"
             )
         return p.Snapshot(self.hello.model_hash, info.frames, bytes(state)).to_bytes()
 
     def restore(self, content: bytes) -> int:
-        """A new session that goes on where the snapshot was taken; returns after how many output frames that was."""
+        """A new session that goes on where the snapshot was taken; returns after how many output
+        frames that was."""
         assert self.hello is not None, "handshake() comes first"
         try:
             snapshot = p.Snapshot.from_bytes(content)
         except ValueError as error:
             raise SnapshotError(f"snapshot refused: {error}") from error
         if snapshot.model_hash != self.hello.model_hash:
-            raise SnapshotError(f"snapshot of model {snapshot.model_hash}, the board carries {self.hello.model_hash}")
+            raise SnapshotError(
+                f"snapshot of model {snapshot.model_hash}, the board carries"
+                f" {self.hello.model_hash}"
+            )
         if snapshot.frames % self.hello.frames_per_step:
             raise SnapshotError(
-                f"snapshot after {snapshot.frames} output frames: the board computes {self.hello.frames_per_step} at a time and "
-                "can go on only after a multiple of that; replay from the beginning"
+                f"snapshot after {snapshot.frames} output frames: the board computes"
+                f" {self.hello.frames_per_step} at a time and can go on only after a multiple of"
+                " that; replay from the beginning"
             )
         self._begin(p.RESTORE)
         piece = self.hello.payload - 4
         for offset in range(0, len(snapshot.state), piece):
-            self.request(p.STATE_WRITE, offset.to_bytes(4, "little") + snapshot.state[offset : offset + piece])
-        commit = snapshot.frames.to_bytes(4, "little") + zlib.crc32(snapshot.state).to_bytes(4, "little")
+            self.request(
+                p.STATE_WRITE,
+                offset.to_bytes(4, "little") + snapshot.state[offset : offset + piece],
+            )
+        commit = snapshot.frames.to_bytes(4, "little") + zlib.crc32(snapshot.state).to_bytes(
+            4, "little"
+        )
         self.request(p.STATE_COMMIT, commit)
         self.frames = snapshot.frames
         return snapshot.frames
 
     def stream(self, samples: NDArray[np.int16], on_frame: OnFrame | None = None) -> Result:
-        """Samples (n, inputs) int16 through the model, from its present state; n a multiple of samples per step."""
+        """Samples (n, inputs) int16 through the model, from its present state; n a multiple of
+        samples per step."""
         return Stream(self, samples, on_frame).run()

@@ -1,6 +1,8 @@
-"""The programs that load an image onto a chip: how each is asked whether a chip answers, how it loads, what it says when it did.
+"""The programs that load an image onto a chip: how each is asked whether a chip answers, how it
+loads, what it says when it did.
 
-None of them is part of Tendon. Each is run as its own documentation says; what it prints is passed on.
+None of them is part of Tendon. Each is run as its own documentation says; what it prints is passed
+on.
 """
 
 from __future__ import annotations
@@ -19,15 +21,25 @@ from export.boards import Description, Loading
 PROBE_S = 15.0  # a probe answers within two; a serial boot loader is asked ten times
 LOAD_S = 900.0  # 2 MB through a serial boot loader
 BOOT_LOADER_BAUD = 115200
-FORBIDDEN = re.compile(r"LIBUSB_ERROR_ACCESS|[Pp]ermission denied|insufficient permissions", re.IGNORECASE)
-COMPLAINT = re.compile(r"error|fail|cannot|unable|unsupported|denied|found 0|\bno\b|not ", re.IGNORECASE)
-CUBE = Path("STMicroelectronics/STM32Cube/STM32CubeProgrammer/bin")  # below the home folder, where its installer puts it
-WHOLE_IMAGES = ("openocd", "pio")  # loaders that put every section of an image where it belongs, in whichever flash
+FORBIDDEN = re.compile(
+    r"LIBUSB_ERROR_ACCESS|[Pp]ermission denied|insufficient permissions", re.IGNORECASE
+)
+COMPLAINT = re.compile(
+    r"error|fail|cannot|unable|unsupported|denied|found 0|\bno\b|not ", re.IGNORECASE
+)
+CUBE = Path(
+    "STMicroelectronics/STM32Cube/STM32CubeProgrammer/bin"
+)  # below the home folder, where its installer puts it
+WHOLE_IMAGES = (
+    "openocd",
+    "pio",
+)  # loaders that put every section of an image where it belongs, in whichever flash
 
 
 @dataclass(frozen=True)
 class Job:
-    """An image for a board. `binary`: its bytes from `loading.address` on; `project`: where it was built; `port`: the user's."""
+    """An image for a board. `binary`: its bytes from `loading.address` on; `project`: where it was
+    built; `port`: the user's."""
 
     board: Description
     loading: Loading
@@ -39,7 +51,8 @@ class Job:
 
 @dataclass(frozen=True)
 class Loader:
-    """One program. `sign`: what its `probe` prints when a chip answers; `success`: what its `load` prints when all went well."""
+    """One program. `sign`: what its `probe` prints when a chip answers; `success`: what its `load`
+    prints when all went well."""
 
     name: str
     programs: tuple[str, ...]
@@ -69,7 +82,8 @@ class Loader:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a program did. `code`: its exit status; None when it ran out of time or could not be started."""
+    """What a program did. `code`: its exit status; None when it ran out of time or could not be
+    started."""
 
     code: int | None
     output: str
@@ -77,7 +91,10 @@ class Answer:
     def last_words(self, count: int = 1) -> str:
         """Its last lines that complain; where none does, its last ones."""
         lines = [line.strip() for line in self.output.splitlines() if line.strip()]
-        return " / ".join(([line for line in lines if COMPLAINT.search(line)] or lines)[-count:]) or "it said nothing"
+        return (
+            " / ".join(([line for line in lines if COMPLAINT.search(line)] or lines)[-count:])
+            or "it said nothing"
+        )
 
 
 def find(program: str) -> str | None:
@@ -93,7 +110,8 @@ def ask(loader: Loader, job: Job) -> tuple[str, Answer]:
 
 
 def load(loader: Loader, job: Job) -> Answer:
-    """Load, verify, reset; what it prints is shown as it comes. `code` 0 means all of that went well."""
+    """Load, verify, reset; what it prints is shown as it comes. `code` 0 means all of that went
+    well."""
     answer = _run(loader.load(job), LOAD_S, _show)
     if answer.code == 0 and not re.search(loader.success, answer.output, re.IGNORECASE):
         return Answer(1, answer.output)
@@ -106,11 +124,15 @@ def _show(text: str) -> None:
 
 
 def _run(command: list[str], limit_s: float, heard: Callable[[str], None]) -> Answer:
-    """A program within its time; what it says on either stream, piece by piece to `heard` and all of it in the answer."""
+    """A program within its time; what it says on either stream, piece by piece to `heard` and all
+    of it in the answer."""
     where = find(command[0]) or command[0]
     try:
         process = subprocess.Popen(
-            [where, *command[1:]], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            [where, *command[1:]],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
     except OSError as error:
         return Answer(None, f"{where}: cannot be started: {error.strerror}")
@@ -135,10 +157,14 @@ def _run(command: list[str], limit_s: float, heard: Callable[[str], None]) -> An
         finally:
             clock.cancel()
     said = "".join(pieces)
-    return Answer(None, f"{said}\nno answer within {limit_s:g} s") if late.is_set() else Answer(process.returncode, said)
+    return (
+        Answer(None, f"{said}\nno answer within {limit_s:g} s")
+        if late.is_set()
+        else Answer(process.returncode, said)
+    )
 
 
-# --- the programs -----------------------------------------------------------------------------------------------------
+# --- the programs ---------------------------------------------------------------------------------
 
 
 def _openocd(job: Job, *commands: str) -> list[str]:
@@ -168,8 +194,15 @@ LOADERS = (
         install="apt-get install stlink-tools",
         virtue="it knows the chip behind the ST-LINK and verifies what it wrote",
         probe=lambda job: ["st-info", "--probe"],
-        sign=r"flash: +[1-9]\d*[\s\S]*?chip_?id: +\S+",  # a chip it does not know has a flash of 0 for it
-        load=lambda job: ["st-flash", "--reset", "write", str(job.binary), f"0x{job.loading.address:08x}"],
+        # a chip it does not know has a flash of 0 for it
+        sign=r"flash: +[1-9]\d*[\s\S]*?chip_?id: +\S+",
+        load=lambda job: [
+            "st-flash",
+            "--reset",
+            "write",
+            str(job.binary),
+            f"0x{job.loading.address:08x}",
+        ],
         success=r"verified|jolly good",
     ),
     Loader(
@@ -180,7 +213,16 @@ LOADERS = (
         probe=lambda job: ["STM32_Programmer_CLI", "-l", "st-link"],
         sign=r"ST-LINK SN *: *\S+",
         load=lambda job: [
-            *("STM32_Programmer_CLI", "-c", "port=SWD", "-w", str(job.binary), f"0x{job.loading.address:08x}", "-v", "-rst")
+            *(
+                "STM32_Programmer_CLI",
+                "-c",
+                "port=SWD",
+                "-w",
+                str(job.binary),
+                f"0x{job.loading.address:08x}",
+                "-v",
+                "-rst",
+            )
         ],
         success=r"verified successfully",
     ),

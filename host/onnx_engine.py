@@ -18,26 +18,35 @@ Array = g.Array
 DTYPES = {"float32": np.float32, "int32": np.int32, "int16": np.int16, "int8": np.int8}
 
 
-def run(model: onnx.ModelProto, signal: Array, progress: str = "", initial: Array | None = None) -> npt.NDArray[np.float32]:
-    """Real samples (time, inputs), whole steps -> (frames, outputs) by a step model from its zero state, or an initial pose."""
+def run(
+    model: onnx.ModelProto, signal: Array, progress: str = "", initial: Array | None = None
+) -> npt.NDArray[np.float32]:
+    """Real samples (time, inputs), whole steps -> (frames, outputs) by a step model from its zero
+    state, or an initial pose."""
     return StepModel(model.SerializeToString()).run(signal, progress, initial)
 
 
 class StepModel:
-    """A loaded model and its state. The same file and samples give the same frames on the same machine."""
+    """A loaded model and its state. The same file and samples give the same frames on the same
+    machine."""
 
     def __init__(self, model: Path | bytes) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:
-            self.session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            self.session = onnxruntime.InferenceSession(
+                model, options, providers=["CPUExecutionProvider"]
+            )
             metadata = self.session.get_modelmeta().custom_metadata_map
             self.states = json.loads(metadata["states"])
             self.output = self.session.get_outputs()[0].name
         except Exception as error:  # onnxruntime raises a class of its own per status
             where = model if isinstance(model, Path) else "ONNX model"
-            raise TendonError(f"{where}: expected a step model as `make export FORMAT=onnx` writes it, found: {error}") from error
+            raise TendonError(
+                f"{where}: expected a step model as `make export FORMAT=onnx` writes it, found:"
+                f" {error}"
+            ) from error
         self.samples_per_step = int(metadata["samples_per_step"])
         self.initial_pose = metadata.get("initial_pose", "")
         self.reset()
@@ -51,18 +60,24 @@ class StepModel:
         if initial is None:
             return
         if not self.initial_pose or np.size(initial) != self.state[self.initial_pose].size:
-            raise TendonError(f"the step model begins with no pose, or not with one of {np.size(initial)} angles")
+            raise TendonError(
+                f"the step model begins with no pose, or not with one of {np.size(initial)} angles"
+            )
         self.state[self.initial_pose] = np.asarray(initial, np.float32).reshape(1, -1)
 
     def step(self, samples: Array) -> npt.NDArray[np.float32]:
-        """Real samples (samples_per_step, inputs) -> (frames of a step, outputs); keeps the state."""
+        """Real samples (samples_per_step, inputs) -> (frames of a step, outputs); keeps the
+        state."""
         names = [self.output, *(s["out"] for s in self.states)]
         frame, *after = self.session.run(names, {"samples": samples, **self.state})
         self.state = {s["in"]: value for s, value in zip(self.states, after, strict=True)}
         return np.asarray(frame)
 
-    def run(self, signal: Array, progress: str = "", initial: Array | None = None) -> npt.NDArray[np.float32]:
-        """Real samples (time, inputs), whole steps, from the zero state and an initial pose -> (frames, outputs)."""
+    def run(
+        self, signal: Array, progress: str = "", initial: Array | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Real samples (time, inputs), whole steps, from the zero state and an initial pose ->
+        (frames, outputs)."""
         self.reset(initial)
         steps = signal.astype(np.float32).reshape(-1, self.samples_per_step, signal.shape[-1])
         bar = tqdm(steps, desc=progress, unit="frame", disable=not progress)

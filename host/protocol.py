@@ -25,7 +25,9 @@ ANSWER = 0x80
 ACK, RESULT, READY, ERROR = 0x83, 0xA0, 0xA1, 0xAF
 ACCEPTED, DUPLICATE, GAP, DAMAGED = range(4)
 FROM_ZERO, RESTORE = 0, 1
-WATCH_TICKS, WATCH_CRCS, WATCH_TENSOR = range(3)  # what TAP_WATCH asks to be kept; each includes the ones before
+WATCH_TICKS, WATCH_CRCS, WATCH_TENSOR = range(
+    3
+)  # what TAP_WATCH asks to be kept; each includes the ones before
 TABLES, SESSION, LENGTH, TYPE, MODE, STATE, GONE, MODEL = range(1, 9)
 ERROR_NAMES = {
     TABLES: "damaged tables",
@@ -39,7 +41,10 @@ ERROR_NAMES = {
 }
 FAULTS = {  # of a model around an interpreter
     1: "an operator could not be added to its resolver",
-    2: "tensors cannot be allocated: the arena is too small, or the library lacks what an operator needs",
+    2: (
+        "tensors cannot be allocated: the arena is too small, or the library lacks what an operator"
+        " needs"
+    ),
     3: "input or output have another size than model.h says",
     4: "the state does not lie where the file's memory plan puts it",
 }
@@ -56,7 +61,10 @@ class Frame(NamedTuple):
 
 def encode(frame: Frame) -> bytes:
     """The bytes on the line: a zero, COBS of header, payload and CRC, a zero."""
-    body = HEADER.pack(frame.type, 0, len(frame.payload), frame.session, frame.sequence) + frame.payload
+    body = (
+        HEADER.pack(frame.type, 0, len(frame.payload), frame.session, frame.sequence)
+        + frame.payload
+    )
     return b"\0" + cobs.encode(body + CRC.pack(zlib.crc32(body))) + b"\0"
 
 
@@ -83,7 +91,8 @@ def _body(block: bytes) -> bytes | None:
 
 @dataclass
 class Decoder:
-    """Cuts the bytes of a line into frames. Counts what was damaged; remembers the last bytes heard."""
+    """Cuts the bytes of a line into frames. Counts what was damaged; remembers the last bytes
+    heard."""
 
     bytes_heard: int = 0
     good: int = 0
@@ -151,11 +160,25 @@ class Hello:
         if len(payload) < _MODEL.size + _BOARD.size:
             raise ValueError(f"{len(payload)} bytes")
         version, error, digest, *model = _MODEL.unpack_from(payload)
-        credit, kept, session, frames, clock, counts, num, den, stack = _BOARD.unpack_from(payload, _MODEL.size)
-        texts = [t.decode("utf-8", "replace") for t in payload[_MODEL.size + _BOARD.size :].split(b"\0")] + [""] * 4
+        credit, kept, session, frames, clock, counts, num, den, stack = _BOARD.unpack_from(
+            payload, _MODEL.size
+        )
+        texts = [
+            t.decode("utf-8", "replace") for t in payload[_MODEL.size + _BOARD.size :].split(b"\0")
+        ] + [""] * 4
         what = COUNTS.get(counts, f"unknown ({counts})")
         numbers = [*model, credit, kept, session, frames, clock]
-        fields: list[Any] = [version, error & 255, error >> 8, digest.hex(), *numbers, what, num, den or 1, stack]
+        fields: list[Any] = [
+            version,
+            error & 255,
+            error >> 8,
+            digest.hex(),
+            *numbers,
+            what,
+            num,
+            den or 1,
+            stack,
+        ]
         return Hello(*fields, *texts[:4])
 
     @property
@@ -169,7 +192,8 @@ class Hello:
 
 
 class Ack(NamedTuple):
-    """Up to where a board has received: DATA frames below `expected`, and computed: output frames below `frames`."""
+    """Up to where a board has received: DATA frames below `expected`, and computed: output frames
+    below `frames`."""
 
     expected: int
     frames: int
@@ -198,7 +222,8 @@ class Refusal(NamedTuple):
 
 
 class Status(NamedTuple):
-    """Counts of a board since its start. Ticks are of its counter; stack figures 0 where unknown."""
+    """Counts of a board since its start. Ticks are of its counter; stack figures 0 where
+    unknown."""
 
     frames_good: int
     frames_bad: int
@@ -279,21 +304,31 @@ _MAGIC = b"TNDNSNP1"
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The state of a model after `frames` output frames; as bytes it carries its model's hash and a CRC-32 of everything."""
+    """The state of a model after `frames` output frames; as bytes it carries its model's hash and a
+    CRC-32 of everything."""
 
     model_hash: str
     frames: int
     state: bytes
 
     def to_bytes(self) -> bytes:
-        head = _SNAPSHOT.pack(_MAGIC, bytes.fromhex(self.model_hash), self.frames, len(self.state), zlib.crc32(self.state))
+        head = _SNAPSHOT.pack(
+            _MAGIC,
+            bytes.fromhex(self.model_hash),
+            self.frames,
+            len(self.state),
+            zlib.crc32(self.state),
+        )
         return head + self.state + CRC.pack(zlib.crc32(head + self.state))
 
     @staticmethod
     def from_bytes(content: bytes) -> Snapshot:
         """ValueError says what is wrong."""
         if len(content) < _SNAPSHOT.size + CRC.size or not content.startswith(_MAGIC):
-            raise ValueError(f"expected a snapshot that begins with {_MAGIC!r}, found {content[:8]!r} and {len(content)} bytes")
+            raise ValueError(
+                f"expected a snapshot that begins with {_MAGIC!r}, found {content[:8]!r} and"
+                f" {len(content)} bytes"
+            )
         found, (expected,) = zlib.crc32(content[: -CRC.size]), CRC.unpack(content[-CRC.size :])
         if found != expected:
             raise ValueError(f"CRC-32 expected {expected:08x}, found {found:08x}")

@@ -1,4 +1,5 @@
-"""A run that survives its board: samples, what came back so far, and the last snapshot. Bit-exact however often it is resumed."""
+"""A run that survives its board: samples, what came back so far, and the last snapshot. Bit-exact
+however often it is resumed."""
 
 from __future__ import annotations
 
@@ -15,11 +16,14 @@ from host.stream import OnFrame, Result
 
 @dataclass
 class Run:
-    """Samples (n, inputs) int16, n a multiple of samples per step; a snapshot every so many output frames (0: none), or more."""
+    """Samples (n, inputs) int16, n a multiple of samples per step; a snapshot every so many output
+    frames (0: none), or more."""
 
     samples: NDArray[np.int16]
     snapshot_every: int = 0
-    begin: bytes | None = None  # a snapshot after 0 frames: the state that the stream begins with; None: zero
+    begin: bytes | None = (
+        None  # a snapshot after 0 frames: the state that the stream begins with; None: zero
+    )
     snapshot: bytes | None = None
     outputs: list[NDArray[np.int16]] = field(default_factory=list)
     ticks: list[int] = field(default_factory=list)
@@ -37,16 +41,21 @@ class Run:
         return self._go(link, link.begin(self.begin), on_frame)
 
     def resume(self, link: Link, on_frame: OnFrame | None = None) -> Result:
-        """On a board that was reset, or another one with the same model: from the last snapshot, or from the beginning.
+        """On a board that was reset, or another one with the same model: from the last snapshot, or
+        from the beginning.
 
-        Frames computed again must equal those received before; `on_frame` is called for new ones only.
+        Frames computed again must equal those received before; `on_frame` is called for new ones
+        only.
         """
         self.resumed += 1
         return self._go(link, link.begin(self.snapshot or self.begin), on_frame)
 
     def _go(self, link: Link, frame: int, on_frame: OnFrame | None) -> Result:
         assert link.hello is not None
-        together, per_frame = link.hello.frames_per_step, link.hello.samples_per_step // link.hello.frames_per_step
+        together, per_frame = (
+            link.hello.frames_per_step,
+            link.hello.samples_per_step // link.hello.frames_per_step,
+        )
         total = len(self.samples) // per_frame
         piece = -(-self.snapshot_every // together) * together
         link.traffic = self.traffic
@@ -55,7 +64,8 @@ class Run:
             if index < self.done:
                 if not np.array_equal(outputs, self.outputs[index]):
                     raise LinkError(
-                        f"{link.line.name}: after resuming, output frame {index} differs from the one received before"
+                        f"{link.line.name}: after resuming, output frame {index} differs from the"
+                        " one received before"
                     )
                 return
             self.outputs.append(outputs.copy())

@@ -1,9 +1,11 @@
-"""One stream of samples: DATA frames in sequence, credits in bytes, and repetition only of what the board says it lacks.
+"""One stream of samples: DATA frames in sequence, credits in bytes, and repetition only of what the
+board says it lacks.
 
-The host never guesses: when something seems missing it stops sending and asks (POLL). The answer comes behind all DATA that was
-on the line, so what the board expects next is exact, and sending again overruns nothing. On a line that answers later than the
-host asks again, the answer to any of its questions will do: nothing but questions lies behind the first one, and they count
-against the credit.
+The host never guesses: when something seems missing it stops sending and asks (POLL). The answer
+comes behind all DATA that was on the line, so what the board expects next is exact, and sending
+again overruns nothing. On a line that answers later than the host asks again, the answer to any of
+its questions will do: nothing but questions lies behind the first one, and they count against the
+credit.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ RAREST = 16  # a board that computes is asked at intervals that double up to so 
 
 @dataclass(frozen=True)
 class Result:
-    """Output frames of a stream: outputs (frames, outputs) int16, cycles (frames,) in what Hello.counts says."""
+    """Output frames of a stream: outputs (frames, outputs) int16, cycles (frames,) in what
+    Hello.counts says."""
 
     outputs: NDArray[np.int16]
     cycles: NDArray[np.uint64]
@@ -39,10 +42,15 @@ class Stream:
     def __init__(self, link: Conversation, samples: NDArray[np.int16], on_frame: OnFrame | None):
         hello = link.hello
         assert hello is not None, "handshake() comes first"
-        if samples.ndim != 2 or samples.shape[1] != hello.inputs or len(samples) % hello.samples_per_step:
+        if (
+            samples.ndim != 2
+            or samples.shape[1] != hello.inputs
+            or len(samples) % hello.samples_per_step
+        ):
             raise LinkError(
-                f"expected samples of shape (n · {hello.samples_per_step}, {hello.inputs}), found {samples.shape}: "
-                f"{hello.model} eats {hello.samples_per_step} samples of {hello.inputs} inputs per step"
+                f"expected samples of shape (n · {hello.samples_per_step}, {hello.inputs}), found"
+                f" {samples.shape}: {hello.model} eats {hello.samples_per_step} samples of"
+                f" {hello.inputs} inputs per step"
             )
         self.link, self.hello, self.on_frame = link, hello, on_frame
         self.content = np.ascontiguousarray(samples, dtype="<i2").tobytes()
@@ -55,10 +63,17 @@ class Stream:
         self.next = self.first_data  # the next to send
         self.highest = self.first_data  # everything below was sent at least once
         self.on_the_way: dict[int, int] = {}  # sequence -> encoded bytes, not acknowledged
-        self.asked: dict[int, int] = {}  # number -> encoded bytes of every POLL not answered, oldest first
+        self.asked: dict[
+            int, int
+        ] = {}  # number -> encoded bytes of every POLL not answered, oldest first
         self.waiting_from: int | None = None  # the first POLL since DATA was sent; None: sending
         self.questions = 0  # asked since the last good frame
-        self.newest = -1, 0.0  # result, by its output frame, and the silence before it: the step's time, if it came unasked
+        self.newest = (
+            -1,
+            0.0,
+            # result, by its output frame, and the silence before it: the step's time, if it came
+            # unasked
+        )
         self.outputs = np.zeros((self.frames, hello.outputs), np.int16)
         self.ticks = np.zeros(self.frames, np.uint32)
         self.received = np.zeros(self.frames, bool)
@@ -66,7 +81,8 @@ class Stream:
         self.progress_at = time.monotonic()
 
     def run(self) -> Result:
-        """Until every result is here. BoardLostError when the board vanishes, falls silent or was reset."""
+        """Until every result is here. BoardLostError when the board vanishes, falls silent or was
+        reset."""
         before, begin = self.link.traffic, time.monotonic()
         self.link.traffic = traffic = Traffic()
         self.link.waited_s = 0.0
@@ -93,31 +109,40 @@ class Stream:
             self._on_frame(frame)
             self.link.waited_s, self.questions = 0.0, 0
         elif self.link.waited_s >= patience_s:
-            raise self.link.lost(f"silence for {patience_s:g} s{', while it computed a step' if self._computing() else ''}")
+            raise self.link.lost(
+                f"silence for {patience_s:g}"
+                f" s{', while it computed a step' if self._computing() else ''}"
+            )
         else:
             self._ask()
             self.questions += 1
 
     def _settle(self) -> None:
-        """Every result is here; the answer to a question that is still on its way says whether the last one came unasked."""
+        """Every result is here; the answer to a question that is still on its way says whether the
+        last one came unasked."""
         while self.asked and (frame := self.link.receive(self.link.timing.answer_s)) is not None:
             self._on_frame(frame)
 
-    # --- patience -----------------------------------------------------------------------------------------------------
+    # --- patience ---------------------------------------------------------------------------------
 
     def _computing(self) -> bool:
-        """Has the board confirmed all samples of a step whose result is missing? Then it is silent because it computes."""
-        return (self.acked - self.first_data) // self.per_step * self.hello.frames_per_step > self.done
+        """Has the board confirmed all samples of a step whose result is missing? Then it is silent
+        because it computes."""
+        return (
+            self.acked - self.first_data
+        ) // self.per_step * self.hello.frames_per_step > self.done
 
     def _question_s(self) -> float:
-        """How long to wait before asking. A board that computes answers nothing, and questions fill its buffer: ever fewer."""
+        """How long to wait before asking. A board that computes answers nothing, and questions fill
+        its buffer: ever fewer."""
         if not self._computing():
             return self.link.timing.answer_s
         return max(self.link.timing.answer_s, 2 * self.link.step_s) * min(2**self.questions, RAREST)
 
     def _measured(self) -> None:
-        """The newest result came by itself: no question was on its way, or its answer has brought the result a second time. One
-        that was lost and came when asked for says nothing of the step's time."""
+        """The newest result came by itself: no question was on its way, or its answer has brought
+        the result a second time. One that was lost and came when asked for says nothing of the
+        step's time."""
         self.link.step_s = max(self.link.step_s, self.newest[1])
 
     def _patience_s(self) -> float:
@@ -125,10 +150,11 @@ class Stream:
             return max(self.link.timing.first_step_s, self.link.timing.silence_s)
         return self.link.patience_s()
 
-    # --- sending ------------------------------------------------------------------------------------------------------
+    # --- sending ----------------------------------------------------------------------------------
 
     def _part(self, sequence: int) -> tuple[int, bytes]:
-        """Step within this stream, and payload, of one DATA frame. No frame crosses the end of a step."""
+        """Step within this stream, and payload, of one DATA frame. No frame crosses the end of a
+        step."""
         step, part = divmod(sequence - self.first_data, self.per_step)
         begin = part * self.hello.payload
         end = min(begin + self.hello.payload, self.hello.step_bytes)
@@ -136,7 +162,8 @@ class Stream:
         return step, self.content[base + begin : base + end]
 
     def _may_send(self) -> bool:
-        """Credit left, and no step so far ahead that a result the host still lacks would be forgotten."""
+        """Credit left, and no step so far ahead that a result the host still lacks would be
+        forgotten."""
         if self.next >= self.end_data:
             return False
         step, _ = self._part(self.next)
@@ -158,11 +185,13 @@ class Stream:
         """Stop sending; ask what arrived, and for every result from the first missing one."""
         number = self.link.new_request()
         self.link.traffic.polls += 1
-        self.asked[number] = self.link.send(p.POLL, number, (self.first_frame + self.done).to_bytes(4, "little"))
+        self.asked[number] = self.link.send(
+            p.POLL, number, (self.first_frame + self.done).to_bytes(4, "little")
+        )
         if self.waiting_from is None:
             self.waiting_from = number
 
-    # --- receiving ----------------------------------------------------------------------------------------------------
+    # --- receiving --------------------------------------------------------------------------------
 
     def _on_frame(self, frame: p.Frame) -> None:
         if frame.type == p.READY:
@@ -179,7 +208,8 @@ class Stream:
             self._on_poll(frame.sequence, p.Ack.parse(frame.payload))
 
     def _suspect(self) -> None:
-        """Was the board reset? Frames that came while asking are gone, so ask for what is missing as well."""
+        """Was the board reset? Frames that came while asking are gone, so ask for what is missing
+        as well."""
         self.link.confirm_session()
         self._ask()
 
@@ -201,14 +231,17 @@ class Stream:
             self.on_the_way = {k: v for k, v in self.on_the_way.items() if k >= expected}
 
     def _on_poll(self, number: int, ack: p.Ack) -> None:
-        """All DATA sent before has been taken off the line: go back to exactly what the board lacks."""
+        """All DATA sent before has been taken off the line: go back to exactly what the board
+        lacks."""
         order = list(self.asked)
         done = order[: order.index(number) + 1]  # older ones were lost: answers keep their order
         self.asked = {k: size for k, size in self.asked.items() if k not in done}
         if self.waiting_from not in done:
             return  # DATA was sent behind this question
         if ack.expected < self.acked or ack.frames < self.first_frame + self.done:
-            raise self.link.lost(f"the board was reset: expected DATA {self.acked}, it is at {ack.expected}")
+            raise self.link.lost(
+                f"the board was reset: expected DATA {self.acked}, it is at {ack.expected}"
+            )
         self._acknowledge(ack.expected)
         self.waiting_from = None
         self.on_the_way = {}
@@ -221,7 +254,10 @@ class Stream:
         outputs = np.frombuffer(frame.payload, "<i2", offset=4)
         if self.received[at]:
             if not np.array_equal(outputs, self.outputs[at]):
-                raise ProtocolError(f"{self.link.line.name}: output frame {frame.sequence} came twice, with different outputs")
+                raise ProtocolError(
+                    f"{self.link.line.name}: output frame {frame.sequence} came twice, with"
+                    " different outputs"
+                )
             if at == self.newest[0]:
                 self._measured()
             return
@@ -237,7 +273,11 @@ class Stream:
     def _advance(self) -> None:
         while self.done < self.frames and self.received[self.done]:
             if self.on_frame is not None:
-                self.on_frame(self.first_frame + self.done, self.outputs[self.done], int(self.ticks[self.done]))
+                self.on_frame(
+                    self.first_frame + self.done,
+                    self.outputs[self.done],
+                    int(self.ticks[self.done]),
+                )
             self.done, self.progress_at = self.done + 1, time.monotonic()
             self.link.frames += 1
 

@@ -1,4 +1,5 @@
-"""Engines `litert` and `tflm`: the exported step in LiteRT's and in TFLite-Micro's interpreter, on this machine."""
+"""Engines `litert` and `tflm`: the exported step in LiteRT's and in TFLite-Micro's interpreter, on
+this machine."""
 
 from __future__ import annotations
 
@@ -15,8 +16,11 @@ ENGINES = ("litert", "tflm")
 Words = npt.NDArray[np.int16]
 
 
-def run(engine: str, graph: g.Graph, folder: Folder, samples: Words, initial: g.Array | None = None) -> Words:
-    """int16 samples (time, features), whole steps -> int16 output words (frames, outputs), from the zero state.
+def run(
+    engine: str, graph: g.Graph, folder: Folder, samples: Words, initial: g.Array | None = None
+) -> Words:
+    """int16 samples (time, features), whole steps -> int16 output words (frames, outputs), from the
+    zero state.
 
     initial (joints,): the pose in rad that the stream begins with.
     """
@@ -31,7 +35,9 @@ def run(engine: str, graph: g.Graph, folder: Folder, samples: Words, initial: g.
 
 def pose_words(graph: g.Graph, initial: g.Array) -> Words:
     """A pose in rad in the steps of the output, as IntegerMachine begins with it."""
-    return np.clip(np.round(np.asarray(initial) / float(graph.output.scale or 1.0)), *g.INT16).astype(np.int16)
+    return np.clip(
+        np.round(np.asarray(initial) / float(graph.output.scale or 1.0)), *g.INT16
+    ).astype(np.int16)
 
 
 def run_litert(content: bytes, samples: Words, name: str, initial: Words | None = None) -> Words:
@@ -58,6 +64,12 @@ def run_litert(content: bytes, samples: Words, name: str, initial: Words | None 
         for detail, value in zip(inputs, values, strict=True):
             machine.set_tensor(detail["index"], value)
         machine.invoke()
-        first, *values[1 : len(outputs)] = (machine.get_tensor(detail["index"]) for detail in outputs)
+        first, *values[1 : len(outputs)] = (
+            machine.get_tensor(detail["index"]) for detail in outputs
+        )
         frames.append(first.reshape(-1, first.shape[-1]))
-    return np.concatenate(frames).astype(np.int16) if frames else np.zeros((0, outputs[0]["shape"][-1]), np.int16)
+    return (
+        np.concatenate(frames).astype(np.int16)
+        if frames
+        else np.zeros((0, outputs[0]["shape"][-1]), np.int16)
+    )

@@ -1,4 +1,5 @@
-"""Shared fixtures. Reference cases lie in ../shared/fixtures; without them a test says so, and fails in CI."""
+"""Shared fixtures. Reference cases lie in ../shared/fixtures; without them a test says so, and
+fails in CI."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ HYBRID = ("TC_S4_small", "TC_S4_medium", "S4_large")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that take minutes first, so that two processes end together and not one long after the other."""
+    """Files that take minutes first, so that two processes end together and not one long after the
+    other."""
     items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
 
 
@@ -37,14 +39,18 @@ def shared() -> Path:
     """The folder of reference cases."""
     if not SHARED.is_dir():
         if os.environ.get("CI"):
-            pytest.fail(f"reference cases are missing: expected {SHARED.name} in the folder `shared` beside the checkout")
+            pytest.fail(
+                f"reference cases are missing: expected {SHARED.name} in the folder `shared` beside"
+                " the checkout"
+            )
         pytest.skip("reference cases are not beside this checkout (../shared/fixtures)")
     return SHARED
 
 
 @pytest.fixture(scope="session")
 def simulated() -> Path:
-    """build/recordings with calibration and held-out sessions; made by one test process while the others wait."""
+    """build/recordings with calibration and held-out sessions; made by one test process while the
+    others wait."""
     root = ROOT / "build" / "recordings"
     root.mkdir(parents=True, exist_ok=True)
     with (root / ".lock").open("w") as lock:
@@ -63,7 +69,9 @@ def published_checkpoint(shared: Path, tmp_path_factory: pytest.TempPathFactory)
         path = folder / f"{name}.ckpt"
         if not path.exists():
             script = shared / "make_checkpoint.py"
-            subprocess.run([sys.executable, str(script), name, str(path)], check=True, capture_output=True)
+            subprocess.run(
+                [sys.executable, str(script), name, str(path)], check=True, capture_output=True
+            )
         return path
 
     return make

@@ -1,7 +1,9 @@
-"""The shipped networks on simulated recordings: hard enough to be meaningful, and quantization costs next to nothing.
+"""The shipped networks on simulated recordings: hard enough to be meaningful, and quantization
+costs next to nothing.
 
-Whole held-out sessions, minutes long, more than 3,000 characters; nothing here is a figure for real recordings. The integers are
-those of native C, which equal the reference (test_native.py) and come many times as fast.
+Whole held-out sessions, minutes long, more than 3,000 characters; nothing here is a figure for real
+recordings. The integers are those of native C, which equal the reference (test_native.py) and come
+many times as fast.
 """
 
 from __future__ import annotations
@@ -55,7 +57,9 @@ class Compared:
 
     @property
     def sqnr_db(self) -> float:
-        return scores.sqnr_db(scores.concatenate(self.float_frames), scores.concatenate(self.integer_frames))
+        return scores.sqnr_db(
+            scores.concatenate(self.float_frames), scores.concatenate(self.integer_frames)
+        )
 
     def _cer(self, frames: Frames) -> float:
         found = tasks.of(self.integer).error(self.integer, frames, self.heldout.recorded)
@@ -65,7 +69,8 @@ class Compared:
 
 @pytest.fixture(scope="module")
 def compared(simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Compared]:
-    """(model, precision) -> the comparison; a model's floats are computed once for all precisions."""
+    """(model, precision) -> the comparison; a model's floats are computed once for all
+    precisions."""
     data, build = datasets.find(None, ROOT / "build"), tmp_path_factory.mktemp("build")
 
     @functools.cache
@@ -85,14 +90,18 @@ def compared(simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> Calla
     def make(model: str = MODELS[0], precision: str = "w8a16") -> Compared:
         graph, folder = integers(model)[precision], Folder(build, model, precision)
         heldout, float_frames = floats(model)
-        integer_frames = [to_real(graph, words) for words in native.words(graph, heldout, folder.path)]
+        integer_frames = [
+            to_real(graph, words) for words in native.words(graph, heldout, folder.path)
+        ]
         return Compared(g.load(folder.float_graph), graph, heldout, float_frames, integer_frames)
 
     return make
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_shipped_network_is_neither_broken_nor_trivial(model: str, compared: Callable[..., Compared]) -> None:
+def test_a_shipped_network_is_neither_broken_nor_trivial(
+    model: str, compared: Callable[..., Compared]
+) -> None:
     found = compared(model)
     assert tasks.of(found.integer).amount(found.heldout.recorded)[0] >= 3000
     assert datasets.find(None, ROOT / "build").simulated
@@ -100,7 +109,9 @@ def test_a_shipped_network_is_neither_broken_nor_trivial(model: str, compared: C
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_w8a16_costs_nothing_that_can_be_seen(model: str, compared: Callable[..., Compared]) -> None:
+def test_w8a16_costs_nothing_that_can_be_seen(
+    model: str, compared: Callable[..., Compared]
+) -> None:
     found = compared(model)
     assert abs(found.lost) <= 0.2
     assert found.agreement >= 0.995
@@ -108,7 +119,8 @@ def test_w8a16_costs_nothing_that_can_be_seen(model: str, compared: Callable[...
 
 
 def test_no_network_is_worse_than_the_next_smaller_one(compared: Callable[..., Compared]) -> None:
-    """Paired over the same held-out characters: the interval of CER(larger) − CER(smaller) is not above zero."""
+    """Paired over the same held-out characters: the interval of CER(larger) − CER(smaller) is not
+    above zero."""
     for smaller, larger in itertools.pairwise(map(compared, MODELS)):
         texts = [recorded.target.text for recorded in smaller.heldout.recorded]
         low, _ = scores.bootstrap_difference(smaller.float_frames, larger.float_frames, texts)
@@ -120,7 +132,8 @@ def test_w8a8_costs_less_than_a_point(compared: Callable[..., Compared]) -> None
 
 
 def test_w4a16_costs_less_than_a_point(compared: Callable[..., Compared]) -> None:
-    """Measured: +0.11 points, 95 % interval −0.40 … +0.62, 98.3 % equal arg-max, 33.5 dB; to the nearest +2.1, 27.8 dB."""
+    """Measured: +0.11 points, 95 % interval −0.40 … +0.62, 98.3 % equal arg-max, 33.5 dB; to the
+    nearest +2.1, 27.8 dB."""
     found = compared(precision="w4a16")
     assert abs(found.lost) <= 0.8
     assert found.agreement >= 0.975
@@ -128,7 +141,9 @@ def test_w4a16_costs_less_than_a_point(compared: Callable[..., Compared]) -> Non
 
 
 @pytest.mark.parametrize("precision", ["w8a16", "w8a8", "w4a16"])
-def test_the_report_names_scale_clipping_and_error_of_every_layer(precision: str, compared: Callable[..., Compared]) -> None:
+def test_the_report_names_scale_clipping_and_error_of_every_layer(
+    precision: str, compared: Callable[..., Compared]
+) -> None:
     found = compared(precision=precision)
     layers = evaluate.layers(found.real, found.integer, found.heldout.signals[0])
     assert len(layers) > 40

@@ -1,4 +1,5 @@
-"""Beam search: the published texts, frame by frame as at once; what is stable stays; late frames cost what early ones do."""
+"""Beam search: the published texts, frame by frame as at once; what is stable stays; late frames
+cost what early ones do."""
 
 from __future__ import annotations
 
@@ -23,7 +24,12 @@ from host.decode import StreamDecoder
 from host.decoders import NAMES, decode_session, make
 
 DELETE = CHARSET.index("⌫")
-FEW = [*encode("the "), DELETE, CHARSET.index("⇧"), BLANK]  # few enough that alignments of one text meet often
+FEW = [
+    *encode("the "),
+    DELETE,
+    CHARSET.index("⇧"),
+    BLANK,
+]  # few enough that alignments of one text meet often
 
 
 @pytest.fixture(scope="module")
@@ -42,24 +48,36 @@ def test_the_published_texts_and_error_rates_without_a_model(shared: Path, index
     decoder = BeamDecoder(beams=20, top=10)
     decoder.extend(emissions)
     assert decoder.text == decoder.finish() == expected["beam20_top10"]
-    assert scores.error_rates(expected["target"], decoder.text).as_dict() == expected["beam20_top10_rates"]
+    assert (
+        scores.error_rates(expected["target"], decoder.text).as_dict()
+        == expected["beam20_top10_rates"]
+    )
 
 
 @pytest.mark.parametrize("index", range(4))
-def test_the_published_texts_and_error_rates_with_a_model(shared: Path, reuters: CharacterModel, index: int) -> None:
+def test_the_published_texts_and_error_rates_with_a_model(
+    shared: Path, reuters: CharacterModel, index: int
+) -> None:
     expected, emissions = case(shared, index)
     decoder = BeamDecoder(reuters, beams=50, top=10, weight=2.0, bonus=2.0)
     decoder.extend(emissions)
     assert decoder.text == expected["beam50_top10_lm2_bonus2"]
-    assert scores.error_rates(expected["target"], decoder.text).as_dict() == expected["beam50_top10_lm2_bonus2_rates"]
-    by_name = decode_session("beam+lm", shared / "typing" / "reuters-3-gram-char-lm.arpa", emissions)
+    assert (
+        scores.error_rates(expected["target"], decoder.text).as_dict()
+        == expected["beam50_top10_lm2_bonus2_rates"]
+    )
+    by_name = decode_session(
+        "beam+lm", shared / "typing" / "reuters-3-gram-char-lm.arpa", emissions
+    )
     assert by_name == decoder.finish() == expected["beam50_top10_lm2_bonus2"]
 
 
-# --- the same search, written to be read: no tree, no arrays, every score from the beginning of the text -----------------------
+# --- the same search, written to be read: no tree, no arrays, every score from the beginning of the
 
 
-def heard(model: kenlm.Model | None, text: tuple[int, ...], weight: float, bonus: float, deletions: bool) -> float:
+def heard(
+    model: kenlm.Model | None, text: tuple[int, ...], weight: float, bonus: float, deletions: bool
+) -> float:
     """What the model gives a whole text after its deletions."""
     if model is None:
         return 0.0
@@ -77,13 +95,19 @@ def heard(model: kenlm.Model | None, text: tuple[int, ...], weight: float, bonus
         if KEYS[label] in model:
             total += model.BaseScore(state, KEYS[label], after)
         else:
-            total += model.BaseScore(state, "</s>", after) if state != start else model.score("<unk>", bos=False, eos=False)
+            total += (
+                model.BaseScore(state, "</s>", after)
+                if state != start
+                else model.score("<unk>", bos=False, eos=False)
+            )
             after = start
         state = after
     return weight * total + bonus * len(left)
 
 
-def search(frames: np.ndarray, gain: Callable[[tuple[int, ...]], float], beams: int, top: int) -> str:
+def search(
+    frames: np.ndarray, gain: Callable[[tuple[int, ...]], float], beams: int, top: int
+) -> str:
     """The published beam search over whole texts."""
     beam: dict[tuple[int, ...], tuple[float, float]] = {(): (0.0, -np.inf)}
     for frame in frames:
@@ -122,17 +146,40 @@ def emissions(seed: int, frames: int, sharpness: float = 3.0) -> np.ndarray:
 
 @settings(deadline=None, max_examples=30)
 @given(
-    st.integers(0, 2**32 - 1), st.integers(0, 16), st.integers(1, 12), st.integers(1, 8),
-    st.sampled_from([0.0, 0.5, 2.0]), st.sampled_from([0.0, 2.0]), st.booleans(), st.booleans(),
-)  # fmt: skip
+    st.integers(0, 2**32 - 1),
+    st.integers(0, 16),
+    st.integers(1, 12),
+    st.integers(1, 8),
+    st.sampled_from([0.0, 0.5, 2.0]),
+    st.sampled_from([0.0, 2.0]),
+    st.booleans(),
+    st.booleans(),
+)
 def test_the_tree_finds_what_the_plain_search_finds(
-    reuters: CharacterModel, seed: int, count: int, beams: int, top: int, weight: float, bonus: float, deletions: bool, lm: bool
+    reuters: CharacterModel,
+    seed: int,
+    count: int,
+    beams: int,
+    top: int,
+    weight: float,
+    bonus: float,
+    deletions: bool,
+    lm: bool,
 ) -> None:
     frames = emissions(seed, count)
-    decoder = BeamDecoder(reuters if lm else None, beams=beams, top=top, weight=weight, bonus=bonus, deletions=deletions)
+    decoder = BeamDecoder(
+        reuters if lm else None,
+        beams=beams,
+        top=top,
+        weight=weight,
+        bonus=bonus,
+        deletions=deletions,
+    )
     decoder.extend(frames)
     model = reuters._model if lm else None
-    assert decoder.text == search(frames, lambda text: heard(model, text, weight, bonus, deletions), beams, top)
+    assert decoder.text == search(
+        frames, lambda text: heard(model, text, weight, bonus, deletions), beams, top
+    )
 
 
 @settings(deadline=None, max_examples=30)
@@ -144,7 +191,9 @@ def test_a_mistake_taken_back_costs_nothing(reuters: CharacterModel, typo: str) 
     decoder.extend(frames)
     assert decoder.text == "sh" + typo + "⌫" * len(typo) + "ip"
     given_by_model = decoder._other[0] - frames.max(1).sum()
-    assert given_by_model == pytest.approx(heard(reuters._model, tuple(encode("ship").tolist()), 2.0, 2.0, deletions=False))
+    assert given_by_model == pytest.approx(
+        heard(reuters._model, tuple(encode("ship").tolist()), 2.0, 2.0, deletions=False)
+    )
 
 
 def _typed(labels: list[int]) -> np.ndarray:
@@ -155,7 +204,7 @@ def _typed(labels: list[int]) -> np.ndarray:
     return frames[:-1]
 
 
-# --- streams -----------------------------------------------------------------------------------------------------------------
+# --- streams --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -188,7 +237,9 @@ def test_frame_by_frame_equals_the_whole_and_what_is_stable_stays(
 def test_the_boards_words_read_like_their_log_probabilities(shared: Path, name: str) -> None:
     lm = shared / "typing" / "reuters-3-gram-char-lm.arpa"
     words = np.round(np.maximum(emissions(3, 200) * 1024, -32768)).astype(np.int16)
-    assert decode_session(name, lm, words, scale=2.0**-10) == decode_session(name, lm, words / 1024.0)
+    assert decode_session(name, lm, words, scale=2.0**-10) == decode_session(
+        name, lm, words / 1024.0
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -200,13 +251,23 @@ def test_no_character_is_invented_where_there_are_only_blanks(shared: Path, name
 
 
 def test_a_long_session_costs_no_more_per_frame_than_a_short_one(reuters: CharacterModel) -> None:
-    """Counted, not timed: Python calls of every three hundred frames, the text each time, and no prefix kept without need."""
+    """Counted, not timed: Python calls of every three hundred frames, the text each time, and no
+    prefix kept without need."""
     decoder, rng = BeamDecoder(reuters, beams=10), np.random.default_rng(0)
     calls, characters = [], []
     for _ in range(5):
-        logits = rng.standard_normal((300, BLANK + 1)) + 6.0 * np.eye(BLANK + 1)[np.repeat(rng.choice(FEW, 150), 2)]
+        logits = (
+            rng.standard_normal((300, BLANK + 1))
+            + 6.0 * np.eye(BLANK + 1)[np.repeat(rng.choice(FEW, 150), 2)]
+        )
         frames = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
-        calls.append(_calls(lambda frames=frames: [(decoder.push(frame), decoder.text, decoder.stable) for frame in frames]))
+        calls.append(
+            _calls(
+                lambda frames=frames: [
+                    (decoder.push(frame), decoder.text, decoder.stable) for frame in frames
+                ]
+            )
+        )
         characters.append(len(decoder.text))
         assert _nodes(decoder) <= 10 * characters[-1]
     assert np.diff(characters).min() > 90
@@ -240,7 +301,7 @@ def _nodes(decoder: BeamDecoder) -> int:
     return len(found)
 
 
-# --- what is refused ---------------------------------------------------------------------------------------------------------
+# --- what is refused ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -264,7 +325,10 @@ def test_nothing_follows_the_end() -> None:
         decoder.push(np.zeros(99))
 
 
-@pytest.mark.parametrize(("name", "message"), [("beam+lm", "give one with LM=path"), ("abacus", "expected one of greedy, beam")])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("beam+lm", "give one with LM=path"), ("abacus", "expected one of greedy, beam")],
+)
 def test_a_decoder_that_cannot_be_made_says_why(name: str, message: str) -> None:
     with pytest.raises(TendonError, match=message):
         make(name)

@@ -1,4 +1,5 @@
-"""A board that computes something else: the first frame, layer and element are named, whichever they are, and what says why."""
+"""A board that computes something else: the first frame, layer and element are named, whichever
+they are, and what says why."""
 
 from __future__ import annotations
 
@@ -62,9 +63,14 @@ def samples(graph: g.Graph) -> np.ndarray:
 Change = Callable[[str], str]
 
 
-def built(graph: g.Graph, folder: Path, board: str, change: Change, file: str = "model.c") -> tuple[Path, Path]:
-    """The image with a tap of a project of which one file of model/ was changed, and its model.c."""
-    project = shutil.copytree(build.make_project(graph, Folder(folder, "small", "w8a16"), board), folder / "changed")
+def built(
+    graph: g.Graph, folder: Path, board: str, change: Change, file: str = "model.c"
+) -> tuple[Path, Path]:
+    """The image with a tap of a project of which one file of model/ was changed, and its
+    model.c."""
+    project = shutil.copytree(
+        build.make_project(graph, Folder(folder, "small", "w8a16"), board), folder / "changed"
+    )
     path = project / "model" / file
     before = path.read_text()
     path.write_text(change(before))
@@ -78,17 +84,24 @@ def diagnosed(graph: g.Graph, board: Any, samples: np.ndarray, source: Path) -> 
     return {"model": "small", "precision": "w8a16", "board": board.name} | report
 
 
-# --- any place --------------------------------------------------------------------------------------------------------
+# --- any place ------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def breakable(graph: g.Graph, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A process in which bits of one value, chosen by its environment, are changed right after an operator."""
+    """A process in which bits of one value, chosen by its environment, are changed right after an
+    operator."""
 
     def change(source: str) -> str:
-        source = source.replace("model_tap(op, data, count)", "(sabotage(op, data), model_tap(op, data, count))")
-        source = source.replace("_Alignas(8) static int16_t arena", f"{BREAK_IT}\n_Alignas(8) static int16_t arena", 1)
-        source = source.replace("memset(state, 0, sizeof state);", "memset(state, 0, sizeof state);\n    steps = 0;")
+        source = source.replace(
+            "model_tap(op, data, count)", "(sabotage(op, data), model_tap(op, data, count))"
+        )
+        source = source.replace(
+            "_Alignas(8) static int16_t arena", f"{BREAK_IT}\n_Alignas(8) static int16_t arena", 1
+        )
+        source = source.replace(
+            "memset(state, 0, sizeof state);", "memset(state, 0, sizeof state);\n    steps = 0;"
+        )
         return source.rstrip()[:-1] + "    steps++;\n}\n"
 
     return built(graph, tmp_path_factory.mktemp("breakable"), "posix", change)
@@ -99,18 +112,30 @@ def breakable(graph: g.Graph, tmp_path_factory: pytest.TempPathFactory) -> tuple
 def test_any_bit_of_any_operator_in_any_step_is_named_exactly(
     graph: g.Graph, samples: np.ndarray, breakable: tuple[Path, Path], data: st.DataObject
 ) -> None:
-    """Frame, second, layer, element, both values; that nothing else of the tensor differs; that it came back on replay."""
+    """Frame, second, layer, element, both values; that nothing else of the tensor differs; that it
+    came back on replay."""
     image, source = breakable
-    step, index = data.draw(st.integers(0, STEPS - 1)), data.draw(st.integers(0, len(graph.ops) - 1))
+    step, index = (
+        data.draw(st.integers(0, STEPS - 1)),
+        data.draw(st.integers(0, len(graph.ops) - 1)),
+    )
     op, name = graph.ops[index], graph.ops[index].output
     frames, features = graph.frames_per_step(name), graph.tensors[name].features
     value = data.draw(st.integers(0, frames * features - 1))
     bits = data.draw(st.integers(1, 0xFFFF))
-    board = open_process(image, graph.hash(), toy.QUICK, environment={"BREAK": f"{step} {index} {value} {bits}"})
+    board = open_process(
+        image, graph.hash(), toy.QUICK, environment={"BREAK": f"{step} {index} {value} {bits}"}
+    )
     report = diagnosed(graph, board, samples, source)
     d = report["first_difference"]
     frame, element = step * frames + value // features, value % features
-    assert (d["step"], d["operator"], d["module"], d["frame"], d["element"]) == (step, index, op.module, frame, element)
+    assert (d["step"], d["operator"], d["module"], d["frame"], d["element"]) == (
+        step,
+        index,
+        op.module,
+        frame,
+        element,
+    )
     assert d["second"] == pytest.approx(frame / float(graph.tensors[name].rate))
     assert (d["expected"] ^ d["found"]) & 0xFFFF == bits
     assert (d["differing"], d["repeated"], report["steps"]) == (1, True, step + 1)
@@ -120,12 +145,14 @@ def test_any_bit_of_any_operator_in_any_step_is_named_exactly(
 def test_a_board_that_computes_right_is_equal_in_every_operator(
     graph: g.Graph, samples: np.ndarray, breakable: tuple[Path, Path]
 ) -> None:
-    report = diagnosed(graph, open_process(breakable[0], graph.hash(), toy.QUICK), samples, breakable[1])
+    report = diagnosed(
+        graph, open_process(breakable[0], graph.hash(), toy.QUICK), samples, breakable[1]
+    )
     assert report["equal"] and (report["steps"], report["operators"]) == (STEPS, len(graph.ops))
     assert "all equal to the integer reference" in board_diagnosis.text(report)
 
 
-# --- what points at why -----------------------------------------------------------------------------------------------
+# --- what points at why ---------------------------------------------------------------------------
 
 
 def facts(report: dict[str, Any]) -> str:
@@ -147,7 +174,9 @@ EXPECTED = np.arange(1, 61, dtype=np.int16).reshape(3, 20) * 7
     ],
 )
 def test_the_pattern_of_the_values_says_where_to_look(found: np.ndarray, fact: str) -> None:
-    assert fact in "".join(board_diagnosis.pattern(EXPECTED, found.astype(np.int16), EXPECTED - 100))
+    assert fact in "".join(
+        board_diagnosis.pattern(EXPECTED, found.astype(np.int16), EXPECTED - 100)
+    )
 
 
 def test_values_without_a_pattern_are_given_none() -> None:
@@ -171,22 +200,37 @@ def in_call(operator: int, pattern: str, replacement: str) -> Change:
     return change
 
 
-def test_a_kernel_that_forgets_the_last_elements(graph: g.Graph, samples: np.ndarray, tmp_path: Path) -> None:
-    """On the emulated STM32F405: the log-softmax of one fewer class leaves the last element as it was."""
+def test_a_kernel_that_forgets_the_last_elements(
+    graph: g.Graph, samples: np.ndarray, tmp_path: Path
+) -> None:
+    """On the emulated STM32F405: the log-softmax of one fewer class leaves the last element as it
+    was."""
     toy.need_emulator()
     last = index_of(graph, g.IntLut)
-    count = graph.frames_per_step(graph.ops[last].output) * graph.tensors[graph.ops[last].output].features
-    image, source = built(graph, tmp_path, "virtual-f405", in_call(last, rf", {count}\);", f", {count - 2});"))
+    count = (
+        graph.frames_per_step(graph.ops[last].output)
+        * graph.tensors[graph.ops[last].output].features
+    )
+    image, source = built(
+        graph, tmp_path, "virtual-f405", in_call(last, rf", {count}\);", f", {count - 2});")
+    )
     report = diagnosed(graph, open_board("virtual-f405", image, graph.hash()), samples, source)
     d = report["first_difference"]
     assert (d["operator"], d["module"]) == (last, graph.ops[last].module)
-    assert d["element"] >= graph.tensors[graph.ops[last].output].features - 2 and d["differing"] <= 2
-    assert "elements differ: what a kernel does after its blocks" in facts(report) or "only element" in facts(report)
+    assert (
+        d["element"] >= graph.tensors[graph.ops[last].output].features - 2 and d["differing"] <= 2
+    )
+    assert "elements differ: what a kernel does after its blocks" in facts(
+        report
+    ) or "only element" in facts(report)
     assert "-mcpu=cortex-m4" in report["compiler"] and "-DMODEL_TAP" in report["compiler"]
 
 
-def test_a_wrong_constant_is_its_row_from_the_first_step_on(graph: g.Graph, samples: np.ndarray, tmp_path: Path) -> None:
-    """One bias of one layer, with the checksums of the tables made to fit: an exporter's mistake, not a damaged image."""
+def test_a_wrong_constant_is_its_row_from_the_first_step_on(
+    graph: g.Graph, samples: np.ndarray, tmp_path: Path
+) -> None:
+    """One bias of one layer, with the checksums of the tables made to fit: an exporter's mistake,
+    not a damaged image."""
     index = index_of(graph, g.IntLinear, last=True)
     row = 3
 
@@ -202,16 +246,29 @@ def test_a_wrong_constant_is_its_row_from_the_first_step_on(graph: g.Graph, samp
     found = re.search(r"found ([0-9a-f]{8})", _refusal(image, graph))
     assert found is not None
     header = source.with_name("model.h")
-    header.write_text(re.sub(r"MODEL_TABLES_CRC 0x\w+u", f"MODEL_TABLES_CRC 0x{found[1]}u", header.read_text()))
+    header.write_text(
+        re.sub(r"MODEL_TABLES_CRC 0x\w+u", f"MODEL_TABLES_CRC 0x{found[1]}u", header.read_text())
+    )
     image = build_project(source.parent.parent, "posix", extra_flags="-DMODEL_TAP")
     report = diagnosed(graph, open_process(image, graph.hash(), toy.QUICK), samples, source)
     d = report["first_difference"]
-    assert (d["step"], d["operator"], d["frame"], d["element"], d["differing"]) == (0, index, 0, row, 1)
-    assert f"only element {row} differs" in facts(report) and "wrong in the first step already" in facts(report)
+    assert (d["step"], d["operator"], d["frame"], d["element"], d["differing"]) == (
+        0,
+        index,
+        0,
+        row,
+        1,
+    )
+    assert f"only element {row} differs" in facts(
+        report
+    ) and "wrong in the first step already" in facts(report)
 
 
 def _refusal(image: Path, graph: g.Graph) -> str:
-    with open_process(image, graph.hash(), toy.QUICK) as board, pytest.raises(DamagedImageError) as error:
+    with (
+        open_process(image, graph.hash(), toy.QUICK) as board,
+        pytest.raises(DamagedImageError) as error,
+    ):
         board.link.handshake()
     return str(error.value)
 
@@ -219,14 +276,18 @@ def _refusal(image: Path, graph: g.Graph) -> str:
 def test_a_kernel_that_is_not_called(graph: g.Graph, samples: np.ndarray, tmp_path: Path) -> None:
     """Its output is what lay in the arena before."""
     index = index_of(graph, g.IntMeanPool)
-    image, source = built(graph, tmp_path, "posix", in_call(index, r"nn_\w+\([^;]*;", r"if (samples == 0) { \g<0> }"))
+    image, source = built(
+        graph, tmp_path, "posix", in_call(index, r"nn_\w+\([^;]*;", r"if (samples == 0) { \g<0> }")
+    )
     report = diagnosed(graph, open_process(image, graph.hash(), toy.QUICK), samples, source)
     d = report["first_difference"]
     assert (d["step"], d["operator"], d["repeated"]) == (0, index, False)
     assert "is it called, and for all elements?" in facts(report)
 
 
-def test_a_state_that_somebody_writes_to(graph: g.Graph, samples: np.ndarray, tmp_path: Path) -> None:
+def test_a_state_that_somebody_writes_to(
+    graph: g.Graph, samples: np.ndarray, tmp_path: Path
+) -> None:
     """Right for some steps, then a state space differs although what it reads is right."""
     index = index_of(graph, g.IntStateSpace)
     offset = re.compile(rf"nn_s4d_s16\(&op{index}, (state \+ \d+),")
@@ -235,9 +296,16 @@ def test_a_state_that_somebody_writes_to(graph: g.Graph, samples: np.ndarray, tm
         found = offset.search(source)
         assert found is not None
         start = "void model_step(const int16_t *samples, int16_t *out)\n{\n"
-        counted = source.replace("memset(state, 0, sizeof state);", "memset(state, 0, sizeof state);\n    steps = 0;")
-        counted = counted.replace("_Alignas(8) static int16_t arena", "static unsigned steps;\n_Alignas(8) static int16_t arena")
-        return counted.replace(start, f"{start}    if (steps++ == 3)\n        *({found[1]}) ^= 0x4000u;\n")
+        counted = source.replace(
+            "memset(state, 0, sizeof state);", "memset(state, 0, sizeof state);\n    steps = 0;"
+        )
+        counted = counted.replace(
+            "_Alignas(8) static int16_t arena",
+            "static unsigned steps;\n_Alignas(8) static int16_t arena",
+        )
+        return counted.replace(
+            start, f"{start}    if (steps++ == 3)\n        *({found[1]}) ^= 0x4000u;\n"
+        )
 
     image, source = built(graph, tmp_path, "posix", change)
     report = diagnosed(graph, open_process(image, graph.hash(), toy.QUICK), samples, source)
@@ -268,10 +336,12 @@ def test_a_difference_that_does_not_come_back_is_said_to_be_none_of_the_code(
     assert "was right in this step: no constant and no kernel does that" in facts(report)
 
 
-# --- as a user types it -----------------------------------------------------------------------------------------------
+# --- as a user types it ---------------------------------------------------------------------------
 
 
-def test_diagnose_on_a_board_writes_its_verdict(simulated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_diagnose_on_a_board_writes_its_verdict(
+    simulated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     toy.need("gcc", "make")
     del simulated
     arguments = ["diagnose", "--board", "posix", "--build", "build", "--seconds", "0.5"]
@@ -280,10 +350,14 @@ def test_diagnose_on_a_board_writes_its_verdict(simulated: Path, tmp_path: Path,
     assert "all equal to the integer reference (by CRC-32)" in out and "diagnose.json" in out
 
 
-def test_an_image_without_a_tap_says_how_to_load_the_one_with(graph: g.Graph, samples: np.ndarray, tmp_path: Path) -> None:
+def test_an_image_without_a_tap_says_how_to_load_the_one_with(
+    graph: g.Graph, samples: np.ndarray, tmp_path: Path
+) -> None:
     project = build.make_project(graph, Folder(tmp_path, "small", "w8a16"), "posix")
     image = build_project(project, "posix")
-    with pytest.raises(NoTapError, match=r"built without -DMODEL_TAP.*make flash BOARD=posix TAP=1"):
+    with pytest.raises(
+        NoTapError, match=r"built without -DMODEL_TAP.*make flash BOARD=posix TAP=1"
+    ):
         diagnosed(graph, open_process(image, graph.hash(), toy.QUICK), samples, project)
 
 

@@ -1,4 +1,5 @@
-"""The emulated STM32F405 over its real USART: same outputs, exact counts, limits kept, reset survived."""
+"""The emulated STM32F405 over its real USART: same outputs, exact counts, limits kept, reset
+survived."""
 
 from __future__ import annotations
 
@@ -39,7 +40,12 @@ def board() -> Iterator[ProcessBoard]:
 
 
 def disassembly(*options: str) -> str:
-    done = subprocess.run(["arm-none-eabi-objdump", "-d", *options, toy.f405_image()], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["arm-none-eabi-objdump", "-d", *options, toy.f405_image()],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return done.stdout
 
 
@@ -54,7 +60,8 @@ def test_the_emulated_board_computes_what_the_model_says(board: ProcessBoard) ->
 
 
 def test_a_step_is_counted_in_executed_instructions(board: ProcessBoard) -> None:
-    """96 · 99 turns of an inner loop of about ten instructions; equal work gives equal counts but for SysTick and one tick."""
+    """96 · 99 turns of an inner loop of about ten instructions; equal work gives equal counts but
+    for SysTick and one tick."""
     board.link.reset()
     cycles = toy.counted_alone(board.link, 3)
     assert board.link.hello is not None and board.link.hello.counts == "instructions"
@@ -76,7 +83,8 @@ def test_the_stack_has_a_high_water_mark(board: ProcessBoard) -> None:
 
 
 def test_no_byte_can_be_lost_at_921600_baud(board: ProcessBoard) -> None:
-    """Longest masked stretch, longest measured run of the handler, entry and exit, at a generous 4 cycles an instruction."""
+    """Longest masked stretch, longest measured run of the handler, entry and exit, at a generous 4
+    cycles an instruction."""
     hello, status = board.link.hello, board.link.status()
     assert hello is not None
     handler = status.handler_ticks_max * hello.tick_num // hello.tick_den
@@ -105,14 +113,36 @@ ORE, NF, FE, RXNE = 8, 4, 2, 32
         ([(RXNE | FE, "x"), (RXNE | NF, "y")], "xy", "0 0 2"),
         ([(RXNE, "a")] * 4099, "a" * 4096, "0 3 0"),
     ],
-    ids=["bytes", "overrun with a byte waiting", "overrun after the byte was read", "line errors", "ring full"],
+    ids=[
+        "bytes",
+        "overrun with a byte waiting",
+        "overrun after the byte was read",
+        "line errors",
+        "ring full",
+    ],
 )
-def test_the_receive_interrupt_keeps_and_counts(tmp_path: Path, readings: list[tuple[int, str]], ring: str, counts: str) -> None:
-    """QEMU never overruns, so its registers are fed to the handler by hand. What is lost is left to the CRC of the frame."""
+def test_the_receive_interrupt_keeps_and_counts(
+    tmp_path: Path, readings: list[tuple[int, str]], ring: str, counts: str
+) -> None:
+    """QEMU never overruns, so its registers are fed to the handler by hand. What is lost is left to
+    the CRC of the frame."""
     toy.need("gcc")
     port, app = (toy.folder() / "project" / part for part in ("port/cortex-m", "app"))
     source = Path(__file__).parent / "firmware" / "receive_test.c"
-    subprocess.run(["gcc", "-std=c11", "-Wall", "-Werror", f"-I{port}", f"-I{app}", source, "-o", tmp_path / "test"], check=True)
+    subprocess.run(
+        [
+            "gcc",
+            "-std=c11",
+            "-Wall",
+            "-Werror",
+            f"-I{port}",
+            f"-I{app}",
+            source,
+            "-o",
+            tmp_path / "test",
+        ],
+        check=True,
+    )
     fed = bytes(b for status, byte in readings for b in (status, ord(byte)))
     done = subprocess.run([tmp_path / "test"], input=fed, capture_output=True, check=True)
     assert done.stdout.decode() == f"{ring}|{counts}"
@@ -124,7 +154,16 @@ def test_no_floating_point_and_no_heap_in_the_image() -> None:
         symbols = ELFFile(file).get_section_by_name(".symtab")
         assert isinstance(symbols, SymbolTableSection)
         names = {symbol.name for symbol in symbols.iter_symbols()}
-    assert not names & {"malloc", "free", "_sbrk", "printf", "__aeabi_dadd", "__aeabi_fadd", "__aeabi_dmul", "__aeabi_fmul"}
+    assert not names & {
+        "malloc",
+        "free",
+        "_sbrk",
+        "printf",
+        "__aeabi_dadd",
+        "__aeabi_fadd",
+        "__aeabi_dmul",
+        "__aeabi_fmul",
+    }
 
 
 def test_application_and_port_take_little() -> None:
@@ -133,7 +172,9 @@ def test_application_and_port_take_little() -> None:
         sizes = {s.name: s["sh_size"] for s in ELFFile(file).iter_sections()}
     assert sizes[".vectors"] + sizes[".text"] + sizes[".rodata"] < 8192
     ram = sizes[".stack"] + sizes[".data"] + sizes[".bss"]
-    assert ram < 20 * 1024, "4 KiB stack, 4 KiB ring, 6 KiB samples, 2 KiB state of the toy model, results, frames"
+    assert ram < 20 * 1024, (
+        "4 KiB stack, 4 KiB ring, 6 KiB samples, 2 KiB state of the toy model, results, frames"
+    )
 
 
 def test_nothing_lies_in_core_coupled_memory() -> None:
@@ -143,7 +184,9 @@ def test_nothing_lies_in_core_coupled_memory() -> None:
         for section in ELFFile(file).iter_sections():
             if section["sh_flags"] & 2 and section["sh_size"]:
                 begin, end = section["sh_addr"], section["sh_addr"] + section["sh_size"]
-                assert any(m.origin <= begin and end <= m.origin + m.size for m in memory.values()), section.name
+                assert any(
+                    m.origin <= begin and end <= m.origin + m.size for m in memory.values()
+                ), section.name
 
 
 def test_a_damaged_image_answers_and_infers_nothing(tmp_path: Path) -> None:
@@ -152,7 +195,10 @@ def test_a_damaged_image_answers_and_infers_nothing(tmp_path: Path) -> None:
     at = image.index(toy.table_bytes()) + 7
     damaged = tmp_path / "firmware.elf"
     damaged.write_bytes(image[:at] + bytes([image[at] ^ 1]) + image[at + 1 :])
-    with open_board(BOARD, damaged) as board, pytest.raises(DamagedImageError, match="on virtual-f405 is damaged"):
+    with (
+        open_board(BOARD, damaged) as board,
+        pytest.raises(DamagedImageError, match="on virtual-f405 is damaged"),
+    ):
         board.link.handshake()
 
 
@@ -162,11 +208,16 @@ def test_what_the_emulator_says_is_passed_on(tmp_path: Path) -> None:
     damaged.write_bytes(b"no ELF")
     with (
         open_board(BOARD, damaged) as board,
-        pytest.raises(NoBoardError, match=r"its process ended by SIG\w+ and said: qemu: fatal: Lockup"),
+        pytest.raises(
+            NoBoardError, match=r"its process ended by SIG\w+ and said: qemu: fatal: Lockup"
+        ),
     ):
         board.link.handshake()
     with pytest.raises(
-        NoBoardError, match=r"expected an image to run, found .*absent\.elf; run make firmware BOARD=virtual-f405"
+        NoBoardError,
+        match=(
+            r"expected an image to run, found .*absent\.elf; run make firmware BOARD=virtual-f405"
+        ),
     ):
         open_board(BOARD, tmp_path / "absent.elf")
 
@@ -193,7 +244,10 @@ def test_a_reset_in_the_middle_of_a_run_is_survived(tmp_path: Path) -> None:
     with open_emulator(load_board(BOARD), toy.f405_image(), toy.MODEL_HASH, extra=extra) as board:
         board.link.handshake()
         with pytest.raises(BoardLostError, match="the board was reset"):
-            run.start(board.link, lambda step, outputs, ticks: _machine_reset(control) if step == 3 else None)
+            run.start(
+                board.link,
+                lambda step, outputs, ticks: _machine_reset(control) if step == 3 else None,
+            )
         result = run.resume(board.link)
     np.testing.assert_array_equal(result.outputs, toy.run(content))
 
@@ -218,8 +272,9 @@ def test_the_emulator_ends_with_its_board() -> None:
     assert board.process.poll() is not None
 
 
-def test_weights_of_four_bits_are_exact_on_the_emulated_chip(quantized, tmp_path: Path) -> None:  # noqa: F811
-    """TC_S4_small w4a16: kernels of their own, for one frame and for several, over the serial line."""
+def test_weights_of_four_bits_are_exact_on_the_emulated_chip(quantized, tmp_path: Path) -> None:
+    """TC_S4_small w4a16: kernels of their own, for one frame and for several, over the serial
+    line."""
     toy.need_emulator()
     graph = quantized("TC_S4_small", "w4a16")[1]
     samples = samples_for(graph, 0.6)

@@ -1,4 +1,5 @@
-"""The emulated Cortex-M55 over its UART: the same words as everywhere, exact counts, a hanging program survived."""
+"""The emulated Cortex-M55 over its UART: the same words as everywhere, exact counts, a hanging
+program survived."""
 
 from __future__ import annotations
 
@@ -46,11 +47,14 @@ def test_the_board_says_what_it_is(board: ProcessBoard) -> None:
     assert hello is not None
     assert (hello.board, hello.clock_hz, hello.counts) == (BOARD, 32_000_000, "instructions")
     assert "-mcpu=cortex-m55" in hello.compiler
-    assert (hello.tick_num, hello.tick_den) == (125, 4), "32 MHz of ticks, a nanosecond an instruction"
+    assert (hello.tick_num, hello.tick_den) == (125, 4), (
+        "32 MHz of ticks, a nanosecond an instruction"
+    )
 
 
 def test_a_step_is_counted_to_a_tick(board: ProcessBoard) -> None:
-    """96 · 99 turns of an inner loop. Steps differ by SysTick's interrupt and one tick of 31 instructions."""
+    """96 · 99 turns of an inner loop. Steps differ by SysTick's interrupt and one tick of 31
+    instructions."""
     board.link.reset()
     counted = toy.counted_alone(board.link, 3)
     assert counted.min() > 96 * 99 * 5 and counted.max() < 96 * 99 * 20
@@ -70,9 +74,13 @@ def test_an_emulator_that_gets_no_time_for_seconds_is_not_reset(board: ProcessBo
 def test_a_program_that_hangs_is_reset_by_the_watchdog(tmp_path: Path) -> None:
     toy.need_emulator()
     files = toy.model_files()
-    files["model.c"] = files["model.c"].replace(b"state[511]++;", b"state[511]++;\n    while (state[511] == 2) {\n    }")
+    files["model.c"] = files["model.c"].replace(
+        b"state[511]++;", b"state[511]++;\n    while (state[511] == 2) {\n    }"
+    )
     write_project(tmp_path / "p", BOARD, files, [], "toy model that hangs")
-    with open_board(BOARD, build_project(tmp_path / "p", BOARD), toy.MODEL_HASH, toy.PATIENT) as board:
+    with open_board(
+        BOARD, build_project(tmp_path / "p", BOARD), toy.MODEL_HASH, toy.PATIENT
+    ) as board:
         board.link.handshake()
         with pytest.raises(BoardLostError, match="the board was reset"):
             Run(toy.samples(3)).start(board.link)
@@ -80,26 +88,37 @@ def test_a_program_that_hangs_is_reset_by_the_watchdog(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "precision", "steps", "tables"),
-    [("TC_S4_small", "w8a16", 5, "itcm"), ("TC_S4_small", "w8a8", 5, "itcm"), ("S4_large", "w8a16", 2, "sram")],
+    [
+        ("TC_S4_small", "w8a16", 5, "itcm"),
+        ("TC_S4_small", "w8a8", 5, "itcm"),
+        ("S4_large", "w8a16", 2, "sram"),
+    ],
 )
 def test_a_network_on_the_emulated_core_equals_the_reference(  # type: ignore[no-untyped-def]
-    quantized,  # noqa: F811
+    quantized,
     name: str,
     precision: str,
     steps: int,
     tables: str,
     tmp_path: Path,
 ) -> None:
-    """Bytes arrive while it computes, so interrupts find the vector registers in use; no word is lost, and no stack."""
+    """Bytes arrive while it computes, so interrupts find the vector registers in use; no word is
+    lost, and no stack."""
     toy.need_emulator()
     _, graph = quantized(name, precision)
     model = emit.build(graph, "mve")
     placed = check_fit(model, BOARD)
     assert placed is not None and placed.where["tables"] == tables
-    write_project(tmp_path / "p", BOARD, emit.files(model), emit.kernels(graph, "mve"), name, placed.where)
+    write_project(
+        tmp_path / "p", BOARD, emit.files(model), emit.kernels(graph, "mve"), name, placed.where
+    )
     image = build_project(tmp_path / "p", BOARD)
     footprint.check_limits(footprint.read(image, load_board(BOARD).memory), BOARD)
-    samples = np.random.default_rng(5).integers(-32768, 32768, (steps * graph.samples_per_step, 32)).astype(np.int16)
+    samples = (
+        np.random.default_rng(5)
+        .integers(-32768, 32768, (steps * graph.samples_per_step, 32))
+        .astype(np.int16)
+    )
     with open_board(BOARD, image, graph.hash()) as board:
         board.link.handshake()
         board.link.reset()

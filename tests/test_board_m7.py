@@ -1,4 +1,5 @@
-"""The emulated Cortex-M7 over its UART: same outputs, exact counts, a hanging program survived; the STM32H743's image."""
+"""The emulated Cortex-M7 over its UART: same outputs, exact counts, a hanging program survived; the
+STM32H743's image."""
 
 from __future__ import annotations
 
@@ -45,20 +46,30 @@ def test_the_emulated_board_computes_what_the_model_says(board: ProcessBoard) ->
 def test_the_board_says_what_it_is(board: ProcessBoard) -> None:
     hello = board.link.hello
     assert hello is not None
-    assert (hello.board, hello.clock_hz, hello.stack_bytes, hello.counts) == (BOARD, 25_000_000, 4096, "instructions")
+    assert (hello.board, hello.clock_hz, hello.stack_bytes, hello.counts) == (
+        BOARD,
+        25_000_000,
+        4096,
+        "instructions",
+    )
     assert "-mcpu=cortex-m7" in hello.compiler
-    assert (hello.tick_num, hello.tick_den) == (40, 1), "25 MHz of ticks, a nanosecond an instruction"
+    assert (hello.tick_num, hello.tick_den) == (40, 1), (
+        "25 MHz of ticks, a nanosecond an instruction"
+    )
 
 
 def test_a_step_is_counted_as_on_the_other_core(board: ProcessBoard) -> None:
-    """The same C: 96 · 99 turns of an inner loop. Steps differ by SysTick's interrupt and one tick of 40 instructions."""
+    """The same C: 96 · 99 turns of an inner loop. Steps differ by SysTick's interrupt and one tick
+    of 40 instructions."""
     board.link.reset()
     counted = toy.counted_alone(board.link, 3)
     assert counted.min() > 96 * 99 * 5 and counted.max() < 96 * 99 * 20
     assert counted.max() - counted.min() < 100
 
 
-def test_the_stack_has_a_high_water_mark_and_interrupts_are_masked_briefly(board: ProcessBoard) -> None:
+def test_the_stack_has_a_high_water_mark_and_interrupts_are_masked_briefly(
+    board: ProcessBoard,
+) -> None:
     status = board.link.status()
     assert 100 < status.stack_used < status.stack_bytes == 4096
     listing = disassembly(toy.image(BOARD))
@@ -88,25 +99,36 @@ def test_an_emulator_that_gets_no_time_for_seconds_is_not_reset(board: ProcessBo
 
 
 def test_a_program_that_hangs_is_reset_by_the_watchdog(tmp_path: Path) -> None:
-    """Its first time-out is an NMI, which is a fault, which is a reset: the host hears of it and could resume."""
+    """Its first time-out is an NMI, which is a fault, which is a reset: the host hears of it and
+    could resume."""
     toy.need_emulator()
     files = toy.model_files()
-    files["model.c"] = files["model.c"].replace(b"state[511]++;", b"state[511]++;\n    while (state[511] == 2) {\n    }")
+    files["model.c"] = files["model.c"].replace(
+        b"state[511]++;", b"state[511]++;\n    while (state[511] == 2) {\n    }"
+    )
     write_project(tmp_path / "p", BOARD, files, [], "toy model that hangs")
-    with open_board(BOARD, build_project(tmp_path / "p", BOARD), toy.MODEL_HASH, toy.PATIENT) as board:
+    with open_board(
+        BOARD, build_project(tmp_path / "p", BOARD), toy.MODEL_HASH, toy.PATIENT
+    ) as board:
         board.link.handshake()
         with pytest.raises(BoardLostError, match="the board was reset"):
             Run(toy.samples(3)).start(board.link)
 
 
-def test_s4_large_on_the_emulated_core_equals_the_reference(quantized, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
+def test_s4_large_on_the_emulated_core_equals_the_reference(quantized, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     toy.need_emulator()
     _, graph = quantized("S4_large", "w8a16")
     model = emit.build(graph)
     placed = check_fit(model, BOARD)
     assert placed is not None
-    write_project(tmp_path / "p", BOARD, emit.files(model), emit.kernels(graph), "S4_large", placed.where)
-    samples = np.random.default_rng(3).integers(-32768, 32768, (4 * graph.samples_per_step, 32)).astype(np.int16)
+    write_project(
+        tmp_path / "p", BOARD, emit.files(model), emit.kernels(graph), "S4_large", placed.where
+    )
+    samples = (
+        np.random.default_rng(3)
+        .integers(-32768, 32768, (4 * graph.samples_per_step, 32))
+        .astype(np.int16)
+    )
     with open_board(BOARD, build_project(tmp_path / "p", BOARD), graph.hash()) as board:
         board.link.handshake()
         board.link.reset()
@@ -115,22 +137,40 @@ def test_s4_large_on_the_emulated_core_equals_the_reference(quantized, tmp_path:
     assert 6_000_000 < result.cycles.min() <= result.cycles.max() < 8_000_000
 
 
-# --- the STM32H743: built, not run ---------------------------------------------------------------------------------------
+# --- the STM32H743: built, not run ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("name", "split"), [(CHIP, False), (EXTERNAL, True)])
-def test_s4_large_fits_the_chip(name: str, split: bool, quantized, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
-    """1.48 MB of tables: the STM32H743 has 2 MB of flash; the STM32H735 has 1 MB, and the rest lies in the flash beside it."""
+def test_s4_large_fits_the_chip(name: str, split: bool, quantized, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """1.48 MB of tables: the STM32H743 has 2 MB of flash; the STM32H735 has 1 MB, and the rest lies
+    in the flash beside it."""
     toy.need("arm-none-eabi-gcc")
     _, graph = quantized("S4_large", "w8a16")
     model = emit.build(graph)
     placed = check_fit(model, name)
     assert placed is not None and bool(placed.cold) == split
-    write_project(tmp_path / "p", name, emit.files(model), emit.kernels(graph), "S4_large", placed.where, placed.cold)
+    write_project(
+        tmp_path / "p",
+        name,
+        emit.files(model),
+        emit.kernels(graph),
+        "S4_large",
+        placed.where,
+        placed.cold,
+    )
     measured = footprint.read(build_project(tmp_path / "p", name), load_board(name).memory)
     footprint.check_limits(measured, name)
-    parts = ("tables", "cold tables", "state", "arena", "stack") if split else ("tables", "state", "arena", "stack")
-    assert footprint.differences(measured, {part: (placed.where[part], placed.sizes[part]) for part in parts}) == []
+    parts = (
+        ("tables", "cold tables", "state", "arena", "stack")
+        if split
+        else ("tables", "state", "arena", "stack")
+    )
+    assert (
+        footprint.differences(
+            measured, {part: (placed.where[part], placed.sizes[part]) for part in parts}
+        )
+        == []
+    )
     demands = {demand.region: demand for demand in build.demands(model, name, placed)}
     assert sum(demand.tables for demand in demands.values()) == model.table_bytes
     assert all(demand.enough for demand in demands.values()) and ("octospi" in demands) == split
@@ -138,9 +178,14 @@ def test_s4_large_fits_the_chip(name: str, split: bool, quantized, tmp_path: Pat
 
 
 def test_a_board_without_an_emulator_wants_a_port() -> None:
-    with pytest.raises(NoBoardError, match="nucleo-h743zi2 has no emulator: connect it and give its port with PORT="):
+    with pytest.raises(
+        NoBoardError,
+        match="nucleo-h743zi2 has no emulator: connect it and give its port with PORT=",
+    ):
         open_board(CHIP, toy.image(CHIP))
 
 
 def disassembly(image: Path) -> str:
-    return subprocess.run(["arm-none-eabi-objdump", "-d", image], capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        ["arm-none-eabi-objdump", "-d", image], capture_output=True, text=True, check=True
+    ).stdout

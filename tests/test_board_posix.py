@@ -1,4 +1,5 @@
-"""A line that does not wait: the ring, the credits, and what happens when bytes are lost all the same."""
+"""A line that does not wait: the ring, the credits, and what happens when bytes are lost all the
+same."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from tests import toy
 
 
 class BusyBoardLine:
-    """The board is busy for as long as the host sends: everything the host dares to send arrives at once."""
+    """The board is busy for as long as the host sends: everything the host dares to send arrives at
+    once."""
 
     def __init__(self, board: ProcessBoard):
         self.name = "busy"
@@ -41,14 +43,20 @@ def busy(**environment: str) -> tuple[ProcessBoard, Link]:
 
 
 def test_a_line_that_does_not_wait_loses_nothing_while_the_host_keeps_its_credit() -> None:
-    """Everything sent is fetched at once into a ring of 4096 bytes, as by the interrupt of a UART."""
+    """Everything sent is fetched at once into a ring of 4096 bytes, as by the interrupt of a
+    UART."""
     content = toy.samples(30)
     board, link = busy(TENDON_LINE_BYTES="4096")
     link.timing = dataclasses.replace(toy.QUICK, answer_s=2.0)
     with board:
         result, status = Run(content, snapshot_every=7).start(link), link.status()
     np.testing.assert_array_equal(result.outputs, toy.run(content))
-    assert (status.bytes_dropped, status.overruns, status.frames_bad, result.traffic.frames_repeated) == (0, 0, 0, 0)
+    assert (
+        status.bytes_dropped,
+        status.overruns,
+        status.frames_bad,
+        result.traffic.frames_repeated,
+    ) == (0, 0, 0, 0)
 
 
 def test_a_host_that_ignores_its_credit_overruns_the_ring_and_is_repaired() -> None:
@@ -92,5 +100,10 @@ def test_the_process_says_that_it_has_no_counter() -> None:
         cycles = board.link.stream(toy.samples(2)).cycles
     assert (hello.counts, hello.clock_hz, hello.stack_bytes) == ("nothing", 0, 0)
     assert cycles.tolist() == [0, 0]
-    assert (hello.board, hello.model, hello.generator, hello.model_hash) == ("posix", "toy", "by hand", toy.MODEL_HASH)
+    assert (hello.board, hello.model, hello.generator, hello.model_hash) == (
+        "posix",
+        "toy",
+        "by hand",
+        toy.MODEL_HASH,
+    )
     assert hello.compiler.startswith("gcc ") and "-fsanitize=address,undefined" in hello.compiler

@@ -1,4 +1,5 @@
-"""A model file is a model of these characters or is refused in a sentence; the shipped one comes from train prompts alone."""
+"""A model file is a model of these characters or is refused in a sentence; the shipped one comes
+from train prompts alone."""
 
 from __future__ import annotations
 
@@ -35,20 +36,25 @@ def tokens(text: str) -> list[str]:
     return [KEYS[label] for label in encode(text)]
 
 
-# --- how the model hears -------------------------------------------------------------------------------------------------------
+# --- how the model hears --------------------------------------------------------------------------
 
 
 def test_characters_are_heard_as_the_published_decoder_does(small: Path) -> None:
-    """Runs of known characters between <s> and </s>; a character outside the vocabulary costs </s>, or <unk> outside a run."""
+    """Runs of known characters between <s> and </s>; a character outside the vocabulary costs </s>,
+    or <unk> outside a run."""
     model, plain = character_model.load(small), kenlm.Model(str(small))
-    expected = plain.score(" ".join(tokens("old")), eos=True) + plain.score("<unk>", bos=False, eos=False)
+    expected = plain.score(" ".join(tokens("old")), eos=True) + plain.score(
+        "<unk>", bos=False, eos=False
+    )
     expected += plain.score(" ".join(tokens("house")), eos=False)
     state, total = START, 0.0
     for label in encode("old  house"):
         scores, states = model.extend(np.array([state]), np.array([label]))
         state, total = int(states[0, 0]), total + scores[0, 0]
     assert total == pytest.approx(expected, abs=1e-5)
-    after = plain.score(" ".join(tokens("house")), eos=True) - plain.score(" ".join(tokens("house")), eos=False)
+    after = plain.score(" ".join(tokens("house")), eos=True) - plain.score(
+        " ".join(tokens("house")), eos=False
+    )
     assert model.ends([START, state]) == pytest.approx([0.0, after], abs=1e-5)
 
 
@@ -61,7 +67,7 @@ def test_the_same_file_is_loaded_once_and_a_changed_one_again(small: Path, tmp_p
     assert character_model.load(copy) is not first
 
 
-# --- what is refused -----------------------------------------------------------------------------------------------------------
+# --- what is refused ------------------------------------------------------------------------------
 
 
 def refused(path: Path) -> str:
@@ -93,10 +99,18 @@ def test_no_model_at_all_is_refused(tmp_path: Path, content: bytes) -> None:
     assert "KenLM cannot read it" in refused(path)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(where=st.floats(0, 0.98), what=st.sampled_from([None, b"\x00", b"\xff", b"\t", b"\n", b"-", b"9"]))
-def test_a_damaged_file_is_refused_or_still_a_model(small: Path, tmp_path: Path, where: float, what: bytes | None) -> None:
-    """Cut off anywhere it is refused; with one byte changed it is refused or gives numbers, and never ends this process."""
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    where=st.floats(0, 0.98),
+    what=st.sampled_from([None, b"\x00", b"\xff", b"\t", b"\n", b"-", b"9"]),
+)
+def test_a_damaged_file_is_refused_or_still_a_model(
+    small: Path, tmp_path: Path, where: float, what: bytes | None
+) -> None:
+    """Cut off anywhere it is refused; with one byte changed it is refused or gives numbers, and
+    never ends this process."""
     content, path = small.read_bytes(), tmp_path / "damaged.arpa"
     at = int(where * len(content))
     path.write_bytes(content[:at] if what is None else content[:at] + what + content[at + 1 :])
@@ -112,10 +126,17 @@ def test_a_damaged_file_is_refused_or_still_a_model(small: Path, tmp_path: Path,
     assert np.isfinite(scores).all()
 
 
-@pytest.mark.parametrize(("counts", "reason"), [(b"3=99999999999", "allocate"), (b"2=-5", "signal"), (b"3=7", "header|end|EOF")])
-def test_wrong_counts_neither_end_this_process_nor_fill_memory(small: Path, tmp_path: Path, counts: bytes, reason: str) -> None:
+@pytest.mark.parametrize(
+    ("counts", "reason"),
+    [(b"3=99999999999", "allocate"), (b"2=-5", "signal"), (b"3=7", "header|end|EOF")],
+)
+def test_wrong_counts_neither_end_this_process_nor_fill_memory(
+    small: Path, tmp_path: Path, counts: bytes, reason: str
+) -> None:
     path = tmp_path / "counts.arpa"
-    path.write_bytes(re.sub(b"ngram " + counts[:1] + rb"=\d+", b"ngram " + counts, small.read_bytes()))
+    path.write_bytes(
+        re.sub(b"ngram " + counts[:1] + rb"=\d+", b"ngram " + counts, small.read_bytes())
+    )
     assert re.search(reason, refused(path), re.IGNORECASE)
 
 
@@ -128,7 +149,7 @@ def test_a_model_of_words_or_of_other_tokens_is_refused(tmp_path: Path) -> None:
     assert "it lacks a b c" in refused(digits)
 
 
-# --- the shipped model ---------------------------------------------------------------------------------------------------------
+# --- the shipped model ----------------------------------------------------------------------------
 
 
 def test_the_shipped_model_is_what_the_command_makes(tmp_path: Path) -> None:
@@ -146,7 +167,8 @@ def test_its_prompts_are_of_the_train_split(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_every_context_shares_out_exactly_one(small: Path) -> None:
-    """KenLM's own numbers: after any text, all tokens, </s> and <unk> together have probability one."""
+    """KenLM's own numbers: after any text, all tokens, </s> and <unk> together have probability
+    one."""
     model = kenlm.Model(str(small))
     vocabulary = [*[key for key in KEYS if key in model], "</s>", "<unk>"]
     for text in ("", "t", "th", "the", "zq", "House", "1:", "don't"):
@@ -170,7 +192,10 @@ def test_any_runs_give_probabilities_that_sum_to_one(runs: list[str], order: int
             return probabilities[len(gram) - 1][gram]
         return gamma.get(gram[:-1], 1.0) * p(gram[1:])
 
-    assert all(math.isclose(sum(p((*context, word)) for word in words), 1.0, rel_tol=1e-9) for context in gamma)
+    assert all(
+        math.isclose(sum(p((*context, word)) for word in words), 1.0, rel_tol=1e-9)
+        for context in gamma
+    )
 
 
 def test_a_prompt_is_typed_with_its_shifts() -> None:
@@ -178,12 +203,15 @@ def test_a_prompt_is_typed_with_its_shifts() -> None:
     assert list(build.runs(["⇧Go on⏎"])) == [["G", "o"], ["o", "n"]]
 
 
-# --- the command ---------------------------------------------------------------------------------------------------------------
+# --- the command ----------------------------------------------------------------------------------
 
 
 def test_saved_frames_are_decoded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     frames = np.full((12, 99), -20.0, np.float32)
-    frames[np.arange(12), [CHARSET.index("o"), 98, CHARSET.index("l"), 98, CHARSET.index("d"), *[98] * 7]] = 0.0
+    frames[
+        np.arange(12),
+        [CHARSET.index("o"), 98, CHARSET.index("l"), 98, CHARSET.index("d"), *[98] * 7],
+    ] = 0.0
     np.save(tmp_path / "frames.npy", frames)
     for decoder in ("greedy", "beam", "beam+lm"):
         assert main(["decode", "--input", str(tmp_path / "frames.npy"), "--decoder", decoder]) == 0
@@ -191,7 +219,9 @@ def test_saved_frames_are_decoded(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize("content", [np.zeros((4, 98)), np.zeros((4, 99), np.int16), np.zeros(99)])
-def test_frames_that_are_none_are_refused(tmp_path: Path, content: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:
+def test_frames_that_are_none_are_refused(
+    tmp_path: Path, content: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
     np.save(tmp_path / "frames.npy", content)
     assert main(["decode", "--input", str(tmp_path / "frames.npy")]) == 2
     assert "expected log-probabilities, float (frames, 99)" in capsys.readouterr().err

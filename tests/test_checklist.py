@@ -1,4 +1,5 @@
-"""A board that does not answer: every case is told from the others by what was seen, and gives one next step."""
+"""A board that does not answer: every case is told from the others by what was seen, and gives one
+next step."""
 
 from __future__ import annotations
 
@@ -28,12 +29,18 @@ from host.link import Link
 from tests import toy
 
 BRIEF = Timing(answer_s=0.02, boot_s=0.1)
-ST_LINK, CABLE, PC = Port("/dev/ttyACM0", "ST-LINK/V2-1"), Port("/dev/ttyUSB0", "FTDI adapter"), Port("/dev/ttyS0", "")
+ST_LINK, CABLE, PC = (
+    Port("/dev/ttyACM0", "ST-LINK/V2-1"),
+    Port("/dev/ttyUSB0", "FTDI adapter"),
+    Port("/dev/ttyS0", ""),
+)
 ON_ST_LINK = Expected("nucleo-h743zi2", ST_LINK.device, 921_600)
 ON_CABLE = Expected("virtual-f405", CABLE.device, 921_600)
 
 
-def case(content: bytes, expected: Expected = ON_CABLE, ports: tuple[Port, ...] = (CABLE,)) -> checklist.Finding:
+def case(
+    content: bytes, expected: Expected = ON_CABLE, ports: tuple[Port, ...] = (CABLE,)
+) -> checklist.Finding:
     """What is made of these bytes, heard on a line on which nobody answers."""
     decoder = p.Decoder()
     decoder.feed(content)
@@ -42,8 +49,13 @@ def case(content: bytes, expected: Expected = ON_CABLE, ports: tuple[Port, ...] 
 
 
 def at_another_rate(content: bytes, ratio: float) -> bytes:
-    """What a receiver of `ratio` times the sender's rate makes of its bytes: 8N1, sampled in the middle of its own bits."""
-    bits = np.array([1] * 20 + [b for byte in content for b in (0, *(byte >> k & 1 for k in range(8)), 1)] + [1] * 20)
+    """What a receiver of `ratio` times the sender's rate makes of its bytes: 8N1, sampled in the
+    middle of its own bits."""
+    bits = np.array(
+        [1] * 20
+        + [b for byte in content for b in (0, *(byte >> k & 1 for k in range(8)), 1)]
+        + [1] * 20
+    )
     received, at = bytearray(), 0.0
     while at < len(bits) - 12 / ratio:
         if bits[int(at)]:
@@ -64,7 +76,13 @@ def ready() -> bytes:
 @pytest.mark.parametrize(
     ("content", "expected", "ports", "name", "step"),
     [
-        (b"", ON_ST_LINK, (ST_LINK,), "silent board", "make flash BOARD=nucleo-h743zi2, then press the board's reset button"),
+        (
+            b"",
+            ON_ST_LINK,
+            (ST_LINK,),
+            "silent board",
+            "make flash BOARD=nucleo-h743zi2, then press the board's reset button",
+        ),
         (b"", ON_CABLE, (ST_LINK, CABLE), "other port", "PORT=/dev/ttyACM0"),
         (b"", ON_CABLE, (CABLE,), "silent line", "TX and RX are crossed"),
         (bytes(2), ON_CABLE, (CABLE,), "open line", "its TX, and ground"),
@@ -98,7 +116,9 @@ def test_frames_with_wrong_bits_are_noise_and_not_another_rate() -> None:
         (3_000_000, "another rate"),
     ],
 )
-def test_a_sender_of_another_rate_is_recognized_and_its_rate_estimated(rate: int, named: str) -> None:
+def test_a_sender_of_another_rate_is_recognized_and_its_rate_estimated(
+    rate: int, named: str
+) -> None:
     """READY as heard by this machine at 921,600 baud."""
     heard = at_another_rate(ready(), 921_600 / rate)
     finding = case(heard)
@@ -133,7 +153,10 @@ def test_ports_are_named_by_what_is_behind_them(monkeypatch: pytest.MonkeyPatch)
         "/dev/ttyUSB3": "CH340 adapter",
         "/dev/ttyS0": "",
     }
-    with pytest.raises(NoBoardError, match=r"(?s)/dev/ttyACM9: no such port.* next +PORT=/dev/ttyACM0, which is an ST-LINK/V2-1"):
+    with pytest.raises(
+        NoBoardError,
+        match=r"(?s)/dev/ttyACM9: no such port.* next +PORT=/dev/ttyACM0, which is an ST-LINK/V2-1",
+    ):
         open_board("nucleo-h743zi2", port="/dev/ttyACM9")
 
 
@@ -153,14 +176,20 @@ def test_a_port_in_use_names_who_has_it() -> None:
     line = PtyLine()
     first = SerialLine(line.path, 921_600)
     try:
-        with pytest.raises(NoBoardError, match=r"(?s)cannot be opened.*it is in use by .* next +close that program"):
+        with pytest.raises(
+            NoBoardError, match=r"(?s)cannot be opened.*it is in use by .* next +close that program"
+        ):
             SerialLine(line.path, 921_600)
         child = os.fork()
         if child == 0:
             signal.pause()
         try:
             finding = case(b"\x93garbage", Expected("virtual-f405", line.path, 921_600))
-            assert finding.case == "shared" and f"(process {child})" in finding.seen and finding.step == "close that program"
+            assert (
+                finding.case == "shared"
+                and f"(process {child})" in finding.seen
+                and finding.step == "close that program"
+            )
         finally:
             os.kill(child, 9)
             os.waitpid(child, 0)
@@ -189,7 +218,9 @@ def test_the_check_list_is_what_the_user_reads() -> None:
     line.close()
     rows = [row.split()[0] for row in str(error.value).splitlines()[1:]]
     assert rows == ["seen", "heard", "ports", "next"]
-    assert "'Press any key'" in str(error.value) and "make flash BOARD=virtual-f405" in str(error.value)
+    assert "'Press any key'" in str(error.value) and "make flash BOARD=virtual-f405" in str(
+        error.value
+    )
 
 
 def answering(hello: bytes) -> Link:
@@ -207,7 +238,9 @@ def test_firmware_of_another_protocol_or_model_is_named() -> None:
         board.link.handshake()
         hello = board.link.request(p.HELLO).payload
     other_version = (p.VERSION + 1).to_bytes(2, "little") + hello[2:]
-    with pytest.raises(ProtocolError, match=f"expected protocol version {p.VERSION}, found {p.VERSION + 1}"):
+    with pytest.raises(
+        ProtocolError, match=f"expected protocol version {p.VERSION}, found {p.VERSION + 1}"
+    ):
         answering(other_version).handshake()
     with pytest.raises(HashMismatchError, match="load the firmware that was built from this model"):
         answering(hello[:4] + bytes(32) + hello[36:]).handshake()

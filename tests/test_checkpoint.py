@@ -1,4 +1,5 @@
-"""A published checkpoint loads by its own hyper-parameters and computes what was published; all else is refused, with why."""
+"""A published checkpoint loads by its own hyper-parameters and computes what was published; all
+else is refused, with why."""
 
 from __future__ import annotations
 
@@ -23,7 +24,10 @@ def test_published_network_matches_its_recorded_output(name, shared, published_c
     loaded = checkpoint.load(published_checkpoint(name))
     case = np.load(shared / name / "io.npz")
     assert loaded.name == name
-    assert np.abs(checkpoint.forward(loaded, case["input"].reshape(-1, 32)) - case["output"]).max() < 1e-4
+    assert (
+        np.abs(checkpoint.forward(loaded, case["input"].reshape(-1, 32)) - case["output"]).max()
+        < 1e-4
+    )
 
 
 @pytest.mark.parametrize("name", HYBRID)
@@ -37,7 +41,10 @@ def saved(tmp_path: Path, change) -> Path:
     """A small checkpoint after `change(content)`."""
     path = tmp_path / "changed.ckpt"
     model = build(HYPER_PARAMETERS["TC_S4_small"])
-    content = {"state_dict": dict(model.state_dict()), "hyper_parameters": dict(HYPER_PARAMETERS["TC_S4_small"])}
+    content = {
+        "state_dict": dict(model.state_dict()),
+        "hyper_parameters": dict(HYPER_PARAMETERS["TC_S4_small"]),
+    }
     change(content)
     torch.save(content, path)
     return path
@@ -66,7 +73,9 @@ def test_half_precision_halves_the_file_and_keeps_eleven_bits(name, tmp_path):
 def test_a_weight_that_half_precision_cannot_hold_is_refused(tmp_path):
     model = build(HYPER_PARAMETERS["TC_S4_small"])
     model.model[6].bias.data[0] = 1e6
-    with pytest.raises(CheckpointError, match=r"model\.6\.bias: expected values that torch\.float16 holds"):
+    with pytest.raises(
+        CheckpointError, match=r"model\.6\.bias: expected values that torch\.float16 holds"
+    ):
         checkpoint.save(tmp_path / "a.ckpt", model, HYPER_PARAMETERS["TC_S4_small"], torch.float16)
     assert not list(tmp_path.iterdir())
 
@@ -80,7 +89,11 @@ def test_keys_that_are_missing_extra_or_misshapen_are_all_listed(tmp_path):
 
     with pytest.raises(CheckpointError) as error:
         checkpoint.load(saved(tmp_path, change))
-    for part in ("missing model_HF.layers.0.bias (96,)", "extra intruder", "expected shape (99, 150), found (7, 7)"):
+    for part in (
+        "missing model_HF.layers.0.bias (96,)",
+        "extra intruder",
+        "expected shape (99, 150), found (7, 7)",
+    ):
         assert part in str(error.value)
 
 
@@ -88,7 +101,9 @@ def test_two_names_of_one_parameter_must_agree(tmp_path):
     def change(content):
         content["state_dict"]["model.4.layers.0.bias"] = torch.ones(96)
 
-    with pytest.raises(CheckpointError, match=r"model\.4\.layers\.0\.bias differs from model_HF\.layers\.0\.bias"):
+    with pytest.raises(
+        CheckpointError, match=r"model\.4\.layers\.0\.bias differs from model_HF\.layers\.0\.bias"
+    ):
         checkpoint.load(saved(tmp_path, change))
 
 
@@ -152,11 +167,15 @@ def good(tmp_path_factory) -> Path:
     return path
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(place=st.floats(0.0, 0.9), bit=st.integers(0, 7))
 def test_a_flipped_bit_in_a_stored_tensor_is_noticed(place, bit, good, tmp_path):
     content = bytearray(good.read_bytes())
-    start = content.find(b"data/0") + 64  # tensors begin here and fill the archive up to its directory
+    start = (
+        content.find(b"data/0") + 64
+    )  # tensors begin here and fill the archive up to its directory
     end = content.rfind(b"PK\x01\x02", 0, content.find(b"PK\x01\x02") + 4)
     content[start + int(place * (end - start) * 0.98)] ^= 1 << bit
     path = tmp_path / "flipped.ckpt"
@@ -170,7 +189,9 @@ def test_a_flipped_bit_in_a_stored_tensor_is_noticed(place, bit, good, tmp_path)
     assert all(torch.equal(v, original[k]) for k, v in loaded.model.state_dict().items())
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_a_truncated_checkpoint_is_refused(data, good, tmp_path):
     content = good.read_bytes()

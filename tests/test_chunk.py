@@ -1,4 +1,5 @@
-"""Several output frames a step: the same words, later by what the user allows, and exactly once over any line."""
+"""Several output frames a step: the same words, later by what the user allows, and exactly once
+over any line."""
 
 from __future__ import annotations
 
@@ -44,11 +45,15 @@ def small() -> g.Graph:
     return integer(network())
 
 
-# --- the network ---------------------------------------------------------------------------------------------------------
+# --- the network ----------------------------------------------------------------------------------
 
 
 @slow
-@given(loaded=networks(), frames=st.integers(2, 5), precision=st.sampled_from(["w8a16", "w8a8", "w4a16"]))
+@given(
+    loaded=networks(),
+    frames=st.integers(2, 5),
+    precision=st.sampled_from(["w8a16", "w8a8", "w4a16"]),
+)
 def test_the_exported_c_says_the_same_words_however_many_frames_a_step_computes(
     loaded: Checkpoint, frames: int, precision: str
 ) -> None:
@@ -56,17 +61,25 @@ def test_the_exported_c_says_the_same_words_however_many_frames_a_step_computes(
     assume(alone.start_up == 0)
     x = to_int16(alone, signal(alone.samples_per_step * frames * 4))
     graph = g.in_chunks(alone, frames)
-    assert graph.hash() == alone.hash() and graph.samples_per_step == frames * alone.samples_per_step
+    assert (
+        graph.hash() == alone.hash() and graph.samples_per_step == frames * alone.samples_per_step
+    )
     expected = IntegerMachine(alone).run(x[None])[0]
     np.testing.assert_array_equal(on_this_machine(graph).run(x), expected)
     np.testing.assert_array_equal(IntegerMachine(graph).run(x[None])[0], expected)
 
 
-def test_a_layer_that_the_kernels_take_for_several_frames_is_one_call_and_others_go_frame_by_frame() -> None:
+def test_a_layer_that_the_kernels_take_for_several_frames_is_one_call_and_others_go_frame_by_frame() -> (  # noqa: E501
+    None
+):
     graph = g.in_chunks(small(), FRAMES)
     source = emit.files(emit.build(graph))["model.c"].decode()
     for index, op in enumerate(graph.ops):
-        if isinstance(op, g.IntLinear) and op.weight.shape[0] == 1 and graph.frames_per_step(op.output) == FRAMES:
+        if (
+            isinstance(op, g.IntLinear)
+            and op.weight.shape[0] == 1
+            and graph.frames_per_step(op.output) == FRAMES
+        ):
             out, inputs = op.weight.shape[1], op.weight.shape[2] * op.weight.shape[3]
             together = out % 2 == 0 and inputs % 4 == 0
             assert source.count(f"(&op{index}, ") == (1 if together else FRAMES), (out, inputs)
@@ -97,31 +110,44 @@ def test_latency_is_not_negative() -> None:
 
 
 @pytest.mark.parametrize("board_name", ["virtual-f405", "virtual-m55"])
-def test_an_emulated_board_answers_every_frame_of_a_step_and_the_plan_says_so(board_name: str, tmp_path: Path) -> None:
+def test_an_emulated_board_answers_every_frame_of_a_step_and_the_plan_says_so(
+    board_name: str, tmp_path: Path
+) -> None:
     toy.need("arm-none-eabi-gcc", "make")
     toy.need_emulator()
     graph = g.in_chunks(small(), FRAMES)
     folder = Folder(tmp_path, "custom", "w8a16")
     image = build.make_firmware(graph, folder, board_name)
     plan = build.memory_plan(emit.build(graph, load_board(board_name).kernels), board_name)
-    assert (plan["frames_per_step"], plan["added_latency_ms"]) == (FRAMES, build.added_latency_ms(graph, FRAMES))
+    assert (plan["frames_per_step"], plan["added_latency_ms"]) == (
+        FRAMES,
+        build.added_latency_ms(graph, FRAMES),
+    )
     x = to_int16(graph, signal(graph.samples_per_step * 5))
     with open_board(board_name, image, graph.hash()) as board:
         hello = board.link.handshake()
         board.link.reset()
         result = board.link.stream(x)
-    assert (hello.frames_per_step, hello.samples_per_step, hello.results_kept) == (FRAMES, graph.samples_per_step, 2 * FRAMES)
+    assert (hello.frames_per_step, hello.samples_per_step, hello.results_kept) == (
+        FRAMES,
+        graph.samples_per_step,
+        2 * FRAMES,
+    )
     np.testing.assert_array_equal(result.outputs, IntegerMachine(small()).run(x[None])[0])
     assert len(set(result.cycles[:FRAMES])) == 1, "the count is the step's"
 
 
-# --- the line ------------------------------------------------------------------------------------------------------------
+# --- the line -------------------------------------------------------------------------------------
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    outward=st.lists(st.tuples(st.sampled_from((toy.GOOD, *toy.FAULTS)), st.integers(0, 10_000)), max_size=40),
-    inward=st.lists(st.tuples(st.sampled_from((toy.GOOD, *toy.FAULTS)), st.integers(0, 10_000)), max_size=40),
+    outward=st.lists(
+        st.tuples(st.sampled_from((toy.GOOD, *toy.FAULTS)), st.integers(0, 10_000)), max_size=40
+    ),
+    inward=st.lists(
+        st.tuples(st.sampled_from((toy.GOOD, *toy.FAULTS)), st.integers(0, 10_000)), max_size=40
+    ),
 )
 def test_whatever_the_line_does_every_frame_comes_once_and_is_right(
     outward: list[tuple[str, int]], inward: list[tuple[str, int]]
@@ -129,7 +155,11 @@ def test_whatever_the_line_does_every_frame_comes_once_and_is_right(
     content = toy.samples(4 * FRAMES)
     with opened() as board:
         board.link.reset()
-        link = Link(toy.HarmfulLine(board.line, toy.Tamper(outward), toy.Tamper(inward)), toy.MODEL_HASH, toy.QUICK)
+        link = Link(
+            toy.HarmfulLine(board.line, toy.Tamper(outward), toy.Tamper(inward)),
+            toy.MODEL_HASH,
+            toy.QUICK,
+        )
         link.hello, link.session = board.link.hello, board.link.session
         np.testing.assert_array_equal(link.stream(content).outputs, toy.run(content))
         status = link.status()
@@ -137,7 +167,8 @@ def test_whatever_the_line_does_every_frame_comes_once_and_is_right(
 
 
 def test_a_run_resumes_from_a_snapshot_taken_at_any_length_of_steps() -> None:
-    """Snapshots count output frames: one of single frames goes on in steps of three, after a multiple of three."""
+    """Snapshots count output frames: one of single frames goes on in steps of three, after a
+    multiple of three."""
     content = toy.samples(6 * FRAMES)
     expected = toy.run(content)
     with open_process(toy.posix_image(), toy.MODEL_HASH, toy.QUICK) as board:
@@ -150,7 +181,10 @@ def test_a_run_resumes_from_a_snapshot_taken_at_any_length_of_steps() -> None:
     with opened() as board:
         assert board.link.restore(fitting) == 2 * FRAMES
         later = board.link.stream(content[2 * FRAMES * toy.PER_STEP :]).outputs
-        with pytest.raises(SnapshotError, match=f"after {2 * FRAMES + 1} output frames: the board computes {FRAMES} at a time"):
+        with pytest.raises(
+            SnapshotError,
+            match=f"after {2 * FRAMES + 1} output frames: the board computes {FRAMES} at a time",
+        ):
             board.link.restore(between)
     np.testing.assert_array_equal(later, expected[2 * FRAMES :])
 

@@ -1,4 +1,5 @@
-"""The Cortex-M7 model: sequences computed by hand from the published rules, and what must never happen."""
+"""The Cortex-M7 model: sequences computed by hand from the published rules, and what must never
+happen."""
 
 from __future__ import annotations
 
@@ -44,7 +45,11 @@ def issued(text: str, rules: Rules = MODELLED) -> int:
         ("eor r0, r1; mov r2, r0", 2, "a move cannot be late and wait in the same cycle"),
         ("smlad r0, r1, r2, r0; smlad r3, r4, r5, r3", 2, "one multiplier"),
         ("smlad r0, r1, r2, r0; smlad r0, r4, r5, r0", 2, "a sum is passed on at once"),
-        ("mul r0, r1, r2; add r3, r3, r0, lsl #1", 4, "a product comes a stage late, a shifted operand is needed a stage early"),
+        (
+            "mul r0, r1, r2; add r3, r3, r0, lsl #1",
+            4,
+            "a product comes a stage late, a shifted operand is needed a stage early",
+        ),
         ("mul r0, r1, r2; eor r3, r0", 3, "a product comes a cycle late"),
         ("ldr r0, [r1]; eor r2, r0", 2, "a word is there for an ALU in the next cycle"),
         ("ldr r0, [r1]; smlad r2, r0, r3, r2", 3, "but not for the multiplier"),
@@ -62,9 +67,17 @@ def issued(text: str, rules: Rules = MODELLED) -> int:
         ("sxtb16 r0, r1; smlad r2, r3, r4, r2", 1, "it is the first of a pair"),
         ("smlad r2, r3, r4, r2; sxtb16 r0, r1", 2, "and never the second"),
         ("add r0, r1, r2, lsl #3; add r3, r4, r5, lsl #3", 2, "one shifted operand a cycle"),
-        ("ubfx r0, r1, #2, #4; eor r2, r3, r4, ror #8", 2, "a bit field needs that shifter as well"),
+        (
+            "ubfx r0, r1, #2, #4; eor r2, r3, r4, ror #8",
+            2,
+            "a bit field needs that shifter as well",
+        ),
         ("uxtb r0, r1; eor r2, r3, r4, ror #8", 1, "an extension does not"),
-        ("uxtb r0, r1; ldr r2, [r3, r0]", 3, "what an ALU did late is no address in the next cycle"),
+        (
+            "uxtb r0, r1; ldr r2, [r3, r0]",
+            3,
+            "what an ALU did late is no address in the next cycle",
+        ),
         ("lsrs r0, r1, #24; ldr r2, [r3, r0, lsl #2]", 2, "a shift done early is"),
         ("cmp r0, r1; bne 20 <f>", 1, "a branch does not wait for what is predicted"),
         ("cmp r0, r1; it eq; moveq r2, r3", 2, "a condition does"),
@@ -79,8 +92,13 @@ def test_a_sequence_takes_what_the_rules_say(text: str, expected: int, why: str)
     assert issued(text) == expected, why
 
 
-def test_a_branch_pairs_with_what_follows_when_it_is_not_taken_and_never_with_where_it_leads() -> None:
-    before, after = ([operation(i) for i in sequence(text)] for text in ("eor r0, r1; eor r2, r3; bne 20 <f>", "eor r4, r5"))
+def test_a_branch_pairs_with_what_follows_when_it_is_not_taken_and_never_with_where_it_leads() -> (
+    None
+):
+    before, after = (
+        [operation(i) for i in sequence(text)]
+        for text in ("eor r0, r1; eor r2, r3; bne 20 <f>", "eor r4, r5")
+    )
     straight, jumped, folded = Pipeline(MODELLED), Pipeline(MODELLED), Pipeline(LEAST)
     for pipeline in (straight, jumped, folded):
         pipeline.run(before)
@@ -92,12 +110,14 @@ def test_a_branch_pairs_with_what_follows_when_it_is_not_taken_and_never_with_wh
 TEXT = """add r0, r1, r2; eor r1, r2, r3, lsl #4; smlad r2, r3, r4, r2; smlald r4, r5, r0, r1; sxtb16 r3, r4; ldr r5, [r6];
 ldr r6, [r7, #4]; ldrh r0, [r5]; str r1, [r6, #8]; ldrd r2, r3, [r4], #8; mov r7, r0; lsr r3, r2, #7; ubfx r4, r5, #3, #5;
 ssat r0, #16, r2, asr #15; pkhbt r1, r2, r3, lsl #16; cmp r4, r5; bne 20 <f>; umull r0, r1, r2, r3; udiv r2, r3, r4;
-push {r4, r5, lr}; movne r4, r5"""
+push {r4, r5, lr}; movne r4, r5"""  # noqa: E501
 LINES = st.sampled_from([line.strip() for line in TEXT.split(";")])
 
 
 @given(st.lists(LINES, min_size=1, max_size=30))
-def test_no_sequence_is_faster_than_two_in_a_cycle_nor_are_the_bounds_crossed(lines: list[str]) -> None:
+def test_no_sequence_is_faster_than_two_in_a_cycle_nor_are_the_bounds_crossed(
+    lines: list[str],
+) -> None:
     least, modelled, most = (issued("; ".join(lines), rules) for rules in (LEAST, MODELLED, MOST))
     assert len(lines) / 2 <= least <= modelled <= most
 
@@ -109,18 +129,27 @@ def test_one_more_instruction_never_makes_it_faster(lines: list[str], more: str)
 
 def loop(turns: int) -> tuple[dict[int, Instruction], Counts]:
     """A loop whose body reads what the turn before loaded: begun once, `turns` times through."""
-    body = sequence("mov r0, r1; smlad r2, r3, r4, r2; ldr r3, [r5], #4; subs r6, #1; bne 2 <f>; bx lr")
+    body = sequence(
+        "mov r0, r1; smlad r2, r3, r4, r2; ldr r3, [r5], #4; subs r6, #1; bne 2 <f>; bx lr"
+    )
     code = {i.address: i for i in body}
     executed = {address: turns if 2 <= address <= 8 else 1 for address in code}
     jumps = {8: Jumps(turns - 1, 1, 1, 1), 10: Jumps(1, 1, 0, 1)}
-    return code, Counts(1, executed=executed, jumps=jumps, traffic=[Traffic(turns, 0, turns // 8), Traffic()])
+    return code, Counts(
+        1, executed=executed, jumps=jumps, traffic=[Traffic(turns, 0, turns // 8), Traffic()]
+    )
 
 
 def test_a_loop_runs_into_itself() -> None:
-    """Two cycles a turn: smlad and ldr, subs and bne. The word for smlad was loaded two cycles ago, in the turn before."""
+    """Two cycles a turn: smlad and ldr, subs and bne. The word for smlad was loaded two cycles ago,
+    in the turn before."""
     code, counts = loop(1000)
     found = cortex_m7.blocks(code, counts)
-    assert [(start, block.executions, block.taken) for start, block in found.items()] == [(0, 1, 0), (2, 1000, 999), (10, 1, 1)]
+    assert [(start, block.executions, block.taken) for start, block in found.items()] == [
+        (0, 1, 0),
+        (2, 1000, 999),
+        (10, 1, 1),
+    ]
     assert cortex_m7.issue_cycles(found, MODELLED) == {0: 1, 2: 2, 10: 1}
     assert cortex_m7.issue(code, counts)["f"].cycles == 2002
 
@@ -187,10 +216,15 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return validate.compile_program(CORES["cortex-m7"], folder, [folder / "walk.c"], ["-O2"])
 
 
-def test_a_table_is_read_once_into_the_data_cache_unless_every_call_begins_cold(program: Path) -> None:
+def test_a_table_is_read_once_into_the_data_cache_unless_every_call_begins_cold(
+    program: Path,
+) -> None:
     """A kilobyte: 32 lines, of which the first may have been read with what lies before it."""
     chip = chips.bare("stm32h743", ram="dtcm")
-    warm, cold = (on_core.modelled(CORES["cortex-m7"], program, "walk", 10, chip, cold=cold) for cold in (False, True))
+    warm, cold = (
+        on_core.modelled(CORES["cortex-m7"], program, "walk", 10, chip, cold=cold)
+        for cold in (False, True)
+    )
     line = chip.line["flash"].cycles
     assert warm.parts["flash_data"] in (31 * line, 32 * line, 33 * line)
     assert cold.parts["flash_data"] == 10 * warm.parts["flash_data"]
@@ -204,7 +238,9 @@ def test_the_last_validation_covers_both_cores_and_says_how_far_off_the_models_w
         rows = validated.rows(core)
         assert {"CoreMark", "AES"} <= {row["what"] for row in rows if row["comparable"]}
         for row in rows:
-            assert row["error_percent"] == pytest.approx(100 * (row["modelled"] / row["published"] - 1), abs=0.06)
+            assert row["error_percent"] == pytest.approx(
+                100 * (row["modelled"] / row["published"] - 1), abs=0.06
+            )
             assert row["least"] <= row["modelled"] <= row["most"] and row["source"] and row["flags"]
         assert "CoreMark" in validated.errors(core)
 
@@ -243,12 +279,17 @@ def checkout(tmp_path: Path) -> Path:
     toy.need_emulator()
     for name in ("list_join", "matrix", "state", "util"):
         (tmp_path / f"core_{name}.c").write_text("typedef int nothing;")
-    declared = "typedef uint32_t secs_ret;\nvoid start_time(void);\nvoid stop_time(void);\nCORE_TICKS get_time(void);\n"
+    declared = (
+        "typedef uint32_t secs_ret;\nvoid start_time(void);\nvoid stop_time(void);\nCORE_TICKS"
+        " get_time(void);\n"
+    )
     (tmp_path / "coremark.h").write_text(f'#include "core_portme.h"\n{declared}')
     return tmp_path
 
 
-def test_a_program_that_computes_something_else_validates_nothing(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_that_computes_something_else_validates_nothing(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (checkout / "core_main.c").write_text(FAKE.replace("SUM", "0xe715"))
     with pytest.raises(TendonError, match=r"expected crclist       : 0xe714, .* found .*0xe715"):
         validate.measure(checkout, None)
@@ -259,4 +300,6 @@ def test_a_program_that_computes_something_else_validates_nothing(checkout: Path
     for row in rows:
         turns = 1000 / validate.ITERATIONS
         assert 4 * turns < row["instructions"] < 8 * turns and row["modelled"] < 20 * turns
-        assert row["error_percent"] == pytest.approx(100 * (row["modelled"] / row["published"] - 1), abs=0.06)
+        assert row["error_percent"] == pytest.approx(
+            100 * (row["modelled"] / row["published"] - 1), abs=0.06
+        )

@@ -1,4 +1,5 @@
-"""Modelled cycles: instruction costs are those of the manual, counts are exact, and the flash caches behave as described."""
+"""Modelled cycles: instruction costs are those of the manual, counts are exact, and the flash
+caches behave as described."""
 
 from __future__ import annotations
 
@@ -15,12 +16,20 @@ from bench.cycles import chips, counting, modelling, on_core
 from bench.cycles.cortex_m4 import cost
 from bench.cycles.cost import Cost, exactly
 from bench.cycles.counting import Cache, Counts, Jumps, Memory, Region, Traffic, Watch
-from bench.cycles.instructions import Call, Instruction, address_of, calls, disassemble, return_addresses
+from bench.cycles.instructions import (
+    Call,
+    Instruction,
+    address_of,
+    calls,
+    disassemble,
+    return_addresses,
+)
 from compress.errors import TendonError
 from export.boards import load_board
 from tests import toy
 
-# Three calls of a function whose counts follow from reading it: a loop of 100, then 16 words of a 16-byte aligned table.
+# Three calls of a function whose counts follow from reading it: a loop of 100, then 16 words of a
+# 16-byte aligned table.
 SOURCE = """
 .syntax unified
 .thumb
@@ -79,7 +88,9 @@ def run(mnemonic: str, operands: str = "", after: Instruction | None = None) -> 
         ("blx", "r3", 1),
     ],
 )
-def test_an_instruction_costs_what_the_manual_says(mnemonic: str, operands: str, cycles_: int) -> None:
+def test_an_instruction_costs_what_the_manual_says(
+    mnemonic: str, operands: str, cycles_: int
+) -> None:
     assert run(mnemonic, operands).cycles == cycles_
     assert run(mnemonic, operands).least <= cycles_ <= run(mnemonic, operands).most
 
@@ -144,7 +155,16 @@ third:
 def assemble(folder: Path, source: str, origin: int) -> Path:
     (folder / "image.S").write_text(source)
     layout = f"-Wl,-Ttext={origin + 16:#x},--section-start=.vectors={origin:#x},-ereset"
-    command = ["arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb", "-nostdlib", layout, "image.S", "-o", "image.elf"]
+    command = [
+        "arm-none-eabi-gcc",
+        "-mcpu=cortex-m4",
+        "-mthumb",
+        "-nostdlib",
+        layout,
+        "image.S",
+        "-o",
+        "image.elf",
+    ]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
     return folder / "image.elf"
 
@@ -168,7 +188,15 @@ def count(machine: str, image: Path, watch: Watch) -> Counts:
         "-nic",
         "none",
     ]
-    process = subprocess.Popen(["qemu-system-arm", *options, "-kernel", str(image), *counting.arguments(plugin, watch, out)])
+    process = subprocess.Popen(
+        [
+            "qemu-system-arm",
+            *options,
+            "-kernel",
+            str(image),
+            *counting.arguments(plugin, watch, out),
+        ]
+    )
     try:
         return counting.wait_for(out, 60)
     finally:
@@ -179,7 +207,9 @@ def count(machine: str, image: Path, watch: Watch) -> Counts:
 @pytest.fixture(scope="module")
 def chip() -> chips.Chip:
     found = chips.bare("stm32f405", "ram")
-    return replace(found, memory=replace(found.memory, regions=(Region("flash", 0x08000000, 1 << 20, True),)))
+    return replace(
+        found, memory=replace(found.memory, regions=(Region("flash", 0x08000000, 1 << 20, True),))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +237,9 @@ def test_every_execution_and_every_taken_branch_is_counted(counts: Counts) -> No
 def test_a_table_misses_once_per_16_bytes_and_then_stays_in_the_data_cache(counts: Counts) -> None:
     flash = counts.traffic[0]
     assert flash.reads == 3 * (1 + 16 + 1)
-    assert flash.read_misses == 5  # four lines of the table, one of the literal, all in the first step: five of eight lines
+    assert (
+        flash.read_misses == 5
+    )  # four lines of the table, one of the literal, all in the first step: five of eight lines
     assert (counts.traffic[1].reads, counts.traffic[1].writes) == (3 * 4, 3 * 4)  # the stack
 
 
@@ -215,47 +247,67 @@ def test_a_loop_misses_its_code_once(counts: Counts) -> None:
     assert (counts.jumped_misses, sum(counts.next_line_misses)) == (1, 1)
 
 
-def test_a_loop_is_predicted_but_for_its_end_and_its_first_turn(image: Path, counts: Counts) -> None:
+def test_a_loop_is_predicted_but_for_its_end_and_its_first_turn(
+    image: Path, counts: Counts
+) -> None:
     branch = next(a for a, i in disassemble(image).items() if i.mnemonic == "bne")
-    assert counts.jumps[branch] == Jumps(taken=3 * 99, mispredicted=1 + 3, surprised=counts.jumps[branch].surprised, elsewhere=1)
+    assert counts.jumps[branch] == Jumps(
+        taken=3 * 99, mispredicted=1 + 3, surprised=counts.jumps[branch].surprised, elsewhere=1
+    )
 
 
 def test_calls_are_found_with_where_they_return(calling: Path) -> None:
     code = disassemble(calling)
     step = address_of(code, "model_step")
-    expected = [Call("model_step", step + 4, "first", step + 8), Call("model_step", step + 12, "second", step + 16)]
+    expected = [
+        Call("model_step", step + 4, "first", step + 8),
+        Call("model_step", step + 12, "second", step + 16),
+    ]
     assert calls(code, "model_step") == expected
 
 
 @pytest.mark.parametrize("machine", ["mps2-an386", "mps2-an500"])
-def test_segments_hold_what_each_call_executed_and_sum_up_to_the_whole(calling: Path, machine: str) -> None:
+def test_segments_hold_what_each_call_executed_and_sum_up_to_the_whole(
+    calling: Path, machine: str
+) -> None:
     code = disassemble(calling)
     memory = Memory(
-        Cache(2, 2, 32), Cache(1, 2, 32), (Region("one", 0x20000000, 0x1000, True), Region("other", 0x20001000, 0x1000, True))
+        Cache(2, 2, 32),
+        Cache(1, 2, 32),
+        (Region("one", 0x20000000, 0x1000, True), Region("other", 0x20001000, 0x1000, True)),
     )
     boundaries = tuple(call.returns_to for call in calls(code, "model_step"))
     found = count(machine, calling, Watch(code, 4, memory, boundaries=boundaries))
     names = [
-        {code[a].function: n for a, n in part.executed.items() if code[a].function != "model_step"} for part in found.segments
+        {code[a].function: n for a, n in part.executed.items() if code[a].function != "model_step"}
+        for part in found.segments
     ]
     assert [set(name) for name in names] == [{"first"}, {"second"}, {"third"}]
     first, second, third = (part.instructions for part in found.segments)
     assert (first, second, third) == (4 * (2 + 5 * 3 + 4 * 2), 4 * (2 + 1 + 6), 4 * (2 + 2))
     assert found.instructions == first + second + third
-    assert found.taken == sum(part.taken for part in found.segments) == 4 * (5 + 5 + 4 + 1 + 1 + 1 + 1)
+    assert (
+        found.taken == sum(part.taken for part in found.segments) == 4 * (5 + 5 + 4 + 1 + 1 + 1 + 1)
+    )
     assert [(t.reads, t.writes) for t in found.segments[1].traffic] == [(4, 8), (4, 0), (4, 0)]
 
 
-def test_the_data_cache_replaces_the_oldest_line_and_writes_back_what_was_written(calling: Path) -> None:
+def test_the_data_cache_replaces_the_oldest_line_and_writes_back_what_was_written(
+    calling: Path,
+) -> None:
     """Two lines in all: second() reads line A, writes B and C, reads D; the stack is not cached."""
     code = disassemble(calling)
     memory = Memory(
-        Cache(2, 2, 32), Cache(1, 2, 32), (Region("data", 0x20000100, 0x100, True), Region("far", 0x20001000, 32, True))
+        Cache(2, 2, 32),
+        Cache(1, 2, 32),
+        (Region("data", 0x20000100, 0x100, True), Region("far", 0x20001000, 32, True)),
     )
     data, far, elsewhere = count("mps2-an386", calling, Watch(code, 4, memory)).traffic
     assert (data.read_misses, data.write_misses) == (4, 8)
     assert (far.read_misses, far.writebacks) == (4, 4)  # D takes the place of B
-    assert data.writebacks == 3  # A takes that of C, left by the step before; B and C find clean lines
+    assert (
+        data.writebacks == 3
+    )  # A takes that of C, left by the step before; B and C find clean lines
     assert (elsewhere.reads, elsewhere.read_misses) == (4 * 3, 0)
 
 
@@ -270,7 +322,10 @@ def test_cycles_are_the_sum_of_their_parts_and_lie_within_what_the_rules_leave_o
     assert modelled.cycles == sum(modelled.parts.values())
     assert modelled.least <= modelled.cycles <= modelled.most
     assert modelled.of(modelled.instructions) == pytest.approx(modelled.cycles)
-    assert modelling.model(disassemble(image), counts, replace(chip, line={})).cycles == modelled.cycles - 30
+    assert (
+        modelling.model(disassemble(image), counts, replace(chip, line={})).cycles
+        == modelled.cycles - 30
+    )
 
 
 def test_what_was_executed_must_be_in_the_image(image: Path, chip: chips.Chip) -> None:
@@ -295,12 +350,18 @@ def test_counts_that_were_cut_short_are_refused(tmp_path: Path) -> None:
     st.sampled_from(["stm32f405", "stm32l4r5", "stm32h743"]),
     st.integers(0, 30),
 )
-def test_slower_memory_never_takes_fewer_cycles(late: list[int], jumped: int, data: list[int], name: str, more: int) -> None:
+def test_slower_memory_never_takes_fewer_cycles(
+    late: list[int], jumped: int, data: list[int], name: str, more: int
+) -> None:
     traffic = [Traffic(200, 200, *data), Traffic(50, 50, 7, 7, 7)]
-    counts = Counts(1, 3, 2, jumped, [0, *late], traffic, executed={0: 100}, jumps={0: Jumps(9, 4, 3, 2)})
+    counts = Counts(
+        1, 3, 2, jumped, [0, *late], traffic, executed={0: 100}, jumps={0: Jumps(9, 4, 3, 2)}
+    )
     code = {0: Instruction(0, 2, "adds", "r0, #1", "f")}
     chip = chips.bare(name, "axi" if name == "stm32h743" else "ram")
-    slower = replace(chip, line={memory: line + exactly(more) for memory, line in chip.line.items()})
+    slower = replace(
+        chip, line={memory: line + exactly(more) for memory, line in chip.line.items()}
+    )
     fast, slow = (modelling.model(code, counts, c) for c in (chip, slower))
     assert fast.least <= fast.cycles <= fast.most and slow.least <= slow.cycles <= slow.most
     assert fast.cycles <= slow.cycles and fast.least <= slow.least and fast.most <= slow.most
@@ -311,7 +372,12 @@ def test_an_image_can_be_modelled_on_another_chip_of_its_core() -> None:
     board, image = load_board("virtual-f405"), toy.f405_image()
     own, other = chips.of_image(board, image), chips.of_image(board, image, "stm32l4r5")
     assert own is not None and other is not None
-    assert (own.name, own.clock_hz, other.name, other.clock_hz) == ("stm32f405", 168_000_000, "stm32l4r5", 120_000_000)
+    assert (own.name, own.clock_hz, other.name, other.clock_hz) == (
+        "stm32f405",
+        168_000_000,
+        "stm32l4r5",
+        120_000_000,
+    )
     assert own.memory.regions == other.memory.regions and own.memory.data != other.memory.data
 
 

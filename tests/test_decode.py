@@ -1,4 +1,5 @@
-"""Decoding a stream frame by frame gives the text of the whole, and no character is ever taken back."""
+"""Decoding a stream frame by frame gives the text of the whole, and no character is ever taken
+back."""
 
 from __future__ import annotations
 

@@ -45,7 +45,9 @@ def test_a_minute_without_known_angles_is_left_out_and_one_alone_is_refused() ->
     same = off_by([1.0, 2.0, 3.0], known)
     assert [m["minute"] for m in drift.minutes(same, same)] == [2, 3]
     known[: 2 * drift.MINUTE] = False
-    with pytest.raises(TendonError, match="two whole minutes with known angles or more, found 1 in 180 s"):
+    with pytest.raises(
+        TendonError, match="two whole minutes with known angles or more, found 1 in 180 s"
+    ):
         drift.minutes(same, same)
 
 
@@ -55,13 +57,22 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("drift")
     torch.manual_seed(0)
     checkpoint.save(folder / "mine.ckpt", build(tiny()), tiny())
-    simulated.write(folder / "session.hdf5", simulated.simulate("heldout", 0, 4.0, recordings.SEED), "session")
+    simulated.write(
+        folder / "session.hdf5", simulated.simulate("heldout", 0, 4.0, recordings.SEED), "session"
+    )
     return folder
 
 
 def measured(here: Path) -> int:
     session = str(here / "session.hdf5")
-    made_from = ["--checkpoint", str(here / "mine.ckpt"), "--calibration", session, "--build", str(here / "build")]
+    made_from = [
+        "--checkpoint",
+        str(here / "mine.ckpt"),
+        "--calibration",
+        session,
+        "--build",
+        str(here / "build"),
+    ]
     return bench(["drift", "--model", "mine", *made_from, "--input", session])
 
 
@@ -86,5 +97,13 @@ def test_a_network_that_says_no_pose_has_no_drift_to_measure(
 ) -> None:
     calibration = str(next((simulated / "calibration").glob("*.hdf5")))
     path, build_folder = str(published_checkpoint("TC_S4_small")), str(here / "build")
-    assert bench(["drift", "--checkpoint", path, "--calibration", calibration, "--build", build_folder]) == 2
-    assert "drift is measured of networks that say a pose, this one is for typing" in capsys.readouterr().err
+    assert (
+        bench(
+            ["drift", "--checkpoint", path, "--calibration", calibration, "--build", build_folder]
+        )
+        == 2
+    )
+    assert (
+        "drift is measured of networks that say a pose, this one is for typing"
+        in capsys.readouterr().err
+    )

@@ -1,4 +1,5 @@
-"""`flash` takes the first program that a chip answers, says which and why, and where none does, what to install or plug in."""
+"""`flash` takes the first program that a chip answers, says which and why, and where none does,
+what to install or plug in."""
 
 from __future__ import annotations
 
@@ -21,15 +22,37 @@ from tests.test_commands import common, here  # noqa: F401  a fixture
 
 BOARD = "nucleo-f446re"
 BY_NAME = {loader.name: loader for loader in LOADERS}
-# What each prints and its exit status: OpenOCD 0.12, stlink 1.7, PlatformIO 6.2, stm32flash 0.7, STM32CubeProgrammer (UM2237).
+# What each prints and its exit status: OpenOCD 0.12, stlink 1.7, PlatformIO 6.2, stm32flash 0.7,
+# STM32CubeProgrammer (UM2237).
 PROBE_FOUND = {
-    "openocd": ("Info : STLINK V2J39M27 (API v2) VID:PID 0483:374B\nInfo : [stm32f4x.cpu] Cortex-M4 processor detected", 0),
-    "st-info": ("Found 1 stlink programmers\n  flash:      524288 (pagesize: 16384)\n  sram:  131072\n  chipid:     0x421", 0),
-    "STM32_Programmer_CLI": (
-        "-------- Connected ST-LINK Probes List --------\nST-LINK Probe 0 :\n   ST-LINK SN  : 0669FF545457",
+    "openocd": (
+        (
+            "Info : STLINK V2J39M27 (API v2) VID:PID 0483:374B\nInfo : [stm32f4x.cpu] Cortex-M4"
+            " processor detected"
+        ),
         0,
     ),
-    "pio": ('[{"port": "/dev/ttyACM0", "description": "STM32 STLink", "hwid": "USB VID:PID=0483:374B SER=0669"}]', 0),
+    "st-info": (
+        (
+            "Found 1 stlink programmers\n  flash:      524288 (pagesize: 16384)\n  sram:  131072\n "
+            " chipid:     0x421"
+        ),
+        0,
+    ),
+    "STM32_Programmer_CLI": (
+        (
+            "-------- Connected ST-LINK Probes List --------\nST-LINK Probe 0 :\n   ST-LINK SN  :"
+            " 0669FF545457"
+        ),
+        0,
+    ),
+    "pio": (
+        (
+            '[{"port": "/dev/ttyACM0", "description": "STM32 STLink", "hwid": "USB'
+            ' VID:PID=0483:374B SER=0669"}]'
+        ),
+        0,
+    ),
     "stm32flash": ("Version      : 0x31\nDevice ID    : 0x0421 (STM32F446xx)", 0),
 }
 NO_PROBE = {
@@ -40,7 +63,10 @@ NO_PROBE = {
     "stm32flash": ("Failed to init device, timeout.", 1),
 }
 LOADED = {
-    "openocd": "** Programming Finished **\n** Verify Started **\n** Verified OK **\n** Resetting Target **",
+    "openocd": (
+        "** Programming Finished **\n** Verify Started **\n** Verified OK **\n** Resetting"
+        " Target **"
+    ),
     "st-flash": "Flash written and verified! jolly good!",
     "STM32_Programmer_CLI": "Download verified successfully",
     "pio": "** Verified OK **\n[SUCCESS] Took 3.10 seconds",
@@ -55,7 +81,9 @@ class Bench:
         self.folder = folder
         self.calls = folder / "calls"
 
-    def install(self, program: str, probe: tuple[str, int], load: tuple[str, int] = ("", 0)) -> None:
+    def install(
+        self, program: str, probe: tuple[str, int], load: tuple[str, int] = ("", 0)
+    ) -> None:
         """What it says depends on whether its words are those of a load."""
         loads = "*program*|*write*|*-w*|*upload*"
         replies = [f"printf '%s\\n' {_quoted(text)}; exit {code};;" for text, code in (load, probe)]
@@ -87,7 +115,14 @@ def job(tmp_path: Path, board: str = BOARD, port: str | None = None) -> Job:
     (tmp_path / "project").mkdir(exist_ok=True)
     (tmp_path / "project" / "platformio.ini").touch()
     image = tmp_path / "firmware.elf"
-    return Job(description, description.loading, image, image.with_suffix(".bin"), tmp_path / "project", port)
+    return Job(
+        description,
+        description.loading,
+        image,
+        image.with_suffix(".bin"),
+        tmp_path / "project",
+        port,
+    )
 
 
 def programs(
@@ -107,7 +142,9 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_an_image_with_tables_in_an_external_flash_is_left_to_those_that_fill_it(name: str, bench: Bench, tmp_path: Path) -> None:
+def test_an_image_with_tables_in_an_external_flash_is_left_to_those_that_fill_it(
+    name: str, bench: Bench, tmp_path: Path
+) -> None:
     for program in programs(name, PROBE_FOUND, (LOADED[name], 0)):
         bench.install(*program)
     work = job(tmp_path, "stm32h735g-dk", port="/dev/ttyUSB0")
@@ -115,12 +152,17 @@ def test_an_image_with_tables_in_an_external_flash_is_left_to_those_that_fill_it
     if name in ("openocd", "pio"):
         assert choose(work).loader.name == name
     else:
-        with pytest.raises(FlashError, match="it does not fill the external flash, in which some tables of this image lie"):
+        with pytest.raises(
+            FlashError,
+            match="it does not fill the external flash, in which some tables of this image lie",
+        ):
             choose(work)
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_each_program_is_asked_first_and_then_loads_verifies_and_resets(name: str, bench: Bench, tmp_path: Path) -> None:
+def test_each_program_is_asked_first_and_then_loads_verifies_and_resets(
+    name: str, bench: Bench, tmp_path: Path
+) -> None:
     for program in programs(name, PROBE_FOUND, (LOADED[name], 0)):
         bench.install(*program)
     work = job(tmp_path, port="/dev/ttyUSB0")
@@ -142,20 +184,30 @@ def test_each_program_is_asked_first_and_then_loads_verifies_and_resets(name: st
     assert load == expected
 
 
-def test_the_first_that_a_chip_answers_is_taken_and_the_others_are_said(bench: Bench, tmp_path: Path) -> None:
+def test_the_first_that_a_chip_answers_is_taken_and_the_others_are_said(
+    bench: Bench, tmp_path: Path
+) -> None:
     for name, probes in (("openocd", NO_PROBE), ("st-flash", PROBE_FOUND), ("pio", PROBE_FOUND)):
         for program in programs(name, probes):
             bench.install(*program)
     chosen = choose(job(tmp_path))
     assert chosen.loader.name == "st-flash" and "0x421" in chosen.evidence
-    assert chosen.others == ["openocd              installed, but no chip answers it: Error: open failed"]
+    assert chosen.others == [
+        "openocd              installed, but no chip answers it: Error: open failed"
+    ]
 
 
 def test_nothing_installed_names_what_to_install_and_plug_in(bench: Bench, tmp_path: Path) -> None:
     with pytest.raises(FlashError) as found:
         choose(job(tmp_path))
     text = str(found.value)
-    for words in ("apt-get install openocd", "apt-get install stlink-tools", "st.com", "pip install platformio", "stm32flash"):
+    for words in (
+        "apt-get install openocd",
+        "apt-get install stlink-tools",
+        "st.com",
+        "pip install platformio",
+        "stm32flash",
+    ):
         assert words in text
     assert "install one of them, and plug in: the USB connector CN1 of its ST-LINK" in text
     assert f"make flash BOARD={BOARD} PORT=" in text and "BOOT0 high" in text and "PA10" in text
@@ -177,9 +229,14 @@ def test_no_probe_repeats_what_each_program_said(bench: Bench, tmp_path: Path) -
         assert words in str(found.value)
 
 
-def test_a_chip_that_st_flash_does_not_know_does_not_answer_it(bench: Bench, tmp_path: Path) -> None:
+def test_a_chip_that_st_flash_does_not_know_does_not_answer_it(
+    bench: Bench, tmp_path: Path
+) -> None:
     """stlink 1.7 and an STM32U575: it sees the probe and a number, and could not write."""
-    unknown = "Found 1 stlink programmers\n  flash:      0 (pagesize: 0)\n  sram:       0\n  chipid:     0x482"
+    unknown = (
+        "Found 1 stlink programmers\n  flash:      0 (pagesize: 0)\n  sram:       0\n  chipid:    "
+        " 0x482"
+    )
     bench.install("st-info", (unknown, 0))
     bench.install("st-flash", ("", 0))
     with pytest.raises(FlashError, match=r"st-flash +installed, but no chip answers it"):
@@ -187,7 +244,9 @@ def test_a_chip_that_st_flash_does_not_know_does_not_answer_it(bench: Bench, tmp
 
 
 def test_a_probe_that_may_not_be_opened_is_a_matter_of_rights(bench: Bench, tmp_path: Path) -> None:
-    bench.install("openocd", ("Error: libusb_open() failed with LIBUSB_ERROR_ACCESS\nError: open failed", 1))
+    bench.install(
+        "openocd", ("Error: libusb_open() failed with LIBUSB_ERROR_ACCESS\nError: open failed", 1)
+    )
     with pytest.raises(FlashError, match="may not be opened: install the udev rules"):
         choose(job(tmp_path))
 
@@ -208,7 +267,9 @@ def test_the_boot_loader_needs_a_port(bench: Bench, tmp_path: Path) -> None:
         choose(job(tmp_path))
 
 
-def test_a_program_that_hangs_is_ended(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_that_hangs_is_ended(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("host.loaders.PROBE_S", 0.3)
     (bench.folder / "openocd").write_text("#!/bin/sh\necho waiting\nexec /bin/sleep 60\n")
     (bench.folder / "openocd").chmod(0o755)
@@ -218,17 +279,25 @@ def test_a_program_that_hangs_is_ended(bench: Bench, tmp_path: Path, monkeypatch
 
 @pytest.mark.parametrize(
     ("output", "code"),
-    [("** Verify Failed **\nError: checksum mismatch", 1), ("** Programming Finished **", 0), ("killed", 137)],
+    [
+        ("** Verify Failed **\nError: checksum mismatch", 1),
+        ("** Programming Finished **", 0),
+        ("killed", 137),
+    ],
     ids=["verify failed", "never verified", "ended otherwise"],
 )
-def test_what_was_not_verified_was_not_loaded(output: str, code: int, bench: Bench, tmp_path: Path) -> None:
+def test_what_was_not_verified_was_not_loaded(
+    output: str, code: int, bench: Bench, tmp_path: Path
+) -> None:
     bench.install("openocd", PROBE_FOUND["openocd"], (output, code))
     work = job(tmp_path)
-    with pytest.raises(FlashError, match=r"openocd did not load firmware\.elf onto nucleo-f446re .*TOOL="):
+    with pytest.raises(
+        FlashError, match=r"openocd did not load firmware\.elf onto nucleo-f446re .*TOOL="
+    ):
         load_image(choose(work).loader, work)
 
 
-# --- afterwards -------------------------------------------------------------------------------------------------------
+# --- afterwards -----------------------------------------------------------------------------------
 
 LINK, ADAPTER = Port("/dev/ttyACM0", "ST-LINK/V2-1"), Port("/dev/ttyUSB0", "FTDI adapter")
 
@@ -253,7 +322,8 @@ def test_the_board_is_met_where_it_speaks(
 
 @pytest.fixture
 def serial_port() -> Iterator[str]:
-    """The application as a process behind a pseudo terminal: what a serial port with a board is to the host."""
+    """The application as a process behind a pseudo terminal: what a serial port with a board is to
+    the host."""
     master, slave = pty.openpty()
     tty.setraw(slave)
     process = subprocess.Popen([toy.posix_image()], stdin=master, stdout=master)
@@ -264,31 +334,44 @@ def serial_port() -> Iterator[str]:
     os.close(slave)
 
 
-def test_a_board_that_runs_is_quoted_and_its_clock_compared(serial_port: str, tmp_path: Path) -> None:
+def test_a_board_that_runs_is_quoted_and_its_clock_compared(
+    serial_port: str, tmp_path: Path
+) -> None:
     work = job(tmp_path, port=serial_port)
     said = meet(work, BY_NAME["openocd"], toy.MODEL_HASH, toy.QUICK)
     assert said.startswith(f"{serial_port}: posix answers with") and toy.MODEL_HASH[:16] in said
     assert "expected 180 MHz: supply or PLL did not start" in said
-    with pytest.raises(FlashError, match=r"loaded and verified, but it does not answer as it should: .*expected model hash"):
+    with pytest.raises(
+        FlashError,
+        match=r"loaded and verified, but it does not answer as it should: .*expected model hash",
+    ):
         meet(work, BY_NAME["openocd"], "0" * 64, toy.QUICK)
 
 
-def test_without_a_known_port_it_says_how_to_hear_from_the_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_known_port_it_says_how_to_hear_from_the_board(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("serial.tools.list_ports.comports", list)
-    assert f"make hil BOARD={BOARD} PORT=" in meet(job(tmp_path), BY_NAME["openocd"], toy.MODEL_HASH)
+    assert f"make hil BOARD={BOARD} PORT=" in meet(
+        job(tmp_path), BY_NAME["openocd"], toy.MODEL_HASH
+    )
 
 
-# --- the command ------------------------------------------------------------------------------------------------------
+# --- the command ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", [name for name in names() if load_board(name).loading is None])
 def test_what_is_no_chip_is_not_flashed(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert host_main(["flash", "--board", name]) == 2
     error = capsys.readouterr().err
-    assert f"{name}: nothing is to be flashed" in error and f"make hil BOARD={name}" in error and BOARD in error
+    assert (
+        f"{name}: nothing is to be flashed" in error
+        and f"make hil BOARD={name}" in error
+        and BOARD in error
+    )
 
 
-def test_the_command_builds_chooses_and_loads(here, tmp_path, monkeypatch, capfd):  # type: ignore[no-untyped-def]  # noqa: F811
+def test_the_command_builds_chooses_and_loads(here, tmp_path, monkeypatch, capfd):  # type: ignore[no-untyped-def]
     toy.need("arm-none-eabi-gcc", "make")
     bench = Bench(tmp_path)
     bench.install("openocd", PROBE_FOUND["openocd"], (LOADED["openocd"], 0))
@@ -298,7 +381,10 @@ def test_the_command_builds_chooses_and_loads(here, tmp_path, monkeypatch, capfd
     image = here / "build/TC_S4_small/w8a16/c" / BOARD / "firmware.elf"
     assert image.is_file() and bench.called()[-1].endswith(f"program {{{image}}} verify reset exit")
     said = capfd.readouterr().out
-    assert f"firmware.elf goes onto {BOARD} with openocd: it asks the chip itself" in said and "** Verified OK **" in said
+    assert (
+        f"firmware.elf goes onto {BOARD} with openocd: it asks the chip itself" in said
+        and "** Verified OK **" in said
+    )
     assert host_main(["flash", *common(here), "--board", BOARD, "--tool", "openocd", "--tap"]) == 0
     with_tap = image.parent / "tap" / "firmware.elf"
     assert bench.called()[-1].endswith(f"program {{{with_tap}}} verify reset exit")

@@ -27,7 +27,10 @@ def network(name: str = "TC_S4_small", **changes) -> Checkpoint:
     return Checkpoint(build(hyper_parameters).eval(), name, hyper_parameters, "0" * 64)
 
 
-@pytest.mark.parametrize(("name", "samples", "ms"), [("TC_S4_small", 96, 48), ("TC_S4_medium", 96, 48), ("S4_large", 64, 32)])
+@pytest.mark.parametrize(
+    ("name", "samples", "ms"),
+    [("TC_S4_small", 96, 48), ("TC_S4_medium", 96, 48), ("S4_large", 64, 32)],
+)
 def test_rates_follow_from_the_operators(name, samples, ms):
     graph = lower(network(name))
     assert graph.samples_per_step == samples
@@ -60,7 +63,9 @@ def graph_file(tmp_path_factory) -> Path:
     return path
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_a_damaged_graph_file_is_refused_or_unharmed(data, graph_file, tmp_path):
     content = bytearray(graph_file.read_bytes())
@@ -94,8 +99,14 @@ def test_a_module_the_graph_has_no_operator_for_is_named_with_its_path():
         {"offsets": [1]},
         {"mlp_features": [24, 20]},
         {"input_mean_pooling": 2},
-        {"model_LF": HYPER_PARAMETERS["TC_S4_small"]["model_LF"] | {"prenorm": True, "d_model": 40, "n_layers": 2}},
-        {"model_HF": HYPER_PARAMETERS["TC_S4_small"]["model_HF"] | {"norm": "layernorm", "activation": "relu"}},
+        {
+            "model_LF": HYPER_PARAMETERS["TC_S4_small"]["model_LF"]
+            | {"prenorm": True, "d_model": 40, "n_layers": 2}
+        },
+        {
+            "model_HF": HYPER_PARAMETERS["TC_S4_small"]["model_HF"]
+            | {"norm": "layernorm", "activation": "relu"}
+        },
     ],
     ids=lambda c: ",".join(c),
 )
@@ -105,8 +116,17 @@ def test_other_sizes_and_norms_lower_to_a_graph_that_computes_the_same(changes):
 
     loaded = network(**changes)
     graph = lower(loaded)
-    x = np.random.default_rng(0).standard_normal((graph.samples_per_step * 12, 32)).astype(np.float32)
-    assert np.abs(FloatMachine(graph).run(x[None].astype(float))[0] - checkpoint.forward(loaded, x)).max() < 1e-4
+    x = (
+        np.random.default_rng(0)
+        .standard_normal((graph.samples_per_step * 12, 32))
+        .astype(np.float32)
+    )
+    assert (
+        np.abs(
+            FloatMachine(graph).run(x[None].astype(float))[0] - checkpoint.forward(loaded, x)
+        ).max()
+        < 1e-4
+    )
 
 
 @pytest.mark.parametrize("name", HYBRID)

@@ -1,4 +1,5 @@
-"""Forward kinematics moves the landmarks as a hand of rigid bones does, and a file that is no such hand is refused."""
+"""Forward kinematics moves the landmarks as a hand of rigid bones does, and a file that is no such
+hand is refused."""
 
 from __future__ import annotations
 
@@ -18,7 +19,9 @@ from compress.kinematics import FINGERS, JOINTS, LANDMARKS, SIMPLE_HAND, Hand, l
 
 HAND = load_hand()
 WRIST, PALM = 5, 20
-CHAINS = {  # landmarks of each finger from the palm to the tip; the first moves with no joint of the four fingers
+# landmarks of each finger from the palm to the tip; the first moves with no joint of the four
+# fingers
+CHAINS = {
     "thumb": [6, 7, 0],
     **{f: [8 + 3 * i, 9 + 3 * i, 10 + 3 * i, 1 + i] for i, f in enumerate(FINGERS[1:])},
 }
@@ -30,7 +33,13 @@ LENGTHS = {
     "ring": (58.0, 41.4, 25.7, 17.3 + 4.0),
     "pinky": (53.7, 32.7, 18.1, 16.0 + 3.7),
 }
-BASES = {"thumb": (20, -8, 20), "index": (30, 0, 10), "middle": (30, 0, 0), "ring": (30, 0, -8), "pinky": (30, 0, -16)}
+BASES = {
+    "thumb": (20, -8, 20),
+    "index": (30, 0, 10),
+    "middle": (30, 0, 0),
+    "ring": (30, 0, -8),
+    "pinky": (30, 0, -16),
+}
 POSES = hnp.arrays(np.float64, (3, 20), elements=st.floats(-3.0, 3.0))
 
 
@@ -40,10 +49,13 @@ def one(joint: int, angle: float) -> np.ndarray:
 
 
 def distal(joint: int) -> set[int]:
-    """Landmarks that hang on a joint, by anatomy: those of its finger past it, and the palm's share of two knuckles."""
+    """Landmarks that hang on a joint, by anatomy: those of its finger past it, and the palm's share
+    of two knuckles."""
     finger, k = FINGERS[joint // 4], joint % 4
     chain = CHAINS[finger]
-    moved = chain[max(k - 1, 0) :] if finger == "thumb" else chain[max(k, 1) :]  # what lies in a joint rests
+    moved = (
+        chain[max(k - 1, 0) :] if finger == "thumb" else chain[max(k, 1) :]
+    )  # what lies in a joint rests
     return set(moved) | ({PALM} if finger in ("index", "ring") and k < 2 else set())
 
 
@@ -101,7 +113,9 @@ def test_bones_keep_the_lengths_of_the_paper_in_any_pose(angles: np.ndarray) -> 
 @given(POSES)
 def test_a_left_hand_is_the_mirror_image(angles: np.ndarray) -> None:
     mirror = np.array([1.0, 1.0, -1.0])
-    left = Hand(-HAND.axes * mirror, HAND.joints * mirror, HAND.landmarks * mirror, HAND.weights)  # an axis is a pseudovector
+    left = Hand(
+        -HAND.axes * mirror, HAND.joints * mirror, HAND.landmarks * mirror, HAND.weights
+    )  # an axis is a pseudovector
     assert landmarks(angles, left) == pytest.approx(landmarks(angles, HAND) * mirror, abs=1e-9)
 
 
@@ -112,18 +126,27 @@ def test_every_time_step_is_on_its_own_and_wrist_and_knuckles_rest(angles: np.nd
     alone = np.concatenate([landmarks(a[None], HAND) for a in angles])
     assert together == pytest.approx(alone, abs=1e-12)
     resting = [WRIST, *kinematics.NO_MOVEMENT]
-    assert together[:, resting] == pytest.approx(np.tile(HAND.landmarks[resting], (3, 1, 1)), abs=1e-9)
+    assert together[:, resting] == pytest.approx(
+        np.tile(HAND.landmarks[resting], (3, 1, 1)), abs=1e-9
+    )
 
 
 def test_a_landmark_between_bones_moves_by_their_weights() -> None:
     centre, whole = HAND.joints[5], HAND.landmarks[PALM] - HAND.joints[5]
     turned = np.array([whole[1], -whole[0], whole[2]])  # a right angle about −z
-    assert one(5, np.pi / 2)[PALM] == pytest.approx(0.9 * HAND.landmarks[PALM] + 0.1 * (centre + turned))
+    assert one(5, np.pi / 2)[PALM] == pytest.approx(
+        0.9 * HAND.landmarks[PALM] + 0.1 * (centre + turned)
+    )
 
 
 def test_names_are_in_the_published_order() -> None:
     assert len(JOINTS) == 20 and len(LANDMARKS) == 21
-    assert [JOINTS[i] for i in (0, 3, 4, 19)] == ["THUMB_CMC_FE", "THUMB_IP_FE", "INDEX_MCP_AA", "PINKY_DIP_FE"]
+    assert [JOINTS[i] for i in (0, 3, 4, 19)] == [
+        "THUMB_CMC_FE",
+        "THUMB_IP_FE",
+        "INDEX_MCP_AA",
+        "PINKY_DIP_FE",
+    ]
     assert [LANDMARKS[i] for i in kinematics.FINGERTIPS] == [
         "THUMB_FINGERTIP",
         *(f"{f}_FINGER_FINGERTIP" for f in ("INDEX", "MIDDLE", "RING", "PINKY")),
@@ -160,7 +183,9 @@ REMOVED = object()
         ("joint_limits", [[0.0, 1.0]], r"joint_limits: .* shape \(22, 2\)"),
     ],
 )
-def test_a_file_of_another_layout_is_refused_with_the_key(tmp_path: Path, key: str, value: Any, message: str) -> None:
+def test_a_file_of_another_layout_is_refused_with_the_key(
+    tmp_path: Path, key: str, value: Any, message: str
+) -> None:
     content = json.loads(SIMPLE_HAND.read_text())
     if value is REMOVED:
         del content[key]
@@ -184,7 +209,11 @@ def test_a_file_that_is_no_hand_at_all_is_refused(tmp_path: Path, content: str) 
 
 def test_a_mesh_may_be_there_or_null(tmp_path: Path) -> None:
     content = json.loads(SIMPLE_HAND.read_text())
-    content |= {"mesh_vertices": [[0.0, 1.0, 2.0]], "mesh_triangles": [[0, 0, 0]], "dense_bone_weights": None}
+    content |= {
+        "mesh_vertices": [[0.0, 1.0, 2.0]],
+        "mesh_triangles": [[0, 0, 0]],
+        "dense_bone_weights": None,
+    }
     path = tmp_path / "hand.json"
     path.write_text(json.dumps(content))
     assert load_hand(path).weights == pytest.approx(HAND.weights)

@@ -1,4 +1,5 @@
-"""The host against the real application on a line that does harm: the outputs are always those of a faultless run."""
+"""The host against the real application on a line that does harm: the outputs are always those of a
+faultless run."""
 
 from __future__ import annotations
 
@@ -20,13 +21,23 @@ from hypothesis import strategies as st
 from host import protocol as p
 from host.boards import ProcessBoard, open_board, open_process
 from host.conversation import Timing
-from host.errors import BoardLostError, DamagedImageError, HashMismatchError, LinkError, NoBoardError, SnapshotError
+from host.errors import (
+    BoardLostError,
+    DamagedImageError,
+    HashMismatchError,
+    LinkError,
+    NoBoardError,
+    SnapshotError,
+)
 from host.lines import Line, PtyLine
 from host.link import Link
 from host.run import Run
 from tests import toy
 
-SCHEDULE = st.lists(st.tuples(st.sampled_from((*toy.FAULTS, *[toy.GOOD] * 12)), st.integers(0, 10_000)), max_size=120)
+SCHEDULE = st.lists(
+    st.tuples(st.sampled_from((*toy.FAULTS, *[toy.GOOD] * 12)), st.integers(0, 10_000)),
+    max_size=120,
+)
 
 
 @pytest.fixture(scope="module")
@@ -47,15 +58,18 @@ def linked(line: Line) -> Link:
     return Link(line, toy.MODEL_HASH, toy.QUICK)
 
 
-# --- repair -----------------------------------------------------------------------------------------------------------
+# --- repair ---------------------------------------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(SCHEDULE, SCHEDULE)
 def test_a_harmful_line_changes_nothing(
     board: ProcessBoard, outward: list[tuple[str, int]], inward: list[tuple[str, int]]
 ) -> None:
-    """Corrupted, lost, doubled, swapped, truncated frames and noise, both ways: same outputs, every step taken once."""
+    """Corrupted, lost, doubled, swapped, truncated frames and noise, both ways: same outputs, every
+    step taken once."""
     content = toy.samples(6, seed=1)
     link = linked(toy.HarmfulLine(board.line, toy.Tamper(outward), toy.Tamper(inward)))
     link.handshake()
@@ -64,7 +78,9 @@ def test_a_harmful_line_changes_nothing(
     assert link.status().frames == 6
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(SCHEDULE, SCHEDULE)
 def test_snapshots_survive_a_harmful_line(
     board: ProcessBoard, outward: list[tuple[str, int]], inward: list[tuple[str, int]]
@@ -79,12 +95,16 @@ def test_snapshots_survive_a_harmful_line(
     link.session, link.frames, link.next_data = clean.session, clean.frames, clean.next_data
     snapshot = link.snapshot()
     assert link.restore(snapshot) == 3
-    np.testing.assert_array_equal(link.stream(content[3 * toy.PER_STEP :]).outputs, toy.run(content)[3:])
+    np.testing.assert_array_equal(
+        link.stream(content[3 * toy.PER_STEP :]).outputs, toy.run(content)[3:]
+    )
 
 
 def test_the_harm_was_real() -> None:
     """A schedule of every fault makes the host repeat and the board count."""
-    schedule = [(fault, where) for where in (5, 300) for fault in (*toy.FAULTS, toy.GOOD) for _ in range(3)]
+    schedule = [
+        (fault, where) for where in (5, 300) for fault in (*toy.FAULTS, toy.GOOD) for _ in range(3)
+    ]
     content = toy.samples(8, seed=3)
     with open_process(toy.posix_image(), toy.MODEL_HASH, toy.QUICK) as board:
         board.link.handshake()
@@ -104,15 +124,25 @@ def test_a_faultless_line_repeats_nothing(fresh: ProcessBoard) -> None:
     result = fresh.link.stream(content)
     status = fresh.link.status()
     np.testing.assert_array_equal(result.outputs, toy.run(content))
-    assert (result.traffic.frames_repeated, status.duplicates, status.gaps, status.frames_bad) == (0, 0, 0, 0)
+    assert (result.traffic.frames_repeated, status.duplicates, status.gaps, status.frames_bad) == (
+        0,
+        0,
+        0,
+        0,
+    )
     assert result.traffic.sample_bytes == content.nbytes
-    assert result.traffic.bytes_sent < 1.03 * content.nbytes, "framing costs less than three percent"
+    assert result.traffic.bytes_sent < 1.03 * content.nbytes, (
+        "framing costs less than three percent"
+    )
 
 
 def test_a_stream_goes_on_where_the_last_one_stopped(fresh: ProcessBoard) -> None:
     content = toy.samples(7)
     fresh.link.reset()
-    parts = [fresh.link.stream(part).outputs for part in np.split(content, [2 * toy.PER_STEP, 3 * toy.PER_STEP])]
+    parts = [
+        fresh.link.stream(part).outputs
+        for part in np.split(content, [2 * toy.PER_STEP, 3 * toy.PER_STEP])
+    ]
     np.testing.assert_array_equal(np.concatenate(parts), toy.run(content))
 
 
@@ -123,7 +153,7 @@ def test_reset_means_the_zero_state(fresh: ProcessBoard) -> None:
         np.testing.assert_array_equal(fresh.link.stream(content).outputs, toy.run(content))
 
 
-# --- boards that go away ----------------------------------------------------------------------------------------------
+# --- boards that go away --------------------------------------------------------------------------
 
 
 class SwitchedLine:
@@ -162,7 +192,9 @@ def test_a_run_over_a_reset_board_is_bit_exact(snapshot_every: int) -> None:
             if step in (7, 11):
                 line.press_reset()
 
-        with pytest.raises(BoardLostError, match="the board was reset: expected session 1, found 0") as lost:
+        with pytest.raises(
+            BoardLostError, match="the board was reset: expected session 1, found 0"
+        ) as lost:
             run.start(link, on_frame)
         assert f"Model hash expected {toy.MODEL_HASH}, found {toy.MODEL_HASH}" in str(lost.value)
         with pytest.raises(BoardLostError):
@@ -182,7 +214,13 @@ def test_a_vanished_board_is_named_and_the_run_goes_on_with_another() -> None:
         with pytest.raises(BoardLostError) as lost:
             run.start(first.link, lambda step, outputs, ticks: first.kill() if step == 5 else None)
     message = str(lost.value)
-    for part in ("Serial ports seen", "bytes heard", "the last ", "Model hash expected", "can be resumed"):
+    for part in (
+        "Serial ports seen",
+        "bytes heard",
+        "the last ",
+        "Model hash expected",
+        "can be resumed",
+    ):
         assert part in message
     with open_process(toy.posix_image(), toy.MODEL_HASH, toy.QUICK) as second:
         second.link.handshake()
@@ -197,7 +235,9 @@ def test_a_silent_board_is_lost_after_the_stated_time() -> None:
     with open_process(toy.posix_image(), toy.MODEL_HASH, quiet) as board:
         board.link.handshake()
         board.link.reset()
-        board.link.line = toy.HarmfulLine(board.line, toy.Tamper([(toy.LOSE, 0)] * 10_000), toy.Tamper([]))
+        board.link.line = toy.HarmfulLine(
+            board.line, toy.Tamper([(toy.LOSE, 0)] * 10_000), toy.Tamper([])
+        )
         with pytest.raises(BoardLostError, match=r"silence for 0\.2 s"):
             board.link.stream(toy.samples(2))
 
@@ -237,11 +277,14 @@ def test_a_damaged_or_foreign_snapshot_is_refused(fresh: ProcessBoard) -> None:
         fresh.link.restore(foreign)
 
 
-# --- the wrong board --------------------------------------------------------------------------------------------------
+# --- the wrong board ------------------------------------------------------------------------------
 
 
 def test_another_model_is_refused_by_its_hash() -> None:
-    with open_process(toy.posix_image(), "ab" * 32, toy.QUICK) as board, pytest.raises(HashMismatchError) as error:
+    with (
+        open_process(toy.posix_image(), "ab" * 32, toy.QUICK) as board,
+        pytest.raises(HashMismatchError) as error,
+    ):
         board.link.handshake()
     assert "ab" * 32 in str(error.value) and toy.MODEL_HASH in str(error.value)
 
@@ -274,7 +317,10 @@ def test_a_port_where_nobody_answers_says_what_was_heard() -> None:
     link = Link(line, timing=Timing(answer_s=0.05, boot_s=0.2))
     with pytest.raises(
         NoBoardError,
-        match=r"(?s)no board answers.*text was heard.*login:.*7 bytes heard.*6c 6f 67 69 6e 3a 20.* next .*make flash",
+        match=(
+            r"(?s)no board answers.*text was heard.*login:.*7 bytes heard.*6c 6f 67 69 6e 3a 20.*"
+            r" next .*make flash"
+        ),
     ):
         link.handshake()
     line.close()
@@ -282,11 +328,13 @@ def test_a_port_where_nobody_answers_says_what_was_heard() -> None:
 
 def test_samples_of_another_shape_are_refused(fresh: ProcessBoard) -> None:
     fresh.link.reset()
-    with pytest.raises(LinkError, match=r"expected samples of shape \(n · 96, 32\), found \(95, 32\)"):
+    with pytest.raises(
+        LinkError, match=r"expected samples of shape \(n · 96, 32\), found \(95, 32\)"
+    ):
         fresh.link.stream(toy.samples(1)[:95])
 
 
-# --- ways to be connected ---------------------------------------------------------------------------------------------
+# --- ways to be connected -------------------------------------------------------------------------
 
 
 def test_a_pty_is_a_line() -> None:
@@ -303,11 +351,17 @@ def test_a_socket_url_is_a_port() -> None:
         def serve() -> None:
             connection, _ = server.accept()
             with connection:
-                subprocess.run([image], stdin=connection.fileno(), stdout=connection.fileno(), check=False)
+                subprocess.run(
+                    [image], stdin=connection.fileno(), stdout=connection.fileno(), check=False
+                )
 
         thread = threading.Thread(target=serve)
         thread.start()
-        with open_board(f"socket://127.0.0.1:{server.getsockname()[1]}", expect_hash=toy.MODEL_HASH, timing=toy.QUICK) as board:
+        with open_board(
+            f"socket://127.0.0.1:{server.getsockname()[1]}",
+            expect_hash=toy.MODEL_HASH,
+            timing=toy.QUICK,
+        ) as board:
             board.link.handshake()
             np.testing.assert_array_equal(Run(content).start(board.link).outputs, toy.run(content))
         thread.join(10)
@@ -315,7 +369,8 @@ def test_a_socket_url_is_a_port() -> None:
 
 
 class LateLine:
-    """A line whose other end is far away: what the board says comes later than the host asks again."""
+    """A line whose other end is far away: what the board says comes later than the host asks
+    again."""
 
     def __init__(self, inner: Line, late_s: float):
         self.name, self.inner, self.late_s = f"late {inner.name}", inner, late_s
@@ -351,18 +406,24 @@ def test_a_line_that_answers_later_than_the_host_asks_again_is_a_line(fresh: Pro
 
 def test_a_board_dies_with_the_host_that_started_it() -> None:
     script = (
-        "import sys, time; from pathlib import Path; from host.boards import open_process\n"
-        "board = open_process(Path(sys.argv[1])); board.link.handshake(); print(board.process.pid, flush=True); time.sleep(60)"
+        "import sys, time; from pathlib import Path; from host.boards import open_process\nboard ="
+        " open_process(Path(sys.argv[1])); board.link.handshake(); print(board.process.pid,"
+        " flush=True); time.sleep(60)"
     )
     host = subprocess.Popen(
-        [sys.executable, "-c", script, toy.posix_image()], stdout=subprocess.PIPE, cwd=Path(__file__).parent.parent
+        [sys.executable, "-c", script, toy.posix_image()],
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parent.parent,
     )
     assert host.stdout is not None
     child = int(host.stdout.readline())
     host.kill()
     host.communicate()
     for _ in range(500):
-        if not Path(f"/proc/{child}").exists() or "\nState:\tZ" in Path(f"/proc/{child}/status").read_text():
+        if (
+            not Path(f"/proc/{child}").exists()
+            or "\nState:\tZ" in Path(f"/proc/{child}/status").read_text()
+        ):
             return
         time.sleep(0.01)
     raise AssertionError("the board's process outlived its host")

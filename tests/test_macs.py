@@ -1,4 +1,5 @@
-"""The MAC count is what an independent counter (fvcore) finds on the layers it can see, and near the published total."""
+"""The MAC count is what an independent counter (fvcore) finds on the layers it can see, and near
+the published total."""
 
 from __future__ import annotations
 
@@ -21,12 +22,22 @@ FRAMES = 50
 
 
 def seen_by_fvcore(model: nn.Module, samples: int) -> dict[nn.Module, int]:
-    """Linear or convolutional layer -> its multiply-accumulates by fvcore on so many samples of signal."""
+    """Linear or convolutional layer -> its multiply-accumulates by fvcore on so many samples of
+    signal."""
     logging.getLogger("fvcore").setLevel(logging.ERROR)
-    analysis = FlopCountAnalysis(model, torch.zeros(samples, 1, 2, 16)).unsupported_ops_warnings(False)
+    analysis = FlopCountAnalysis(model, torch.zeros(samples, 1, 2, 16)).unsupported_ops_warnings(
+        False
+    )
     counts = analysis.uncalled_modules_warnings(False).by_module_and_operator()
-    layers = {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear | nn.Conv1d)}
-    return {module: int(counts[name]["linear"] + counts[name]["conv"]) for name, module in layers.items()}
+    layers = {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear | nn.Conv1d)
+    }
+    return {
+        module: int(counts[name]["linear"] + counts[name]["conv"])
+        for name, module in layers.items()
+    }
 
 
 @dataclass
@@ -55,17 +66,29 @@ def counted(request: pytest.FixtureRequest) -> Counted:
 
 def test_every_layer_fvcore_can_see_has_its_count(counted: Counted) -> None:
     layers = [m for m in macs.count(counted.graph) if not m.state_space]
-    assert {m.module: m.macs_per_s for m in layers} == pytest.approx({m.module: counted.expected(m.module) for m in layers})
+    assert {m.module: m.macs_per_s for m in layers} == pytest.approx(
+        {m.module: counted.expected(m.module) for m in layers}
+    )
 
 
 def test_the_totals_agree_and_the_rest_is_state_space(counted: Counted) -> None:
     graph, report = counted.graph, macs.report(counted.graph)
     assert report["dense_macs_per_s"] == pytest.approx(sum(counted.seen.values()))
-    states = sum(op.a.size * float(graph.tensors[op.output].rate) for op in graph.ops if isinstance(op, g.StateSpace))
-    channels = sum(op.a.shape[0] * float(graph.tensors[op.output].rate) for op in graph.ops if isinstance(op, g.StateSpace))
+    states = sum(
+        op.a.size * float(graph.tensors[op.output].rate)
+        for op in graph.ops
+        if isinstance(op, g.StateSpace)
+    )
+    channels = sum(
+        op.a.shape[0] * float(graph.tensors[op.output].rate)
+        for op in graph.ops
+        if isinstance(op, g.StateSpace)
+    )
     assert report["state_space_macs_per_s"] == pytest.approx(6 * states + channels)
 
 
 def test_the_published_total_is_met_within_15_percent(counted: Counted) -> None:
     graph = counted.graph
-    assert macs.report(graph)["macs_per_s"] / 1e9 == pytest.approx(PUBLISHED[graph.name].gmacs_per_s, rel=0.15)
+    assert macs.report(graph)["macs_per_s"] / 1e9 == pytest.approx(
+        PUBLISHED[graph.name].gmacs_per_s, rel=0.15
+    )

@@ -1,4 +1,5 @@
-"""Every target calls a command with options that the command knows; make prints its recipes without running them."""
+"""Every target calls a command with options that the command knows; make prints its recipes without
+running them."""
 
 from __future__ import annotations
 
@@ -55,18 +56,35 @@ COMMANDS = [t for t in TARGETS if t not in ("help", "test", "tools", "setup", "c
 
 def called(target: str, variables: dict[str, str]) -> list[str]:
     """Arguments of the `python -m` command that a target would run, beginning with the package."""
-    words = ["make", "-n", "-o", "setup", "-o", "tools", target, *(f"{k}={v}" for k, v in variables.items())]
+    words = [
+        "make",
+        "-n",
+        "-o",
+        "setup",
+        "-o",
+        "tools",
+        target,
+        *(f"{k}={v}" for k, v in variables.items()),
+    ]
     environment = {k: v for k, v in os.environ.items() if k not in GIVEN}
-    recipe = subprocess.run(words, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
-    commands = [shlex.split(line) for line in recipe.replace("\\\n", " ").splitlines() if " -m " in line]
+    recipe = subprocess.run(
+        words, cwd=ROOT, env=environment, check=True, capture_output=True, text=True
+    ).stdout
+    commands = [
+        shlex.split(line) for line in recipe.replace("\\\n", " ").splitlines() if " -m " in line
+    ]
     assert len(commands) == 1, recipe
     return commands[0][commands[0].index("-m") + 1 :]
 
 
 @pytest.mark.parametrize("target", COMMANDS)
 @pytest.mark.parametrize("variables", [NEEDED, GIVEN], ids=["plain", "all variables"])
-def test_a_target_passes_what_its_command_takes(target: str, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    package, *arguments = called(target, variables | (OWN.get(target, {}) if variables is GIVEN else {}))
+def test_a_target_passes_what_its_command_takes(
+    target: str, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package, *arguments = called(
+        target, variables | (OWN.get(target, {}) if variables is GIVEN else {})
+    )
     parsed: list[argparse.Namespace] = []
 
     def parse_only(parser: argparse.ArgumentParser, given: list[str] | None) -> int:

@@ -1,4 +1,5 @@
-"""Whatever the published code can be configured to, within its state-space family, streams as it computes whole sequences."""
+"""Whatever the published code can be configured to, within its state-space family, streams as it
+computes whole sequences."""
 
 from __future__ import annotations
 
@@ -35,15 +36,27 @@ from tests.toy import need, need_emulator
 
 BASE = HYPER_PARAMETERS["TC_S4_small"]
 QUICK = ("-std=c11", "-O0", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared")
-slow = settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+slow = settings(
+    max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
 
 
-def network(seed: int = 0, high: dict[str, Any] | None = None, low: dict[str, Any] | None = None, **changes: Any) -> Checkpoint:
-    """A small untrained network: TC_S4_small's hyper-parameters with narrow layers and these changes."""
+def network(
+    seed: int = 0,
+    high: dict[str, Any] | None = None,
+    low: dict[str, Any] | None = None,
+    **changes: Any,
+) -> Checkpoint:
+    """A small untrained network: TC_S4_small's hyper-parameters with narrow layers and these
+    changes."""
     h = BASE | {"mlp_features": [5], "input_mean_pooling": 2} | changes
-    h["model_LF"] = BASE["model_LF"] | {"d_model": 6, "n_layers": 2, "d_latent_space": 6} | (low or {})
+    h["model_LF"] = (
+        BASE["model_LF"] | {"d_model": 6, "n_layers": 2, "d_latent_space": 6} | (low or {})
+    )
     shapes = {"out_channels": [6, 7], "strides": [2, 1], "kernel_sizes": [2, 1]}
-    h["model_HF"] = h["model_HF"] if "model_HF" in changes else BASE["model_HF"] | shapes | (high or {})
+    h["model_HF"] = (
+        h["model_HF"] if "model_HF" in changes else BASE["model_HF"] | shapes | (high or {})
+    )
     torch.manual_seed(seed)
     model = build(h).eval()
     for module in model.modules():
@@ -65,26 +78,49 @@ def pools(layers: int) -> st.SearchStrategy[dict[str, Any]]:
         st.sampled_from(["none", "mean", "max", "last"]),
     )
     return st.fixed_dictionaries(
-        {"end_layer_pools": factors, "mid_layer_pools": factors, "end_layer_pool_mode": mode, "mid_layer_pool_mode": mode}
+        {
+            "end_layer_pools": factors,
+            "mid_layer_pools": factors,
+            "end_layer_pool_mode": mode,
+            "mid_layer_pool_mode": mode,
+        }
     )
 
 
-activations = st.sampled_from(["relu", "gelu", "sparse_relu_10", "sparse_relu_tie_4", "sparse_sugar_2"])
+activations = st.sampled_from(
+    ["relu", "gelu", "sparse_relu_10", "sparse_relu_tie_4", "sparse_sugar_2"]
+)
 norms = st.sampled_from(["batchnorm", "layernorm", "none"])
 
 
 @st.composite
 def state_spaces(draw: st.DrawFn, d_output: int) -> dict[str, Any]:
     layers = draw(st.integers(1, 2))
-    sizes = {"d_model": draw(st.integers(2, 7)), "d_latent_space": 2 * draw(st.integers(1, 4)), "n_layers": layers}
-    kinds = {"activation": draw(activations), "decoder_non_linearity": draw(st.sampled_from(["relu", "gelu", "none"]))}
-    return BASE["model_LF"] | sizes | kinds | {"prenorm": draw(st.booleans()), "d_output": d_output} | draw(pools(layers))
+    sizes = {
+        "d_model": draw(st.integers(2, 7)),
+        "d_latent_space": 2 * draw(st.integers(1, 4)),
+        "n_layers": layers,
+    }
+    kinds = {
+        "activation": draw(activations),
+        "decoder_non_linearity": draw(st.sampled_from(["relu", "gelu", "none"])),
+    }
+    return (
+        BASE["model_LF"]
+        | sizes
+        | kinds
+        | {"prenorm": draw(st.booleans()), "d_output": d_output}
+        | draw(pools(layers))
+    )
 
 
 @st.composite
 def convolutions(draw: st.DrawFn) -> dict[str, Any]:
     layers = draw(st.integers(1, 3))
-    sizes = {k: [draw(st.integers(1, most)) for _ in range(layers)] for k, most in (("strides", 3), ("kernel_sizes", 5))}
+    sizes = {
+        k: [draw(st.integers(1, most)) for _ in range(layers)]
+        for k, most in (("strides", 3), ("kernel_sizes", 5))
+    }
     channels = [draw(st.integers(2, 7)) for _ in range(layers)]
     kinds = {"norm": draw(norms), "activation": draw(st.one_of(activations, st.just("binary_3")))}
     return BASE["model_HF"] | sizes | {"out_channels": channels} | kinds
@@ -93,7 +129,9 @@ def convolutions(draw: st.DrawFn) -> dict[str, Any]:
 @st.composite
 def networks(draw: st.DrawFn) -> Checkpoint:
     features = draw(st.lists(st.integers(2, 6), max_size=2))
-    high = draw(st.one_of(convolutions(), st.just({"_target_": "identity"}), state_spaces(d_output=5)))
+    high = draw(
+        st.one_of(convolutions(), st.just({"_target_": "identity"}), state_spaces(d_output=5))
+    )
     loaded = network(
         draw(st.integers(0, 99)),
         low=draw(state_spaces(d_output=draw(st.sampled_from([-1, 4])))),
@@ -113,12 +151,16 @@ def streamed(graph: g.Graph, x: np.ndarray) -> np.ndarray:
     """The float graph step by step."""
     machine = FloatMachine(graph)
     step = graph.samples_per_step
-    return np.concatenate([machine.run(x[None, i : i + step].astype(float))[0] for i in range(0, len(x), step)])
+    return np.concatenate(
+        [machine.run(x[None, i : i + step].astype(float))[0] for i in range(0, len(x), step)]
+    )
 
 
 @slow
 @given(loaded=networks())
-def test_after_its_start_up_a_stream_is_the_published_whole_sequence_frame_for_frame(loaded: Checkpoint) -> None:
+def test_after_its_start_up_a_stream_is_the_published_whole_sequence_frame_for_frame(
+    loaded: Checkpoint,
+) -> None:
     graph = lower(loaded)
     x = signal(graph.samples_per_step * (graph.start_up + 9))
     expected = checkpoint.forward(loaded, x)
@@ -142,20 +184,33 @@ def on_this_machine(graph: g.Graph) -> native.NativeModel:
 
 @slow
 @given(loaded=networks(), precision=st.sampled_from(["w8a16", "w8a8", "w4a16"]))
-def test_the_exported_c_equals_the_integer_reference_from_the_first_step_on(loaded: Checkpoint, precision: str) -> None:
+def test_the_exported_c_equals_the_integer_reference_from_the_first_step_on(
+    loaded: Checkpoint, precision: str
+) -> None:
     graph = integer(loaded, precision)
     x = to_int16(graph, signal(graph.samples_per_step * (graph.start_up + 12)))
     x[len(x) // 2 :] = np.random.default_rng(3).choice([-32768, 32767], x[len(x) // 2 :].shape)
     machine, model = IntegerMachine(graph), on_this_machine(graph)
     half = 5 * graph.samples_per_step
     expected = np.concatenate([machine.run(x[None, :half])[0], machine.run(x[None, half:])[0]])
-    np.testing.assert_array_equal(np.concatenate([model.run(x[:half]), model.run(x[half:])]), expected)
+    np.testing.assert_array_equal(
+        np.concatenate([model.run(x[:half]), model.run(x[half:])]), expected
+    )
 
 
 RICH: dict[str, dict[str, Any]] = {
-    "overlap": {"high": {"kernel_sizes": [7, 4], "strides": [2, 3]}, "offsets": [-1, 0, 1], "mlp_features": [6, 4]},
+    "overlap": {
+        "high": {"kernel_sizes": [7, 4], "strides": [2, 3]},
+        "offsets": [-1, 0, 1],
+        "mlp_features": [6, 4],
+    },
     "pools": {
-        "high": {"kernel_sizes": [1, 5], "strides": [2, 2], "norm": "layernorm", "activation": "relu"},
+        "high": {
+            "kernel_sizes": [1, 5],
+            "strides": [2, 2],
+            "norm": "layernorm",
+            "activation": "relu",
+        },
         "low": {
             "mid_layer_pools": [2, 0],
             "mid_layer_pool_mode": "last",
@@ -178,7 +233,9 @@ def test_the_integers_stay_close_to_the_float_network(case: str) -> None:
     x = signal(graph.samples_per_step * 40)
     expected = FloatMachine(real).run(x[None].astype(float))[0]
     found = IntegerMachine(graph).run(to_int16(graph, x)[None])[0] * float(graph.output.scale or 0)
-    expected, found = (y - y.mean() for y in (expected, found))  # what differs between classes, not their common level
+    expected, found = (
+        y - y.mean() for y in (expected, found)
+    )  # what differs between classes, not their common level
     assert 10 * math.log10(np.square(expected).sum() / np.square(found - expected).sum()) > 30
 
 
@@ -197,7 +254,8 @@ def test_an_emulated_board_answers_the_words_of_the_reference(case: str, tmp_pat
 
 
 def test_a_stream_of_overlapping_windows_starts_when_the_first_one_is_full() -> None:
-    """Kernel 7, stride 2, then kernel 4, stride 3 over 1 kHz: 13 frames fill the first window, the third step of 6 frames."""
+    """Kernel 7, stride 2, then kernel 4, stride 3 over 1 kHz: 13 frames fill the first window, the
+    third step of 6 frames."""
     graph = lower(network(high={"kernel_sizes": [7, 4], "strides": [2, 3]}))
     assert (graph.samples_per_step, graph.start_up) == (12, 2)
     assert lower(network(high={"kernel_sizes": [2, 3], "strides": [2, 3]})).start_up == 0
@@ -205,16 +263,22 @@ def test_a_stream_of_overlapping_windows_starts_when_the_first_one_is_full() -> 
 
 
 def test_copies_of_a_band_count_their_multiply_accumulates_and_windows_none() -> None:
-    one, three = (macs.report(lower(network(offsets=offsets)))["layers"][0] for offsets in ([0], [-1, 0, 1]))
+    one, three = (
+        macs.report(lower(network(offsets=offsets)))["layers"][0] for offsets in ([0], [-1, 0, 1])
+    )
     assert three["macs_per_frame"] == 3 * one["macs_per_frame"]
     layers = macs.report(lower(network(high={"kernel_sizes": [7, 1], "strides": [2, 1]})))["layers"]
-    assert [m["macs_per_frame"] for m in layers if m["module"] == "model.4.layers.0"] == [6 * 7 * 10]
+    assert [m["macs_per_frame"] for m in layers if m["module"] == "model.4.layers.0"] == [
+        6 * 7 * 10
+    ]
 
 
 def test_equal_rotations_share_their_weights_on_the_board() -> None:
     def weights(offsets: list[int]) -> int:
         tables = emit.build(integer(network(offsets=offsets, mlp_features=[5, 5]))).tables
-        return sum(t.nbytes for name, t in tables.items() if "weights" in name and name.startswith("op3"))
+        return sum(
+            t.nbytes for name, t in tables.items() if "weights" in name and name.startswith("op3")
+        )
 
     assert weights([-1, 0, 1]) == weights([0])
 
@@ -228,14 +292,31 @@ def test_equal_rotations_share_their_weights_on_the_board() -> None:
         (lambda h: h.update(non_linearity="swish"), "non_linearity: activation 'swish'"),
         (lambda h: h.update(mlp_features="auto_2"), "auto_<factor>_<least>_<most>"),
         (lambda h: h["model_HF"].update(padding=1), "pads the end of a recording"),
-        (lambda h: h["model_HF"].update(_target_="emg2qwerty.modules.SJ_SNN"), "model_HF: 'emg2qwerty.modules.SJ_SNN'"),
-        (lambda h: h["model_LF"].update(upscale_last_layer=2), "S4Model.upscale_last_layer: expected 1, found 2"),
-        (lambda h: h["model_LF"].update(reduce_time_dimension=True), "one answer for a whole recording is no stream"),
-        (lambda h: h["model_LF"].update(end_layer_pool_mode="median"), "S4Model.end_layer_pool_mode"),
-        (lambda h: h["model_LF"].update(mid_layer_pool_mode="max", mid_layer_pools=[2]), "expected 8 factors of 0 or more"),
+        (
+            lambda h: h["model_HF"].update(_target_="emg2qwerty.modules.SJ_SNN"),
+            "model_HF: 'emg2qwerty.modules.SJ_SNN'",
+        ),
+        (
+            lambda h: h["model_LF"].update(upscale_last_layer=2),
+            "S4Model.upscale_last_layer: expected 1, found 2",
+        ),
+        (
+            lambda h: h["model_LF"].update(reduce_time_dimension=True),
+            "one answer for a whole recording is no stream",
+        ),
+        (
+            lambda h: h["model_LF"].update(end_layer_pool_mode="median"),
+            "S4Model.end_layer_pool_mode",
+        ),
+        (
+            lambda h: h["model_LF"].update(mid_layer_pool_mode="max", mid_layer_pools=[2]),
+            "expected 8 factors of 0 or more",
+        ),
     ],
 )
-def test_what_has_no_stream_is_refused_with_what_was_found_and_why(change: Callable[[Any], None], message: str) -> None:
+def test_what_has_no_stream_is_refused_with_what_was_found_and_why(
+    change: Callable[[Any], None], message: str
+) -> None:
     h = {k: dict(v) if isinstance(v, dict) else v for k, v in BASE.items()}
     change(h)
     with pytest.raises(CheckpointError) as error:
@@ -246,7 +327,10 @@ def test_what_has_no_stream_is_refused_with_what_was_found_and_why(change: Calla
 def test_automatic_sizes_of_the_mlp_follow_what_comes_next() -> None:
     loaded = network(mlp_features="auto_2_none_8", high={"out_channels": [12, 7]})
     assert loaded.model.model[2].mlps[0].linear_layers[0].out_features == 6
-    assert network(mlp_features="auto_2_none_4").model.model[2].mlps[0].linear_layers[0].out_features == 3
+    assert (
+        network(mlp_features="auto_2_none_4").model.model[2].mlps[0].linear_layers[0].out_features
+        == 3
+    )
 
 
 def test_groups_that_would_not_begin_with_the_first_valid_frame_are_refused() -> None:

@@ -1,4 +1,5 @@
-"""NeuroPose over windows: the published forward, window by window, in floats; in integers the same words from every engine."""
+"""NeuroPose over windows: the published forward, window by window, in floats; in integers the same
+words from every engine."""
 
 from __future__ import annotations
 
@@ -39,15 +40,24 @@ WIDE = (6, 4, 5)  # channels of a small network
 
 
 def network(
-    channels: tuple[int, ...] = WIDE, kernel: tuple[int, int] = (3, 2), pools: tuple[tuple[int, int], ...] = ((4, 2), (2, 8))
+    channels: tuple[int, ...] = WIDE,
+    kernel: tuple[int, int] = (3, 2),
+    pools: tuple[tuple[int, int], ...] = ((4, 2), (2, 8)),
 ) -> NeuroPose:
-    """A small one of the published kind: encoder blocks of these pools, a residual block, decoder blocks that undo the pools."""
+    """A small one of the published kind: encoder blocks of these pools, a residual block, decoder
+    blocks that undo the pools."""
     torch.manual_seed(0)
     first, second, third = channels
     (t0, e0), (t1, e1) = pools
-    encoder = [EncoderBlock(1, first, kernel, (t0, e0)), EncoderBlock(first, second, kernel, (t1, e1))]
+    encoder = [
+        EncoderBlock(1, first, kernel, (t0, e0)),
+        EncoderBlock(first, second, kernel, (t1, e1)),
+    ]
     residual = [ResidualBlock(second, second, kernel, 3)]
-    decoder = [DecoderBlock(second, third, kernel, (t1, e1)), DecoderBlock(third, 1, kernel, (t0, 2 * e0))]
+    decoder = [
+        DecoderBlock(second, third, kernel, (t1, e1)),
+        DecoderBlock(third, 1, kernel, (t0, 2 * e0)),
+    ]
     made = NeuroPose(encoder, residual, decoder, ELECTRODES * 2, 20)
     for norm in (m for m in made.modules() if isinstance(m, nn.BatchNorm2d)):
         for values in (norm.weight, norm.running_var):
@@ -78,7 +88,8 @@ def window_by_window(model: nn.Module, x: np.ndarray, window: int) -> np.ndarray
 
 @pytest.fixture(scope="module")
 def published(published_checkpoint: Any) -> tuple[Any, g.Graph]:
-    """The published network with untrained weights, and its graph over windows of the default length."""
+    """The published network with untrained weights, and its graph over windows of the default
+    length."""
     loaded = checkpoint.load(published_checkpoint("regression_neuropose"))
     return loaded, lower(loaded)
 
@@ -88,17 +99,23 @@ def integers() -> dict[str, g.Graph]:
     """The small network over windows of 64 samples, at every precision."""
     real = lowered(network(), 64)
     ranges = observe(real, [signal(640)])
-    return {precision: quantize(real, ranges, precision) for precision in ("w8a16", "w8a8", "w4a16")}
+    return {
+        precision: quantize(real, ranges, precision) for precision in ("w8a16", "w8a8", "w4a16")
+    }
 
 
 def words(graph: g.Graph, windows: int = 4) -> np.ndarray:
     """int16 samples, the last window at full scale."""
     x = to_int16(graph, signal(windows * graph.samples_per_step))
-    x[-graph.samples_per_step :] = np.random.default_rng(1).choice([-32768, 32767], size=(graph.samples_per_step, ELECTRODES))
+    x[-graph.samples_per_step :] = np.random.default_rng(1).choice(
+        [-32768, 32767], size=(graph.samples_per_step, ELECTRODES)
+    )
     return x
 
 
-def test_the_published_network_gives_the_published_poses_of_every_window(published: tuple[Any, g.Graph], shared: Path) -> None:
+def test_the_published_network_gives_the_published_poses_of_every_window(
+    published: tuple[Any, g.Graph], shared: Path
+) -> None:
     loaded, graph = published
     with np.load(shared / "regression_neuropose" / "io.npz") as io:
         x = io["input"].T[: 2 * graph.samples_per_step]
@@ -107,7 +124,7 @@ def test_the_published_network_gives_the_published_poses_of_every_window(publish
     assert np.abs(FloatMachine(graph).run(x[None].astype(np.float64))[0] - expected).max() < 1e-4
 
 
-def test_the_published_network_fits_half_a_megabyte_of_ram_since_no_convolution_holds_a_whole_window(
+def test_the_published_network_fits_half_a_megabyte_of_ram_since_no_convolution_holds_a_whole_window(  # noqa: E501
     published: tuple[Any, g.Graph],
 ) -> None:
     _, real = published
@@ -117,9 +134,14 @@ def test_the_published_network_fits_half_a_megabyte_of_ram_since_no_convolution_
 
 
 def test_taps_that_only_see_padding_are_left_out(published: tuple[Any, g.Graph]) -> None:
-    """Behind the encoder the picture is one column wide, so a kernel of two columns has three taps for 256 channels, not six."""
+    """Behind the encoder the picture is one column wide, so a kernel of two columns has three taps
+    for 256 channels, not six."""
     _, graph = published
-    residual = [op for op in graph.ops if isinstance(op, g.Conv) and op.module.startswith("model.network.network.5.")]
+    residual = [
+        op
+        for op in graph.ops
+        if isinstance(op, g.Conv) and op.module.startswith("model.network.network.5.")
+    ]
     assert [op.weight.size for op in residual] == [3 * 256 * 256] * 3
     assert sum(layer.macs_per_s for layer in macs.count(graph)) == 92_012_800
 
@@ -142,7 +164,9 @@ def test_any_kernel_and_pools_give_what_torch_gives(
 
 @pytest.mark.parametrize("window", [0, -8, 60])
 def test_a_window_that_the_pools_do_not_divide_is_refused(window: int) -> None:
-    with pytest.raises(GraphError, match=f"network: expected a window of a multiple of 8 samples, found {window}"):
+    with pytest.raises(
+        GraphError, match=f"network: expected a window of a multiple of 8 samples, found {window}"
+    ):
         lowered(network(), window)
 
 
@@ -162,7 +186,19 @@ def test_a_user_chooses_the_window_and_a_stream_has_none(
 ) -> None:
     def macs_of(name: str, window: str) -> int:
         path = str(published_checkpoint(name))
-        return main(["macs", "--model", name, "--checkpoint", path, "--build", str(tmp_path), "--window", window])
+        return main(
+            [
+                "macs",
+                "--model",
+                name,
+                "--checkpoint",
+                path,
+                "--build",
+                str(tmp_path),
+                "--window",
+                window,
+            ]
+        )
 
     assert macs_of("regression_neuropose", "960") == 0
     assert macs_of("regression_neuropose", "0") == 2
@@ -171,8 +207,12 @@ def test_a_user_chooses_the_window_and_a_stream_has_none(
     assert "tracking_vemg2pose runs as a stream and has none" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("precision", "relative"), [("w8a16", 0.02), ("w8a8", 0.06), ("w4a16", 0.2)])
-def test_the_integers_follow_the_floats(integers: dict[str, g.Graph], precision: str, relative: float) -> None:
+@pytest.mark.parametrize(
+    ("precision", "relative"), [("w8a16", 0.02), ("w8a8", 0.06), ("w4a16", 0.2)]
+)
+def test_the_integers_follow_the_floats(
+    integers: dict[str, g.Graph], precision: str, relative: float
+) -> None:
     """Mean difference relative to how much the angles move."""
     graph, x = integers[precision], signal(640)
     expected = FloatMachine(lowered(network(), 64)).run(x[None])[0]
@@ -191,7 +231,10 @@ def test_native_c_equals_the_reference_in_any_number_of_pieces(
         monkeypatch.setattr(pieces, "PIECE_BYTES", most)
         arenas.append(emit.build(graph).plan.arena_bytes)
         for family in FAMILIES if (most, precision) == (1024, "w8a8") else FAMILIES[:1]:
-            assert np.array_equal(native.load(graph, tmp_path, family=family).run(x), expected), (most, family)
+            assert np.array_equal(native.load(graph, tmp_path, family=family).run(x), expected), (
+                most,
+                family,
+            )
     assert arenas[0] > arenas[1]
 
 
@@ -214,11 +257,15 @@ def test_every_operator_of_the_c_equals_the_reference_though_it_comes_in_pieces(
 
 def exported(graph: g.Graph, board: str, folder: Path) -> Path:
     """The C project of a graph for a board."""
-    write_project(folder, board, emit.files(emit.build(graph)), emit.kernels(graph), "small NeuroPose")
+    write_project(
+        folder, board, emit.files(emit.build(graph)), emit.kernels(graph), "small NeuroPose"
+    )
     return folder
 
 
-def test_a_board_takes_whole_windows_over_the_line_and_returns_every_frame(integers: dict[str, g.Graph], tmp_path: Path) -> None:
+def test_a_board_takes_whole_windows_over_the_line_and_returns_every_frame(
+    integers: dict[str, g.Graph], tmp_path: Path
+) -> None:
     graph = integers["w8a16"]
     x = words(graph)
     image = build_project(exported(graph, "posix", tmp_path / "project"), "posix")
@@ -234,5 +281,7 @@ def test_an_emulated_cortex_m7_computes_the_same_words(
     graph = integers["w8a16"]
     monkeypatch.setattr(pieces, "PIECE_BYTES", 1024)
     x = words(graph, 2)
-    counted = model_steps.count(graph, exported(graph, "virtual-m7", tmp_path / "project"), "virtual-m7", x)
+    counted = model_steps.count(
+        graph, exported(graph, "virtual-m7", tmp_path / "project"), "virtual-m7", x
+    )
     assert np.array_equal(counted.words, IntegerMachine(graph).run(x[None])[0])

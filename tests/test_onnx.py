@@ -1,4 +1,5 @@
-"""The ONNX step models: float equals the published forward, QDQ stays close to the integers, bad files are refused."""
+"""The ONNX step models: float equals the published forward, QDQ stays close to the integers, bad
+files are refused."""
 
 from __future__ import annotations
 
@@ -34,7 +35,11 @@ from tests.test_quantize import quantized  # noqa: F401  (fixture)
 from tests.test_streaming import signal
 
 SECONDS = {"TC_S4_small": 10, "TC_S4_medium": 5, "S4_large": 2}
-LEAST_DB = {"TC_S4_small": 70.0, "TC_S4_medium": 68.0, "S4_large": 65.0}  # measured 75.0, 72.8, 69.7
+LEAST_DB = {
+    "TC_S4_small": 70.0,
+    "TC_S4_medium": 68.0,
+    "S4_large": 65.0,
+}  # measured 75.0, 72.8, 69.7
 
 
 def stretch(graph: g.Graph, seconds: float) -> np.ndarray:
@@ -43,7 +48,7 @@ def stretch(graph: g.Graph, seconds: float) -> np.ndarray:
 
 
 @pytest.fixture
-def exported(quantized, tmp_path):  # noqa: F811
+def exported(quantized, tmp_path):
     """name, precision -> folder with float.onnx and qdq.onnx."""
 
     def make(name: str = "TC_S4_small", precision: str = "w8a16") -> Path:
@@ -67,7 +72,8 @@ def test_float_onnx_stepped_with_its_state_equals_the_published_forward(name, pu
 @slow
 @given(loaded=networks(), precision=st.sampled_from(sorted(PRECISIONS)))
 def test_whatever_can_be_configured_is_exported_in_both_forms(loaded, precision):
-    """Windows, pools, copies of rotated electrodes, steps, and the start-up, from the first frame on."""
+    """Windows, pools, copies of rotated electrodes, steps, and the start-up, from the first frame
+    on."""
     real, graph = lower(loaded), integer(loaded, precision)
     x = electrodes(real.samples_per_step * (real.start_up + 9))
     found = onnx_engine.run(float_form.write(real), x)
@@ -76,9 +82,12 @@ def test_whatever_can_be_configured_is_exported_in_both_forms(loaded, precision)
     assert scores.sqnr_db(to_real(graph, words), onnx_engine.run(qdq_form.write(graph), x)) > 50.0
 
 
-@pytest.mark.parametrize(("name", "precision"), [*((name, "w8a16") for name in HYBRID), ("TC_S4_small", "w8a8")])
-def test_qdq_onnx_is_close_to_the_integer_reference(name, precision, quantized):  # noqa: F811
-    """Between two quantizations QDQ computes in float32: 16-bit values seldom round to the other side, 8-bit ones do."""
+@pytest.mark.parametrize(
+    ("name", "precision"), [*((name, "w8a16") for name in HYBRID), ("TC_S4_small", "w8a8")]
+)
+def test_qdq_onnx_is_close_to_the_integer_reference(name, precision, quantized):
+    """Between two quantizations QDQ computes in float32: 16-bit values seldom round to the other
+    side, 8-bit ones do."""
     _, integer = quantized(name, precision)
     x = stretch(integer, SECONDS[name])
     expected = to_real(integer, IntegerMachine(integer).run(to_int16(integer, x)[None])[0])
@@ -86,22 +95,36 @@ def test_qdq_onnx_is_close_to_the_integer_reference(name, precision, quantized):
     assert scores.sqnr_db(expected, found) > (LEAST_DB[name] if precision == "w8a16" else 40.0)
 
 
-def test_the_metadata_is_enough_to_feed_the_state_back(exported, quantized):  # noqa: F811
+def test_the_metadata_is_enough_to_feed_the_state_back(exported, quantized):
     """As SPEC.md part 5 says, with onnxruntime alone."""
     folder = exported()
     graph = quantized("TC_S4_small", "w8a16")[1]
     x = stretch(graph, 1)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # threads add in another order
-    session = onnxruntime.InferenceSession(folder / "qdq.onnx", options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        folder / "qdq.onnx", options, providers=["CPUExecutionProvider"]
+    )
     about = session.get_modelmeta().custom_metadata_map
-    assert (about["model"], about["graph"], about["samples_per_step"]) == ("TC_S4_small", graph.hash(), "96")
+    assert (about["model"], about["graph"], about["samples_per_step"]) == (
+        "TC_S4_small",
+        graph.hash(),
+        "96",
+    )
     states = json.loads(about["states"])
-    assert len(states) == 16 and all(s["dtype"] == "int16" and s["shape"] == [1, 96, 16] for s in states)
+    assert len(states) == 16 and all(
+        s["dtype"] == "int16" and s["shape"] == [1, 96, 16] for s in states
+    )
     feed = {s["in"]: np.zeros(s["shape"], s["dtype"]) for s in states}
     frames = []
     for samples in x.reshape(-1, 96, 32):
-        out = dict(zip([o.name for o in session.get_outputs()], session.run(None, {"samples": samples, **feed}), strict=True))
+        out = dict(
+            zip(
+                [o.name for o in session.get_outputs()],
+                session.run(None, {"samples": samples, **feed}),
+                strict=True,
+            )
+        )
         frames.append(out["log_probs"][0])
         feed = {s["in"]: out[s["out"]] for s in states}
     assert any(value.any() for value in feed.values())
@@ -116,7 +139,7 @@ def test_exporting_twice_gives_the_same_bytes_and_running_twice_the_same_frames(
     assert np.array_equal(model.run(x), model.run(x))
 
 
-# --- what is refused ---------------------------------------------------------------------------------------------------
+# --- what is refused ------------------------------------------------------------------------------
 
 
 def unknown(op: g.Op) -> g.Op:
@@ -127,37 +150,54 @@ def unknown(op: g.Op) -> g.Op:
     return Wavelet(op.inputs, op.output, op.module)
 
 
-@pytest.mark.parametrize(("write", "form"), [(float_form.write, "float ONNX"), (qdq_form.write, "QDQ ONNX")])
-def test_an_operator_without_an_onnx_form_is_named_with_its_path_and_the_format(write, form, quantized):  # noqa: F811
+@pytest.mark.parametrize(
+    ("write", "form"), [(float_form.write, "float ONNX"), (qdq_form.write, "QDQ ONNX")]
+)
+def test_an_operator_without_an_onnx_form_is_named_with_its_path_and_the_format(
+    write, form, quantized
+):
     graph = quantized("TC_S4_small", "w8a16")[form == "QDQ ONNX"]
     ops = [unknown(op) if op.module == "model.5.s4_layers.3.residual" else op for op in graph.ops]
-    with pytest.raises(GraphError, match=rf"model\.5\.s4_layers\.3\.residual: Wavelet cannot be exported as {form}"):
+    with pytest.raises(
+        GraphError, match=rf"model\.5\.s4_layers\.3\.residual: Wavelet cannot be exported as {form}"
+    ):
         write(dataclasses.replace(graph, ops=tuple(ops)))
 
 
-def test_a_table_of_no_known_function_is_refused(quantized):  # noqa: F811
+def test_a_table_of_no_known_function_is_refused(quantized):
     graph = quantized("TC_S4_small", "w8a16")[1]
-    ops = [dataclasses.replace(op, table=op.table[::-1].copy()) if isinstance(op, g.IntLut) else op for op in graph.ops]
+    ops = [
+        dataclasses.replace(op, table=op.table[::-1].copy()) if isinstance(op, g.IntLut) else op
+        for op in graph.ops
+    ]
     with pytest.raises(GraphError, match="a table of none of relu, gelu, sigmoid"):
         qdq_form.write(dataclasses.replace(graph, ops=tuple(ops)))
 
 
-def test_a_graph_that_could_overflow_is_not_exported(quantized):  # noqa: F811
+def test_a_graph_that_could_overflow_is_not_exported(quantized):
     graph = quantized("TC_S4_small", "w8a16")[1]
-    ops = [dataclasses.replace(op, bias=np.full_like(op.bias, 2**31 - 1)) if op.module == "model.6" else op for op in graph.ops]
+    ops = [
+        dataclasses.replace(op, bias=np.full_like(op.bias, 2**31 - 1))
+        if op.module == "model.6"
+        else op
+        for op in graph.ops
+    ]
     with pytest.raises(GraphError, match=r"could overflow:\n  model\.6"):
         qdq_form.write(dataclasses.replace(graph, ops=tuple(ops)))
 
 
 @pytest.mark.parametrize("name", HYBRID)
-def test_the_bounds_read_from_the_file_are_those_proven_on_the_graph(name, quantized):  # noqa: F811
-    """Of every linear layer to the last weight, read-outs and state sums within their rounding constants."""
+def test_the_bounds_read_from_the_file_are_those_proven_on_the_graph(name, quantized):
+    """Of every linear layer to the last weight, read-outs and state sums within their rounding
+    constants."""
     graph = quantized(name, "w8a16")[1]
     found: dict[str, float] = {}
     for bound in lint.bounds(qdq_form.write(graph)):
         module = bound.node.partition("/")[0]
         found[module] = max(bound.largest, found.get(module, 0.0))
-    shift = {op.module: op.shift for op in graph.ops if isinstance(op, g.IntLinear | g.IntStateSpace)}
+    shift = {
+        op.module: op.shift for op in graph.ops if isinstance(op, g.IntLinear | g.IntStateSpace)
+    }
     proven: dict[str, int] = {}
     for bound in accumulator_bounds(graph):
         module = bound.module.partition(" ")[0]
@@ -179,7 +219,9 @@ def test_a_file_whose_row_could_overflow_is_refused_with_the_node_named(exported
     bias.CopyFrom(numpy_helper.from_array(values, bias.name))
     onnx.save(model, path)
     assert export_main(["check", str(path)]) == 2
-    assert "could overflow" in (error := capsys.readouterr().err) and "model.4.layers.3/Gemm" in error
+    assert (
+        "could overflow" in (error := capsys.readouterr().err) and "model.4.layers.3/Gemm" in error
+    )
 
 
 def test_a_float_model_has_nothing_to_check_and_says_so(exported):
@@ -187,7 +229,9 @@ def test_a_float_model_has_nothing_to_check_and_says_so(exported):
         check(exported() / "float.onnx")
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_a_cut_damaged_or_foreign_file_is_one_clear_error_or_a_model(data, small_qdq, tmp_path):
     content = bytearray(small_qdq)
@@ -206,7 +250,7 @@ def test_a_cut_damaged_or_foreign_file_is_one_clear_error_or_a_model(data, small
 
 
 @pytest.fixture(scope="module")
-def small_qdq(quantized) -> bytes:  # noqa: F811
+def small_qdq(quantized) -> bytes:
     return qdq_form.write(quantized("TC_S4_small", "w8a16")[1]).SerializeToString()
 
 

@@ -1,4 +1,5 @@
-"""Networks whose steps take long: a board is silent while it computes, and the host finds out how long that is."""
+"""Networks whose steps take long: a board is silent while it computes, and the host finds out how
+long that is."""
 
 from __future__ import annotations
 
@@ -17,7 +18,9 @@ from host.errors import BoardLostError
 from tests import toy
 
 STEP_S = 0.4
-HASTY = Timing(answer_s=0.05, silence_s=0.2, first_step_s=20.0)  # a step takes twice as long as this host waits for a good frame
+HASTY = Timing(
+    answer_s=0.05, silence_s=0.2, first_step_s=20.0
+)  # a step takes twice as long as this host waits for a good frame
 
 
 @functools.cache
@@ -26,7 +29,11 @@ def slow_image() -> Path:
     toy.need("gcc", "make")
     files = toy.model_files()
     nap = f"    nanosleep(&(struct timespec){{.tv_nsec = {round(STEP_S * 1e9)}}}, 0);\n"
-    source = files["model.c"].decode().replace("    uint32_t all = 0;\n", nap + "    uint32_t all = 0;\n")
+    source = (
+        files["model.c"]
+        .decode()
+        .replace("    uint32_t all = 0;\n", nap + "    uint32_t all = 0;\n")
+    )
     files["model.c"] = f"#define _POSIX_C_SOURCE 200809L\n#include <time.h>\n{source}".encode()
     project = Path(tempfile.mkdtemp(dir=toy.folder())) / "slow"
     write_project(project, "posix", files, [], "slow toy model")
@@ -34,15 +41,19 @@ def slow_image() -> Path:
 
 
 def slow_board(timing: Timing) -> ProcessBoard:
-    """Everything sent is fetched at once into a ring of 4096 bytes, as by the interrupt of a UART, and lost beyond that."""
-    board = open_process(slow_image(), toy.MODEL_HASH, timing, environment={"TENDON_LINE_BYTES": "4096"})
+    """Everything sent is fetched at once into a ring of 4096 bytes, as by the interrupt of a UART,
+    and lost beyond that."""
+    board = open_process(
+        slow_image(), toy.MODEL_HASH, timing, environment={"TENDON_LINE_BYTES": "4096"}
+    )
     board.link.handshake()
     board.link.reset()
     return board
 
 
 def test_a_step_longer_than_every_time_out_is_waited_for() -> None:
-    """The first one on trust, the others by what it took; questions meanwhile are few enough for the board's buffer."""
+    """The first one on trust, the others by what it took; questions meanwhile are few enough for
+    the board's buffer."""
     content = toy.samples(4)
     with slow_board(HASTY) as board:
         first = board.link.stream(content[: toy.PER_STEP])
@@ -56,7 +67,10 @@ def test_a_step_longer_than_every_time_out_is_waited_for() -> None:
 
 def test_a_step_nobody_has_measured_is_not_waited_for_without_end() -> None:
     impatient = Timing(answer_s=0.02, silence_s=0.05, first_step_s=0.1)
-    with slow_board(impatient) as board, pytest.raises(BoardLostError, match=r"silence for 0\.1 s, while it computed a step"):
+    with (
+        slow_board(impatient) as board,
+        pytest.raises(BoardLostError, match=r"silence for 0\.1 s, while it computed a step"),
+    ):
         board.link.stream(toy.samples(1))
 
 
@@ -74,8 +88,12 @@ def test_a_slow_board_that_hangs_is_lost_after_a_few_of_its_steps() -> None:
 
 def test_lost_results_do_not_pass_for_long_steps() -> None:
     """What came only when asked for was lost on the line: patience stays what it was."""
-    schedule = [(toy.GOOD, 0)] * 8 + [(toy.LOSE, 0)]  # of the board's frames: a step's eight acknowledgements, then its result
-    with open_process(toy.posix_image(), toy.MODEL_HASH, Timing(answer_s=0.3, silence_s=5.0)) as board:
+    schedule = [(toy.GOOD, 0)] * 8 + [
+        (toy.LOSE, 0)
+    ]  # of the board's frames: a step's eight acknowledgements, then its result
+    with open_process(
+        toy.posix_image(), toy.MODEL_HASH, Timing(answer_s=0.3, silence_s=5.0)
+    ) as board:
         board.link.handshake()
         board.link.reset()
         board.link.line = toy.HarmfulLine(board.line, toy.Tamper([]), toy.Tamper(schedule))

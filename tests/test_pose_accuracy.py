@@ -1,4 +1,5 @@
-"""The shipped tracking network on held-out simulated recordings: float against trivial predictors, integers against float."""
+"""The shipped tracking network on held-out simulated recordings: float against trivial predictors,
+integers against float."""
 
 from __future__ import annotations
 
@@ -19,7 +20,9 @@ from host import native
 from tests.conftest import ROOT
 
 NAME = "tracking_vemg2pose"
-COMPARED = 1  # sessions of a minute that the integers are compared on: they take seconds for each second of signal
+# sessions of a minute that the integers are compared on: they take seconds for each second of
+# signal
+COMPARED = 1
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +37,17 @@ def sessions() -> tuple[list[Path], list[Path]]:
 
 
 @pytest.fixture(scope="module")
-def graph(sessions: tuple[list[Path], list[Path]], tmp_path_factory: pytest.TempPathFactory) -> g.Graph:
+def graph(
+    sessions: tuple[list[Path], list[Path]], tmp_path_factory: pytest.TempPathFactory
+) -> g.Graph:
     folder = Folder(tmp_path_factory.mktemp("build"), NAME, "w8a16")
     return pipeline.family([folder], artifacts.checkpoint_of(NAME, None), sessions[0])[0]
 
 
 @pytest.fixture(scope="module")
 def real(graph: g.Graph, sessions: tuple[list[Path], list[Path]]) -> tuple[list[np.ndarray], Score]:
-    """The float network as a stream, by PyTorch, over every held-out session: poses behind the start-up, and their score."""
+    """The float network as a stream, by PyTorch, over every held-out session: poses behind the
+    start-up, and their score."""
     model = checkpoint.load(artifacts.checkpoint_of(NAME, None)).model.model
     data = [pose_set.load(path) for path in sessions[1]]
     mean = closed_loop.mean_pose([pose_set.load(path) for path in sessions[0]])
@@ -49,7 +55,9 @@ def real(graph: g.Graph, sessions: tuple[list[Path], list[Path]]) -> tuple[list[
     return poses, closed_loop.score(model, data, poses, mean)
 
 
-def test_the_float_network_is_far_below_both_trivial_predictors(real: tuple[list[np.ndarray], Score]) -> None:
+def test_the_float_network_is_far_below_both_trivial_predictors(
+    real: tuple[list[np.ndarray], Score],
+) -> None:
     assert real[1].relative <= 0.6
 
 
@@ -65,9 +73,15 @@ def test_integers_lose_less_than_one_percent_and_do_not_drift_in_a_minute(
     for recorded in heldout:
         model.begin_with(recorded.signal)
         found.append(to_real(graph, model.run(to_int16(graph, recorded.samples))))
-    started = [np.concatenate([f[: graph.start_up], poses]) for f, poses in zip(found, real[0], strict=False)]
+    started = [
+        np.concatenate([f[: graph.start_up], poses])
+        for f, poses in zip(found, real[0], strict=False)
+    ]
     steps = [min(len(a), len(b)) for a, b in zip(started, found, strict=True)]
-    errors = [task.error(graph, [f[:n] for f, n in zip(frames, steps, strict=True)], heldout) for frames in (started, found)]
+    errors = [
+        task.error(graph, [f[:n] for f, n in zip(frames, steps, strict=True)], heldout)
+        for frames in (started, found)
+    ]
     assert errors[0] is not None and errors[1] is not None and errors[1] <= 1.01 * errors[0]
     for a, b, n in zip(started, found, steps, strict=True):
         apart = np.degrees(np.abs(a[:n] - b[:n])).mean(1)[graph.start_up :]

@@ -1,4 +1,5 @@
-"""The pose networks of emg2pose: the published outputs, the streaming form, what each option does, and what is refused."""
+"""The pose networks of emg2pose: the published outputs, the streaming form, what each option does,
+and what is refused."""
 
 from __future__ import annotations
 
@@ -24,8 +25,15 @@ POSE = ("tracking_vemg2pose", "regression_vemg2pose", "regression_neuropose")
 
 
 def tiny(module: str = "StatePoseModule", **changes: Any) -> dict[str, Any]:
-    """Hyper-parameters of a network of the published kind that fits a test: 8 channels, 50 features a second, 100 steps."""
-    conv = {"_target_": "emg2pose.networks.Conv1dBlock", "in_channels": 16, "out_channels": 8, "kernel_size": 4, "stride": 4}
+    """Hyper-parameters of a network of the published kind that fits a test: 8 channels, 50 features
+    a second, 100 steps."""
+    conv = {
+        "_target_": "emg2pose.networks.Conv1dBlock",
+        "in_channels": 16,
+        "out_channels": 8,
+        "kernel_size": 4,
+        "stride": 4,
+    }
     stage = {
         "_target_": "emg2pose.networks.TdsStage",
         "in_channels": 8,
@@ -46,8 +54,17 @@ def tiny(module: str = "StatePoseModule", **changes: Any) -> dict[str, Any]:
         "num_layers": 2,
         "scale": 0.1,
     }
-    network = {"_target_": "emg2pose.networks.TdsNetwork", "conv_blocks": [conv], "tds_stages": [stage]}
-    conf = {"_target_": f"emg2pose.pose_modules.{module}", "network": network, "decoder": decoder, "rollout_freq": 100}
+    network = {
+        "_target_": "emg2pose.networks.TdsNetwork",
+        "conv_blocks": [conv],
+        "tds_stages": [stage],
+    }
+    conf = {
+        "_target_": f"emg2pose.pose_modules.{module}",
+        "network": network,
+        "decoder": decoder,
+        "rollout_freq": 100,
+    }
     if module == "StatePoseModule":
         conf["predict_vel"] = True
     if module == "VEMG2PoseWithInitialState":
@@ -65,7 +82,9 @@ def signal(samples: int, seed: int = 0) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("name", POSE)
-def test_published_network_matches_its_recorded_features_output_and_tail(name, shared, published_checkpoint) -> None:
+def test_published_network_matches_its_recorded_features_output_and_tail(
+    name, shared, published_checkpoint
+) -> None:
     loaded = checkpoint.load(published_checkpoint(name))
     case = np.load(shared / name / "io.npz")
     model = loaded.model.model
@@ -74,8 +93,15 @@ def test_published_network_matches_its_recorded_features_output_and_tail(name, s
     poses = checkpoint.forward(loaded, case["input"].T, initial)
     assert np.abs(poses.T - case["output"]).max() < 1e-4
     with torch.no_grad():
-        assert np.abs(model.network(torch.from_numpy(case["input"])[None])[0].numpy() - case["features"]).max() < 1e-4
-        aligned = model.align(torch.from_numpy(poses.T.copy())[None], case["input"].shape[1] - model.left_context)
+        assert (
+            np.abs(
+                model.network(torch.from_numpy(case["input"])[None])[0].numpy() - case["features"]
+            ).max()
+            < 1e-4
+        )
+        aligned = model.align(
+            torch.from_numpy(poses.T.copy())[None], case["input"].shape[1] - model.left_context
+        )
     assert np.abs(aligned[0, :, -400:].numpy() - case["aligned_tail"]).max() < 1e-4
 
 
@@ -91,20 +117,26 @@ def test_the_published_featurizer_has_1790_samples_of_left_context_and_25_frames
 
 @given(extra=st.integers(0, 90))
 @settings(max_examples=20, deadline=None)
-def test_a_frame_comes_with_the_first_sample_after_the_left_context_and_then_one_every_stride(extra: int) -> None:
+def test_a_frame_comes_with_the_first_sample_after_the_left_context_and_then_one_every_stride(
+    extra: int,
+) -> None:
     network = built(tiny()).model.network
     x = signal(network.left_context + 1 + extra)
     with torch.no_grad():
         y = network(x)
         assert y.shape == (1, 6, extra // network.stride + 1)
         last = network.left_context + (y.shape[-1] - 1) * network.stride
-        x[..., last + 1 :] = 9.0  # frame k has seen samples 0…left_context + k · stride and no later one
+        x[..., last + 1 :] = (
+            9.0  # frame k has seen samples 0…left_context + k · stride and no later one
+        )
         torch.testing.assert_close(network(x), y)
 
 
 @given(frames=st.integers(2, 9), steps=st.integers(1, 5))
 @settings(max_examples=20, deadline=None)
-def test_a_streams_steps_lie_on_the_line_from_one_feature_to_the_next(frames: int, steps: int) -> None:
+def test_a_streams_steps_lie_on_the_line_from_one_feature_to_the_next(
+    frames: int, steps: int
+) -> None:
     x = torch.randn(1, 3, frames)
     y = between(x, steps)
     assert y.shape == (1, 3, steps * (frames - 1))
@@ -143,7 +175,13 @@ def test_positions_come_first_then_velocities() -> None:
     torch.testing.assert_close(model.pose(3, output, before), before + output[:, 20:])
 
 
-MLP = {"_target_": "emg2pose.networks.MLP", "in_channels": 26, "layer_sizes": [9, 5], "out_channels": 20, "scale": 0.01}
+MLP = {
+    "_target_": "emg2pose.networks.MLP",
+    "in_channels": 26,
+    "layer_sizes": [9, 5],
+    "out_channels": 20,
+    "scale": 0.01,
+}
 
 
 @pytest.mark.parametrize(
@@ -155,11 +193,17 @@ MLP = {"_target_": "emg2pose.networks.MLP", "in_channels": 26, "layer_sizes": [9
 )
 def test_an_mlp_decodes_too(changes: dict[str, Any], keys: list[str]) -> None:
     network = built(tiny(predict_vel=False, **changes))
-    found = {key.split("decoder.")[1].rsplit(".", 1)[0] for key in network.state_dict() if "decoder" in key}
+    found = {
+        key.split("decoder.")[1].rsplit(".", 1)[0]
+        for key in network.state_dict()
+        if "decoder" in key
+    }
     assert sorted(found) == keys
     pose = network.model.decoder(torch.ones(1, 26))
     with torch.no_grad():
-        torch.testing.assert_close(network.model.rollout(torch.ones(1, 6, 1), torch.ones(1, 20))[0][..., 0], pose)
+        torch.testing.assert_close(
+            network.model.rollout(torch.ones(1, 6, 1), torch.ones(1, 20))[0][..., 0], pose
+        )
 
 
 def test_without_state_condition_the_pose_before_is_not_seen() -> None:
@@ -211,8 +255,14 @@ CONV, STAGE = ("network", "conv_blocks", 0), ("network", "tds_stages", 0)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_set("_target_", value="os.system"), r"network_conf\._target_: 'os\.system' is not supported; expected one of emg2pose"),
-        (_set(*STAGE, "_target_", value="emg2pose.networks.Rnn"), r"network_conf\.network\.tds_stages\[0\]\._target_"),
+        (
+            _set("_target_", value="os.system"),
+            r"network_conf\._target_: 'os\.system' is not supported; expected one of emg2pose",
+        ),
+        (
+            _set(*STAGE, "_target_", value="emg2pose.networks.Rnn"),
+            r"network_conf\.network\.tds_stages\[0\]\._target_",
+        ),
         (_set("decoder", "_target_", value=None), r"network_conf\.decoder\._target_: None"),
         (_set("decoder", "bidirectional", value=True), r"network_conf\.decoder: .*bidirectional"),
         (_set(*CONV, "norm_type", value="batch"), "normalizes time steps in place of channels"),
@@ -221,12 +271,20 @@ CONV, STAGE = ("network", "conv_blocks", 0), ("network", "tds_stages", 0)
         (_set(*CONV, "out_channels", value=9), "block 0 gives 9 channels, block 1 takes 8"),
         (_set(*STAGE, "kernel_width", value=4), "expected an odd number as published, found 4"),
         (_set(*STAGE, "in_conv_kernel_width", value=0), "left context"),
-        (_set("decoder", "in_channels", value=84), r"expected 26 \(6 features and 20 joints\), found 84"),
+        (
+            _set("decoder", "in_channels", value=84),
+            r"expected 26 \(6 features and 20 joints\), found 84",
+        ),
         (_set("decoder", "out_channels", value=22), "expected 20, found 22"),
-        (_set("network", value={"_target_": "emg2pose.networks.MLP"}), r"network_conf\.network: .*in_channels"),
+        (
+            _set("network", value={"_target_": "emg2pose.networks.MLP"}),
+            r"network_conf\.network: .*in_channels",
+        ),
     ],
 )
-def test_what_is_not_supported_is_named_with_its_place(change: Callable[[dict[str, Any]], None], message: str) -> None:
+def test_what_is_not_supported_is_named_with_its_place(
+    change: Callable[[dict[str, Any]], None], message: str
+) -> None:
     h = tiny()
     change(h)
     with pytest.raises(CheckpointError, match=message):
@@ -235,18 +293,28 @@ def test_what_is_not_supported_is_named_with_its_place(change: Callable[[dict[st
 
 def test_what_has_no_stream_says_so() -> None:
     x, initial = signal(600), torch.zeros(1, 20)
-    with pytest.raises(CheckpointError, match=r"expected a multiple of the features' 50 Hz, found 75 Hz"):
+    with pytest.raises(
+        CheckpointError, match=r"expected a multiple of the features' 50 Hz, found 75 Hz"
+    ):
         built(tiny(rollout_freq=75))(x, initial, resample="stream")
     with pytest.raises(TendonError, match="expected one of window, stream, found 'cubic'"):
         built(tiny())(x, initial, resample="cubic")
 
 
-def test_a_regression_network_refuses_an_initial_pose_and_a_tracking_one_a_wrong_shape(published_checkpoint) -> None:
+def test_a_regression_network_refuses_an_initial_pose_and_a_tracking_one_a_wrong_shape(
+    published_checkpoint,
+) -> None:
     x = np.zeros((2400, 16), np.float32)
     with pytest.raises(TendonError, match="trained without one"):
-        checkpoint.forward(checkpoint.load(published_checkpoint("regression_vemg2pose")), x, np.zeros(20, np.float32))
+        checkpoint.forward(
+            checkpoint.load(published_checkpoint("regression_vemg2pose")),
+            x,
+            np.zeros(20, np.float32),
+        )
     with pytest.raises(TendonError, match="expected 20 angles"):
-        checkpoint.forward(checkpoint.load(published_checkpoint("tracking_vemg2pose")), x, np.zeros(19, np.float32))
+        checkpoint.forward(
+            checkpoint.load(published_checkpoint("tracking_vemg2pose")), x, np.zeros(19, np.float32)
+        )
 
 
 def test_hyper_parameters_of_no_family_say_what_each_would_need() -> None:
@@ -289,7 +357,9 @@ def test_a_network_factored_at_full_rank_computes_what_it_did() -> None:
     changed = copy.deepcopy(network)
     factorize(changed, RANKS, {"model.decoder.lstm.l1": torch.eye(14) + 0.3})
     kinds = {type(dict(changed.named_modules())[path]) for path in RANKS}
-    assert kinds == {FactoredConv1d, FactoredLinear} and isinstance(changed.model.decoder.lstm, FactoredLSTM)
+    assert kinds == {FactoredConv1d, FactoredLinear} and isinstance(
+        changed.model.decoder.lstm, FactoredLSTM
+    )
     x, initial = signal(700), torch.randn(1, 20)
     with torch.no_grad():
         torch.testing.assert_close(changed(x, initial), network(x, initial), atol=1e-5, rtol=1e-4)
@@ -305,7 +375,10 @@ def test_a_factored_network_is_saved_and_built_again_from_its_ranks(tmp_path) ->
     assert loaded.name == "custom" and loaded.hyper_parameters["tendon"]["ranks"] == ranks
     keys = set(loaded.model.state_dict())
     assert {f"model.decoder.lstm.l0.{k}" for k in ("u.weight", "v.weight", "bias")} <= keys
-    assert "model.network.layers.0.conv.0.v.weight" in keys and "model.decoder.lstm.weight_ih_l0" not in keys
+    assert (
+        "model.network.layers.0.conv.0.v.weight" in keys
+        and "model.decoder.lstm.weight_ih_l0" not in keys
+    )
     x, initial = signal(700), torch.randn(1, 20)
     with torch.no_grad():
         torch.testing.assert_close(loaded.model(x, initial), network(x, initial))

@@ -21,7 +21,9 @@ from compress.pose_scores import Stretch, stretch
 
 RATE = 2000.0
 HAND = load_hand()
-ANGLES = hnp.arrays(np.float64, st.tuples(st.integers(4, 60), st.just(20)), elements=st.floats(-2.0, 2.0))
+ANGLES = hnp.arrays(
+    np.float64, st.tuples(st.integers(4, 60), st.just(20)), elements=st.floats(-2.0, 2.0)
+)
 
 
 def wander(samples: int, seed: int = 0) -> np.ndarray:
@@ -35,17 +37,23 @@ def score(*stretches: Stretch, rate: float = RATE) -> poses.PoseScore:
 
 @settings(max_examples=40, deadline=None)
 @given(ANGLES, st.floats(-1.0, 1.0))
-def test_a_constant_offset_is_the_error_of_all_joints_fingers_and_groups(targets: np.ndarray, offset: float) -> None:
+def test_a_constant_offset_is_the_error_of_all_joints_fingers_and_groups(
+    targets: np.ndarray, offset: float
+) -> None:
     found = score(stretch(targets + offset, targets))
     expected = pytest.approx(np.degrees(abs(offset)), abs=1e-9)
     assert found.mae_deg == expected
-    assert all(e == expected for e in [*found.finger_mae_deg.values(), *found.group_mae_deg.values()])
+    assert all(
+        e == expected for e in [*found.finger_mae_deg.values(), *found.group_mae_deg.values()]
+    )
     assert found.samples == len(targets)
 
 
 @settings(max_examples=40, deadline=None)
 @given(ANGLES, st.randoms(use_true_random=False))
-def test_order_in_time_changes_nothing_for_the_mean_error(targets: np.ndarray, random: object) -> None:
+def test_order_in_time_changes_nothing_for_the_mean_error(
+    targets: np.ndarray, random: object
+) -> None:
     order = np.random.default_rng(random.getrandbits(32)).permutation(len(targets))  # type: ignore[attr-defined]
     predictions = wander(len(targets))
     a, b = score(stretch(predictions, targets)), score(stretch(predictions[order], targets[order]))
@@ -58,7 +66,9 @@ def test_order_in_time_changes_nothing_for_the_mean_error(targets: np.ndarray, r
 def test_perfect_predictions_have_no_error_but_still_move(targets: np.ndarray) -> None:
     found = score(stretch(targets, targets))
     assert found.mae_deg == found.landmark_mm == found.fingertip_mm == 0.0
-    assert found.velocity_deg_s == pytest.approx(np.degrees(np.abs(np.diff(targets, axis=0)).mean()) * RATE)
+    assert found.velocity_deg_s == pytest.approx(
+        np.degrees(np.abs(np.diff(targets, axis=0)).mean()) * RATE
+    )
 
 
 @pytest.mark.parametrize("joint", range(20), ids=JOINTS)
@@ -88,7 +98,10 @@ def test_samples_without_inverse_kinematics_count_nowhere() -> None:
     apart = [stretch(predictions[s], targets[s]) for s in (slice(0, 100), slice(200, 400))]
     both = score(*apart).to_json()
     for name, value in score(stretch(predictions, targets, mask)).to_json().items():
-        if name not in ("landmark_mm", "fingertip_mm"):  # every 40th sample, counted from each stretch's first
+        if name not in (
+            "landmark_mm",
+            "fingertip_mm",
+        ):  # every 40th sample, counted from each stretch's first
             assert value == pytest.approx(both[name]), name
 
 
@@ -102,7 +115,9 @@ def test_stretches_pool_by_their_valid_samples(lengths: list[int]) -> None:
     assert pooled.jerk_deg_s_sample2 == pytest.approx(
         np.average([s.jerk_deg_s_sample2 for s in each], weights=[n - 3 for n in lengths])
     )
-    assert pooled.landmark_mm == pytest.approx(np.average([s.landmark_mm for s in each], weights=[-(-n // 40) for n in lengths]))
+    assert pooled.landmark_mm == pytest.approx(
+        np.average([s.landmark_mm for s in each], weights=[-(-n // 40) for n in lengths])
+    )
 
 
 def test_a_sinusoid_has_its_mean_speed_and_its_differences_times_the_rate_once() -> None:
@@ -118,13 +133,21 @@ def test_a_sinusoid_has_its_mean_speed_and_its_differences_times_the_rate_once()
 
 def test_distances_are_those_of_the_landmarks_at_50_hz_without_the_knuckles() -> None:
     predictions, targets = wander(410, 1), wander(410, 2)
-    apart = np.linalg.norm(landmarks(predictions[::40], HAND) - landmarks(targets[::40], HAND), axis=-1)
-    counted = [i for i, name in enumerate(LANDMARKS) if name.startswith("THUMB") or not name.endswith("PROXIMAL_FRAME")]
+    apart = np.linalg.norm(
+        landmarks(predictions[::40], HAND) - landmarks(targets[::40], HAND), axis=-1
+    )
+    counted = [
+        i
+        for i, name in enumerate(LANDMARKS)
+        if name.startswith("THUMB") or not name.endswith("PROXIMAL_FRAME")
+    ]
     found = score(stretch(predictions, targets))
     assert found.landmark_mm == pytest.approx(apart[:, counted].mean())
     assert found.fingertip_mm == pytest.approx(apart[:, :5].mean())
     at_outputs = score(stretch(predictions[::40], targets[::40]), rate=50.0)
-    assert (at_outputs.landmark_mm, at_outputs.fingertip_mm) == pytest.approx((found.landmark_mm, found.fingertip_mm))
+    assert (at_outputs.landmark_mm, at_outputs.fingertip_mm) == pytest.approx(
+        (found.landmark_mm, found.fingertip_mm)
+    )
 
 
 def test_a_score_is_json(tmp_path: Path) -> None:
@@ -142,7 +165,9 @@ def test_a_score_is_json(tmp_path: Path) -> None:
         (np.zeros((50, 20)), np.arange(50) % 4 > 0, "measure jerk"),
     ],
 )
-def test_what_cannot_be_scored_is_refused(predictions: np.ndarray, mask: np.ndarray | None, message: str) -> None:
+def test_what_cannot_be_scored_is_refused(
+    predictions: np.ndarray, mask: np.ndarray | None, message: str
+) -> None:
     with pytest.raises(TendonError, match=message):
         score(stretch(predictions, np.zeros((50, 20)), mask))
     with pytest.raises(TendonError, match="found none"):
@@ -153,8 +178,12 @@ def test_what_cannot_be_scored_is_refused(predictions: np.ndarray, mask: np.ndar
 @given(st.integers(1, 70), st.integers(1, 700), st.sampled_from([np.float32, np.float64]))
 def test_alignment_is_torchs_linear_interpolation(steps: int, samples: int, kind: type) -> None:
     outputs = np.random.default_rng(steps).uniform(-1, 1, (steps, 20)).astype(kind)
-    expected = interpolate(torch.from_numpy(outputs.T[None].copy()), samples, mode="linear")[0].numpy().T
-    tolerance = 4 * steps * np.finfo(kind).eps  # torch's rounding of positions up to `steps`, by a step of up to 2
+    expected = (
+        interpolate(torch.from_numpy(outputs.T[None].copy()), samples, mode="linear")[0].numpy().T
+    )
+    tolerance = (
+        4 * steps * np.finfo(kind).eps
+    )  # torch's rounding of positions up to `steps`, by a step of up to 2
     assert np.abs(poses.align(outputs, samples) - expected).max() <= tolerance
 
 
@@ -179,7 +208,9 @@ def test_an_output_holds_in_the_middle_of_its_share_of_the_samples(steps: int, s
 
 def test_a_step_is_valid_where_both_samples_beside_it_are() -> None:
     mask = np.ones(120, bool)
-    mask[[19, 60, 98]] = False  # step 0 holds between 19 and 20, step 1 between 59 and 60, step 2 between 99 and 100
+    mask[[19, 60, 98]] = (
+        False  # step 0 holds between 19 and 20, step 1 between 59 and 60, step 2 between 99 and 100
+    )
     assert poses.at_steps(np.zeros((120, 20)), mask, 3)[1].tolist() == [False, False, True]
 
 
@@ -226,7 +257,9 @@ def test_the_interval_of_a_difference_is_paired_and_holds_it() -> None:
     assert found == poses.mae_difference(first, second, RATE)
     low, high = poses.mae_interval(first, RATE)
     assert low < score(*first).mae_deg < high
-    assert found.high - found.low < 0.1 * (high - low)  # what both share is not in a paired difference
+    assert found.high - found.low < 0.1 * (
+        high - low
+    )  # what both share is not in a paired difference
     same = poses.mae_difference(first, first, RATE)
     assert (same.deg, same.low, same.high, same.percent) == (0.0, 0.0, 0.0, 0.0)
 
@@ -244,7 +277,9 @@ def test_a_difference_needs_the_same_targets_and_something_to_score() -> None:
 def test_the_interval_covers_the_true_error_about_as_often_as_it_says() -> None:
     held, truth = 0, np.degrees(0.2) * np.sqrt(2 / np.pi)
     for seed in range(100):
-        errors = np.repeat(np.random.default_rng(seed).normal(0, 0.2, (40, 1)), 50, axis=0)  # 40 s at 50 Hz, alike for a second
+        errors = np.repeat(
+            np.random.default_rng(seed).normal(0, 0.2, (40, 1)), 50, axis=0
+        )  # 40 s at 50 Hz, alike for a second
         zero = np.zeros((2000, 20))
         low, high = poses.mae_interval([stretch(zero + errors, zero)], 50.0)
         held += low <= truth <= high

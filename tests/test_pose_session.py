@@ -1,4 +1,5 @@
-"""Pose sessions and their metadata: what is read, and which bad files are refused with which reason."""
+"""Pose sessions and their metadata: what is read, and which bad files are refused with which
+reason."""
 
 from __future__ import annotations
 
@@ -58,35 +59,64 @@ def test_a_sound_session_reads_as_it_was_written(sound: Path) -> None:
     with PoseSession(sound) as session:
         session.check()
         assert len(session) == SAMPLES and session.seconds == SAMPLES / 2000
-        assert (session.session_name, session.user, session.side) == ("2022-12-06-recording-9", "d387095792", "left")
+        assert (session.session_name, session.user, session.side) == (
+            "2022-12-06-recording-9",
+            "d387095792",
+            "left",
+        )
         assert session.stage == "IndividualFingerPointingSnap_both" and not session.simulated
         emg, angles = session.emg(100, 400), session.joint_angles(100, 400)
-        assert emg.shape == (300, 16) and emg.dtype == angles.dtype == np.float32 and angles.shape == (300, 20)
+        assert (
+            emg.shape == (300, 16)
+            and emg.dtype == angles.dtype == np.float32
+            and angles.shape == (300, 20)
+        )
         np.testing.assert_array_equal(emg, table["emg"][100:400])
         np.testing.assert_array_equal(angles, table["joint_angles"][100:400].astype(np.float32))
         np.testing.assert_array_equal(session.time(), table["time"])
-        assert len(session.emg(SAMPLES - 5, SAMPLES + 5)) == len(session.joint_angles(SAMPLES - 5)) == 5
+        assert (
+            len(session.emg(SAMPLES - 5, SAMPLES + 5))
+            == len(session.joint_angles(SAMPLES - 5))
+            == 5
+        )
         assert session.no_ik_failure().all()
 
 
 def test_angles_may_be_stored_in_single_precision(tmp_path: Path) -> None:
     single = np.dtype([("time", "<f8"), ("joint_angles", "<f4", (20,)), ("emg", "<f4", (16,))])
     with PoseSession(write(tmp_path / "a.hdf5", rows().astype(single))) as session:
-        np.testing.assert_array_equal(session.joint_angles(), rows()["joint_angles"].astype(np.float32))
+        np.testing.assert_array_equal(
+            session.joint_angles(), rows()["joint_angles"].astype(np.float32)
+        )
 
 
 def test_the_joints_are_the_published_ones_in_their_order() -> None:
-    assert len(JOINTS) == 20 and JOINTS[:4] == ("THUMB_CMC_FE", "THUMB_CMC_AA", "THUMB_MCP_FE", "THUMB_IP_FE")
+    assert len(JOINTS) == 20 and JOINTS[:4] == (
+        "THUMB_CMC_FE",
+        "THUMB_CMC_AA",
+        "THUMB_MCP_FE",
+        "THUMB_IP_FE",
+    )
     assert [name.split("_")[0] for name in JOINTS[4::4]] == ["INDEX", "MIDDLE", "RING", "PINKY"]
-    assert all(name.endswith(end) for name, end in zip(JOINTS[4:], ["MCP_AA", "MCP_FE", "PIP_FE", "DIP_FE"] * 4, strict=True))
+    assert all(
+        name.endswith(end)
+        for name, end in zip(JOINTS[4:], ["MCP_AA", "MCP_FE", "PIP_FE", "DIP_FE"] * 4, strict=True)
+    )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    failed=st.lists(st.integers(0, SAMPLES - 1), max_size=20), alive=st.integers(0, 19), tiny=st.sampled_from([0.0, 1e-9, 1e-7])
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_ik_failed_where_all_twenty_angles_are_zero(tmp_path: Path, failed: list[int], alive: int, tiny: float) -> None:
-    """The published mask: all angles close to zero by numpy's isclose, never one that moves alone."""
+@given(
+    failed=st.lists(st.integers(0, SAMPLES - 1), max_size=20),
+    alive=st.integers(0, 19),
+    tiny=st.sampled_from([0.0, 1e-9, 1e-7]),
+)
+def test_ik_failed_where_all_twenty_angles_are_zero(
+    tmp_path: Path, failed: list[int], alive: int, tiny: float
+) -> None:
+    """The published mask: all angles close to zero by numpy's isclose, never one that moves
+    alone."""
     table = rows()
     table["joint_angles"][failed] = tiny
     table["joint_angles"][10] = 0
@@ -121,7 +151,12 @@ def _bad_angle(table: np.ndarray) -> None:
 
 
 def _wrong_type(path: Path) -> Path:
-    return write(path, rows().astype(np.dtype([("time", "<f8"), ("joint_angles", "<f8", (20,)), ("emg", "<f8", (16,))])))
+    return write(
+        path,
+        rows().astype(
+            np.dtype([("time", "<f8"), ("joint_angles", "<f8", (20,)), ("emg", "<f8", (16,))])
+        ),
+    )
 
 
 def _truncated(path: Path) -> None:
@@ -139,14 +174,23 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
         "expected an HDF5 group 'emg2pose'.*not an emg2pose session",
     ),
     "float64 EMG": (_wrong_type, r"timeseries\.emg: expected .*<f4.*found .*<f8"),
-    "no angles": (lambda p: write(p, rows()[["time", "emg"]]), "joint_angles: expected .* found no such field"),
+    "no angles": (
+        lambda p: write(p, rows()[["time", "emg"]]),
+        "joint_angles: expected .* found no such field",
+    ),
     "zero length": (lambda p: write(p, rows(0)), "zero length"),
-    "time backwards": (_changed(_backwards), r"runs backwards, found .* at sample 5000 \(2\.5000 s\)"),
+    "time backwards": (
+        _changed(_backwards),
+        r"runs backwards, found .* at sample 5000 \(2\.5000 s\)",
+    ),
     "bad samples": (
         _changed(_bad_samples),
         r"found 3 NaN or infinite values, the first at sample 700 \(0\.3500 s\), electrode 3",
     ),
-    "bad angle": (_changed(_bad_angle), r"finite joint angles, found 1 .* sample 600 \(0\.3000 s\), INDEX_PIP_FE"),
+    "bad angle": (
+        _changed(_bad_angle),
+        r"finite joint angles, found 1 .* sample 600 \(0\.3000 s\), INDEX_PIP_FE",
+    ),
     "truncated": (_truncated, "truncated"),
     "empty": (lambda p: p.write_bytes(b""), "empty"),
     "not HDF5": (lambda p: p.write_bytes(b"time,emg\n" * 99), "expected an HDF5 file"),
@@ -181,10 +225,15 @@ def test_bad_values_are_refused_when_read_without_a_check(tmp_path: Path) -> Non
             session.joint_angles(590, 700)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
-def test_damage_anywhere_is_refused_or_reads_as_a_session(sound: Path, tmp_path: Path, data: st.DataObject) -> None:
-    """The reader refuses or survives, and never raises anything else; with a recorded digest it always refuses."""
+def test_damage_anywhere_is_refused_or_reads_as_a_session(
+    sound: Path, tmp_path: Path, data: st.DataObject
+) -> None:
+    """The reader refuses or survives, and never raises anything else; with a recorded digest it
+    always refuses."""
     content = bytearray(sound.read_bytes())
     at, bit = data.draw(st.integers(0, len(content) - 1)), data.draw(st.integers(0, 7))
     content[at] ^= 1 << bit
@@ -210,7 +259,7 @@ def test_a_digest_beside_the_file_is_honoured(sound: Path, tmp_path: Path) -> No
         PoseSession(path)
 
 
-HEADER = "user,session,stage,side,moving_hand,held_out_user,held_out_stage,split,generalization,filename\n"
+HEADER = "user,session,stage,side,moving_hand,held_out_user,held_out_stage,split,generalization,filename\n"  # noqa: E501
 
 
 def table(folder: Path, *lines: tuple[str, str], files: bool = True) -> Path:
@@ -223,7 +272,14 @@ def table(folder: Path, *lines: tuple[str, str], files: bool = True) -> Path:
 
 
 def test_the_published_table_becomes_the_files_of_each_split(tmp_path: Path) -> None:
-    path = table(tmp_path, ("train", "b_left"), ("test", "c_left"), ("train", "a_left"), ("val", "d_right"), ("val", "e_right"))
+    path = table(
+        tmp_path,
+        ("train", "b_left"),
+        ("test", "c_left"),
+        ("train", "a_left"),
+        ("val", "d_right"),
+        ("val", "e_right"),
+    )
     (tmp_path / "e_right.hdf5").unlink()
     assert metadata.splits(path) == {
         "train": [tmp_path / "a_left.hdf5", tmp_path / "b_left.hdf5"],
@@ -234,16 +290,25 @@ def test_the_published_table_becomes_the_files_of_each_split(tmp_path: Path) -> 
 
 def test_what_is_written_reads_back(tmp_path: Path) -> None:
     (tmp_path / "a.hdf5").touch()
-    row = metadata.Row(user="u", session="s, with a comma", stage="Fist", side="left", split="val", filename="a")
+    row = metadata.Row(
+        user="u", session="s, with a comma", stage="Fist", side="left", split="val", filename="a"
+    )
     metadata.write(tmp_path / metadata.NAME, [row])
     assert (tmp_path / metadata.NAME).read_text().startswith(HEADER)
-    assert metadata.splits(tmp_path / metadata.NAME) == {"train": [], "val": [tmp_path / "a.hdf5"], "test": []}
+    assert metadata.splits(tmp_path / metadata.NAME) == {
+        "train": [],
+        "val": [tmp_path / "a.hdf5"],
+        "test": [],
+    }
 
 
 @pytest.mark.parametrize(
     ("lines", "reason"),
     [
-        ([("train", "a"), ("dev", "b")], "line 3: split: expected one of train, val, test, found 'dev'"),
+        (
+            [("train", "a"), ("dev", "b")],
+            "line 3: split: expected one of train, val, test, found 'dev'",
+        ),
         ([("train", "")], "line 2: filename: expected a name below"),
         ([("train", "../a")], r"expected a name below .*, found '\.\./a'"),
         ([("train", "/a")], "expected a name below"),
@@ -252,7 +317,9 @@ def test_what_is_written_reads_back(tmp_path: Path) -> None:
         ([], "none of its 0 recordings"),
     ],
 )
-def test_a_table_that_cannot_be_meant_is_refused(lines: list[tuple[str, str]], reason: str, tmp_path: Path) -> None:
+def test_a_table_that_cannot_be_meant_is_refused(
+    lines: list[tuple[str, str]], reason: str, tmp_path: Path
+) -> None:
     with pytest.raises(RecordingError, match=reason):
         metadata.splits(table(tmp_path, *lines, files=False))
 

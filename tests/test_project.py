@@ -1,4 +1,5 @@
-"""The C project: the same bytes every time, builds by itself, refuses what does not fit, readable by the linters."""
+"""The C project: the same bytes every time, builds by itself, refuses what does not fit, readable
+by the linters."""
 
 from __future__ import annotations
 
@@ -18,12 +19,18 @@ ROOT = Path(__file__).parent.parent
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {
+        p.relative_to(folder).as_posix(): p.read_bytes()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file()
+    }
 
 
 def test_the_same_bytes_every_time(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        write_project(tmp_path / name, "virtual-f405", toy.model_files(), ["nn_add_s16"], "toy model")
+        write_project(
+            tmp_path / name, "virtual-f405", toy.model_files(), ["nn_add_s16"], "toy model"
+        )
     first = content(tmp_path / "a")
     assert first == content(tmp_path / "b")
     write_project(tmp_path / "a", "virtual-f405", toy.model_files(), ["nn_add_s16"], "toy model")
@@ -37,7 +44,9 @@ def test_a_project_holds_only_the_kernels_it_uses_and_all_they_include(tmp_path:
     assert "nn_add_s16.c" in kernels and "nn.h" in kernels
     assert sum(name.endswith(".c") for name in kernels) == 1
     with pytest.raises(TendonError, match=r"nn_absent_s8\.c: no such kernel"):
-        write_project(tmp_path / "q", "virtual-f405", toy.model_files(), ["nn_absent_s8"], "toy model")
+        write_project(
+            tmp_path / "q", "virtual-f405", toy.model_files(), ["nn_absent_s8"], "toy model"
+        )
     assert not (tmp_path / "q").exists()
 
 
@@ -54,15 +63,22 @@ def test_the_same_source_gives_the_same_image(tmp_path: Path) -> None:
     toy.need("arm-none-eabi-gcc")
     write_project(tmp_path / "elsewhere", "virtual-f405", toy.model_files(), [], "toy model")
     image = build_project(tmp_path / "elsewhere", "virtual-f405")
-    assert image.with_suffix(".bin").read_bytes() == toy.f405_image().with_suffix(".bin").read_bytes()
+    assert (
+        image.with_suffix(".bin").read_bytes() == toy.f405_image().with_suffix(".bin").read_bytes()
+    )
 
 
 def test_a_network_that_does_not_fit_is_refused_with_the_shortfall(tmp_path: Path) -> None:
     """QEMU's machine would run it: it has 192 KiB where the chip has 128."""
     toy.need("arm-none-eabi-gcc")
     files = toy.model_files()
-    files["model.c"] += b"uint8_t too_much[120 * 1024];\nuint8_t *use_it(void);\nuint8_t *use_it(void) { return too_much; }\n"
-    files["model.c"] = files["model.c"].replace(b"state[511]++;", b"state[511]++;\n    too_much[all % sizeof too_much] = 1;")
+    files["model.c"] += (
+        b"uint8_t too_much[120 * 1024];\nuint8_t *use_it(void);\nuint8_t *use_it(void) { return"
+        b" too_much; }\n"
+    )
+    files["model.c"] = files["model.c"].replace(
+        b"state[511]++;", b"state[511]++;\n    too_much[all % sizeof too_much] = 1;"
+    )
     files["model.c"] = files["model.c"].replace(
         b"#include <string.h>", b"#include <string.h>\nextern uint8_t too_much[120 * 1024];"
     )
@@ -84,7 +100,11 @@ def test_cmake_builds_the_same_program(tmp_path: Path) -> None:
 def test_a_compiler_error_is_shown(tmp_path: Path) -> None:
     toy.need("gcc")
     write_project(
-        tmp_path / "p", "posix", {**toy.model_files(), "model.c": b"int broken(void) { return missing; }\n"}, [], "broken"
+        tmp_path / "p",
+        "posix",
+        {**toy.model_files(), "model.c": b"int broken(void) { return missing; }\n"},
+        [],
+        "broken",
     )
     with pytest.raises(TendonError, match="missing"):
         build_project(tmp_path / "p", "posix")
@@ -93,10 +113,14 @@ def test_a_compiler_error_is_shown(tmp_path: Path) -> None:
 def test_every_board_is_described() -> None:
     for name in boards.names():
         board = boards.load_board(name)
-        begins = ("emulated",) if board.emulator else ("built, not run",) if board.prefix else ("runs",)
+        begins = (
+            ("emulated",) if board.emulator else ("built, not run",) if board.prefix else ("runs",)
+        )
         assert board.name == name and board.status.startswith(begins)
         assert bool(board.baud) == (board.loading is not None), "a chip has a line with a rate"
-    with pytest.raises(TendonError, match=f"BOARD=nucleo: expected one of {', '.join(boards.names())}"):
+    with pytest.raises(
+        TendonError, match=f"BOARD=nucleo: expected one of {', '.join(boards.names())}"
+    ):
         boards.load_board("nucleo")
 
 
@@ -110,8 +134,15 @@ def test_linker_script_and_description_name_the_same_memories(name: str) -> None
     board = boards.load_board(name)
     script = (board.folder / str(board.linker_script)).read_text()
     written = re.findall(r"(\w+) \([rwx]+\) : ORIGIN = (0x\w+), LENGTH = (\d+)([KM])", script)
-    described = {key.upper(): (m.origin, m.size) for key, m in board.memory.items() if m.holds or key != "ccm"}
-    assert {region: (int(origin, 16), int(size) << SHIFT[unit]) for region, origin, size, unit in written} == described
+    described = {
+        key.upper(): (m.origin, m.size)
+        for key, m in board.memory.items()
+        if m.holds or key != "ccm"
+    }
+    assert {
+        region: (int(origin, 16), int(size) << SHIFT[unit])
+        for region, origin, size, unit in written
+    } == described
 
 
 @pytest.mark.parametrize("name", CHIPS)
@@ -123,8 +154,12 @@ def test_the_image_of_a_chip_builds_with_the_dsp_kernels(name: str, tmp_path: Pa
     files = toy.model_files() | {"keep.c": keep.encode()}
     write_project(tmp_path / "p", name, files, ["nn_linear_s8_s16", "nn_s4d_s16"], "toy model")
     image = build_project(tmp_path / "p", name, extra_flags="-Wl,-u,keep")
-    listing = subprocess.run(["arm-none-eabi-objdump", "-d", image], capture_output=True, text=True, check=True).stdout
-    assert {"smlald", "smlad", "sxtb16", "smlsd", "smladx"} <= set(re.findall(r"\t(\w+)\t", listing))
+    listing = subprocess.run(
+        ["arm-none-eabi-objdump", "-d", image], capture_output=True, text=True, check=True
+    ).stdout
+    assert {"smlald", "smlad", "sxtb16", "smlsd", "smladx"} <= set(
+        re.findall(r"\t(\w+)\t", listing)
+    )
 
 
 @pytest.mark.parametrize("name", CHIPS)
@@ -147,7 +182,10 @@ def test_the_readme_says_how_to_build_and_flash(name: str, tmp_path: Path) -> No
         *emulated,
     ):
         assert words in readme
-    assert all(f"-f {script}" in readme for script in board.loading.openocd) and board.loading.boot_loader in readme
+    assert (
+        all(f"-f {script}" in readme for script in board.loading.openocd)
+        and board.loading.boot_loader in readme
+    )
 
 
 def test_cppcheck_finds_nothing() -> None:

@@ -1,4 +1,5 @@
-"""Frames and messages: what is damaged is noticed, what is not comes through, and the C decoder survives everything."""
+"""Frames and messages: what is damaged is noticed, what is not comes through, and the C decoder
+survives everything."""
 
 from __future__ import annotations
 
@@ -16,7 +17,11 @@ from host import protocol as p
 from tests import toy
 
 FRAMES = st.builds(
-    p.Frame, st.integers(0, 255), st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), st.binary(max_size=p.PAYLOAD)
+    p.Frame,
+    st.integers(0, 255),
+    st.integers(0, 2**32 - 1),
+    st.integers(0, 2**32 - 1),
+    st.binary(max_size=p.PAYLOAD),
 )
 
 
@@ -38,7 +43,9 @@ def test_a_changed_byte_is_noticed(frame: p.Frame, data: st.DataObject) -> None:
 
 
 @given(FRAMES, st.data())
-def test_a_truncated_frame_is_noticed_and_the_next_one_heard(frame: p.Frame, data: st.DataObject) -> None:
+def test_a_truncated_frame_is_noticed_and_the_next_one_heard(
+    frame: p.Frame, data: st.DataObject
+) -> None:
     line = p.encode(frame)
     cut = data.draw(st.integers(0, len(line) - 2))
     following = p.Frame(p.DATA, 1, 2, b"after")
@@ -52,7 +59,11 @@ def test_noise_before_a_frame_costs_nothing(noise: bytes) -> None:
 
 
 def test_the_longest_frame_has_the_length_the_specification_says() -> None:
-    assert len(p.encode(p.Frame(p.DATA, 2**32 - 1, 2**32 - 1, b"\xff" * p.PAYLOAD))) == p.ENCODED == 790
+    assert (
+        len(p.encode(p.Frame(p.DATA, 2**32 - 1, 2**32 - 1, b"\xff" * p.PAYLOAD)))
+        == p.ENCODED
+        == 790
+    )
 
 
 @pytest.mark.parametrize("damage", [0, 8, 45, 60, -1])
@@ -64,16 +75,28 @@ def test_a_damaged_snapshot_is_refused(damage: int) -> None:
         p.Snapshot.from_bytes(bytes(content))
 
 
-# --- the decoder on the board -----------------------------------------------------------------------------------------
+# --- the decoder on the board ---------------------------------------------------------------------
 
 
 def _request(rng: random.Random, session: int, sequence: int) -> bytes:
     """The body of a frame that may well be legal."""
     kind = rng.choice([*range(1, 10), *[p.DATA] * 4, rng.randrange(256)])
-    lengths = {p.HELLO: 0, p.BEGIN: 4, p.DATA: 768, p.POLL: 4, p.STATE_READ: 8, p.STATE_WRITE: 300, p.STATE_COMMIT: 8}
+    lengths = {
+        p.HELLO: 0,
+        p.BEGIN: 4,
+        p.DATA: 768,
+        p.POLL: 4,
+        p.STATE_READ: 8,
+        p.STATE_WRITE: 300,
+        p.STATE_COMMIT: 8,
+    }
     length = lengths.get(kind, 0) if rng.random() < 0.8 else rng.randrange(p.PAYLOAD + 1)
     payload = bytearray(rng.randbytes(length))
-    if kind in (p.BEGIN, p.POLL, p.STATE_READ, p.STATE_WRITE) and length >= 4 and rng.random() < 0.8:
+    if (
+        kind in (p.BEGIN, p.POLL, p.STATE_READ, p.STATE_WRITE)
+        and length >= 4
+        and rng.random() < 0.8
+    ):
         payload[:4] = struct.pack("<I", rng.choice([0, 1, 2, 768, 2040, 2048, 2**32 - 4]))
     if kind == p.STATE_READ and length == 8:
         payload[4:] = struct.pack("<I", rng.choice([0, 1, 768, 769, 2048, 2**32 - 1]))
@@ -87,11 +110,18 @@ def _sealed(body: bytes) -> bytes:
 
 
 def _hostile(rng: random.Random, number: int) -> bytes:
-    """One block for the line, in sessions of 200 blocks: legal, wrong under a right CRC, damaged, too long, or noise."""
+    """One block for the line, in sessions of 200 blocks: legal, wrong under a right CRC, damaged,
+    too long, or noise."""
     session, sequence = 1 + number // 200 - rng.choice([0, 0, 0, 1]), number % 200 // 20
     if number % 200 == 0:
         return (
-            cobs.encode(_sealed(p.HEADER.pack(p.BEGIN, 0, 4, 1 + number // 200, 1) + bytes([number // 200 % 2, 0, 0, 0]))) + b"\0"
+            cobs.encode(
+                _sealed(
+                    p.HEADER.pack(p.BEGIN, 0, 4, 1 + number // 200, 1)
+                    + bytes([number // 200 % 2, 0, 0, 0])
+                )
+            )
+            + b"\0"
         )
     body = bytearray(_request(rng, session, sequence))
     how = rng.random()
@@ -109,14 +139,20 @@ def _hostile(rng: random.Random, number: int) -> bytes:
 
 def test_the_c_decoder_survives_hostile_frames_under_sanitizers() -> None:
     rng = random.Random(2)
-    line = b"".join(_hostile(rng, number) for number in range(12_000)) + b"\0" + p.encode(p.Frame(p.HELLO, 0, 77_777, b""))
+    line = (
+        b"".join(_hostile(rng, number) for number in range(12_000))
+        + b"\0"
+        + p.encode(p.Frame(p.HELLO, 0, 77_777, b""))
+    )
     image = toy.posix_image()
     done = subprocess.run([image], input=line, capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr.decode()[-2000:]
     frames = p.Decoder().feed(done.stdout)
     assert frames[-1].type == p.HELLO | p.ANSWER and frames[-1].sequence == 77_777
     kinds = {frame.type for frame in frames}
-    assert {p.ACK, p.RESULT, p.ERROR, 0x82, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89} <= kinds, "the fuzzing reached every handler"
+    assert {p.ACK, p.RESULT, p.ERROR, 0x82, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89} <= kinds, (
+        "the fuzzing reached every handler"
+    )
 
 
 @settings(max_examples=25, deadline=None)
@@ -125,6 +161,10 @@ def test_c_and_python_agree_on_every_frame(frames: list[p.Frame]) -> None:
     """The board counts as good exactly the frames that Python encoded, and none as bad."""
     line = b"".join(p.encode(frame) for frame in frames) + p.encode(p.Frame(p.STATUS, 0, 9, b""))
     done = subprocess.run([toy.posix_image()], input=line, capture_output=True, timeout=60)
-    answers = [f for f in p.Decoder().feed(done.stdout) if f.type == p.STATUS | p.ANSWER and f.sequence == 9]
+    answers = [
+        f
+        for f in p.Decoder().feed(done.stdout)
+        if f.type == p.STATUS | p.ANSWER and f.sequence == 9
+    ]
     status = p.Status.parse(answers[-1].payload)
     assert (status.frames_good, status.frames_bad) == (len(frames) + 1, 0)

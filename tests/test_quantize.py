@@ -16,7 +16,13 @@ from compress.calibrate import observe
 from compress.errors import GraphError
 from compress.floating import FloatMachine, gelu
 from compress.lower import lower
-from compress.quantize import PRECISIONS, accumulator_bounds, multiplier, prove_no_overflow, quantize
+from compress.quantize import (
+    PRECISIONS,
+    accumulator_bounds,
+    multiplier,
+    prove_no_overflow,
+    quantize,
+)
 from compress.reference import IntegerMachine
 from compress.samples import to_int16, to_real
 from compress.tables import fit_table
@@ -41,7 +47,9 @@ def quantized(published_checkpoint):
 
 
 @pytest.mark.parametrize("name", HYBRID)
-@pytest.mark.parametrize(("precision", "least_db"), [("w8a16", 35.0), ("w8a8", 30.0), ("w4a16", 17.0)])
+@pytest.mark.parametrize(
+    ("precision", "least_db"), [("w8a16", 35.0), ("w8a8", 30.0), ("w4a16", 17.0)]
+)
 def test_log_probabilities_stay_close_to_float(name, precision, least_db, quantized):
     real, integer = quantized(name, precision)
     x = signal(30000)[: 30000 // integer.samples_per_step * integer.samples_per_step]
@@ -79,7 +87,9 @@ def test_the_worst_input_of_every_row_reaches_its_bound_and_not_more(precision, 
 def test_a_graph_that_could_overflow_is_refused_with_the_operator_named(quantized):
     _, integer = quantized("TC_S4_small", "w8a16")
     ops = list(integer.ops)
-    index = next(i for i, op in enumerate(ops) if isinstance(op, g.IntLinear) and op.weight.shape[2] > 1)
+    index = next(
+        i for i, op in enumerate(ops) if isinstance(op, g.IntLinear) and op.weight.shape[2] > 1
+    )
     ops[index] = dataclasses.replace(ops[index], bias=np.full_like(ops[index].bias, INT32 - 1))
     with pytest.raises(GraphError, match=ops[index].module.replace(".", r"\.")):
         prove_no_overflow(dataclasses.replace(integer, ops=tuple(ops)))
@@ -104,7 +114,8 @@ def test_dead_rows_channels_and_layers_quantize_and_stay_close(published_checkpo
 
 
 def test_a_row_whose_sum_could_overflow_gets_a_coarser_scale(published_checkpoint):
-    """Every weight of every row at full scale: 384 of them pass 2³¹ only together with a large bias."""
+    """Every weight of every row at full scale: 384 of them pass 2³¹ only together with a large
+    bias."""
     real = lower(checkpoint.load(published_checkpoint("TC_S4_small")))
     op = next(op for op in real.ops if isinstance(op, g.Conv) and op.weight[0, 0].size == 384)
     op.weight[:] = np.sign(op.weight) * 0.05
@@ -114,7 +125,8 @@ def test_a_row_whose_sum_could_overflow_gets_a_coarser_scale(published_checkpoin
 
 
 def test_four_bit_integers_cost_their_sums_less_than_the_nearest_ones():
-    """Correlated inputs, as neighbouring electrodes give them: what counts is the error of the sums, not of the weights."""
+    """Correlated inputs, as neighbouring electrodes give them: what counts is the error of the
+    sums, not of the weights."""
     rng = np.random.default_rng(1)
     x = rng.normal(size=(4000, 16)) @ rng.normal(size=(16, 60)) + rng.normal(size=(4000, 60)) + 1.0
     weight = rng.standard_t(4, size=(32, 60))
@@ -138,7 +150,11 @@ def test_a_graph_with_weights_wider_than_it_says_is_refused(value, quantized):
     index = next(i for i, op in enumerate(integer.ops) if isinstance(op, g.IntLinear))
     weight = integer.ops[index].weight.copy()
     weight.flat[5] = value
-    ops = (*integer.ops[:index], dataclasses.replace(integer.ops[index], weight=weight), *integer.ops[index + 1 :])
+    ops = (
+        *integer.ops[:index],
+        dataclasses.replace(integer.ops[index], weight=weight),
+        *integer.ops[index + 1 :],
+    )
     with pytest.raises(GraphError, match=r"model\.2.*expected weights in −7…7"):
         g.verify(dataclasses.replace(integer, ops=ops))
 
@@ -189,9 +205,16 @@ def test_log_softmax_is_within_two_steps_of_the_real_one(seed, n, fraction):
     scale = 30 / 32768
     x = rng.integers(-32768, 32768, size=(1, 3, n))
     mult, shift = multiplier(np.array([scale * 2**fraction]), 65535, "test")
-    y = ref.log_softmax(x, g.IntLogSoftmax(("x",), "y", "", int(mult[0]), shift, fraction)) * 2.0**-fraction
+    y = (
+        ref.log_softmax(x, g.IntLogSoftmax(("x",), "y", "", int(mult[0]), shift, fraction))
+        * 2.0**-fraction
+    )
     real = x * scale
-    expected = real - real.max(-1, keepdims=True) - np.log(np.exp(real - real.max(-1, keepdims=True)).sum(-1, keepdims=True))
+    expected = (
+        real
+        - real.max(-1, keepdims=True)
+        - np.log(np.exp(real - real.max(-1, keepdims=True)).sum(-1, keepdims=True))
+    )
     lowest = -(2.0 ** (15 - fraction))
     assert np.abs(y - np.maximum(expected, lowest)).max() < 1.5 * 2.0**-fraction + 1e-3
 
@@ -202,7 +225,9 @@ def test_layer_norm_is_within_one_step_of_the_real_one(seed, n):
     rng = np.random.default_rng(seed)
     x = rng.integers(-32768, 32768, size=(1, 2, n)) >> rng.integers(0, 12)
     scale, out = 10 / 32768, 12 / 32768
-    op = g.LayerNorm(("x",), "y", "", rng.uniform(0.5, 1.5, (1, n)), rng.uniform(-1, 1, (1, n)), 1e-5)
+    op = g.LayerNorm(
+        ("x",), "y", "", rng.uniform(0.5, 1.5, (1, n)), rng.uniform(-1, 1, (1, n)), 1e-5
+    )
     from compress.quantize import _layer_norm
 
     y = ref.layer_norm(x, _layer_norm(op, (("x",), "y", ""), scale, out), *g.INT16)

@@ -18,7 +18,8 @@ TEXT = st.text(alphabet=CHARSET, max_size=60)
 
 
 def emissions(text: str) -> np.ndarray:
-    """Log-probabilities whose greedy text is `text`: every character one frame, with a blank after it."""
+    """Log-probabilities whose greedy text is `text`: every character one frame, with a blank after
+    it."""
     best = np.stack([encode(text), np.full(len(text), BLANK)], axis=1).reshape(-1)
     return np.log(np.eye(BLANK + 1, dtype=np.float32)[best] * 0.9 + 0.001)
 
@@ -28,7 +29,9 @@ def test_greedy_text_and_rates_match_the_published_decoder(shared: Path, index: 
     case = json.loads((shared / "typing" / "decode.json").read_text())[index]
     frames = np.load(shared / "typing" / "decode.npz")[case["emissions"]]
     assert scores.greedy(frames) == case["greedy"]
-    assert scores.error_rates(case["target"], case["greedy"]).as_dict() == pytest.approx(case["greedy_rates"], abs=1e-12)
+    assert scores.error_rates(case["target"], case["greedy"]).as_dict() == pytest.approx(
+        case["greedy_rates"], abs=1e-12
+    )
 
 
 def test_corrections_are_characters_and_are_not_applied() -> None:
@@ -119,7 +122,13 @@ def test_tensor_errors_follow_their_definitions() -> None:
     assert found["l2r"] == pytest.approx(2 / np.sqrt(30))
     assert found["nse"] == pytest.approx(1 - 4 / 5)
     assert found["cos"] == pytest.approx(38 / np.sqrt(30 * 50))
-    assert scores.tensor_errors(np.zeros(3), np.zeros(3)) == {"rmse": 0.0, "mae": 0.0, "l2r": 0.0, "nse": 1.0, "cos": 1.0}
+    assert scores.tensor_errors(np.zeros(3), np.zeros(3)) == {
+        "rmse": 0.0,
+        "mae": 0.0,
+        "l2r": 0.0,
+        "nse": 1.0,
+        "cos": 1.0,
+    }
 
 
 def test_agreement_is_the_share_of_frames_with_the_same_best_class() -> None:

@@ -35,14 +35,26 @@ def rows(samples: int = SAMPLES) -> np.ndarray:
 
 
 def attributes() -> dict[str, Any]:
-    keys = [("Key.shift", 0.5), ("H", 0.6), ("i", 1.0), ("Key.tab", 1.5), ("’", 2.0), ("é", 2.5), ("Key.enter", 3.0)]
+    keys = [
+        ("Key.shift", 0.5),
+        ("H", 0.6),
+        ("i", 1.0),
+        ("Key.tab", 1.5),
+        ("’", 2.0),
+        ("é", 2.5),
+        ("Key.enter", 3.0),
+    ]
     return {
         "session_name": "a session",
         "user": "somebody",
         "condition": "on_keyboard",
         "duration_mins": SAMPLES / 2000 / 60,
-        "keystrokes": json.dumps([{"key": k, "start": 1.6e9 + t, "end": 1.6e9 + t + 0.1, "ascii": 0} for k, t in keys]),
-        "prompts": json.dumps([{"start": 1.6e9 + 0.4, "end": 1.6e9 + 4, "payload": {"text": "Hi “you”"}}]),
+        "keystrokes": json.dumps(
+            [{"key": k, "start": 1.6e9 + t, "end": 1.6e9 + t + 0.1, "ascii": 0} for k, t in keys]
+        ),
+        "prompts": json.dumps(
+            [{"start": 1.6e9 + 0.4, "end": 1.6e9 + 4, "payload": {"text": "Hi “you”"}}]
+        ),
     }
 
 
@@ -60,7 +72,11 @@ def test_a_sound_session_reads_as_it_was_written(sound: Path) -> None:
     with Session(sound) as session:
         session.check()
         assert len(session) == SAMPLES and session.seconds == SAMPLES / 2000
-        assert (session.name, session.user, session.condition) == ("a session", "somebody", "on_keyboard")
+        assert (session.name, session.user, session.condition) == (
+            "a session",
+            "somebody",
+            "on_keyboard",
+        )
         emg = session.emg(100, 400)
         assert emg.shape == (300, 2, 16) and emg.dtype == np.float32
         np.testing.assert_array_equal(emg[:, 0], table["emg_left"][100:400])
@@ -137,11 +153,17 @@ def _with(**changes: Any) -> Callable[[Path], Path]:
 
 _LATE = json.dumps([{"key": "a", "start": 2.0, "end": 2.1}, {"key": "b", "start": 1.0, "end": 1.1}])
 REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
-    "another group": (lambda p: write(p, rows(), group="emg2pose"), "expected an HDF5 group 'emg2qwerty'"),
+    "another group": (
+        lambda p: write(p, rows(), group="emg2pose"),
+        "expected an HDF5 group 'emg2qwerty'",
+    ),
     "float64 EMG": (_wrong_type, r"emg_left: expected .*float32|emg_left: expected .*<f4.*found"),
     "no right hand": (_missing_field, "emg_right: expected .* found no such field"),
     "zero length": (lambda p: write(p, rows(0)), "zero length"),
-    "time backwards": (_changed(_backwards), r"runs backwards, found .* at sample 5000 \(2\.5000 s\)"),
+    "time backwards": (
+        _changed(_backwards),
+        r"runs backwards, found .* at sample 5000 \(2\.5000 s\)",
+    ),
     "time not a number": (_changed(_time_nan), "at sample 4096"),
     "bad samples": (
         _changed(_bad_samples),
@@ -153,8 +175,14 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
     "absent": (lambda p: None, "no such recording"),
     "no keystrokes": (_with(keystrokes=None), "attributes missing: keystrokes"),
     "broken JSON": (_with(prompts="[{"), "attribute prompts: expected JSON"),
-    "keystroke without time": (_with(keystrokes='[{"key": "a"}]'), r"keystrokes\[0\]: expected a start"),
-    "keystroke without key": (_with(keystrokes='[{"start": 1.0}]'), r"keystrokes\[0\]: expected a key"),
+    "keystroke without time": (
+        _with(keystrokes='[{"key": "a"}]'),
+        r"keystrokes\[0\]: expected a start",
+    ),
+    "keystroke without key": (
+        _with(keystrokes='[{"start": 1.0}]'),
+        r"keystrokes\[0\]: expected a key",
+    ),
     "keystrokes not a list": (_with(keystrokes="{}"), "keystrokes: expected a list"),
     "keystrokes out of order": (_with(keystrokes=_LATE), r"keystrokes\[1\]: starts before"),
     "duration": (_with(duration_mins="long"), "duration_mins: expected a number"),
@@ -188,7 +216,9 @@ def _chunks(path: Path) -> list[tuple[int, int]]:
     return [(chunk.byte_offset, chunk.size) for chunk in found]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7), chunk=st.integers(0, 8))
 def test_a_flipped_bit_in_stored_samples_is_noticed_and_named(
     sound: Path, tmp_path: Path, where: float, bit: int, chunk: int
@@ -199,14 +229,22 @@ def test_a_flipped_bit_in_stored_samples_is_noticed_and_named(
     content = bytearray(sound.read_bytes())
     content[offset + int(where * size)] ^= 1 << bit
     path.write_bytes(content)
-    with Session(path, _sha256(path)) as session, pytest.raises(RecordingError, match="stored checksum does not match"):
+    with (
+        Session(path, _sha256(path)) as session,
+        pytest.raises(RecordingError, match="stored checksum does not match"),
+    ):
         session.check()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
-def test_damage_anywhere_is_refused_or_reads_as_a_session(sound: Path, tmp_path: Path, data: st.DataObject) -> None:
-    """HDF5's own structures and attributes carry no checksums: the reader refuses or survives, and never raises anything else."""
+def test_damage_anywhere_is_refused_or_reads_as_a_session(
+    sound: Path, tmp_path: Path, data: st.DataObject
+) -> None:
+    """HDF5's own structures and attributes carry no checksums: the reader refuses or survives, and
+    never raises anything else."""
     content = bytearray(sound.read_bytes())
     outside = [i for start, end in _gaps(sound) for i in (start, end)]
     for _ in range(data.draw(st.integers(1, 4))):
@@ -227,27 +265,39 @@ def endless(sound: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A session whose heap of strings has an object of 0 bytes, behind which HDF5 stands still."""
     content = sound.read_bytes()
     at = content.index(b"GCOL") + 16
-    while (object_ := struct.unpack_from("<H6xQ", content, at))[0]:  # up to the free space, which comes last
+    while (object_ := struct.unpack_from("<H6xQ", content, at))[
+        0
+    ]:  # up to the free space, which comes last
         at += 16 + -(-object_[1] // 8) * 8
     path = tmp_path_factory.mktemp("endless") / "damaged.hdf5"
     path.write_bytes(content[: at + 8] + struct.pack("<Q", 0) + content[at + 16 :])
     return path
 
 
-def test_a_file_that_the_library_would_read_for_ever_is_refused(endless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_the_library_would_read_for_ever_is_refused(
+    endless: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(reading, "LIMIT_S", 2)
-    with pytest.raises(RecordingError, match="damaged: the HDF5 library does not come to an end with its attributes"):
+    with pytest.raises(
+        RecordingError,
+        match="damaged: the HDF5 library does not come to an end with its attributes",
+    ):
         Session(endless)
 
 
-def test_a_file_on_which_the_library_crashes_is_refused(sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_on_which_the_library_crashes_is_refused(
+    sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Which file does depends on the library's version; what is done about it does not."""
     program = tmp_path / "crashes.py"
     program.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
     monkeypatch.setattr(reading, "__file__", str(program))
     path = Path(shutil.copy(sound, tmp_path))
     for _ in range(2):  # what failed is not remembered
-        with pytest.raises(RecordingError, match=r"crashes on its attributes \(SIGSEGV\); copy or download it again"):
+        with pytest.raises(
+            RecordingError,
+            match=r"crashes on its attributes \(SIGSEGV\); copy or download it again",
+        ):
             Session(path)
 
 
@@ -256,7 +306,11 @@ def test_attributes_are_read_once_and_again_when_the_file_changed(
 ) -> None:
     started: list[list[str]] = []
     run = subprocess.run
-    monkeypatch.setattr(reading.subprocess, "run", lambda command, **how: (started.append(command), run(command, **how))[1])
+    monkeypatch.setattr(
+        reading.subprocess,
+        "run",
+        lambda command, **how: (started.append(command), run(command, **how))[1],
+    )
     path = Path(shutil.copy(sound, tmp_path))
     for expected in (1, 1):
         Session(path).close()
@@ -278,9 +332,13 @@ def _gaps(path: Path) -> list[tuple[int, int]]:
     return [*gaps, (at, path.stat().st_size)] if at < path.stat().st_size else gaps
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(at=st.integers(0, 10**9), bit=st.integers(0, 7))
-def test_a_recorded_digest_notices_a_flipped_bit_anywhere(sound: Path, tmp_path: Path, at: int, bit: int) -> None:
+def test_a_recorded_digest_notices_a_flipped_bit_anywhere(
+    sound: Path, tmp_path: Path, at: int, bit: int
+) -> None:
     content = bytearray(sound.read_bytes())
     content[at % len(content)] ^= 1 << bit
     path = tmp_path / sound.name
@@ -290,7 +348,9 @@ def test_a_recorded_digest_notices_a_flipped_bit_anywhere(sound: Path, tmp_path:
         Session(path)
 
 
-def test_a_digest_that_matches_is_silent_and_one_given_by_hand_counts(sound: Path, tmp_path: Path) -> None:
+def test_a_digest_that_matches_is_silent_and_one_given_by_hand_counts(
+    sound: Path, tmp_path: Path
+) -> None:
     copy = tmp_path / "copy.hdf5"
     shutil.copy(sound, copy)
     Session(copy, sha256=_sha256(sound).upper()).close()

@@ -1,4 +1,5 @@
-"""The simulator: same seed same samples, plausible muscles, texts that splits do not share, sessions the reader accepts."""
+"""The simulator: same seed same samples, plausible muscles, texts that splits do not share,
+sessions the reader accepts."""
 
 from __future__ import annotations
 
@@ -32,7 +33,9 @@ def test_the_same_seed_gives_the_same_samples(session: Recording) -> None:
 
 
 @pytest.mark.parametrize("other", [("train", 1, 7), ("heldout", 0, 7), ("train", 0, 8)])
-def test_another_session_split_or_seed_gives_another_recording(session: Recording, other: tuple[str, int, int]) -> None:
+def test_another_session_split_or_seed_gives_another_recording(
+    session: Recording, other: tuple[str, int, int]
+) -> None:
     different = simulate(other[0], other[1], 40.0, seed=other[2])
     assert different.prompts[0] != session.prompts[0]
     assert abs(np.corrcoef(different.emg[:, 0, 0], session.emg[:, 0, 0])[0, 1]) < 0.1
@@ -60,7 +63,11 @@ def test_every_character_has_a_key_and_each_finger_its_keys() -> None:
     assert set(charset.CHARSET) - {"⇧"} <= set(KEYBOARD)
     assert (KEYBOARD["f"].hand, KEYBOARD["f"].out, KEYBOARD["f"].up) == (LEFT, 0.0, 0.0)
     assert KEYBOARD["T"] == KEYBOARD["t"] and KEYBOARD["t"].up == 1.0 and KEYBOARD["t"].out < 0
-    assert KEYBOARD["p"].finger == LITTLE and KEYBOARD["p"].hand == RIGHT and KEYBOARD[" "].finger == THUMB
+    assert (
+        KEYBOARD["p"].finger == LITTLE
+        and KEYBOARD["p"].hand == RIGHT
+        and KEYBOARD[" "].finger == THUMB
+    )
 
 
 def test_a_typist_overlaps_strokes_pauses_errs_and_corrects() -> None:
@@ -83,7 +90,9 @@ def test_a_typist_overlaps_strokes_pauses_errs_and_corrects() -> None:
 
 
 def test_shift_is_held_by_the_other_hand_when_a_capital_goes_down() -> None:
-    strokes, _ = Typist(np.random.default_rng(4)).session(Writer(np.random.default_rng(5)).prompts("train"), 120.0)
+    strokes, _ = Typist(np.random.default_rng(4)).session(
+        Writer(np.random.default_rng(5)).prompts("train"), 120.0
+    )
     for shift, letter in itertools.pairwise(strokes):
         if shift.name == "Key.shift":
             assert shift.key.hand != letter.key.hand and shift.start < letter.start < shift.end
@@ -92,10 +101,14 @@ def test_shift_is_held_by_the_other_hand_when_a_capital_goes_down() -> None:
 def test_small_units_are_recruited_first_and_fire_within_their_limits() -> None:
     units = motor_units.pool(np.random.default_rng(6))
     first = units.muscle == 1
-    ramp = np.tile(np.linspace(0, 0.6, 5 * muscles.GRID, dtype=np.float32), (len(muscles.MUSCLES), 1))
+    ramp = np.tile(
+        np.linspace(0, 0.6, 5 * muscles.GRID, dtype=np.float32), (len(muscles.MUSCLES), 1)
+    )
     times, owners = motor_units.fire(units, ramp, np.random.default_rng(7))
     start = np.array([times[owners == u].min(initial=9.0) for u in np.flatnonzero(first)])
-    assert (np.diff(units.threshold[first]) > 0).all() and np.corrcoef(start, units.threshold[first])[0, 1] > 0.95
+    assert (np.diff(units.threshold[first]) > 0).all() and np.corrcoef(
+        start, units.threshold[first]
+    )[0, 1] > 0.95
     assert np.corrcoef(units.size[first], units.threshold[first])[0, 1] > 0.7
     intervals = np.diff(np.sort(times[owners == np.flatnonzero(first)[0]]))
     assert intervals.min() > 0.3 / 56 and 0.1 < intervals[-40:].std() / intervals[-40:].mean() < 0.3
@@ -109,18 +122,33 @@ def test_rendering_is_the_sum_of_shifted_action_potentials() -> None:
     for time, owner in zip(times, owners, strict=True):
         at = int(np.round(time * 2000)) - 22 + 100
         expected[at : at + 44] += waves[owner]
-    np.testing.assert_allclose(electrodes.render(times, owners, waves, 70000), expected[100:-100], atol=1e-4)
+    np.testing.assert_allclose(
+        electrodes.render(times, owners, waves, 70000), expected[100:-100], atol=1e-4
+    )
 
 
 def test_near_units_are_larger_and_sharper_than_deep_ones() -> None:
     pool = motor_units.pool(np.random.default_rng(9))
     two = motor_units.Pool(
-        *(np.array(x) for x in ([0, 0], [0.1, 0.1], [1.0, 1.0], [0.0, 0.0], [4.0, 16.0], [4000.0] * 2, [0.0, 0.0]))
+        *(
+            np.array(x)
+            for x in (
+                [0, 0],
+                [0.1, 0.1],
+                [1.0, 1.0],
+                [0.0, 0.0],
+                [4.0, 16.0],
+                [4000.0] * 2,
+                [0.0, 0.0],
+            )
+        )
     )
     near, deep = electrodes.action_potentials(two, electrodes.Ring(0.0, 0.0, np.ones(16)))
     assert np.ptp(near[:, 0]) > 4 * np.ptp(deep[:, 0])
     assert np.ptp(near[:, 0]) / np.ptp(near[:, 4]) > np.ptp(deep[:, 0]) / np.ptp(deep[:, 4])
-    assert np.abs(near[:, 0]).argmax() in range(15, 30) and pool.muscle.size == sum(m.units for m in muscles.MUSCLES)
+    assert np.abs(near[:, 0]).argmax() in range(15, 30) and pool.muscle.size == sum(
+        m.units for m in muscles.MUSCLES
+    )
 
 
 def test_keys_of_one_finger_drive_muscles_differently() -> None:
@@ -159,15 +187,22 @@ def test_a_written_session_reads_back_bit_for_bit(session: Recording, tmp_path: 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, split in recordings.TYPING.splits.items():
-        monkeypatch.setitem(recordings.TYPING.splits, name, dataclasses.replace(split, sessions=2, seconds=12.0))
+        monkeypatch.setitem(
+            recordings.TYPING.splits, name, dataclasses.replace(split, sessions=2, seconds=12.0)
+        )
 
 
 @pytest.mark.usefixtures("tiny")
-def test_ensure_makes_only_what_is_missing_damaged_or_outdated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ensure_makes_only_what_is_missing_damaged_or_outdated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     paths = recordings.ensure(tmp_path, "heldout")
     content = [p.read_bytes() for p in paths]
     times = [p.stat().st_mtime_ns for p in paths]
-    assert recordings.ensure(tmp_path, "heldout") == paths and [p.stat().st_mtime_ns for p in paths] == times
+    assert (
+        recordings.ensure(tmp_path, "heldout") == paths
+        and [p.stat().st_mtime_ns for p in paths] == times
+    )
     damaged = bytearray(content[1])
     damaged[len(damaged) // 2] ^= 1
     paths[1].write_bytes(damaged)

@@ -1,4 +1,5 @@
-"""`make bench`: every target is met, and CMSIS-NN is found where the user says it is, or what is missing is named."""
+"""`make bench`: every target is met, and CMSIS-NN is found where the user says it is, or what is
+missing is named."""
 
 from __future__ import annotations
 
@@ -37,7 +38,9 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
 
 def test_every_kernel_meets_its_target_and_stands_on_its_floor(table: list[dict[str, Any]]) -> None:
     missed = [
-        f"{r['core']} {r['precision']} {r['shape']}: {r['per_mac']} > {r['target_per_mac']}" for r in table if r["met"] is False
+        f"{r['core']} {r['precision']} {r['shape']}: {r['per_mac']} > {r['target_per_mac']}"
+        for r in table
+        if r["met"] is False
     ]
     assert missed == []
     for row in table:
@@ -46,20 +49,35 @@ def test_every_kernel_meets_its_target_and_stands_on_its_floor(table: list[dict[
 
 
 def test_every_layer_with_a_target_is_a_row(table: list[dict[str, Any]]) -> None:
-    found = {(r["shape"], r["core"], r["precision"]): r["target_per_mac"] for r in table if r["kernel"].startswith("linear")}
+    found = {
+        (r["shape"], r["core"], r["precision"]): r["target_per_mac"]
+        for r in table
+        if r["kernel"].startswith("linear")
+    }
     for layer in LAYERS:
         for (core, precision), target in layer.targets.items():
             assert found[layer.shape, core, precision] == target
-    states = {(r["core"], r["precision"]): r["target_per_mac"] for r in table if r["kernel"] == "s4d"}
+    states = {
+        (r["core"], r["precision"]): r["target_per_mac"] for r in table if r["kernel"] == "s4d"
+    }
     m4, m55 = ("cortex-m4", "w8a16"), ("cortex-m55", "w8a16")
     assert states == {m4: 14, ("cortex-m7", "w8a16"): 14, m55: 6, ("cortex-m55", "w8a8"): 6}
-    steps = {(r["core"], r["precision"]): r["target_per_mac"] for r in table if r["kernel"] == "lstm step"}
+    steps = {
+        (r["core"], r["precision"]): r["target_per_mac"]
+        for r in table
+        if r["kernel"] == "lstm step"
+    }
     assert steps == {m4: 1.35, ("cortex-m7", "w8a16"): 1.35, m55: 0.4, ("cortex-m55", "w8a8"): 0.4}
 
 
 def test_a_layer_of_several_calls_is_their_sum(table: list[dict[str, Any]]) -> None:
-    """A step of an LSTM is its linear layer, a cell of 512 and two copies; it stands beside CMSIS-NN's and is ahead of it."""
-    by = {(r["core"], r["precision"], r["kernel"]): r for r in table if r["kernel"] in ("lstm step", "lstm_cell", "tds conv")}
+    """A step of an LSTM is its linear layer, a cell of 512 and two copies; it stands beside
+    CMSIS-NN's and is ahead of it."""
+    by = {
+        (r["core"], r["precision"], r["kernel"]): r
+        for r in table
+        if r["kernel"] in ("lstm step", "lstm_cell", "tds conv")
+    }
     for core in ("cortex-m4", "cortex-m7", "cortex-m55"):
         step, cell = by[core, "w8a16", "lstm step"], by[core, "w8a16", "lstm_cell"]
         assert step["macs"] == 596 * 2048 and step["ratio"] > 1.9
@@ -72,7 +90,9 @@ def test_the_figures_of_a_row_fit_together(table: list[dict[str, Any]]) -> None:
         assert row["per_mac"] == pytest.approx(row["instructions"] / row["macs"], abs=1e-4)
         assert (row["ratio"] is None) == (row["peer_per_mac"] is None) == (row["peer"] is None)
         if row["ratio"]:
-            assert row["ratio"] == pytest.approx(row["peer_instructions"] / row["instructions"], abs=1e-3)
+            assert row["ratio"] == pytest.approx(
+                row["peer_instructions"] / row["instructions"], abs=1e-3
+            )
         assert f"-mcpu={row['core']}" in row["flags"] and "-O3" in row["flags"]
         if row["modelled_cycles"] is None:
             assert row["cycles_are"].startswith("not modelled: ")
@@ -85,19 +105,31 @@ def test_the_figures_of_a_row_fit_together(table: list[dict[str, Any]]) -> None:
     assert all(layer.shape in page for layer in LAYERS) and "MISSED" not in page
 
 
-def test_a_large_table_is_streamed_from_flash_on_the_modelled_chip(table: list[dict[str, Any]]) -> None:
-    """Every 16 bytes of weights, a line of the flash's cache, wait for it once: 5 cycles on an STM32F405; every 32 on an
-    STM32H743, 20 cycles of its faster clock, where instructions take less than one cycle each on top."""
+def test_a_large_table_is_streamed_from_flash_on_the_modelled_chip(
+    table: list[dict[str, Any]],
+) -> None:
+    """Every 16 bytes of weights, a line of the flash's cache, wait for it once: 5 cycles on an
+    STM32F405; every 32 on an STM32H743, 20 cycles of its faster clock, where instructions take less
+    than one cycle each on top."""
     rows_of = {(r["core"], r["kernel"], r["shape"]): r for r in table}
-    large, on_m7 = rows_of["cortex-m4", "linear", "512→2048"], rows_of["cortex-m7", "linear", "512→2048"]
+    large, on_m7 = (
+        rows_of["cortex-m4", "linear", "512→2048"],
+        rows_of["cortex-m7", "linear", "512→2048"],
+    )
     assert large["modelled_cycles"] > large["instructions"] + 5 * 512 * 2048 / 16
     assert 0.5 < (on_m7["modelled_cycles"] - 20 * 512 * 2048 / 32) / on_m7["instructions"] < 1
 
 
 def test_a_missed_target_is_said_and_ends_with_1(
-    table: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    table: list[dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    worse = [row | {"met": False} if row["shape"] == "96→192" and row["core"] == "cortex-m4" else row for row in table]
+    worse = [
+        row | {"met": False} if row["shape"] == "96→192" and row["core"] == "cortex-m4" else row
+        for row in table
+    ]
     monkeypatch.setattr(kernels, "measure", lambda tools, beside: worse)
     monkeypatch.setattr(networks, "measure", lambda build: [])
     assert main(["speed", "--build", str(tmp_path)]) == 1
@@ -113,11 +145,15 @@ def test_a_network_is_counted_on_every_core_and_equals_the_reference(
     found = networks.measure(tmp_path, ("TC_S4_small",))
     assert {(r["core"], r["precision"]) for r in found} == set(networks.RUNS)
     assert all(r["met"] is not False and r["words_equal"] == networks.STEPS * 99 for r in found)
-    assert all(r["instructions_per_s"] == pytest.approx(r["instructions_per_mac"] * r["macs_per_s"], rel=1e-3) for r in found)
+    assert all(
+        r["instructions_per_s"]
+        == pytest.approx(r["instructions_per_mac"] * r["macs_per_s"], rel=1e-3)
+        for r in found
+    )
     assert "TC_S4_small" in networks.format_table(found)
 
 
-# --- CMSIS-NN -----------------------------------------------------------------------------------------------------------
+# --- CMSIS-NN -------------------------------------------------------------------------------------
 
 
 def archive(folder: Path, flags: str, symbol: str = "arm_convolve_wrapper_s8") -> Path:
@@ -125,10 +161,22 @@ def archive(folder: Path, flags: str, symbol: str = "arm_convolve_wrapper_s8") -
     toy.need("arm-none-eabi-gcc", "arm-none-eabi-ar")
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("other", symbol):
-        (folder / f"{name}.c").write_text(f"int {name}(int x);\nint {name}(int x) {{ return x; }}\n")
-        command = ["arm-none-eabi-gcc", *flags.split(), "-mthumb", "-c", f"{name}.c", "-o", f"{name}.o"]
+        (folder / f"{name}.c").write_text(
+            f"int {name}(int x);\nint {name}(int x) {{ return x; }}\n"
+        )
+        command = [
+            "arm-none-eabi-gcc",
+            *flags.split(),
+            "-mthumb",
+            "-c",
+            f"{name}.c",
+            "-o",
+            f"{name}.o",
+        ]
         subprocess.run(command, cwd=folder, check=True)
-    subprocess.run(["arm-none-eabi-ar", "rcs", "libnn.a", "other.o", f"{symbol}.o"], cwd=folder, check=True)
+    subprocess.run(
+        ["arm-none-eabi-ar", "rcs", "libnn.a", "other.o", f"{symbol}.o"], cwd=folder, check=True
+    )
     return folder / "libnn.a"
 
 
@@ -142,7 +190,11 @@ def checkout(folder: Path) -> Path:
     ("flags", "core", "calling"),
     [
         ("-mcpu=cortex-m4 -mfloat-abi=soft", "cortex-m4", {SOFT}),
-        ("-mcpu=cortex-m4 -mfloat-abi=hard -mfpu=fpv4-sp-d16", "cortex-m4", {HARD, "-mfpu=fpv4-sp-d16"}),
+        (
+            "-mcpu=cortex-m4 -mfloat-abi=hard -mfpu=fpv4-sp-d16",
+            "cortex-m4",
+            {HARD, "-mfpu=fpv4-sp-d16"},
+        ),
         ("-mcpu=cortex-m7 -mfloat-abi=soft", "cortex-m4", {SOFT}),
         ("-mcpu=cortex-m55 -mfloat-abi=hard", "cortex-m55", {HARD}),
         ("-mcpu=cortex-m55 -mfloat-abi=softfp", "cortex-m55", {"-mfloat-abi=softfp"}),
@@ -151,13 +203,19 @@ def checkout(folder: Path) -> Path:
         ("-mcpu=cortex-m33 -mfloat-abi=soft", None, set()),
     ],
 )
-def test_the_core_of_a_library_is_read_from_its_objects(flags: str, core: str | None, calling: set[str], tmp_path: Path) -> None:
+def test_the_core_of_a_library_is_read_from_its_objects(
+    flags: str, core: str | None, calling: set[str], tmp_path: Path
+) -> None:
     attributes = cmsis_nn.attributes_of(archive(tmp_path, flags))
     assert attributes is not None
     found = cmsis_nn.core_for(attributes)
     assert (found.name if found else None) == core
     if found:
-        assert set(cmsis_nn.calling_flags(found, attributes)) == {f"-mcpu={core}", "-mthumb", *calling}
+        assert set(cmsis_nn.calling_flags(found, attributes)) == {
+            f"-mcpu={core}",
+            "-mthumb",
+            *calling,
+        }
 
 
 def test_libraries_are_found_below_the_folder_the_nearest_first(tmp_path: Path) -> None:
@@ -165,18 +223,28 @@ def test_libraries_are_found_below_the_folder_the_nearest_first(tmp_path: Path) 
     archive(tmp_path / "a" / "far" / "away", "-mcpu=cortex-m4")
     near = archive(tmp_path / "z", "-mcpu=cortex-m4")
     vectors = archive(tmp_path / "m55", "-mcpu=cortex-m55 -mfloat-abi=hard")
-    archive(tmp_path / "a" / "something-else", "-mcpu=cortex-m55 -mfloat-abi=hard", symbol="arm_fir_q15")
+    archive(
+        tmp_path / "a" / "something-else", "-mcpu=cortex-m55 -mfloat-abi=hard", symbol="arm_fir_q15"
+    )
     found = cmsis_nn.find(tmp_path, tmp_path / "cache")
-    assert [(library.core.name, library.archive) for library in found] == [("cortex-m4", near), ("cortex-m55", vectors)]
+    assert [(library.core.name, library.archive) for library in found] == [
+        ("cortex-m4", near),
+        ("cortex-m55", vectors),
+    ]
     assert all(library.include == tmp_path / "nn" / "Include" for library in found)
     assert found[0].made == "as built: z/libnn.a"
 
 
 def test_what_is_missing_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(CmsisNnError, match=r"expected Include/arm_nnfunctions.h there or below it, found none"):
+    with pytest.raises(
+        CmsisNnError, match=r"expected Include/arm_nnfunctions.h there or below it, found none"
+    ):
         cmsis_nn.find(tmp_path, tmp_path)
     archive(checkout(tmp_path) / "m3", "-mcpu=cortex-m3")
-    with pytest.raises(CmsisNnError, match=r"expected a library.*cortex-m4 or cortex-m55, or its sources.*found neither"):
+    with pytest.raises(
+        CmsisNnError,
+        match=r"expected a library.*cortex-m4 or cortex-m55, or its sources.*found neither",
+    ):
         cmsis_nn.find(tmp_path, tmp_path)
     assert main(["speed", "--build", str(tmp_path), "--cmsis-nn", str(tmp_path / "nowhere")]) == 2
     assert "nowhere: expected Include/arm_nnfunctions.h" in capsys.readouterr().err
@@ -188,7 +256,10 @@ def test_a_damaged_library_is_an_error_and_other_files_are_not(tmp_path: Path) -
     damaged = tmp_path / "damaged.a"
     for content in (whole[:at] + b"nothing" + whole[at + 7 :], whole[: at - 30], whole[:40]):
         damaged.write_bytes(content)
-        with pytest.raises(CmsisNnError, match=r"damaged\.a: expected a whole library of ELF objects, found .*; build it again"):
+        with pytest.raises(
+            CmsisNnError,
+            match=r"damaged\.a: expected a whole library of ELF objects, found .*; build it again",
+        ):
             cmsis_nn.attributes_of(damaged)
     for content in (b"", b"!<arch>\n", b"!<thin>\n/ ", b"text"):
         damaged.write_bytes(content)
@@ -203,12 +274,17 @@ def test_no_bytes_break_the_reader_of_archives(content: bytes) -> None:
 
 
 @pytest.mark.parametrize("core", ["cortex-m4", "cortex-m55"])
-def test_sources_are_compiled_and_their_layers_counted_on_the_core(core: str, tmp_path: Path) -> None:
+def test_sources_are_compiled_and_their_layers_counted_on_the_core(
+    core: str, tmp_path: Path
+) -> None:
     toy.need("arm-none-eabi-gcc", "arm-none-eabi-ar")
     toy.need_emulator()
     library = next(found for found in cmsis_nn.find(TWIN, tmp_path) if found.core.name == core)
     first = library.archive.stat().st_mtime_ns
-    assert cmsis_nn.find(TWIN, tmp_path)[0].archive.parent.parent == tmp_path and library.archive.stat().st_mtime_ns == first
+    assert (
+        cmsis_nn.find(TWIN, tmp_path)[0].archive.parent.parent == tmp_path
+        and library.archive.stat().st_mtime_ns == first
+    )
     found = peers.measure(library, SHAPES)
     assert found == peers.measure(library, SHAPES), "exact, so the same every time"
     for layer in SHAPES:
@@ -226,7 +302,9 @@ def test_a_layer_that_answers_something_else_is_not_counted(tmp_path: Path) -> N
 
 
 @given(st.integers(-(2**24), 2**24), st.integers(2**30, 2**31 - 1), st.integers(1, 20))
-def test_tflites_requantization_is_within_a_step_of_the_real_product(acc: int, multiplier: int, right: int) -> None:
+def test_tflites_requantization_is_within_a_step_of_the_real_product(
+    acc: int, multiplier: int, right: int
+) -> None:
     exact = Fraction(acc * multiplier, 2**31 << right) + peers.OUTPUT_OFFSET
     found = int(peers.requantize(np.array([acc]), np.array([multiplier]), np.array([right]))[0])
     assert abs(found - min(max(exact, -128), 127)) <= Fraction(3, 4)

@@ -1,4 +1,5 @@
-"""The recurrent step equals the convolution: frame by frame in the stream graph = the published whole-sequence forward."""
+"""The recurrent step equals the convolution: frame by frame in the stream graph = the published
+whole-sequence forward."""
 
 from __future__ import annotations
 
@@ -39,7 +40,9 @@ def test_every_state_space_layer_stepped_equals_its_convolution(name, published_
                 state = a * state + u[..., t].unsqueeze(-1)
                 stepped.append(2.0 * (c * state).sum(-1).real + u[..., t] * layer.D)
             expected = layer.convolve(u)
-            assert (torch.stack(stepped, -1) - expected).abs().max() < 1e-4 * max(1.0, float(expected.abs().max()))
+            assert (torch.stack(stepped, -1) - expected).abs().max() < 1e-4 * max(
+                1.0, float(expected.abs().max())
+            )
 
 
 @pytest.mark.parametrize("name", HYBRID)
@@ -49,16 +52,24 @@ def test_the_network_streamed_frame_by_frame_equals_the_whole_sequence(name, pub
     step = graph.samples_per_step
     x = signal(SECONDS * RATE // step * step)
     machine = FloatMachine(graph)
-    streamed = np.concatenate([machine.run(x[None, i : i + step])[0] for i in range(0, len(x), step)])
+    streamed = np.concatenate(
+        [machine.run(x[None, i : i + step])[0] for i in range(0, len(x), step)]
+    )
     assert np.abs(streamed - checkpoint.forward(loaded, x)).max() < 1e-4
 
 
 @given(st.integers(1, 3), st.integers(1, 5), st.integers(1, 4), st.integers(0, 2**32 - 1))
-def test_blocks_of_frames_are_the_recurrence(batch: int, channels: int, states: int, seed: int) -> None:
+def test_blocks_of_frames_are_the_recurrence(
+    batch: int, channels: int, states: int, seed: int
+) -> None:
     rng = np.random.default_rng(seed)
-    a = rng.uniform(0.0, 1.0, (channels, states)) * np.exp(2j * np.pi * rng.uniform(size=(channels, states)))
+    a = rng.uniform(0.0, 1.0, (channels, states)) * np.exp(
+        2j * np.pi * rng.uniform(size=(channels, states))
+    )
     c = rng.standard_normal((channels, states)) + 1j * rng.standard_normal((channels, states))
-    state = rng.standard_normal((batch, channels, states)) + 1j * rng.standard_normal((batch, channels, states))
+    state = rng.standard_normal((batch, channels, states)) + 1j * rng.standard_normal(
+        (batch, channels, states)
+    )
     u = rng.standard_normal((batch, 24, channels))
     y, after = Scan(a, c, 8).run(u, state)
     for t in range(24):

@@ -1,4 +1,5 @@
-"""FORMAT=tflm: the project around TFLite-Micro's interpreter. What needs the user's library runs when TFLM= says where it is."""
+"""FORMAT=tflm: the project around TFLite-Micro's interpreter. What needs the user's library runs
+when TFLM= says where it is."""
 
 from __future__ import annotations
 
@@ -40,10 +41,12 @@ SECONDS = 5.0
 
 
 @pytest.fixture(scope="module")
-def project(quantized, tmp_path_factory) -> tuple[g.Graph, Path]:  # noqa: F811
+def project(quantized, tmp_path_factory) -> tuple[g.Graph, Path]:
     """TC_S4_small's graph and its project."""
     _, integer = quantized("TC_S4_small", "w8a16")
-    return integer, build.make_tflm(integer, Folder(tmp_path_factory.mktemp("tflm"), "TC_S4_small", "w8a16"), BOARD)
+    return integer, build.make_tflm(
+        integer, Folder(tmp_path_factory.mktemp("tflm"), "TC_S4_small", "w8a16"), BOARD
+    )
 
 
 def used_operators(path: Path) -> set[int]:
@@ -57,7 +60,10 @@ def test_the_resolver_lists_exactly_the_operators_of_the_file_and_the_array_is_t
     added = re.findall(r"resolver->(Add\w+)\(", main)
     assert sorted(added) == sorted(operators.METHODS[code] for code in used_operators(file))
     assert f"MicroMutableOpResolver<{len(added)}>" in main
-    array = bytes(int(b, 16) for b in re.findall(r"0x([0-9a-f]{2}),", (folder / "model/model_tables.c").read_text()))
+    array = bytes(
+        int(b, 16)
+        for b in re.findall(r"0x([0-9a-f]{2}),", (folder / "model/model_tables.c").read_text())
+    )
     assert array == file.read_bytes()
     header = (folder / "model/model.h").read_text()
     assert f"0x{zlib.crc32(array):08x}u" in header and f'MODEL_HASH "{graph.hash()}"' in header
@@ -76,18 +82,25 @@ def test_the_project_holds_application_and_port_and_nothing_of_tflite_micro(proj
         "README.md",
         "SPEC.md",
     } <= present
-    assert not any(p.startswith(("nn/", "tensorflow/")) for p in present) and "app/main.c" not in present
+    assert (
+        not any(p.startswith(("nn/", "tensorflow/")) for p in present)
+        and "app/main.c" not in present
+    )
 
 
 def test_the_same_graph_gives_the_same_bytes(project, tmp_path):
     graph, folder = project
     again = build.make_tflm(graph, Folder(tmp_path / "again", "TC_S4_small", "w8a16"), BOARD)
-    first, second = ({p.relative_to(root): p.read_bytes() for p in root.rglob("*") if p.is_file()} for root in (folder, again))
+    first, second = (
+        {p.relative_to(root): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+        for root in (folder, again)
+    )
     assert first == second
 
 
 def test_the_state_lies_at_the_beginning_of_the_arena_and_stays_there(project):
-    """Each state's input and output have one offset, states lie end to end, and no other tensor has a fixed place."""
+    """Each state's input and output have one offset, states lie end to end, and no other tensor has
+    a fixed place."""
     _, folder = project
     model = schema.ModelT.InitFromPackedBuf((folder / "model/model.tflite").read_bytes(), 0)
     step = model.subgraphs[0]
@@ -98,13 +111,16 @@ def test_the_state_lies_at_the_beginning_of_the_arena_and_stays_there(project):
     states = list(zip(step.inputs[1:], step.outputs[1:], strict=True))
     assert [offsets[i] for i, _ in states] == [offsets[o] for _, o in states]
     sizes = [2 * int(np.prod(step.tensors[i].shape)) for i, _ in states]
-    assert [offsets[i] for i, _ in states] == list(np.cumsum([0, *sizes[:-1]])) and all(size % 16 == 0 for size in sizes)
+    assert [offsets[i] for i, _ in states] == list(np.cumsum([0, *sizes[:-1]])) and all(
+        size % 16 == 0 for size in sizes
+    )
     fixed = {i for pair in states for i in pair}
     assert all(offset == -1 for i, offset in enumerate(offsets) if i not in fixed)
 
 
 def tiny(code: int, reads_late: bool = False) -> File:
-    """x and one state: state' = state ∘ x, y = state' + x, or y = state + x read after state' is written."""
+    """x and one state: state' = state ∘ x, y = state' + x, or y = state + x read after state' is
+    written."""
     file = File("tiny", variables=False)
     step = file.step
 
@@ -123,7 +139,9 @@ def tiny(code: int, reads_late: bool = False) -> File:
 
 def test_a_state_that_is_still_needed_when_it_is_overwritten_is_refused():
     assert plan_state(tiny(OP.MUL)).size == 16
-    with pytest.raises(GraphError, match=r"state s.*: it is still read when its new value is written"):
+    with pytest.raises(
+        GraphError, match=r"state s.*: it is still read when its new value is written"
+    ):
         plan_state(tiny(OP.MUL, reads_late=True))
     with pytest.raises(GraphError, match=r"state s.*: it is still read"):
         plan_state(tiny(OP.BATCH_MATMUL))
@@ -134,7 +152,9 @@ def test_an_operator_tflite_micro_is_not_known_to_have_is_named():
         operators.additions(tiny(OP.GELU))
 
 
-def test_only_int16_kernels_are_linked_where_all_activations_are_16_bits_wide(quantized):  # noqa: F811
+def test_only_int16_kernels_are_linked_where_all_activations_are_16_bits_wide(
+    quantized,
+):
     _, integer = quantized("TC_S4_small", "w8a16")
     added = operators.additions(step_file(integer, variables=False))
     assert "AddConv2D(tflite::Register_CONV_2D_INT16())" in added
@@ -145,8 +165,17 @@ def test_only_int16_kernels_are_linked_where_all_activations_are_16_bits_wide(qu
     ("tflm", "said"),
     [
         (None, "needs TFLM=path of a TFLite-Micro checkout"),
-        ("empty", "expected a TFLite-Micro checkout with tensorflow/lite/micro/micro_interpreter.h"),
-        ("unbuilt", "expected gen/cortex_m_generic_cortex-m7_release_cmsis_nn_gcc/lib/libtensorflow-microlite.a"),
+        (
+            "empty",
+            "expected a TFLite-Micro checkout with tensorflow/lite/micro/micro_interpreter.h",
+        ),
+        (
+            "unbuilt",
+            (
+                "expected"
+                " gen/cortex_m_generic_cortex-m7_release_cmsis_nn_gcc/lib/libtensorflow-microlite.a"
+            ),
+        ),
     ],
 )
 def test_without_the_library_the_error_says_how_to_build_it(tflm, said, tmp_path):
@@ -157,13 +186,18 @@ def test_without_the_library_the_error_says_how_to_build_it(tflm, said, tmp_path
     with pytest.raises(TendonError) as error:
         library.find(path, load_board(BOARD))
     assert said in str(error.value)
-    assert "TARGET=cortex_m_generic TARGET_ARCH=cortex-m7 OPTIMIZED_KERNEL_DIR=cmsis_nn BUILD_TYPE=release" in str(error.value)
+    assert (
+        "TARGET=cortex_m_generic TARGET_ARCH=cortex-m7 OPTIMIZED_KERNEL_DIR=cmsis_nn"
+        " BUILD_TYPE=release" in str(error.value)
+    )
 
 
 def test_the_projects_own_makefile_says_the_same(project):
     toy.need("make", "arm-none-eabi-gcc")
     _, folder = project
-    with pytest.raises(TendonError, match="expected a TFLite-Micro checkout with its library built") as error:
+    with pytest.raises(
+        TendonError, match="expected a TFLite-Micro checkout with its library built"
+    ) as error:
         build.project.build_project(folder, BOARD, variables={"TFLM": "/nowhere"})
     assert "libstdc++-arm-none-eabi-newlib" in str(error.value) and "microlite" in str(error.value)
 
@@ -179,43 +213,84 @@ def test_a_library_for_the_smaller_core_does_and_the_boards_own_is_preferred(tmp
 
 
 def test_boards_without_a_cortex_m_core_are_refused():
-    with pytest.raises(TendonError, match="posix: FORMAT=tflm is for boards with a Cortex-M4 or -M7 core"):
+    with pytest.raises(
+        TendonError, match="posix: FORMAT=tflm is for boards with a Cortex-M4 or -M7 core"
+    ):
         library.cores(dataclasses.replace(load_board("posix")))
 
 
 def test_hil_without_tflm_ends_with_the_message(tmp_path, capsys, monkeypatch):
     """Before anything is streamed: exit code 2, one error."""
     monkeypatch.setattr("export.tflm.build.make_tflm", lambda *_: pytest.fail("nothing is built"))
-    monkeypatch.setattr("bench.__main__.engines.prepare_scored", lambda *_: pytest.fail("nothing is prepared"))
+    monkeypatch.setattr(
+        "bench.__main__.engines.prepare_scored", lambda *_: pytest.fail("nothing is prepared")
+    )
     assert bench_main(["hil", "--format", "tflm", "--board", BOARD, "--build", str(tmp_path)]) == 2
     assert "error: FORMAT=tflm needs TFLM=path" in capsys.readouterr().err
-    assert export_main(["firmware", "--format", "tflm", "--board", BOARD, "--build", str(tmp_path)]) == 2
+    assert (
+        export_main(["firmware", "--format", "tflm", "--board", BOARD, "--build", str(tmp_path)])
+        == 2
+    )
     assert "error: FORMAT=tflm needs TFLM=path" in capsys.readouterr().err
 
 
 def test_a_board_whose_model_cannot_start_says_why_and_infers_nothing():
     """The application with a model that reports a fault, as a process."""
     image = toy.posix_image("-O1 -DMODEL_FAULT=2u -DMODEL_ARENA_USED=0u")
-    with open_process(image) as board, pytest.raises(ModelFaultError, match="cannot start: tensors cannot be allocated"):
+    with (
+        open_process(image) as board,
+        pytest.raises(ModelFaultError, match="cannot start: tensors cannot be allocated"),
+    ):
         board.link.handshake()
 
 
-@pytest.mark.skipif(not os.environ.get("TFLM"), reason="no TFLM=path of a TFLite-Micro checkout with its library was given")
+@pytest.mark.skipif(
+    not os.environ.get("TFLM"),
+    reason="no TFLM=path of a TFLite-Micro checkout with its library was given",
+)
 def test_five_seconds_on_the_emulated_chip_equal_the_interpreter_here(tmp_path):
-    """Builds the project with the user's library; every word from QEMU against tflite-micro's interpreter on the same file."""
+    """Builds the project with the user's library; every word from QEMU against tflite-micro's
+    interpreter on the same file."""
     toy.need_emulator()
     assert shutil.which("arm-none-eabi-g++"), "the library was built with it"
     for number in range(2):
-        write(tmp_path / "data" / f"session-{number}.hdf5", simulate("heldout", 80 + number, 8.0), f"session-{number}")
+        write(
+            tmp_path / "data" / f"session-{number}.hdf5",
+            simulate("heldout", 80 + number, 8.0),
+            f"session-{number}",
+        )
     torch.manual_seed(5)
     hyper = HYPER_PARAMETERS["TC_S4_small"]
     checkpoint.save(tmp_path / "net.ckpt", build_network(hyper).eval(), hyper)
-    arguments = ["--checkpoint", str(tmp_path / "net.ckpt"), "--data", str(tmp_path / "data"), "--build", str(tmp_path / "build")]
-    arguments += ["--board", BOARD, "--format", "tflm", "--tflm", os.environ["TFLM"], "--seconds", str(SECONDS)]
+    arguments = [
+        "--checkpoint",
+        str(tmp_path / "net.ckpt"),
+        "--data",
+        str(tmp_path / "data"),
+        "--build",
+        str(tmp_path / "build"),
+    ]
+    arguments += [
+        "--board",
+        BOARD,
+        "--format",
+        "tflm",
+        "--tflm",
+        os.environ["TFLM"],
+        "--seconds",
+        str(SECONDS),
+    ]
     assert bench_main(["hil", *arguments]) == 0
     report = json.loads((tmp_path / f"build/TC_S4_small/w8a16/tflm/{BOARD}/hil.json").read_text())
-    assert (report["valid"], report["format"], report["mismatches"], report["bit_exact"]) == (True, "tflm", 0, True)
-    assert "TFLite-Micro's interpreter" in report["reference"] and report["seconds"] >= SECONDS - 0.048
+    assert (report["valid"], report["format"], report["mismatches"], report["bit_exact"]) == (
+        True,
+        "tflm",
+        0,
+        True,
+    )
+    assert (
+        "TFLite-Micro's interpreter" in report["reference"] and report["seconds"] >= SECONDS - 0.048
+    )
     assert report["against_integers"]["agreement"] >= 0.99
     assert 0 < report["arena_used"] <= report["footprint"]["regions"]["ram"]["purposes"]["arena"]
     assert report["stack"]["used"] < report["stack"]["size"]
@@ -223,7 +298,8 @@ def test_five_seconds_on_the_emulated_chip_equal_the_interpreter_here(tmp_path):
 
 
 def a_snapshot_goes_on_where_it_was_taken(target: Path) -> None:
-    """Three steps, a snapshot, a board that knows nothing: its next steps are those of an unbroken run."""
+    """Three steps, a snapshot, a board that knows nothing: its next steps are those of an unbroken
+    run."""
     content = toy.samples(6, seed=3)
     expected = interpreter.run(target / "project/model/model.tflite", content)
     with open_board(BOARD, target / "firmware.elf") as first:

@@ -1,4 +1,5 @@
-"""Training: windows carry their labels, an interrupted run ends where an uninterrupted one does, and what it writes loads."""
+"""Training: windows carry their labels, an interrupted run ends where an uninterrupted one does,
+and what it writes loads."""
 
 from __future__ import annotations
 
@@ -20,7 +21,16 @@ from compress.models import HYPER_PARAMETERS, build
 from compress.training import state, typing, typing_set
 from compress.training.typing import Recipe
 
-RECIPE = Recipe(steps=7, warmup=2, short_s=2.0, short_batch=3, long_s=4.0, long_batch=2, save_every=2, score_every=4)
+RECIPE = Recipe(
+    steps=7,
+    warmup=2,
+    short_s=2.0,
+    short_batch=3,
+    long_s=4.0,
+    long_batch=2,
+    save_every=2,
+    score_every=4,
+)
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +67,21 @@ def test_windows_hold_the_pooled_samples_and_the_keys_pressed_in_them(sessions: 
 def test_drawn_windows_are_cut_from_the_sessions(sessions: list[Path]) -> None:
     data = [typing_set.load(path, 4) for path in sessions]
     windows = typing_set.draw(data, 1000, 5, 0.0, np.random.default_rng(0))
-    assert windows.frames.shape == (1000, 5, 2, 16) and len(windows.targets) == windows.lengths.sum()
+    assert (
+        windows.frames.shape == (1000, 5, 2, 16) and len(windows.targets) == windows.lengths.sum()
+    )
     first = windows.frames[:, 0].astype(np.float16)
-    starts = [(s, i) for s in data for i in range(len(s.frames) - 1000) if np.array_equal(s.frames[i : i + 3], first[:3])]
+    starts = [
+        (s, i)
+        for s in data
+        for i in range(len(s.frames) - 1000)
+        if np.array_equal(s.frames[i : i + 3], first[:3])
+    ]
     (session, start) = starts[0]
     np.testing.assert_array_equal(session.frames[start : start + 1000], first)
-    np.testing.assert_array_equal(session.typed(start, start + 1000), windows.targets[: windows.lengths[0]])
+    np.testing.assert_array_equal(
+        session.typed(start, start + 1000), windows.targets[: windows.lengths[0]]
+    )
 
 
 def test_the_gain_varies_each_electrode_of_each_window(sessions: list[Path]) -> None:
@@ -73,9 +92,15 @@ def test_the_gain_varies_each_electrode_of_each_window(sessions: list[Path]) -> 
     assert gain.std() > 0.1 and (np.abs(varied - plain * gain) < 1e-2).all()
 
 
-def test_training_is_repeatable_and_its_checkpoint_loads(sessions: list[Path], tmp_path: Path) -> None:
-    results = [typing.train("tiny", sessions, tmp_path / f"{i}.ckpt", RECIPE, threads=1) for i in range(2)]
-    assert results[0]["validation_cer"] == results[1]["validation_cer"] and np.isfinite(results[0]["loss"])
+def test_training_is_repeatable_and_its_checkpoint_loads(
+    sessions: list[Path], tmp_path: Path
+) -> None:
+    results = [
+        typing.train("tiny", sessions, tmp_path / f"{i}.ckpt", RECIPE, threads=1) for i in range(2)
+    ]
+    assert results[0]["validation_cer"] == results[1]["validation_cer"] and np.isfinite(
+        results[0]["loss"]
+    )
     states = [checkpoint.load(tmp_path / f"{i}.ckpt").model.state_dict() for i in range(2)]
     assert all(torch.equal(states[0][k], states[1][k]) for k in states[0])
     start = build(HYPER_PARAMETERS["tiny"]).state_dict()
@@ -83,7 +108,9 @@ def test_training_is_repeatable_and_its_checkpoint_loads(sessions: list[Path], t
     assert sorted(p.name for p in tmp_path.iterdir()) == ["0.ckpt", "1.ckpt"]
 
 
-def _interrupted(monkeypatch: pytest.MonkeyPatch, sessions: list[Path], out: Path, after: int) -> None:
+def _interrupted(
+    monkeypatch: pytest.MonkeyPatch, sessions: list[Path], out: Path, after: int
+) -> None:
     """Train until so many batches were drawn, then pull the plug."""
     left = [after]
 
@@ -113,10 +140,15 @@ def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(
 
 
 def test_a_state_of_another_recipe_is_not_continued(
-    sessions: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    sessions: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     _interrupted(monkeypatch, sessions, tmp_path / "a.ckpt", 5)
-    typing.train("tiny", sessions, tmp_path / "a.ckpt", dataclasses.replace(RECIPE, steps=2), threads=1)
+    typing.train(
+        "tiny", sessions, tmp_path / "a.ckpt", dataclasses.replace(RECIPE, steps=2), threads=1
+    )
     assert "starting over" in capsys.readouterr().out
 
 
@@ -126,7 +158,9 @@ def test_a_damaged_state_is_named(sessions: list[Path], tmp_path: Path) -> None:
         typing.train("tiny", sessions, tmp_path / "a.ckpt", RECIPE, threads=1)
 
 
-def test_too_few_sessions_and_unknown_networks_are_refused(sessions: list[Path], tmp_path: Path) -> None:
+def test_too_few_sessions_and_unknown_networks_are_refused(
+    sessions: list[Path], tmp_path: Path
+) -> None:
     with pytest.raises(RecordingError, match="two sessions"):
         typing.train("tiny", sessions[:1], tmp_path / "a.ckpt", RECIPE)
     with pytest.raises(CheckpointError, match="TC_S4_small"):
@@ -134,8 +168,14 @@ def test_too_few_sessions_and_unknown_networks_are_refused(sessions: list[Path],
 
 
 def test_the_rate_warms_up_and_falls_to_nothing() -> None:
-    shares = [state.share_of_rate(step, RECIPE.steps, RECIPE.warmup) for step in range(RECIPE.steps + 1)]
-    assert shares[:2] == [0.5, 1.0] and shares[-1] == pytest.approx(0) and shares[2:] == sorted(shares[2:], reverse=True)
+    shares = [
+        state.share_of_rate(step, RECIPE.steps, RECIPE.warmup) for step in range(RECIPE.steps + 1)
+    ]
+    assert (
+        shares[:2] == [0.5, 1.0]
+        and shares[-1] == pytest.approx(0)
+        and shares[2:] == sorted(shares[2:], reverse=True)
+    )
 
 
 def test_the_recipe_shows_the_network_longer_context_than_its_short_windows() -> None:
@@ -152,7 +192,9 @@ def test_the_committed_checkpoint_is_the_one_described() -> None:
     assert found.name == "TC_S4_small" and COMMITTED.stat().st_size < 2_000_000
 
 
-def test_the_committed_checkpoint_reads_whole_held_out_sessions_neither_perfectly_nor_badly(simulated: Path) -> None:
+def test_the_committed_checkpoint_reads_whole_held_out_sessions_neither_perfectly_nor_badly(
+    simulated: Path,
+) -> None:
     """Simulated recordings; streams of minutes, greedy decoding."""
     frames = checkpoint.load(COMMITTED).model.model[2:]
     data = [typing_set.load(path, 4) for path in recordings.ensure(simulated, "heldout")]

@@ -1,4 +1,5 @@
-"""Training a tracking network: what a window and a lane hold, an interrupted run ends where an uninterrupted one does."""
+"""Training a tracking network: what a window and a lane hold, an interrupted run ends where an
+uninterrupted one does."""
 
 from __future__ import annotations
 
@@ -23,7 +24,14 @@ from compress.training.tracking import Recipe, TrackingRun
 from tests.test_pose_networks import tiny
 
 RECIPE = Recipe(
-    **{"feature_steps": 6, "feature_batch": 2, "feature_s": 0.5, "rollout_steps": 6, "lanes": 3, "rollout_s": 0.4},
+    **{
+        "feature_steps": 6,
+        "feature_batch": 2,
+        "feature_s": 0.5,
+        "rollout_steps": 6,
+        "lanes": 3,
+        "rollout_s": 0.4,
+    },
     **{"warmup": 2, "validation": 1, "save_every": 2, "score_every": 4, "renew": 0.3},
 )
 
@@ -57,18 +65,28 @@ def started(tmp_path: Path, recipe: Recipe = RECIPE) -> TrackingRun:
     return TrackingRun(build(HYPER_PARAMETERS["tiny"]), recipe, tmp_path / "none", "")
 
 
-def test_windows_are_cut_from_the_sessions_with_the_angles_of_their_frames(data: list[Tracked]) -> None:
+def test_windows_are_cut_from_the_sessions_with_the_angles_of_their_frames(
+    data: list[Tracked],
+) -> None:
     windows = pose_set.draw(data, 10, 40, 27, 4, 0.0, np.random.default_rng(0))
     assert windows.emg.shape == (4, 16, 27 + 9 * 40 + 1) and windows.angles.shape == (4, 10, 20)
     for emg, angles, known in zip(windows.emg, windows.angles, windows.known, strict=True):
-        places = [(s, i) for s in data for i in np.flatnonzero((s.emg[: -emg.shape[1]] == emg[:, 0]).all(1))]
-        session, start = next((s, i) for s, i in places if np.array_equal(s.emg[i : i + emg.shape[1]].T, emg))
+        places = [
+            (s, i)
+            for s in data
+            for i in np.flatnonzero((s.emg[: -emg.shape[1]] == emg[:, 0]).all(1))
+        ]
+        session, start = next(
+            (s, i) for s, i in places if np.array_equal(s.emg[i : i + emg.shape[1]].T, emg)
+        )
         np.testing.assert_array_equal(session.angles[start + 27 : start + 27 + 400 : 40], angles)
         np.testing.assert_array_equal(session.known[start + 27 : start + 27 + 400 : 40], known)
 
 
 def test_the_gain_varies_each_electrode_of_each_window(data: list[Tracked]) -> None:
-    plain, varied = (pose_set.draw(data, 10, 40, 27, 2, g, np.random.default_rng(1)).emg for g in (0.0, 0.2))
+    plain, varied = (
+        pose_set.draw(data, 10, 40, 27, 2, g, np.random.default_rng(1)).emg for g in (0.0, 0.2)
+    )
     gain = np.linalg.norm(varied, axis=2) / np.linalg.norm(plain, axis=2)
     assert gain.std() > 0.1
     np.testing.assert_allclose(varied, plain * gain[..., None], rtol=1e-3, atol=1e-4)
@@ -76,7 +94,11 @@ def test_the_gain_varies_each_electrode_of_each_window(data: list[Tracked]) -> N
 
 def test_what_lies_beyond_a_session_is_not_known(data: list[Tracked]) -> None:
     end = len(data[0].emg)
-    assert list(data[0].at(np.array([end - 1, end, end + 99]))[1]) == [bool(data[0].known[-1]), False, False]
+    assert list(data[0].at(np.array([end - 1, end, end + 99]))[1]) == [
+        bool(data[0].known[-1]),
+        False,
+        False,
+    ]
 
 
 def test_where_inverse_kinematics_failed_nothing_is_learned_or_scored(data: list[Tracked]) -> None:
@@ -86,13 +108,17 @@ def test_where_inverse_kinematics_failed_nothing_is_learned_or_scored(data: list
     assert tracking._l1(found, expected, known) == 1.0
     assert tracking._l1(found, expected, torch.zeros(1, 4, dtype=torch.bool)) == 0.0
     model = build(HYPER_PARAMETERS["tiny"]).model
-    blind = dataclasses.replace(data[0], known=np.arange(len(data[0].emg)) < 4000, angles=data[0].angles.copy())
+    blind = dataclasses.replace(
+        data[0], known=np.arange(len(data[0].emg)) < 4000, angles=data[0].angles.copy()
+    )
     expected_score = closed_loop.stream_score(model, [blind], np.zeros(20))
     blind.angles[4000:] = 7.0
     assert closed_loop.stream_score(model, [blind], np.zeros(20)) == expected_score
 
 
-def test_features_of_a_session_do_not_depend_on_the_blocks_it_is_read_in(data: list[Tracked]) -> None:
+def test_features_of_a_session_do_not_depend_on_the_blocks_it_is_read_in(
+    data: list[Tracked],
+) -> None:
     model = build(HYPER_PARAMETERS["tiny"]).model
     whole, parts = (closed_loop.features_of(model, data[0], block_s) for block_s in (100.0, 0.7))
     torch.testing.assert_close(parts, whole)
@@ -102,7 +128,9 @@ def test_features_of_a_session_do_not_depend_on_the_blocks_it_is_read_in(data: l
 def test_sessions_are_scored_together_as_each_alone(data: list[Tracked]) -> None:
     model = build(HYPER_PARAMETERS["tiny"]).model
     short = Tracked(data[1].emg[:5000], data[1].angles[:5000], data[1].known[:5000])
-    for alone, together in zip([data[0], short], closed_loop.stream_poses(model, [data[0], short]), strict=True):
+    for alone, together in zip(
+        [data[0], short], closed_loop.stream_poses(model, [data[0], short]), strict=True
+    ):
         np.testing.assert_allclose(closed_loop.stream_poses(model, [alone])[0], together, atol=1e-5)
 
 
@@ -117,7 +145,8 @@ def test_trivial_predictors_are_scored_on_the_same_steps(data: list[Tracked]) ->
 
 
 def test_a_lane_goes_on_as_one_stream(data: list[Tracked], tmp_path: Path) -> None:
-    """With weights that stand still, the lanes' poses are those of one rollout from where each began."""
+    """With weights that stand still, the lanes' poses are those of one rollout from where each
+    began."""
     run = started(tmp_path, dataclasses.replace(RECIPE, renew=0.0, perturbed=0.0, feature_steps=0))
     frames = [closed_loop.features_of(run.model, session) for session in data]
     run.rollout_loss(data, frames)
@@ -138,13 +167,23 @@ def test_half_of_the_streams_begin_from_a_wrong_pose(data: list[Tracked], tmp_pa
     frames = [torch.zeros(190, 6) for _ in data]
     lanes = run._renewed(data, frames, 20, np.random.default_rng(0))
     left = run.model.left_context
-    true = np.stack([data[s].angles[left + 40 * k] for s, k in zip(lanes["session"], lanes["frame"], strict=True)])
+    true = np.stack(
+        [
+            data[s].angles[left + 40 * k]
+            for s, k in zip(lanes["session"], lanes["frame"], strict=True)
+        ]
+    )
     error = np.abs(lanes["pose"].numpy() - true).mean(1)
     assert 0.4 < (error < 1e-6).mean() < 0.6 and error.max() > 0.15
 
 
-def test_training_is_repeatable_and_its_checkpoint_loads_in_half_precision(sessions: list[Path], tmp_path: Path) -> None:
-    scores = [tracking.train("tiny", sessions, tmp_path / f"{i}.ckpt", RECIPE, threads=1) for i in range(2)]
+def test_training_is_repeatable_and_its_checkpoint_loads_in_half_precision(
+    sessions: list[Path], tmp_path: Path
+) -> None:
+    scores = [
+        tracking.train("tiny", sessions, tmp_path / f"{i}.ckpt", RECIPE, threads=1)
+        for i in range(2)
+    ]
     assert scores[0] == scores[1] and np.isfinite(scores[0].mae)
     states = [checkpoint.load(tmp_path / f"{i}.ckpt").model.state_dict() for i in range(2)]
     assert all(torch.equal(states[0][k], states[1][k]) for k in states[0])
@@ -153,7 +192,9 @@ def test_training_is_repeatable_and_its_checkpoint_loads_in_half_precision(sessi
     assert sorted(p.name for p in tmp_path.iterdir()) == ["0.ckpt", "1.ckpt"]
 
 
-def _interrupted(monkeypatch: pytest.MonkeyPatch, sessions: list[Path], out: Path, after: int) -> None:
+def _interrupted(
+    monkeypatch: pytest.MonkeyPatch, sessions: list[Path], out: Path, after: int
+) -> None:
     """Train until so many steps were made, then pull the plug."""
     left, advance = [after], tracking._Phase.advance
 
@@ -188,22 +229,30 @@ def test_a_damaged_state_is_named(sessions: list[Path], tmp_path: Path) -> None:
         tracking.train("tiny", sessions, tmp_path / "a.ckpt", RECIPE, threads=1)
 
 
-def test_what_cannot_be_trained_says_why(sessions: list[Path], data: list[Tracked], tmp_path: Path) -> None:
+def test_what_cannot_be_trained_says_why(
+    sessions: list[Path], data: list[Tracked], tmp_path: Path
+) -> None:
     with pytest.raises(RecordingError, match="more than 1 sessions"):
         tracking.train("tiny", sessions[:1], tmp_path / "a.ckpt", RECIPE)
     with pytest.raises(CheckpointError, match="regression_neuropose"):
         tracking.train("regression_neuropose", sessions, tmp_path / "a.ckpt", RECIPE)
-    with pytest.raises(RecordingError, match="a session of 40028 samples or more, found at most 8000"):
+    with pytest.raises(
+        RecordingError, match="a session of 40028 samples or more, found at most 8000"
+    ):
         pose_set.draw(data, 1001, 40, 27, 4, 0.0, np.random.default_rng(0))
 
 
 def test_steps_are_divided_between_the_phases() -> None:
     base, half = Recipe(), tracking.recipe_for(steps=510, seed=7)
     assert half.feature_steps + half.rollout_steps == 510 and half.seed == 7
-    assert half.feature_steps / 510 == pytest.approx(base.feature_steps / (base.feature_steps + base.rollout_steps), abs=0.01)
+    assert half.feature_steps / 510 == pytest.approx(
+        base.feature_steps / (base.feature_steps + base.rollout_steps), abs=0.01
+    )
 
 
-def test_training_can_start_from_a_checkpoint_and_then_leaves_its_featurizer(sessions: list[Path], tmp_path: Path) -> None:
+def test_training_can_start_from_a_checkpoint_and_then_leaves_its_featurizer(
+    sessions: list[Path], tmp_path: Path
+) -> None:
     network = build(HYPER_PARAMETERS["tiny"])
     first, second = tmp_path / "first.ckpt", tmp_path / "second.ckpt"
     checkpoint.save(first, network, HYPER_PARAMETERS["tiny"], torch.float16)
@@ -212,7 +261,10 @@ def test_training_can_start_from_a_checkpoint_and_then_leaves_its_featurizer(ses
     before, after = (checkpoint.load(path).model.state_dict() for path in (first, second))
     changed = {key.split(".")[1] for key in before if not torch.equal(before[key], after[key])}
     assert changed == {"decoder"}
-    with pytest.raises(CheckpointError, match="expected a checkpoint of tracking_vemg2pose to start from, found tiny"):
+    with pytest.raises(
+        CheckpointError,
+        match="expected a checkpoint of tracking_vemg2pose to start from, found tiny",
+    ):
         tracking.train("tracking_vemg2pose", sessions, second, recipe, start=first)
 
 

@@ -1,4 +1,5 @@
-"""The toy model of tests/firmware/toy_model: its numpy twin, its firmware, and lines that do harm."""
+"""The toy model of tests/firmware/toy_model: its numpy twin, its firmware, and lines that do
+harm."""
 
 from __future__ import annotations
 
@@ -28,14 +29,20 @@ from host.link import Link
 SOURCE = Path(__file__).parent / "firmware" / "toy_model"
 MODEL_HASH = re.search(r'MODEL_HASH "(\w+)"', (SOURCE / "model.h").read_text()).group(1)  # type: ignore[union-attr]
 SANITIZE = "-fsanitize=address,undefined -fno-sanitize-recover=all -O1"
-PATIENT = Timing(silence_s=120.0, boot_s=60.0)  # a second of the emulator is a thousand million instructions
+PATIENT = Timing(
+    silence_s=120.0, boot_s=60.0
+)  # a second of the emulator is a thousand million instructions
 QUICK = Timing(answer_s=0.03, silence_s=20.0, boot_s=10.0)
 PER_STEP, INPUTS, OUTPUTS = 96, 32, 99
 
 
 def samples(steps: int, seed: int = 0) -> NDArray[np.int16]:
     """Random samples (steps · 96, 32)."""
-    return np.random.default_rng(seed).integers(-32768, 32768, (steps * PER_STEP, INPUTS)).astype(np.int16)
+    return (
+        np.random.default_rng(seed)
+        .integers(-32768, 32768, (steps * PER_STEP, INPUTS))
+        .astype(np.int16)
+    )
 
 
 def run(content: NDArray[np.int16]) -> NDArray[np.int16]:
@@ -44,7 +51,9 @@ def run(content: NDArray[np.int16]) -> NDArray[np.int16]:
     past, o = np.zeros(412, np.uint64), np.arange(OUTPUTS)
     state: NDArray[np.uint64] = np.zeros(OUTPUTS, np.uint64)
     frames = []
-    for step, x in enumerate(content.astype(np.uint16).astype(np.uint64).reshape(-1, PER_STEP, INPUTS)):
+    for step, x in enumerate(
+        content.astype(np.uint16).astype(np.uint64).reshape(-1, PER_STEP, INPUTS)
+    ):
         total = state.copy()
         for t in range(PER_STEP):
             total = (total * 1664525 + x[t, o % INPUTS] + mix[(t + o) % 128]) & 0xFFFFFFFF
@@ -67,11 +76,17 @@ def model_files() -> dict[str, bytes]:
 
 
 def counted_alone(link: Link, steps: int) -> NDArray[np.int64]:
-    """Instructions of steps computed while nothing is on the line, neither the next samples nor a question. Of others
-    the interrupts of arriving bytes are counted too, and how many come depends on what else the host computes."""
-    timing, link.timing = link.timing, dataclasses.replace(link.timing, answer_s=link.timing.silence_s)
+    """Instructions of steps computed while nothing is on the line, neither the next samples nor a
+    question. Of others the interrupts of arriving bytes are counted too, and how many come depends
+    on what else the host computes."""
+    timing, link.timing = (
+        link.timing,
+        dataclasses.replace(link.timing, answer_s=link.timing.silence_s),
+    )
     try:
-        return np.concatenate([link.stream(samples(1, seed)).cycles for seed in range(steps)]).astype(np.int64)
+        return np.concatenate(
+            [link.stream(samples(1, seed)).cycles for seed in range(steps)]
+        ).astype(np.int64)
     finally:
         link.timing = timing
 
@@ -130,14 +145,23 @@ def need_emulator() -> None:
     need(emulator.command)
 
 
-# --- lines that do harm -----------------------------------------------------------------------------------------------
+# --- lines that do harm ---------------------------------------------------------------------------
 
-GOOD, LOSE, DAMAGE, DOUBLE, SWAP, CUT, NOISE = "good", "lose", "damage", "double", "swap", "cut", "noise"
+GOOD, LOSE, DAMAGE, DOUBLE, SWAP, CUT, NOISE = (
+    "good",
+    "lose",
+    "damage",
+    "double",
+    "swap",
+    "cut",
+    "noise",
+)
 FAULTS = (LOSE, DAMAGE, DOUBLE, SWAP, CUT, NOISE)
 
 
 class Tamper:
-    """Does to the frames of one direction, one after the other, what a schedule says; afterwards lets everything pass."""
+    """Does to the frames of one direction, one after the other, what a schedule says; afterwards
+    lets everything pass."""
 
     def __init__(self, schedule: Sequence[tuple[str, int]]):
         self._schedule: Iterator[tuple[str, int]] = iter(schedule)
@@ -178,7 +202,9 @@ class HarmfulLine:
         content = self._rest + self.inner.receive(timeout_s)
         end = content.rfind(b"\0") + 1
         self._rest = content[end:]
-        return b"".join(self.inward(b"\0" + block + b"\0") for block in content[:end].split(b"\0") if block)
+        return b"".join(
+            self.inward(b"\0" + block + b"\0") for block in content[:end].split(b"\0") if block
+        )
 
     def close(self) -> None:
         self.inner.close()

@@ -1,4 +1,5 @@
-"""Cases for the kernels of firmware/nn: written to a file, run natively or on an emulated Cortex-M, read back.
+"""Cases for the kernels of firmware/nn: written to a file, run natively or on an emulated Cortex-M,
+read back.
 
 cases.c is the other side. One call runs any number of cases: booting costs more than computing.
 """
@@ -20,10 +21,30 @@ Array = npt.NDArray[Any]
 
 ROOT = Path(__file__).parent.parent.parent
 KERNELS = (
-    "linear", "mean_pool", "layer_norm", "s4d", "lut", "glu", "add", "log_softmax",
-    "max_pool", "window", "step", "start_up", "linear_s4",
-    "linear_s16_mve", "linear_s8_mve", "copy", "interpolate", "lstm_cell", "pose", "integrate", "patches", "repeat", "nothing",
-)  # fmt: skip
+    "linear",
+    "mean_pool",
+    "layer_norm",
+    "s4d",
+    "lut",
+    "glu",
+    "add",
+    "log_softmax",
+    "max_pool",
+    "window",
+    "step",
+    "start_up",
+    "linear_s4",
+    "linear_s16_mve",
+    "linear_s8_mve",
+    "copy",
+    "interpolate",
+    "lstm_cell",
+    "pose",
+    "integrate",
+    "patches",
+    "repeat",
+    "nothing",
+)
 FUNCTIONS = {  # of those that are not nn_…_s16
     "linear": "nn_linear_s8_s16",
     "linear_s4": "nn_linear_s4_s16",
@@ -35,7 +56,15 @@ ACTIVATION_SECOND = ("add", "pose", "integrate")  # whose `second` is no table
 BUFFERS = ("table", "second", "third", "x", "y", "state")
 TABLES, GUARD = BUFFERS[:3], 16
 WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-Wconversion")
-HEADER = np.dtype([("kernel", "<u4"), ("repeats", "<u4"), ("value", "<i4", 9), ("bytes", "<u4", 6), ("offset", "<u4", 6)])
+HEADER = np.dtype(
+    [
+        ("kernel", "<u4"),
+        ("repeats", "<u4"),
+        ("value", "<i4", 9),
+        ("bytes", "<u4", 6),
+        ("offset", "<u4", 6),
+    ]
+)
 
 
 class CaseError(TendonError):
@@ -44,7 +73,8 @@ class CaseError(TendonError):
 
 @dataclass
 class Case:
-    """One kernel call. `values` and the roles of the buffers are those of time_kernel() in cases.c; no y means in place."""
+    """One kernel call. `values` and the roles of the buffers are those of time_kernel() in cases.c;
+    no y means in place."""
 
     kernel: str
     values: tuple[int, ...]
@@ -59,14 +89,20 @@ class Case:
 
     @property
     def table_bytes(self) -> int:
-        """Bytes from the begin of the arena of cases.c up to the end of what an export makes a table."""
+        """Bytes from the begin of the arena of cases.c up to the end of what an export makes a
+        table."""
         tables = TABLES[:1] if self.kernel in ACTIVATION_SECOND else TABLES
-        sizes = [(self.offsets.get(name, 0), self.buffers[name].nbytes if name in self.buffers else 0) for name in tables]
+        sizes = [
+            (self.offsets.get(name, 0), self.buffers[name].nbytes if name in self.buffers else 0)
+            for name in tables
+        ]
         return sum(GUARD + (offset + size + 7 & ~7) for offset, size in sizes)
 
     def to_bytes(self) -> bytes:
         header = np.zeros(1, HEADER)
-        data = [np.ascontiguousarray(self.buffers.get(name, np.zeros(0, np.int8))) for name in BUFFERS]
+        data = [
+            np.ascontiguousarray(self.buffers.get(name, np.zeros(0, np.int8))) for name in BUFFERS
+        ]
         header["kernel"], header["repeats"] = KERNELS.index(self.kernel), self.repeats
         header["value"][0, : len(self.values)] = np.array(self.values, np.int64).astype(np.int32)
         header["bytes"] = [b.nbytes for b in data]
@@ -80,14 +116,17 @@ class Case:
         for name in BUFFERS:
             if name in self.buffers and self.buffers[name].nbytes:
                 before = self.buffers[name]
-                buffers[name] = np.frombuffer(raw, before.dtype, before.size, position).reshape(before.shape)
+                buffers[name] = np.frombuffer(raw, before.dtype, before.size, position).reshape(
+                    before.shape
+                )
                 position += before.nbytes
         return Answer(int(ticks), bool(intact), buffers), position
 
 
 @dataclass(frozen=True)
 class Answer:
-    """SysTick ticks over all repeats, whether the surroundings of every buffer are unchanged, and the buffers afterwards."""
+    """SysTick ticks over all repeats, whether the surroundings of every buffer are unchanged, and
+    the buffers afterwards."""
 
     ticks: int
     intact: bool
@@ -105,7 +144,18 @@ def sources() -> list[Path]:
 def build_native(folder: Path, *flags: str) -> Path:
     """A program for this machine; flags such as -O3 or -fsanitize=…"""
     target = folder / "cases"
-    _compile(["gcc", *WARNINGS, *flags, *_include(), *map(str, sources()), str(HERE / "port_pc.c"), "-o", str(target)])
+    _compile(
+        [
+            "gcc",
+            *WARNINGS,
+            *flags,
+            *_include(),
+            *map(str, sources()),
+            str(HERE / "port_pc.c"),
+            "-o",
+            str(target),
+        ]
+    )
     return target
 
 
@@ -113,7 +163,19 @@ def build(core: Core, folder: Path, *flags: str) -> Path:
     """An ELF for an emulated core."""
     target = folder / "cases.elf"
     names = [str(s) for s in (*sources(), HERE / "port_qemu.c")]
-    _compile(["arm-none-eabi-gcc", *core.flags, *WARNINGS, *flags, *core.link_flags, *_include(), *names, "-o", str(target)])
+    _compile(
+        [
+            "arm-none-eabi-gcc",
+            *core.flags,
+            *WARNINGS,
+            *flags,
+            *core.link_flags,
+            *_include(),
+            *names,
+            "-o",
+            str(target),
+        ]
+    )
     return target
 
 
@@ -148,7 +210,10 @@ def _run(command: list[str], folder: Path, cases: list[Case]) -> list[Answer]:
     except subprocess.TimeoutExpired:
         raise CaseError(f"{command[0]} did not finish {len(cases)} cases within 300 s") from None
     if done.returncode:
-        raise CaseError(f"{command[0]} ended with status {done.returncode} over {len(cases)} cases:\n{done.stderr[-4000:]}")
+        raise CaseError(
+            f"{command[0]} ended with status {done.returncode} over {len(cases)}"
+            f" cases:\n{done.stderr[-4000:]}"
+        )
     return _read((folder / "results.bin").read_bytes(), cases)
 
 

@@ -1,4 +1,5 @@
-"""The bare Cortex-M cores that QEMU emulates: what to compile for them, where to run it, and how their virtual time passes."""
+"""The bare Cortex-M cores that QEMU emulates: what to compile for them, where to run it, and how
+their virtual time passes."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ TICKS = 1 << 24  # SysTick wraps
 
 @dataclass(frozen=True)
 class Core:
-    """One emulated core. Under `-icount shift=0` an instruction is a nanosecond, so SysTick's clock tells the instructions.
+    """One emulated core. Under `-icount shift=0` an instruction is a nanosecond, so SysTick's clock
+    tells the instructions.
 
     `flags` compile the kernels alone; a board may choose others for the same core."""
 
@@ -34,7 +36,8 @@ class Core:
 
     @property
     def emulator(self) -> list[str]:
-        """QEMU's command line up to the image: files by semihosting, no screen, instructions counted."""
+        """QEMU's command line up to the image: files by semihosting, no screen, instructions
+        counted."""
         quiet = ["-display", "none", "-serial", "none", "-monitor", "none"]
         semihosting = ["-semihosting-config", "enable=on,target=native"]
         return ["qemu-system-arm", "-M", self.machine, *quiet, *semihosting, "-icount", "shift=0"]
@@ -43,9 +46,27 @@ class Core:
 CORES = {
     core.name: core
     for core in (
-        Core("cortex-m4", "mps2-an386", ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=soft"), "mps2.ld", 25_000_000),
-        Core("cortex-m7", "mps2-an500", ("-mcpu=cortex-m7", "-mthumb", "-mfloat-abi=soft"), "an500.ld", 25_000_000),
-        Core("cortex-m55", "mps3-an547", ("-mcpu=cortex-m55", "-mthumb", "-mfloat-abi=hard"), "mps3.ld", 32_000_000),
+        Core(
+            "cortex-m4",
+            "mps2-an386",
+            ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=soft"),
+            "mps2.ld",
+            25_000_000,
+        ),
+        Core(
+            "cortex-m7",
+            "mps2-an500",
+            ("-mcpu=cortex-m7", "-mthumb", "-mfloat-abi=soft"),
+            "an500.ld",
+            25_000_000,
+        ),
+        Core(
+            "cortex-m55",
+            "mps3-an547",
+            ("-mcpu=cortex-m55", "-mthumb", "-mfloat-abi=hard"),
+            "mps3.ld",
+            32_000_000,
+        ),
     )
 }
 
@@ -55,4 +76,7 @@ def core_of(flags: list[str]) -> Core:
     for core in CORES.values():
         if f"-mcpu={core.name}" in flags:
             return core
-    raise TendonError(f"expected flags of a core that can be emulated bare ({', '.join(CORES)}), found {' '.join(flags)}")
+    raise TendonError(
+        f"expected flags of a core that can be emulated bare ({', '.join(CORES)}), found"
+        f" {' '.join(flags)}"
+    )

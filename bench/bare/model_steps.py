@@ -1,7 +1,8 @@
 """Exact instruction counts of a network's steps, without running its board.
 
-They are counted on QEMU's bare Cortex-M (cores.py), from the objects that are linked into the board's image, over a
-few steps of real samples and without the serial line; steps.c reads the samples and writes what the steps answer.
+They are counted on QEMU's bare Cortex-M (cores.py), from the objects that are linked into the
+board's image, over a few steps of real samples and without the serial line; steps.c reads the
+samples and writes what the steps answer.
 """
 
 from __future__ import annotations
@@ -25,21 +26,27 @@ PATIENCE_S = 300.0
 
 @dataclass(frozen=True)
 class Counted:
-    """Executed instructions of each step, exact to one tick (40, or 31) over all of them, and int16 answers (steps, outputs)."""
+    """Executed instructions of each step, exact to one tick (40, or 31) over all of them, and int16
+    answers (steps, outputs)."""
 
     instructions: list[int]
     words: Array
 
 
-def count(graph: Graph, project: Path, board: str, samples: Array, initial: Array | None = None) -> Counted:
-    """Executed instructions of the steps in int16 samples (time, inputs), on an emulated core of the board's kind, of the graph's
-    project for that board. The board need not hold it. `initial`: the pose (joints,) in rad to begin with, else zeros."""
+def count(
+    graph: Graph, project: Path, board: str, samples: Array, initial: Array | None = None
+) -> Counted:
+    """Executed instructions of the steps in int16 samples (time, inputs), on an emulated core of
+    the board's kind, of the graph's project for that board. The board need not hold it. `initial`:
+    the pose (joints,) in rad to begin with, else zeros."""
     description = boards.load_board(board)
     core = core_of(description.flags)
     with tempfile.TemporaryDirectory() as private:
         here = Path(private)
         elf = _link(description, core, project, here, len(samples) // graph.samples_per_step)
-        (here / "cases.bin").write_bytes(_begin(graph, initial) + np.ascontiguousarray(samples, dtype="<i2").tobytes())
+        (here / "cases.bin").write_bytes(
+            _begin(graph, initial) + np.ascontiguousarray(samples, dtype="<i2").tobytes()
+        )
         _execute([*core.emulator, "-kernel", str(elf)], here)
         return _read((here / "results.bin").read_bytes(), graph, core)
 
@@ -48,17 +55,25 @@ def _begin(graph: Graph, initial: Array | None) -> bytes:
     """The state that steps.c reads where a network has a pose to begin with."""
     if not any(isinstance(op, IntIntegrate) for op in graph.ops):
         return b""
-    return memory.initial_state(graph, np.zeros(graph.output.features) if initial is None else initial)
+    return memory.initial_state(
+        graph, np.zeros(graph.output.features) if initial is None else initial
+    )
 
 
 def _link(board: Description, core: Core, project: Path, here: Path, steps: int) -> Path:
-    """The objects of model and kernels that the board's image is made of, with a main that reads samples and writes times."""
+    """The objects of model and kernels that the board's image is made of, with a main that reads
+    samples and writes times."""
     elf = here / "steps.elf"
     own = [str(HERE / name) for name in ("steps.c", "port_qemu.c")]
     include = [f"-I{HERE}", f"-I{project / 'model'}"]
-    linked = [str(o) for o in build_objects(project.resolve(), board.name, ("model", "nn"), here / "objects")]
+    linked = [
+        str(o)
+        for o in build_objects(project.resolve(), board.name, ("model", "nn"), here / "objects")
+    ]
     options = ["-std=c11", "-O2", *core.link_flags, f"-DSTEPS={steps}"]
-    _execute([board.compiler, *board.flags, *options, *include, *own, *linked, "-o", str(elf)], here)
+    _execute(
+        [board.compiler, *board.flags, *options, *include, *own, *linked, "-o", str(elf)], here
+    )
     return elf
 
 
@@ -68,9 +83,13 @@ def _execute(command: list[str], here: Path) -> None:
     except FileNotFoundError:
         raise TendonError(f"{command[0]} is not installed; run make tools") from None
     except subprocess.TimeoutExpired:
-        raise TendonError(f"{command[0]}: expected an end within {PATIENCE_S:.0f} s, found none") from None
+        raise TendonError(
+            f"{command[0]}: expected an end within {PATIENCE_S:.0f} s, found none"
+        ) from None
     if done.returncode:
-        raise TendonError(f"{command[0]} ended with status {done.returncode}:\n{done.stderr[-2000:]}")
+        raise TendonError(
+            f"{command[0]} ended with status {done.returncode}:\n{done.stderr[-2000:]}"
+        )
 
 
 def _read(raw: bytes, graph: Graph, core: Core) -> Counted:

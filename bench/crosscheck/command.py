@@ -1,4 +1,5 @@
-"""`crosscheck`: the same seconds of signal through every engine there is, each compared with PyTorch and with the integers."""
+"""`crosscheck`: the same seconds of signal through every engine there is, each compared with
+PyTorch and with the integers."""
 
 from __future__ import annotations
 
@@ -52,9 +53,11 @@ PACKAGES = {
 
 @dataclass(frozen=True)
 class Column:
-    """One engine. SQNR in dB and agreement (share of frames) against PyTorch; CER and its interval in %, None without text.
+    """One engine. SQNR in dB and agreement (share of frames) against PyTorch; CER and its interval
+    in %, None without text.
 
-    `bit_exact`: whether every word equals the integer reference; None for engines that compute in float.
+    `bit_exact`: whether every word equals the integer reference; None for engines that compute in
+    float.
     """
 
     engine: str
@@ -70,7 +73,8 @@ class Column:
 
 @dataclass(frozen=True)
 class Ran:
-    """What an engine gave for each stretch: real frames, int16 words where it gives them, and its version."""
+    """What an engine gave for each stretch: real frames, int16 words where it gives them, and its
+    version."""
 
     frames: Sequence[Array]
     words: Sequence[Array] | None
@@ -78,9 +82,13 @@ class Ran:
 
 
 def run(args: argparse.Namespace) -> int:
-    """The command; exit code 1 when native C or the board differs from the integer reference in any word."""
+    """The command; exit code 1 when native C or the board differs from the integer reference in any
+    word."""
     if args.seconds < LEAST_SECONDS:
-        raise TendonError(f"SECONDS={args.seconds:g}: expected at least {LEAST_SECONDS:g}: less says nothing about an error rate")
+        raise TendonError(
+            f"SECONDS={args.seconds:g}: expected at least {LEAST_SECONDS:g}: less says nothing"
+            " about an error rate"
+        )
     _check_engines()
     folder = cli.folder(args)
     made = engines.prepare(folder, args.checkpoint, args.data, args.calibration)
@@ -100,27 +108,39 @@ def _check_engines() -> None:
     """No column is left empty: what cannot run is an error before anything is computed."""
     missing = [engine for engine in TITLES if engine not in (*engines.LOCAL, "board")]
     if missing:
-        raise TendonError(f"crosscheck: expected the engines {', '.join(TITLES)}, this installation has no {', '.join(missing)}")
+        raise TendonError(
+            f"crosscheck: expected the engines {', '.join(TITLES)}, this installation has no"
+            f" {', '.join(missing)}"
+        )
 
 
 def _stretches(args: argparse.Namespace, made: Artifacts) -> list[Recorded]:
     task = tasks.of(made.integer)
     if task.name != "typing":
-        raise TendonError(f"crosscheck: {made.integer.name} does not type; its engines are compared by hil and infer")
+        raise TendonError(
+            f"crosscheck: {made.integer.name} does not type; its engines are compared by hil and"
+            " infer"
+        )
     if args.input is None:
         parts = stretches(made.integer, datasets.find(args.data, args.build).heldout, args.seconds)
     else:
         parts = [task.load_input(made.integer, args.input, args.seconds)]
     found = sum(p.seconds for p in parts)
     if found < LEAST_SECONDS:
-        raise TendonError(f"crosscheck: expected at least {LEAST_SECONDS:g} s of signal, found {found:.1f}; give a longer INPUT")
+        raise TendonError(
+            f"crosscheck: expected at least {LEAST_SECONDS:g} s of signal, found {found:.1f}; give"
+            " a longer INPUT"
+        )
     return parts
 
 
 def first_board(made: Artifacts) -> str:
-    """The emulated board with the least memory that the network fits; TendonError when there is none."""
+    """The emulated board with the least memory that the network fits; TendonError when there is
+    none."""
     known = [load_board(name) for name in boards.names()]
-    emulated = sorted((b for b in known if b.emulator), key=lambda b: sum(m.size for m in b.memory.values()))
+    emulated = sorted(
+        (b for b in known if b.emulator), key=lambda b: sum(m.size for m in b.memory.values())
+    )
     reasons = []
     for board in emulated:
         try:
@@ -129,13 +149,20 @@ def first_board(made: Artifacts) -> str:
             reasons.append(str(error))
         else:
             return board.name
-    raise TendonError("crosscheck: no emulated board is large enough; give one with BOARD=\n  " + "\n  ".join(reasons))
+    raise TendonError(
+        "crosscheck: no emulated board is large enough; give one with BOARD=\n  "
+        + "\n  ".join(reasons)
+    )
 
 
 def _run(engine: str, made: Artifacts, parts: list[Recorded]) -> Ran:
     print(f"running {TITLES[engine]}", flush=True)
     if engine in engines.FLOAT:
-        return Ran([engines.infer_float(engine, made.real, made.checkpoint, p.signal) for p in parts], None, _version(engine))
+        return Ran(
+            [engines.infer_float(engine, made.real, made.checkpoint, p.signal) for p in parts],
+            None,
+            _version(engine),
+        )
     if engine == "onnx-qdq":
         frames = [engines.infer(engine, made, p.signal) for p in parts]
         scale = float(made.integer.output.scale or 1.0)
@@ -160,15 +187,22 @@ def _version(engine: str) -> str:
     if engine in PACKAGES:
         return f"{PACKAGES[engine]} {metadata.version(PACKAGES[engine])}"
     if engine == "native":
-        return f"Tendon {GENERATOR}, gcc {build.compiler_version('posix').rpartition(') ')[2]}, {platform.machine()}"
+        return (
+            f"Tendon {GENERATOR}, gcc {build.compiler_version('posix').rpartition(') ')[2]},"
+            f" {platform.machine()}"
+        )
     return f"Tendon {GENERATOR}, numpy {np.__version__}"
 
 
-def report_of(made: Artifacts, parts: list[Recorded], board: str, ran: dict[str, Ran]) -> dict[str, Any]:
+def report_of(
+    made: Artifacts, parts: list[Recorded], board: str, ran: dict[str, Ran]
+) -> dict[str, Any]:
     """crosscheck.json: one column for each engine, in the order of TITLES."""
     texts = [p.target.text if p.target else "" for p in parts]
     reference, words = ran["torch"].frames, ran["integer"].words
-    columns = [asdict(_column(engine, board, ran[engine], reference, words, texts)) for engine in TITLES]
+    columns = [
+        asdict(_column(engine, board, ran[engine], reference, words, texts)) for engine in TITLES
+    ]
     return {
         "version": VERSION,
         "model": made.integer.name,
@@ -186,11 +220,19 @@ def report_of(made: Artifacts, parts: list[Recorded], board: str, ran: dict[str,
 
 
 def _column(
-    engine: str, board: str, ran: Ran, reference: Sequence[Array], words: Sequence[Array] | None, texts: list[str]
+    engine: str,
+    board: str,
+    ran: Ran,
+    reference: Sequence[Array],
+    words: Sequence[Array] | None,
+    texts: list[str],
 ) -> Column:
     cer, low, high = None, None, None
     if any(texts):
-        cer, (low, high) = scores.score(ran.frames, texts).cer, scores.bootstrap_rate(ran.frames, texts)
+        cer, (low, high) = (
+            scores.score(ran.frames, texts).cer,
+            scores.bootstrap_rate(ran.frames, texts),
+        )
     exact = None
     if ran.words is not None and words is not None:
         exact = all(np.array_equal(a, b) for a, b in zip(words, ran.words, strict=True))
@@ -198,7 +240,11 @@ def _column(
         engine,
         f"board {board}" if engine == "board" else TITLES[engine],
         ran.version,
-        None if engine == "torch" else scores.sqnr_db(scores.concatenate(reference), scores.concatenate(ran.frames)),
+        (
+            None
+            if engine == "torch"
+            else scores.sqnr_db(scores.concatenate(reference), scores.concatenate(ran.frames))
+        ),
         scores.agreement(reference, ran.frames),
         cer,
         low,
@@ -215,8 +261,23 @@ def _write_page(path: Path, report: dict[str, Any]) -> Path:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """--input, --seconds, --board, --port."""
-    parser.add_argument("--input", type=Path, help="a recording or .npy (default: the first held-out sessions)")
-    parser.add_argument("--seconds", type=float, default=LEAST_SECONDS, help="how much signal (default and least: %(default)s)")
-    parser.add_argument("--board", help=f"one of {', '.join(boards.names())} (default: the smallest emulated one that is enough)")
-    parser.add_argument("--port", help="its serial port: device, socket://host:port (default: started here)")
+    parser.add_argument(
+        "--input", type=Path, help="a recording or .npy (default: the first held-out sessions)"
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=LEAST_SECONDS,
+        help="how much signal (default and least: %(default)s)",
+    )
+    parser.add_argument(
+        "--board",
+        help=(
+            f"one of {', '.join(boards.names())} (default: the smallest emulated one that is"
+            " enough)"
+        ),
+    )
+    parser.add_argument(
+        "--port", help="its serial port: device, socket://host:port (default: started here)"
+    )
     parser.set_defaults(run=run)

@@ -1,4 +1,5 @@
-"""The cross-check as a page: eight columns, and a picture of how far each engine is from PyTorch."""
+"""The cross-check as a page: eight columns, and a picture of how far each engine is from
+PyTorch."""
 
 from __future__ import annotations
 
@@ -16,13 +17,15 @@ from bench.drawing import BLUE, GREEN, INK, SOFT, STYLE, svg
 from compress.files import replace_atomically
 
 CAPTION = (
-    "Left: power of PyTorch's log-probabilities over the power of the difference from them. Right: character error rate on the "
-    "same seconds with its 95 % bootstrap interval. Green: every word equals the integer reference."
+    "Left: power of PyTorch's log-probabilities over the power of the difference from them. Right:"
+    " character error rate on the same seconds with its 95 % bootstrap interval. Green: every word"
+    " equals the integer reference."
 )
 
 
 def write(path: Path, report: dict[str, Any]) -> Path:
-    """Write the page, whole or not at all; returns its path. The same report gives the same page."""
+    """Write the page, whole or not at all; returns its path. The same report gives the same
+    page."""
     replace_atomically(path, html(report).encode())
     return path
 
@@ -30,12 +33,16 @@ def write(path: Path, report: dict[str, Any]) -> Path:
 def html(report: dict[str, Any]) -> str:
     """The page of a finished cross-check."""
     title = f"{report['model']} {report['precision']}, cross-checked"
-    note = "<p><b>All error rates here are from simulated recordings.</b></p>" if report["simulated"] else ""
+    note = (
+        "<p><b>All error rates here are from simulated recordings.</b></p>"
+        if report["simulated"]
+        else ""
+    )
     picture = f"<figure>{_picture(report)}<figcaption>{CAPTION}</figcaption></figure>"
     body = (
-        f"<h1>{escape(title)}</h1><p class=soft>{escape(headline(report))}</p>{note}<p>{_verdict(report)}</p>{_table(report)}"
-        f"<h2>How far from PyTorch, and what that costs</h2>{picture}"
-        f"<h2>What was run</h2>{_facts(report)}"
+        f"<h1>{escape(title)}</h1><p"
+        f" class=soft>{escape(headline(report))}</p>{note}<p>{_verdict(report)}</p>{_table(report)}<h2>How"  # noqa: E501
+        f" far from PyTorch, and what that costs</h2>{picture}<h2>What was run</h2>{_facts(report)}"
     )
     return markup.document(title, body)
 
@@ -45,7 +52,10 @@ def _verdict(report: dict[str, Any]) -> str:
     if exact["native"] and exact["board"]:
         return '<span class="badge good">BIT-EXACT</span>integer reference = native C = board'
     differing = " and ".join(name for name in ("native", "board") if not exact[name])
-    return f'<span class="badge bad">NOT BIT-EXACT</span>{escape(differing)} differ from the integer reference'
+    return (
+        f'<span class="badge bad">NOT BIT-EXACT</span>{escape(differing)} differ from the integer'
+        " reference"
+    )
 
 
 def _table(report: dict[str, Any]) -> str:
@@ -53,7 +63,8 @@ def _table(report: dict[str, Any]) -> str:
     head = "".join(f"<th class=n>{escape(c['title'])}</th>" for c in columns)
     by_row = zip(ROWS, *(cells(c) for c in columns), strict=True)
     rows = "".join(
-        f"<tr><td>{escape(name)}</td>{''.join(f'<td class=n>{escape(v)}</td>' for v in values)}</tr>" for name, *values in by_row
+        f"<tr><td>{escape(name)}</td>{''.join(f'<td class=n>{escape(v)}</td>' for v in values)}</tr>"  # noqa: E501
+        for name, *values in by_row
     )
     return f"<table><tr><th></th>{head}</tr>{rows}</table>"
 
@@ -61,8 +72,14 @@ def _table(report: dict[str, Any]) -> str:
 def _facts(report: dict[str, Any]) -> str:
     facts = {c["title"]: c["version"] for c in report["columns"]}
     facts |= {"checkpoint SHA-256": report["checkpoint"], "graph SHA-256": report["graph"]}
-    facts |= {w["recording"]: f"{w['start_s']:.3f}…{w['stop_s']:.3f} s, SHA-256 {w['sha256']}" for w in report["recordings"]}
-    rows = "".join(f"<tr><td>{escape(name)}</td><td class=mono>{escape(value)}</td></tr>" for name, value in facts.items())
+    facts |= {
+        w["recording"]: f"{w['start_s']:.3f}…{w['stop_s']:.3f} s, SHA-256 {w['sha256']}"
+        for w in report["recordings"]
+    }
+    rows = "".join(
+        f"<tr><td>{escape(name)}</td><td class=mono>{escape(value)}</td></tr>"
+        for name, value in facts.items()
+    )
     return f"<table>{rows}</table>"
 
 
@@ -90,6 +107,8 @@ def _bars(axes: Axes, columns: list[dict[str, Any]], key: str, unit: str) -> Non
         if key == "cer" and column["low"] is not None:
             axes.plot([column["low"], column["high"]], [y, y], color=INK, linewidth=1.2)
             end = column["high"]
-        axes.text(max(value, end), y, f"  {value:.2f}" if key == "cer" else f"  {value:.1f}", va="center")
+        axes.text(
+            max(value, end), y, f"  {value:.2f}" if key == "cer" else f"  {value:.1f}", va="center"
+        )
     axes.set_xlabel(unit)
     axes.margins(x=0.18)

@@ -1,18 +1,19 @@
 """What Thumb instructions cost a Cortex-M4: one after the other, and what makes them wait.
 
-Source: Arm Cortex-M4 Processor Technical Reference Manual r0p1 (100166_0001), table 3-1 and section 3.3.2 "Load/store timings".
+Source: Arm Cortex-M4 Processor Technical Reference Manual r0p1 (100166_0001), table 3-1 and section
+3.3.2 "Load/store timings".
 
-    Σ executions · cycles of the instruction without wait states        table 3-1
-    + 2 per taken branch                                                pipeline refill, 1 to 3 (same table)
-    + 1 per unaligned access                                            section 3.3.2
-    + 24 per interrupt                                                  12 cycles in, 12 out (section 3.9)
-    + W per line of instructions that a jump misses                     W wait states of the flash
-    + W + 1 − n per line that its prefetch brings too late              n: instructions executed in the line before
-    + W per line of data that misses the flash's data cache             weights are streamed: one miss per 16 bytes
+    Σ executions · cycles of the instruction without wait states        table 3-1 + 2 per taken
+    branch                                                pipeline refill, 1 to 3 (same table) + 1
+    per unaligned access                                            section 3.3.2 + 24 per interrupt
+    12 cycles in, 12 out (section 3.9) + W per line of instructions that a jump misses
+    W wait states of the flash + W + 1 − n per line that its prefetch brings too late
+    n: instructions executed in the line before + W per line of data that misses the flash's data
+    cache             weights are streamed: one miss per 16 bytes
 
-Left open, and so between `least` and `most`: 1 or 3 cycles per refill, loads and stores that pipeline or not, prefetch that
-hides everything or nothing. Not modelled: instruction and data misses that meet at the flash, and bus masters other than the
-core.
+Left open, and so between `least` and `most`: 1 or 3 cycles per refill, loads and stores that
+pipeline or not, prefetch that hides everything or nothing. Not modelled: instruction and data
+misses that meet at the flash, and bus masters other than the core.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ def issue(code: dict[int, Instruction], counts: Counts) -> dict[str, Cost]:
     for address, times in counts.executed.items():
         instruction = code[address]
         each = cost(instruction, code.get(address + instruction.size))
-        functions[instruction.function] = functions.get(instruction.function, NOTHING) + each * times
+        functions[instruction.function] = (
+            functions.get(instruction.function, NOTHING) + each * times
+        )
     return functions
 
 
@@ -54,7 +57,8 @@ def stalls(code: dict[int, Instruction], counts: Counts, chip: Chip) -> dict[str
 
 
 def cost(instruction: Instruction, following: Instruction | None) -> Cost:
-    """Cycles of one execution. A branch costs one here; its refill, when taken, is counted apart."""
+    """Cycles of one execution. A branch costs one here; its refill, when taken, is counted
+    apart."""
     name, operands = instruction.mnemonic, instruction.operands
     if re.match(r"v?(ldrd|strd)", name):
         return exactly(3)
@@ -74,8 +78,13 @@ def cost(instruction: Instruction, following: Instruction | None) -> Cost:
 
 
 def _load(instruction: Instruction, following: Instruction | None) -> Cost:
-    """Two cycles; one when the next instruction is a single load or store that can use the bus meanwhile."""
-    pipelined = following is not None and _SINGLE.match(following.mnemonic) and not _feeds(instruction, following)
+    """Two cycles; one when the next instruction is a single load or store that can use the bus
+    meanwhile."""
+    pipelined = (
+        following is not None
+        and _SINGLE.match(following.mnemonic)
+        and not _feeds(instruction, following)
+    )
     return Cost(1, 1, 2) if pipelined else exactly(2)
 
 
@@ -98,6 +107,10 @@ def _registers(operands: str) -> int:
     for part in inside.split(","):
         first, dash, last = part.strip().partition("-")
         names = {"sl": 10, "fp": 11, "ip": 12, "sp": 13, "lr": 14, "pc": 15}
-        number = [names.get(n.strip(), int(n.strip()[1:]) if n.strip()[1:].isdigit() else 0) for n in (first, last) if n]
+        number = [
+            names.get(n.strip(), int(n.strip()[1:]) if n.strip()[1:].isdigit() else 0)
+            for n in (first, last)
+            if n
+        ]
         count += number[1] - number[0] + 1 if dash else 1
     return count

@@ -1,17 +1,21 @@
-"""How a Cortex-M7 issues executed code, two instructions in a cycle where it can: in order, block by block.
+"""How a Cortex-M7 issues executed code, two instructions in a cycle where it can: in order, block
+by block.
 
-An instruction issues when every operand is there in the stage that needs it (cortex_m7_operations.py, with its sources),
-and nothing overtakes it. Two issue together unless they compete or the second needs a result of the first too early:
+An instruction issues when every operand is there in the stage that needs it
+(cortex_m7_operations.py, with its sources), and nothing overtakes it. Two issue together unless
+they compete or the second needs a result of the first too early:
 
-    one product, one bit field or DSP operation, one store, one branch a cycle; a product and a store compete as well       [J]
-    a bit field or DSP operation is the first of its pair                                                                  [J]
-    of two shifted operands, or one beside a bit field or after a shift, the second waits                                  [J]
-    two loads need different banks, even and odd words                                                                     [J]
-    pairs and lists of registers, divisions, barriers issue alone; a list takes a cycle for two registers                  [J] [L]
-    a branch that is not taken pairs with what follows; one taken as predicted costs its slot; mispredicted, 8 cycles      [J]
+    one product, one bit field or DSP operation, one store, one branch a cycle; a product and a
+    store compete as well       [J] a bit field or DSP operation is the first of its pair
+    [J] of two shifted operands, or one beside a bit field or after a shift, the second waits
+    [J] two loads need different banks, even and odd words
+    [J] pairs and lists of registers, divisions, barriers issue alone; a list takes a cycle for two
+    registers                  [J] [L] a branch that is not taken pairs with what follows; one taken
+    as predicted costs its slot; mispredicted, 8 cycles      [J]
 
-A block begins in the state that the block left which came before it most often, so that loops run into themselves. Not
-modelled: fetch bandwidth and alignment, which make pairs of [J] "slippery", the store buffer and its hazards.
+A block begins in the state that the block left which came before it most often, so that loops run
+into themselves. Not modelled: fetch bandwidth and alignment, which make pairs of [J] "slippery",
+the store buffer and its hazards.
 """
 
 from __future__ import annotations
@@ -33,9 +37,10 @@ PASSES = 3  # until loops have run into themselves
 class Rules:
     """What the sources leave open; the defaults are what is modelled.
 
-    `banks`: two loads pair whose addresses are not known to lie in one bank. `target`: a taken branch pairs with the
-    instruction it leads to. `refetch`: cycles lost at the target of a taken branch. `pointer`: the stage from which on a loaded
-    word is an address. `multiple`: cycles that a list of registers loses. `divide`: cycles of a division.
+    `banks`: two loads pair whose addresses are not known to lie in one bank. `target`: a taken
+    branch pairs with the instruction it leads to. `refetch`: cycles lost at the target of a taken
+    branch. `pointer`: the stage from which on a loaded word is an address. `multiple`: cycles that
+    a list of registers loses. `divide`: cycles of a division.
     """
 
     banks: bool = False
@@ -53,15 +58,17 @@ MOST = Rules(refetch=1, multiple=1, divide=12)
 
 @dataclass
 class Pipeline:
-    """Where it stands: the cycle of the last issue is 0. `first`: what issued in it, as long as something may join it; `ready`:
-    the cycle-and-stage from which on a register can be used, and the same for patient needs, where that is still to come."""
+    """Where it stands: the cycle of the last issue is 0. `first`: what issued in it, as long as
+    something may join it; `ready`: the cycle-and-stage from which on a register can be used, and
+    the same for patient needs, where that is still to come."""
 
     rules: Rules
     first: Operation | None = None
     ready: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def run(self, operations: list[Operation]) -> int:
-        """Issue all of them; the cycles that pass between the issue before and the last of these."""
+        """Issue all of them; the cycles that pass between the issue before and the last of
+        these."""
         passed = 0
         for op in operations:
             passed += self._issue(op)
@@ -73,14 +80,24 @@ class Pipeline:
             self.first = None
 
     def _issue(self, op: Operation) -> int:
-        """Cycles to its issue, 0 when it joins what issued before; afterwards its last cycle is 0."""
+        """Cycles to its issue, 0 when it joins what issued before; afterwards its last cycle is
+        0."""
         earliest = max((self._earliest(need) for need in op.needs), default=0)
-        joins = self.first is not None and earliest <= 0 and not op.alone and not competes(self.first, op, self.rules)
+        joins = (
+            self.first is not None
+            and earliest <= 0
+            and not op.alone
+            and not competes(self.first, op, self.rules)
+        )
         passed = 0 if joins else max(1, earliest)
         early = op.flexible and all(self._ready(n.register, False) <= passed for n in op.needs)
         if early and joins:
             early = op.shifter == "shift" and self.first is not None and self.first.shifter == ""
-        taken = (self.rules.divide if op.divides else op.cycles + (self.rules.multiple if op.cycles > 1 else 0)) - 1
+        taken = (
+            self.rules.divide
+            if op.divides
+            else op.cycles + (self.rules.multiple if op.cycles > 1 else 0)
+        ) - 1
         self._age(passed + taken)
         for result in op.results:
             self.ready[result.register] = self._stages(op, result, early, taken)
@@ -110,7 +127,11 @@ def competes(first: Operation, second: Operation, rules: Rules) -> bool:
     kinds = {first.kind, second.kind}
     if first.kind == second.kind and first.kind in ("product", "field", "store", "branch", "float"):
         return True
-    if kinds == {"product", "store"} or second.kind == "field" or (second.shifter == "operand" and first.shifter):
+    if (
+        kinds == {"product", "store"}
+        or second.kind == "field"
+        or (second.shifter == "operand" and first.shifter)
+    ):
         return True
     return kinds == {"load"} and not _different_banks(first, second, rules)
 
@@ -122,22 +143,29 @@ def _different_banks(first: Operation, second: Operation, rules: Rules) -> bool:
 
 
 def issue(code: dict[int, Instruction], counts: Counts) -> dict[str, Cost]:
-    """Function -> cycles in which its instructions issued, with taken branches, predictions right and memory without waits."""
+    """Function -> cycles in which its instructions issued, with taken branches, predictions right
+    and memory without waits."""
     found = blocks(code, counts)
     as_modelled, least, most = (issue_cycles(found, rules) for rules in (MODELLED, LEAST, MOST))
     functions: dict[str, Cost] = {}
     for start, block in found.items():
         refetched = block.taken * MOST.refetch
-        each = Cost(*(cycles[start] * block.executions for cycles in (as_modelled, least, most))) + Cost(0, 0, refetched)
+        each = Cost(
+            *(cycles[start] * block.executions for cycles in (as_modelled, least, most))
+        ) + Cost(0, 0, refetched)
         functions[block.function] = functions.get(block.function, NOTHING) + each
     return functions
 
 
 def stalls(code: dict[int, Instruction], counts: Counts, chip: Chip) -> dict[str, Cost]:
-    """What comes on top: predictions that fail, unaligned loads, interrupts, and lines that caches miss."""
+    """What comes on top: predictions that fail, unaligned loads, interrupts, and lines that caches
+    miss."""
     return {
-        "mispredicted": total(_mispredicted(code[address], jumps) for address, jumps in counts.jumps.items()),
-        "unaligned": Cost(3, 3, 4) * counts.unaligned_reads + Cost(0, 0, 3) * counts.unaligned_writes,
+        "mispredicted": total(
+            _mispredicted(code[address], jumps) for address, jumps in counts.jumps.items()
+        ),
+        "unaligned": Cost(3, 3, 4) * counts.unaligned_reads
+        + Cost(0, 0, 3) * counts.unaligned_writes,
         "interrupts": exactly(INTERRUPT) * interrupts(code, counts.executed),
         **chip.instruction_waits(counts),
         **chip.data_waits(counts),
@@ -145,29 +173,36 @@ def stalls(code: dict[int, Instruction], counts: Counts, chip: Chip) -> dict[str
 
 
 def _mispredicted(instruction: Instruction, jumps: Jumps) -> Cost:
-    """Branches by name: as modelled, a history of branches predicts them, at most two bits each. Others go where they went
-    before, or return to their call."""
+    """Branches by name: as modelled, a history of branches predicts them, at most two bits each.
+    Others go where they went before, or return to their call."""
     if target_of(instruction) is not None:
         open_to = max(jumps.mispredicted, jumps.surprised)
-        return Cost(MISPREDICTED.cycles * jumps.surprised, MISPREDICTED.least * jumps.surprised, MISPREDICTED.most * open_to)
+        return Cost(
+            MISPREDICTED.cycles * jumps.surprised,
+            MISPREDICTED.least * jumps.surprised,
+            MISPREDICTED.most * open_to,
+        )
     return MISPREDICTED * jumps.elsewhere
 
 
 @dataclass
 class Block:
-    """Instructions that execute one after the other. `before`: the blocks that came before it, by how often; `taken`: of all its
-    executions, those that ended in a jump."""
+    """Instructions that execute one after the other. `before`: the blocks that came before it, by
+    how often; `taken`: of all its executions, those that ended in a jump."""
 
     start: int
     operations: list[Operation]
     executions: int
     taken: int
     function: str
-    before: dict[tuple[int, bool], int] = field(default_factory=dict)  # (a block's start, whether it jumped here) -> times
+    before: dict[tuple[int, bool], int] = field(
+        default_factory=dict
+    )  # (a block's start, whether it jumped here) -> times
 
 
 def blocks(code: dict[int, Instruction], counts: Counts) -> dict[int, Block]:
-    """The blocks of everything executed, by their first address, with the edges between them that are known by name."""
+    """The blocks of everything executed, by their first address, with the edges between them that
+    are known by name."""
     leaders = _leaders(code, counts)
     found: dict[int, Block] = {}
     ends: dict[int, int] = {}  # block -> its last instruction
@@ -190,7 +225,8 @@ def blocks(code: dict[int, Instruction], counts: Counts) -> dict[int, Block]:
 
 
 def _leaders(code: dict[int, Instruction], counts: Counts) -> set[int]:
-    """Addresses at which a block begins: where something jumps to or comes back to, and where executions change."""
+    """Addresses at which a block begins: where something jumps to or comes back to, and where
+    executions change."""
     found, expected, before = set(), -1, 0
     for address in sorted(counts.executed):
         if address != expected or counts.executed[address] != before:

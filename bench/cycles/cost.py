@@ -1,4 +1,5 @@
-"""Cycles as far as they are known: as modelled, and the least and most that the sources leave open."""
+"""Cycles as far as they are known: as modelled, and the least and most that the sources leave
+open."""
 
 from __future__ import annotations
 

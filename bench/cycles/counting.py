@@ -1,17 +1,19 @@
-"""Exact counts of one function of an emulated image: what executed, per instruction and per segment, and what memory saw of it.
+"""Exact counts of one function of an emulated image: what executed, per instruction and per
+segment, and what memory saw of it.
 
-A QEMU plugin (plugin.c) watches a function, `model_step`, from its first instruction to the one after its call.
-`Watch` says what it watches, `arguments` makes QEMU's command line of that, `read_counts` reads what came out:
+A QEMU plugin (plugin.c) watches a function, `model_step`, from its first instruction to the one
+after its call. `Watch` says what it watches, `arguments` makes QEMU's command line of that,
+`read_counts` reads what came out:
 
-    chip = chips.of_image(load_board("virtual-f405"), image)
-    watch = Watch(code, 20, chip.memory, boundaries=tuple(c.returns_to for c in calls(code, "model_step")))
-    … run QEMU with arguments(build_plugin(folder), watch, out) …
-    counts = wait_for(out, 60)
-    counts.segments[i].executed   # instructions of the i-th call, by address; the last segment is what follows the last boundary
-    modelling.model(code, counts.segments[i], chip).cycles
+    chip = chips.of_image(load_board("virtual-f405"), image) watch = Watch(code, 20, chip.memory,
+    boundaries=tuple(c.returns_to for c in calls(code, "model_step"))) … run QEMU with
+    arguments(build_plugin(folder), watch, out) … counts = wait_for(out, 60)
+    counts.segments[i].executed   # instructions of the i-th call, by address; the last segment is
+    what follows the last boundary modelling.model(code, counts.segments[i], chip).cycles
 
-A segment is what was executed since the boundary before, whichever that was: a call inside a loop adds to its own segment each
-time it returns, and what prepares a call belongs to that call. Counts are sums over all steps; segments sum up to the whole.
+A segment is what was executed since the boundary before, whichever that was: a call inside a loop
+adds to its own segment each time it returns, and what prepares a call belongs to that call. Counts
+are sums over all steps; segments sum up to the whole.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ IN_LINE = 16  # instructions executed in a line before the next one is needed, a
 
 @dataclass(frozen=True)
 class Cache:
-    """`sets` × `ways` lines of `line` bytes, the least recently used replaced; what is written is allocated too."""
+    """`sets` × `ways` lines of `line` bytes, the least recently used replaced; what is written is
+    allocated too."""
 
     sets: int
     ways: int
@@ -42,8 +45,8 @@ class Cache:
 
 @dataclass(frozen=True)
 class Region:
-    """Addresses of data that are counted together, and the memory of the chip they stand for; `cached` ones go through the data
-    cache."""
+    """Addresses of data that are counted together, and the memory of the chip they stand for;
+    `cached` ones go through the data cache."""
 
     name: str
     origin: int
@@ -53,7 +56,8 @@ class Region:
 
 @dataclass(frozen=True)
 class Memory:
-    """What the plugin simulates: both caches, and the data regions; the first region that has an address counts it."""
+    """What the plugin simulates: both caches, and the data regions; the first region that has an
+    address counts it."""
 
     instructions: Cache
     data: Cache
@@ -65,7 +69,8 @@ NO_CACHES = Memory(Cache(1, 1, 4), Cache(1, 1, 4))  # where nobody asks what mis
 
 @dataclass(frozen=True)
 class Watch:
-    """`steps` calls of a function of disassembled code, with the addresses at which segments end (none: one segment).
+    """`steps` calls of a function of disassembled code, with the addresses at which segments end
+    (none: one segment).
 
     `cold`: every step begins with an empty data cache.
     """
@@ -80,7 +85,8 @@ class Watch:
 
 @dataclass
 class Traffic:
-    """Accesses of one region of memory; misses of the data cache where it is cached, and dirty lines written back for them."""
+    """Accesses of one region of memory; misses of the data cache where it is cached, and dirty
+    lines written back for them."""
 
     reads: int = 0
     writes: int = 0
@@ -91,9 +97,10 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Jumps:
-    """Of one instruction: how often another than the next one followed; how often two bits of its own history said otherwise, and
-    (conditional branches only) two bits for each history of the last 12 conditional branches; how often it went to another
-    address than the time before, returns to their call aside."""
+    """Of one instruction: how often another than the next one followed; how often two bits of its
+    own history said otherwise, and (conditional branches only) two bits for each history of the
+    last 12 conditional branches; how often it went to another address than the time before, returns
+    to their call aside."""
 
     taken: int
     mispredicted: int
@@ -116,8 +123,9 @@ NO_JUMPS = Jumps(0, 0, 0, 0)
 class Counts:
     """What the plugin saw over `steps` calls. Addresses are those of the image.
 
-    `traffic`: one per region of the Watch's memory, and a last one for everywhere else. `next_line_misses[n]`: lines of
-    instructions that were missing when the line before them ended, after n instructions in it; `jumped_misses`: after a jump.
+    `traffic`: one per region of the Watch's memory, and a last one for everywhere else.
+    `next_line_misses[n]`: lines of instructions that were missing when the line before them ended,
+    after n instructions in it; `jumped_misses`: after a jump.
     """
 
     steps: int = 0
@@ -146,10 +154,23 @@ def build_plugin(folder: Path) -> Path:
     if library.is_file() and library.stat().st_mtime > PLUGIN.stat().st_mtime:
         return library
     folder.mkdir(parents=True, exist_ok=True)
-    command = ["gcc", "-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", str(PLUGIN), "-o", str(library)]
+    command = [
+        "gcc",
+        "-shared",
+        "-fPIC",
+        "-O2",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        str(PLUGIN),
+        "-o",
+        str(library),
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise TendonError(f"{PLUGIN.name}: gcc refused it; expected gcc 12 or later:\n{done.stderr[-2000:]}")
+        raise TendonError(
+            f"{PLUGIN.name}: gcc refused it; expected gcc 12 or later:\n{done.stderr[-2000:]}"
+        )
     return library
 
 
@@ -157,13 +178,20 @@ def arguments(plugin: Path, watch: Watch, out: Path) -> list[str]:
     """What to add to QEMU's command line so that it counts into the file `out`."""
     code, memory = watch.code, watch.memory
     first, last = min(code), max(code)
-    words = [f"out={out.resolve()}", f"steps={watch.steps}", f"code={first:x}:{last + code[last].size - first}"]
+    words = [
+        f"out={out.resolve()}",
+        f"steps={watch.steps}",
+        f"code={first:x}:{last + code[last].size - first}",
+    ]
     words.append(f"start={address_of(code, watch.function):x}")
     words += [f"stop={address:x}" for address in return_addresses(code, watch.function)]
     words += [f"boundary={address:x}" for address in watch.boundaries]
     words += [f"region={r.origin:x}:{r.size}:{int(r.cached)}" for r in memory.regions]
     words += ["cold=1"] if watch.cold else []
-    words += [f"{name}={c.sets}:{c.ways}:{c.line}" for name, c in (("icache", memory.instructions), ("dcache", memory.data))]
+    words += [
+        f"{name}={c.sets}:{c.ways}:{c.line}"
+        for name, c in (("icache", memory.instructions), ("dcache", memory.data))
+    ]
     return ["-plugin", ",".join([str(plugin.resolve()), *words])]
 
 
@@ -171,7 +199,10 @@ def read_counts(path: Path) -> Counts:
     """The plugin's file; TendonError when it is missing or cut short."""
     lines = path.read_text().splitlines() if path.is_file() else []
     if not lines or lines[-1] != "end":
-        raise TendonError(f"{path}: expected the counts of a finished profile, found {len(lines)} lines; profile again")
+        raise TendonError(
+            f"{path}: expected the counts of a finished profile, found {len(lines)} lines; profile"
+            " again"
+        )
     steps, segments = int(lines[0].split()[1]), list[Counts]()
     for line in lines[1:-1]:
         name, *values = line.split()
@@ -203,7 +234,9 @@ def _sum(segments: list[Counts]) -> Counts:
         whole.unaligned_reads += part.unaligned_reads
         whole.unaligned_writes += part.unaligned_writes
         whole.jumped_misses += part.jumped_misses
-        whole.next_line_misses = [a + b for a, b in zip(whole.next_line_misses, part.next_line_misses, strict=True)]
+        whole.next_line_misses = [
+            a + b for a, b in zip(whole.next_line_misses, part.next_line_misses, strict=True)
+        ]
         executed.update(part.executed)
         for address, found in part.jumps.items():
             whole.jumps[address] = whole.jumps.get(address, NO_JUMPS) + found

@@ -40,12 +40,15 @@ class Call:
 
 
 def disassemble(elf: Path, prefix: str = "arm-none-eabi-") -> dict[int, Instruction]:
-    """Address -> instruction, in the order of addresses. TendonError when objdump is missing or refuses the file."""
+    """Address -> instruction, in the order of addresses. TendonError when objdump is missing or
+    refuses the file."""
     try:
         command = [f"{prefix}objdump", "-d", "-m", NEWEST, str(elf)]
         done = subprocess.run(command, capture_output=True, text=True)
     except FileNotFoundError:
-        raise TendonError(f"{prefix}objdump not found: expected the cross compiler's tools; run make tools") from None
+        raise TendonError(
+            f"{prefix}objdump not found: expected the cross compiler's tools; run make tools"
+        ) from None
     if done.returncode:
         raise TendonError(f"{elf}: expected an ELF image, objdump says: {done.stderr.strip()}")
     found: dict[int, Instruction] = {}
@@ -57,7 +60,9 @@ def disassemble(elf: Path, prefix: str = "arm-none-eabi-") -> dict[int, Instruct
             address = int(code[1], 16)
             size = len(code[2].replace(" ", "")) // 2
             mnemonic = re.sub(r"\.[nw]$", "", code[3])
-            operands = re.split(r"\s*[@;]", code[4] or "")[0].strip()  # what follows is objdump's comment
+            operands = re.split(r"\s*[@;]", code[4] or "")[
+                0
+            ].strip()  # what follows is objdump's comment
             found[address] = Instruction(address, size, mnemonic, operands, function)
     return found
 
@@ -77,8 +82,8 @@ def target_of(instruction: Instruction) -> int | None:
 
 
 def calls(code: dict[int, Instruction], function: str) -> list[Call]:
-    """The calls that a function's own instructions make, in the order of addresses. A call in tail position (b) is none of them:
-    it does not come back."""
+    """The calls that a function's own instructions make, in the order of addresses. A call in tail
+    position (b) is none of them: it does not come back."""
     return [call for call in _all_calls(code) if call.caller == function]
 
 
@@ -86,7 +91,9 @@ def return_addresses(code: dict[int, Instruction], function: str) -> list[int]:
     """Where execution goes on after each call of a function."""
     found = [call.returns_to for call in _all_calls(code) if call.callee == function]
     if not found:
-        raise TendonError(f"the image never calls {function} by its name; build it without link-time inlining")
+        raise TendonError(
+            f"the image never calls {function} by its name; build it without link-time inlining"
+        )
     return found
 
 

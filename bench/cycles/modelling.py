@@ -1,9 +1,9 @@
 """Modelled cycles of one step on a chip at its full clock, from exact counts of an emulated run.
 
-QEMU executes instructions, not cycles. counting.py counts, in the very image that goes to the chip or its emulated twin,
-what cycles depend on; chips.py says what the chip's memories are; cortex_m4.py and cortex_m7.py say what the
-core makes of it, and from where that is known. `least` and `most` are what those rules leave open. It is a model: only a chip's
-DWT counter measures.
+QEMU executes instructions, not cycles. counting.py counts, in the very image that goes to the chip
+or its emulated twin, what cycles depend on; chips.py says what the chip's memories are;
+cortex_m4.py and cortex_m7.py say what the core makes of it, and from where that is known. `least`
+and `most` are what those rules leave open. It is a model: only a chip's DWT counter measures.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from compress.errors import TendonError
 
 CORES = {"cortex-m4": cortex_m4, "cortex-m7": cortex_m7}
 METHOD = (
-    "modelled, not measured: exact counts in QEMU, {}, {} at {:g} MHz, caches and flash simulated; error {} of published cycles"
+    "modelled, not measured: exact counts in QEMU, {}, {} at {:g} MHz, caches and flash simulated;"
+    " error {} of published cycles"
 )
 TIMINGS = {
     "cortex-m4": "Cortex-M4 TRM timings",
@@ -55,7 +56,9 @@ class Modelled:
     @property
     def method(self) -> str:
         """How these cycles came about, in one line."""
-        return METHOD.format(TIMINGS[self.core], self.chip, self.clock_hz / 1e6, validated.errors(self.core))
+        return METHOD.format(
+            TIMINGS[self.core], self.chip, self.clock_hz / 1e6, validated.errors(self.core)
+        )
 
     def as_dict(self) -> dict[str, Any]:
         derived = {"cycles_per_instruction": self.cycles_per_instruction, "method": self.method}
@@ -67,7 +70,8 @@ def model(code: dict[int, Instruction], counts: Counts, chip: Chip) -> Modelled:
     for address in counts.executed:
         if address not in code:
             raise TendonError(
-                f"executed {address:#x}, which is no instruction of this image; profile the image that was disassembled"
+                f"executed {address:#x}, which is no instruction of this image; profile the image"
+                " that was disassembled"
             )
     core = CORES[chip.core]
     issued = core.issue(code, counts)

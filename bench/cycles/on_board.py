@@ -1,4 +1,5 @@
-"""One short emulated run of the image that is flashed, counted: what it executes, and what that takes on the chip."""
+"""One short emulated run of the image that is flashed, counted: what it executes, and what that
+takes on the chip."""
 
 from __future__ import annotations
 
@@ -26,8 +27,8 @@ PATIENCE_S = 120.0
 
 @dataclass(frozen=True)
 class Counted:
-    """The image's instructions, what was executed of them with one segment per call of the counted function, and the int16
-    answers (steps, outputs), and what the board said of itself."""
+    """The image's instructions, what was executed of them with one segment per call of the counted
+    function, and the int16 answers (steps, outputs), and what the board said of itself."""
 
     code: dict[int, Instruction]
     counts: Counts
@@ -35,8 +36,11 @@ class Counted:
     hello: Hello
 
 
-def count(board: Description, image: Path, graph: g.Graph, samples: npt.NDArray[np.int16], tools: Path) -> Counted:
-    """The first steps of int16 samples (time, inputs) on an emulated board. `tools`: folder for the compiled plugin."""
+def count(
+    board: Description, image: Path, graph: g.Graph, samples: npt.NDArray[np.int16], tools: Path
+) -> Counted:
+    """The first steps of int16 samples (time, inputs) on an emulated board. `tools`: folder for the
+    compiled plugin."""
     chip = chips.of_image(board, image, tables=tables_of(board, graph))
     code, plugin = disassemble(image, board.prefix), counting.build_plugin(tools)
     steps = min(STEPS, len(samples) // graph.samples_per_step)
@@ -44,7 +48,9 @@ def count(board: Description, image: Path, graph: g.Graph, samples: npt.NDArray[
     watch = Watch(code, steps, chip.memory if chip else counting.NO_CACHES, boundaries=boundaries)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "counts"
-        with open_emulator(board, image, graph.hash(), extra=counting.arguments(plugin, watch, out)) as emulated:
+        with open_emulator(
+            board, image, graph.hash(), extra=counting.arguments(plugin, watch, out)
+        ) as emulated:
             hello = emulated.link.handshake()
             emulated.link.reset()
             words = emulated.link.stream(samples[: steps * graph.samples_per_step]).outputs
@@ -58,8 +64,11 @@ def tables_of(board: Description, graph: g.Graph) -> list[Table]:
     return streaming.tables(emit.build(graph, board.kernels))
 
 
-def modelled(board: str, image: Path, graph: g.Graph, samples: npt.NDArray[np.int16], tools: Path) -> Modelled | None:
-    """Modelled cycles over the first steps of int16 samples (time, inputs), or None without a model of the core."""
+def modelled(
+    board: str, image: Path, graph: g.Graph, samples: npt.NDArray[np.int16], tools: Path
+) -> Modelled | None:
+    """Modelled cycles over the first steps of int16 samples (time, inputs), or None without a model
+    of the core."""
     description = load_board(board)
     chip = chips.of_image(description, image, tables=tables_of(description, graph))
     if chip is None:

@@ -1,4 +1,5 @@
-"""How far the cycle models were from published cycles when last compared: validation.json, written by `validate`."""
+"""How far the cycle models were from published cycles when last compared: validation.json, written
+by `validate`."""
 
 from __future__ import annotations
 
@@ -21,8 +22,8 @@ def rows(core: str) -> list[dict[str, Any]]:
 
 
 def errors(core: str) -> str:
-    """In one line: what was compared, and how far the model was off, in percent of what was measured. Figures of other compilers
-    than ours are left out: they tell more of the compiler."""
+    """In one line: what was compared, and how far the model was off, in percent of what was
+    measured. Figures of other compilers than ours are left out: they tell more of the compiler."""
     found: dict[str, list[float]] = {}
     for row in rows(core):
         if row["comparable"]:

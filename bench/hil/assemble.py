@@ -1,4 +1,5 @@
-"""From what came back to the figures of the report: the same seconds through every engine, compared, scored and timed."""
+"""From what came back to the figures of the report: the same seconds through every engine,
+compared, scored and timed."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ Frames = npt.NDArray[np.generic]
 
 @dataclass(frozen=True)
 class Engines:
-    """Output frames of each recording: real values, the reference's int16 words, and the reference's ms per frame."""
+    """Output frames of each recording: real values, the reference's int16 words, and the
+    reference's ms per frame."""
 
     real: list[Frames]
     words: list[npt.NDArray[np.int16]]
@@ -40,7 +42,8 @@ class Engines:
 
 
 def other_engines(made: Artifacts, parts: list[Recorded]) -> Engines:
-    """Float graph and integer reference over the streamed seconds, each recording from its beginning."""
+    """Float graph and integer reference over the streamed seconds, each recording from its
+    beginning."""
     batch, steps = side_by_side([p.samples for p in parts], made.integer.samples_per_step)
     machines = FloatMachine(made.real, len(batch)), IntegerMachine(made.integer, len(batch))
     for machine in machines:
@@ -57,7 +60,8 @@ def other_engines(made: Artifacts, parts: list[Recorded]) -> Engines:
 
 
 def reference_ms(made: Artifacts, part: Recorded) -> float:
-    """Median wall-clock milliseconds of the Python reference on this machine for one output frame, streamed."""
+    """Median wall-clock milliseconds of the Python reference on this machine for one output frame,
+    streamed."""
     machine, step = IntegerMachine(made.integer), made.integer.samples_per_step
     samples, times = to_int16(made.integer, part.samples), []
     for start in range(0, min(len(samples), REFERENCE_FRAMES * step), step):
@@ -68,7 +72,12 @@ def reference_ms(made: Artifacts, part: Recorded) -> float:
 
 
 def run_report(
-    graph: Graph, board: Description, seconds: float, parts: list[Recorded], back: Streamed, other: Engines
+    graph: Graph,
+    board: Description,
+    seconds: float,
+    parts: list[Recorded],
+    back: Streamed,
+    other: Engines,
 ) -> dict[str, Any]:
     """Everything that came out of the run itself, but the latency."""
     hello, task = back.hello, tasks.of(graph)
@@ -104,14 +113,19 @@ def run_report(
 
 
 def against_integers(other: Engines, back: Streamed) -> dict[str, float]:
-    """How near the board's words are to the integer reference, whatever it must equal: arg-max agreement, SQNR (200: equal)."""
+    """How near the board's words are to the integer reference, whatever it must equal: arg-max
+    agreement, SQNR (200: equal)."""
     frames = [min(len(a), len(b)) for a, b in zip(other.words, back.words, strict=True)]
-    a, b = (scores.concatenate([w[:n] for w, n in zip(words, frames, strict=True)]) for words in (other.words, back.words))
+    a, b = (
+        scores.concatenate([w[:n] for w, n in zip(words, frames, strict=True)])
+        for words in (other.words, back.words)
+    )
     return {"agreement": scores.agreement([a], [b]), "sqnr_db": scores.sqnr_db(a, b)}
 
 
 def comparison(expected: Sequence[Frames], found: Sequence[Frames]) -> dict[str, Any]:
-    """Words compared, how many differ, where the first one does; bit-exact only when every expected word came and is equal."""
+    """Words compared, how many differ, where the first one does; bit-exact only when every expected
+    word came and is equal."""
     words, mismatches, first, missing = 0, 0, None, 0
     for part, (a, b) in enumerate(zip(expected, found, strict=True)):
         frames = min(len(a), len(b))
@@ -120,12 +134,23 @@ def comparison(expected: Sequence[Frames], found: Sequence[Frames]) -> dict[str,
         words, mismatches = words + frames * a.shape[1], mismatches + len(places)
         if len(places) and first is None:
             frame, element = (int(i) for i in places[0])
-            first = f"recording {part}, frame {frame}, word {element}: expected {a[frame, element]}, found {b[frame, element]}"
-    return {"words": words, "mismatches": mismatches, "first_mismatch": first, "bit_exact": not mismatches and not missing}
+            first = (
+                f"recording {part}, frame {frame}, word {element}: expected {a[frame, element]},"
+                f" found {b[frame, element]}"
+            )
+    return {
+        "words": words,
+        "mismatches": mismatches,
+        "first_mismatch": first,
+        "bit_exact": not mismatches and not missing,
+    }
 
 
-def metric(graph: Graph, parts: list[Recorded], other: Engines, on_board: Sequence[Frames]) -> Metric:
-    """The task's error of each engine over the same seconds; None when there is nothing in them to get right."""
+def metric(
+    graph: Graph, parts: list[Recorded], other: Engines, on_board: Sequence[Frames]
+) -> Metric:
+    """The task's error of each engine over the same seconds; None when there is nothing in them to
+    get right."""
     task = tasks.of(graph)
     engines: dict[str, Sequence[Frames]] = {
         "float": other.real,
@@ -152,7 +177,8 @@ def transcripts(parts: list[Recorded], other: Engines, on_board: Sequence[Frames
 
 
 def latency(back: Streamed, other: Engines, modelled: Modelled | None) -> Latency:
-    """Spread over all frames, of the step that computed each: in what the board counts, and in ms where a clock gives those."""
+    """Spread over all frames, of the step that computed each: in what the board counts, and in ms
+    where a clock gives those."""
     hello, counted = back.hello, np.concatenate(back.counts).astype(np.float64)
     found: Latency = {
         "counts": hello.counts,
@@ -170,14 +196,18 @@ def latency(back: Streamed, other: Engines, modelled: Modelled | None) -> Latenc
     }
     if hello.counts == "instructions":
         found["instructions"] = spread(counted)
-        found["ms_is"] = "not known: no chip whose cycles are modelled holds this image; the executed instructions are exact"
+        found["ms_is"] = (
+            "not known: no chip whose cycles are modelled holds this image; the executed"
+            " instructions are exact"
+        )
         if modelled is not None:
             per_ms = modelled.clock_hz / 1000.0
             found["cycles"] = spread(modelled.of(1.0) * counted)
             found["ms"] = spread(modelled.of(1.0) * counted / per_ms)
             found["ms_is"] = modelled.method
             found["least_ms"], found["most_ms"] = (
-                float(np.median(counted)) * bound / modelled.instructions / per_ms for bound in (modelled.least, modelled.most)
+                float(np.median(counted)) * bound / modelled.instructions / per_ms
+                for bound in (modelled.least, modelled.most)
             )
     elif hello.counts == "cycles":
         found["cycles"], found["ms"] = spread(counted), spread(1000.0 * counted / hello.clock_hz)
@@ -197,10 +227,15 @@ def real_time_factor(found: Latency) -> float | None:
 
 
 def line(board: Description, parts: list[Recorded], back: Streamed) -> Line:
-    """Bytes and seconds of the transfer, apart from computing, and how fast this line is against the signal."""
+    """Bytes and seconds of the transfer, apart from computing, and how fast this line is against
+    the signal."""
     assert back.status is not None
     traffic = [r.traffic for r in back.runs]
-    signal, seconds, sent = sum(p.seconds for p in parts), sum(t.seconds for t in traffic), sum(t.bytes_sent for t in traffic)
+    signal, seconds, sent = (
+        sum(p.seconds for p in parts),
+        sum(t.seconds for t in traffic),
+        sum(t.bytes_sent for t in traffic),
+    )
     at_baud = board.baud / schema.LINE_BITS * signal / sent if board.baud and sent else None
     return {
         "kind": back.line,

@@ -19,7 +19,8 @@ from host.lm import SHIPPED
 
 
 def run(args: argparse.Namespace) -> int:
-    """Every step with a headline, with the arguments of `hil`; exit code 0 only for a valid, bit-exact run."""
+    """Every step with a headline, with the arguments of `hil`; exit code 0 only for a valid,
+    bit-exact run."""
     begin, folder = time.monotonic(), cli.folder(args)
     _headline(1, f"quantize {folder.model} to {folder.precision}")
     made = engines.prepare_scored(folder, args.checkpoint, args.data, args.calibration)
@@ -42,7 +43,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def heldout(made: Artifacts, dataset: Dataset, lm: Path | None) -> dict[str, Any]:
-    """Float graph and native C over whole held-out sessions: the error of each, and typing's with a model, and the intervals."""
+    """Float graph and native C over whole held-out sessions: the error of each, and typing's with a
+    model, and the intervals."""
     sessions = evaluate.read_heldout(made.integer, dataset.heldout)
     real = sessions.float_frames(made.real)
     graph, recorded, task = made.integer, sessions.recorded, tasks.of(made.integer)
@@ -50,7 +52,10 @@ def heldout(made: Artifacts, dataset: Dataset, lm: Path | None) -> dict[str, Any
     found = [to_real(graph, w) for w in words]
     low, high = task.difference(graph, real, found, recorded)
     amount, amount_is = task.amount(recorded)
-    scale, texts = float(graph.output.scale or 1.0), [r.target.text for r in recorded] if lm is not None else []
+    scale, texts = (
+        float(graph.output.scale or 1.0),
+        [r.target.text for r in recorded] if lm is not None else [],
+    )
     return {
         "sessions": len(sessions.steps),
         "seconds": sum(r.seconds for r in recorded),
@@ -61,7 +66,10 @@ def heldout(made: Artifacts, dataset: Dataset, lm: Path | None) -> dict[str, Any
         "native": task.error(graph, found, recorded),
         "low": low,
         "high": high,
-        "details": {"float": task.details(graph, real, recorded), "native": task.details(graph, found, recorded)},
+        "details": {
+            "float": task.details(graph, real, recorded),
+            "native": task.details(graph, found, recorded),
+        },
         "agreement": task.agreement(real, found),
         "language": None if lm is None else language.heldout(lm, texts, real, words, scale),
     }

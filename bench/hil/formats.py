@@ -36,14 +36,18 @@ class C:
         """The network in the steps that the image computes."""
         return build.in_longest_steps(made.integer, board, self.latency_ms)
 
-    def expected(self, made: Artifacts, board: str, parts: list[Recorded], integers: Words) -> Words:
-        """What the board must answer to each stretch; `integers`: what the integer reference answers."""
+    def expected(
+        self, made: Artifacts, board: str, parts: list[Recorded], integers: Words
+    ) -> Words:
+        """What the board must answer to each stretch; `integers`: what the integer reference
+        answers."""
         return integers
 
 
 @dataclass(frozen=True)
 class Tflm:
-    """TFLite-Micro's interpreter with CMSIS-NN kernels: equal to the interpreter here, reference kernels, same file."""
+    """TFLite-Micro's interpreter with CMSIS-NN kernels: equal to the interpreter here, reference
+    kernels, same file."""
 
     checkout: Path | None  # TFLM=
     name: str = "tflm"
@@ -58,7 +62,9 @@ class Tflm:
         """The network in the steps that the image computes: one frame each."""
         return made.integer
 
-    def expected(self, made: Artifacts, board: str, parts: list[Recorded], integers: Words) -> Words:
+    def expected(
+        self, made: Artifacts, board: str, parts: list[Recorded], integers: Words
+    ) -> Words:
         """What the board must answer to each stretch."""
         file = made.folder.target(board, self.name) / "project" / "model" / "model.tflite"
         return [interpreter.run(file, to_int16(made.integer, part.samples)) for part in parts]

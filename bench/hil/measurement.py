@@ -1,4 +1,5 @@
-"""`hil`: recordings through a board over its serial line; every word compared with the reference, scored, timed, reported."""
+"""`hil`: recordings through a board over its serial line; every word compared with the reference,
+scored, timed, reported."""
 
 from __future__ import annotations
 
@@ -28,7 +29,13 @@ from host import character_model
 from host.boards import Board, open_board
 from host.engines import Artifacts
 
-PLANNED = ("tables", "cold tables", "state", "arena", "stack")  # parts whose place and size are known to the byte
+PLANNED = (
+    "tables",
+    "cold tables",
+    "state",
+    "arena",
+    "stack",
+)  # parts whose place and size are known to the byte
 
 
 def run(
@@ -40,7 +47,8 @@ def run(
     form: Format = C(),  # noqa: B008  immutable
     lm: Path | None = None,
 ) -> Outcome:
-    """Build the image, stream the first `seconds` of the held-out recordings, compare and score. Writes nothing but the image.
+    """Build the image, stream the first `seconds` of the held-out recordings, compare and score.
+    Writes nothing but the image.
 
     With a character model `lm` the same seconds are scored with it as well.
     """
@@ -48,9 +56,14 @@ def run(
     if lm is not None:
         if tasks.of(graph).name != "typing":
             raise TendonError(f"LM={lm}: {graph.name} does not type; leave LM")
-        character_model.load(lm)  # a model that is none is better known before the run than after it
+        character_model.load(
+            lm
+        )  # a model that is none is better known before the run than after it
     if seconds * float(graph.output.rate) < 1:
-        raise TendonError(f"SECONDS={seconds:g}: expected at least one output frame, {1 / float(graph.output.rate):g} s")
+        raise TendonError(
+            f"SECONDS={seconds:g}: expected at least one output frame,"
+            f" {1 / float(graph.output.rate):g} s"
+        )
     image = form.build(made, board)
     measured, differences = measure(image, made.folder, description, form.name)
     parts = stretches(graph, dataset.heldout, seconds)
@@ -63,7 +76,11 @@ def run(
     other = assemble.other_engines(made, parts)
     expected = form.expected(made, board, parts, other.words)
     texts = [p.target.text for p in parts] if lm is not None else []
-    with_model = None if lm is None else language.streamed(lm, texts, other.real, other.words, streamed.words, other.scale)
+    with_model = (
+        None
+        if lm is None
+        else language.streamed(lm, texts, other.real, other.words, streamed.words, other.scale)
+    )
     modelled = _modelled(description, image, made, graph, parts, streamed)
     latency = assemble.latency(streamed, other, modelled)
     content = (
@@ -89,25 +106,41 @@ def run(
     return Outcome(report, parts, streamed.words, graph)
 
 
-def measure(image: Path, folder: Folder, board: Description, form: str = "c") -> tuple[footprint.Footprint | None, list[str]]:
-    """The image's footprint, and where it differs from its plan; refuses one too large. None for a board without limits."""
+def measure(
+    image: Path, folder: Folder, board: Description, form: str = "c"
+) -> tuple[footprint.Footprint | None, list[str]]:
+    """The image's footprint, and where it differs from its plan; refuses one too large. None for a
+    board without limits."""
     if not board.memory:
         return None, []
     measured = footprint.read(image, board.memory)
     footprint.check_limits(measured, board.name)
     parts = json.loads((folder.target(board.name, form) / "memory.json").read_text())["parts"]
-    planned = {name: (parts[name]["region"], parts[name]["bytes"]) for name in PLANNED if name in parts}
+    planned = {
+        name: (parts[name]["region"], parts[name]["bytes"]) for name in PLANNED if name in parts
+    }
     return measured, footprint.differences(measured, planned)
 
 
 def _modelled(
-    board: Description, image: Path, made: Artifacts, graph: Graph, parts: list[Recorded], streamed: Streamed
+    board: Description,
+    image: Path,
+    made: Artifacts,
+    graph: Graph,
+    parts: list[Recorded],
+    streamed: Streamed,
 ) -> Modelled | None:
     """Modelled cycles, where the board counts instructions because it is emulated."""
-    if streamed.hello.counts != "instructions" or board.emulator is None or board.emulator.cycle_model is None:
+    if (
+        streamed.hello.counts != "instructions"
+        or board.emulator is None
+        or board.emulator.cycle_model is None
+    ):
         return None
     print("counting what its instructions depend on, for modelled cycles")
-    return on_board.modelled(board.name, image, graph, to_int16(graph, parts[0].samples), made.folder.path / "tools")
+    return on_board.modelled(
+        board.name, image, graph, to_int16(graph, parts[0].samples), made.folder.path / "tools"
+    )
 
 
 def _context(made: Artifacts, dataset: Dataset) -> dict[str, Any]:
@@ -115,22 +148,38 @@ def _context(made: Artifacts, dataset: Dataset) -> dict[str, Any]:
     quantized, work = pipeline.read_report(made.folder), macs.report(made.real)
     published = PUBLISHED.get(made.integer.name)
     per_layer = {layer["module"]: layer["macs_per_s"] for layer in work["layers"]}
-    layers = [layer | {"macs_per_s": per_layer.get(layer["module"], 0.0)} for layer in quantized["layers"]]
+    layers = [
+        layer | {"macs_per_s": per_layer.get(layer["module"], 0.0)} for layer in quantized["layers"]
+    ]
     return {
         "model": made.integer.name,
         "precision": made.folder.precision,
         "checkpoint": made.integer.provenance["checkpoint"],
         "graph": made.integer.hash(),
         "simulated": dataset.simulated,
-        "published": None if published is None else {"value": published.value, "source": published.source},
+        "published": (
+            None if published is None else {"value": published.value, "source": published.source}
+        ),
         "macs_per_s": work["macs_per_s"],
         "layers": layers,
-        "quantize": {k: quantized[k] for k in ("metric", "amount", "amount_is", "trivial", "agreement", "sqnr_db", "recordings")},
+        "quantize": {
+            k: quantized[k]
+            for k in (
+                "metric",
+                "amount",
+                "amount_is",
+                "trivial",
+                "agreement",
+                "sqnr_db",
+                "recordings",
+            )
+        },
     }
 
 
 def write(outcome: Outcome, folder: Path, name: str = "hil") -> Path:
-    """<name>.json and <name>.html in a folder, each whole or not at all; returns the path of the page."""
+    """<name>.json and <name>.html in a folder, each whole or not at all; returns the path of the
+    page."""
     from bench.hil import page  # matplotlib is slow to import, and only needed here
 
     write_json(folder / f"{name}.json", outcome.report)

@@ -1,4 +1,5 @@
-"""The HTML report: one file that needs nothing else, light, printable; its JSON twin holds every figure."""
+"""The HTML report: one file that needs nothing else, light, printable; its JSON twin holds every
+figure."""
 
 from __future__ import annotations
 
@@ -22,23 +23,44 @@ def write_report(path: Path, outcome: Outcome) -> Path:
 def html(outcome: Outcome) -> str:
     """The page. The same outcome gives the same page."""
     report = outcome.report
-    body = "\n".join((_head(report), _cards(report), *_figures(outcome), _texts(report), _layers(report), _facts(report)))
+    body = "\n".join(
+        (
+            _head(report),
+            _cards(report),
+            *_figures(outcome),
+            _texts(report),
+            _layers(report),
+            _facts(report),
+        )
+    )
     return markup.document(f"{report['model']} on {report['board']}", body)
 
 
 def _head(report: Report) -> str:
-    valid = '<span class="badge good">VALID</span>' if report["valid"] else '<span class="badge bad">INVALID</span>'
+    valid = (
+        '<span class="badge good">VALID</span>'
+        if report["valid"]
+        else '<span class="badge bad">INVALID</span>'
+    )
     words, reference = f"{report['words']:,} output words", escape(report["reference"])
     exact = (
         f'<span class="badge good">BIT-EXACT</span> {words} from the board equal {reference}'
         if report["bit_exact"]
-        else f'<span class="badge bad">NOT BIT-EXACT</span> {report["mismatches"]:,} of {words} differ from {reference}'
+        else (
+            f'<span class="badge bad">NOT BIT-EXACT</span> {report["mismatches"]:,} of {words}'
+            f" differ from {reference}"
+        )
     )
     why = "".join(f"<p><b>{escape(reason)}</b></p>" for reason in report["why_invalid"])
-    note = "<p><b>All errors of this run are from simulated recordings.</b></p>" if report["simulated"] else ""
+    note = (
+        "<p><b>All errors of this run are from simulated recordings.</b></p>"
+        if report["simulated"]
+        else ""
+    )
     return (
-        f"<h1>{escape(report['model'])} <span class=soft>{escape(report['precision'])}</span> on {escape(report['board'])}</h1>"
-        f"<p class=soft>{escape(report['board_title'])}; {escape(report['board_status'])}</p><p>{valid}{exact}</p>{why}{note}"
+        f"<h1>{escape(report['model'])} <span class=soft>{escape(report['precision'])}</span> on"
+        f" {escape(report['board'])}</h1><p class=soft>{escape(report['board_title'])};"
+        f" {escape(report['board_status'])}</p><p>{valid}{exact}</p>{why}{note}"
     )
 
 
@@ -53,32 +75,50 @@ def _cards(report: Report) -> str:
     ]
     language = report["language"]
     if language is not None:
-        rates = f"integers {percent(language['metric']['quantized'])}, float {percent(language['metric']['float'])}"
+        rates = (
+            f"integers {percent(language['metric']['quantized'])}, float"
+            f" {percent(language['metric']['float'])}"
+        )
         cards.append(
-            markup.card("CER on the board, with language model", percent(language["metric"]["board"]), f"same seconds; {rates}")
+            markup.card(
+                "CER on the board, with language model",
+                percent(language["metric"]["board"]),
+                f"same seconds; {rates}",
+            )
         )
     held = report.get("heldout")
     if held is not None:
         small = (
-            f"native C, {held['amount']:,} held-out {held['amount_is']}, {recordings(report)}; float {held['float']:.2f} {unit}"
+            f"native C, {held['amount']:,} held-out {held['amount_is']}, {recordings(report)};"
+            f" float {held['float']:.2f} {unit}"
         )
         cards.append(markup.card(f"{name} held out", value_of(held["native"], unit), small))
         with_model = held["language"]
         if with_model is not None:
             small = f"native C, same sessions; float {with_model['float']:.2f} %"
-            cards.append(markup.card("CER held out, with language model", percent(with_model["native"]), small))
+            cards.append(
+                markup.card(
+                    "CER held out, with language model", percent(with_model["native"]), small
+                )
+            )
     if latency["ms"] is not None:
         kind = "measured" if latency["counts"] == "cycles" else "modelled"
         small = f"{kind}, p50; p99 {latency['ms']['p99']:.2f}, max {latency['ms']['max']:.2f}"
         share = latency["ms"]["p50"] / latency["deadline_ms"]
-        step = "frame" if latency["frames_per_step"] == 1 else f"step of {latency['frames_per_step']} frames"
+        step = (
+            "frame"
+            if latency["frames_per_step"] == 1
+            else f"step of {latency['frames_per_step']} frames"
+        )
         title = f"latency of a {step}, deadline {latency['deadline_ms']:.0f} ms"
         cards.append(markup.card(title, f"{latency['ms']['p50']:.2f} ms", small, share))
     for name, region in used_regions(report).items():
         share = region["bytes"] / region["size"]
         small = f"of {region['size'] / 1024:,.0f} KiB there are"
         cards.append(markup.card(name, f"{region['bytes'] / 1024:.1f} KiB", small, share))
-    cards.append(markup.card("work", f"{report['macs_per_s'] / 1e6:.2f} M", "MACs per second of signal"))
+    cards.append(
+        markup.card("work", f"{report['macs_per_s'] / 1e6:.2f} M", "MACs per second of signal")
+    )
     return f'<div class="cards">{"".join(cards)}</div>'
 
 
@@ -89,27 +129,48 @@ def _figures(outcome: Outcome) -> list[str]:
 def _texts(report: Report) -> str:
     if report["task"] != "typing":
         return ""
-    with_model = report["language"]["text"]["board"] if report["language"] else [""] * len(report["text"])
+    with_model = (
+        report["language"]["text"]["board"] if report["language"] else [""] * len(report["text"])
+    )
     rows = "".join(
         f"<tr><td>{escape(name)}</td><td class=mono>{escape(content)}</td></tr>"
         for part, better in zip(report["text"], with_model, strict=True)
         for name, content in (
-            (part["recording"], ""), ("typed", part["target"]), ("float network read", part["float"]),
-            ("integers read", part["quantized"]), ("board read", part["board"]), ("with language model", better),
+            (part["recording"], ""),
+            ("typed", part["target"]),
+            ("float network read", part["float"]),
+            ("integers read", part["quantized"]),
+            ("board read", part["board"]),
+            ("with language model", better),
         )
         if content or name == part["recording"]
-    )  # fmt: skip
-    return f"<h2>Typed and read</h2><table>{rows}</table><p class=soft>⌫, ⏎ and ⇧ are characters like any other.</p>"
+    )
+    return (
+        f"<h2>Typed and read</h2><table>{rows}</table><p class=soft>⌫, ⏎ and ⇧ are characters like"
+        " any other.</p>"
+    )
 
 
 def _layers(report: Report) -> str:
     names = ("bits", "MACs/s", "SQNR dB", "clipped")
-    head = "<tr><th>layer</th><th>operator</th>" + "".join(f"<th class=n>{name}</th>" for name in names) + "</tr>"
+    head = (
+        "<tr><th>layer</th><th>operator</th>"
+        + "".join(f"<th class=n>{name}</th>" for name in names)
+        + "</tr>"
+    )
     rows = [head]
     for layer in report["layers"]:
-        figures = (layer["bits"], f"{layer['macs_per_s']:,.0f}", f"{layer['sqnr_db']:.1f}", f"{layer['clipped']:.2%}")
+        figures = (
+            layer["bits"],
+            f"{layer['macs_per_s']:,.0f}",
+            f"{layer['sqnr_db']:.1f}",
+            f"{layer['clipped']:.2%}",
+        )
         cells = "".join(f"<td class=n>{figure}</td>" for figure in figures)
-        rows.append(f"<tr><td class=mono>{escape(layer['module'])}</td><td>{escape(layer['op'])}</td>{cells}</tr>")
+        rows.append(
+            "<tr><td"
+            f" class=mono>{escape(layer['module'])}</td><td>{escape(layer['op'])}</td>{cells}</tr>"
+        )
     return f"<h2>Layers</h2><table>{''.join(rows)}</table>"
 
 
@@ -127,29 +188,51 @@ def _facts(report: Report) -> str:
         "recordings": "; ".join(_window(window) for window in report["recordings"]),
         "frames": f"{report['frames']} of {report['frames_expected']} expected, {seconds}",
         "latency in ms": latency["ms_is"],
-        "Python reference": f"{latency['reference_ms']:.2f} ms per frame on the host, for orientation",
+        "Python reference": (
+            f"{latency['reference_ms']:.2f} ms per frame on the host, for orientation"
+        ),
         **_line(report["line"]),
-        "stack": f"{stack['used']:,} of {stack['size']:,} bytes used at most" if stack else "not known on this board",
+        "stack": (
+            f"{stack['used']:,} of {stack['size']:,} bytes used at most"
+            if stack
+            else "not known on this board"
+        ),
     }
     if report["language"]:
-        facts["language model"] = "; ".join(filter(None, (report["language"][k] for k in ("name", "caveat", "settings"))))  # type: ignore[literal-required]
+        facts["language model"] = "; ".join(
+            filter(None, (report["language"][k] for k in ("name", "caveat", "settings")))
+        )  # type: ignore[literal-required]
         facts["language model SHA-256"] = report["language"]["sha256"]
     if report["published"]:
-        published = f"{report['published']['value']} {report['metric']['unit']} ({report['published']['source']})"
+        published = (
+            f"{report['published']['value']} {report['metric']['unit']}"
+            f" ({report['published']['source']})"
+        )
         facts[f"published {report['metric']['name']}"] = f"{published}; other data than this run"
     return markup.facts(facts)
 
 
 def _window(window: Window) -> str:
-    return f"{window['recording']} {window['start_s']:.3f}…{window['stop_s']:.3f} s, SHA-256 {window['sha256']}"
+    return (
+        f"{window['recording']} {window['start_s']:.3f}…{window['stop_s']:.3f} s, SHA-256"
+        f" {window['sha256']}"
+    )
 
 
 def _line(line: Line) -> dict[str, str]:
     rate = line["at_baud_real_time_factor"]
     at_baud = f"; {line['baud']:,} baud would carry {rate:.2f} ×" if rate else ""
-    sent = f"{line['bytes_sent']:,} bytes sent, {line['bytes_received']:,} received in {line['seconds']:.1f} s"
-    lost = f"{line['overruns']} overruns, {line['bytes_dropped']} bytes dropped, {line['resumed']} times resumed"
+    sent = (
+        f"{line['bytes_sent']:,} bytes sent, {line['bytes_received']:,} received in"
+        f" {line['seconds']:.1f} s"
+    )
+    lost = (
+        f"{line['overruns']} overruns, {line['bytes_dropped']} bytes dropped, {line['resumed']}"
+        " times resumed"
+    )
     return {
         "line": f"{line['kind']}: {sent} ({line['real_time_factor']:.2f} × real time{at_baud})",
-        "line troubles": f"{line['frames_repeated']} frames repeated, {line['polls']} polls, {lost}",
+        "line troubles": (
+            f"{line['frames_repeated']} frames repeated, {line['polls']} polls, {lost}"
+        ),
     }

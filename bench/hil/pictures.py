@@ -1,4 +1,5 @@
-"""The pictures of the report, as SVG text to be set into the page. Every picture of simulated recordings says so."""
+"""The pictures of the report, as SVG text to be set into the page. Every picture of simulated
+recordings says so."""
 
 from __future__ import annotations
 
@@ -29,11 +30,20 @@ def draw(outcome: Outcome) -> list[Picture]:
     """All pictures that this run has the figures for."""
     report = outcome.report
     first = _stretch(outcome) if report["task"] == "typing" else pose_pictures.angles(outcome)
-    drawn = [first, _rates(report), _latency(report), _macs(report), _sqnr(report), _footprint(report)]
+    drawn = [
+        first,
+        _rates(report),
+        _latency(report),
+        _macs(report),
+        _sqnr(report),
+        _footprint(report),
+    ]
     return [picture for picture in drawn if picture is not None]
 
 
-def _figure(height: float, rows: int = 1, ratios: tuple[float, ...] = (1.0,)) -> tuple[Figure, list[Axes]]:
+def _figure(
+    height: float, rows: int = 1, ratios: tuple[float, ...] = (1.0,)
+) -> tuple[Figure, list[Axes]]:
     figure = Figure(figsize=(9.6, height), layout="constrained")
     axes = figure.subplots(rows, 1, squeeze=False, gridspec_kw={"height_ratios": ratios})
     return figure, list(axes[:, 0])
@@ -52,8 +62,14 @@ def _stretch(outcome: Outcome) -> Picture | None:
         _characters(typing, (begin, end), keys, _read(words, outcome.report["latency"]))
         for axes in (signal, typing):
             axes.set_xlim(begin, end)
-    what = f"Six of 32 electrodes of {part.path.name} ({recordings(outcome.report)}), what was typed, and what the board read."
-    delay = "The board's characters appear when they are read: after the key, by the network's own delay."
+    what = (
+        f"Six of 32 electrodes of {part.path.name} ({recordings(outcome.report)}), what was typed,"
+        " and what the board read."
+    )
+    delay = (
+        "The board's characters appear when they are read: after the key, by the network's own"
+        " delay."
+    )
     return Picture(
         "A stretch of the stream",
         svg(figure, "stretch"),
@@ -66,7 +82,10 @@ def _read(words: npt.NDArray[np.int16], latency: Latency) -> Characters:
     decoder = StreamDecoder()
     decoder.extend(words)
     frames, step_s = latency["frames_per_step"], latency["deadline_ms"] / 1000
-    return [((time // frames + 1) * step_s, character) for time, character in zip(decoder.times, decoder.text, strict=True)]
+    return [
+        ((time // frames + 1) * step_s, character)
+        for time, character in zip(decoder.times, decoder.text, strict=True)
+    ]
 
 
 def _electrodes(axes: Axes, part: Recorded, begin: float, end: float) -> None:
@@ -79,17 +98,36 @@ def _electrodes(axes: Axes, part: Recorded, begin: float, end: float) -> None:
     for row in range(len(ELECTRODES)):
         offset = -row * spacing
         colour = BLUE if row < len(ELECTRODES) // 2 else ORANGE
-        axes.fill_between(times, offset + blocks[..., row].min(1), offset + blocks[..., row].max(1), color=colour, linewidth=0.4)
-    axes.set_yticks([-row * spacing for row in range(len(ELECTRODES))], [f"{'LR'[e // 16]}{e % 16}" for e in ELECTRODES])
+        axes.fill_between(
+            times,
+            offset + blocks[..., row].min(1),
+            offset + blocks[..., row].max(1),
+            color=colour,
+            linewidth=0.4,
+        )
+    axes.set_yticks(
+        [-row * spacing for row in range(len(ELECTRODES))],
+        [f"{'LR'[e // 16]}{e % 16}" for e in ELECTRODES],
+    )
     axes.set_ylim(-(len(ELECTRODES) - 0.3) * spacing, 0.8 * spacing)
     axes.tick_params(labelbottom=False)
 
 
-def _characters(axes: Axes, shown: tuple[float, float], typed: Characters, read: Characters) -> None:
+def _characters(
+    axes: Axes, shown: tuple[float, float], typed: Characters, read: Characters
+) -> None:
     for height, colour, characters in ((0.72, GREEN, typed), (0.22, BLUE, read)):
         for at, character in characters:
             if shown[0] <= at <= shown[1]:
-                axes.text(at, height, character.replace(" ", "␣"), ha="center", va="center", fontsize=10, color=colour)
+                axes.text(
+                    at,
+                    height,
+                    character.replace(" ", "␣"),
+                    ha="center",
+                    va="center",
+                    fontsize=10,
+                    color=colour,
+                )
     axes.set_yticks([0.72, 0.22], ["typed", "board"])
     axes.set_ylim(0, 1)
     axes.set_xlabel("seconds of signal")
@@ -111,10 +149,18 @@ def _rates(report: Report) -> Picture | None:
         axes.invert_yaxis()
         axes.set_xlim(0, 1.18 * max(max(value, high or 0.0) for _, value, _, high, _ in rows) + 0.5)
         axes.set_xlabel(f"{title[0].lower()}{title[1:]}, {unit}")
-    about = f"Lines: 95 % bootstrap intervals. All but the published one are from {recordings(report)}."
-    published = " The published one is from real recordings of other people and is not comparable." if report["published"] else ""
+    about = (
+        f"Lines: 95 % bootstrap intervals. All but the published one are from {recordings(report)}."
+    )
+    published = (
+        " The published one is from real recordings of other people and is not comparable."
+        if report["published"]
+        else ""
+    )
     caveat = (
-        f" The language model was {report['language']['caveat']}." if report["language"] and report["language"]["caveat"] else ""
+        f" The language model was {report['language']['caveat']}."
+        if report["language"] and report["language"]["caveat"]
+        else ""
     )
     return Picture(title, svg(figure, "rates"), about + published + caveat)
 
@@ -131,22 +177,44 @@ def _rate_rows(report: Report) -> list[Row]:
         value = metric[key]  # type: ignore[literal-required]
         if value is not None:
             low, high = (metric["low"], metric["high"]) if key == "board" else (None, None)
-            rows.append((f"{name}, streamed {report['seconds']:.0f} s ({kind})", value, low, high, BLUE))
+            rows.append(
+                (f"{name}, streamed {report['seconds']:.0f} s ({kind})", value, low, high, BLUE)
+            )
     with_model = report["language"]["metric"] if report["language"] else None
     if with_model is not None and with_model["board"] is not None:
         value, low, high = with_model["board"], with_model["low"], with_model["high"]
-        rows.append((f"board with language model, {report['seconds']:.0f} s ({kind})", value, low, high, ORANGE))
+        rows.append(
+            (
+                f"board with language model, {report['seconds']:.0f} s ({kind})",
+                value,
+                low,
+                high,
+                ORANGE,
+            )
+        )
     if held is not None:
         amount = f"{held['amount']:,} held-out {held['amount_is']} ({kind})"
         rows.append((f"float, {amount}", held["float"], None, None, GREEN))
         interval = (held["float"] + held["low"], held["float"] + held["high"])
         rows.append((f"native C, {amount}", held["native"], *interval, GREEN))
         if held["language"]:
-            rows.append(("the same, native C with language model", held["language"]["native"], None, None, ORANGE))
+            rows.append(
+                (
+                    "the same, native C with language model",
+                    held["language"]["native"],
+                    None,
+                    None,
+                    ORANGE,
+                )
+            )
     for name, value in report["quantize"]["trivial"].items():
-        rows.append((f"{name.replace('_', ' ')}, held-out sessions ({kind})", value, None, None, SOFT))
+        rows.append(
+            (f"{name.replace('_', ' ')}, held-out sessions ({kind})", value, None, None, SOFT)
+        )
     if rows and report["published"]:
-        rows.append(("published, real recordings, 8 users", report["published"]["value"], None, None, SOFT))
+        rows.append(
+            ("published, real recordings, 8 users", report["published"]["value"], None, None, SOFT)
+        )
     return rows
 
 
@@ -162,19 +230,38 @@ def _latency(report: Report) -> Picture | None:
         axes.set_xlim(0, last)
         axes.axvline(latency["deadline_ms"], color=RED, linewidth=1.6)
         axes.text(
-            latency["deadline_ms"], axes.get_ylim()[1] * 0.9, f"deadline {latency['deadline_ms']:.0f} ms ", ha="right", color=RED
+            latency["deadline_ms"],
+            axes.get_ylim()[1] * 0.9,
+            f"deadline {latency['deadline_ms']:.0f} ms ",
+            ha="right",
+            color=RED,
         )
-        axes.set_xlabel("ms per frame" if latency["frames_per_step"] == 1 else "ms of the step that computed the frame")
+        axes.set_xlabel(
+            "ms per frame"
+            if latency["frames_per_step"] == 1
+            else "ms of the step that computed the frame"
+        )
         axes.set_ylabel("frames")
-    return Picture("Latency of every frame against the deadline", svg(figure, "latency"), f"ms are {latency['ms_is']}.")
+    return Picture(
+        "Latency of every frame against the deadline",
+        svg(figure, "latency"),
+        f"ms are {latency['ms_is']}.",
+    )
 
 
 def _macs(report: Report) -> Picture | None:
     layers = [layer for layer in report["layers"] if layer["macs_per_s"]]
     if not layers:
         return None
-    caption = f"{report['macs_per_s'] / 1e6:.2f} million MACs per second of signal; six per complex state."
-    figure = _bars([(layer["module"], layer["macs_per_s"] / 1e6) for layer in layers], "million MACs per second of signal", BLUE)
+    caption = (
+        f"{report['macs_per_s'] / 1e6:.2f} million MACs per second of signal; six per complex"
+        " state."
+    )
+    figure = _bars(
+        [(layer["module"], layer["macs_per_s"] / 1e6) for layer in layers],
+        "million MACs per second of signal",
+        BLUE,
+    )
     return Picture("Where the work is", svg(figure, "macs"), caption)
 
 
@@ -183,7 +270,10 @@ def _sqnr(report: Report) -> Picture | None:
     if not layers:
         return None
     figure = _bars(layers, "signal to quantization noise, dB", GREEN)
-    caption = f"Integers against the float network, layer by layer in order, on the calibration signal ({recordings(report)})."
+    caption = (
+        "Integers against the float network, layer by layer in order, on the calibration signal"
+        f" ({recordings(report)})."
+    )
     return Picture("Where precision goes", svg(figure, "sqnr"), caption)
 
 
@@ -206,11 +296,24 @@ def _footprint(report: Report) -> Picture | None:
         for axes, (name, region) in zip(all_axes, regions.items(), strict=True):
             left = 0.0
             for colour, (purpose, size) in zip(FILLS, region["purposes"].items(), strict=False):
-                axes.barh(0, size / 1024, left=left, color=colour, height=0.6, label=f"{purpose} {size:,}")
+                axes.barh(
+                    0, size / 1024, left=left, color=colour, height=0.6, label=f"{purpose} {size:,}"
+                )
                 left += size / 1024
             axes.axvline(region["size"] / 1024, color=RED, linewidth=1.6)
             axes.set_yticks([0], [name])
             axes.set_xlim(0, 1.06 * max(region["size"], region["bytes"]) / 1024)
-            axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=8, fontsize=7, frameon=False, handlelength=1.0)
+            axes.legend(
+                loc="lower left",
+                bbox_to_anchor=(0.0, 1.0),
+                ncols=8,
+                fontsize=7,
+                frameon=False,
+                handlelength=1.0,
+            )
         all_axes[-1].set_xlabel("KiB; the red line is the end of the board's memory")
-    return Picture("Memory, from the linked image", svg(figure, "memory"), "Bytes by purpose, from the ELF's symbols.")
+    return Picture(
+        "Memory, from the linked image",
+        svg(figure, "memory"),
+        "Bytes by purpose, from the ELF's symbols.",
+    )

@@ -1,4 +1,5 @@
-"""Predicted against true joint angles over time: what a person looks at first in a run of a pose network."""
+"""Predicted against true joint angles over time: what a person looks at first in a run of a pose
+network."""
 
 from __future__ import annotations
 
@@ -36,15 +37,22 @@ def angles(outcome: Outcome) -> Picture | None:
             shown = np.where(valid, np.degrees(target[:, joint]), np.nan)[: len(times)]
             axes.plot(times, shown, color=GREEN, linewidth=1.4, label="recorded")
             axes.plot(*_line(frames[:, joint], rate), color=BLUE, linewidth=1.0, label="board")
-            axes.set_ylabel(JOINTS[joint].replace("_", " ").title(), rotation=0, ha="right", va="center")
+            axes.set_ylabel(
+                JOINTS[joint].replace("_", " ").title(), rotation=0, ha="right", va="center"
+            )
             axes.grid(color=SOFT, alpha=0.25, linewidth=0.5)
         rows[0].legend(loc="upper right", ncols=2, frameon=False)
         rows[-1].set_xlabel("seconds behind the left context; angles in degrees")
-    what = f"Five of twenty joint angles of {part.path.name} ({recordings(outcome.report)}), and what the board says they are."
+    what = (
+        f"Five of twenty joint angles of {part.path.name} ({recordings(outcome.report)}), and what"
+        " the board says they are."
+    )
     return Picture("Predicted against recorded angles", svg(figure, "angles"), what)
 
 
-def _line(values: npt.NDArray[np.floating], rate: float) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
+def _line(
+    values: npt.NDArray[np.floating], rate: float
+) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
     """Times and degrees of the network's frames, each in the middle of its share of the signal."""
     shown = values[: round(SHOWN_S * rate)]
     return (np.arange(len(shown)) + 0.5) / rate, np.degrees(shown)

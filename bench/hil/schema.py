@@ -1,8 +1,8 @@
 """What a report holds (hil.json, and demo.json with `heldout`), and what makes a run valid.
 
-Plain JSON. Times are in seconds unless the name says ms, rates of characters in % of the target's, angles in degrees;
-`None` stands for what a board cannot tell. Instructions are executed ones, counted; cycles and ms of an emulated board are
-modelled.
+Plain JSON. Times are in seconds unless the name says ms, rates of characters in % of the target's,
+angles in degrees; `None` stands for what a board cannot tell. Instructions are executed ones,
+counted; cycles and ms of an emulated board are modelled.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ class Window(TypedDict):
 
 
 class Metric(TypedDict):
-    """The same seconds through every engine. `low` and `high`: 95 % interval of the board's value over runs of characters."""
+    """The same seconds through every engine. `low` and `high`: 95 % interval of the board's value
+    over runs of characters."""
 
     name: str
     unit: str
@@ -36,7 +37,8 @@ class Metric(TypedDict):
 
 
 class Language(TypedDict):
-    """The same seconds read with a character model: which, how, what to know of it, and per engine the CER and each text."""
+    """The same seconds read with a character model: which, how, what to know of it, and per engine
+    the CER and each text."""
 
     name: str
     sha256: str
@@ -55,10 +57,12 @@ class Spread(TypedDict):
 
 
 class Latency(TypedDict):
-    """Of one step, from its last sample to its results, without the line. A step computes one output frame, or `frames_per_step`
-    of them, the first of which then comes `added_ms` later. `deadline_ms`: when the samples of the next step are there.
+    """Of one step, from its last sample to its results, without the line. A step computes one
+    output frame, or `frames_per_step` of them, the first of which then comes `added_ms` later.
+    `deadline_ms`: when the samples of the next step are there.
 
-    `counts`: what the board's counter counts. `ms`: cycles over the clock; `ms_is` says whether they are measured or modelled.
+    `counts`: what the board's counter counts. `ms`: cycles over the clock; `ms_is` says whether
+    they are measured or modelled.
     """
 
     counts: str
@@ -76,7 +80,8 @@ class Latency(TypedDict):
 
 
 class Line(TypedDict):
-    """What the serial line did. `real_time_factor`: signal seconds per second; compute alone, and the line's own."""
+    """What the serial line did. `real_time_factor`: signal seconds per second; compute alone, and
+    the line's own."""
 
     kind: str
     baud: int
@@ -111,8 +116,9 @@ class Stack(TypedDict):
 
 
 class Report(TypedDict):
-    """hil.json. `frames` came back of `frames_expected`; `mismatches` counts output words that differ from `reference`: the
-    integer reference for FORMAT=c, TFLite-Micro's interpreter for FORMAT=tflm. `bit_exact`: none does, and all came."""
+    """hil.json. `frames` came back of `frames_expected`; `mismatches` counts output words that
+    differ from `reference`: the integer reference for FORMAT=c, TFLite-Micro's interpreter for
+    FORMAT=tflm. `bit_exact`: none does, and all came."""
 
     version: int
     model: str
@@ -167,20 +173,31 @@ class Report(TypedDict):
 
 
 def validity(report: Report) -> list[str]:
-    """Why the run proves nothing; empty when it is valid. Accuracy and bit-exactness are results, not conditions."""
+    """Why the run proves nothing; empty when it is valid. Accuracy and bit-exactness are results,
+    not conditions."""
     reasons = []
     if report["graph"] != report["graph_on_board"]:
-        reasons.append(f"model hash: expected {report['graph']}, the board carries {report['graph_on_board']}")
+        reasons.append(
+            f"model hash: expected {report['graph']}, the board carries {report['graph_on_board']}"
+        )
     if report["frames"] != report["frames_expected"]:
-        reasons.append(f"output frames: expected {report['frames_expected']}, received {report['frames']}")
+        reasons.append(
+            f"output frames: expected {report['frames_expected']}, received {report['frames']}"
+        )
     if report["words"] != report["frames_expected"] * report["outputs"]:
         reasons.append(
-            f"output words: expected {report['frames_expected'] * report['outputs']} to compare, found {report['words']}"
+            f"output words: expected {report['frames_expected'] * report['outputs']} to compare,"
+            f" found {report['words']}"
         )
     if report["seconds"] < report["seconds_requested"]:
-        reasons.append(f"seconds: {report['seconds_requested']:g} were requested, the recordings gave {report['seconds']:g}")
+        reasons.append(
+            f"seconds: {report['seconds_requested']:g} were requested, the recordings gave"
+            f" {report['seconds']:g}"
+        )
     stack = report["stack"]
     if stack is not None and stack["used"] >= stack["size"] > 0:
-        reasons.append(f"stack: {stack['used']} of {stack['size']} bytes were used, it may have overflowed")
+        reasons.append(
+            f"stack: {stack['used']} of {stack['size']} bytes were used, it may have overflowed"
+        )
     reasons += [f"memory plan: {difference}" for difference in report["plan_differences"]]
     return reasons

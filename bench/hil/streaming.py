@@ -1,4 +1,5 @@
-"""Which seconds are streamed, and streaming them through a board: resumed when it is lost, with the text in the progress bar."""
+"""Which seconds are streamed, and streaming them through a board: resumed when it is lost, with the
+text in the progress bar."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ SHOWN = 36  # characters of text beside the progress bar
 
 @dataclass
 class Streamed:
-    """What came back per stretch, int16 words (frames, outputs) and counter values (frames,), and what the board says."""
+    """What came back per stretch, int16 words (frames, outputs) and counter values (frames,), and
+    what the board says."""
 
     hello: Hello
     line: str
@@ -47,7 +49,8 @@ class Streamed:
 
 
 def stretches(graph: g.Graph, paths: list[Path], seconds: float) -> list[Recorded]:
-    """Recordings in order, from the beginning of each, until they give `seconds` (rounded up to whole steps) or end."""
+    """Recordings in order, from the beginning of each, until they give `seconds` (rounded up to
+    whole steps) or end."""
     found: list[Recorded] = []
     left = math.ceil(round(seconds * SAMPLE_RATE) / graph.samples_per_step)
     for path in paths:
@@ -70,14 +73,23 @@ def window(graph: g.Graph, part: Recorded) -> Window:
 
 
 def stream(open_again: Callable[[], Board], graph: g.Graph, parts: list[Recorded]) -> Streamed:
-    """All stretches through one board, each from the zero state. `open_again` connects, also after the board was lost."""
+    """All stretches through one board, each from the zero state. `open_again` connects, also after
+    the board was lost."""
     board = open_again()
     try:
         streamed = Streamed(board.link.handshake(), board.line.name)
         total = sum(len(p.samples) for p in parts) // graph.samples_per_step * graph.chunk
-        with tqdm(total=total, desc=f"streaming to {board.name}", unit="frame", dynamic_ncols=True, mininterval=0.5) as bar:
+        with tqdm(
+            total=total,
+            desc=f"streaming to {board.name}",
+            unit="frame",
+            dynamic_ncols=True,
+            mininterval=0.5,
+        ) as bar:
             for part in parts:
-                run = run_of(graph, part.signal, SNAPSHOT_EVERY if total > 2 * SNAPSHOT_EVERY else 0)
+                run = run_of(
+                    graph, part.signal, SNAPSHOT_EVERY if total > 2 * SNAPSHOT_EVERY else 0
+                )
                 board = _finish(graph, board, open_again, run, bar)
                 streamed.runs.append(run)
                 ticks = np.array(run.ticks, np.uint32)
@@ -89,8 +101,11 @@ def stream(open_again: Callable[[], Board], graph: g.Graph, parts: list[Recorded
         board.close()
 
 
-def _finish(graph: g.Graph, board: Board, open_again: Callable[[], Board], run: Run, bar: tqdm) -> Board:  # type: ignore[type-arg]
-    """Run to its end; on the loss of the board connect again and resume. Returns the board it ended on."""
+def _finish(
+    graph: g.Graph, board: Board, open_again: Callable[[], Board], run: Run, bar: tqdm
+) -> Board:  # type: ignore[type-arg]
+    """Run to its end; on the loss of the board connect again and resume. Returns the board it ended
+    on."""
     decoder = StreamDecoder() if tasks.of(graph).name == "typing" else None
 
     def show(index: int, outputs: npt.NDArray[np.int16], ticks: int) -> None:

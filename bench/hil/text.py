@@ -11,7 +11,8 @@ SHOWN = 100  # characters of a text
 
 
 def console_report(report: Report) -> str:
-    """All figures that matter, each with its unit and with what it is (simulated, modelled, published)."""
+    """All figures that matter, each with its unit and with what it is (simulated, modelled,
+    published)."""
     sections = (_head, _accuracy, _heldout, _equality, _time, _line, _memory, _text)
     return "\n".join(line for section in sections for line in section(report))
 
@@ -31,7 +32,8 @@ def verdict(report: Report) -> str:
 
 
 def used_regions(report: Report) -> dict[str, Any]:
-    """Regions of the board's memory in which the image has something; none for a board without limits."""
+    """Regions of the board's memory in which the image has something; none for a board without
+    limits."""
     regions = (report["footprint"] or {"regions": {}})["regions"]
     return {name: region for name, region in regions.items() if region["bytes"]}
 
@@ -52,7 +54,10 @@ def over(report: Report) -> str:
 
 def _head(report: Report) -> list[str]:
     return [
-        f"{report['model']} {report['precision']} on {report['board']} ({report['board_title']}; {report['board_status']})",
+        (
+            f"{report['model']} {report['precision']} on {report['board']}"
+            f" ({report['board_title']}; {report['board_status']})"
+        ),
         row("run", verdict(report)),
         *([] if report["format"] == "c" else [row("format", report["format_title"])]),
         row("checkpoint", report["checkpoint"][:16]),
@@ -63,22 +68,36 @@ def _head(report: Report) -> list[str]:
 
 def _accuracy(report: Report) -> list[str]:
     metric, unit = report["metric"], report["metric"]["unit"]
-    what = "Error rate (CER)" if report["task"] == "typing" else metric["name"][0].upper() + metric["name"][1:]
+    what = (
+        "Error rate (CER)"
+        if report["task"] == "typing"
+        else metric["name"][0].upper() + metric["name"][1:]
+    )
     lines = [
         "",
-        f"{what} over the {report['seconds']:.1f} s streamed ({over(report)}, {recordings(report)})",
+        (
+            f"{what} over the {report['seconds']:.1f} s streamed ({over(report)},"
+            f" {recordings(report)})"
+        ),
         row("float network", value_of(metric["float"], unit)),
         row("integers", value_of(metric["quantized"], unit)),
         row("board", value_of(metric["board"], unit) + _interval(metric["low"], metric["high"])),
         *_language(report["language"]),
     ]
-    return lines + (_by_kind(report["details"]) if report["task"] == "typing" else _pose(report["details"]))
+    return lines + (
+        _by_kind(report["details"]) if report["task"] == "typing" else _pose(report["details"])
+    )
 
 
 def _by_kind(rates: dict[str, Any]) -> list[str]:
     if not rates:
         return []
-    return [row("board, by kind", f"missed {rates['IER']:.2f}, made up {rates['DER']:.2f}, confused {rates['SER']:.2f} %")]
+    return [
+        row(
+            "board, by kind",
+            f"missed {rates['IER']:.2f}, made up {rates['DER']:.2f}, confused {rates['SER']:.2f} %",
+        )
+    ]
 
 
 def _pose(score: dict[str, Any]) -> list[str]:
@@ -89,7 +108,11 @@ def _pose(score: dict[str, Any]) -> list[str]:
     return [
         row("board, by finger", f"{fingers} °"),
         row("board, by place", f"{groups} °"),
-        row("board, landmarks", f"{score['landmark_mm']:.1f} mm, tips {score['fingertip_mm']:.1f} mm ({score['hand']} hand)"),
+        row(
+            "board, landmarks",
+            f"{score['landmark_mm']:.1f} mm, tips {score['fingertip_mm']:.1f} mm ({score['hand']}"
+            " hand)",
+        ),
     ]
 
 
@@ -98,8 +121,15 @@ def _language(language: Language | None) -> list[str]:
         return []
     metric = language["metric"]
     return [
-        row("with language model", f"{percent(metric['board'])}{_interval(metric['low'], metric['high'])}"),
-        row("", f"float {percent(metric['float'])}, integers {percent(metric['quantized'])}; {language['name']}"),
+        row(
+            "with language model",
+            f"{percent(metric['board'])}{_interval(metric['low'], metric['high'])}",
+        ),
+        row(
+            "",
+            f"float {percent(metric['float'])}, integers {percent(metric['quantized'])};"
+            f" {language['name']}",
+        ),
         *([row("", language["caveat"])] if language["caveat"] else []),
     ]
 
@@ -120,31 +150,47 @@ def _heldout(report: Report) -> list[str]:
             row("float network", value_of(held["float"], metric["unit"])),
             row(
                 "native integer C",
-                f"{value_of(held['native'], metric['unit'])}   {difference}" + _interval(held["low"], held["high"]),
+                f"{value_of(held['native'], metric['unit'])}   {difference}"
+                + _interval(held["low"], held["high"]),
             ),
             *(_heldout_language(held["language"]) if held["language"] else []),
         ]
     else:
         lines = _quantized(report)
     if report["published"]:
-        lines.append(row("published", f"{report['published']['value']:.2f} %   ({report['published']['source']}; not this data)"))
+        lines.append(
+            row(
+                "published",
+                f"{report['published']['value']:.2f} %   ({report['published']['source']}; not this"
+                " data)",
+            )
+        )
     return lines
 
 
 def _quantized(report: Report) -> list[str]:
-    """What was known of whole held-out sessions before the run, and what trivial predictors do there."""
+    """What was known of whole held-out sessions before the run, and what trivial predictors do
+    there."""
     known, trivial = report["quantize"]["metric"], report["quantize"]["trivial"]
     if not trivial:
         return []
-    figures = ", ".join(f"{name.replace('_', ' ')} {value:.2f} {known['unit']}" for name, value in trivial.items())
-    held = f"float {value_of(known['float'], known['unit'])}, integers {value_of(known['quantized'], known['unit'])}"
+    figures = ", ".join(
+        f"{name.replace('_', ' ')} {value:.2f} {known['unit']}" for name, value in trivial.items()
+    )
+    held = (
+        f"float {value_of(known['float'], known['unit'])}, integers"
+        f" {value_of(known['quantized'], known['unit'])}"
+    )
     return [row("held-out sessions", held), row("trivial predictors", figures)]
 
 
 def _heldout_language(held: dict[str, Any]) -> list[str]:
     difference = f"difference {held['native'] - held['float']:+.2f} points"
     return [
-        row("with language model", f"float {percent(held['float'])}, native integer C {percent(held['native'])}"),
+        row(
+            "with language model",
+            f"float {percent(held['float'])}, native integer C {percent(held['native'])}",
+        ),
         row("", f"{difference}{_interval(held['low'], held['high'])}"),
     ]
 
@@ -152,7 +198,11 @@ def _heldout_language(held: dict[str, Any]) -> list[str]:
 def _equality(report: Report) -> list[str]:
     words = f"{report['words']:,} output words of {report['frames']:,} frames"
     if report["format"] == "c":
-        exact = f"yes: {words} equal the reference" if report["bit_exact"] else f"NO: {report['mismatches']:,} of {words} differ"
+        exact = (
+            f"yes: {words} equal the reference"
+            if report["bit_exact"]
+            else f"NO: {report['mismatches']:,} of {words} differ"
+        )
     else:
         exact = _as_reference(report, words)
     first = [row("first difference", report["first_mismatch"])] if report["first_mismatch"] else []
@@ -160,27 +210,55 @@ def _equality(report: Report) -> list[str]:
 
 
 def _as_reference(report: Report, words: str) -> str:
-    """For a format that is not meant to equal the integers: against what it must equal, and how near the integers it is."""
+    """For a format that is not meant to equal the integers: against what it must equal, and how
+    near the integers it is."""
     near, reference = report["against_integers"], report["reference"]
-    exact = f"yes: {words} equal" if report["bit_exact"] else f"NO: {report['mismatches']:,} of {words} differ from"
-    return f"{exact} {reference}; {near['sqnr_db']:.1f} dB and arg-max {near['agreement']:.2%} of the integer reference"
+    exact = (
+        f"yes: {words} equal"
+        if report["bit_exact"]
+        else f"NO: {report['mismatches']:,} of {words} differ from"
+    )
+    return (
+        f"{exact} {reference}; {near['sqnr_db']:.1f} dB and arg-max {near['agreement']:.2%} of the"
+        " integer reference"
+    )
 
 
 def _time(report: Report) -> list[str]:
     latency = report["latency"]
-    frames, added = latency["frames_per_step"], f", which come up to {latency['added_ms']:.0f} ms later"
+    frames, added = (
+        latency["frames_per_step"],
+        f", which come up to {latency['added_ms']:.0f} ms later",
+    )
     step = "frame" if frames == 1 else f"step of {frames} frames{added}"
-    lines = ["", f"Latency of one {step}, deadline {latency['deadline_ms']:.0f} ms (computing only, without the line)"]
+    lines = [
+        "",
+        (
+            f"Latency of one {step}, deadline {latency['deadline_ms']:.0f} ms (computing only,"
+            " without the line)"
+        ),
+    ]
     if latency["instructions"] is not None:
         lines.append(row("instructions", _spread(latency["instructions"], ",.0f")))
     if latency["ms"] is not None:
         lines.append(row("ms", f"{_spread(latency['ms'], '.2f')}"))
     if latency["least_ms"] is not None and latency["most_ms"] is not None:
-        lines.append(row("", f"between {latency['least_ms']:.2f} and {latency['most_ms']:.2f} ms by what the model leaves open"))
+        lines.append(
+            row(
+                "",
+                f"between {latency['least_ms']:.2f} and {latency['most_ms']:.2f} ms by what the"
+                " model leaves open",
+            )
+        )
     lines.append(row("ms are", latency["ms_is"]))
     if report["real_time_factor"] is not None:
         lines.append(row("real-time factor", f"{report['real_time_factor']:.1f} × computing alone"))
-    lines.append(row("Python reference", f"{latency['reference_ms']:.2f} ms per frame on this machine, for orientation"))
+    lines.append(
+        row(
+            "Python reference",
+            f"{latency['reference_ms']:.2f} ms per frame on this machine, for orientation",
+        )
+    )
     lines.append(row("work", f"{report['macs_per_s'] / 1e6:.2f} million MACs per second of signal"))
     return lines
 
@@ -194,10 +272,19 @@ def _line(report: Report) -> list[str]:
     rate = line["at_baud_real_time_factor"]
     at_baud = "" if rate is None else f"; {line['baud']:,} baud would carry {rate:.2f} ×"
     total = line["bytes_sent"] + line["bytes_received"]
-    counts = {"repeated": "frames_repeated", "overruns": "overruns", "dropped": "bytes_dropped", "resumed": "resumed"}
+    counts = {
+        "repeated": "frames_repeated",
+        "overruns": "overruns",
+        "dropped": "bytes_dropped",
+        "resumed": "resumed",
+    }
     troubles = ", ".join(f"{line[key]} {name}" for name, key in counts.items())  # type: ignore[literal-required]
     return [
-        row("line", f"{total:,} bytes in {line['seconds']:.1f} s = {line['real_time_factor']:.2f} × real time{at_baud}"),
+        row(
+            "line",
+            f"{total:,} bytes in {line['seconds']:.1f} s = {line['real_time_factor']:.2f} × real"
+            f" time{at_baud}",
+        ),
         row("", troubles),
     ]
 
@@ -205,13 +292,27 @@ def _line(report: Report) -> list[str]:
 def _memory(report: Report) -> list[str]:
     lines = [""]
     for name, region in used_regions(report).items():
-        largest = ", ".join(f"{purpose} {size:,}" for purpose, size in list(region["purposes"].items())[:4])
+        largest = ", ".join(
+            f"{purpose} {size:,}" for purpose, size in list(region["purposes"].items())[:4]
+        )
         share = region["bytes"] / region["size"]
-        lines.append(row(name, f"{region['bytes']:,} of {region['size']:,} bytes ({share:.0%}): {largest}"))
+        lines.append(
+            row(name, f"{region['bytes']:,} of {region['size']:,} bytes ({share:.0%}): {largest}")
+        )
     if report["format"] != "c" and report["arena_used"]:
-        lines.append(row("arena", f"{report['arena_used']:,} bytes used by the interpreter, the state among them"))
+        lines.append(
+            row(
+                "arena",
+                f"{report['arena_used']:,} bytes used by the interpreter, the state among them",
+            )
+        )
     if report["stack"] is not None:
-        lines.append(row("stack", f"{report['stack']['used']:,} of {report['stack']['size']:,} bytes used at most"))
+        lines.append(
+            row(
+                "stack",
+                f"{report['stack']['used']:,} of {report['stack']['size']:,} bytes used at most",
+            )
+        )
     return lines
 
 
@@ -224,5 +325,8 @@ def _text(report: Report) -> list[str]:
     for part in report["text"][:1]:
         lines += [row("typed", _short(part["target"])), row("board read", _short(part["board"]))]
     if report["language"] is not None:
-        lines += [row("with language model", _short(text)) for text in report["language"]["text"]["board"][:1]]
+        lines += [
+            row("with language model", _short(text))
+            for text in report["language"]["text"]["board"][:1]
+        ]
     return lines

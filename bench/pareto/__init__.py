@@ -1,1 +1,2 @@
-"""Error rate against cost, of every network at every precision through every decoder: `make pareto`."""
+"""Error rate against cost, of every network at every precision through every decoder: `make
+pareto`."""

@@ -1,6 +1,8 @@
-"""`pareto`: every network at every precision through every decoder, and what each costs; table, pictures, page, CSV and JSON.
+"""`pareto`: every network at every precision through every decoder, and what each costs; table,
+pictures, page, CSV and JSON.
 
-One command, one report per task: error rates of networks that type in pareto.*, angle errors of poses in pareto-pose.*.
+One command, one report per task: error rates of networks that type in pareto.*, angle errors of
+poses in pareto-pose.*.
 """
 
 from __future__ import annotations
@@ -29,16 +31,55 @@ PRECISION_NAMES = (FLOAT, *PRECISIONS)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `python -m bench pareto`."""
-    parser.add_argument("--models", nargs="+", default=list(HYPER_PARAMETERS), help="networks (default: those with a checkpoint)")
-    parser.add_argument("--checkpoints", type=Path, help="folder of <MODEL>.ckpt instead of the shipped ones")
-    parser.add_argument("--precisions", nargs="+", default=list(PRECISION_NAMES), choices=PRECISION_NAMES, metavar="PRECISION")
-    parser.add_argument("--decoders", nargs="+", default=list(decoders.NAMES), choices=decoders.NAMES, metavar="DECODER")
-    parser.add_argument("--lm", type=Path, default=lm.SHIPPED, help="KenLM character model for beam+lm (default: %(default)s)")
-    parser.add_argument("--data", type=Path, help="folder of emg2qwerty or emg2pose sessions (default: the simulated sets)")
-    parser.add_argument("--build", type=Path, default=Path("build"), help="where artifacts go (default: %(default)s)")
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        default=list(HYPER_PARAMETERS),
+        help="networks (default: those with a checkpoint)",
+    )
+    parser.add_argument(
+        "--checkpoints", type=Path, help="folder of <MODEL>.ckpt instead of the shipped ones"
+    )
+    parser.add_argument(
+        "--precisions",
+        nargs="+",
+        default=list(PRECISION_NAMES),
+        choices=PRECISION_NAMES,
+        metavar="PRECISION",
+    )
+    parser.add_argument(
+        "--decoders",
+        nargs="+",
+        default=list(decoders.NAMES),
+        choices=decoders.NAMES,
+        metavar="DECODER",
+    )
+    parser.add_argument(
+        "--lm",
+        type=Path,
+        default=lm.SHIPPED,
+        help="KenLM character model for beam+lm (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="folder of emg2qwerty or emg2pose sessions (default: the simulated sets)",
+    )
+    parser.add_argument(
+        "--build",
+        type=Path,
+        default=Path("build"),
+        help="where artifacts go (default: %(default)s)",
+    )
     parser.add_argument("--jobs", type=int, help="how many jobs at a time (default: one per core)")
-    parser.add_argument("--backend", help="joblib's: loky, threading, multiprocessing, dask, ray, … (default: processes here)")
-    parser.add_argument("--scheduler", help="address of a running dask or ray cluster whose workers see the same files")
+    parser.add_argument(
+        "--backend",
+        help="joblib's: loky, threading, multiprocessing, dask, ray, … (default: processes here)",
+    )
+    parser.add_argument(
+        "--scheduler",
+        help="address of a running dask or ray cluster whose workers see the same files",
+    )
     parser.set_defaults(run=run)
 
 
@@ -55,20 +96,32 @@ def run(args: argparse.Namespace) -> int:
         setting = _setting(args, report, checkpoints[report.task.name], compressed, dataset)
         swept = sweep.run(setting, sweep.Backend(args.backend, args.jobs, args.scheduler))
         found = points.collect(report, setting, swept, dataset.simulated)
-        failed, reasons = failed or bool(swept.failures), [*reasons, *(f"{n}: {e}" for n, e in swept.failures.items())]
+        failed, reasons = (
+            failed or bool(swept.failures),
+            [*reasons, *(f"{n}: {e}" for n, e in swept.failures.items())],
+        )
         if found:
             found += points.published(report, args.models)
-            about = _about(args, report, setting, dataset, swept, missing) | {"wall_s": round(time.monotonic() - begin, 1)}
+            about = _about(args, report, setting, dataset, swept, missing) | {
+                "wall_s": round(time.monotonic() - begin, 1)
+            }
             pages.append(write(args.build / "pareto", report, found, about))
             print(_text(found, report, about))
     if not pages:
-        raise TendonError("pareto: expected at least one finished point, found none:\n  " + "\n  ".join(reasons))
-    print(f"\ndone in {time.monotonic() - begin:.0f} s", *(f"report: {page}" for page in pages), sep="\n")
+        raise TendonError(
+            "pareto: expected at least one finished point, found none:\n  " + "\n  ".join(reasons)
+        )
+    print(
+        f"\ndone in {time.monotonic() - begin:.0f} s",
+        *(f"report: {page}" for page in pages),
+        sep="\n",
+    )
     return 1 if failed else 0
 
 
 def write(folder: Path, report: Report, found: list[Point], about: dict[str, Any]) -> Path:
-    """pareto.json, .csv, .png, .html and sweep.json of a report, each whole or not at all; returns the path of the page."""
+    """pareto.json, .csv, .png, .html and sweep.json of a report, each whole or not at all; returns
+    the path of the page."""
     from bench.pareto import pictures  # matplotlib is slow to import, and only needed here
     from bench.pareto.page import html
 
@@ -96,14 +149,18 @@ def _checkpoints(args: argparse.Namespace) -> tuple[dict[str, dict[str, Path]], 
         else:
             missing.append(f"{model}: expected its checkpoint at {path}, found none")
     if not checkpoints:
-        raise TendonError("pareto: expected a checkpoint for at least one of the models, found none:\n  " + "\n  ".join(missing))
+        raise TendonError(
+            "pareto: expected a checkpoint for at least one of the models, found none:\n  "
+            + "\n  ".join(missing)
+        )
     return checkpoints, missing
 
 
 def _recordings(
     args: argparse.Namespace, checkpoints: dict[str, dict[str, Path]], missing: list[str]
 ) -> list[tuple[Report, Dataset]]:
-    """The reports that have networks and recordings. DATA= holds one task's: the other's networks are then among the missing."""
+    """The reports that have networks and recordings. DATA= holds one task's: the other's networks
+    are then among the missing."""
     found, errors = [], []
     for report in REPORTS:
         models = checkpoints.get(report.task.name)
@@ -118,24 +175,38 @@ def _recordings(
     return found
 
 
-def _compressed(args: argparse.Namespace, checkpoints: dict[str, dict[str, Path]], missing: list[str]) -> dict[str, Path]:
-    """Model -> the checkpoint that `compress` made of it; the models without one are among the missing."""
+def _compressed(
+    args: argparse.Namespace, checkpoints: dict[str, dict[str, Path]], missing: list[str]
+) -> dict[str, Path]:
+    """Model -> the checkpoint that `compress` made of it; the models without one are among the
+    missing."""
     if COMPRESSED not in args.precisions:
         return {}
     models = [model for of_task in checkpoints.values() for model in of_task]
-    made = {model: artifacts.Folder(args.build, model, COMPRESSED).checkpoint.resolve() for model in models}
+    made = {
+        model: artifacts.Folder(args.build, model, COMPRESSED).checkpoint.resolve()
+        for model in models
+    }
     found = {model: path for model, path in made.items() if path.is_file()}
     without = ", ".join(model for model in models if model not in found)
     if without:
-        missing.append(f"compressed {without}: not made yet; `make compress MODEL=… FLASH=…` makes one")
+        missing.append(
+            f"compressed {without}: not made yet; `make compress MODEL=… FLASH=…` makes one"
+        )
     return found
 
 
 def _setting(
-    args: argparse.Namespace, report: Report, checkpoints: dict[str, Path], compressed: dict[str, Path], dataset: Dataset
+    args: argparse.Namespace,
+    report: Report,
+    checkpoints: dict[str, Path],
+    compressed: dict[str, Path],
+    dataset: Dataset,
 ) -> Setting:
     if report.decodes and not args.lm.is_file():
-        raise TendonError(f"LM={args.lm}: expected a KenLM character model (.arpa or .bin), found no such file")
+        raise TendonError(
+            f"LM={args.lm}: expected a KenLM character model (.arpa or .bin), found no such file"
+        )
     return Setting(
         build=args.build.resolve(),
         checkpoints=checkpoints,
@@ -150,15 +221,26 @@ def _setting(
 
 
 def _about(
-    args: argparse.Namespace, report: Report, setting: Setting, dataset: Dataset, swept: sweep.Swept, missing: list[str]
+    args: argparse.Namespace,
+    report: Report,
+    setting: Setting,
+    dataset: Dataset,
+    swept: sweep.Swept,
+    missing: list[str],
 ) -> dict[str, Any]:
     """sweep.json: what the points have in common, and what is missing from them."""
-    lm_used = {"name": setting.lm.name, "sha256": artifacts.sha256(setting.lm), "shipped": setting.lm == lm.SHIPPED.resolve()}
+    lm_used = {
+        "name": setting.lm.name,
+        "sha256": artifacts.sha256(setting.lm),
+        "shipped": setting.lm == lm.SHIPPED.resolve(),
+    }
     return {
         "simulated": dataset.simulated,
         "recordings": {p.name: artifacts.sha256(p) for p in setting.heldout},
         "calibration": {p.name: artifacts.sha256(p) for p in setting.calibration},
-        "checkpoints": {model: artifacts.sha256(path) for model, path in setting.checkpoints.items()},
+        "checkpoints": {
+            model: artifacts.sha256(path) for model, path in setting.checkpoints.items()
+        },
         "compressed": {model: artifacts.sha256(path) for model, path in setting.compressed.items()},
         **({"lm": lm_used} if report.decodes else {}),
         "code": artifacts.code_hash("compress", "export", "firmware", "host", "bench"),
@@ -170,7 +252,10 @@ def _about(
 
 def _text(found: list[Point], report: Report, about: dict[str, Any]) -> str:
     lines = ["", table.text(found, report), "", *table.notes(found, report, about)]
-    lines += ["native C, seconds of signal per second of one core, slowest session:", *_paces(found)]
+    lines += [
+        "native C, seconds of signal per second of one core, slowest session:",
+        *_paces(found),
+    ]
     lines += [f"left out: {message}" for message in about["left_out"]]
     lines += [f"FAILED {name}: {error}" for name, error in about["failures"].items()]
     return "\n".join(lines)

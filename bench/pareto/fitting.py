@@ -28,11 +28,15 @@ class Placed:
 def by_size(names: tuple[str, ...] | None = None) -> list[Description]:
     """Emulated boards with a memory of their own, smallest first; of `names` only when given."""
     known = [boards.load_board(name) for name in names or boards.names()]
-    return sorted((b for b in known if b.emulator is not None and b.memory), key=lambda b: sum(m.size for m in b.memory.values()))
+    return sorted(
+        (b for b in known if b.emulator is not None and b.memory),
+        key=lambda b: sum(m.size for m in b.memory.values()),
+    )
 
 
 def place(graph: Graph, folder: Folder, candidates: list[Description]) -> Placed:
-    """Build for the first board whose memory holds the linked image; TendonError says why none does."""
+    """Build for the first board whose memory holds the linked image; TendonError says why none
+    does."""
     reasons = []
     for board in candidates:
         try:
@@ -45,4 +49,6 @@ def place(graph: Graph, folder: Folder, candidates: list[Description]) -> Placed
             continue
         return Placed(board.name, image, measured.flash, measured.ram)
     tried = ", ".join(b.name for b in candidates) or "none"
-    raise TendonError(f"{graph.name} fits no emulated board (tried: {tried})\n  " + "\n  ".join(reasons))
+    raise TendonError(
+        f"{graph.name} fits no emulated board (tried: {tried})\n  " + "\n  ".join(reasons)
+    )

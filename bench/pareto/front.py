@@ -15,7 +15,8 @@ Sums = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 
 
 def non_dominated(points: Sequence[tuple[float, float]]) -> list[bool]:
-    """Of (cost, error) pairs: which have no other as good in both and better in one. Equal points stand or fall together."""
+    """Of (cost, error) pairs: which have no other as good in both and better in one. Equal points
+    stand or fall together."""
     order = sorted(range(len(points)), key=points.__getitem__)
     on_front = [False] * len(points)
     best = (np.inf, np.inf)  # least error so far, and the cost it was first reached at
@@ -29,8 +30,8 @@ def non_dominated(points: Sequence[tuple[float, float]]) -> list[bool]:
 
 @dataclass(frozen=True)
 class Session:
-    """Errors of one session and what they are taken over, run by run of the target: edit operations and characters, or degrees
-    summed over valid samples and the number of these."""
+    """Errors of one session and what they are taken over, run by run of the target: edit operations
+    and characters, or degrees summed over valid samples and the number of these."""
 
     errors: Sums
     amounts: Sums
@@ -54,15 +55,19 @@ def pooled(sessions: Sequence[Session], factor: float) -> float:
     amount = sum(s.amounts.sum() for s in sessions)
     if not amount:
         raise TendonError(
-            "error: expected at least one typed character, or a valid sample of a pose, in the held-out sessions, found none"
+            "error: expected at least one typed character, or a valid sample of a pose, in the"
+            " held-out sessions, found none"
         )
     return float(factor * sum(s.errors.sum() for s in sessions) / amount)
 
 
-def interval(sessions: Sequence[Session], factor: float, resamples: int = RESAMPLES, seed: int = SEED) -> tuple[float, float]:
+def interval(
+    sessions: Sequence[Session], factor: float, resamples: int = RESAMPLES, seed: int = SEED
+) -> tuple[float, float]:
     """95 % percentile interval of the pooled error, by a bootstrap over sessions.
 
-    As many are drawn as there are, and in each of them as many runs as it has: sessions alone are too few."""
+    As many are drawn as there are, and in each of them as many runs as it has: sessions alone are
+    too few."""
     rng = np.random.default_rng(seed)
     drawn = rng.integers(0, len(sessions), (resamples, len(sessions)))
     errors, amounts = np.zeros(resamples), np.zeros(resamples)

@@ -1,8 +1,9 @@
 """The pieces of a sweep: what a job is, what all jobs share, and how results are remembered.
 
-A job runs alone, in any process or on any machine that sees the same files. Results lie in build/pareto/results under the hash of
-everything they depend on: code, checkpoint or graph, recording, decoder, character model, boards. They are written aside and
-renamed, so a sweep that was interrupted continues with what is there, and one whose inputs changed finds nothing.
+A job runs alone, in any process or on any machine that sees the same files. Results lie in
+build/pareto/results under the hash of everything they depend on: code, checkpoint or graph,
+recording, decoder, character model, boards. They are written aside and renamed, so a sweep that was
+interrupted continues with what is there, and one whose inputs changed finds nothing.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ Result = dict[str, Any]
 
 @dataclass(frozen=True)
 class Setting:
-    """What all jobs of one task share; small, it travels with each. `boards`: names of those to choose from (none: all emulated
-    ones); `compressed`: checkpoints of those models that `compress` made smaller. Poses are read by one decoder, named ""."""
+    """What all jobs of one task share; small, it travels with each. `boards`: names of those to
+    choose from (none: all emulated ones); `compressed`: checkpoints of those models that `compress`
+    made smaller. Poses are read by one decoder, named ""."""
 
     build: Path
     checkpoints: dict[str, Path]
@@ -56,7 +58,8 @@ class Setting:
 
 @dataclass(frozen=True)
 class Job:
-    """One piece of work: a model is quantized; with a precision, placed on a board; with a session too, it reads that session.
+    """One piece of work: a model is quantized; with a precision, placed on a board; with a session
+    too, it reads that session.
 
     A compressed network has a checkpoint of its own: its placing quantizes it first."""
 
@@ -66,7 +69,13 @@ class Job:
 
     @property
     def name(self) -> str:
-        return " ".join([self.model, self.precision or "quantize", *([self.session.stem] if self.session else [])])
+        return " ".join(
+            [
+                self.model,
+                self.precision or "quantize",
+                *([self.session.stem] if self.session else []),
+            ]
+        )
 
 
 @dataclass(frozen=True)
@@ -90,7 +99,9 @@ def remembered(setting: Setting, key: str, make: Callable[[], Result]) -> Result
         return result
 
 
-def remembered_arrays(setting: Setting, key: str, make: Callable[[], dict[str, Array]]) -> dict[str, Array]:
+def remembered_arrays(
+    setting: Setting, key: str, make: Callable[[], dict[str, Array]]
+) -> dict[str, Array]:
     """The same for arrays by name."""
     path = setting.results / f"{key}.npz"
     try:

@@ -1,4 +1,5 @@
-"""The page: pictures, every point as a row, and what makes the figures valid; one file that needs nothing else."""
+"""The page: pictures, every point as a row, and what makes the figures valid; one file that needs
+nothing else."""
 
 from __future__ import annotations
 
@@ -29,7 +30,10 @@ def _measured(points: list[Point]) -> list[Point]:
 
 def _head(points: list[Point], report: Report, about: dict[str, Any]) -> str:
     measured = _measured(points)
-    models, amount = len({p.model for p in measured}), max((p.amount or 0 for p in measured), default=0)
+    models, amount = (
+        len({p.model for p in measured}),
+        max((p.amount or 0 for p in measured), default=0),
+    )
     what = (
         f"{len(measured)} points of {models} network{'s' * (models != 1)}",
         f"{amount:,} held-out {report.keys['amount']} in {len(about['recordings'])} sessions",
@@ -38,13 +42,21 @@ def _head(points: list[Point], report: Report, about: dict[str, Any]) -> str:
     if about["failures"]:
         failed = escape("; ".join(f"{name}: {error}" for name, error in about["failures"].items()))
         badge = f'<span class="badge bad">INCOMPLETE</span> {failed};'
-    note = f"<b>All {report.word}s measured here are from simulated recordings.</b> " if about["simulated"] else ""
-    missing = "".join(f"<p class=soft>left out: {escape(message)}</p>" for message in about["left_out"])
-    others = "Published points are from real recordings of other people: drawn grey, never on a front."
+    note = (
+        f"<b>All {report.word}s measured here are from simulated recordings.</b> "
+        if about["simulated"]
+        else ""
+    )
+    missing = "".join(
+        f"<p class=soft>left out: {escape(message)}</p>" for message in about["left_out"]
+    )
+    others = (
+        "Published points are from real recordings of other people: drawn grey, never on a front."
+    )
     return (
-        f"<h1>{_title(report)}</h1><p class=soft>{', '.join(what)}</p>"
-        f"<p>{badge} integers: reference = native C = emulated core over the same steps, word for word</p>"
-        f"<p>{note}{others if len(measured) < len(points) else ''}</p>{missing}"
+        f"<h1>{_title(report)}</h1><p class=soft>{', '.join(what)}</p><p>{badge} integers:"
+        " reference = native C = emulated core over the same steps, word for"
+        f" word</p><p>{note}{others if len(measured) < len(points) else ''}</p>{missing}"
     )
 
 
@@ -55,17 +67,24 @@ def _cards(points: list[Point], report: Report) -> str:
         return ""
     best = min(measured, key=lambda p: p.error)
     picks = [(f"lowest {report.metric} on a board", best)]
-    for cost, name in (("macs_per_s", "least work"), ("flash", "least flash"), ("ram", "least RAM")):
+    for cost, name in (
+        ("macs_per_s", "least work"),
+        ("flash", "least flash"),
+        ("ram", "least RAM"),
+    ):
         picks.append((name, min(measured, key=lambda p, cost=cost: (getattr(p, cost), p.error))))  # type: ignore[misc]
     return f'<div class="cards">{"".join(_card(name, p, report) for name, p in picks)}</div>'
 
 
 def _card(name: str, p: Point, report: Report) -> str:
     small = ", ".join(filter(None, (f"{p.model} {p.precision}", p.decoder)))
-    cost = f"{p.macs_per_s / 1e6:.1f} MMAC/s, {(p.flash or 0) / 1024:.0f} KiB flash, {(p.ram or 0) / 1024:.0f} KiB RAM"
+    cost = (
+        f"{p.macs_per_s / 1e6:.1f} MMAC/s, {(p.flash or 0) / 1024:.0f} KiB flash,"
+        f" {(p.ram or 0) / 1024:.0f} KiB RAM"
+    )
     return (
-        f'<div class="card"><small>{escape(name)}</small><b>{p.error:.2f} {report.unit}</b><small>{escape(small)}</small>'
-        f"<small>{escape(cost)}</small></div>"
+        f'<div class="card"><small>{escape(name)}</small><b>{p.error:.2f}'
+        f" {report.unit}</b><small>{escape(small)}</small><small>{escape(cost)}</small></div>"
     )
 
 
@@ -78,11 +97,16 @@ def _table(points: list[Point], report: Report, about: dict[str, Any]) -> str:
     shown = columns(report)
     head = "".join(f"<th{'' if name in LEFT else ' class=n'}>{escape(name)}</th>" for name in shown)
     rows = "".join(
-        "<tr" + (" class=soft" if p.published else "") + ">"
-        + "".join(f"<td{'' if name in LEFT else ' class=n'}>{escape(cell(p))}</td>" for name, cell in shown.items())
+        "<tr"
+        + (" class=soft" if p.published else "")
+        + ">"
+        + "".join(
+            f"<td{'' if name in LEFT else ' class=n'}>{escape(cell(p))}</td>"
+            for name, cell in shown.items()
+        )
         + "</tr>"
         for p in points
-    )  # fmt: skip
+    )
     said = "".join(f"<p class=soft>{escape(line)}</p>" for line in notes(points, report, about))
     return f"<h2>Every point</h2><table><tr>{head}</tr>{rows}</table>{said}"
 
@@ -90,16 +114,28 @@ def _table(points: list[Point], report: Report, about: dict[str, Any]) -> str:
 def _facts(points: list[Point], report: Report, about: dict[str, Any]) -> str:
     measured = _measured(points)
     facts = {
-        "interval": f"95 %, percentile bootstrap over sessions and {report.runs} within them, 2,000 resamples, one seed",
-        "instructions": "executed, counted on QEMU's core of the board's kind from the objects of its image; exact, not cycles",
+        "interval": (
+            f"95 %, percentile bootstrap over sessions and {report.runs} within them, 2,000"
+            " resamples, one seed"
+        ),
+        "instructions": (
+            "executed, counted on QEMU's core of the board's kind from the objects of its image;"
+            " exact, not cycles"
+        ),
         "flash, RAM": "from the linked image on the smallest emulated board that holds it",
         "work": report.work,
         "recordings": "; ".join(f"{name} {digest}" for name, digest in about["recordings"].items()),
-        "calibration": "; ".join(f"{name} {digest}" for name, digest in about["calibration"].items()),
+        "calibration": "; ".join(
+            f"{name} {digest}" for name, digest in about["calibration"].items()
+        ),
         **{f"checkpoint {model}": digest for model, digest in about["checkpoints"].items()},
         **{f"graph {p.model} {p.precision}": p.graph for p in measured if p.graph},
         **{f"compiler {p.board}": p.compiler for p in measured if p.board and p.compiler},
-        **({"character model": f"{about['lm']['name']} {about['lm']['sha256']}"} if report.decodes else {}),
+        **(
+            {"character model": f"{about['lm']['name']} {about['lm']['sha256']}"}
+            if report.decodes
+            else {}
+        ),
         "code": about["code"],
     }
     return markup.facts(facts)

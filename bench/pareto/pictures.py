@@ -1,4 +1,5 @@
-"""The error against each cost, as SVG for the page and as one PNG. What was published on real recordings is grey and hollow."""
+"""The error against each cost, as SVG for the page and as one PNG. What was published on real
+recordings is grey and hollow."""
 
 from __future__ import annotations
 
@@ -19,7 +20,14 @@ from bench.pareto.points import Point
 from bench.pareto.reports import COSTS, TRIVIAL, Report
 
 PUBLISHED = "published"
-COLOURS = {PUBLISHED: SOFT, "float": INK, "w8a16": BLUE, "w8a8": ORANGE, "w4a16": GREEN, "compressed": "#8e5bb5"}
+COLOURS = {
+    PUBLISHED: SOFT,
+    "float": INK,
+    "w8a16": BLUE,
+    "w8a8": ORANGE,
+    "w4a16": GREEN,
+    "compressed": "#8e5bb5",
+}
 ORDER = list(COLOURS)
 OTHER = RED
 MARKERS = {
@@ -29,11 +37,21 @@ MARKERS = {
     "beam+lm": ("^", 8.0),
 }  # shape, size: the first two nearly coincide
 PREDICTORS = {"hold_initial": (0, (6, 2)), "mean_pose": (0, (2, 2))}  # dashes
-PREDICTOR_LABELS = {"hold_initial": (0.005, "left"), "mean_pose": (0.995, "right")}  # their errors may be nearly the same
-APART = 0.0135  # of an axis: points that cost nearly the same are drawn this far from each other, so that all can be seen
+PREDICTOR_LABELS = {
+    "hold_initial": (0.005, "left"),
+    "mean_pose": (0.995, "right"),
+}  # their errors may be nearly the same
+# of an axis: points that cost nearly the same are drawn this far from each other, so that all can
+# be seen
+APART = 0.0135
 SAME = 0.02  # relative difference of a cost below which precisions stand in their usual order
 MARGIN = 1.35  # factor left and right of all points
-TITLES = {"macs_per_s": "work", "instructions_per_s": "executed instructions", "flash": "flash", "ram": "RAM"}
+TITLES = {
+    "macs_per_s": "work",
+    "instructions_per_s": "executed instructions",
+    "flash": "flash",
+    "ram": "RAM",
+}
 UNITS = {
     "macs_per_s": ("million MACs per second of signal", 1e6),
     "instructions_per_s": ("million executed instructions per second of signal", 1e6),
@@ -44,7 +62,8 @@ UNITS = {
 
 @dataclass(frozen=True)
 class Stack:
-    """Points that cost the same: one network at one precision (`kind`, or published), drawn over one place."""
+    """Points that cost the same: one network at one precision (`kind`, or published), drawn over
+    one place."""
 
     model: str
     kind: str
@@ -62,8 +81,14 @@ def png(points: list[Point], report: Report) -> bytes:
     costs = [cost for cost in COSTS if _measured(points, cost)]
     content = io.BytesIO()
     with matplotlib.rc_context(STYLE):
-        sheet = Figure(figsize=(17.0, 0.6 + 5.7 * ((len(costs) + 1) // 2)), layout="constrained", dpi=110)
-        parts = np.ravel(sheet.subfigures((len(costs) + 1) // 2, min(2, len(costs)), squeeze=False, wspace=0.03, hspace=0.03))
+        sheet = Figure(
+            figsize=(17.0, 0.6 + 5.7 * ((len(costs) + 1) // 2)), layout="constrained", dpi=110
+        )
+        parts = np.ravel(
+            sheet.subfigures(
+                (len(costs) + 1) // 2, min(2, len(costs)), squeeze=False, wspace=0.03, hspace=0.03
+            )
+        )
         for part, cost in zip(parts, costs, strict=False):
             _chart(part, points, report, cost)
             part.suptitle(_title(report, cost), fontsize=12, fontweight="bold")
@@ -94,7 +119,8 @@ def _recordings(points: list[Point]) -> str:
 
 
 def _chart(figure: FigureBase, points: list[Point], report: Report, cost: str) -> None:
-    """The measured points, and the published ones beside them where nothing is published about this cost."""
+    """The measured points, and the published ones beside them where nothing is published about this
+    cost."""
     published = [p for p in points if p.published]
     placed = [p for p in published if getattr(p, cost) is not None]
     if published and not placed:
@@ -116,7 +142,8 @@ def _chart(figure: FigureBase, points: list[Point], report: Report, cost: str) -
 
 
 def _predictors(axes: Axes, points: list[Point], report: Report) -> None:
-    """Lines across for what is reached without any sEMG: one for each network's samples, named once."""
+    """Lines across for what is reached without any sEMG: one for each network's samples, named
+    once."""
     for name, what in TRIVIAL.items():
         errors = sorted({value for p in points if (value := getattr(p, name)) is not None})
         for error in errors:
@@ -138,47 +165,97 @@ def _predictors(axes: Axes, points: list[Point], report: Report) -> None:
 
 
 def _stacks(points: list[Point], cost: str, unit: float) -> list[Stack]:
-    """The decoders of each network and precision, from the cheapest on; neighbours are moved apart as little as will show all."""
+    """The decoders of each network and precision, from the cheapest on; neighbours are moved apart
+    as little as will show all."""
     members: dict[tuple[str, str], list[Point]] = {}
     for p in points:
         members.setdefault((p.model, PUBLISHED if p.published else p.precision), []).append(p)
-    stacks = [Stack(model, kind, getattr(own[0], cost) / unit, own) for (model, kind), own in members.items()]
-    stacks.sort(key=lambda s: (round(np.log(s.x) / SAME), s.model, ORDER.index(s.kind) if s.kind in ORDER else len(ORDER)))
+    stacks = [
+        Stack(model, kind, getattr(own[0], cost) / unit, own)
+        for (model, kind), own in members.items()
+    ]
+    stacks.sort(
+        key=lambda s: (
+            round(np.log(s.x) / SAME),
+            s.model,
+            ORDER.index(s.kind) if s.kind in ORDER else len(ORDER),
+        )
+    )
     places = np.log([s.x for s in stacks])
     spaces = APART * (float(np.ptp(places)) + 2 * np.log(MARGIN)) * np.arange(len(stacks))
-    moved = isotonic_regression(places - spaces).x + spaces  # the nearest places that are at least a space apart
-    return [replace(stack, x=float(np.exp(place))) for stack, place in zip(stacks, moved, strict=True)]
+    moved = (
+        isotonic_regression(places - spaces).x + spaces
+    )  # the nearest places that are at least a space apart
+    return [
+        replace(stack, x=float(np.exp(place))) for stack, place in zip(stacks, moved, strict=True)
+    ]
 
 
 def _draw_stack(axes: Axes, stack: Stack) -> None:
     published = stack.kind == PUBLISHED
     colour = COLOURS.get(stack.kind, OTHER)
     xs, rates = [stack.x] * len(stack.points), [p.error for p in stack.points]
-    axes.plot(xs, rates, color=colour, linewidth=0.8, alpha=0.6, linestyle=":" if published else "-")
+    axes.plot(
+        xs, rates, color=colour, linewidth=0.8, alpha=0.6, linestyle=":" if published else "-"
+    )
     for p in stack.points:
         if p.low is not None and p.high is not None:
-            axes.plot([stack.x] * 2, [p.low, p.high], color=colour, linewidth=3.2, alpha=0.17, solid_capstyle="butt")
+            axes.plot(
+                [stack.x] * 2,
+                [p.low, p.high],
+                color=colour,
+                linewidth=3.2,
+                alpha=0.17,
+                solid_capstyle="butt",
+            )
         edge, fill = (colour, "white") if published else ("white", colour)
         marker, size = MARKERS.get(p.decoder, ("D", 7.0))
         order = 5 if published else 3
-        axes.plot(stack.x, p.error, marker, mec=edge, mfc=fill, mew=0.8, markersize=size, zorder=order)
+        axes.plot(
+            stack.x, p.error, marker, mec=edge, mfc=fill, mew=0.8, markersize=size, zorder=order
+        )
 
 
 def _fronts(axes: Axes, stacks: list[Stack], cost: str) -> None:
-    """A staircase from the cheapest to the best with a ring around each point, and a faint one for every decoder by itself."""
+    """A staircase from the cheapest to the best with a ring around each point, and a faint one for
+    every decoder by itself."""
     everything = [(s.x, p) for s in stacks for p in s.points if not p.published]
     for decoder in dict.fromkeys(p.decoder for _, p in everything if p.decoder):
         own = [(x, p) for x, p in everything if p.decoder == decoder]
         on = non_dominated([(getattr(p, cost), p.error) for _, p in own])
-        _staircase(axes, [(x, p.error) for (x, p), stands in zip(own, on, strict=True) if stands], SOFT, 0.9, "--")
+        _staircase(
+            axes,
+            [(x, p.error) for (x, p), stands in zip(own, on, strict=True) if stands],
+            SOFT,
+            0.9,
+            "--",
+        )
     on_front = [(x, p.error) for x, p in everything if cost in p.fronts]
     _staircase(axes, on_front, INK, 1.3, "-")
-    axes.plot([x for x, _ in on_front], [y for _, y in on_front], "o", color=INK, markerfacecolor="none", markersize=12, zorder=4)
+    axes.plot(
+        [x for x, _ in on_front],
+        [y for _, y in on_front],
+        "o",
+        color=INK,
+        markerfacecolor="none",
+        markersize=12,
+        zorder=4,
+    )
 
 
-def _staircase(axes: Axes, places: list[tuple[float, float]], colour: str, width: float, style: str) -> None:
+def _staircase(
+    axes: Axes, places: list[tuple[float, float]], colour: str, width: float, style: str
+) -> None:
     ordered = sorted(places)
-    axes.step([x for x, _ in ordered], [y for _, y in ordered], style, where="post", color=colour, linewidth=width, zorder=2)
+    axes.step(
+        [x for x, _ in ordered],
+        [y for _, y in ordered],
+        style,
+        where="post",
+        color=colour,
+        linewidth=width,
+        zorder=2,
+    )
 
 
 def _labels(axes: Axes, stacks: list[Stack]) -> None:
@@ -194,7 +271,15 @@ def _labels(axes: Axes, stacks: list[Stack]) -> None:
         top = 0.15 + max(p.high or p.error for s in members for p in s.points)
         axes.plot([first, last], [top, top], color=INK, linewidth=1.0)
         centre = ((first * last) ** 0.5, top)
-        axes.annotate(members[0].model, centre, (0, 4), textcoords="offset points", ha="center", fontsize=8.5, color=INK)
+        axes.annotate(
+            members[0].model,
+            centre,
+            (0, 4),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8.5,
+            color=INK,
+        )
 
 
 def _strip(axes: Axes, published: list[Point]) -> None:
@@ -213,9 +298,16 @@ def _strip(axes: Axes, published: list[Point]) -> None:
 def _scales(axes: Axes, places: list[float], points: list[Point]) -> None:
     low, high = min(places), max(places)
     axes.set_xlim(low / MARGIN, high * MARGIN)
-    highest = [max(p.high or p.error, *(getattr(p, name) or 0.0 for name in TRIVIAL)) for p in points]
+    highest = [
+        max(p.high or p.error, *(getattr(p, name) or 0.0 for name in TRIVIAL)) for p in points
+    ]
     axes.set_ylim(0, 1.1 * max(highest) + 0.5)
-    ticks = [m * 10.0**e for e in range(-1, 6) for m in (1, 2, 3, 5, 7) if low / MARGIN <= m * 10.0**e <= high * MARGIN]
+    ticks = [
+        m * 10.0**e
+        for e in range(-1, 6)
+        for m in (1, 2, 3, 5, 7)
+        if low / MARGIN <= m * 10.0**e <= high * MARGIN
+    ]
     axes.set_xticks(ticks)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
@@ -226,15 +318,35 @@ def _scales(axes: Axes, places: list[float], points: list[Point]) -> None:
 
 def _legend(figure: FigureBase, points: list[Point]) -> None:
     measured = [p for p in points if not p.published]
-    handles = [_mark(COLOURS.get(n, OTHER), "s", n) for n in dict.fromkeys(p.precision for p in measured)]
+    handles = [
+        _mark(COLOURS.get(n, OTHER), "s", n) for n in dict.fromkeys(p.precision for p in measured)
+    ]
     decoders = list(dict.fromkeys(p.decoder for p in measured if p.decoder))
     handles += [_mark(SOFT, MARKERS.get(n, ("D", 7.0))[0], n) for n in decoders]
-    handles.append(Line2D([], [], color=INK, marker="o", markerfacecolor="none", markersize=9, label="Pareto front"))
+    handles.append(
+        Line2D(
+            [],
+            [],
+            color=INK,
+            marker="o",
+            markerfacecolor="none",
+            markersize=9,
+            label="Pareto front",
+        )
+    )
     if decoders:
         handles.append(Line2D([], [], color=SOFT, linestyle="--", label="of one decoder"))
     if len(measured) < len(points):
         handles.append(
-            Line2D([], [], color=SOFT, marker="o", markerfacecolor="white", linestyle=":", label="published, real data")
+            Line2D(
+                [],
+                [],
+                color=SOFT,
+                marker="o",
+                markerfacecolor="white",
+                linestyle=":",
+                label="published, real data",
+            )
         )
     figure.legend(
         handles=handles,

@@ -1,8 +1,10 @@
-"""The points of a report: one per network, precision and decoder measured here, and the published ones beside them.
+"""The points of a report: one per network, precision and decoder measured here, and the published
+ones beside them.
 
-`pareto.json` and `pareto-pose.json` are lists of these, in this order and with the keys that a report gives them; the CSV is the
-same as a table. A figure that a point cannot have is null: a float network has no image, and nothing was published about
-instructions and bytes. Costs are those of the network; what a decoder takes on the host is in none of them.
+`pareto.json` and `pareto-pose.json` are lists of these, in this order and with the keys that a
+report gives them; the CSV is the same as a table. A figure that a point cannot have is null: a
+float network has no image, and nothing was published about instructions and bytes. Costs are those
+of the network; what a decoder takes on the host is in none of them.
 """
 
 from __future__ import annotations
@@ -28,12 +30,14 @@ PUBLISHED_SOURCE = "published, real recordings"
 class Point:
     """One network, precision and decoder ("" for poses, which need none).
 
-    `error` with its 95 % interval, in % of the characters typed or degrees of joint angles, over so much (`amount`: characters,
-    or valid samples); `on_front`: measured here, and nothing else measured here has as few MACs per second and errs as little,
-    one of them less; `fronts`: the costs for which the same holds. `source` says whether the recordings are simulated, or the
-    point published. The rest makes the figures valid: digests, board, compiler, how much was proven equal and counted, and how
-    many seconds of signal native C computes per second of one core here (`pace`). `hold_initial`, `mean_pose`: the errors, over
-    the same samples, of predictors that read no sEMG.
+    `error` with its 95 % interval, in % of the characters typed or degrees of joint angles, over so
+    much (`amount`: characters, or valid samples); `on_front`: measured here, and nothing else
+    measured here has as few MACs per second and errs as little, one of them less; `fronts`: the
+    costs for which the same holds. `source` says whether the recordings are simulated, or the point
+    published. The rest makes the figures valid: digests, board, compiler, how much was proven equal
+    and counted, and how many seconds of signal native C computes per second of one core here
+    (`pace`). `hold_initial`, `mean_pose`: the errors, over the same samples, of predictors that
+    read no sEMG.
     """
 
     model: str
@@ -72,7 +76,8 @@ class Point:
 
 
 def collect(report: Report, setting: Setting, swept: Swept, simulated: bool) -> list[Point]:
-    """Points of everything that was finished, fronts marked; one that missed a session is not comparable and left out."""
+    """Points of everything that was finished, fronts marked; one that missed a session is not
+    comparable and left out."""
     recordings = artifacts.key(heldout=list(setting.heldout))
     lm = artifacts.sha256(setting.lm) if report.decodes else None
     found = []
@@ -83,11 +88,21 @@ def collect(report: Report, setting: Setting, swept: Swept, simulated: bool) -> 
                 if point is not None:
                     with_lm = lm if decoder.endswith("+lm") else None
                     source = "simulated recordings" if simulated else "recordings"
-                    found.append(replace(point, source=source, simulated=simulated, recordings=recordings, lm=with_lm))
+                    found.append(
+                        replace(
+                            point,
+                            source=source,
+                            simulated=simulated,
+                            recordings=recordings,
+                            lm=with_lm,
+                        )
+                    )
     return mark(found)
 
 
-def _point(report: Report, setting: Setting, swept: Swept, model: str, precision: str, decoder: str) -> Point | None:
+def _point(
+    report: Report, setting: Setting, swept: Swept, model: str, precision: str, decoder: str
+) -> Point | None:
     results = swept.results
     placed = results.get(Job(model, precision), {})
     network = placed if precision == COMPRESSED else results.get(Job(model))
@@ -114,24 +129,32 @@ def _point(report: Report, setting: Setting, swept: Swept, model: str, precision
         amount=sum(int(s.amounts.sum()) for s in sessions),
         pace=None if precision == FLOAT else min(r["pace"] for r in finished),
         **(
-            {"instructions_per_s": None, "flash": None, "ram": None} | {k: v for k, v in (network | placed).items() if k in known}
+            {"instructions_per_s": None, "flash": None, "ram": None}
+            | {k: v for k, v in (network | placed).items() if k in known}
         ),
     )
 
 
 def mark(points: list[Point]) -> list[Point]:
-    """The points with their fronts, one for each cost, among those that have it. Published points never stand on one."""
+    """The points with their fronts, one for each cost, among those that have it. Published points
+    never stand on one."""
     fronts: dict[int, list[str]] = {index: [] for index in range(len(points))}
     for cost in COSTS:
-        having = [i for i, p in enumerate(points) if not p.published and getattr(p, cost) is not None]
+        having = [
+            i for i, p in enumerate(points) if not p.published and getattr(p, cost) is not None
+        ]
         on_front = non_dominated([(getattr(points[i], cost), points[i].error) for i in having])
         for index, on in zip(having, on_front, strict=True):
             fronts[index] += [cost] * on
-    return [replace(p, fronts=fronts[i], on_front="macs_per_s" in fronts[i]) for i, p in enumerate(points)]
+    return [
+        replace(p, fronts=fronts[i], on_front="macs_per_s" in fronts[i])
+        for i, p in enumerate(points)
+    ]
 
 
 def published(report: Report, models: Iterable[str]) -> list[Point]:
-    """What the authors report for these networks on real data, by the metric of the report, for each decoder it names."""
+    """What the authors report for these networks on real data, by the metric of the report, for
+    each decoder it names."""
     found = []
     for model in models:
         known = PUBLISHED.get(model)
@@ -140,16 +163,31 @@ def published(report: Report, models: Iterable[str]) -> list[Point]:
                 error = getattr(known, value)
                 found.append(
                     Point(
-                        model, FLOAT, decoder, known.gmacs_per_s * 1e9, None, None, None, error, None, None, False,
-                        PUBLISHED_SOURCE, [], False,
+                        model,
+                        FLOAT,
+                        decoder,
+                        known.gmacs_per_s * 1e9,
+                        None,
+                        None,
+                        None,
+                        error,
+                        None,
+                        None,
+                        False,
+                        PUBLISHED_SOURCE,
+                        [],
+                        False,
                     )
-                )  # fmt: skip
+                )
     return found
 
 
 def as_json(points: list[Point], report: Report) -> list[dict[str, Any]]:
     """Plain values, named as the report does."""
-    return [{key: value for name, value in asdict(p).items() if (key := _key(report, name))} for p in points]
+    return [
+        {key: value for name, value in asdict(p).items() if (key := _key(report, name))}
+        for p in points
+    ]
 
 
 def as_csv(points: list[Point], report: Report) -> bytes:

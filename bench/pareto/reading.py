@@ -1,5 +1,5 @@
-"""A held-out session through a network, and how it errs there: native C for integers; for float networks that type PyTorch, for
-those of poses the float graph as a stream."""
+"""A held-out session through a network, and how it errs there: native C for integers; for float
+networks that type PyTorch, for those of poses the float graph as a stream."""
 
 from __future__ import annotations
 
@@ -23,12 +23,15 @@ from compress.samples import Signal, to_int16
 from compress.tasks.pose import Pose
 from host import decoders, native
 
-WHOLE_S = 600.0  # of signal in one piece through PyTorch, S4_large takes 1.7 GB per 200 s; longer sessions are streamed
+# of signal in one piece through PyTorch, S4_large takes 1.7 GB per 200 s; longer sessions are
+# streamed
+WHOLE_S = 600.0
 
 
 @dataclass(frozen=True)
 class Frames:
-    """Output of one session: (frames, outputs) in units of `scale` nats or rad; `pace`: seconds of signal per one of a core."""
+    """Output of one session: (frames, outputs) in units of `scale` nats or rad; `pace`: seconds of
+    signal per one of a core."""
 
     key: str
     values: g.Array
@@ -39,8 +42,16 @@ class Frames:
 
 def read_session(setting: Setting, job: Job, session: Path) -> Result:
     """Errors of one held-out session by every decoder, run by run, and how fast the network ran."""
-    frames = float_frames(setting, job, session) if job.precision == FLOAT else native_frames(setting, job, session)
-    runs = _pose_runs(setting, job, session, frames) if setting.task == Pose.name else _text_runs(setting, session, frames)
+    frames = (
+        float_frames(setting, job, session)
+        if job.precision == FLOAT
+        else native_frames(setting, job, session)
+    )
+    runs = (
+        _pose_runs(setting, job, session, frames)
+        if setting.task == Pose.name
+        else _text_runs(setting, session, frames)
+    )
     return {"runs": runs, "seconds": frames.seconds, "pace": frames.pace}
 
 
@@ -62,9 +73,11 @@ def native_frames(setting: Setting, job: Job, session: Path) -> Frames:
 
 
 def float_frames(setting: Setting, job: Job, session: Path) -> Frames:
-    """Text by PyTorch's own forward over the whole session; a long one by the float graph, which equals it to 1e-4, as a stream.
+    """Text by PyTorch's own forward over the whole session; a long one by the float graph, which
+    equals it to 1e-4, as a stream.
 
-    Poses always by the float graph: the whole-session forward interpolates features with ones that a stream does not have yet.
+    Poses always by the float graph: the whole-session forward interpolates features with ones that
+    a stream does not have yet.
     """
     path = setting.checkpoints[job.model]
 
@@ -76,7 +89,11 @@ def float_frames(setting: Setting, job: Job, session: Path) -> Frames:
         values = checkpoint.forward(loaded, signal.samples) if whole else _streamed(real, signal)
         return _timed(values, 1.0, len(signal.samples), begin)
 
-    return _stored(setting, artifacts.key(checkpoint=path, recording=session, code=artifacts.code_hash("compress")), make)
+    return _stored(
+        setting,
+        artifacts.key(checkpoint=path, recording=session, code=artifacts.code_hash("compress")),
+        make,
+    )
 
 
 def _streamed(real: g.Graph, signal: Signal) -> g.Array:
@@ -93,7 +110,10 @@ def _network(path: Path) -> tuple[checkpoint.Checkpoint, g.Graph]:
 
 def _timed(values: g.Array, scale: float, samples: int, begin: float) -> dict[str, g.Array]:
     seconds = samples / SAMPLE_RATE
-    return {"values": values, "about": np.array([scale, seconds, seconds / (time.thread_time() - begin)])}
+    return {
+        "values": values,
+        "about": np.array([scale, seconds, seconds / (time.thread_time() - begin)]),
+    }
 
 
 def _stored(setting: Setting, key: str, make: Callable[[], dict[str, g.Array]]) -> Frames:
@@ -106,7 +126,10 @@ def _text_runs(setting: Setting, session: Path, frames: Frames) -> dict[str, Res
     """Errors and characters of what every decoder reads."""
     with typing_session.Session(session) as opened:
         target = opened.text(0.0, frames.seconds)
-    return {name: Session.of(target, _text(setting, frames, name)).to_json() for name in setting.decoders}
+    return {
+        name: Session.of(target, _text(setting, frames, name)).to_json()
+        for name in setting.decoders
+    }
 
 
 def _text(setting: Setting, frames: Frames, name: str) -> str:
@@ -114,21 +137,32 @@ def _text(setting: Setting, frames: Frames, name: str) -> str:
     lm = setting.lm if name.endswith("+lm") else None
     code = artifacts.code_hash("host", "compress/data")
     key = artifacts.key(frames=frames.key, decoder=name, lm=lm, code=code)
-    return str(remembered(setting, key, lambda: {"text": decoders.decode_session(name, lm, frames.values, frames.scale)})["text"])
+    return str(
+        remembered(
+            setting,
+            key,
+            lambda: {"text": decoders.decode_session(name, lm, frames.values, frames.scale)},
+        )["text"]
+    )
 
 
 def _pose_runs(setting: Setting, job: Job, session: Path, frames: Frames) -> dict[str, Result]:
-    """Degrees, summed over the valid samples of each second, and how many these are; of the only decoder, "", that poses have."""
+    """Degrees, summed over the valid samples of each second, and how many these are; of the only
+    decoder, "", that poses have."""
 
     def make() -> Result:
         task = Pose()
         floating = job.precision == FLOAT
         graph = (
-            _network(setting.checkpoints[job.model])[1] if floating else g.load(setting.folder(job.model, job.precision).graph)
+            _network(setting.checkpoints[job.model])[1]
+            if floating
+            else g.load(setting.folder(job.model, job.precision).graph)
         )
         recorded = task.read(graph, session)
         (part,) = task.stretches(graph, [frames.values * frames.scale], [recorded])
         return Session(*pose_scores.run_sums(part, SAMPLE_RATE)).to_json()
 
-    key = artifacts.key(frames=frames.key, recording=session, code=artifacts.code_hash("compress", "bench/pareto"))
+    key = artifacts.key(
+        frames=frames.key, recording=session, code=artifacts.code_hash("compress", "bench/pareto")
+    )
     return dict.fromkeys(setting.decoders, remembered(setting, key, make))

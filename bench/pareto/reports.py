@@ -1,4 +1,5 @@
-"""The reports of a sweep, one per task: what the error of its networks is called, and which figures of a point it has.
+"""The reports of a sweep, one per task: what the error of its networks is called, and which figures
+of a point it has.
 
 Everything else of a report is the same for all: points, fronts, table, pictures, page.
 """
@@ -15,10 +16,13 @@ COSTS = {
     "flash": "bytes of flash",
     "ram": "bytes of RAM",
 }
-TRIVIAL = {"hold_initial": "the initial pose, held", "mean_pose": "the mean pose of the calibration session"}
+TRIVIAL = {
+    "hold_initial": "the initial pose, held",
+    "mean_pose": "the mean pose of the calibration session",
+}
 SHARED = (
-    "Filled: measured here, on the held-out sessions. Pale bars: 95 % intervals of a bootstrap over sessions; all points share "
-    "the sessions, so differences are surer than the bars. "
+    "Filled: measured here, on the held-out sessions. Pale bars: 95 % intervals of a bootstrap over"
+    " sessions; all points share the sessions, so differences are surer than the bars. "
 )
 IMAGE = "of the linked image, on the smallest emulated board that holds it."
 COUNTED = "Counted on the emulated core; not cycles."
@@ -26,9 +30,10 @@ COUNTED = "Counted on the emulated core; not cycles."
 
 @dataclass(frozen=True)
 class Report:
-    """One task's. `factor`: errors over amounts × this is the error in the task's unit. `keys`: attribute of a point -> its key
-    in JSON and CSV, where they differ; `absent`: attributes that have none. `published`: decoder -> attribute of
-    `models.Published`. `word`, `axis`: the error in prose and on an axis; the rest are sentences for readers."""
+    """One task's. `factor`: errors over amounts × this is the error in the task's unit. `keys`:
+    attribute of a point -> its key in JSON and CSV, where they differ; `absent`: attributes that
+    have none. `published`: decoder -> attribute of `models.Published`. `word`, `axis`: the error in
+    prose and on an axis; the rest are sentences for readers."""
 
     task: Task
     stem: str
@@ -73,11 +78,15 @@ TYPING = Report(
     word="error rate",
     axis="character error rate, %",
     runs="runs of 25 characters",
-    work="one MAC per weight and output frame, six per complex state; a decoder's work on the host is in no cost",
+    work=(
+        "one MAC per weight and output frame, six per complex state; a decoder's work on the host"
+        " is in no cost"
+    ),
     how_to_read=(
-        f"{SHARED}Thin lines join the decoders of a network; what costs nearly the same is moved apart. Dark line and rings: the "
-        "Pareto front of what was measured here; dashed: of one decoder. Hollow grey: published, from real recordings of other "
-        "people; not comparable in height, and on no front."
+        f"{SHARED}Thin lines join the decoders of a network; what costs nearly the same is moved"
+        " apart. Dark line and rings: the Pareto front of what was measured here; dashed: of one"
+        " decoder. Hollow grey: published, from real recordings of other people; not comparable in"
+        " height, and on no front."
     ),
     captions={
         "macs_per_s": "Dense layers and state spaces; a decoder's work on the host is not in it.",
@@ -98,8 +107,9 @@ POSE = Report(
     runs="runs of one second",
     work="one MAC per weight and output frame",
     how_to_read=(
-        f"{SHARED}What costs nearly the same is moved apart. Dark line and rings: the Pareto front of what was measured here. "
-        "Lines across: predictors that read no sEMG, over the samples a network is scored on; above them it knows nothing."
+        f"{SHARED}What costs nearly the same is moved apart. Dark line and rings: the Pareto front"
+        " of what was measured here. Lines across: predictors that read no sEMG, over the samples"
+        " a network is scored on; above them it knows nothing."
     ),
     captions={
         "macs_per_s": "Convolutions, dense layers and LSTM cells.",
@@ -108,7 +118,10 @@ POSE = Report(
         "ram": f"State, arena, line buffers and stack {IMAGE}",
     },
     notes=(
-        "float is the float graph as a stream, like the integers; the published forward over a whole window is another figure",
+        (
+            "float is the float graph as a stream, like the integers; the published forward over a"
+            " whole window is another figure"
+        ),
     ),
 )
 REPORTS = (TYPING, POSE)

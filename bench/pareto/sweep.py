@@ -1,7 +1,9 @@
-"""All jobs of a sweep in parallel: on this machine's cores, or wherever joblib's backend sends them.
+"""All jobs of a sweep in parallel: on this machine's cores, or wherever joblib's backend sends
+them.
 
-Three waves, each of jobs that do not need each other: models are quantized while the float networks read the sessions; every
-precision is built and placed on a board; the integer networks read the sessions. Within a wave the long jobs go first.
+Three waves, each of jobs that do not need each other: models are quantized while the float networks
+read the sessions; every precision is built and placed on a board; the integer networks read the
+sessions. Within a wave the long jobs go first.
 """
 
 from __future__ import annotations
@@ -28,8 +30,9 @@ Worker = Callable[[Setting, Job], Outcome]
 
 @dataclass(frozen=True)
 class Backend:
-    """Where jobs run: a backend of joblib by name (none: processes here, or an enclosing parallel_config), how many at a time
-    (none: as many as there are cores), and for dask and ray the address of a running cluster."""
+    """Where jobs run: a backend of joblib by name (none: processes here, or an enclosing
+    parallel_config), how many at a time (none: as many as there are cores), and for dask and ray
+    the address of a running cluster."""
 
     name: str | None = None
     jobs: int | None = None
@@ -45,11 +48,15 @@ class Swept:
 
 
 def run(setting: Setting, backend: Backend, worker: Worker = work.run) -> Swept:
-    """Every job of the sweep; one that fails is named and takes only those with it that need its result."""
+    """Every job of the sweep; one that fails is named and takes only those with it that need its
+    result."""
     results: dict[Job, Result] = {}
     failures: dict[str, str] = {}
     waves = _waves(setting)
-    with _parallel(backend) as parallel, tqdm(total=sum(map(len, waves)), desc=f"pareto {setting.task}", unit="job") as bar:
+    with (
+        _parallel(backend) as parallel,
+        tqdm(total=sum(map(len, waves)), desc=f"pareto {setting.task}", unit="job") as bar,
+    ):
         for wave in waves:
             ready = [job for job in wave if _needs(job) is None or _needs(job) in results]
             bar.update(len(wave) - len(ready))
@@ -64,26 +71,33 @@ def run(setting: Setting, backend: Backend, worker: Worker = work.run) -> Swept:
     return Swept(results, failures)
 
 
-def _outcomes(parallel: joblib.Parallel, setting: Setting, jobs: list[Job], worker: Worker) -> Iterator[Outcome]:
+def _outcomes(
+    parallel: joblib.Parallel, setting: Setting, jobs: list[Job], worker: Worker
+) -> Iterator[Outcome]:
     try:
         yield from parallel(joblib.delayed(worker)(setting, job) for job in jobs)
     except BrokenProcessPool as error:
         raise TendonError(
-            f"a worker process ended in the middle of a job ({error}); most often memory is short: give a smaller JOBS= "
-            "and repeat, what is finished is kept"
+            f"a worker process ended in the middle of a job ({error}); most often memory is short:"
+            " give a smaller JOBS= and repeat, what is finished is kept"
         ) from error
 
 
 @contextlib.contextmanager
 def _parallel(backend: Backend) -> Iterator[joblib.Parallel]:
-    """joblib's Parallel in the backend that was asked for; jobs one by one, since a short one says nothing about the next."""
+    """joblib's Parallel in the backend that was asked for; jobs one by one, since a short one says
+    nothing about the next."""
     options: dict[str, Any] = {"n_jobs": backend.jobs or -1}
     if backend.name is not None:
         options["backend"] = backend.name
     try:
         with joblib.parallel_config(**options, **_connect(backend)):
-            streams = joblib.parallel.get_active_backend()[0].supports_return_generator  # ray's does not: the bar moves by waves
-            opened = joblib.Parallel(return_as="generator_unordered" if streams else "list", batch_size=1)
+            streams = joblib.parallel.get_active_backend()[
+                0
+            ].supports_return_generator  # ray's does not: the bar moves by waves
+            opened = joblib.Parallel(
+                return_as="generator_unordered" if streams else "list", batch_size=1
+            )
     except (ImportError, ValueError) as error:
         raise TendonError(f"BACKEND={backend.name}: joblib cannot use it: {error}") from error
     with opened as parallel:
@@ -96,13 +110,19 @@ def _connect(backend: Backend) -> dict[str, str]:
         if backend.scheduler:
             os.environ["RAY_ADDRESS"] = backend.scheduler  # read by ray when its backend starts
         importlib.import_module("ray.util.joblib").register_ray()
-    return {"scheduler_host": backend.scheduler} if backend.name == "dask" and backend.scheduler else {}
+    return (
+        {"scheduler_host": backend.scheduler}
+        if backend.name == "dask" and backend.scheduler
+        else {}
+    )
 
 
 def _waves(setting: Setting) -> list[list[Job]]:
     models = sorted(setting.checkpoints, key=_work, reverse=True)
     integer = [(m, p) for m in models for p in setting.precisions_of(m) if p != FLOAT]
-    floats = [Job(m, FLOAT, s) for m in models for s in setting.heldout if FLOAT in setting.precisions]
+    floats = [
+        Job(m, FLOAT, s) for m in models for s in setting.heldout if FLOAT in setting.precisions
+    ]
     return [
         [*(Job(m) for m in models), *floats],
         [Job(m, p) for m, p in integer],

@@ -27,12 +27,15 @@ from export import build
 from export.boards import load_board
 from host import native
 
-STEPS = 24  # behind the start-up; reference, native C and emulated core are compared on them, and their instructions counted
+# behind the start-up; reference, native C and emulated core are compared on them, and their
+# instructions counted
+STEPS = 24
 COUNTED_S = 2.0  # of signal at most: a network over windows has long steps
 
 
 def run(setting: Setting, job: Job) -> Outcome:
-    """Do one job; whatever goes wrong is part of the outcome, so that it cannot take other jobs with it."""
+    """Do one job; whatever goes wrong is part of the outcome, so that it cannot take other jobs
+    with it."""
     try:
         with _silence():
             return Outcome(job, _do(setting, job))
@@ -40,7 +43,11 @@ def run(setting: Setting, job: Job) -> Outcome:
         return Outcome(job, None, str(error))
     except Exception as error:  # a bug in one job: named, and the other jobs go on
         where = traceback.extract_tb(error.__traceback__)[-1]
-        return Outcome(job, None, f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})")
+        return Outcome(
+            job,
+            None,
+            f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})",
+        )
 
 
 def _do(setting: Setting, job: Job) -> Result:
@@ -51,7 +58,8 @@ def _do(setting: Setting, job: Job) -> Result:
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """No lines between those of the one progress bar. Standard output belongs to the whole process: threads leave it alone."""
+    """No lines between those of the one progress bar. Standard output belongs to the whole process:
+    threads leave it alone."""
     if threading.current_thread() is threading.main_thread():
         with contextlib.redirect_stdout(io.StringIO()):
             yield
@@ -60,13 +68,18 @@ def _silence() -> Iterator[None]:
 
 
 def quantize(setting: Setting, job: Job) -> Result:
-    """Integer graphs of a model at every precision but `compressed`, calibrated once, and what all of them share."""
+    """Integer graphs of a model at every precision but `compressed`, calibrated once, and what all
+    of them share."""
     precisions = [p for p in setting.precisions if p not in (FLOAT, COMPRESSED)]
     return _quantize(setting, job.model, precisions, setting.checkpoints[job.model])
 
 
 def _quantize(setting: Setting, model: str, precisions: list[str], path: Path) -> Result:
-    pipeline.family([setting.folder(model, precision) for precision in precisions], path, list(setting.calibration))
+    pipeline.family(
+        [setting.folder(model, precision) for precision in precisions],
+        path,
+        list(setting.calibration),
+    )
     key = artifacts.key(
         what="network",
         checkpoint=path,
@@ -78,18 +91,22 @@ def _quantize(setting: Setting, model: str, precisions: list[str], path: Path) -
 
 
 def _describe(setting: Setting, model: str, path: Path) -> Result:
-    """MACs, and for poses the errors of predictors that read no sEMG, over the samples that the network is scored on."""
+    """MACs, and for poses the errors of predictors that read no sEMG, over the samples that the
+    network is scored on."""
     real = pipeline.load_float(model, path)
     known = {"macs_per_s": macs.report(real)["macs_per_s"], "checkpoint": checkpoint.sha256(path)}
     task = tasks.of(real)
     if not isinstance(task, Pose):
         return known
-    heldout, calibration = ([task.read(real, p) for p in paths] for paths in (setting.heldout, setting.calibration))
+    heldout, calibration = (
+        [task.read(real, p) for p in paths] for paths in (setting.heldout, setting.calibration)
+    )
     return known | task.trivial(real, heldout, calibration)
 
 
 def place(setting: Setting, job: Job) -> Result:
-    """Build for this machine and for the smallest board, prove a few steps equal and count their instructions."""
+    """Build for this machine and for the smallest board, prove a few steps equal and count their
+    instructions."""
     own = {}
     if job.precision == COMPRESSED:  # another network, from a checkpoint of its own
         own = _quantize(setting, job.model, [COMPRESSED], setting.compressed[job.model])
@@ -101,7 +118,9 @@ def place(setting: Setting, job: Job) -> Result:
         recording=setting.heldout[0],
         boards=[b.name for b in fitting.by_size(setting.boards)],
         steps=STEPS,
-        code=artifacts.code_hash("compress", "export", "firmware", "host/native", "bench/pareto", "bench/bare"),
+        code=artifacts.code_hash(
+            "compress", "export", "firmware", "host/native", "bench/pareto", "bench/bare"
+        ),
     )
     return own | remembered(setting, key, lambda: _measure(setting, integer, folder))
 
@@ -110,7 +129,9 @@ def _measure(setting: Setting, integer: g.Graph, folder: Folder) -> Result:
     placed = fitting.place(integer, folder, fitting.by_size(setting.boards))
     signal = _first_steps(integer, setting.heldout[0])
     samples = to_int16(integer, signal.samples)
-    counted = model_steps.count(integer, folder.target(placed.board) / "project", placed.board, samples, signal.initial)
+    counted = model_steps.count(
+        integer, folder.target(placed.board) / "project", placed.board, samples, signal.initial
+    )
     _prove(integer, folder, signal, counted.words)
     instructions = counted.instructions[integer.start_up_steps :]
     board = load_board(placed.board)
@@ -121,24 +142,31 @@ def _measure(setting: Setting, integer: g.Graph, folder: Folder) -> Result:
         "compiler": f"{build.compiler_version(board.name)}; {' '.join(board.flags)}",
         "flash": placed.flash,
         "ram": placed.ram,
-        "instructions_per_s": float(np.mean(instructions)) * float(integer.output.rate) / integer.chunk,
+        "instructions_per_s": (
+            float(np.mean(instructions)) * float(integer.output.rate) / integer.chunk
+        ),
         "counted_steps": len(instructions),
         "words_equal": int(counted.words.size),
     }
 
 
 def _first_steps(integer: g.Graph, session: Path) -> Signal:
-    """The start-up and STEPS behind it, or fewer long ones, two at least, of a session from its beginning."""
+    """The start-up and STEPS behind it, or fewer long ones, two at least, of a session from its
+    beginning."""
     step_s = integer.samples_per_step / SAMPLE_RATE
     steps = integer.start_up_steps + min(STEPS, max(2, int(COUNTED_S / step_s)))
     signal = tasks.of(integer).read(integer, session, (steps + 1) * step_s).signal
     if len(signal.samples) < steps * integer.samples_per_step:
-        raise TendonError(f"{session}: expected at least {steps * step_s:.2f} s of signal to count steps in, found less")
+        raise TendonError(
+            f"{session}: expected at least {steps * step_s:.2f} s of signal to count steps in,"
+            " found less"
+        )
     return replace(signal, samples=signal.samples[: steps * integer.samples_per_step])
 
 
 def _prove(integer: g.Graph, folder: Folder, signal: Signal, on_core: g.Array) -> None:
-    """The same steps by the reference, the native C and the emulated core: equal to the last word, or an error."""
+    """The same steps by the reference, the native C and the emulated core: equal to the last word,
+    or an error."""
     samples = to_int16(integer, signal.samples)
     machine, model = IntegerMachine(integer), native.load(integer, folder.path / "native")
     machine.begin_with([signal])
@@ -148,6 +176,6 @@ def _prove(integer: g.Graph, folder: Folder, signal: Signal, on_core: g.Array) -
         wrong = np.argwhere(words != reference)
         if len(wrong):
             raise TendonError(
-                f"{engine}: expected the words of the integer reference, found another first at frame {wrong[0][0]}, "
-                f"word {wrong[0][1]}; make diagnose shows the operator"
+                f"{engine}: expected the words of the integer reference, found another first at"
+                f" frame {wrong[0][0]}, word {wrong[0][1]}; make diagnose shows the operator"
             )

@@ -1,1 +1,2 @@
-"""Every layer of a network on a board: time, what its instructions do, memory, what would help: `make profile`."""
+"""Every layer of a network on a board: time, what its instructions do, memory, what would help:
+`make profile`."""

@@ -1,4 +1,5 @@
-"""Which layer executed what: the segments of a counted run, one per kernel call of model_step, back to the operators."""
+"""Which layer executed what: the segments of a counted run, one per kernel call of model_step, back
+to the operators."""
 
 from __future__ import annotations
 
@@ -17,8 +18,9 @@ Code = dict[int, Instruction]
 
 @dataclass(frozen=True)
 class Attribution:
-    """Counts over all steps: per operator, of the end of a start-up, of what model_step does after its last call, and of
-    interrupts that fell into it. Together they are everything that was counted."""
+    """Counts over all steps: per operator, of the end of a start-up, of what model_step does after
+    its last call, and of interrupts that fell into it. Together they are everything that was
+    counted."""
 
     operators: list[list[Counts]]
     start_up: list[Counts]
@@ -26,8 +28,11 @@ class Attribution:
     interrupts: list[Counts]
 
 
-def attribute(code: Code, counts: Counts, model: emit.Model, interrupts: Collection[str]) -> Attribution:
-    """Segments to operators. `interrupts`: names of functions that belong to no layer, whichever call they interrupted.
+def attribute(
+    code: Code, counts: Counts, model: emit.Model, interrupts: Collection[str]
+) -> Attribution:
+    """Segments to operators. `interrupts`: names of functions that belong to no layer, whichever
+    call they interrupted.
 
     TendonError when the image does not call what the model's C calls, in that order.
     """
@@ -36,22 +41,24 @@ def attribute(code: Code, counts: Counts, model: emit.Model, interrupts: Collect
     segments, handlers = [part for part, _ in parts], [handler for _, handler in parts]
     of = [call.operator for call in model.calls]
     operators = [
-        [segment for segment, owner in zip(segments, of, strict=False) if owner == i] for i in range(len(model.graph.ops))
+        [segment for segment, owner in zip(segments, of, strict=False) if owner == i]
+        for i in range(len(model.graph.ops))
     ]
     start_up = [segment for segment, owner in zip(segments, of, strict=False) if owner is None]
     return Attribution(operators, start_up, segments[len(of) :], handlers)
 
 
 def _check_calls(code: Code, model: emit.Model) -> None:
-    """The last call may be a jump: then it has no segment of its own and its instructions follow the last boundary."""
+    """The last call may be a jump: then it has no segment of its own and its instructions follow
+    the last boundary."""
     expected = [call.kernel for call in model.calls]
     found = [call.callee for call in calls(code, STEP)]
     if found not in (expected, expected[:-1]):
         same = [a == b for a, b in zip(expected, found, strict=False)]
         first = same.index(False) if False in same else len(same)
         raise TendonError(
-            f"{STEP} of the image: expected the {len(expected)} kernel calls of model.c, found {len(found)}, "
-            f"other from call {first} on; build the firmware again"
+            f"{STEP} of the image: expected the {len(expected)} kernel calls of model.c, found"
+            f" {len(found)}, other from call {first} on; build the firmware again"
         )
 
 

@@ -1,18 +1,22 @@
-"""What an executed instruction does for a layer: loads or stores, unpacks, multiplies, requantizes, or the rest. By its mnemonic.
+"""What an executed instruction does for a layer: loads or stores, unpacks, multiplies, requantizes,
+or the rest. By its mnemonic.
 
-Each instruction is in exactly one class: the first whose rule it meets, and `rest` when it meets none.
+Each instruction is in exactly one class: the first whose rule it meets, and `rest` when it meets
+none.
 
-    load_store    memory that holds tables, activations, state or a layer's description: LDR, LDRD, LDM, STR, VLDR, VSTR, …
-                  what is kept on the stack (base SP) and literals beside the code (base PC) are `rest`
-    unpack        widening and pairing: SXTB16, SXTH, UXTB, SBFX, PKHBT, shifts by 16, masks over registers (nibbles);
-                  VMOVL, VSHLL, VMOVN, bitwise operations on vectors
-    mac           multiplications that keep the low or the whole product: SMLAD, SMLALD, SMLSD, MLA, MUL, SMULL, …;
-                  VMLADAV, VMLA, VMUL
-    requantize    rounded high halves, saturation, clamps: SMMULR, SMMLAR, SSAT, USAT, QADD16, UQADD16, UADD16;
-                  VQRDMULH, VRMULH, VRSHL, VQMOVN, VMAX, VMIN
+    load_store    memory that holds tables, activations, state or a layer's description: LDR, LDRD,
+                  LDM, STR, VLDR, VSTR, … what is kept on the stack (base SP) and literals beside
+                  the code (base PC) are `rest`
+    unpack        widening and pairing: SXTB16, SXTH, UXTB, SBFX, PKHBT, shifts by 16, masks over
+                  registers (nibbles); VMOVL, VSHLL, VMOVN, bitwise operations on vectors
+    mac           multiplications that keep the low or the whole product: SMLAD, SMLALD, SMLSD, MLA,
+                  MUL, SMULL, …; VMLADAV, VMLA, VMUL
+    requantize    rounded high halves, saturation, clamps: SMMULR, SMMLAR, SSAT, USAT, QADD16,
+                  UQADD16, UADD16; VQRDMULH, VRMULH, VRSHL, VQMOVN, VMAX, VMIN
     rest          loops, addresses, calls, moves, and plain sums
 
-Mnemonics: Armv7-M ARM (DDI 0403E), chapter A7; Armv8-M ARM (DDI 0553B), chapter C2, for the vector instructions.
+Mnemonics: Armv7-M ARM (DDI 0403E), chapter A7; Armv8-M ARM (DDI 0553B), chapter C2, for the vector
+instructions.
 """
 
 from __future__ import annotations
@@ -59,7 +63,11 @@ def classify(instruction: Instruction) -> str:
 
 def _is_mask(name: str, operands: str) -> bool:
     """AND of two registers, the second shifted or not: the nibbles of packed weights."""
-    return re.match(r"ands?$", name) is not None and "#" not in operands.split("ls")[0] and operands.count(",") >= 2
+    return (
+        re.match(r"ands?$", name) is not None
+        and "#" not in operands.split("ls")[0]
+        and operands.count(",") >= 2
+    )
 
 
 def _is_half(name: str, operands: str) -> bool:

@@ -1,4 +1,5 @@
-"""`profile`: what every layer of a network costs on a board, what dominates, and what would help. Table, page, JSON."""
+"""`profile`: what every layer of a network costs on a board, what dominates, and what would help.
+Table, page, JSON."""
 
 from __future__ import annotations
 
@@ -35,9 +36,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Those of model and data, --board, --latency and --port."""
     cli.add_model_arguments(parser)
     cli.add_data_arguments(parser)
-    parser.add_argument("--board", default="virtual-f405", help=f"one of {', '.join(boards.names())} (default: %(default)s)")
+    parser.add_argument(
+        "--board",
+        default="virtual-f405",
+        help=f"one of {', '.join(boards.names())} (default: %(default)s)",
+    )
     cli.add_latency_argument(parser)
-    parser.add_argument("--port", help="its serial port: device, socket://host:port (default: emulated here)")
+    parser.add_argument(
+        "--port", help="its serial port: device, socket://host:port (default: emulated here)"
+    )
     parser.set_defaults(run=run)
 
 
@@ -55,47 +62,72 @@ def run(args: argparse.Namespace) -> int:
 
 
 def check_board(board: Description, port: str | None, latency_ms: float = 0.0) -> None:
-    """TendonError for a board on which nothing can be counted, saying on which it can, and for longer steps at a port."""
+    """TendonError for a board on which nothing can be counted, saying on which it can, and for
+    longer steps at a port."""
     if port is not None and latency_ms:
         raise TendonError(
-            f"LATENCY={latency_ms:g} PORT={port}: an image that times its layers computes one frame a step; leave LATENCY"
+            f"LATENCY={latency_ms:g} PORT={port}: an image that times its layers computes one frame"
+            " a step; leave LATENCY"
         )
     if port is None and board.emulator is None:
         emulated = " or ".join(name for name in boards.names() if boards.load_board(name).emulator)
         connect = (
-            ", or connect it and give its port with PORT=: its cycle counter then measures every layer" if board.prefix else ""
+            ", or connect it and give its port with PORT=: its cycle counter then measures every"
+            " layer"
+            if board.prefix
+            else ""
         )
         raise TendonError(f"BOARD={board.name} is not emulated: take BOARD={emulated}{connect}")
 
 
-def profile(made: Artifacts, board: Description, dataset: Dataset, port: str | None = None, latency_ms: float = 0.0) -> Report:
-    """Build the image, run its first steps on held-out samples, attribute what was counted. Writes nothing but images.
+def profile(
+    made: Artifacts,
+    board: Description,
+    dataset: Dataset,
+    port: str | None = None,
+    latency_ms: float = 0.0,
+) -> Report:
+    """Build the image, run its first steps on held-out samples, attribute what was counted. Writes
+    nothing but images.
 
     `latency_ms`: how much later an output frame may come, for steps of several frames.
     """
-    graph, recording = build.in_longest_steps(made.integer, board.name, latency_ms), dataset.heldout[0]
-    image, model = build.make_firmware(graph, made.folder, board.name), emit.build(graph, board.kernels)
+    graph, recording = (
+        build.in_longest_steps(made.integer, board.name, latency_ms),
+        dataset.heldout[0],
+    )
+    image, model = (
+        build.make_firmware(graph, made.folder, board.name),
+        emit.build(graph, board.kernels),
+    )
     seconds = on_board.STEPS * graph.samples_per_step / float(graph.input.rate)
     samples = to_int16(graph, datasets.samples(recording, seconds, tasks.of(graph).collection))
     print(f"counting {on_board.STEPS} steps on {board.name}")
     if port is None:
         ran = on_board.count(board, image, graph, samples, made.folder.path / "tools")
-        found = measured.emulated(ran, model, image, board, chips.of_image(board, image, tables=streaming.tables(model)))
+        found = measured.emulated(
+            ran, model, image, board, chips.of_image(board, image, tables=streaming.tables(model))
+        )
     else:
         found = _over_the_line(made, board, port, samples)
-    context = _context(made, board, dataset, recording) | _outcome(found, IntegerMachine(graph).run(samples[None])[0])
+    context = _context(made, board, dataset, recording) | _outcome(
+        found, IntegerMachine(graph).run(samples[None])[0]
+    )
     return assemble(context, found, model, board, image)
 
 
 def _over_the_line(made: Artifacts, board: Description, port: str, samples: Array) -> Measured:
-    """From a connected board that carries the image with a tap; NoTapError says how to load it onto one that does not."""
+    """From a connected board that carries the image with a tap; NoTapError says how to load it onto
+    one that does not."""
     image = build.make_tap_image(made.integer, made.folder, board.name)
     with open_board(board.name, image, made.integer.hash(), port=port) as connected:
         connected.link.handshake()
         return measured.on_board(connected.link, samples)
 
 
-def assemble(context: dict[str, object], found: Measured, model: emit.Model, board: Description, image: Path) -> Report:
+def assemble(
+    context: dict[str, object], found: Measured, model: emit.Model, board: Description, image: Path
+) -> Report:
     """Context and outcome of a run with its rows, totals, memory and findings."""
     steps_per_s = float(model.graph.input.rate) / model.graph.samples_per_step
     known = layers(model, core_of(board))
@@ -106,7 +138,9 @@ def assemble(context: dict[str, object], found: Measured, model: emit.Model, boa
         "others": report.others(found.others, found),
         "outside": report.others(found.outside, found),
         "total": report.totals(known, found, steps_per_s),
-        "memory": report.memory(known, model, footprint.read(image, board.memory) if board.memory else None),
+        "memory": report.memory(
+            known, model, footprint.read(image, board.memory) if board.memory else None
+        ),
         "findings": [],
     }
     done: Report = content  # type: ignore[assignment]
@@ -116,10 +150,14 @@ def assemble(context: dict[str, object], found: Measured, model: emit.Model, boa
 
 def core_of(board: Description) -> str:
     """The core that the board's compiler is told of."""
-    return next((flag.removeprefix("-mcpu=") for flag in board.flags if flag.startswith("-mcpu=")), "")
+    return next(
+        (flag.removeprefix("-mcpu=") for flag in board.flags if flag.startswith("-mcpu=")), ""
+    )
 
 
-def _context(made: Artifacts, board: Description, dataset: Dataset, recording: Path) -> dict[str, object]:
+def _context(
+    made: Artifacts, board: Description, dataset: Dataset, recording: Path
+) -> dict[str, object]:
     """What was known before the run."""
     return {
         "version": VERSION,
@@ -152,7 +190,8 @@ def _outcome(found: Measured, expected: Array) -> dict[str, object]:
 
 
 def write(found: Report, folder: Path) -> Path:
-    """profile.json and profile.html in a folder, each whole or not at all; returns the path of the page."""
+    """profile.json and profile.html in a folder, each whole or not at all; returns the path of the
+    page."""
     write_json(folder / f"{NAME}.json", found)
     path = folder / f"{NAME}.html"
     replace_atomically(path, page.html(found).encode())

@@ -1,6 +1,8 @@
-"""The fewest instructions of a layer's inner loop, as bench/speed/rows.py derives them: loads, unpacks, multiply-accumulates.
+"""The fewest instructions of a layer's inner loop, as bench/speed/rows.py derives them: loads,
+unpacks, multiply-accumulates.
 
-Nothing around the inner loop is in a floor: no requantization of a linear layer, no loop, no address, no call.
+Nothing around the inner loop is in a floor: no requantization of a linear layer, no loop, no
+address, no call.
 """
 
 from __future__ import annotations
@@ -26,20 +28,29 @@ LINEAR: dict[str, Callable[[int], Floor]] = {  # of the frames of a step
     "nn_linear_s8_s16_mve": lambda _: rows.VECTOR_KERNELS["w8a16"][1],
     "nn_linear_s8_s8_mve": lambda _: rows.VECTOR_KERNELS["w8a8"][1],
 }
-SAME_INSTRUCTIONS = {"cortex-m7": "cortex-m4", "cortex-m33": "cortex-m4"}  # the same code: cores that differ in time only
+SAME_INSTRUCTIONS = {
+    "cortex-m7": "cortex-m4",
+    "cortex-m33": "cortex-m4",
+}  # the same code: cores that differ in time only
 
 
 def of(op: g.Op, kernel: str, calls: int, frames: int, values: int, core: str) -> Floor | None:
-    """Instructions of one step (`per_unit`: the step) and where they come from; None where no floor is derived.
+    """Instructions of one step (`per_unit`: the step) and where they come from; None where no floor
+    is derived.
 
-    `kernel`: what the emitted C calls, `calls` times a step; `frames`: that the operator puts out in a step; `values`: those
-    its work goes by.
+    `kernel`: what the emitted C calls, `calls` times a step; `frames`: that the operator puts out
+    in a step; `values`: those its work goes by.
     """
     if isinstance(op, g.IntLinear):
         of_a_call = frames * op.shared * op.weight.shape[0] // calls
         each, units = LINEAR[kernel](of_a_call), op.weight.size * op.shared * frames
-    elif (found := _derived(SAME_INSTRUCTIONS.get(core, core)).get(ROWS.get(kernel, ""))) is not None:
-        each, units = found, op.a.shape[0] * op.a.shape[1] * frames if isinstance(op, g.IntStateSpace) else values
+    elif (
+        found := _derived(SAME_INSTRUCTIONS.get(core, core)).get(ROWS.get(kernel, ""))
+    ) is not None:
+        each, units = (
+            found,
+            op.a.shape[0] * op.a.shape[1] * frames if isinstance(op, g.IntStateSpace) else values,
+        )
     else:
         return None
     return Floor(units * each.per_unit, each.words)
@@ -47,7 +58,8 @@ def of(op: g.Op, kernel: str, calls: int, frames: int, values: int, core: str) -
 
 @functools.cache
 def _derived(core: str) -> dict[str, Floor]:
-    """Kernel -> its floor per value, sample or complex state; the first row of each kernel has the words."""
+    """Kernel -> its floor per value, sample or complex state; the first row of each kernel has the
+    words."""
     found: dict[str, Floor] = {}
     for row in rows.rows():
         if row.core == core and row.floor is not None:

@@ -49,7 +49,8 @@ def rows(layers: list[Layer], measured: Measured, steps_per_s: float) -> list[La
 
 
 def others(parts: dict[str, Part], measured: Measured) -> list[OtherRow]:
-    """Rows of what belongs to no layer; shares of the network's work, so those of interrupts may come on top of 100 %."""
+    """Rows of what belongs to no layer; shares of the network's work, so those of interrupts may
+    come on top of 100 %."""
     whole = _whole(measured)
     return [{"name": name, **_cost(part, measured, whole)} for name, part in parts.items()]
 
@@ -65,7 +66,9 @@ def totals(layers: list[Layer], measured: Measured, steps_per_s: float) -> Total
         "instructions_per_s": None if instructions is None else instructions * steps_per_s,
         "per_macc": _per(instructions, macc),
         "cycles_per_macc": _per(spent, macc),
-        "duty_percent": None if spent is None or not measured.clock_hz else 100.0 * spent * steps_per_s / measured.clock_hz,
+        "duty_percent": None
+        if spent is None or not measured.clock_hz
+        else 100.0 * spent * steps_per_s / measured.clock_hz,
         "floor": sum(layer.floor.per_unit for layer in layers if layer.floor),
         "waits": {name: n / measured.steps for name, n in whole.waits.items()},
         **cost,
@@ -91,9 +94,14 @@ def _whole(measured: Measured) -> Part:
     parts = [*measured.operators, *measured.others.values()]
     return Part(
         _sum([p.executed for p in parts]),
-        None if any(p.split is None for p in parts) else {c: sum((p.split or {}).get(c, 0) for p in parts) for c in CLASSES},
+        None
+        if any(p.split is None for p in parts)
+        else {c: sum((p.split or {}).get(c, 0) for p in parts) for c in CLASSES},
         _sum([p.cycles for p in parts]),
-        {name: sum(p.waits.get(name, 0) for p in parts) for name in dict.fromkeys(n for p in parts for n in p.waits)},
+        {
+            name: sum(p.waits.get(name, 0) for p in parts)
+            for name in dict.fromkeys(n for p in parts for n in p.waits)
+        },
     )
 
 
@@ -103,7 +111,11 @@ def _sum(values: list[Any]) -> Any:
 
 def _cost(part: Part, measured: Measured, whole: Part) -> Cost:
     """Means of a step; the share is of instructions where they are counted, else of cycles."""
-    mine, all_ = (part.executed, whole.executed) if part.executed is not None else (part.cycles, whole.cycles)
+    mine, all_ = (
+        (part.executed, whole.executed)
+        if part.executed is not None
+        else (part.cycles, whole.cycles)
+    )
     spent = None if part.cycles is None else part.cycles / measured.steps
     classes = None if part.split is None else {c: part.split.get(c, 0) for c in CLASSES}
     return {
@@ -111,7 +123,9 @@ def _cost(part: Part, measured: Measured, whole: Part) -> Cost:
         "instructions": None if part.executed is None else part.executed / measured.steps,
         "split": classes,
         "cycles": spent,
-        "dur_ms": None if spent is None or not measured.clock_hz else 1000.0 * spent / measured.clock_hz,
+        "dur_ms": None
+        if spent is None or not measured.clock_hz
+        else 1000.0 * spent / measured.clock_hz,
         "percent": 100.0 * (mine or 0) / all_ if all_ else 0.0,
     }
 

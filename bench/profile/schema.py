@@ -1,8 +1,9 @@
-"""What profile.json holds. Plain JSON; names as ST Edge AI's reports have them where those have such a figure.
+"""What profile.json holds. Plain JSON; names as ST Edge AI's reports have them where those have
+such a figure.
 
-Counts are of one step unless their name says otherwise; `executed` and `split` are of all `steps` of the run, exact whole
-numbers that sum up. `None` stands for what a board cannot tell: instructions and their split on silicon, cycles where no core
-is modelled.
+Counts are of one step unless their name says otherwise; `executed` and `split` are of all `steps`
+of the run, exact whole numbers that sum up. `None` stands for what a board cannot tell:
+instructions and their split on silicon, cycles where no core is modelled.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ VERSION = 1
 
 
 class Cost(TypedDict):
-    """Time of something. `split`: class (classes.py) -> executed instructions. `instructions`: mean of a step. `cycles`: modelled
-    or measured, Report.cycles_are says which; `dur_ms` with the board's clock. `percent`: of the network's instructions, on
-    silicon of its cycles."""
+    """Time of something. `split`: class (classes.py) -> executed instructions. `instructions`: mean
+    of a step. `cycles`: modelled or measured, Report.cycles_are says which; `dur_ms` with the
+    board's clock. `percent`: of the network's instructions, on silicon of its cycles."""
 
     executed: int | None
     instructions: float | None
@@ -26,9 +27,10 @@ class Cost(TypedDict):
 
 
 class LayerRow(Cost):
-    """One operator (layers.py). `input` and `output`: frames and features of a step. `per_unit`: instructions, on silicon cycles,
-    per `unit`, which is MAC where it multiplies and value elsewhere. `floor`: instructions of its inner loop at least, and
-    `floor_is` why so many. Bytes: `weights` (ro), `activations` (rw), `live` the arena in use meanwhile, `state` what it keeps.
+    """One operator (layers.py). `input` and `output`: frames and features of a step. `per_unit`:
+    instructions, on silicon cycles, per `unit`, which is MAC where it multiplies and value
+    elsewhere. `floor`: instructions of its inner loop at least, and `floor_is` why so many. Bytes:
+    `weights` (ro), `activations` (rw), `live` the arena in use meanwhile, `state` what it keeps.
     `cumul`: `percent` of it and all before it."""
 
     c_id: int
@@ -62,8 +64,9 @@ class OtherRow(Cost):
 
 
 class Totals(Cost):
-    """All layers and what model_step does beside them, without interrupts. `instructions_per_s`: of signal. `waits`: modelled
-    cycles by what the core does in them, issue `instructions` or wait for something; they sum up to `cycles`."""
+    """All layers and what model_step does beside them, without interrupts. `instructions_per_s`: of
+    signal. `waits`: modelled cycles by what the core does in them, issue `instructions` or wait for
+    something; they sum up to `cycles`."""
 
     macc: int
     macc_per_s: float
@@ -76,8 +79,9 @@ class Totals(Cost):
 
 
 class Memory(TypedDict):
-    """Bytes. `weights`, `activations` (the arena) and `state` of the network; `flash_total`, `ram_total` and `regions` of the
-    linked image (None for a board without limits). `peak`: the layer at which most of the arena is in use."""
+    """Bytes. `weights`, `activations` (the arena) and `state` of the network; `flash_total`,
+    `ram_total` and `regions` of the linked image (None for a board without limits). `peak`: the
+    layer at which most of the arena is in use."""
 
     weights: int
     activations: int
@@ -90,8 +94,9 @@ class Memory(TypedDict):
 
 
 class Report(TypedDict):
-    """profile.json. `counts`: what the board's counter counts. `others`: of model_step, but of no layer. `outside`: what
-    fell into a step and is not of the network, interrupts. `counted`: everything the counter saw, all of these together."""
+    """profile.json. `counts`: what the board's counter counts. `others`: of model_step, but of no
+    layer. `outside`: what fell into a step and is not of the network, interrupts. `counted`:
+    everything the counter saw, all of these together."""
 
     version: int
     model: str

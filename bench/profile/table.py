@@ -15,7 +15,12 @@ SHORT = {"load_store": "ld", "unpack": "un", "mac": "ma", "requantize": "rq", "r
 
 def text(report: Report) -> str:
     """Everything: heading, a line per layer, totals, memory, findings."""
-    sections = ([*_heading(report), ""], _layers(report), ["", *_memory(report["memory"])], ["", *_findings(report)])
+    sections = (
+        [*_heading(report), ""],
+        _layers(report),
+        ["", *_memory(report["memory"])],
+        ["", *_findings(report)],
+    )
     return "\n".join(line for section in sections for line in section)
 
 
@@ -51,9 +56,14 @@ def shape(row: LayerRow) -> str:
 def _heading(report: Report) -> list[str]:
     exact = "equal" if report["bit_exact"] else "DIFFER FROM"
     lines = [
-        f"{report['model']} {report['precision']} on {report['board']} ({report['board_title']}; {report['board_status']})",
-        f"{report['steps']} steps of {report['recording']}, {report['steps_per_s']:.2f} steps/s; "
-        f"{report['words']:,} output words {exact} the reference",
+        (
+            f"{report['model']} {report['precision']} on {report['board']}"
+            f" ({report['board_title']}; {report['board_status']})"
+        ),
+        (
+            f"{report['steps']} steps of {report['recording']}, {report['steps_per_s']:.2f}"
+            f" steps/s; {report['words']:,} output words {exact} the reference"
+        ),
         f"compiler {report['compiler']}; {report['flags']}",
         f"cycles and ms are {report['cycles_are']}",
     ]
@@ -82,12 +92,16 @@ _COLUMNS: dict[str, tuple[int, Callable[[LayerRow], str]]] = {
 }
 
 
-MACC_FROM = sum(abs(width) + 1 for width, _ in list(_COLUMNS.values())[: list(_COLUMNS).index("macc")])
+MACC_FROM = sum(
+    abs(width) + 1 for width, _ in list(_COLUMNS.values())[: list(_COLUMNS).index("macc")]
+)
 
 
 def _line(cells: list[str]) -> str:
     widths = [width for width, _ in _COLUMNS.values()]
-    return " ".join(c.ljust(-w) if w < 0 else c.rjust(w) for c, w in zip(cells, widths, strict=True)).rstrip()
+    return " ".join(
+        c.ljust(-w) if w < 0 else c.rjust(w) for c, w in zip(cells, widths, strict=True)
+    ).rstrip()
 
 
 def _layers(report: Report) -> list[str]:
@@ -98,13 +112,29 @@ def _layers(report: Report) -> list[str]:
     legend = ", ".join(f"{SHORT[name]} {TITLES[name]}" for name in CLASSES)
     return [
         *lines,
-        *textwrap.wrap(f"Of one step; `each`: {counted_in(report)} per MAC, or per value (v). In %: {legend}.", WIDTH),
+        *textwrap.wrap(
+            f"Of one step; `each`: {counted_in(report)} per MAC, or per value (v). In %: {legend}.",
+            WIDTH,
+        ),
     ]
 
 
-def _cost(name: str, cost: Cost, macc: str = "", per_macc: str = "", ram: str = "", flash: str = "") -> str:
+def _cost(
+    name: str, cost: Cost, macc: str = "", per_macc: str = "", ram: str = "", flash: str = ""
+) -> str:
     split = [_number(share_of(cost, c)) for c in CLASSES]
-    cells = ["", "", "", "", "", macc, _number(cost["instructions"]), per_macc, _number(cost["cycles"]), f"{cost['percent']:.1f}"]
+    cells = [
+        "",
+        "",
+        "",
+        "",
+        "",
+        macc,
+        _number(cost["instructions"]),
+        per_macc,
+        _number(cost["cycles"]),
+        f"{cost['percent']:.1f}",
+    ]
     line = _line([*cells, "", *split, ram, flash])
     return f"     {name}"[:MACC_FROM].ljust(MACC_FROM) + line[MACC_FROM:]
 
@@ -113,18 +143,26 @@ def _total(report: Report) -> str:
     total, memory = report["total"], report["memory"]
     per = total["per_macc"] if total["per_macc"] is not None else total["cycles_per_macc"]
     ram = memory["activations"] + memory["state"]
-    return _cost("total", total, str(total["macc"]), _number(per, ".2f"), str(ram), str(memory["weights"]))
+    return _cost(
+        "total", total, str(total["macc"]), _number(per, ".2f"), str(ram), str(memory["weights"])
+    )
 
 
 def _memory(memory: Memory) -> list[str]:
     lines = []
     for name, region in memory["regions"].items():
         if region["bytes"]:
-            purposes = ", ".join(f"{purpose} {size:,}" for purpose, size in region["purposes"].items())
+            purposes = ", ".join(
+                f"{purpose} {size:,}" for purpose, size in region["purposes"].items()
+            )
             line = f"{name:6} {region['bytes']:,} of {region['size']:,} bytes: {purposes}"
             lines += textwrap.wrap(line, WIDTH, subsequent_indent="       ")
     return lines
 
 
 def _findings(report: Report) -> list[str]:
-    return [line for finding in report["findings"] for line in textwrap.wrap(f"- {finding}", WIDTH, subsequent_indent="  ")]
+    return [
+        line
+        for finding in report["findings"]
+        for line in textwrap.wrap(f"- {finding}", WIDTH, subsequent_indent="  ")
+    ]

@@ -1,1 +1,2 @@
-"""`compress`: a network made to fit a budget, and what was found of it: errors, the linked image, modelled cycles."""
+"""`compress`: a network made to fit a budget, and what was found of it: errors, the linked image,
+modelled cycles."""

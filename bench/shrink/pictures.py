@@ -27,8 +27,22 @@ def _choice(layers: list[dict[str, Any]]) -> Picture:
             for form in row["forms"]:
                 colour = BLUE if form["rank"] is None else ORANGE
                 filled = colour if form["bits"] == 4 else "white"
-                harms.plot(max(form["harm"], FLOOR), place, "o", markersize=4, color=colour, markerfacecolor=filled)
-            harms.plot(max(chosen["harm"], FLOOR), place, "o", markersize=10, markerfacecolor="none", color=GREEN)
+                harms.plot(
+                    max(form["harm"], FLOOR),
+                    place,
+                    "o",
+                    markersize=4,
+                    color=colour,
+                    markerfacecolor=filled,
+                )
+            harms.plot(
+                max(chosen["harm"], FLOOR),
+                place,
+                "o",
+                markersize=10,
+                markerfacecolor="none",
+                color=GREEN,
+            )
             sizes.barh(place, row["forms"][0]["bytes"] / 1000, color=SOFT, alpha=0.35)
             sizes.barh(place, chosen["bytes"] / 1000, color=GREEN)
         harms.set_yticks(range(len(layers)), [_short(row["module"]) for row in layers], fontsize=7)
@@ -37,12 +51,19 @@ def _choice(layers: list[dict[str, Any]]) -> Picture:
         harms.set_xlabel("expected mean squared change of the output")
         sizes.set_xlabel("KB: 8 bits (pale), chosen")
     caption = (
-        "Left: every form of a layer; blue keeps the matrix, orange is two factors of it; hollow has 8 bits, filled 4; the ring "
-        "is what was chosen. Sensitivity is measured on calibration, one layer at a time, before any fine-tuning."
+        "Left: every form of a layer; blue keeps the matrix, orange is two factors of it; hollow"
+        " has 8 bits, filled 4; the ring is what was chosen. Sensitivity is measured on"
+        " calibration, one layer at a time, before any fine-tuning."
     )
-    return Picture("What each layer would cost, and what was chosen", svg(figure, "choice"), caption)
+    return Picture(
+        "What each layer would cost, and what was chosen", svg(figure, "choice"), caption
+    )
 
 
 def _short(module: str) -> str:
     """The last parts of a path."""
-    return module.removeprefix("model.").replace("layers.", "").replace("tds_block.tds_conv_blocks.", "tds.")
+    return (
+        module.removeprefix("model.")
+        .replace("layers.", "")
+        .replace("tds_block.tds_conv_blocks.", "tds.")
+    )

@@ -1,1 +1,2 @@
-"""Kernels and networks in executed instructions, beside CMSIS-NN, their floors and their targets: `make bench`."""
+"""Kernels and networks in executed instructions, beside CMSIS-NN, their floors and their targets:
+`make bench`."""

@@ -1,8 +1,10 @@
-"""A CMSIS-NN that lies somewhere on this machine: its headers, and for each core a library, found or compiled from its sources.
+"""A CMSIS-NN that lies somewhere on this machine: its headers, and for each core a library, found
+or compiled from its sources.
 
-Nothing of it is part of this repository. What is searched: `Include/arm_nnfunctions.h` in the folder or below it, and static
-libraries (*.a) that define its layers; which core one is for is read from the ELF attributes of its objects (ABI for the Arm
-Architecture, addenda32, section 3.3). A core without a library gets one compiled from the `Source` folder beside the headers.
+Nothing of it is part of this repository. What is searched: `Include/arm_nnfunctions.h` in the
+folder or below it, and static libraries (*.a) that define its layers; which core one is for is read
+from the ELF attributes of its objects (ABI for the Arm Architecture, addenda32, section 3.3). A
+core without a library gets one compiled from the `Source` folder beside the headers.
 """
 
 from __future__ import annotations
@@ -26,7 +28,11 @@ HEADER = "arm_nnfunctions.h"
 LAYER = b"arm_convolve_wrapper_s8"  # whoever defines it is CMSIS-NN
 CORES_WITH_PEERS = ("cortex-m4", "cortex-m55")
 FLAGS = ("-O3", "-ffunction-sections", "-fdata-sections")
-SOURCES = ("FullyConnectedFunctions/*_s8*.c", "ConvolutionFunctions/*_s8*.c", "NNSupportFunctions/*.c")
+SOURCES = (
+    "FullyConnectedFunctions/*_s8*.c",
+    "ConvolutionFunctions/*_s8*.c",
+    "NNSupportFunctions/*.c",
+)
 FLOATS = ("_f16", "_f32")
 MAGIC, MEMBER_HEAD = b"!<arch>\n", 60
 ARMV7E_M, ARMV81_M = 13, 21  # Tag_CPU_arch
@@ -38,7 +44,8 @@ class CmsisNnError(TendonError):
 
 @dataclass(frozen=True)
 class Library:
-    """CMSIS-NN for one core. `flags` compile and link what calls it, `made` says where it comes from."""
+    """CMSIS-NN for one core. `flags` compile and link what calls it, `made` says where it comes
+    from."""
 
     core: Core
     archive: Path
@@ -48,9 +55,11 @@ class Library:
 
 
 def find(path: Path, cache: Path) -> list[Library]:
-    """One library for each core that can be had below `path`; what is compiled goes into the folder `cache`.
+    """One library for each core that can be had below `path`; what is compiled goes into the folder
+    `cache`.
 
-    CmsisNnError when the path holds no headers, or neither sources nor a library for one of these cores.
+    CmsisNnError when the path holds no headers, or neither sources nor a library for one of these
+    cores.
     """
     path, cache = path.resolve(), cache.resolve()  # compiler and linker run elsewhere
     include = _include(path)
@@ -61,8 +70,9 @@ def find(path: Path, cache: Path) -> list[Library]:
         built |= {core.name: _compile(core, sources, include, cache) for core in missing}
     if not built:
         raise CmsisNnError(
-            f"{path}: expected a library (*.a) of CMSIS-NN for {' or '.join(CORES_WITH_PEERS)}, or its sources in {sources}, "
-            f"found neither; build it with arm-none-eabi-gcc, or give a checkout: git clone https://github.com/ARM-software/CMSIS-NN"
+            f"{path}: expected a library (*.a) of CMSIS-NN for {' or '.join(CORES_WITH_PEERS)}, or"
+            f" its sources in {sources}, found neither; build it with arm-none-eabi-gcc, or give a"
+            " checkout: git clone https://github.com/ARM-software/CMSIS-NN"
         )
     return [built[name] for name in CORES_WITH_PEERS if name in built]
 
@@ -70,21 +80,29 @@ def find(path: Path, cache: Path) -> list[Library]:
 def version(path: Path) -> str:
     """What to call this CMSIS-NN: the commit of a checkout, otherwise the name of its folder."""
     command = ["git", "-C", str(path), "rev-parse", "--short=8", "HEAD"]
-    done = subprocess.run(command, capture_output=True, text=True) if (path / ".git").exists() else None
-    return f"CMSIS-NN {done.stdout.strip()}" if done and done.returncode == 0 else f"CMSIS-NN in {path.resolve().name}"
+    done = (
+        subprocess.run(command, capture_output=True, text=True)
+        if (path / ".git").exists()
+        else None
+    )
+    return (
+        f"CMSIS-NN {done.stdout.strip()}"
+        if done and done.returncode == 0
+        else f"CMSIS-NN in {path.resolve().name}"
+    )
 
 
 def _include(path: Path) -> Path:
     headers = sorted(path.rglob(f"Include/{HEADER}"), key=lambda p: (len(p.parts), p))
     if not headers:
         raise CmsisNnError(
-            f"{path}: expected Include/{HEADER} there or below it, found none; give a checkout of CMSIS-NN, "
-            f"or leave CMSIS_NN out to compare with the recorded figures"
+            f"{path}: expected Include/{HEADER} there or below it, found none; give a checkout of"
+            " CMSIS-NN, or leave CMSIS_NN out to compare with the recorded figures"
         )
     return headers[0].parent
 
 
-# --- libraries that are there -------------------------------------------------------------------------------------------
+# --- libraries that are there ---------------------------------------------------------------------
 
 
 def _built(path: Path, include: Path) -> dict[str, Library]:
@@ -95,27 +113,40 @@ def _built(path: Path, include: Path) -> dict[str, Library]:
         core = core_for(attributes) if attributes else None
         if attributes is not None and core is not None and core.name not in found:
             made = f"as built: {archive.relative_to(path)}"
-            found[core.name] = Library(core, archive, include, calling_flags(core, attributes), made)
+            found[core.name] = Library(
+                core, archive, include, calling_flags(core, attributes), made
+            )
     return found
 
 
 def attributes_of(archive: Path) -> dict[str, int | str] | None:
-    """Build attributes of the object that defines the layers; None when no object of the archive does."""
+    """Build attributes of the object that defines the layers; None when no object of the archive
+    does."""
     try:
         member = _defining_member(archive.read_bytes())
-        section = ELFFile(io.BytesIO(member)).get_section_by_name(".ARM.attributes") if member is not None else None
+        section = (
+            ELFFile(io.BytesIO(member)).get_section_by_name(".ARM.attributes")
+            if member is not None
+            else None
+        )
     except (ELFError, ValueError) as error:
-        raise CmsisNnError(f"{archive}: expected a whole library of ELF objects, found {error}; build it again") from error
+        raise CmsisNnError(
+            f"{archive}: expected a whole library of ELF objects, found {error}; build it again"
+        ) from error
     if not isinstance(section, ARMAttributesSection):
         return None
     groups = [g for vendor in section.iter_subsections() for g in vendor.iter_subsubsections()]
-    return {attribute.tag: attribute.value for group in groups for attribute in group.iter_attributes()}
+    return {
+        attribute.tag: attribute.value for group in groups for attribute in group.iter_attributes()
+    }
 
 
 def _defining_member(archive: bytes) -> bytes | None:
-    """The object in which an archive's own index has LAYER; ValueError for an archive that is cut short.
+    """The object in which an archive's own index has LAYER; ValueError for an archive that is cut
+    short.
 
-    The index is the first member, "/": big-endian count and offsets of members, then as many names, each with a final 0."""
+    The index is the first member, "/": big-endian count and offsets of members, then as many names,
+    each with a final 0."""
     if not archive.startswith(MAGIC + b"/ "):
         return None
     index = _member(archive, len(MAGIC))
@@ -136,7 +167,8 @@ def _member(archive: bytes, offset: int) -> bytes:
 
 
 def core_for(attributes: dict[str, int | str]) -> Core | None:
-    """The core an object with these attributes is for. A Cortex-M7 executes what was built for a Cortex-M4 and the reverse."""
+    """The core an object with these attributes is for. A Cortex-M7 executes what was built for a
+    Cortex-M4 and the reverse."""
     arch, vectors = attributes.get("TAG_CPU_ARCH"), attributes.get("TAG_MVE_ARCH", 0)
     if arch == ARMV7E_M:
         return CORES["cortex-m4"]
@@ -144,15 +176,20 @@ def core_for(attributes: dict[str, int | str]) -> Core | None:
 
 
 def calling_flags(core: Core, attributes: dict[str, int | str]) -> tuple[str, ...]:
-    """Flags of this core for code that calls such objects: floats are passed as there, or nothing links."""
+    """Flags of this core for code that calls such objects: floats are passed as there, or nothing
+    links."""
     hard = attributes.get("TAG_ABI_VFP_ARGS") == 1
     others = tuple(flag for flag in core.flags if not flag.startswith("-mfloat-abi="))
     if core.name == "cortex-m4":
-        return (*others, "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16") if hard else (*others, "-mfloat-abi=soft")
+        return (
+            (*others, "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16")
+            if hard
+            else (*others, "-mfloat-abi=soft")
+        )
     return (*others, "-mfloat-abi=hard" if hard else "-mfloat-abi=softfp")
 
 
-# --- libraries made here ------------------------------------------------------------------------------------------------
+# --- libraries made here --------------------------------------------------------------------------
 
 
 def _compile(core: Core, sources: Path, include: Path, cache: Path) -> Library:
@@ -175,7 +212,13 @@ def _compile(core: Core, sources: Path, include: Path, cache: Path) -> Library:
         aside.unlink(missing_ok=True)
         _run(["arm-none-eabi-ar", "rcs", str(aside), *map(str, objects)])
         aside.replace(archive)
-    return Library(core, archive, include, core.flags, "compiled here: " + " ".join(flags[: len(core.flags) + 1]))
+    return Library(
+        core,
+        archive,
+        include,
+        core.flags,
+        "compiled here: " + " ".join(flags[: len(core.flags) + 1]),
+    )
 
 
 def _object(file: Path, include: Path, flags: tuple[str, ...], folder: Path) -> Path:

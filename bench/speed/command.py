@@ -1,4 +1,5 @@
-"""`speed`: every kernel and every network in executed instructions on the emulated cores, beside CMSIS-NN, and their targets."""
+"""`speed`: every kernel and every network in executed instructions on the emulated cores, beside
+CMSIS-NN, and their targets."""
 
 from __future__ import annotations
 
@@ -12,8 +13,16 @@ from compress.files import write_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--build", type=Path, default=Path("build"), help="where artifacts go (default: %(default)s)")
-    help_text = "folder of CMSIS-NN, with a library or sources, to measure beside ours (default: recorded figures)"
+    parser.add_argument(
+        "--build",
+        type=Path,
+        default=Path("build"),
+        help="where artifacts go (default: %(default)s)",
+    )
+    help_text = (
+        "folder of CMSIS-NN, with a library or sources, to measure beside ours (default: recorded"
+        " figures)"
+    )
     parser.add_argument("--cmsis-nn", type=Path, help=help_text)
     parser.set_defaults(run=run)
 
@@ -29,18 +38,24 @@ def run(args: argparse.Namespace) -> int:
     write_json(out / "networks.json", by_network)
     print(networks.format_table(by_network))
     missed = [row for row in by_kernel + by_network if row["met"] is False]
-    print(f"\n{_verdict(len(missed))}; the same as JSON: {out / 'kernels.json'} and {out / 'networks.json'}")
+    print(
+        f"\n{_verdict(len(missed))}; the same as JSON: {out / 'kernels.json'} and"
+        f" {out / 'networks.json'}"
+    )
     return 1 if missed else 0
 
 
 def measure_peers(path: Path, cache: Path) -> Peers:
-    """CMSIS-NN's layers on every core there is a library for; the others keep their recorded figures."""
+    """CMSIS-NN's layers on every core there is a library for; the others keep their recorded
+    figures."""
     counts: dict[tuple[str, str], int] = {}
     what: dict[str, str] = {}
     for library in cmsis_nn.find(path, cache):
         core = library.core.name
         counts |= {(core, shape): count for shape, count in peers.measure(library, LAYERS).items()}
-        what[core] = f"{cmsis_nn.version(path)}, int8×int8, measured beside on {core}; {library.made}"
+        what[core] = (
+            f"{cmsis_nn.version(path)}, int8×int8, measured beside on {core}; {library.made}"
+        )
     return Peers(counts, what)
 
 

@@ -1,9 +1,10 @@
 """Modelled cycles of one kernel call on a chip with the core, beside the exact instructions.
 
-The call runs CALLS times in a row in the emulator, watched by the plugin. What an export makes a table (weights, biases, points,
-coefficients) counts as flash of the chip, behind its data cache, and so does the code; activations and states count as memory
-without wait states. Every call finds the data cache empty, as in a network whose other layers have been through it: tables are
-streamed. The code is there from the second call on.
+The call runs CALLS times in a row in the emulator, watched by the plugin. What an export makes a
+table (weights, biases, points, coefficients) counts as flash of the chip, behind its data cache,
+and so does the code; activations and states count as memory without wait states. Every call finds
+the data cache empty, as in a network whose other layers have been through it: tables are streamed.
+The code is there from the second call on.
 """
 
 from __future__ import annotations
@@ -39,18 +40,31 @@ class Modeller:
         self.code = disassemble(elf)
 
     def of(self, case: Case) -> dict[str, Any]:
-        """What kernels.json says of a call's cycles; null, and why, for a core whose cycles are not modelled."""
+        """What kernels.json says of a call's cycles; null, and why, for a core whose cycles are not
+        modelled."""
         if self.core.name not in CHIP_OF:
-            return NONE | {"cycles_are": f"not modelled: there is no cycle model of the {self.core.name} yet"}
+            return NONE | {
+                "cycles_are": f"not modelled: there is no cycle model of the {self.core.name} yet"
+            }
         chip = self._chip(case)
         watch = Watch(self.code, CALLS, chip.memory, case.function, cold=True)
         (self.elf.parent / "cases.bin").write_bytes(replace(case, repeats=CALLS).to_bytes())
-        found = modelling.model(self.code, on_core.count(self.core, self.elf, watch, self.tools), chip)
-        each = {"modelled_cycles": found.cycles, "cycles_least": found.least, "cycles_most": found.most}
-        return {name: round(total / CALLS) for name, total in each.items()} | {"cycles_are": found.method}
+        found = modelling.model(
+            self.code, on_core.count(self.core, self.elf, watch, self.tools), chip
+        )
+        each = {
+            "modelled_cycles": found.cycles,
+            "cycles_least": found.least,
+            "cycles_most": found.most,
+        }
+        return {name: round(total / CALLS) for name, total in each.items()} | {
+            "cycles_are": found.method
+        }
 
     def _chip(self, case: Case) -> Chip:
         chip = CHIPS[CHIP_OF[self.core.name]]
-        tables = Region("flash", on_core.address_of(self.elf, "arena"), case.table_bytes, cached=True)
+        tables = Region(
+            "flash", on_core.address_of(self.elf, "arena"), case.table_bytes, cached=True
+        )
         constants = Region("flash", 0, 1 << 22, cached=True)  # of the code
         return replace(chip, memory=replace(chip.memory, regions=(tables, constants)))

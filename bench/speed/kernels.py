@@ -1,7 +1,9 @@
-"""Executed instructions of every kernel on the emulated cores, beside CMSIS-NN, the derived floor and the target.
+"""Executed instructions of every kernel on the emulated cores, beside CMSIS-NN, the derived floor
+and the target.
 
-Instructions are exact (QEMU, `-icount`), requantization, call and loop around the call included; they are not cycles, which
-are modelled (kernel_cycles.py). A row counts only when the kernel's output equals the integer reference.
+Instructions are exact (QEMU, `-icount`), requantization, call and loop around the call included;
+they are not cycles, which are modelled (kernel_cycles.py). A row counts only when the kernel's
+output equals the integer reference.
 """
 
 from __future__ import annotations
@@ -26,19 +28,25 @@ from bench.speed.rows import Row, rows
 from export import build
 
 FLAGS = ("-O3",)
-INSTRUCTIONS, REPEATS = 500_000, 100  # counted per row, at least: a tick is up to 40 instructions, so a call's mean is exact
+INSTRUCTIONS, REPEATS = (
+    500_000,
+    100,
+)  # counted per row, at least: a tick is up to 40 instructions, so a call's mean is exact
 
 
 @dataclass(frozen=True)
 class Peers:
-    """CMSIS-NN's counts, (core, shape) -> instructions, that were measured now, and what they are; recorded ones stand in."""
+    """CMSIS-NN's counts, (core, shape) -> instructions, that were measured now, and what they are;
+    recorded ones stand in."""
 
     counts: dict[tuple[str, str], int]
     what: dict[str, str]  # core -> version, where it comes from
 
     def of(self, row: Row) -> tuple[int | None, str | None]:
         """(instructions, what they are) for a row; (None, None) where nothing compares."""
-        core = "cortex-m4" if row.core == "cortex-m7" else row.core  # which executes the same instructions
+        core = (
+            "cortex-m4" if row.core == "cortex-m7" else row.core
+        )  # which executes the same instructions
         measured = self.counts.get((core, row.shape))
         if measured is not None and row.peer is not None:
             return measured, self.what[core]
@@ -49,7 +57,8 @@ RECORDED = Peers({}, {})
 
 
 def measure(tools: Path, peers: Peers = RECORDED) -> list[dict[str, Any]]:
-    """One dictionary per row. CaseError when a kernel's output is not the reference's. `tools`: folder for the plugin."""
+    """One dictionary per row. CaseError when a kernel's output is not the reference's. `tools`:
+    folder for the plugin."""
     compiler, every, found = build.compiler_version("virtual-f405"), rows(), []
     with tqdm(total=len(every), desc="kernels", unit="row", leave=False) as bar:
         for name in dict.fromkeys(row.core for row in every):
@@ -61,31 +70,47 @@ def measure(tools: Path, peers: Peers = RECORDED) -> list[dict[str, Any]]:
 
 
 def _measure(core: Core, mine: list[Row], tools: Path) -> Iterator[dict[str, Any]]:
-    """Instructions and modelled cycles of each row, all of which are for this core: of its calls together."""
+    """Instructions and modelled cycles of each row, all of which are for this core: of its calls
+    together."""
     layers = [row.make(Contents(index)) for index, row in enumerate(mine)]
     checks = [check for calls in layers for check in calls]
     with tempfile.TemporaryDirectory() as folder:
         elf = cases.build(core, Path(folder), *FLAGS)
-        for check, answer in zip(checks, cases.run(core, elf, [c.case for c in checks]), strict=True):
+        for check, answer in zip(
+            checks, cases.run(core, elf, [c.case for c in checks]), strict=True
+        ):
             _verify(check, answer)
             check.case.repeats = _repeats(core, answer)
         answers = iter(cases.run(core, elf, [c.case for c in checks]))
         modeller = Modeller(core, elf, tools)
         for calls in layers:
             counts = [next(answers).instructions(core, check.case.repeats) for check in calls]
-            yield {"instructions": round(sum(counts)), **kernel_cycles.together([modeller.of(check.case) for check in calls])}
+            yield {
+                "instructions": round(sum(counts)),
+                **kernel_cycles.together([modeller.of(check.case) for check in calls]),
+            }
 
 
 def _verify(check: Check, answer: Answer) -> None:
-    wrong = [name for name, expected in check.expected.items() if not np.array_equal(answer.buffers[name], expected)]
+    wrong = [
+        name
+        for name, expected in check.expected.items()
+        if not np.array_equal(answer.buffers[name], expected)
+    ]
     if wrong or not answer.intact:
-        raise CaseError(f"{check.case.kernel} {check.case.values}: expected the reference's integers, found others in {wrong}")
+        raise CaseError(
+            f"{check.case.kernel} {check.case.values}: expected the reference's integers, found"
+            f" others in {wrong}"
+        )
 
 
 def _repeats(core: Core, answer: Answer) -> int:
-    """Calls that fill the counter enough for an exact mean without wrapping it; `answer` is of one call."""
+    """Calls that fill the counter enough for an exact mean without wrapping it; `answer` is of one
+    call."""
     once = max(answer.instructions(core, 1), 1 / core.ticks_per_instruction)
-    return int(min(max(INSTRUCTIONS // once, REPEATS), 0.9 * TICKS / core.ticks_per_instruction // once))
+    return int(
+        min(max(INSTRUCTIONS // once, REPEATS), 0.9 * TICKS / core.ticks_per_instruction // once)
+    )
 
 
 def _describe(row: Row, measured: dict[str, Any], peers: Peers, compiler: str) -> dict[str, Any]:
@@ -114,28 +139,43 @@ def _describe(row: Row, measured: dict[str, Any], peers: Peers, compiler: str) -
     }
 
 
-# --- as text ------------------------------------------------------------------------------------------------------------
+# --- as text --------------------------------------------------------------------------------------
 
-TITLES = {"cortex-m4": "Cortex-M4, and the same C compiled for a Cortex-M7", "cortex-m55": "Cortex-M55"}
-HEAD = f"{'kernel':<12}{'shape':<36}{'MACs':>9}{'instr.':>10}{'each':>8}{'floor':>8}{'peer':>7}{'ratio':>7}{'target':>8}"
+TITLES = {
+    "cortex-m4": "Cortex-M4, and the same C compiled for a Cortex-M7",
+    "cortex-m55": "Cortex-M55",
+}
+HEAD = f"{'kernel':<12}{'shape':<36}{'MACs':>9}{'instr.':>10}{'each':>8}{'floor':>8}{'peer':>7}{'ratio':>7}{'target':>8}"  # noqa: E501
 
 
 def format_table(table: list[dict[str, Any]]) -> str:
-    """One table per core and precision, with what the figures are. A Cortex-M7 executes what a Cortex-M4 does; the compiler
-    orders instructions for it otherwise, so its counts, which meet the targets for themselves, stand beside."""
+    """One table per core and precision, with what the figures are. A Cortex-M7 executes what a
+    Cortex-M4 does; the compiler orders instructions for it otherwise, so its counts, which meet the
+    targets for themselves, stand beside."""
     lines = ["Executed instructions in QEMU, exact; `each` is per MAC or per the unit named"]
-    on_m7 = {(r["kernel"], r["shape"], r["precision"]): r for r in table if r["core"] == "cortex-m7"}
-    for core, precision in dict.fromkeys((r["core"], r["precision"]) for r in table if r["core"] in TITLES):
+    on_m7 = {
+        (r["kernel"], r["shape"], r["precision"]): r for r in table if r["core"] == "cortex-m7"
+    }
+    for core, precision in dict.fromkeys(
+        (r["core"], r["precision"]) for r in table if r["core"] in TITLES
+    ):
         group = [r for r in table if (r["core"], r["precision"]) == (core, precision)]
-        twins = [on_m7.get((r["kernel"], r["shape"], precision)) if core == "cortex-m4" else None for r in group]
+        twins = [
+            on_m7.get((r["kernel"], r["shape"], precision)) if core == "cortex-m4" else None
+            for r in group
+        ]
         lines += ["", f"{TITLES[core]}, {precision}: {group[0]['compiler']}, {group[0]['flags']}"]
         lines += [HEAD + ("     on M7" if any(twins) else "")]
         lines += [_line(row, twin) for row, twin in zip(group, twins, strict=True)]
-    return "\n".join([*lines, "", *sorted({f"peer: {row['peer']}" for row in table if row["peer"]})])
+    return "\n".join(
+        [*lines, "", *sorted({f"peer: {row['peer']}" for row in table if row["peer"]})]
+    )
 
 
 def _line(row: dict[str, Any], twin: dict[str, Any] | None) -> str:
-    floor, peer, ratio = (f"{row[k]:.2f}" if row[k] else "–" for k in ("floor_per_mac", "peer_per_mac", "ratio"))
+    floor, peer, ratio = (
+        f"{row[k]:.2f}" if row[k] else "–" for k in ("floor_per_mac", "peer_per_mac", "ratio")
+    )
     target = f"{row['target_per_mac']:g}" if row["target_per_mac"] else "–"
     unit = "" if row["unit"] == "MAC" else f"  per {row['unit']}"
     beside = f"{twin['instructions']:>10}" if twin else ""

@@ -1,4 +1,5 @@
-"""The layers whose speed has a target, with the shapes of the published networks, and what CMSIS-NN takes for them."""
+"""The layers whose speed has a target, with the shapes of the published networks, and what CMSIS-NN
+takes for them."""
 
 from __future__ import annotations
 
@@ -9,10 +10,11 @@ PEER = "CMSIS-NN 99f736a6, int8×int8, arm-none-eabi-gcc 12.2.1 -O3, measured 20
 
 @dataclass(frozen=True)
 class Layer:
-    """A dense layer, or a convolution over `windows` outputs. `gap`: values between one frame's inputs and the next one's where
-    the network has them elsewhere than end to end.
+    """A dense layer, or a convolution over `windows` outputs. `gap`: values between one frame's
+    inputs and the next one's where the network has them elsewhere than end to end.
 
-    `targets`: (core, precision) -> most instructions per MAC; `peer`: core -> instructions of CMSIS-NN, as PEER says."""
+    `targets`: (core, precision) -> most instructions per MAC; `peer`: core -> instructions of
+    CMSIS-NN, as PEER says."""
 
     shape: str
     channels: int
@@ -43,7 +45,9 @@ class Layer:
         return self.inputs * self.out * self.windows
 
 
-def _targets(dsp: float, wide: float, narrow: float, nibbles: float | None = None) -> dict[tuple[str, str], float]:
+def _targets(
+    dsp: float, wide: float, narrow: float, nibbles: float | None = None
+) -> dict[tuple[str, str], float]:
     """Of w8a16 on Armv7E-M, w8a16 and w8a8 on a Cortex-M55, and w4a16 on Armv7E-M."""
     found = {("cortex-m55", "w8a16"): wide, ("cortex-m55", "w8a8"): narrow}
     for core in ("cortex-m4", "cortex-m7"):
@@ -67,7 +71,14 @@ LAYERS = (
     Layer("256→512", 256, 512, targets=LARGE, peer=_peer(275_392, 69_849)),
     Layer("512→2048", 512, 2048, targets=LARGE, peer=_peer(2_084_040, 524_506)),
     Layer(
-        "conv 72ch k4 s4 → 96, 6 outputs", 72, 96, 4, 4, 6, targets=_targets(1.05, 0.28, 0.19, 1.1), peer=_peer(302_619, 47_359)
+        "conv 72ch k4 s4 → 96, 6 outputs",
+        72,
+        96,
+        4,
+        4,
+        6,
+        targets=_targets(1.05, 0.28, 0.19, 1.1),
+        peer=_peer(302_619, 47_359),
     ),
     Layer("conv 96ch k3 s3 → 192, 2 outputs", 96, 192, 3, 3, 2, peer=_peer(199_659, 45_254)),
     Layer(
@@ -80,7 +91,16 @@ LAYERS = (
         targets=_targets(1.35, 0.36, 0.22, 1.4),
         peer=_peer(168_883, 22_568),
     ),
-    Layer("conv 16ch k21 s10 → 64, 10 outputs", 16, 64, 21, 10, 10, gap=-176, peer=_peer(396_301, 54_244)),
+    Layer(
+        "conv 16ch k21 s10 → 64, 10 outputs",
+        16,
+        64,
+        21,
+        10,
+        10,
+        gap=-176,
+        peer=_peer(396_301, 54_244),
+    ),
     Layer(
         "pointwise 16→36, 24 outputs",
         16,

@@ -1,8 +1,10 @@
-"""Whole networks in executed instructions per second of signal, on every core that is emulated bare.
+"""Whole networks in executed instructions per second of signal, on every core that is emulated
+bare.
 
-Counted as in a sweep (bench/bare/model_steps.py): the objects of model and kernels as the core's board gets them, real samples,
-no serial line. A figure counts only when every word equals the integer reference. A core's board need not hold the network:
-what does not fit an STM32F405 runs on a larger Cortex-M4.
+Counted as in a sweep (bench/bare/model_steps.py): the objects of model and kernels as the core's
+board gets them, real samples, no serial line. A figure counts only when every word equals the
+integer reference. A core's board need not hold the network: what does not fit an STM32F405 runs on
+a larger Cortex-M4.
 """
 
 from __future__ import annotations
@@ -32,14 +34,24 @@ from export.boards import Description
 from export.project import write_project
 
 STEPS = 24  # counted; the states have settled long before
-RUNS = (("cortex-m4", "w8a16"), ("cortex-m7", "w8a16"), ("cortex-m55", "w8a16"), ("cortex-m55", "w8a8"))
-TARGETS = {"TC_S4_small": 20e6, "TC_S4_medium": 42e6, "S4_large": 260e6}  # instructions per second on a Cortex-M4 and M7
+RUNS = (
+    ("cortex-m4", "w8a16"),
+    ("cortex-m7", "w8a16"),
+    ("cortex-m55", "w8a16"),
+    ("cortex-m55", "w8a8"),
+)
+TARGETS = {
+    "TC_S4_small": 20e6,
+    "TC_S4_medium": 42e6,
+    "S4_large": 260e6,
+}  # instructions per second on a Cortex-M4 and M7
 TARGET_CORES = ("cortex-m4", "cortex-m7")
 
 
 @dataclass(frozen=True)
 class Network:
-    """One model: its integer graph by precision, its MACs per second, and int16 samples for STEPS steps by precision."""
+    """One model: its integer graph by precision, its MACs per second, and int16 samples for STEPS
+    steps by precision."""
 
     name: str
     graphs: dict[str, g.Graph]
@@ -48,7 +60,8 @@ class Network:
 
 
 def measure(build_folder: Path, models: tuple[str, ...] = tuple(TARGETS)) -> list[dict[str, Any]]:
-    """One dictionary per model, core and precision. TendonError when a core answers other words than the reference."""
+    """One dictionary per model, core and precision. TendonError when a core answers other words
+    than the reference."""
     rows = []
     with tqdm(total=len(models) * len(RUNS), desc="networks", unit="run") as bar:
         for name in models:
@@ -67,12 +80,17 @@ def _prepare(build_folder: Path, name: str) -> Network:
     dataset = datasets.find(None, build_folder)
     graphs = pipeline.family(folders, artifacts.checkpoint_of(name, None), dataset.calibration)
     steps = STEPS * graphs[0].samples_per_step
-    signal = datasets.samples(dataset.heldout[0], (STEPS + 1) * graphs[0].samples_per_step / SAMPLE_RATE)
+    signal = datasets.samples(
+        dataset.heldout[0], (STEPS + 1) * graphs[0].samples_per_step / SAMPLE_RATE
+    )
     return Network(
         name,
         dict(zip(precisions, graphs, strict=True)),
         macs.report(g.load(folders[0].float_graph))["macs_per_s"],
-        {precision: to_int16(graph, signal)[:steps] for precision, graph in zip(precisions, graphs, strict=True)},
+        {
+            precision: to_int16(graph, signal)[:steps]
+            for precision, graph in zip(precisions, graphs, strict=True)
+        },
     )
 
 
@@ -122,23 +140,28 @@ def _verify(graph: g.Graph, samples: g.Array, found: g.Array, core: str) -> None
     wrong = np.argwhere(found != expected)
     if len(wrong):
         raise TendonError(
-            f"{graph.name} on {core}: expected the words of the integer reference, found another first at frame {wrong[0][0]}, "
-            f"word {wrong[0][1]}; make diagnose shows the operator"
+            f"{graph.name} on {core}: expected the words of the integer reference, found another"
+            f" first at frame {wrong[0][0]}, word {wrong[0][1]}; make diagnose shows the operator"
         )
 
 
 def format_table(rows: list[dict[str, Any]]) -> str:
     """The rows as text, a network to a line group."""
     lines = [
-        "Networks: executed instructions per second of signal, bare cores in QEMU, exact; every word equals the reference",
+        (
+            "Networks: executed instructions per second of signal, bare cores in QEMU, exact; every"
+            " word equals the reference"
+        ),
         "",
-        f"{'network':<14}{'core':<12}{'precision':<11}{'M instr./s':>11}{'MMAC/s':>9}{'per MAC':>9}{'target':>8}",
+        (
+            f"{'network':<14}{'core':<12}{'precision':<11}{'M instr./s':>11}{'MMAC/s':>9}{'per MAC':>9}{'target':>8}"  # noqa: E501
+        ),
     ]
     for row in rows:
         target = f"{row['target_per_s'] / 1e6:g}" if row["target_per_s"] else "–"
         verdict = {True: " met", False: " MISSED", None: ""}[row["met"]]
         lines.append(
-            f"{row['model']:<14}{row['core']:<12}{row['precision']:<11}{row['instructions_per_s'] / 1e6:>11.2f}"
-            f"{row['macs_per_s'] / 1e6:>9.2f}{row['instructions_per_mac']:>9.2f}{target:>8}{verdict}"
+            f"{row['model']:<14}{row['core']:<12}{row['precision']:<11}{row['instructions_per_s'] / 1e6:>11.2f}"  # noqa: E501
+            f"{row['macs_per_s'] / 1e6:>9.2f}{row['instructions_per_mac']:>9.2f}{target:>8}{verdict}"  # noqa: E501
         )
     return "\n".join(lines)

@@ -1,6 +1,8 @@
-"""CMSIS-NN's int8 layers in executed instructions, in the same emulator, shapes and counting as ours: the speed to beat.
+"""CMSIS-NN's int8 layers in executed instructions, in the same emulator, shapes and counting as
+ours: the speed to beat.
 
-peers.c calls them as TFLite-Micro does. A figure counts only when the answer is the layer's, in TFLite's integers.
+peers.c calls them as TFLite-Micro does. A figure counts only when the answer is the layer's, in
+TFLite's integers.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ Array = npt.NDArray[np.int64]
 INPUT_OFFSET, OUTPUT_OFFSET = 128, -5  # of peers.c
 HEADER = np.dtype([("kind", "<u4"), ("repeats", "<u4"), ("shape", "<i4", 6)])
 CONVOLUTION = 1
-INSTRUCTIONS = 6_000_000  # counted per layer, at least: a tick is up to 40, so a call's mean is exact
+INSTRUCTIONS = (
+    6_000_000  # counted per layer, at least: a tick is up to 40, so a call's mean is exact
+)
 PATIENCE_S = 300.0
 
 
@@ -40,20 +44,35 @@ class Call:
         """A case of peers.c."""
         layer, head = self.layer, np.zeros(1, HEADER)
         head["kind"], head["repeats"] = 0 if layer.dense else CONVOLUTION, repeats
-        head["shape"] = (layer.width, layer.channels, layer.kernel, layer.stride, layer.out, layer.windows)
+        head["shape"] = (
+            layer.width,
+            layer.channels,
+            layer.kernel,
+            layer.stride,
+            layer.out,
+            layer.windows,
+        )
         words = np.concatenate([self.bias, self.multiplier, self.shift]).astype("<i4")
-        return head.tobytes() + self.weights.astype(np.int8).tobytes() + words.tobytes() + self.x.astype(np.int8).tobytes()
+        return (
+            head.tobytes()
+            + self.weights.astype(np.int8).tobytes()
+            + words.tobytes()
+            + self.x.astype(np.int8).tobytes()
+        )
 
     def expected(self) -> Array:
         """(windows, out) in TFLite's integers."""
         layer = self.layer
         begins = layer.stride * np.arange(layer.windows)
         windows = np.stack([self.x[b : b + layer.kernel].reshape(-1) for b in begins])
-        return requantize((windows + INPUT_OFFSET) @ self.weights.T + self.bias, self.multiplier, -self.shift)
+        return requantize(
+            (windows + INPUT_OFFSET) @ self.weights.T + self.bias, self.multiplier, -self.shift
+        )
 
 
 def requantize(acc: Array, multiplier: Array, right: Array) -> Array:
-    """TFLite's two roundings: the high half of 2·acc·multiplier, then a division by 2^right, halves away from zero."""
+    """TFLite's two roundings: the high half of 2·acc·multiplier, then a division by 2^right, halves
+    away from zero."""
     high = (acc * multiplier + 2**30) >> 31
     remainder, half = high & ((1 << right) - 1), ((1 << right) - 1) >> 1
     rounded = (high >> right) + (remainder > half + (high < 0))
@@ -61,22 +80,37 @@ def requantize(acc: Array, multiplier: Array, right: Array) -> Array:
 
 
 def measure(library: Library, layers: tuple[Layer, ...]) -> dict[str, int]:
-    """Shape -> executed instructions of one call. CmsisNnError when an answer is not the layer's, to one rounding."""
+    """Shape -> executed instructions of one call. CmsisNnError when an answer is not the layer's,
+    to one rounding."""
     calls = [Call(layer, seed) for seed, layer in enumerate(layers)]
     with tempfile.TemporaryDirectory() as folder:
         elf = build(library, Path(folder))
-        repeats = [_repeats(library, ticks) for ticks in _run(library, elf, calls, [1] * len(calls))]
+        repeats = [
+            _repeats(library, ticks) for ticks in _run(library, elf, calls, [1] * len(calls))
+        ]
         ticks = _run(library, elf, calls, repeats)
     each = library.core.ticks_per_instruction
-    return {layer.shape: round(t / each / n) for layer, t, n in zip(layers, ticks, repeats, strict=True)}
+    return {
+        layer.shape: round(t / each / n) for layer, t, n in zip(layers, ticks, repeats, strict=True)
+    }
 
 
 def build(library: Library, folder: Path) -> Path:
     """The program of peers.c with this library."""
     elf, core = folder / "peers.elf", library.core
     own = [str(Path(__file__).parent / "peers.c"), str(HERE / "port_qemu.c")]
-    options = ["-std=c11", "-O2", "-Wl,--gc-sections", *core.link_flags, f"-I{HERE}", f"-isystem{library.include}"]
-    _execute(["arm-none-eabi-gcc", *library.flags, *options, *own, str(library.archive), "-o", str(elf)], folder)
+    options = [
+        "-std=c11",
+        "-O2",
+        "-Wl,--gc-sections",
+        *core.link_flags,
+        f"-I{HERE}",
+        f"-isystem{library.include}",
+    ]
+    _execute(
+        ["arm-none-eabi-gcc", *library.flags, *options, *own, str(library.archive), "-o", str(elf)],
+        folder,
+    )
     return elf
 
 
@@ -98,7 +132,10 @@ def _verify(call: Call, found: npt.NDArray[np.int8]) -> None:
     """CMSIS-NN may have been built with another rounding (CMSIS_NN_USE_SINGLE_ROUNDING)."""
     away = np.abs(found.astype(np.int64) - call.expected().reshape(-1))
     if away.max() > 1:
-        raise CmsisNnError(f"CMSIS-NN, {call.layer.shape}: expected TFLite's integers, found {np.count_nonzero(away > 1)} others")
+        raise CmsisNnError(
+            f"CMSIS-NN, {call.layer.shape}: expected TFLite's integers, found"
+            f" {np.count_nonzero(away > 1)} others"
+        )
 
 
 def _repeats(library: Library, ticks: int) -> int:
@@ -110,8 +147,13 @@ def _repeats(library: Library, ticks: int) -> int:
 
 def _execute(command: list[str], folder: Path) -> None:
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_S)
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_S
+        )
     except FileNotFoundError:
         raise CmsisNnError(f"{command[0]} is not installed; run make tools") from None
     if done.returncode:
-        raise CmsisNnError(f"{command[0]} ended with status {done.returncode}, over CMSIS-NN's layers:\n{done.stderr[-2000:]}")
+        raise CmsisNnError(
+            f"{command[0]} ended with status {done.returncode}, over CMSIS-NN's"
+            f" layers:\n{done.stderr[-2000:]}"
+        )

@@ -1,5 +1,5 @@
-"""Calls of the kernels of pose networks, as kernel_cases.py makes them, and layers that are several calls: each works on what the
-one before gives."""
+"""Calls of the kernels of pose networks, as kernel_cases.py makes them, and layers that are several
+calls: each works on what the one before gives."""
 
 from __future__ import annotations
 
@@ -7,7 +7,18 @@ import numpy as np
 
 from bench.bare.cases import Case
 from bench.speed import kernel_cases
-from bench.speed.kernel_cases import INT16, INT16_MAX, INT32_MAX, LINEAR, Array, Check, Contents, blank, ends, finish
+from bench.speed.kernel_cases import (
+    INT16,
+    INT16_MAX,
+    INT32_MAX,
+    LINEAR,
+    Array,
+    Check,
+    Contents,
+    blank,
+    ends,
+    finish,
+)
 from compress import graph as g
 from compress import reference
 from compress.machine import patches_of, repeat_of
@@ -26,7 +37,12 @@ def interpolate(contents: Contents, frames: int, features: int, log2_factor: int
     op = g.IntInterpolate(*NAMES, 1 << log2_factor)
     y, after = reference.interpolate(_alone(x), op, _alone(past))
     buffers = {"x": x, "y": blank(y[0].shape), "state": past}
-    case = Case("interpolate", (frames, features, log2_factor), buffers, ends(contents) | {"state": contents.offset(2)})
+    case = Case(
+        "interpolate",
+        (frames, features, log2_factor),
+        buffers,
+        ends(contents) | {"state": contents.offset(2)},
+    )
     return Check(case, {"y": y[0].astype(np.int16), "state": after[0].astype(np.int16)})
 
 
@@ -38,40 +54,71 @@ def lstm_cell(
     gates: Array | None = None,
     tables: tuple[Array, Array] | None = None,
 ) -> Check:
-    """Any tables of a sigmoid and a tanh, as steep as their promise allows; the cell is that of any frames before."""
+    """Any tables of a sigmoid and a tanh, as steep as their promise allows; the cell is that of any
+    frames before."""
     gates = contents.integers(*INT16, (frames, 4 * n)) if gates is None else gates
     any_tables = contents.integers(0, INT16_MAX, 257), contents.integers(-INT16_MAX, INT16_MAX, 257)
     sigmoid, tanh = tables or any_tables
-    mult = int(contents.rng.integers(0, INT32_MAX, endpoint=True)) >> int(contents.rng.integers(0, 20))
+    mult = int(contents.rng.integers(0, INT32_MAX, endpoint=True)) >> int(
+        contents.rng.integers(0, 20)
+    )
     cell = contents.integers(-CELL_MAX, CELL_MAX, n, np.int32) >> int(contents.rng.integers(0, 12))
     op = g.IntLstmCell(*NAMES, sigmoid, tanh, mult)
     y, after = reference.lstm_cell(_alone(gates), op, _alone(cell))
     buffers = {"table": sigmoid, "second": tanh, "x": gates, "y": blank(y[0].shape), "state": cell}
-    offsets = ends(contents) | {"table": contents.offset(2), "second": contents.offset(2), "state": contents.offset(4)}
-    check = finish(Case("lstm_cell", (mult, n, frames), buffers, offsets), y[0].astype(np.int16), in_place)
+    offsets = ends(contents) | {
+        "table": contents.offset(2),
+        "second": contents.offset(2),
+        "state": contents.offset(4),
+    }
+    check = finish(
+        Case("lstm_cell", (mult, n, frames), buffers, offsets), y[0].astype(np.int16), in_place
+    )
     check.expected["state"] = after[0].astype(np.int32)
     return check
 
 
 def integrate(
-    contents: Contents, n: int, frames: int, fraction: int, positions: int = 0, count: int = 0, in_place: bool = False
+    contents: Contents,
+    n: int,
+    frames: int,
+    fraction: int,
+    positions: int = 0,
+    count: int = 0,
+    in_place: bool = False,
 ) -> Check:
-    """`count` poses of `positions` have been taken before; the sum is any that these and velocities may leave."""
+    """`count` poses of `positions` have been taken before; the sum is any that these and velocities
+    may leave."""
     op = g.IntIntegrate(*NAMES, positions, fraction)
     x = contents.integers(*INT16, (frames, n * (2 if positions else 1)))
     initial, total = _standing(contents, n, fraction)
     y, after, counted = reference.integrate(_alone(x), op, _alone(initial), _alone(total), count)
-    buffers = {"second": initial, "x": x, "y": blank(y[0].shape), "state": np.append(total, count).astype(np.int32)}
+    buffers = {
+        "second": initial,
+        "x": x,
+        "y": blank(y[0].shape),
+        "state": np.append(total, count).astype(np.int32),
+    }
     offsets = ends(contents) | {"second": contents.offset(2), "state": contents.offset(4)}
-    check = finish(Case("integrate", (n, frames, positions, fraction), buffers, offsets), y[0].astype(np.int16), in_place)
+    check = finish(
+        Case("integrate", (n, frames, positions, fraction), buffers, offsets),
+        y[0].astype(np.int16),
+        in_place,
+    )
     check.expected["state"] = np.append(after[0], counted).astype(np.int32)
     return check
 
 
 def pose(contents: Contents, n: int, fraction: int) -> Check:
     initial, total = _standing(contents, n, fraction)
-    y = reference.pose(g.IntIntegrate(*NAMES, 0, fraction), initial.astype(np.int64), total.astype(np.int64)).astype(np.int16)
-    buffers = {"second": initial, "y": blank(y.shape), "state": np.append(total, 0).astype(np.int32)}
+    y = reference.pose(
+        g.IntIntegrate(*NAMES, 0, fraction), initial.astype(np.int64), total.astype(np.int64)
+    ).astype(np.int16)
+    buffers = {
+        "second": initial,
+        "y": blank(y.shape),
+        "state": np.append(total, 0).astype(np.int32),
+    }
     offsets = ends(contents) | {"second": contents.offset(2), "state": contents.offset(4)}
     return Check(Case("pose", (n, 1, 0, fraction), buffers, offsets), {"y": y})
 
@@ -85,14 +132,23 @@ def patches(
     around: tuple[int, int] = (0, 0),
     enlarged: tuple[int, int] = (1, 1),
 ) -> Check:
-    """kernel: frames and columns; around: frames of x in the same step before and after the piece that is asked for; enlarged:
-    factor and copies."""
+    """kernel: frames and columns; around: frames of x in the same step before and after the piece
+    that is asked for; enlarged: factor and copies."""
     before, after = around
     factor, copies = enlarged
     x = contents.integers(*INT16, (before + frames + after, width * n))
     whole = patches_of(g.IntPatches(*NAMES, len(x), width, *kernel, factor, copies), x[None])[0]
     y = whole[before * factor : (before + frames) * factor]
-    values = (frames * factor, width * copies, n, *kernel, before * factor, after * factor, factor, copies)
+    values = (
+        frames * factor,
+        width * copies,
+        n,
+        *kernel,
+        before * factor,
+        after * factor,
+        factor,
+        copies,
+    )
     return Check(Case("patches", values, {"x": x, "y": blank(y.shape)}, ends(contents)), {"y": y})
 
 
@@ -104,19 +160,27 @@ def repeat(contents: Contents, frames: int, width: int, n: int, factor: int, cop
 
 
 def lstm_step(contents: Contents, inputs: int, n: int, kernel: str) -> list[Check]:
-    """One frame of an LSTM layer: input and hidden state side by side, the gates, the cell. `kernel` is a key of LINEAR."""
+    """One frame of an LSTM layer: input and hidden state side by side, the gates, the cell.
+    `kernel` is a key of LINEAR."""
     kind = LINEAR[kernel].x
     x, hidden = contents.integers(*kind, inputs), contents.integers(*kind, n)
-    gates = kernel_cases.linear(contents, inputs + n, 4 * n, 1, kernel=kernel, x=np.concatenate([x, hidden]))
+    gates = kernel_cases.linear(
+        contents, inputs + n, 4 * n, 1, kernel=kernel, x=np.concatenate([x, hidden])
+    )
     cell = lstm_cell(contents, n, 1, gates=gates.expected["y"].reshape(1, -1))
     return _as_exported([copy(contents, inputs, x), copy(contents, n, hidden), gates, cell])
 
 
-def banded_convolution(contents: Contents, frames: int, channels: int, kernel: int, groups: int, linear: str) -> list[Check]:
-    """A convolution over frames alone, the same for each of the groups: windows with bands, and a layer they share."""
+def banded_convolution(
+    contents: Contents, frames: int, channels: int, kernel: int, groups: int, linear: str
+) -> list[Check]:
+    """A convolution over frames alone, the same for each of the groups: windows with bands, and a
+    layer they share."""
     seen = kernel_cases.window(contents, kernel, 1, 0, frames, channels, groups, LINEAR[linear].x)
     x = seen.expected["y"].reshape(-1)
-    layer = kernel_cases.linear(contents, kernel * channels, channels, frames * groups, kernel=linear, x=x)
+    layer = kernel_cases.linear(
+        contents, kernel * channels, channels, frames * groups, kernel=linear, x=x
+    )
     return _as_exported([seen, layer])
 
 
@@ -131,7 +195,9 @@ def _standing(contents: Contents, n: int, fraction: int) -> tuple[Array, Array]:
     """A pose that a stream began with, and sums that lead to any pose."""
     initial, now = contents.integers(*INT16, n), contents.integers(*INT16, n).astype(np.int64)
     least, most = ((end - initial.astype(np.int64)) << fraction for end in INT16)
-    return initial, np.clip(((now - initial) << fraction) + contents.rng.integers(-(2**15), 2**15, n), least, most)
+    return initial, np.clip(
+        ((now - initial) << fraction) + contents.rng.integers(-(2**15), 2**15, n), least, most
+    )
 
 
 def _alone(values: Array) -> Array:

@@ -1,7 +1,9 @@
-"""The rows of the table of kernels: which kernel on which core, what its target is, and the floor its instructions stand on.
+"""The rows of the table of kernels: which kernel on which core, what its target is, and the floor
+its instructions stand on.
 
-A floor is derived in words: what one turn of the innermost loop cannot do without on that core, loads, unpacks and
-multiply-accumulates, per MAC (or per the unit named). Requantization, call and loop control come on top.
+A floor is derived in words: what one turn of the innermost loop cannot do without on that core,
+loads, unpacks and multiply-accumulates, per MAC (or per the unit named). Requantization, call and
+loop control come on top.
 """
 
 from __future__ import annotations
@@ -26,8 +28,8 @@ class Floor:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. `units` are multiply-accumulates, or what `unit` says, of one call, or of all the calls that make
-    a layer; `peer` is CMSIS-NN's count."""
+    """One line of the table. `units` are multiply-accumulates, or what `unit` says, of one call, or
+    of all the calls that make a layer; `peer` is CMSIS-NN's count."""
 
     kernel: str
     shape: str
@@ -52,11 +54,13 @@ def rows() -> list[Row]:
     found += [*_of_several_calls(VECTOR_CORE, "w8a16"), *_others(VECTOR_CORE)]
     found += [_vector_linear(layer, "w8a8") for layer in LAYERS]
     found += _of_several_calls(VECTOR_CORE, "w8a8")
-    found += [replace(row, precision="w8a8") for row in _others(VECTOR_CORE) if row.target is not None]  # states keep 16 bits
+    found += [
+        replace(row, precision="w8a8") for row in _others(VECTOR_CORE) if row.target is not None
+    ]  # states keep 16 bits
     return found
 
 
-# --- linear layers ------------------------------------------------------------------------------------------------------
+# --- linear layers --------------------------------------------------------------------------------
 
 
 def _linear(layer: Layer, core: str, precision: str, bits: int) -> Row:
@@ -76,10 +80,22 @@ def _row_of(layer: Layer, core: str, precision: str, name: str, case: str, floor
 
     def make(contents: Contents) -> list[Check]:
         gaps = (layer.gap, layer.gap and layer.out)
-        return [kernel_cases.linear(contents, layer.inputs, layer.out, layer.windows, gaps, kernel=case)]
+        return [
+            kernel_cases.linear(contents, layer.inputs, layer.out, layer.windows, gaps, kernel=case)
+        ]
 
     target = layer.targets.get((core, precision))
-    return Row(name, layer.shape, core, precision, make, layer.macs, floor=floor, target=target, peer=_peer_of(layer, core))
+    return Row(
+        name,
+        layer.shape,
+        core,
+        precision,
+        make,
+        layer.macs,
+        floor=floor,
+        target=target,
+        peer=_peer_of(layer, core),
+    )
 
 
 def _peer_of(layer: Layer, core: str) -> int | None:
@@ -88,21 +104,35 @@ def _peer_of(layer: Layer, core: str) -> int | None:
 
 
 def dsp_floor(frames: int) -> Floor:
-    """Of 8-bit weights on Armv7E-M: one frame by four rows that share halfwords, several frames by threes and twos."""
+    """Of 8-bit weights on Armv7E-M: one frame by four rows that share halfwords, several frames by
+    threes and twos."""
     if frames == 1:
-        return Floor(15 / 16, "4 rows × 4 inputs: 1 load of x, 2 of weights, 4 SXTB16, 4 SMLAD, 4 SMLALD = 15 for 16 MACs")
+        return Floor(
+            15 / 16,
+            "4 rows × 4 inputs: 1 load of x, 2 of weights, 4 SXTB16, 4 SMLAD, 4 SMLALD = 15 for 16"
+            " MACs",
+        )
     threes = frames // 3 - (frames % 3 == 1)
     twos = (frames - 3 * threes) // 2
     each = (threes * 3 * 23 / 24 + twos * 2 * 15 / 16) / frames
-    three = "2 rows × 3 frames × 4 inputs: 1 load of weights, 4 SXTB16, 6 loads of x, 12 SMLAD = 23 for 24 MACs"
-    two = "2 rows × 2 frames × 4 inputs: 1 load of weights, 4 SXTB16, 2 loads of x, 8 SMLAD = 15 for 16 MACs"
+    three = (
+        "2 rows × 3 frames × 4 inputs: 1 load of weights, 4 SXTB16, 6 loads of x, 12 SMLAD = 23 for"
+        " 24 MACs"
+    )
+    two = (
+        "2 rows × 2 frames × 4 inputs: 1 load of weights, 4 SXTB16, 2 loads of x, 8 SMLAD = 15 for"
+        " 16 MACs"
+    )
     return Floor(each, "; ".join(words for words, count in ((three, threes), (two, twos)) if count))
 
 
 def dsp_floor_s4(frames: int) -> Floor:
-    """Of 4-bit weights: several frames as with 8 bits, two loads of weights less and as much more to unpack."""
+    """Of 4-bit weights: several frames as with 8 bits, two loads of weights less and as much more
+    to unpack."""
     if frames == 1:
-        return Floor(18 / 16, "4 rows × 4 inputs: 1 load of x, 1 of weights, 8 AND, 8 SMLAD = 18 for 16 MACs")
+        return Floor(
+            18 / 16, "4 rows × 4 inputs: 1 load of x, 1 of weights, 8 AND, 8 SMLAD = 18 for 16 MACs"
+        )
     wide = dsp_floor(frames)
     return Floor(wide.per_unit, wide.words.replace("SXTB16", "AND"))
 
@@ -112,14 +142,20 @@ VECTOR_KERNELS = {
         "linear_s16_mve",
         Floor(
             15 / 64,
-            "4 rows × 16 inputs: 2 loads of x, which part its bytes, 1 VEOR, 4 loads of weights, 8 VMLADAVA = 15 for 64 MACs",
+            "4 rows × 16 inputs: 2 loads of x, which part its bytes, 1 VEOR, 4 loads of weights, 8"
+            " VMLADAVA = 15 for 64 MACs",
         ),
     ),
-    "w8a8": ("linear_s8_mve", Floor(18 / 128, "8 rows × 16 inputs: 2 loads of x, 8 of weights, 8 VMLADAVA = 18 for 128 MACs")),
+    "w8a8": (
+        "linear_s8_mve",
+        Floor(
+            18 / 128, "8 rows × 16 inputs: 2 loads of x, 8 of weights, 8 VMLADAVA = 18 for 128 MACs"
+        ),
+    ),
 }
 
 
-# --- layers of pose networks that are several calls ---------------------------------------------------------------------
+# --- layers of pose networks that are several calls -----------------------------------------------
 
 LSTM_INPUTS, LSTM_CELLS, TDS_FRAMES, TDS_CHANNELS, TDS_KERNEL, TDS_GROUPS = 84, 512, 32, 16, 9, 16
 LSTM_TARGETS = {"cortex-m4": 1.35, "cortex-m7": 1.35, "cortex-m55": 0.4}
@@ -127,7 +163,8 @@ LSTM_PEER = {"cortex-m4": 2_573_954, "cortex-m7": 2_573_954, "cortex-m55": 706_8
 
 
 def _of_several_calls(core: str, precision: str) -> Iterator[Row]:
-    """A step of an LSTM, and a convolution over frames that all groups of features share: MACs of the layer in them."""
+    """A step of an LSTM, and a convolution over frames that all groups of features share: MACs of
+    the layer in them."""
     case, vector_floor = ("linear", None) if core in DSP_CORES else VECTOR_KERNELS[precision]
     yield Row(
         "lstm step",
@@ -145,13 +182,15 @@ def _of_several_calls(core: str, precision: str) -> Iterator[Row]:
         f"{TDS_CHANNELS}ch k{TDS_KERNEL}, {TDS_GROUPS} groups, {TDS_FRAMES} frames",
         core,
         precision,
-        lambda contents: recurrent_cases.banded_convolution(contents, TDS_FRAMES, TDS_CHANNELS, TDS_KERNEL, TDS_GROUPS, case),
+        lambda contents: recurrent_cases.banded_convolution(
+            contents, TDS_FRAMES, TDS_CHANNELS, TDS_KERNEL, TDS_GROUPS, case
+        ),
         TDS_FRAMES * TDS_GROUPS * TDS_KERNEL * TDS_CHANNELS**2,
         floor=vector_floor or dsp_floor(TDS_FRAMES * TDS_GROUPS),
     )
 
 
-# --- everything else ----------------------------------------------------------------------------------------------------
+# --- everything else ------------------------------------------------------------------------------
 
 
 def _others(core: str) -> Iterator[Row]:
@@ -170,60 +209,122 @@ S4D_TARGETS = {"cortex-m4": 14.0, "cortex-m7": 14.0, "cortex-m55": 6.0}
 VECTOR_FLOORS = {
     "layer_norm": Floor(
         23 / 8,
-        "8 values: load, VADDVA, VMLALDAVA for the statistics; 2 × load, VMLAS, VRMULH, 2 loads of gain and bias, VRMULH, "
-        "VADD, VMAX, VMIN, store",
+        "8 values: load, VADDVA, VMLALDAVA for the statistics; 2 × load, VMLAS, VRMULH, 2 loads of"
+        " gain and bias, VRMULH, VADD, VMAX, VMIN, store",
     ),
     "mean_pool": Floor(
-        15 / 16, "8 samples: load, VMOVLB, VMOVLT, 2 VADD; 8 outputs, of 32 samples: 2 × VSHL, VRMULH, VMAX, VMIN; VMOVNT, store"
+        15 / 16,
+        "8 samples: load, VMOVLB, VMOVLT, 2 VADD; 8 outputs, of 32 samples: 2 × VSHL, VRMULH, VMAX,"
+        " VMIN; VMOVNT, store",
     ),
-    "lut": Floor(16 / 8, "8 values: load, VEOR, VSHR, 2 gathers, VAND, VSUB, 4 VMULL, 2 VADD, 2 VRSHRN, store"),
+    "lut": Floor(
+        16 / 8,
+        "8 values: load, VEOR, VSHR, 2 gathers, VAND, VSUB, 4 VMULL, 2 VADD, 2 VRSHRN, store",
+    ),
     "glu": Floor(18 / 8, "8 values: a lut without its store, 1 load, VQRDMULH, store"),
     "add": Floor(4 / 8, "8 values: 2 loads, VQADD, store"),
     "lstm_cell": Floor(
         101 / 8,
-        "8 values: 4 luts of gates without their stores, VLD2 and VST2 of the cell, 2 × VMULL, VSHLL, VRSHR, VSHL, VRMULH, VADD, "
-        "VMAX, VMIN; 2 VQRSHRN, a lut without load and store, 2 × VMULL, VSHL, VRMULH, VQMOVN; store",
+        "8 values: 4 luts of gates without their stores, VLD2 and VST2 of the cell, 2 × VMULL,"
+        " VSHLL, VRSHR, VSHL, VRMULH, VADD, VMAX, VMIN; 2 VQRSHRN, a lut without load and store, 2"
+        " × VMULL, VSHL, VRMULH, VQMOVN; store",
     ),
     "s4d": Floor(
-        11 / 4, "4 states: 2 loads of a and c, 1 of the state, VMULLB, VMULLT, VSUB, VADD, VQRDMLADHX, VQRSHRNB, store, VMLSDAVA"
+        11 / 4,
+        "4 states: 2 loads of a and c, 1 of the state, VMULLB, VMULLT, VSUB, VADD, VQRDMLADHX,"
+        " VQRSHRNB, store, VMLSDAVA",
     ),
 }
 OTHERS: tuple[tuple[str, str, Callable[[Contents], Check], int, str, Floor | None], ...] = (
     (
-        "s4d", "96 channels × 16 states", lambda c: kernel_cases.s4d(c, 96, 16, 1), 96 * 16, "complex state",
-        Floor(8.0, "½ load and ½ store of the state, 1 load of a and c, SMLSD, SMLADX, 2 SSAT, PKHBT, SMLSD"),
+        "s4d",
+        "96 channels × 16 states",
+        lambda c: kernel_cases.s4d(c, 96, 16, 1),
+        96 * 16,
+        "complex state",
+        Floor(
+            8.0,
+            "½ load and ½ store of the state, 1 load of a and c, SMLSD, SMLADX, 2 SSAT, PKHBT, SMLSD",  # noqa: E501
+        ),
     ),
     (
-        "layer_norm", "24 × 36", lambda c: kernel_cases.layer_norm(c, 36, 24, 36), 24 * 36, "value",
-        Floor(11.0, "1½ for the statistics; ½ load, 1 unpack, MLA, SMMULR, 1 load of gain and bias, SMMLAR, − lo, USAT, "
-              "2 to pack, clamp and store"),
+        "layer_norm",
+        "24 × 36",
+        lambda c: kernel_cases.layer_norm(c, 36, 24, 36),
+        24 * 36,
+        "value",
+        Floor(
+            11.0,
+            "1½ for the statistics; ½ load, 1 unpack, MLA, SMMULR, 1 load of gain and bias, SMMLAR, − lo, USAT, "  # noqa: E501
+            "2 to pack, clamp and store",
+        ),
     ),
     (
-        "layer_norm", "1 × 96", lambda c: kernel_cases.layer_norm(c, 96, 1), 96, "value",
+        "layer_norm",
+        "1 × 96",
+        lambda c: kernel_cases.layer_norm(c, 96, 1),
+        96,
+        "value",
         Floor(11.0, "as 24 × 36"),
     ),
     (
-        "mean_pool", "96 × 32 by 4", lambda c: kernel_cases.mean_pool(c, 4, 24, 32), 96 * 32, "sample",
-        Floor(2.75, "½ load, 1 sum; for each output, a quarter of the samples: shift, SMMLAR, USAT, 2 to pack, clamp and store"),
+        "mean_pool",
+        "96 × 32 by 4",
+        lambda c: kernel_cases.mean_pool(c, 4, 24, 32),
+        96 * 32,
+        "sample",
+        Floor(
+            2.75,
+            "½ load, 1 sum; for each output, a quarter of the samples: shift, SMMLAR, USAT, 2 to pack, clamp and store",  # noqa: E501
+        ),
     ),
     (
-        "lut", "192", lambda c: kernel_cases.lut(c, 192), 192, "value",
-        Floor(7.0, "½ load, 1 segment, 1 fraction, 1 load of both points, MLA, SMLAD, ½ shift, ½ pack, ½ store"),
+        "lut",
+        "192",
+        lambda c: kernel_cases.lut(c, 192),
+        192,
+        "value",
+        Floor(
+            7.0,
+            "½ load, 1 segment, 1 fraction, 1 load of both points, MLA, SMLAD, ½ shift, ½ pack, ½ store",  # noqa: E501
+        ),
     ),
     (
-        "glu", "192 → 96", lambda c: kernel_cases.glu(c, 96, 1), 96, "value",
+        "glu",
+        "192 → 96",
+        lambda c: kernel_cases.glu(c, 96, 1),
+        96,
+        "value",
         Floor(9.5, "a lut without its store, ½ load, 1 product, ½ shift, ½ pack, ½ store"),
     ),
     (
-        "lstm_cell", "512", lambda c: recurrent_cases.lstm_cell(c, 512, 1), 512, "value",
-        Floor(47.0, "4 luts of gates without their stores; load and store of the cell, 2 shifts, product, + ½ step, shift, "
-              "SMMLAR, 4 to hold to the limits; + ½ step, SSAT, 6 of a lut, product, shift, SMMULR, SSAT, ½ pack, ½ store"),
+        "lstm_cell",
+        "512",
+        lambda c: recurrent_cases.lstm_cell(c, 512, 1),
+        512,
+        "value",
+        Floor(
+            47.0,
+            "4 luts of gates without their stores; load and store of the cell, 2 shifts, product, + ½ step, shift, "  # noqa: E501
+            "SMMLAR, 4 to hold to the limits; + ½ step, SSAT, 6 of a lut, product, shift, SMMULR, SSAT, ½ pack, ½ store",  # noqa: E501
+        ),
     ),
     (
-        "interpolate", "64 by 4", lambda c: recurrent_cases.interpolate(c, 1, 64, 2), 4 * 64, "value",
+        "interpolate",
+        "64 by 4",
+        lambda c: recurrent_cases.interpolate(c, 1, 64, 2),
+        4 * 64,
+        "value",
         Floor(3.0, "1 SMLAD, 1 shift, ½ pack, ½ store"),
     ),
     ("integrate", "20", lambda c: recurrent_cases.integrate(c, 20, 1, 8), 20, "value", None),
-    ("add", "96", lambda c: kernel_cases.add(c, 96), 96, "value", Floor(2.0, "two values: 2 loads, QADD16, 1 store")),
+    (
+        "add",
+        "96",
+        lambda c: kernel_cases.add(c, 96),
+        96,
+        "value",
+        Floor(2.0, "two values: 2 loads, QADD16, 1 store"),
+    ),
     ("log_softmax", "99", lambda c: kernel_cases.log_softmax(c, 99, 1), 99, "value", None),
-)  # fmt: skip
+)

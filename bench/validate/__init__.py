@@ -1,1 +1,2 @@
-"""The cycle models against cycles that others published, of programs that are not part of this: `make validate`."""
+"""The cycle models against cycles that others published, of programs that are not part of this:
+`make validate`."""

@@ -1,10 +1,12 @@
-"""`validate`: the cycle models against cycles that others measured on silicon and published; writes bench/cycles/validation.json.
+"""`validate`: the cycle models against cycles that others measured on silicon and published; writes
+bench/cycles/validation.json.
 
-CoreMark (COREMARK=checkout of github.com/eembc/coremark) is compiled here, with the flags published and another version of the
-compiler: its error is that of the model and of the compilers together. The AES of github.com/jnk0le/cortexm-AES (AES=checkout)
-is assembly: the very instructions that were measured run here, and the error is the model's alone. CMSIS-NN (CMSIS_NN=checkout)
-computes the dense layers of MLPerf Tiny's autoencoder, which others measured with the version of their time, a framework's own
-work included. Nothing of these is part of this project.
+CoreMark (COREMARK=checkout of github.com/eembc/coremark) is compiled here, with the flags published
+and another version of the compiler: its error is that of the model and of the compilers together.
+The AES of github.com/jnk0le/cortexm-AES (AES=checkout) is assembly: the very instructions that were
+measured run here, and the error is the model's alone. CMSIS-NN (CMSIS_NN=checkout) computes the
+dense layers of MLPerf Tiny's autoencoder, which others measured with the version of their time, a
+framework's own work included. Nothing of these is part of this project.
 """
 
 from __future__ import annotations
@@ -33,11 +35,20 @@ from compress.files import write_json
 
 SOURCES = Path(__file__).parent
 ITERATIONS = 100
-CHECKSUMS = ("crclist       : 0xe714", "crcmatrix     : 0x1fd7", "crcstate      : 0x8e3a")  # CoreMark's own, of a performance run
-FIPS_197 = bytes.fromhex("69c4e0d86a7b0430d8cdb78070b4c55a")  # appendix C.1: what its example encrypts to
+CHECKSUMS = (
+    "crclist       : 0xe714",
+    "crcmatrix     : 0x1fd7",
+    "crcstate      : 0x8e3a",
+)  # CoreMark's own, of a performance run
+FIPS_197 = bytes.fromhex(
+    "69c4e0d86a7b0430d8cdb78070b4c55a"
+)  # appendix C.1: what its example encrypts to
 PLAIN = bytes(0x11 * i for i in range(16))
 H723 = "README of h723-mini/bare/coremark_550m (GitHub): STM32H723 at 550 MHz, caches on"
-H735 = "ST, STM32H735G-DK demonstration firmware, readme: STM32H735 at 550 MHz, code in flash, data in DTCM"
+H735 = (
+    "ST, STM32H735G-DK demonstration firmware, readme: STM32H735 at 550 MHz, code in flash, data in"
+    " DTCM"
+)
 F401 = "README 'Benchmarking STM32F4 with GCC and Clang' (GitHub): STM32F401 at 84 MHz"
 F405 = "github.com/XIVN1987/MCUCode, coremark/README.md: STM32F405 at 168 MHz"
 AES = "github.com/jnk0le/cortexm-AES b18b7a4, doc/aes"
@@ -45,8 +56,9 @@ AES = "github.com/jnk0le/cortexm-AES b18b7a4, doc/aes"
 
 @dataclass(frozen=True)
 class Published:
-    """Cycles that somebody measured on a chip. `function` of `what` is counted; `memory` is where its data lay. `comparable`: by
-    instructions that are the same or of the same compiler's other version; others' compilers win or lose 20 % and more."""
+    """Cycles that somebody measured on a chip. `function` of `what` is counted; `memory` is where
+    its data lay. `comparable`: by instructions that are the same or of the same compiler's other
+    version; others' compilers win or lose 20 % and more."""
 
     what: str
     function: str
@@ -62,15 +74,33 @@ class Published:
         return self.compiler.startswith(("gcc", "assembly"))
 
 
-def _coremark(chip: str, memory: str, score_per_mhz: float, source: str, compiler: str, *flags: str) -> Published:
-    return Published("CoreMark", "iterate", chip, memory, 1e6 / score_per_mhz, source, compiler, flags)
+def _coremark(
+    chip: str, memory: str, score_per_mhz: float, source: str, compiler: str, *flags: str
+) -> Published:
+    return Published(
+        "CoreMark", "iterate", chip, memory, 1e6 / score_per_mhz, source, compiler, flags
+    )
 
 
 def _aes(function: str, chip: str, memory: str, measured: int, file: str) -> Published:
-    return Published("AES", function, chip, memory, measured, f"{AES}/{file}", "assembly: the same instructions")
+    return Published(
+        "AES", function, chip, memory, measured, f"{AES}/{file}", "assembly: the same instructions"
+    )
 
 
-AUTOENCODER = (640, 128, 128, 128, 128, 8, 128, 128, 128, 128, 640)  # MLPerf Tiny, anomaly detection: widths of its dense layers
+AUTOENCODER = (
+    640,
+    128,
+    128,
+    128,
+    128,
+    8,
+    128,
+    128,
+    128,
+    128,
+    640,
+)  # MLPerf Tiny, anomaly detection: widths of its dense layers
 DENSE = "arm_fully_connected_wrapper_s8"
 MLPERF = Published(
     "CMSIS-NN",
@@ -78,7 +108,8 @@ MLPERF = Published(
     "stm32l4r5",
     "flash",
     120e6 / 116.212,  # inferences a second
-    "MLPerf Tiny v1.1, Krai, NUCLEO-L4R5ZI_MICROTVM-CMSIS-NN, ad: 120 MHz, dual bank, the framework's own work included",
+    "MLPerf Tiny v1.1, Krai, NUCLEO-L4R5ZI_MICROTVM-CMSIS-NN, ad: 120 MHz, dual bank, the"
+    " framework's own work included",
     "gcc of Zephyr SDK 0.13.2, CMSIS-NN 51263182",
     ("-O3",),
 )
@@ -86,7 +117,16 @@ AES_CALLS = 100  # of each function, as aes.c calls it
 
 PUBLISHED = (
     _coremark("stm32f401", "ram", 220.762735 / 84, F401, "gcc 14.2.1", "-Ofast"),
-    _coremark("stm32h723", "axi", 2440.93 / 550, H723, "gcc 15.3.1", "-Ofast", "-ffp-contract=fast", "-funroll-all-loops"),
+    _coremark(
+        "stm32h723",
+        "axi",
+        2440.93 / 550,
+        H723,
+        "gcc 15.3.1",
+        "-Ofast",
+        "-ffp-contract=fast",
+        "-funroll-all-loops",
+    ),
     _coremark("stm32f405", "ram", 436.681223 / 168, F405, "Arm Compiler (MDK)", "-O3"),
     _coremark("stm32h723", "dtcm", 2777 / 550, H735, "IAR 7.80", "-Ofast", "-funroll-all-loops"),
     _aes("CM3_1T_AES128_keyschedule_enc", "cortex-m4", "ram", 302, "CM3_CM4_details.md"),
@@ -102,20 +142,32 @@ PUBLISHED = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--coremark", type=Path, help="checkout of github.com/eembc/coremark")
-    parser.add_argument("--cmsis-nn", type=Path, help="checkout of github.com/ARM-software/CMSIS-NN")
+    parser.add_argument(
+        "--cmsis-nn", type=Path, help="checkout of github.com/ARM-software/CMSIS-NN"
+    )
     parser.add_argument("--aes", type=Path, help="checkout of github.com/jnk0le/cortexm-AES")
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure what there are sources for, print it beside what was published, store it."""
     if args.coremark is None and args.aes is None and args.cmsis_nn is None:
-        raise TendonError("expected COREMARK=, AES= or CMSIS_NN=, checkouts of programs whose cycles are published")
+        raise TendonError(
+            "expected COREMARK=, AES= or CMSIS_NN=, checkouts of programs whose cycles are"
+            " published"
+        )
     rows = measure(args.coremark, args.aes)
     if args.cmsis_nn is not None:
         rows.append(_autoencoder(args.cmsis_nn))
         print(_line(rows[-1]))
-    stored = [row for row in load()["rows"] if row["what"] not in {new["what"] for new in rows}] if RESULTS.is_file() else []
-    write_json(RESULTS, {"date": datetime.date.today().isoformat(), "compiler": _compiler(), "rows": stored + rows})
+    stored = (
+        [row for row in load()["rows"] if row["what"] not in {new["what"] for new in rows}]
+        if RESULTS.is_file()
+        else []
+    )
+    write_json(
+        RESULTS,
+        {"date": datetime.date.today().isoformat(), "compiler": _compiler(), "rows": stored + rows},
+    )
     print(format_table(load()))
     return 0
 
@@ -141,7 +193,9 @@ def measure(coremark: Path | None, aes: Path | None) -> list[dict[str, Any]]:
 
 
 def _row(figure: Published, found: Modelled, times: int) -> dict[str, Any]:
-    modelled, least, most = (round(value / times, 1) for value in (found.cycles, found.least, found.most))
+    modelled, least, most = (
+        round(value / times, 1) for value in (found.cycles, found.least, found.most)
+    )
     return {
         "what": figure.what,
         "function": figure.function,
@@ -164,9 +218,16 @@ def _autoencoder(checkout: Path) -> dict[str, Any]:
     """The dense layers of one inference, weights and requantization in flash."""
     shapes = Counter(pairwise(AUTOENCODER))
     with tempfile.TemporaryDirectory() as folder:
-        library = next(found for found in cmsis_nn.find(checkout, Path(folder)) if found.core.name == "cortex-m4")
+        library = next(
+            found
+            for found in cmsis_nn.find(checkout, Path(folder))
+            if found.core.name == "cortex-m4"
+        )
         elf, parts, executed = peers.build(library, Path(folder)), [], 0
-        chip = replace(CHIPS["stm32l4r5"], memory=replace(CHIPS["stm32l4r5"].memory, regions=_tables_of_peers(elf)))
+        chip = replace(
+            CHIPS["stm32l4r5"],
+            memory=replace(CHIPS["stm32l4r5"].memory, regions=_tables_of_peers(elf)),
+        )
         for (inputs, out), times in shapes.items():
             call = peers.Call(Layer(f"{inputs}→{out}", inputs, out), seed=1)
             (elf.parent / "cases.bin").write_bytes(call.to_bytes(repeats=1))
@@ -174,20 +235,34 @@ def _autoencoder(checkout: Path) -> dict[str, Any]:
             parts.append(Cost(found.cycles, found.least, found.most) * times)
             executed += found.instructions * times
     whole = total(parts)
-    return _row(MLPERF, replace(found, instructions=executed, cycles=whole.cycles, least=whole.least, most=whole.most), 1)
+    return _row(
+        MLPERF,
+        replace(
+            found, instructions=executed, cycles=whole.cycles, least=whole.least, most=whole.most
+        ),
+        1,
+    )
 
 
 def _tables_of_peers(elf: Path) -> tuple[Region, ...]:
     """What an exported model has in flash is read into RAM by peers.c; and its code."""
     names = {"weights": 1 << 20, "bias": 1 << 13, "multiplier": 1 << 13, "shift": 1 << 13}
-    tables = [Region("flash", on_core.address_of(elf, name), size, cached=True) for name, size in names.items()]
+    tables = [
+        Region("flash", on_core.address_of(elf, name), size, cached=True)
+        for name, size in names.items()
+    ]
     return (*tables, Region("flash", 0, 1 << 22, cached=True))
 
 
 def _build_coremark(checkout: Path, core: Core, folder: Path, flags: tuple[str, ...]) -> Path:
     names = ("core_list_join.c", "core_main.c", "core_matrix.c", "core_state.c", "core_util.c")
     sources = [*(checkout / name for name in names), SOURCES / "core_portme.c"]
-    return compile_program(core, folder, sources, [*flags, f"-I{checkout}", f"-DITERATIONS={ITERATIONS}", "-DPERFORMANCE_RUN=1"])
+    return compile_program(
+        core,
+        folder,
+        sources,
+        [*flags, f"-I{checkout}", f"-DITERATIONS={ITERATIONS}", "-DPERFORMANCE_RUN=1"],
+    )
 
 
 def _build_aes(checkout: Path, core: Core, folder: Path, flags: tuple[str, ...]) -> Path:
@@ -197,7 +272,9 @@ def _build_aes(checkout: Path, core: Core, folder: Path, flags: tuple[str, ...])
         checkout / "aes" / "lookup_tables.c",
         SOURCES / "aes.c",
     ]
-    return compile_program(core, folder, sources, [*flags, f"-I{checkout}", f"-DAES_FOR={core.name[-1]}"])
+    return compile_program(
+        core, folder, sources, [*flags, f"-I{checkout}", f"-DAES_FOR={core.name[-1]}"]
+    )
 
 
 def compile_program(core: Core, folder: Path, sources: list[Path], flags: list[str]) -> Path:
@@ -227,20 +304,30 @@ def _check(figure: Published, results: bytes) -> None:
     if figure.what == "CoreMark":
         wrong = [line for line in CHECKSUMS if line.encode() not in results]
         if wrong:
-            raise TendonError(f"CoreMark: expected {', '.join(wrong)}, found {results[:400].decode(errors='replace')!r}")
+            raise TendonError(
+                f"CoreMark: expected {', '.join(wrong)}, found"
+                f" {results[:400].decode(errors='replace')!r}"
+            )
     elif results != 2 * FIPS_197 + PLAIN:
         raise TendonError(f"AES: expected the example of FIPS 197, found {results.hex()}")
 
 
 def _compiler() -> str:
-    return subprocess.run(["arm-none-eabi-gcc", "--version"], capture_output=True, text=True).stdout.splitlines()[0]
+    return subprocess.run(
+        ["arm-none-eabi-gcc", "--version"], capture_output=True, text=True
+    ).stdout.splitlines()[0]
 
 
 def format_table(found: dict[str, Any]) -> str:
     """The rows as text."""
     names = f"{'':10}{'function':32}{'chip':32}"
-    head = f"{names}{'published':>11}{'modelled':>11}{'least':>11}{'most':>11}{'error':>9}   compiled for the published figure by"
-    return "\n".join([head, *map(_line, found["rows"]), "", f"modelled: {found['compiler']}, {found['date']}"])
+    head = (
+        f"{names}{'published':>11}{'modelled':>11}{'least':>11}{'most':>11}{'error':>9}   compiled"
+        " for the published figure by"
+    )
+    return "\n".join(
+        [head, *map(_line, found["rows"]), "", f"modelled: {found['compiler']}, {found['date']}"]
+    )
 
 
 def _line(row: dict[str, Any]) -> str:

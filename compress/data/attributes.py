@@ -1,9 +1,11 @@
-"""The attributes of an HDF5 group, read in a process of its own unless the file is known to be whole.
+"""The attributes of an HDF5 group, read in a process of its own unless the file is known to be
+whole.
 
-HDF5 trusts what a file says of itself. Of 13,500 sessions with one to four damaged bytes outside their samples, 16 crashed the
-library (2.0) or held it up for ever while it read attributes, by their types and by the heap of their strings, and not always the
-same way. Neither can be caught in the process that reads. It costs a third of a second, once for each file and process.
-Not covered: 5 of the 13,500 crashed it while it read the table of samples, which is read where it is wanted.
+HDF5 trusts what a file says of itself. Of 13,500 sessions with one to four damaged bytes outside
+their samples, 16 crashed the library (2.0) or held it up for ever while it read attributes, by
+their types and by the heap of their strings, and not always the same way. Neither can be caught in
+the process that reads. It costs a third of a second, once for each file and process. Not covered: 5
+of the 13,500 crashed it while it read the table of samples, which is read where it is wanted.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ class UnreadableError(Exception):
 
 
 def read(path: Path, group: str, whole: bool) -> dict[str, Any]:
-    """Every attribute of a group by name, as str, int, float, bool or lists of them; UnreadableError when they cannot be read.
+    """Every attribute of a group by name, as str, int, float, bool or lists of them;
+    UnreadableError when they cannot be read.
 
     `whole`: a digest vouches for the file, so it is read here.
     """
@@ -44,14 +47,24 @@ def read(path: Path, group: str, whole: bool) -> dict[str, Any]:
 
 def _elsewhere(path: Path, group: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-I", __file__, str(path), group, str(LIMIT_S)], capture_output=True, text=True, check=False
+        [sys.executable, "-I", __file__, str(path), group, str(LIMIT_S)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if -done.returncode in (signal.SIGXCPU, signal.SIGKILL):
-        raise UnreadableError(f"the HDF5 library does not come to an end with its attributes ({LIMIT_S} s of processor time)")
+        raise UnreadableError(
+            f"the HDF5 library does not come to an end with its attributes ({LIMIT_S} s of"
+            " processor time)"
+        )
     if done.returncode < 0:
-        raise UnreadableError(f"the HDF5 library crashes on its attributes ({signal.Signals(-done.returncode).name})")
+        raise UnreadableError(
+            f"the HDF5 library crashes on its attributes ({signal.Signals(-done.returncode).name})"
+        )
     if done.returncode:
-        raise UnreadableError((done.stderr.strip() or "its attributes cannot be read").splitlines()[-1])
+        raise UnreadableError(
+            (done.stderr.strip() or "its attributes cannot be read").splitlines()[-1]
+        )
     return done.stdout
 
 

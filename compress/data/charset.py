@@ -1,7 +1,7 @@
 """The 98 characters that the published typing networks tell apart, and how keys become them.
 
-The order is that of emg2qwerty: letters, capitals, digits, punctuation, then backspace ⌫, enter ⏎, space and shift ⇧.
-Class 98 is the blank of CTC.
+The order is that of emg2qwerty: letters, capitals, digits, punctuation, then backspace ⌫, enter ⏎,
+space and shift ⇧. Class 98 is the blank of CTC.
 """
 
 from __future__ import annotations
@@ -13,7 +13,12 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 MODIFIERS = {"Key.backspace": "⌫", "Key.enter": "⏎", "Key.space": " ", "Key.shift": "⇧"}
-CHARSET: list[str] = [*string.ascii_letters, *string.digits, *string.punctuation, *MODIFIERS.values()]
+CHARSET: list[str] = [
+    *string.ascii_letters,
+    *string.digits,
+    *string.punctuation,
+    *MODIFIERS.values(),
+]
 KEYS: list[str] = [*CHARSET[: -len(MODIFIERS)], *MODIFIERS]
 BLANK = len(CHARSET)
 
@@ -23,7 +28,8 @@ _LABEL = {character: label for label, character in enumerate(CHARSET)}
 
 
 def normalize(character: str) -> str:
-    """One character as a member of CHARSET, or "" when it has none: typographic quotes and accents are simplified."""
+    """One character as a member of CHARSET, or "" when it has none: typographic quotes and accents
+    are simplified."""
     if character in _LABEL:
         return character
     plain = _LOOKALIKES.get(character) or unicodedata.normalize("NFKD", character)[:1]
@@ -36,7 +42,8 @@ def clean(text: str) -> str:
 
 
 def key_to_character(key: str) -> str:
-    """The character of a key as the key logger names it ("a", "Key.space"); "" for keys outside the set."""
+    """The character of a key as the key logger names it ("a", "Key.space"); "" for keys outside the
+    set."""
     if key in MODIFIERS:
         return MODIFIERS[key]
     return normalize(key) if len(key) == 1 else ""

@@ -1,4 +1,5 @@
-"""Which recordings calibrate and which are held out: the simulated set, or a folder of the user's own sessions."""
+"""Which recordings calibrate and which are held out: the simulated set, or a folder of the user's
+own sessions."""
 
 from __future__ import annotations
 
@@ -33,28 +34,39 @@ class Dataset:
 def find(data: Path | None, build: Path, collection: Collection = TYPING) -> Dataset:
     """Sessions under `data`, or the simulated ones of a collection (made when missing).
 
-    A folder with `calibration` and `heldout` is taken as it is. Of one with a metadata.csv the first validation recording (or
-    training, if there is none) calibrates and the test recordings are held out. Of any other the first session by name
-    calibrates and the rest are held out.
+    A folder with `calibration` and `heldout` is taken as it is. Of one with a metadata.csv the
+    first validation recording (or training, if there is none) calibrates and the test recordings
+    are held out. Of any other the first session by name calibrates and the rest are held out.
     """
     if data is None:
         root = build / collection.folder
-        calibration, heldout = (recordings.ensure(root, split, collection) for split in ("calibration", "heldout"))
+        calibration, heldout = (
+            recordings.ensure(root, split, collection) for split in ("calibration", "heldout")
+        )
         return Dataset(calibration, heldout, True)
     if not data.is_dir():
-        raise RecordingError(f"{data}: expected a folder of {collection.group} sessions (*.hdf5), found no such folder")
+        raise RecordingError(
+            f"{data}: expected a folder of {collection.group} sessions (*.hdf5), found no such"
+            " folder"
+        )
     if (data / "calibration").is_dir() and (data / "heldout").is_dir():
-        calibration, heldout = sessions(data / "calibration", collection), sessions(data / "heldout", collection)
+        calibration, heldout = (
+            sessions(data / "calibration", collection),
+            sessions(data / "heldout", collection),
+        )
     elif (data / metadata.NAME).is_file():
         calibration, heldout = _published_splits(data / metadata.NAME)
     else:
         everything = sessions(data, collection)
         if len(everything) < 2:
             raise RecordingError(
-                f"{data}: expected at least 2 sessions, one to calibrate and others to score, found {len(everything)}"
+                f"{data}: expected at least 2 sessions, one to calibrate and others to score, found"
+                f" {len(everything)}"
             )
         calibration, heldout = everything[:1], everything[1:]
-    return Dataset(calibration, heldout, any(is_simulated(p, collection) for p in calibration + heldout))
+    return Dataset(
+        calibration, heldout, any(is_simulated(p, collection) for p in calibration + heldout)
+    )
 
 
 def _published_splits(table: Path) -> tuple[list[Path], list[Path]]:
@@ -62,7 +74,10 @@ def _published_splits(table: Path) -> tuple[list[Path], list[Path]]:
     calibration = (found["val"] or found["train"])[:1]
     if not calibration or not found["test"]:
         there = ", ".join(f"{len(paths)} {split}" for split, paths in found.items())
-        raise RecordingError(f"{table}: expected a val or train recording to calibrate and test ones to score, found {there}")
+        raise RecordingError(
+            f"{table}: expected a val or train recording to calibrate and test ones to score, found"
+            f" {there}"
+        )
     return calibration, found["test"]
 
 
@@ -70,7 +85,9 @@ def sessions(folder: Path, collection: Collection = TYPING) -> list[Path]:
     """Session files of a folder by name; RecordingError when there are none."""
     paths = sorted(p for p in folder.iterdir() if p.suffix in SUFFIXES)
     if not paths:
-        raise RecordingError(f"{folder}: expected {collection.group} sessions ({', '.join(SUFFIXES)}), found none")
+        raise RecordingError(
+            f"{folder}: expected {collection.group} sessions ({', '.join(SUFFIXES)}), found none"
+        )
     return paths
 
 
@@ -80,8 +97,11 @@ def is_simulated(path: Path, collection: Collection = TYPING) -> bool:
         return str(session.user).startswith("simulated")
 
 
-def samples(path: Path, seconds: float | None = None, collection: Collection = TYPING) -> np.ndarray:
-    """A session's signal as float32 (samples, features), feature = band·16 + electrode; the first `seconds` only when given."""
+def samples(
+    path: Path, seconds: float | None = None, collection: Collection = TYPING
+) -> np.ndarray:
+    """A session's signal as float32 (samples, features), feature = band·16 + electrode; the first
+    `seconds` only when given."""
     with collection.reader(path) as session:
         session.check()
         stop = len(session) if seconds is None else min(len(session), round(seconds * SAMPLE_RATE))
@@ -98,5 +118,7 @@ def load_array(path: Path) -> np.ndarray:
         raise RecordingError(f"{path}: expected numbers, found {array.dtype} {array.shape}")
     bad = np.argwhere(~np.isfinite(array))
     if len(bad):
-        raise RecordingError(f"{path}: {len(bad)} NaN or infinite values, first at {tuple(int(i) for i in bad[0])}")
+        raise RecordingError(
+            f"{path}: {len(bad)} NaN or infinite values, first at {tuple(int(i) for i in bad[0])}"
+        )
     return np.asarray(array, np.float32)

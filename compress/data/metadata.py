@@ -1,8 +1,8 @@
 """The published metadata.csv of emg2pose: which recording belongs to which split.
 
-Columns: user, session, stage, side, moving_hand, held_out_user, held_out_stage, split (train, val, test), generalization,
-filename (without .hdf5, relative to the folder of the table). Smaller downloads carry the table of the whole dataset, so files
-that are not there are left out.
+Columns: user, session, stage, side, moving_hand, held_out_user, held_out_stage, split (train, val,
+test), generalization, filename (without .hdf5, relative to the folder of the table). Smaller
+downloads carry the table of the whole dataset, so files that are not there are left out.
 """
 
 from __future__ import annotations
@@ -38,25 +38,38 @@ class Row:
 
 
 def splits(path: Path) -> dict[str, list[Path]]:
-    """Recordings that are there, by split (train, val, test), each sorted by name; RecordingError for a table that is not one."""
+    """Recordings that are there, by split (train, val, test), each sorted by name; RecordingError
+    for a table that is not one."""
     found: dict[str, set[Path]] = {split: set() for split in SPLITS}
     owner: dict[str, str] = {}
     for line, row in enumerate(_rows(path), start=2):
         split, filename = row["split"] or "", row["filename"] or ""
         if split not in SPLITS:
-            raise RecordingError(f"{path}: line {line}: split: expected one of {', '.join(SPLITS)}, found {split!r}")
-        if not filename or PurePosixPath(filename).is_absolute() or ".." in PurePosixPath(filename).parts:
-            raise RecordingError(f"{path}: line {line}: filename: expected a name below {path.parent}, found {filename!r}")
+            raise RecordingError(
+                f"{path}: line {line}: split: expected one of {', '.join(SPLITS)}, found {split!r}"
+            )
+        if (
+            not filename
+            or PurePosixPath(filename).is_absolute()
+            or ".." in PurePosixPath(filename).parts
+        ):
+            raise RecordingError(
+                f"{path}: line {line}: filename: expected a name below {path.parent}, found"
+                f" {filename!r}"
+            )
         if owner.setdefault(filename, split) != split:
             raise RecordingError(
-                f"{path}: line {line}: {filename} is in {split} and in {owner[filename]}: expected one split for each recording"
+                f"{path}: line {line}: {filename} is in {split} and in {owner[filename]}: expected"
+                " one split for each recording"
             )
-        found[split].add(path.parent / (filename if filename.endswith(_SUFFIX) else filename + _SUFFIX))
+        found[split].add(
+            path.parent / (filename if filename.endswith(_SUFFIX) else filename + _SUFFIX)
+        )
     there = {split: sorted(p for p in paths if p.is_file()) for split, paths in found.items()}
     if not any(there.values()):
         raise RecordingError(
-            f"{path}: none of its {len(owner)} recordings lies beside it: expected {next(iter(owner), '…')}{_SUFFIX} and others; "
-            "unpack the dataset into that folder"
+            f"{path}: none of its {len(owner)} recordings lies beside it: expected"
+            f" {next(iter(owner), '…')}{_SUFFIX} and others; unpack the dataset into that folder"
         )
     return there
 
@@ -78,10 +91,17 @@ def _rows(path: Path) -> list[dict[str, str | None]]:
             columns = table.fieldnames or []
             rows = list(table)
     except FileNotFoundError as error:
-        raise RecordingError(f"{path}: no such table; expected the {NAME} that comes with emg2pose") from error
+        raise RecordingError(
+            f"{path}: no such table; expected the {NAME} that comes with emg2pose"
+        ) from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise RecordingError(f"{path}: expected a table of comma-separated text: {error}; download it again") from error
+        raise RecordingError(
+            f"{path}: expected a table of comma-separated text: {error}; download it again"
+        ) from error
     missing = [name for name in ("split", "filename") if name not in columns]
     if missing:
-        raise RecordingError(f"{path}: columns missing: {', '.join(missing)}; found {', '.join(columns) or 'nothing'}")
+        raise RecordingError(
+            f"{path}: columns missing: {', '.join(missing)}; found"
+            f" {', '.join(columns) or 'nothing'}"
+        )
     return rows

@@ -1,8 +1,10 @@
-"""Reading emg2pose sessions: HDF5 files of one arm's surface EMG at 2 kHz with the joint angles of its hand.
+"""Reading emg2pose sessions: HDF5 files of one arm's surface EMG at 2 kHz with the joint angles of
+its hand.
 
-Layout (emg2pose, Salter et al., NeurIPS 2024): group `emg2pose` with a compound dataset `timeseries` of `time` (float64, unix
-seconds), `joint_angles` (20, radians) and `emg` (float32 × 16), and attributes. The angles come from motion capture by inverse
-kinematics; where that failed all twenty are zero. Opening, checking and refusing is what every recording shares
+Layout (emg2pose, Salter et al., NeurIPS 2024): group `emg2pose` with a compound dataset
+`timeseries` of `time` (float64, unix seconds), `joint_angles` (20, radians) and `emg` (float32 ×
+16), and attributes. The angles come from motion capture by inverse kinematics; where that failed
+all twenty are zero. Opening, checking and refusing is what every recording shares
 (`recording_file`).
 """
 
@@ -24,13 +26,19 @@ JOINTS = (
     *("RING_MCP_AA", "RING_MCP_FE", "RING_PIP_FE", "RING_DIP_FE"),
     *("PINKY_MCP_AA", "PINKY_MCP_FE", "PINKY_PIP_FE", "PINKY_DIP_FE"),
 )
-DTYPE = np.dtype([("time", "<f8"), ("joint_angles", "<f8", (len(JOINTS),)), ("emg", "<f4", (ELECTRODES,))])
-_FIELDS = {**fields(DTYPE), "joint_angles": (DTYPE["joint_angles"], np.dtype(("<f4", (len(JOINTS),))))}
+DTYPE = np.dtype(
+    [("time", "<f8"), ("joint_angles", "<f8", (len(JOINTS),)), ("emg", "<f4", (ELECTRODES,))]
+)
+_FIELDS = {
+    **fields(DTYPE),
+    "joint_angles": (DTYPE["joint_angles"], np.dtype(("<f4", (len(JOINTS),)))),
+}
 _FAILED = 1e-8  # rad: |angle| up to this is zero, as numpy's isclose says in the published mask
 
 
 class PoseSession(RecordingFile):
-    """One open session. Context manager; len() is its number of samples; RecordingError refuses a bad file."""
+    """One open session. Context manager; len() is its number of samples; RecordingError refuses a
+    bad file."""
 
     GROUP, KIND, FIELDS = GROUP, "emg2pose session", _FIELDS
 
@@ -39,14 +47,18 @@ class PoseSession(RecordingFile):
         return self._finite_emg(start, stop)
 
     def joint_angles(self, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Angles of samples start…stop as float32 (n, 20) radians in the order of JOINTS; all zero where IK failed."""
+        """Angles of samples start…stop as float32 (n, 20) radians in the order of JOINTS; all zero
+        where IK failed."""
         rows = self._read(start, stop)
         self._check_labels(rows, start)
         return rows["joint_angles"].astype(np.float32)
 
     def no_ik_failure(self) -> np.ndarray:
-        """Whether the angles of each sample are known, bool (len,): False where all twenty are zero."""
-        return np.concatenate([(np.abs(rows["joint_angles"]) > _FAILED).any(axis=1) for _, rows in self._blocks()])
+        """Whether the angles of each sample are known, bool (len,): False where all twenty are
+        zero."""
+        return np.concatenate(
+            [(np.abs(rows["joint_angles"]) > _FAILED).any(axis=1) for _, rows in self._blocks()]
+        )
 
     @property
     def session_name(self) -> str:
@@ -85,15 +97,22 @@ class PoseSession(RecordingFile):
         if len(places):
             sample, joint = start + int(places[0][0]), JOINTS[int(places[0][1])]
             raise RecordingError(
-                f"{self.path}: expected finite joint angles, found {len(places)} NaN or infinite values, the first at sample "
-                f"{sample} ({sample / SAMPLE_RATE:.4f} s), {joint}; {AGAIN}"
+                f"{self.path}: expected finite joint angles, found {len(places)} NaN or infinite"
+                f" values, the first at sample {sample} ({sample / SAMPLE_RATE:.4f} s), {joint};"
+                f" {AGAIN}"
             )
 
     def _checked_attributes(self, found: dict[str, Any]) -> dict[str, Any]:
-        self._check_present(found, ("session", "user", "side", "stage", "sample_rate", "num_channels"))
+        self._check_present(
+            found, ("session", "user", "side", "stage", "sample_rate", "num_channels")
+        )
         for name, expected in (("sample_rate", SAMPLE_RATE), ("num_channels", ELECTRODES)):
             if not isinstance(found[name], int | float) or found[name] != expected:
-                raise RecordingError(f"{self.path}: attribute {name}: expected {expected}, found {found[name]}")
+                raise RecordingError(
+                    f"{self.path}: attribute {name}: expected {expected}, found {found[name]}"
+                )
         if found["side"] not in ("left", "right"):
-            raise RecordingError(f"{self.path}: attribute side: expected left or right, found {found['side']!r}")
+            raise RecordingError(
+                f"{self.path}: attribute side: expected left or right, found {found['side']!r}"
+            )
         return found

@@ -1,7 +1,9 @@
-"""What every recording on disk shares: one HDF5 group with a compound dataset `timeseries`, read in pieces and never trusted.
+"""What every recording on disk shares: one HDF5 group with a compound dataset `timeseries`, read in
+pieces and never trusted.
 
-EMG stays on disk until it is asked for. A file that is damaged, foreign or not finite is refused with what was expected, what was
-found and what to do. `Session` (emg2qwerty) and `PoseSession` (emg2pose) say which group, fields and attributes theirs have.
+EMG stays on disk until it is asked for. A file that is damaged, foreign or not finite is refused
+with what was expected, what was found and what to do. `Session` (emg2qwerty) and `PoseSession`
+(emg2pose) say which group, fields and attributes theirs have.
 """
 
 from __future__ import annotations
@@ -28,10 +30,12 @@ _BLOCK = 1 << 16
 
 
 class RecordingFile(ABC):
-    """One open recording. Context manager; len() is its number of samples; RecordingError refuses a bad file.
+    """One open recording. Context manager; len() is its number of samples; RecordingError refuses a
+    bad file.
 
-    sha256: expected digest of the whole file in hex. Without it, a line for the file in `SHA256SUMS` beside it is used, if any.
-    A subclass names the group, what its files are called, and the dtypes each field may have, and says what it reads of them.
+    sha256: expected digest of the whole file in hex. Without it, a line for the file in
+    `SHA256SUMS` beside it is used, if any. A subclass names the group, what its files are called,
+    and the dtypes each field may have, and says what it reads of them.
     """
 
     GROUP: ClassVar[str]
@@ -54,12 +58,19 @@ class RecordingFile(ABC):
             raise
         except Exception as error:  # a damaged file makes h5py raise whatever it meets first
             self._file.close()
-            raise RecordingError(f"{self.path}: its structure is damaged: {error}; {AGAIN}") from error
+            raise RecordingError(
+                f"{self.path}: its structure is damaged: {error}; {AGAIN}"
+            ) from error
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -79,7 +90,8 @@ class RecordingFile(ABC):
         return np.ascontiguousarray(self._read(start, stop)["time"])
 
     def check(self) -> None:
-        """Read everything once: RecordingError for damaged blocks, time running backwards, NaN or infinite samples."""
+        """Read everything once: RecordingError for damaged blocks, time running backwards, NaN or
+        infinite samples."""
         before, bad, first = -math.inf, 0, None
         for start, rows in self._blocks():
             time = rows["time"]
@@ -116,7 +128,11 @@ class RecordingFile(ABC):
         emg = self._emg(self._read(start, stop))
         if not np.isfinite(emg).all():
             places = np.argwhere(~np.isfinite(emg))
-            raise RecordingError(self._non_finite(len(places), start + int(places[0][0]), tuple(int(i) for i in places[0][1:])))
+            raise RecordingError(
+                self._non_finite(
+                    len(places), start + int(places[0][0]), tuple(int(i) for i in places[0][1:])
+                )
+            )
         return emg
 
     def _blocks(self) -> Iterator[tuple[int, np.ndarray]]:
@@ -132,23 +148,37 @@ class RecordingFile(ABC):
             failed = self._series.fletcher32 and "filter" in str(error)
             reason = "the stored checksum does not match" if failed else str(error)
             raise RecordingError(
-                f"{self.path}: samples {start}…{stop} ({start / SAMPLE_RATE:.3f} s on) cannot be read: {reason}; "
-                f"the file is damaged: {AGAIN}"
+                f"{self.path}: samples {start}…{stop} ({start / SAMPLE_RATE:.3f} s on) cannot be"
+                f" read: {reason}; the file is damaged: {AGAIN}"
             ) from error
 
     def _timeseries(self, group: Any) -> h5py.Dataset:
         if not isinstance(group, h5py.Group):
-            raise RecordingError(f"{self.path}: expected an HDF5 group {self.GROUP!r}; this is not an {self.KIND}")
+            raise RecordingError(
+                f"{self.path}: expected an HDF5 group {self.GROUP!r}; this is not an {self.KIND}"
+            )
         series = group.get(DATASET)
         if not isinstance(series, h5py.Dataset):
-            raise RecordingError(f"{self.path}: expected a dataset {self.GROUP}/{DATASET}, found {', '.join(group) or 'nothing'}")
+            raise RecordingError(
+                f"{self.path}: expected a dataset {self.GROUP}/{DATASET}, found"
+                f" {', '.join(group) or 'nothing'}"
+            )
         for name, allowed in self.FIELDS.items():
-            found = series.dtype.fields[name][0] if series.dtype.fields and name in series.dtype.fields else None
+            found = (
+                series.dtype.fields[name][0]
+                if series.dtype.fields and name in series.dtype.fields
+                else None
+            )
             if found is None or found not in allowed:  # numpy holds None for float64
                 expected = " or ".join(str(dtype) for dtype in allowed)
-                raise RecordingError(f"{self.path}: {DATASET}.{name}: expected {expected}, found {found or 'no such field'}")
+                raise RecordingError(
+                    f"{self.path}: {DATASET}.{name}: expected {expected}, found"
+                    f" {found or 'no such field'}"
+                )
         if series.ndim != 1:
-            raise RecordingError(f"{self.path}: {DATASET}: expected one dimension, found shape {series.shape}")
+            raise RecordingError(
+                f"{self.path}: {DATASET}: expected one dimension, found shape {series.shape}"
+            )
         if series.shape[0] == 0:
             raise RecordingError(f"{self.path}: {DATASET}: zero length: there are no samples in it")
         return series
@@ -157,18 +187,23 @@ class RecordingFile(ABC):
         """RecordingError when an attribute is missing."""
         missing = [name for name in wanted if name not in found]
         if missing:
-            raise RecordingError(f"{self.path}: attributes missing: {', '.join(missing)}; this is not a whole {self.KIND}")
+            raise RecordingError(
+                f"{self.path}: attributes missing: {', '.join(missing)}; this is not a whole"
+                f" {self.KIND}"
+            )
 
     def _non_finite(self, count: int, sample: int, place: tuple[int, ...]) -> str:
         return (
-            f"{self.path}: expected finite EMG, found {count} NaN or infinite values, the first at sample {sample} "
-            f"({sample / SAMPLE_RATE:.4f} s), {self._electrode(place)}; record it again or cut that part out"
+            f"{self.path}: expected finite EMG, found {count} NaN or infinite values, the first at"
+            f" sample {sample} ({sample / SAMPLE_RATE:.4f} s), {self._electrode(place)}; record it"
+            " again or cut that part out"
         )
 
     def _backwards(self, sample: int, value: float) -> str:
         return (
-            f"{self.path}: expected time that never runs backwards, found {value!r} at sample {sample} "
-            f"({sample / SAMPLE_RATE:.4f} s), before the one in front of it or not a number; {AGAIN}"
+            f"{self.path}: expected time that never runs backwards, found {value!r} at sample"
+            f" {sample} ({sample / SAMPLE_RATE:.4f} s), before the one in front of it or not a"
+            f" number; {AGAIN}"
         )
 
 
@@ -221,7 +256,8 @@ def _open(path: Path) -> h5py.File:
 
 
 def write(path: Path, group: str, rows: np.ndarray, attributes: Mapping[str, Any]) -> None:
-    """Write rows as `group`/timeseries with fletcher32 checksums, aside first, then renamed; RecordingError when it cannot."""
+    """Write rows as `group`/timeseries with fletcher32 checksums, aside first, then renamed;
+    RecordingError when it cannot."""
     aside = path.with_name(f".{path.name}.tmp")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -239,6 +275,8 @@ def write(path: Path, group: str, rows: np.ndarray, attributes: Mapping[str, Any
             made.attrs.update(attributes)
         aside.replace(path)
     except OSError as error:
-        raise RecordingError(f"{path}: cannot be written: {error}; make room or choose another folder") from error
+        raise RecordingError(
+            f"{path}: cannot be written: {error}; make room or choose another folder"
+        ) from error
     finally:
         aside.unlink(missing_ok=True)

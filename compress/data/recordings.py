@@ -1,10 +1,12 @@
 """The simulated sets on disk: which sessions there are, and making the ones that are missing.
 
     build/recordings/{train,calibration,heldout}/*.hdf5             typing: emg2qwerty sessions
-    build/pose-recordings/{train,calibration,heldout,long}/*.hdf5   pose: emg2pose sessions, and their metadata.csv
+    build/pose-recordings/{train,calibration,heldout,long}/*.hdf5   pose: emg2pose sessions, and
+    their metadata.csv
 
-Each split folder holds a `SHA256SUMS` over its sessions, which the reader honours, so that damage anywhere in a file is noticed.
-Sessions remember the simulator that made them; when it has changed they are made again.
+Each split folder holds a `SHA256SUMS` over its sessions, which the reader honours, so that damage
+anywhere in a file is noticed. Sessions remember the simulator that made them; when it has changed
+they are made again.
 """
 
 from __future__ import annotations
@@ -40,9 +42,11 @@ class Split:
 
 @dataclass(frozen=True)
 class Collection:
-    """One kind of recordings: its folder under build, the HDF5 group of its files, its splits, how one session is made and read.
+    """One kind of recordings: its folder under build, the HDF5 group of its files, its splits, how
+    one session is made and read.
 
-    make(path, split, number, seconds, start in unix seconds, origin) simulates and writes one session.
+    make(path, split, number, seconds, start in unix seconds, origin) simulates and writes one
+    session.
     """
 
     name: str
@@ -53,12 +57,16 @@ class Collection:
     reader: Callable[[Path], Any]  # Session or PoseSession
 
 
-def _make_typing(path: Path, split: str, number: int, seconds: float, start: float, origin: str) -> None:
+def _make_typing(
+    path: Path, split: str, number: int, seconds: float, start: float, origin: str
+) -> None:
     recording = simulated_typing.simulate(split, number, seconds, SEED)
     simulated_typing.write(path, recording, path.stem, start, simulator=origin)
 
 
-def _make_pose(path: Path, split: str, number: int, seconds: float, start: float, origin: str) -> None:
+def _make_pose(
+    path: Path, split: str, number: int, seconds: float, start: float, origin: str
+) -> None:
     recording = simulated_pose.simulate(split, number, seconds, SEED)
     simulated_pose.write(path, recording, path.stem, start, simulator=origin)
 
@@ -75,23 +83,41 @@ POSE = Collection(
     "pose",
     "pose-recordings",
     pose_session.GROUP,
-    {"train": Split(24, 75.0), "calibration": Split(1, 60.0), "heldout": Split(5, 60.0), "long": Split(1, 610.0)},
+    {
+        "train": Split(24, 75.0),
+        "calibration": Split(1, 60.0),
+        "heldout": Split(5, 60.0),
+        "long": Split(1, 610.0),
+    },
     _make_pose,
     pose_session.PoseSession,
 )
 COLLECTIONS = {collection.name: collection for collection in (TYPING, POSE)}
-_PUBLISHED = {"train": "train", "calibration": "val", "heldout": "test"}  # our splits in the words of metadata.csv
+_PUBLISHED = {
+    "train": "train",
+    "calibration": "val",
+    "heldout": "test",
+}  # our splits in the words of metadata.csv
 
 
 def ensure(root: Path, split: str, collection: Collection = TYPING) -> list[Path]:
-    """Paths of the split's sessions in order, simulating those that are missing, damaged or from another simulator."""
+    """Paths of the split's sessions in order, simulating those that are missing, damaged or from
+    another simulator."""
     if split not in collection.splits:
-        raise RecordingError(f"split: expected one of {', '.join(collection.splits)}, found {split!r}")
+        raise RecordingError(
+            f"split: expected one of {', '.join(collection.splits)}, found {split!r}"
+        )
     plan = collection.splits[split]
     paths = [_path(root, split, number) for number in range(plan.sessions)]
     origins = [_origin(collection, split, number) for number in range(plan.sessions)]
-    todo = [number for number, path in enumerate(paths) if not _current(path, collection.group, origins[number])]
-    for number in tqdm(todo, desc=f"simulate {collection.name} {split}", unit="session", disable=not todo):
+    todo = [
+        number
+        for number, path in enumerate(paths)
+        if not _current(path, collection.group, origins[number])
+    ]
+    for number in tqdm(
+        todo, desc=f"simulate {collection.name} {split}", unit="session", disable=not todo
+    ):
         start = _EPOCH + _APART * (100 * list(collection.splits).index(split) + number)
         collection.make(paths[number], split, number, plan.seconds, start, origins[number])
         _record(paths[number])
@@ -103,9 +129,18 @@ def ensure(root: Path, split: str, collection: Collection = TYPING) -> list[Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `python -m compress recordings`."""
     names = sorted({split for collection in COLLECTIONS.values() for split in collection.splits})
-    parser.add_argument("--task", choices=list(COLLECTIONS), help="which kind of recordings to make (default: all)")
-    parser.add_argument("--build", type=Path, default=Path("build"), help="where the folders go (default: %(default)s)")
-    parser.add_argument("--splits", nargs="+", choices=names, default=names, help="which to make (default: all)")
+    parser.add_argument(
+        "--task", choices=list(COLLECTIONS), help="which kind of recordings to make (default: all)"
+    )
+    parser.add_argument(
+        "--build",
+        type=Path,
+        default=Path("build"),
+        help="where the folders go (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--splits", nargs="+", choices=names, default=names, help="which to make (default: all)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -115,7 +150,10 @@ def run(args: argparse.Namespace) -> int:
         for split in (name for name in collection.splits if name in args.splits):
             paths = ensure(root, split, collection)
             minutes = len(paths) * collection.splits[split].seconds / 60
-            print(f"{collection.name} {split}: {len(paths)} simulated sessions, {minutes:.1f} min, in {root / split}")
+            print(
+                f"{collection.name} {split}: {len(paths)} simulated sessions, {minutes:.1f} min, in"
+                f" {root / split}"
+            )
     return 0
 
 
@@ -124,7 +162,8 @@ def _path(root: Path, split: str, number: int) -> Path:
 
 
 def _write_metadata(root: Path) -> None:
-    """List the pose sessions that are there as the published metadata.csv does; the long one belongs to no split."""
+    """List the pose sessions that are there as the published metadata.csv does; the long one
+    belongs to no split."""
     rows = [
         metadata.Row(
             user=simulated_pose.USER,
@@ -142,15 +181,19 @@ def _write_metadata(root: Path) -> None:
 
 
 def _code() -> bytes:
-    """The simulator's source, read when it is imported: later edits do not belong to what this process simulates."""
-    return b"".join(path.read_bytes() for path in sorted(Path(simulator.__file__).parent.glob("*.py")))
+    """The simulator's source, read when it is imported: later edits do not belong to what this
+    process simulates."""
+    return b"".join(
+        path.read_bytes() for path in sorted(Path(simulator.__file__).parent.glob("*.py"))
+    )
 
 
 _CODE = _code()
 
 
 def _origin(collection: Collection, split: str, number: int) -> str:
-    """Hash of everything a session is made from: the simulator's code, seed and place in the plan."""
+    """Hash of everything a session is made from: the simulator's code, seed and place in the
+    plan."""
     plan = f"{SEED} {collection.name} {split} {number} {collection.splits[split]}"
     return hashlib.sha256(plan.encode() + _CODE).hexdigest()
 
@@ -170,4 +213,6 @@ def _record(path: Path) -> None:
     lines: Sequence[str] = sums.read_text().splitlines() if sums.is_file() else []
     kept = [line for line in lines if not line.endswith(f"  {path.name}")]
     entry = f"{file_digest(path)}  {path.name}"
-    replace_atomically(sums, ("\n".join(sorted([*kept, entry], key=lambda x: x[66:])) + "\n").encode())
+    replace_atomically(
+        sums, ("\n".join(sorted([*kept, entry], key=lambda x: x[66:])) + "\n").encode()
+    )

@@ -1,4 +1,5 @@
-"""From a PyTorch network to the float stream graph. A module that the graph has no operator for is an error with its path."""
+"""From a PyTorch network to the float stream graph. A module that the graph has no operator for is
+an error with its path."""
 
 from __future__ import annotations
 
@@ -17,10 +18,11 @@ from compress.models.hybrid import BANDS, ELECTRODES, SAMPLE_RATE, HybridNetwork
 
 
 def lower(checkpoint: Checkpoint, window: int | None = None) -> g.Graph:
-    """The float graph of a network, BatchNorm folded, verified. Its provenance says what task it does and what it came from.
+    """The float graph of a network, BatchNorm folded, verified. Its provenance says what task it
+    does and what it came from.
 
-    `window`: samples that a network which is not causal (NeuroPose) sees at a time (default: 0.96 s); the others are streams
-    and have none: GraphError.
+    `window`: samples that a network which is not causal (NeuroPose) sees at a time (default: 0.96
+    s); the others are streams and have none: GraphError.
     """
     provenance: dict[str, Any] = {"checkpoint": checkpoint.sha256, "task": checkpoint.task}
     if isinstance(checkpoint.model, HybridNetwork):
@@ -29,18 +31,23 @@ def lower(checkpoint: Checkpoint, window: int | None = None) -> g.Graph:
     else:
         builder = Builder(ELECTRODES, Fraction(SAMPLE_RATE))
         pose(builder, checkpoint.model.model, WINDOW if window is None else window)
-        provenance["initial_pose"] = bool(checkpoint.hyper_parameters.get("provide_initial_pos", False))
+        provenance["initial_pose"] = bool(
+            checkpoint.hyper_parameters.get("provide_initial_pos", False)
+        )
     bits = _bits(checkpoint, builder.ops)
     if bits:
         provenance["bits"] = bits
     graph = g.Graph(checkpoint.name, builder.tensors, tuple(builder.ops), provenance)
     if window is not None and not graph.windowed:
-        raise GraphError(f"a window of {window} samples: {checkpoint.name} runs as a stream and has none")
+        raise GraphError(
+            f"a window of {window} samples: {checkpoint.name} runs as a stream and has none"
+        )
     return g.verify(fold_batch_norms(g.verify(graph)))
 
 
 def _bits(checkpoint: Checkpoint, ops: Sequence[g.Op]) -> dict[str, int]:
-    """Bits of the weights by matrix, as a compressed checkpoint says; CheckpointError for what is no matrix or no such width."""
+    """Bits of the weights by matrix, as a compressed checkpoint says; CheckpointError for what is
+    no matrix or no such width."""
     own = checkpoint.hyper_parameters.get("tendon", {})
     bits = own.get("bits", {}) if isinstance(own, dict) else own
     if not isinstance(bits, dict):
@@ -50,5 +57,8 @@ def _bits(checkpoint: Checkpoint, ops: Sequence[g.Op]) -> dict[str, int]:
         if module not in matrices:
             raise CheckpointError(f"tendon.bits: the network has no matrix {module!r}")
         if isinstance(width, bool) or width not in g.WEIGHT_BITS:
-            raise CheckpointError(f"tendon.bits: {module}: expected {' or '.join(map(str, g.WEIGHT_BITS))}, found {width!r}")
+            raise CheckpointError(
+                f"tendon.bits: {module}: expected {' or '.join(map(str, g.WEIGHT_BITS))}, found"
+                f" {width!r}"
+            )
     return {str(module): int(width) for module, width in bits.items()}

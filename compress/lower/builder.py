@@ -1,4 +1,5 @@
-"""What lowering any network needs: operators appended one after the other, and the layers that many networks have."""
+"""What lowering any network needs: operators appended one after the other, and the layers that many
+networks have."""
 
 from __future__ import annotations
 
@@ -40,11 +41,14 @@ class Builder:
         return self._first_valid[self.here]
 
     def add(self, op_type: type[g.Op], module: str, *others: str, **attributes: Any) -> str:
-        """Append an operator on the newest tensor and `others`; returns the name of what it makes."""
+        """Append an operator on the newest tensor and `others`; returns the name of what it
+        makes."""
         source = self.tensors[self.here]
         name = module if module not in self.tensors else f"{module}.{op_type.__name__.lower()}"
         op = op_type((self.here, *others), name, module, **attributes)
-        self.tensors[name] = g.Tensor(name, op.out_features(source.features), source.rate / op.stride)
+        self.tensors[name] = g.Tensor(
+            name, op.out_features(source.features), source.rate / op.stride
+        )
         self.ops.append(op)
         self._first_valid[name] = op.first_valid(self.first_valid)
         self.here = name
@@ -53,7 +57,11 @@ class Builder:
 
 def numpy(tensor: torch.Tensor) -> Array:
     """Real values as float64, complex ones as complex128."""
-    return tensor.detach().double().numpy() if not tensor.is_complex() else tensor.detach().to(torch.complex128).numpy()
+    return (
+        tensor.detach().double().numpy()
+        if not tensor.is_complex()
+        else tensor.detach().to(torch.complex128).numpy()
+    )
 
 
 def bias_of(layer: Any) -> Array:
@@ -68,7 +76,10 @@ def norm(b: Builder, path: str, norms: list[nn.Module], copies: int = 1) -> None
     if isinstance(norms[0], nn.Identity):
         return
     if isinstance(norms[0], nn.LayerNorm):
-        gain, bias = (np.stack([numpy(getattr(n, k)) for n in norms]).repeat(copies, axis=0) for k in ("weight", "bias"))
+        gain, bias = (
+            np.stack([numpy(getattr(n, k)) for n in norms]).repeat(copies, axis=0)
+            for k in ("weight", "bias")
+        )
         b.add(g.LayerNorm, path, gain=gain, bias=bias, epsilon=float(norms[0].eps))
         return
     if not isinstance(norms[0], nn.BatchNorm1d):
@@ -84,14 +95,20 @@ def norm(b: Builder, path: str, norms: list[nn.Module], copies: int = 1) -> None
 def activation(b: Builder, path: str, module: nn.Module) -> None:
     if isinstance(module, nn.Identity):
         return
-    kinds: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.LeakyReLU: "leaky_relu", nn.GELU: "gelu", Step: "step"}
+    kinds: dict[type[nn.Module], str] = {
+        nn.ReLU: "relu",
+        nn.LeakyReLU: "leaky_relu",
+        nn.GELU: "gelu",
+        Step: "step",
+    }
     if type(module) not in kinds or getattr(module, "negative_slope", LEAK) != LEAK:
         raise GraphError(f"{path}: {type(module).__name__} has no operator in the stream graph")
     b.add(g.Activation, path, kind=kinds[type(module)])
 
 
 def convolution(b: Builder, path: str, layer: nn.Conv1d) -> None:
-    """Frames that meet their stride are one operator; any others a window that gathers them and a dense layer."""
+    """Frames that meet their stride are one operator; any others a window that gathers them and a
+    dense layer."""
     kernel, stride = layer.kernel_size[0], layer.stride[0]
     weight = numpy(layer.weight).transpose(0, 2, 1)[None]  # (1, out, kernel, in)
     if window(b, f"{path}.window", kernel, stride):
@@ -100,7 +117,8 @@ def convolution(b: Builder, path: str, layer: nn.Conv1d) -> None:
 
 
 def window(b: Builder, path: str, frames: int, stride: int) -> bool:
-    """Gather `frames` of the valid frames for each output, unless groups of `stride` frames are that already."""
+    """Gather `frames` of the valid frames for each output, unless groups of `stride` frames are
+    that already."""
     lag = -(b.first_valid + frames) % stride  # so that the first whole window ends with a group
     if frames == stride and lag == 0:
         return False
@@ -124,7 +142,9 @@ def fold_batch_norms(graph: g.Graph) -> g.Graph:
             continue
         before = ops[-1]
         if not isinstance(before, g.Conv) or before.output != op.inputs[0]:
-            raise GraphError(f"{op.module}: a BatchNorm can only be folded into a convolution right before it")
+            raise GraphError(
+                f"{op.module}: a BatchNorm can only be folded into a convolution right before it"
+            )
         gain = op.gain.reshape(before.bias.shape)
         bias = before.bias * gain + op.bias.reshape(before.bias.shape)
         weight = before.weight * gain[:, :, None, None]

@@ -1,4 +1,5 @@
-"""The hybrid networks for typing: pooling, an MLP per band, temporal convolution and state spaces."""
+"""The hybrid networks for typing: pooling, an MLP per band, temporal convolution and state
+spaces."""
 
 from __future__ import annotations
 
@@ -41,7 +42,8 @@ def hybrid(b: Builder, model: HybridNetwork) -> None:
 
 
 def _mlp(b: Builder, path: str, mlps: list[RotationInvariantMLP]) -> None:
-    """The MLP of each band over its electrodes, rotated by each offset: rows of one layer with permuted columns."""
+    """The MLP of each band over its electrodes, rotated by each offset: rows of one layer with
+    permuted columns."""
     first = mlps[0]
     offsets = first.offsets
     if not first.linear_layers:
@@ -63,12 +65,14 @@ def _mlp(b: Builder, path: str, mlps: list[RotationInvariantMLP]) -> None:
 
 
 def _rotated(weight: Array, offsets: tuple[int, ...]) -> Array:
-    """(bands, out, in) -> (bands, offsets·out, in): rotating the electrodes is permuting the columns."""
+    """(bands, out, in) -> (bands, offsets·out, in): rotating the electrodes is permuting the
+    columns."""
     return np.concatenate([np.roll(weight, -offset, axis=-1) for offset in offsets], axis=1)
 
 
 def _rotate(b: Builder, path: str, mlp: RotationInvariantMLP) -> None:
-    """An MLP without layers: the electrodes of each band rotated by every offset, or their mean in one matrix."""
+    """An MLP without layers: the electrodes of each band rotated by every offset, or their mean in
+    one matrix."""
     if mlp.offsets == (0,):
         return
     copies = _rotated(np.stack([np.eye(ELECTRODES)] * BANDS), mlp.offsets)
@@ -89,7 +93,8 @@ def _temporal(b: Builder, path: str, model: TemporalConvolution) -> None:
 
 
 def _align(b: Builder, path: str, model: S4Model) -> None:
-    """After a start-up, wait for the begin of a step: the states of all layers can then begin together."""
+    """After a start-up, wait for the begin of a step: the states of all layers can then begin
+    together."""
     lag = -b.first_valid % math.prod(model.pools + model.mid_pools)
     if lag:
         b.add(g.Window, f"{path}.alignment", frames=1, frames_per_output=1, lag=lag)
@@ -107,7 +112,9 @@ def _pool(b: Builder, path: str, factor: int, mode: str) -> None:
 
 def _s4(b: Builder, path: str, model: S4Model) -> None:
     dense(b, f"{path}.encoder", model.encoder)
-    for i, (layer, normalized, pool) in enumerate(zip(model.s4_layers, model.norms, model.pools, strict=True)):
+    for i, (layer, normalized, pool) in enumerate(
+        zip(model.s4_layers, model.norms, model.pools, strict=True)
+    ):
         where = f"{path}.s4_layers.{i}"
         assert isinstance(layer, S4D)
         source = b.here

@@ -1,10 +1,11 @@
 """NeuroPose: two-dimensional convolutions over time and electrodes of one window at a time.
 
-A frame of a tensor here is one row of time: (width, channels). A convolution is what it sees of the window (`Patches`) and one
-dense layer for all places; pools over electrodes are those over the copies of a band. Three savings change no value: taps of a
-kernel that see nothing but padding are left out (behind the encoder the image is one column wide: half of the taps), a repetition
-is what the next convolution sees and is never made, and the dense layer stands before the last one, with the weights of equal
-columns added up.
+A frame of a tensor here is one row of time: (width, channels). A convolution is what it sees of the
+window (`Patches`) and one dense layer for all places; pools over electrodes are those over the
+copies of a band. Three savings change no value: taps of a kernel that see nothing but padding are
+left out (behind the encoder the image is one column wide: half of the taps), a repetition is what
+the next convolution sees and is never made, and the dense layer stands before the last one, with
+the weights of equal columns added up.
 """
 
 from __future__ import annotations
@@ -26,16 +27,23 @@ WINDOW = 1920  # samples: 0.96 s, six times what the published pools divide into
 
 
 def neuropose(b: Builder, path: str, network: NeuroPose, window: int = WINDOW) -> None:
-    """Encoder, residual blocks, decoder and dense layer, over windows of so many samples, which the pools must divide."""
-    multiple = math.prod(_pool(block)[0] for block in network.network if isinstance(block, EncoderBlock))
+    """Encoder, residual blocks, decoder and dense layer, over windows of so many samples, which the
+    pools must divide."""
+    multiple = math.prod(
+        _pool(block)[0] for block in network.network if isinstance(block, EncoderBlock)
+    )
     if window < 1 or window % multiple:
-        raise GraphError(f"{path}: expected a window of a multiple of {multiple} samples, found {window}")
+        raise GraphError(
+            f"{path}: expected a window of a multiple of {multiple} samples, found {window}"
+        )
     image, blocks = _Image(b, window), list(network.network)
     repeat: nn.Upsample | None = None
     for i, block in enumerate(blocks):
         source, where = b.here, f"{path}.network.{i}"
         if not isinstance(block, EncoderBlock | ResidualBlock | DecoderBlock):
-            raise GraphError(f"{where}: {type(block).__name__} has no operators in the stream graph")
+            raise GraphError(
+                f"{where}: {type(block).__name__} has no operators in the stream graph"
+            )
         layers = list(block.network)
         if isinstance(block, DecoderBlock) and i == len(blocks) - 1:
             repeat = cast(nn.Upsample, layers.pop())
@@ -46,7 +54,8 @@ def neuropose(b: Builder, path: str, network: NeuroPose, window: int = WINDOW) -
 
 
 class _Image:
-    """The newest tensor as a picture of each window, (frames, width, channels), and what can be appended to it."""
+    """The newest tensor as a picture of each window, (frames, width, channels), and what can be
+    appended to it."""
 
     def __init__(self, b: Builder, window: int) -> None:
         self.b, self.width = b, b.features
@@ -75,10 +84,16 @@ class _Image:
                 activation(self.b, where, layer)
 
     def convolution(self, path: str, layer: nn.Conv2d, gain: Array, bias: Array) -> None:
-        """`padding="same"`, without the taps that see only padding; gain and bias (out,) of the norm behind it folded in."""
+        """`padding="same"`, without the taps that see only padding; gain and bias (out,) of the
+        norm behind it folded in."""
         size, (factor, copies) = (self.frames, self.width), self.enlarged
-        taps = [_seen(kernel, n * k) for kernel, n, k in zip(layer.kernel_size, size, self.enlarged, strict=True)]
-        weight = numpy(layer.weight)[:, :, taps[0], taps[1]].transpose(0, 2, 3, 1)  # (out, kernel frames, kernel columns, in)
+        taps = [
+            _seen(kernel, n * k)
+            for kernel, n, k in zip(layer.kernel_size, size, self.enlarged, strict=True)
+        ]
+        weight = numpy(layer.weight)[:, :, taps[0], taps[1]].transpose(
+            0, 2, 3, 1
+        )  # (out, kernel frames, kernel columns, in)
         kernel = weight.shape[1:3]
         if (*kernel, factor, copies) != (1, 1, 1, 1):
             names = ("frames", "width", "kernel_frames", "kernel_columns", "factor", "copies")
@@ -92,18 +107,27 @@ class _Image:
     def pool(self, path: str, layer: nn.MaxPool2d) -> None:
         time, columns = cast(tuple[int, int], layer.kernel_size)
         if self.width % columns:
-            raise GraphError(f"{path}: a pool of {columns} columns does not divide {self.width}; the graph has no part of a pool")
+            raise GraphError(
+                f"{path}: a pool of {columns} columns does not divide {self.width}; the graph has"
+                " no part of a pool"
+            )
         self.b.add(g.MaxPool, path, factor=time)
         if columns > 1:
             self.width //= columns
             self.b.add(g.MaxOver, f"{path}.electrodes", bands=self.width, copies=columns)
 
-    def dense(self, path: str, layer: nn.Linear | FactoredLinear, repeat: nn.Upsample | None) -> None:
-        """Over the whole row of time, whose features are published as (channel, column); then the last repetition."""
+    def dense(
+        self, path: str, layer: nn.Linear | FactoredLinear, repeat: nn.Upsample | None
+    ) -> None:
+        """Over the whole row of time, whose features are published as (channel, column); then the
+        last repetition."""
         time, columns = _scales(path, repeat) if repeat is not None else (1, 1)
         expected = self.channels * self.width * columns
         if layer.in_features != expected:
-            raise GraphError(f"{path}: expected {expected} features as the decoder makes them, found {layer.in_features}")
+            raise GraphError(
+                f"{path}: expected {expected} features as the decoder makes them, found"
+                f" {layer.in_features}"
+            )
         first = layer.v if isinstance(layer, FactoredLinear) else layer
         weight = numpy(first.weight).reshape(-1, self.channels, self.width, columns).sum(-1)
         matrices = [weight.transpose(0, 2, 1).reshape(len(weight), -1)]
@@ -112,7 +136,9 @@ class _Image:
         for i, matrix in enumerate(matrices):
             last = i == len(matrices) - 1
             bias = bias_of(layer) if last else np.zeros(len(matrix))
-            self.b.add(g.Conv, path if last else f"{path}.v", weight=matrix[None, :, None], bias=bias[None])
+            self.b.add(
+                g.Conv, path if last else f"{path}.v", weight=matrix[None, :, None], bias=bias[None]
+            )
         if time > 1:
             self.b.add(g.Repeat, f"{path}.upsample", factor=time, width=1, copies=1)
 
@@ -124,13 +150,18 @@ def _pool(block: EncoderBlock) -> tuple[int, int]:
 
 def _gain_and_bias(layer: nn.Module) -> tuple[Array, Array]:
     """What a BatchNorm does to each channel in evaluation, (channels,) each."""
-    assert isinstance(layer, nn.BatchNorm2d) and layer.running_mean is not None and layer.running_var is not None
+    assert (
+        isinstance(layer, nn.BatchNorm2d)
+        and layer.running_mean is not None
+        and layer.running_var is not None
+    )
     gain = numpy(layer.weight) / np.sqrt(numpy(layer.running_var) + layer.eps)
     return gain, numpy(layer.bias) - numpy(layer.running_mean) * gain
 
 
 def _seen(kernel: int, size: int) -> slice:
-    """The taps of a padded kernel that see any of `size` places; the larger half of the padding comes last."""
+    """The taps of a padded kernel that see any of `size` places; the larger half of the padding
+    comes last."""
     before = (kernel - 1) // 2
     return slice(max(before - size + 1, 0), min(before + size, kernel))
 
@@ -138,5 +169,8 @@ def _seen(kernel: int, size: int) -> slice:
 def _scales(path: str, layer: nn.Upsample) -> tuple[int, int]:
     scales = cast(tuple[float, float], layer.scale_factor)
     if layer.mode != "nearest" or any(s < 1 or not math.isclose(s, round(s)) for s in scales):
-        raise GraphError(f"{path}: expected nearest-neighbour upsampling by whole numbers, found {layer.mode} by {scales}")
+        raise GraphError(
+            f"{path}: expected nearest-neighbour upsampling by whole numbers, found {layer.mode} by"
+            f" {scales}"
+        )
     return round(scales[0]), round(scales[1])

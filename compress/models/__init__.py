@@ -14,12 +14,23 @@ from compress.models.emg2pose import PoseNetwork
 from compress.models.hybrid import HybridNetwork
 from compress.models.published import HYPER_PARAMETERS, PUBLISHED
 
-__all__ = ["FAMILIES", "HYPER_PARAMETERS", "PUBLISHED", "Family", "HybridNetwork", "PoseNetwork", "build", "family_of", "name_of"]
+__all__ = [
+    "FAMILIES",
+    "HYPER_PARAMETERS",
+    "PUBLISHED",
+    "Family",
+    "HybridNetwork",
+    "PoseNetwork",
+    "build",
+    "family_of",
+    "name_of",
+]
 
 
 @dataclass(frozen=True)
 class Family:
-    """Networks that one published code base describes: its source, the keys that tell it, and how to build it from them."""
+    """Networks that one published code base describes: its source, the keys that tell it, and how
+    to build it from them."""
 
     task: str
     source: str
@@ -34,13 +45,17 @@ def _hybrid_structure(h: dict[str, Any]) -> Any:
     layers = [high.get(k) for k in ("_target_", "out_channels", "strides", "kernel_sizes")]
     states = [low.get(k) for k in ("d_model", "d_latent_space", "n_layers")]
     modes = [low.get(f"{where}_layer_pool_mode", "none") for where in ("end", "mid")]
-    pools = [low.get(f"{w}_layer_pools") if mode != "none" else None for w, mode in zip(("end", "mid"), modes, strict=True)]
+    pools = [
+        low.get(f"{w}_layer_pools") if mode != "none" else None
+        for w, mode in zip(("end", "mid"), modes, strict=True)
+    ]
     inputs = [h.get(k) for k in ("mlp_features", "offsets", "input_mean_pooling")]
     return (inputs, layers, states, modes, pools, low.get("prenorm"))
 
 
 def _pose_structure(h: dict[str, Any]) -> Any:
-    """What makes a pose network this one: the whole tree but dropout, and whether the initial pose is given."""
+    """What makes a pose network this one: the whole tree but dropout, and whether the initial pose
+    is given."""
 
     def without_dropout(value: Any) -> Any:
         if isinstance(value, list):
@@ -71,22 +86,28 @@ def family_of(hyper_parameters: dict[str, Any]) -> Family:
             return family
     expected = " or ".join(f"{', '.join(f.keys)} ({f.source})" for f in FAMILIES)
     found = ", ".join(map(str, hyper_parameters)) or "(none)"
-    raise CheckpointError(f"hyper_parameters lack what describes a network: expected {expected}; found keys {found}")
+    raise CheckpointError(
+        f"hyper_parameters lack what describes a network: expected {expected}; found keys {found}"
+    )
 
 
 def build(hyper_parameters: dict[str, Any]) -> nn.Module:
-    """The network that these saved hyper-parameters describe, untrained; CheckpointError names what is not supported."""
+    """The network that these saved hyper-parameters describe, untrained; CheckpointError names what
+    is not supported."""
     model = family_of(hyper_parameters).build(hyper_parameters)
     factored.shape(model, ranks(hyper_parameters))
     return model
 
 
 def ranks(hyper_parameters: dict[str, Any]) -> dict[str, int]:
-    """Which modules are stored as two factors, and of which rank (see `factored`); none in published checkpoints."""
+    """Which modules are stored as two factors, and of which rank (see `factored`); none in
+    published checkpoints."""
     own = hyper_parameters.get("tendon", {})
     found = own.get("ranks", {}) if isinstance(own, dict) else own
     if not isinstance(found, dict):
-        raise CheckpointError(f"tendon.ranks: expected a dict of module path to rank, found {found!r}")
+        raise CheckpointError(
+            f"tendon.ranks: expected a dict of module path to rank, found {found!r}"
+        )
     return found
 
 

@@ -18,7 +18,8 @@ class Step(nn.Module):
 def activation(name: str, where: str) -> nn.Module:
     """The module for a published name.
 
-    `sparse_relu_X`, `sparse_relu_tie_X` and `sparse_sugar_X` differ from a ReLU in training only (a loss, a surrogate gradient).
+    `sparse_relu_X`, `sparse_relu_tie_X` and `sparse_sugar_X` differ from a ReLU in training only (a
+    loss, a surrogate gradient).
     """
     if name == "relu" or "sparse_relu" in name or "sparse_sugar" in name:
         return nn.ReLU()

@@ -1,7 +1,9 @@
-"""The decoders of emg2pose: one output from the features and the pose of one time step, an MLP or an LSTM.
+"""The decoders of emg2pose: one output from the features and the pose of one time step, an MLP or
+an LSTM.
 
-Source: facebookresearch/emg2pose; the key names are its own. Where the published LSTM keeps its state in the module, here the
-caller does: `state = decoder.start(batch)`, then `output, state = step(x, state)` with `step = decoder.stepper()`.
+Source: facebookresearch/emg2pose; the key names are its own. Where the published LSTM keeps its
+state in the module, here the caller does: `state = decoder.start(batch)`, then `output, state =
+step(x, state)` with `step = decoder.stepper()`.
 """
 
 from __future__ import annotations
@@ -21,16 +23,26 @@ Apply = Callable[[Chain, Tensor], Tensor]
 
 
 class MLP(nn.Module):
-    """Linear layers with LeakyReLU, each with a LayerNorm before it if asked; the result is scaled. (B, in) -> (B, out)."""
+    """Linear layers with LeakyReLU, each with a LayerNorm before it if asked; the result is scaled.
+    (B, in) -> (B, out)."""
 
     def __init__(
-        self, in_channels: int, layer_sizes: Sequence[int], out_channels: int, layer_norm: bool = False, scale: float = 1.0
+        self,
+        in_channels: int,
+        layer_sizes: Sequence[int],
+        out_channels: int,
+        layer_norm: bool = False,
+        scale: float = 1.0,
     ) -> None:
         super().__init__()
         self.in_channels, self.out_channels, self.scale = in_channels, out_channels, scale
         layers: list[nn.Module] = []
         for size in layer_sizes:
-            layers += [nn.Linear(in_channels, size), *([nn.LayerNorm(size)] if layer_norm else []), nn.LeakyReLU()]
+            layers += [
+                nn.Linear(in_channels, size),
+                *([nn.LayerNorm(size)] if layer_norm else []),
+                nn.LeakyReLU(),
+            ]
             in_channels = size
         self.mlp = nn.Sequential(*layers, nn.Linear(in_channels, out_channels))
 
@@ -47,13 +59,27 @@ class MLP(nn.Module):
 
 
 class SequentialLSTM(nn.Module):
-    """LSTM layers, LeakyReLU, a linear layer; the result is scaled. One step: (B, in) -> (B, out)."""
+    """LSTM layers, LeakyReLU, a linear layer; the result is scaled. One step: (B, in) -> (B,
+    out)."""
 
-    def __init__(self, in_channels: int, out_channels: int, hidden_size: int, num_layers: int = 1, scale: float = 1.0) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        scale: float = 1.0,
+    ) -> None:
         super().__init__()
-        self.in_channels, self.out_channels, self.hidden_size = in_channels, out_channels, hidden_size
+        self.in_channels, self.out_channels, self.hidden_size = (
+            in_channels,
+            out_channels,
+            hidden_size,
+        )
         self.num_layers, self.scale = num_layers, scale
-        self.lstm: nn.LSTM | FactoredLSTM = nn.LSTM(in_channels, hidden_size, num_layers, batch_first=True)
+        self.lstm: nn.LSTM | FactoredLSTM = nn.LSTM(
+            in_channels, hidden_size, num_layers, batch_first=True
+        )
         self.mlp_out = nn.Sequential(nn.LeakyReLU(), nn.Linear(hidden_size, out_channels))
 
     def start(self, batch: int) -> State:
@@ -62,7 +88,8 @@ class SequentialLSTM(nn.Module):
         return tuple((zeros, zeros) for _ in range(self.num_layers))
 
     def chains(self) -> list[Chain]:
-        """The matrices of a step: for each layer the joint [W_ih | W_hh] with the sum of both biases, then the output's."""
+        """The matrices of a step: for each layer the joint [W_ih | W_hh] with the sum of both
+        biases, then the output's."""
         if isinstance(self.lstm, FactoredLSTM):
             layers = [chain_of(layer) for layer in self.lstm.children()]
         else:
@@ -70,7 +97,8 @@ class SequentialLSTM(nn.Module):
         return [*layers, chain_of(self.mlp_out[1])]
 
     def stepper(self, run: Apply = apply) -> Step:
-        """The function of one step; `run` multiplies by a chain of matrices (training replaces it, see `deferred`)."""
+        """The function of one step; `run` multiplies by a chain of matrices (training replaces it,
+        see `deferred`)."""
         *layers, last = self.chains()
 
         def step(x: Tensor, state: State) -> tuple[Tensor, State]:
@@ -85,9 +113,15 @@ class SequentialLSTM(nn.Module):
 
 
 def joint(lstm: nn.LSTM, layer: int) -> Chain:
-    """[W_ih | W_hh] (4 · hidden, in + hidden) and b_ih + b_hh of one layer, rows in the order input, forget, cell, output."""
+    """[W_ih | W_hh] (4 · hidden, in + hidden) and b_ih + b_hh of one layer, rows in the order
+    input, forget, cell, output."""
     part: Callable[[str], Any] = lambda name: getattr(lstm, f"{name}_l{layer}")  # noqa: E731
-    return [(torch.cat([part("weight_ih"), part("weight_hh")], dim=1), part("bias_ih") + part("bias_hh"))]
+    return [
+        (
+            torch.cat([part("weight_ih"), part("weight_hh")], dim=1),
+            part("bias_ih") + part("bias_hh"),
+        )
+    ]
 
 
 def cell_step(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:

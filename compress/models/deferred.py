@@ -1,8 +1,10 @@
-"""Backpropagation through many steps of one small network, with the gradient of each weight matrix computed once at the end.
+"""Backpropagation through many steps of one small network, with the gradient of each weight matrix
+computed once at the end.
 
-Autograd adds a whole matrix to the weight's gradient for every step, which for a 512-wide LSTM moves more memory than all of its
-arithmetic. Here a step's backward only passes the gradient on and keeps its own part of it, and the matrix product over all steps
-and windows follows when the last part is there. The result is the same up to the order of the sum.
+Autograd adds a whole matrix to the weight's gradient for every step, which for a 512-wide LSTM
+moves more memory than all of its arithmetic. Here a step's backward only passes the gradient on and
+keeps its own part of it, and the matrix product over all steps and windows follows when the last
+part is there. The result is the same up to the order of the sum.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from compress.models.factored import Chain
 
 
 class Deferred:
-    """`run` for `stepper`: multiplies by each matrix at most `steps` times, on a batch of constant size."""
+    """`run` for `stepper`: multiplies by each matrix at most `steps` times, on a batch of constant
+    size."""
 
     def __init__(self, steps: int) -> None:
         self.steps = steps
@@ -42,7 +45,9 @@ class _Product:
         self.inputs: list[Tensor] = []
         zeros = torch.zeros(()).expand(steps, batch, len(weight))
         bias = self.bias if bias is None else bias
-        self._slots: Iterator[Tensor] = iter(_Gather.apply(weight, bias, self.inputs, zeros).unbind(0))
+        self._slots: Iterator[Tensor] = iter(
+            _Gather.apply(weight, bias, self.inputs, zeros).unbind(0)
+        )
         self._keep = weight  # its id is the key it is found by
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -51,7 +56,8 @@ class _Product:
 
 
 class _Pass(torch.autograd.Function):
-    """The product forward; backward the gradient of x, and that of the result into the step's slot."""
+    """The product forward; backward the gradient of x, and that of the result into the step's
+    slot."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, slot: Tensor, product: _Product) -> Tensor:
@@ -65,10 +71,13 @@ class _Pass(torch.autograd.Function):
 
 
 class _Gather(torch.autograd.Function):
-    """Zeros forward, one slot a step; backward, when every slot has its gradient, the weight's and the bias's."""
+    """Zeros forward, one slot a step; backward, when every slot has its gradient, the weight's and
+    the bias's."""
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, bias: Tensor, inputs: list[Tensor], zeros: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, weight: Tensor, bias: Tensor, inputs: list[Tensor], zeros: Tensor
+    ) -> Tensor:
         ctx.inputs = inputs
         return zeros.clone()
 

@@ -1,7 +1,9 @@
-"""Weight matrices stored as two thin factors: W (out, in) ≈ U (out, r) · V (r, in), fewer weights when r < out · in / (out + in).
+"""Weight matrices stored as two thin factors: W (out, in) ≈ U (out, r) · V (r, in), fewer weights
+when r < out · in / (out + in).
 
-`hyper_parameters["tendon"]["ranks"]` names the modules and their ranks by the path that their keys have in the state_dict.
-An LSTM's layer l is the joint matrix [W_ih | W_hh] at `<path of the LSTM>.l<l>`.
+`hyper_parameters["tendon"]["ranks"]` names the modules and their ranks by the path that their keys
+have in the state_dict. An LSTM's layer l is the joint matrix [W_ih | W_hh] at `<path of the
+LSTM>.l<l>`.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ Chain = list[tuple[Tensor, Tensor | None]]
 
 
 class FactoredLinear(nn.Module):
-    """Linear layer of rank r. (…, in) -> (…, out); keys v.weight (r, in), u.weight (out, r), bias (out,)."""
+    """Linear layer of rank r. (…, in) -> (…, out); keys v.weight (r, in), u.weight (out, r), bias
+    (out,)."""
 
     def __init__(self, in_features: int, out_features: int, rank: int, bias: bool = True) -> None:
         super().__init__()
@@ -33,7 +36,8 @@ class FactoredLinear(nn.Module):
 
 
 class FactoredConv1d(nn.Module):
-    """Convolution of rank r: r kernels over time, then a matrix. Keys v.weight (r, in, k), u.weight (out, r, 1), bias (out,)."""
+    """Convolution of rank r: r kernels over time, then a matrix. Keys v.weight (r, in, k), u.weight
+    (out, r, 1), bias (out,)."""
 
     def __init__(self, conv: nn.Conv1d, rank: int) -> None:
         super().__init__()
@@ -48,7 +52,8 @@ class FactoredConv1d(nn.Module):
 
 
 class FactoredLSTM(nn.Module):
-    """The layers of an LSTM, one joint matrix each: l0, l1, … are Linear or FactoredLinear (in + hidden -> 4 · hidden).
+    """The layers of an LSTM, one joint matrix each: l0, l1, … are Linear or FactoredLinear (in +
+    hidden -> 4 · hidden).
 
     Stepped by the decoder that owns it; gates in the order input, forget, cell, output.
     """
@@ -59,7 +64,10 @@ class FactoredLSTM(nn.Module):
         for layer in range(lstm.num_layers):
             width = lstm.input_size if layer == 0 else lstm.hidden_size
             linear = nn.Linear(width + lstm.hidden_size, 4 * lstm.hidden_size)
-            parts = [getattr(lstm, f"{name}_l{layer}").detach() for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+            parts = [
+                getattr(lstm, f"{name}_l{layer}").detach()
+                for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            ]
             linear.weight.data = torch.cat(parts[:2], dim=1)
             linear.bias.data = parts[2] + parts[3]
             self.add_module(f"l{layer}", linear)
@@ -86,11 +94,15 @@ def shape(model: nn.Module, ranks: Mapping[str, int]) -> None:
     _replace(model, ranks, lambda path, old, rank: _factors(path, old, rank))
 
 
-def factorize(model: nn.Module, ranks: Mapping[str, int], covariances: Mapping[str, Tensor] | None = None) -> None:
-    """Replace the named modules of a trained network, in place, by the factors that approximate them best.
+def factorize(
+    model: nn.Module, ranks: Mapping[str, int], covariances: Mapping[str, Tensor] | None = None
+) -> None:
+    """Replace the named modules of a trained network, in place, by the factors that approximate
+    them best.
 
-    Best is the least ‖W − U V‖, or with the covariance Σ (in, in) of a module's inputs the least ‖(W − U V) Σ^½‖, which is the
-    mean squared error of its outputs. The inputs of a convolution are (in · kernel,), channel by channel.
+    Best is the least ‖W − U V‖, or with the covariance Σ (in, in) of a module's inputs the least
+    ‖(W − U V) Σ^½‖, which is the mean squared error of its outputs. The inputs of a convolution are
+    (in · kernel,), channel by channel.
     """
 
     def make(path: str, old: Any, rank: int) -> nn.Module:
@@ -112,9 +124,12 @@ def _truncated(weight: Tensor, rank: int, covariance: Tensor | None) -> tuple[Te
     if covariance is None:
         u, s, v = torch.linalg.svd(weight, full_matrices=False)
     else:
-        # With a Cholesky factor Σ = L Lᵀ the weighted norm is ‖(W − U V) L‖; the ridge keeps L invertible.
+        # With a Cholesky factor Σ = L Lᵀ the weighted norm is ‖(W − U V) L‖; the ridge keeps L
+        # invertible.
         covariance = covariance.double()
-        ridge = 1e-6 * covariance.diagonal().mean() * torch.eye(len(covariance), dtype=torch.float64)
+        ridge = (
+            1e-6 * covariance.diagonal().mean() * torch.eye(len(covariance), dtype=torch.float64)
+        )
         root = torch.linalg.cholesky(covariance + ridge)
         u, s, v = torch.linalg.svd(weight @ root, full_matrices=False)
         v = torch.linalg.solve_triangular(root, v, upper=False, left=False)
@@ -127,21 +142,32 @@ def _factors(path: str, old: nn.Module, rank: int) -> FactoredLinear | FactoredC
     if isinstance(old, nn.Conv1d):
         plain = old.padding == (0,) and old.dilation == (1,) and old.groups == 1
         if not plain:
-            raise CheckpointError(f"tendon.ranks: {path}: only plain convolutions (no padding, dilation or groups) are factored")
+            raise CheckpointError(
+                f"tendon.ranks: {path}: only plain convolutions (no padding, dilation or groups)"
+                " are factored"
+            )
         sizes = (old.out_channels, old.in_channels * old.kernel_size[0])
     elif isinstance(old, nn.Linear):
         sizes = (old.out_features, old.in_features)
     else:
-        raise CheckpointError(f"tendon.ranks: {path}: expected a Linear, a Conv1d or an LSTM's layer, found {type(old).__name__}")
+        raise CheckpointError(
+            f"tendon.ranks: {path}: expected a Linear, a Conv1d or an LSTM's layer, found"
+            f" {type(old).__name__}"
+        )
     if isinstance(rank, bool) or not isinstance(rank, int) or not 1 <= rank <= min(sizes):
-        raise CheckpointError(f"tendon.ranks: {path}: expected 1…{min(sizes)} for a matrix of {sizes}, found {rank!r}")
+        raise CheckpointError(
+            f"tendon.ranks: {path}: expected 1…{min(sizes)} for a matrix of {sizes}, found {rank!r}"
+        )
     if isinstance(old, nn.Conv1d):
         return FactoredConv1d(old, rank)
     return FactoredLinear(old.in_features, old.out_features, rank, old.bias is not None)
 
 
-def _replace(model: nn.Module, ranks: Mapping[str, int], make: Callable[[str, nn.Module, int], nn.Module]) -> None:
-    """Put make(path, module, rank) wherever that module stands in `model`; one module can have several names."""
+def _replace(
+    model: nn.Module, ranks: Mapping[str, int], make: Callable[[str, nn.Module, int], nn.Module]
+) -> None:
+    """Put make(path, module, rank) wherever that module stands in `model`; one module can have
+    several names."""
     for path in ranks:
         parent, _, _ = path.rpartition(".")
         modules = dict(model.named_modules(remove_duplicate=False))

@@ -1,7 +1,9 @@
-"""NeuroPose as in emg2pose: encoder, residual blocks and decoder of 2-D convolutions over (time, electrode); not causal.
+"""NeuroPose as in emg2pose: encoder, residual blocks and decoder of 2-D convolutions over (time,
+electrode); not causal.
 
-Sources: facebookresearch/emg2pose for the key names; Liu et al., "NeuroPose: 3D hand pose tracking using EMG wearables" (2021).
-Blocks take (batch, channel, time, electrode); their convolutions are padded so that only pooling and upsampling change the size.
+Sources: facebookresearch/emg2pose for the key names; Liu et al., "NeuroPose: 3D hand pose tracking
+using EMG wearables" (2021). Blocks take (batch, channel, time, electrode); their convolutions are
+padded so that only pooling and upsampling change the size.
 """
 
 from __future__ import annotations
@@ -11,7 +13,9 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 
-def _convolution(in_channels: int, out_channels: int, kernel_size: Sequence[int], dropout_rate: float) -> list[nn.Module]:
+def _convolution(
+    in_channels: int, out_channels: int, kernel_size: Sequence[int], dropout_rate: float
+) -> list[nn.Module]:
     kernel = (kernel_size[0], kernel_size[1])
     convolution = nn.Conv2d(in_channels, out_channels, kernel, padding="same")
     return [convolution, nn.BatchNorm2d(out_channels), nn.ReLU(), nn.Dropout(dropout_rate)]
@@ -31,7 +35,8 @@ class EncoderBlock(nn.Module):
         super().__init__()
         pool = (max_pool_size[0], max_pool_size[1])
         self.network = nn.Sequential(
-            *_convolution(in_channels, out_channels, kernel_size, dropout_rate), nn.MaxPool2d(pool, stride=pool)
+            *_convolution(in_channels, out_channels, kernel_size, dropout_rate),
+            nn.MaxPool2d(pool, stride=pool),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -42,7 +47,12 @@ class ResidualBlock(nn.Module):
     """`num_convs` times convolution, BatchNorm and ReLU, added to the input."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Sequence[int], num_convs: int, dropout_rate: float = 0.05
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Sequence[int],
+        num_convs: int,
+        dropout_rate: float = 0.05,
     ) -> None:
         super().__init__()
         modules = _convolution(in_channels, out_channels, kernel_size, dropout_rate)
@@ -55,7 +65,8 @@ class ResidualBlock(nn.Module):
 
 
 class DecoderBlock(nn.Module):
-    """Convolution, BatchNorm, ReLU, then every value repeated `upsampling` times (time, electrode)."""
+    """Convolution, BatchNorm, ReLU, then every value repeated `upsampling` times (time,
+    electrode)."""
 
     def __init__(
         self,
@@ -68,7 +79,8 @@ class DecoderBlock(nn.Module):
         super().__init__()
         scale = (float(upsampling[0]), float(upsampling[1]))
         self.network = nn.Sequential(
-            *_convolution(in_channels, out_channels, kernel_size, dropout_rate), nn.Upsample(scale_factor=scale, mode="nearest")
+            *_convolution(in_channels, out_channels, kernel_size, dropout_rate),
+            nn.Upsample(scale_factor=scale, mode="nearest"),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -76,7 +88,8 @@ class DecoderBlock(nn.Module):
 
 
 class NeuroPose(nn.Module):
-    """(B, 16, samples) -> (B, out_channels, steps); steps are the samples, down to a whole number of pooled frames."""
+    """(B, 16, samples) -> (B, out_channels, steps); steps are the samples, down to a whole number
+    of pooled frames."""
 
     left_context, right_context = 0, 0
 

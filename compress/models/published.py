@@ -1,7 +1,8 @@
-"""Hyper-parameters of the published networks, as saved in their checkpoints, and what was reported for them.
+"""Hyper-parameters of the published networks, as saved in their checkpoints, and what was reported
+for them.
 
-Sources: Neuro-Robotic-Touch-Laboratory/hybrid-networks-emg2qwerty; facebookresearch/emg2pose, whose repository states no figures,
-so its networks have no entry in PUBLISHED.
+Sources: Neuro-Robotic-Touch-Laboratory/hybrid-networks-emg2qwerty; facebookresearch/emg2pose, whose
+repository states no figures, so its networks have no entry in PUBLISHED.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Published:
-    """What the authors report on real data: mean over 8 fine-tuned users, greedy decoding, and with a 6-gram character model."""
+    """What the authors report on real data: mean over 8 fine-tuned users, greedy decoding, and with
+    a 6-gram character model."""
 
     metric: str
     unit: str
     value: float
     value_with_lm: float
     gmacs_per_s: float
-    source: str = "hybrid-networks-emg2qwerty, real emg2qwerty recordings, mean of 8 fine-tuned users"
+    source: str = (
+        "hybrid-networks-emg2qwerty, real emg2qwerty recordings, mean of 8 fine-tuned users"
+    )
 
 
 def _s4(d_model: int, **changes: Any) -> dict[str, Any]:
@@ -91,7 +95,11 @@ def _network(mlp: int, high: dict[str, Any], low: dict[str, Any]) -> dict[str, A
 
 def _tds() -> dict[str, Any]:
     """The featurizer of emg2pose: 256 channels from 2 kHz to 25 Hz, 64 features."""
-    conv: dict[str, Any] = {"_target_": "emg2pose.networks.Conv1dBlock", "in_channels": 16, "out_channels": 256}
+    conv: dict[str, Any] = {
+        "_target_": "emg2pose.networks.Conv1dBlock",
+        "in_channels": 16,
+        "out_channels": 256,
+    }
     stage = {
         "_target_": "emg2pose.networks.TdsStage",
         "in_channels": 256,
@@ -107,7 +115,13 @@ def _tds() -> dict[str, Any]:
         ],
         "tds_stages": [
             stage | {"in_conv_kernel_width": 17, "in_conv_stride": 4, "kernel_width": 9},
-            stage | {"in_conv_kernel_width": 9, "in_conv_stride": 2, "kernel_width": 5, "out_channels": 64},
+            stage
+            | {
+                "in_conv_kernel_width": 9,
+                "in_conv_stride": 2,
+                "kernel_width": 5,
+                "out_channels": 64,
+            },
         ],
     }
 
@@ -126,7 +140,12 @@ def _lstm(out_channels: int) -> dict[str, Any]:
 def _neuropose() -> dict[str, Any]:
     def block(kind: str, in_channels: int, out_channels: int, **sizes: Any) -> dict[str, Any]:
         target = f"emg2pose.networks.{kind}Block"
-        shared = {"_target_": target, "in_channels": in_channels, "out_channels": out_channels, "kernel_size": [3, 2]}
+        shared = {
+            "_target_": target,
+            "in_channels": in_channels,
+            "out_channels": out_channels,
+            "kernel_size": [3, 2],
+        }
         return shared | sizes | {"dropout_rate": 0.05}
 
     return {
@@ -163,13 +182,25 @@ HYPER_PARAMETERS: dict[str, dict[str, Any]] = {
     "S4_large": _network(
         60,
         {"_target_": "identity"},
-        _s4(256, d_output=150, end_layer_pools=[2, 2, 2, 2, 1, 1, 1, 1], end_layer_pool_mode="mean"),
+        _s4(
+            256, d_output=150, end_layer_pools=[2, 2, 2, 2, 1, 1, 1, 1], end_layer_pool_mode="mean"
+        ),
     ),
     "tracking_vemg2pose": _pose(
-        "StatePoseModule", True, predict_vel=True, state_condition=True, network=_tds(), decoder=_lstm(20)
+        "StatePoseModule",
+        True,
+        predict_vel=True,
+        state_condition=True,
+        network=_tds(),
+        decoder=_lstm(20),
     ),
     "regression_vemg2pose": _pose(
-        "VEMG2PoseWithInitialState", False, state_condition=True, num_position_steps=500, network=_tds(), decoder=_lstm(40)
+        "VEMG2PoseWithInitialState",
+        False,
+        state_condition=True,
+        num_position_steps=500,
+        network=_tds(),
+        decoder=_lstm(40),
     ),
     "regression_neuropose": _pose("PoseModule", False, predict_vel=False, network=_neuropose()),
 }

@@ -1,7 +1,8 @@
 """Diagonal state-space layers (S4D) and the stack of them, as in hybrid-networks-emg2qwerty.
 
-Sources: Gu et al., "On the parameterization and initialization of diagonal state space models" (2022);
-hybrid-networks-emg2qwerty (Neuro-Robotic-Touch-Laboratory) for the key names and the pooling between layers.
+Sources: Gu et al., "On the parameterization and initialization of diagonal state space models"
+(2022); hybrid-networks-emg2qwerty (Neuro-Robotic-Touch-Laboratory) for the key names and the
+pooling between layers.
 """
 
 from __future__ import annotations
@@ -47,10 +48,13 @@ class S4DKernel(nn.Module):
         self.C = nn.Parameter(torch.view_as_real(torch.randn(d_model, half, dtype=torch.cfloat)))
         self.log_dt = nn.Parameter(torch.rand(d_model) * span + math.log(dt_min))
         self.log_A_real = nn.Parameter(torch.full((d_model, half), math.log(0.5)))
-        self.A_imag = nn.Parameter((math.pi * torch.arange(half, dtype=torch.float32)).repeat(d_model, 1))
+        self.A_imag = nn.Parameter(
+            (math.pi * torch.arange(half, dtype=torch.float32)).repeat(d_model, 1)
+        )
 
     def discrete(self) -> tuple[Tensor, Tensor]:
-        """(a, c), complex (H, N/2): x[t] = a·x[t-1] + u[t] and y[t] = 2·Re Σ c·x[t] (zero-order hold, B in c)."""
+        """(a, c), complex (H, N/2): x[t] = a·x[t-1] + u[t] and y[t] = 2·Re Σ c·x[t] (zero-order
+        hold, B in c)."""
         dt = torch.exp(self.log_dt).unsqueeze(-1)
         poles = torch.complex(-torch.exp(self.log_A_real), self.A_imag)
         a = torch.exp(poles * dt)
@@ -59,8 +63,9 @@ class S4DKernel(nn.Module):
     def forward(self, length: int) -> Tensor:
         """The real kernel (H, length).
 
-        Times are split into coarse and fine steps, exp(λ(32i + j)) = exp(32λi)·exp(λj): two short exponentials and a matrix
-        product in place of a long exponential, which took most of a training step.
+        Times are split into coarse and fine steps, exp(λ(32i + j)) = exp(32λi)·exp(λj): two short
+        exponentials and a matrix product in place of a long exponential, which took most of a
+        training step.
         """
         dt = torch.exp(self.log_dt).unsqueeze(-1)
         exponent = (torch.complex(-torch.exp(self.log_A_real), self.A_imag) * dt).unsqueeze(-1)
@@ -74,8 +79,8 @@ class S4DKernel(nn.Module):
 class _CausalConvolution(torch.autograd.Function):
     """u (batch, H, time) with kernel (H, time), each output from inputs up to its own time.
 
-    The gradient is written out because automatic differentiation of `rfft` takes complex transforms of full length,
-    twice the work.
+    The gradient is written out because automatic differentiation of `rfft` takes complex transforms
+    of full length, twice the work.
     """
 
     @staticmethod
@@ -96,13 +101,23 @@ class _CausalConvolution(torch.autograd.Function):
 
 
 class S4D(nn.Module):
-    """One layer: diagonal state space, pooling, activation, then a 1×1 convolution with a gated linear unit.
+    """One layer: diagonal state space, pooling, activation, then a 1×1 convolution with a gated
+    linear unit.
 
     (batch, H, time) -> (batch, H, time // pool).
     """
 
     def __init__(
-        self, d_model: int, n: int, act: str, dropout: float, tie: bool, dt_min: float, dt_max: float, pool: int, mode: str
+        self,
+        d_model: int,
+        n: int,
+        act: str,
+        dropout: float,
+        tie: bool,
+        dt_min: float,
+        dt_max: float,
+        pool: int,
+        mode: str,
     ) -> None:
         super().__init__()
         self.pool, self.pool_mode = pool, mode
@@ -125,7 +140,8 @@ class S4D(nn.Module):
 
 
 def pool_frames(x: Tensor, factor: int, mode: str) -> Tensor:
-    """(batch, H, time) -> (batch, H, time // factor): mean, max or last of each group; an incomplete group is dropped."""
+    """(batch, H, time) -> (batch, H, time // factor): mean, max or last of each group; an
+    incomplete group is dropped."""
     if factor <= 1:
         return x
     whole = x.shape[-1] - x.shape[-1] % factor
@@ -137,7 +153,10 @@ def pool_frames(x: Tensor, factor: int, mode: str) -> Tensor:
 
 _FIXED: dict[str, tuple[Any, str]] = {
     "S4_model": ("S4D", "no other state space is published"),
-    "upscale_last_layer": (1, "several predictions from one frame have no operator in the stream graph"),
+    "upscale_last_layer": (
+        1,
+        "several predictions from one frame have no operator in the stream graph",
+    ),
     "reduce_time_dimension": (False, "one answer for a whole recording is no stream"),
     "permuteLBHtoBLH": (True, "the network around it is time first"),
     "delta_pre_activation": (False, "never published"),
@@ -151,15 +170,20 @@ def _pools(config: dict[str, Any], where: str, layers: int) -> tuple[str, list[i
     if mode == "none":
         return mode, [1] * layers
     if mode not in ("mean", "max", "last"):
-        raise CheckpointError(f"S4Model.{where}_pool_mode: expected none, mean, max or last, found {mode!r}")
+        raise CheckpointError(
+            f"S4Model.{where}_pool_mode: expected none, mean, max or last, found {mode!r}"
+        )
     pools = [int(p) for p in config[f"{where}_pools"]]
     if len(pools) != layers or min(pools, default=0) < 0:
-        raise CheckpointError(f"S4Model.{where}_pools: expected {layers} factors of 0 or more, found {pools}")
+        raise CheckpointError(
+            f"S4Model.{where}_pools: expected {layers} factors of 0 or more, found {pools}"
+        )
     return mode, [max(p, 1) for p in pools]
 
 
 class S4Model(nn.Module):
-    """Encoder, residual S4D layers with optional pooling in the middle and at the end of each, decoder. (time, batch, features).
+    """Encoder, residual S4D layers with optional pooling in the middle and at the end of each,
+    decoder. (time, batch, features).
 
     Pooling in the middle comes right after the state space, and over the residual path as well.
     """
@@ -189,25 +213,33 @@ class S4Model(nn.Module):
         )
         self.norms = nn.ModuleList(nn.LayerNorm(d_model) for _ in range(layers))
         self.dropouts = nn.ModuleList(
-            TiedDropout(float(config["dropout_outer"]), bool(config["dropout_tie"])) for _ in range(layers)
+            TiedDropout(float(config["dropout_outer"]), bool(config["dropout_tie"]))
+            for _ in range(layers)
         )
         self.decoder = nn.Linear(d_model, self.d_output)
-        self.decoder_non_linearity = activation(str(config["decoder_non_linearity"]), "model_LF.decoder_non_linearity")
+        self.decoder_non_linearity = activation(
+            str(config["decoder_non_linearity"]), "model_LF.decoder_non_linearity"
+        )
 
     @staticmethod
     def _check(config: dict[str, Any]) -> None:
         for key, (expected, why) in _FIXED.items():
             if config.get(key, expected) != expected:
                 raise CheckpointError(
-                    f"S4Model.{key}: expected {expected!r}, found {config[key]!r}, which is not supported: {why}"
+                    f"S4Model.{key}: expected {expected!r}, found {config[key]!r}, which is not"
+                    f" supported: {why}"
                 )
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.encoder(x.transpose(0, 1)).transpose(-1, -2)  # (batch, d_model, time)
-        layers = zip(self.s4_layers, self.norms, self.dropouts, self.mid_pools, self.pools, strict=True)
+        layers = zip(
+            self.s4_layers, self.norms, self.dropouts, self.mid_pools, self.pools, strict=True
+        )
         for layer, norm, dropout, mid, end in layers:
             z = norm(x.transpose(-1, -2)).transpose(-1, -2) if self.prenorm else x
-            x = pool_frames(dropout(layer(z)) + pool_frames(x, mid, self.mid_pool_mode), end, self.pool_mode)
+            x = pool_frames(
+                dropout(layer(z)) + pool_frames(x, mid, self.mid_pool_mode), end, self.pool_mode
+            )
             if not self.prenorm:
                 x = norm(x.transpose(-1, -2)).transpose(-1, -2)
         return self.decoder_non_linearity(self.decoder(x.transpose(-1, -2))).transpose(0, 1)

@@ -1,7 +1,9 @@
-"""The time-depth separable featurizer of emg2pose: 16 electrodes at 2 kHz -> 64 features at 25 Hz, valid convolutions only.
+"""The time-depth separable featurizer of emg2pose: 16 electrodes at 2 kHz -> 64 features at 25 Hz,
+valid convolutions only.
 
-Sources: facebookresearch/emg2pose for the key names and what each option does; Hannun et al., "Sequence-to-sequence speech
-recognition with time-depth separable convolutions" (2019) for the blocks. All tensors are (batch, channel, time).
+Sources: facebookresearch/emg2pose for the key names and what each option does; Hannun et al.,
+"Sequence-to-sequence speech recognition with time-depth separable convolutions" (2019) for the
+blocks. All tensors are (batch, channel, time).
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ def _normalized(norm: nn.LayerNorm, x: Tensor) -> Tensor:
 
 
 class Conv1dBlock(nn.Module):
-    """Strided convolution, ReLU, then LayerNorm unless `norm_type` is none. (B, C, T) -> (B, C', (T − kernel) // stride + 1)."""
+    """Strided convolution, ReLU, then LayerNorm unless `norm_type` is none. (B, C, T) -> (B, C', (T
+    − kernel) // stride + 1)."""
 
     in_channels: int
     out_channels: int
@@ -30,18 +33,36 @@ class Conv1dBlock(nn.Module):
     stride: int
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: int, stride: int, norm_type: str = "layer", dropout: float = 0.0
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int,
+        norm_type: str = "layer",
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if norm_type == "batch":
             raise CheckpointError(
-                "Conv1dBlock.norm_type: 'batch' is not supported; the published block then normalizes time steps in place of "
-                "channels and fails on any input whose length is not the number of channels; expected layer or none"
+                "Conv1dBlock.norm_type: 'batch' is not supported; the published block then"
+                " normalizes time steps in place of channels and fails on any input whose length is"
+                " not the number of channels; expected layer or none"
             )
         if norm_type not in ("layer", "none"):
-            raise CheckpointError(f"Conv1dBlock.norm_type: expected layer or none, found {norm_type!r}")
-        self.in_channels, self.out_channels, self.kernel_size, self.stride = in_channels, out_channels, kernel_size, stride
-        self.conv = nn.Sequential(nn.Conv1d(in_channels, out_channels, kernel_size, stride), nn.ReLU(), nn.Dropout(dropout))
+            raise CheckpointError(
+                f"Conv1dBlock.norm_type: expected layer or none, found {norm_type!r}"
+            )
+        self.in_channels, self.out_channels, self.kernel_size, self.stride = (
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+        )
+        self.conv = nn.Sequential(
+            nn.Conv1d(in_channels, out_channels, kernel_size, stride),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+        )
         self.norm = nn.LayerNorm(out_channels) if norm_type == "layer" else None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -50,15 +71,20 @@ class Conv1dBlock(nn.Module):
 
 
 class TDSConv2dBlock(nn.Module):
-    """Convolution over time that each of `width` groups of `channels` shares, ReLU, residual, LayerNorm.
+    """Convolution over time that each of `width` groups of `channels` shares, ReLU, residual,
+    LayerNorm.
 
-    (B, channels · width, T) -> (B, channels · width, T − kernel_width + 1); the residual is the newest frames of the input.
+    (B, channels · width, T) -> (B, channels · width, T − kernel_width + 1); the residual is the
+    newest frames of the input.
     """
 
     def __init__(self, channels: int, width: int, kernel_width: int) -> None:
         super().__init__()
         if kernel_width % 2 == 0:
-            raise CheckpointError(f"TDSConv2dBlock.kernel_width: expected an odd number as published, found {kernel_width}")
+            raise CheckpointError(
+                "TDSConv2dBlock.kernel_width: expected an odd number as published, found"
+                f" {kernel_width}"
+            )
         self.channels, self.width = channels, width
         self.conv2d = nn.Conv2d(channels, channels, (1, kernel_width))
         self.layer_norm = nn.LayerNorm(channels * width)
@@ -71,11 +97,14 @@ class TDSConv2dBlock(nn.Module):
 
 
 class TDSFullyConnectedBlock(nn.Module):
-    """Two linear layers with a ReLU between them, residual, LayerNorm; frame by frame. (B, features, T) -> the same."""
+    """Two linear layers with a ReLU between them, residual, LayerNorm; frame by frame. (B,
+    features, T) -> the same."""
 
     def __init__(self, num_features: int) -> None:
         super().__init__()
-        self.fc_block = nn.Sequential(nn.Linear(num_features, num_features), nn.ReLU(), nn.Linear(num_features, num_features))
+        self.fc_block = nn.Sequential(
+            nn.Linear(num_features, num_features), nn.ReLU(), nn.Linear(num_features, num_features)
+        )
         self.layer_norm = nn.LayerNorm(num_features)
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -89,14 +118,24 @@ class TDSConvEncoder(nn.Module):
     kernel_width: int
     num_blocks: int
 
-    def __init__(self, num_features: int, block_channels: Sequence[int] = (24, 24, 24, 24), kernel_width: int = 32) -> None:
+    def __init__(
+        self,
+        num_features: int,
+        block_channels: Sequence[int] = (24, 24, 24, 24),
+        kernel_width: int = 32,
+    ) -> None:
         super().__init__()
         if not block_channels:
-            raise CheckpointError("TDSConvEncoder.block_channels: expected one block or more, found none")
+            raise CheckpointError(
+                "TDSConvEncoder.block_channels: expected one block or more, found none"
+            )
         blocks: list[nn.Module] = []
         for channels in block_channels:
             if num_features % channels:
-                raise CheckpointError(f"TDSConvEncoder.block_channels: {channels} does not divide num_features {num_features}")
+                raise CheckpointError(
+                    f"TDSConvEncoder.block_channels: {channels} does not divide num_features"
+                    f" {num_features}"
+                )
             blocks += [
                 TDSConv2dBlock(channels, num_features // channels, kernel_width),
                 TDSFullyConnectedBlock(num_features),
@@ -109,7 +148,8 @@ class TDSConvEncoder(nn.Module):
 
 
 class TdsStage(nn.Module):
-    """A strided Conv1dBlock, `num_blocks` pairs of separable blocks and, with `out_channels`, a linear projection."""
+    """A strided Conv1dBlock, `num_blocks` pairs of separable blocks and, with `out_channels`, a
+    linear projection."""
 
     in_channels: int
     out_channels: int
@@ -129,13 +169,19 @@ class TdsStage(nn.Module):
         features = channels * feature_width
         if in_conv_kernel_width <= 0:
             raise CheckpointError(
-                f"TdsStage.in_conv_kernel_width: expected 1 or more, found {in_conv_kernel_width}, which is not supported: "
-                "the published network cannot tell the left context of a stage that does not begin with a convolution"
+                f"TdsStage.in_conv_kernel_width: expected 1 or more, found {in_conv_kernel_width},"
+                " which is not supported: the published network cannot tell the left context of a"
+                " stage that does not begin with a convolution"
             )
-        self.in_channels, self.out_channels = in_channels, features if out_channels is None else out_channels
+        self.in_channels, self.out_channels = (
+            in_channels,
+            features if out_channels is None else out_channels,
+        )
         self.layers = nn.Sequential(
             OrderedDict(
-                conv1dblock=Conv1dBlock(in_channels, features, in_conv_kernel_width, in_conv_stride),
+                conv1dblock=Conv1dBlock(
+                    in_channels, features, in_conv_kernel_width, in_conv_stride
+                ),
                 tds_block=TDSConvEncoder(features, [channels] * num_blocks, kernel_width),
             )
         )
@@ -143,7 +189,11 @@ class TdsStage(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.layers(x)
-        return x if self.linear_layer is None else self.linear_layer(x.swapaxes(-1, -2)).swapaxes(-1, -2)
+        return (
+            x
+            if self.linear_layer is None
+            else self.linear_layer(x.swapaxes(-1, -2)).swapaxes(-1, -2)
+        )
 
     @property
     def conv1dblock(self) -> Conv1dBlock:
@@ -155,9 +205,11 @@ class TdsStage(nn.Module):
 
 
 class TdsNetwork(nn.Module):
-    """(B, 16, samples) -> (B, out_channels, frames) with frames = (samples − left_context − 1) // stride + 1.
+    """(B, 16, samples) -> (B, out_channels, frames) with frames = (samples − left_context − 1) //
+    stride + 1.
 
-    `left_context` samples come before the one that frame 0 belongs to: frame k has seen samples 0…left_context + k · stride.
+    `left_context` samples come before the one that frame 0 belongs to: frame k has seen samples
+    0…left_context + k · stride.
     """
 
     in_channels: int
@@ -174,7 +226,8 @@ class TdsNetwork(nn.Module):
         for i, (before, after) in enumerate(itertools.pairwise(blocks)):
             if before.out_channels != after.in_channels:
                 raise CheckpointError(
-                    f"TdsNetwork: block {i} gives {before.out_channels} channels, block {i + 1} takes {after.in_channels}"
+                    f"TdsNetwork: block {i} gives {before.out_channels} channels, block {i + 1}"
+                    f" takes {after.in_channels}"
                 )
         self.layers = nn.Sequential(*blocks)
         self.in_channels, self.out_channels = blocks[0].in_channels, blocks[-1].out_channels

@@ -18,7 +18,8 @@ class BudgetError(TendonError):
 
 @dataclass(frozen=True)
 class Budget:
-    """Bytes of flash for the whole image, and core cycles per second of signal for the network (None: any)."""
+    """Bytes of flash for the whole image, and core cycles per second of signal for the network
+    (None: any)."""
 
     flash: int
     cycles: float | None = None

@@ -1,4 +1,5 @@
-"""How good a network is on the calibration sessions: what decides whether it is tuned, and which weights are kept."""
+"""How good a network is on the calibration sessions: what decides whether it is tuned, and which
+weights are kept."""
 
 from __future__ import annotations
 
@@ -16,15 +17,21 @@ from compress.quantize import quantize
 
 
 def float_error(loaded: Checkpoint, sessions: Sequence[Path]) -> float | None:
-    """Of a network as it is, in its task's unit; None when the sessions say nothing of what is right."""
+    """Of a network as it is, in its task's unit; None when the sessions say nothing of what is
+    right."""
     graph = lower(loaded)
     read = evaluate.read_heldout(graph, list(sessions))
     return tasks.of(graph).error(graph, read.float_frames(graph), read.recorded)
 
 
-def integer_error(loaded: Checkpoint, model: Any, tendon: Mapping[str, Any], sessions: Sequence[Path]) -> float | None:
-    """Of the integers that a compressed copy of `loaded` will become, calibrated on the same sessions."""
-    compressed = dataclasses.replace(loaded, model=model, hyper_parameters=loaded.hyper_parameters | {"tendon": dict(tendon)})
+def integer_error(
+    loaded: Checkpoint, model: Any, tendon: Mapping[str, Any], sessions: Sequence[Path]
+) -> float | None:
+    """Of the integers that a compressed copy of `loaded` will become, calibrated on the same
+    sessions."""
+    compressed = dataclasses.replace(
+        loaded, model=model, hyper_parameters=loaded.hyper_parameters | {"tendon": dict(tendon)}
+    )
     graph = lower(compressed)
     read = evaluate.read_heldout(graph, list(sessions))
     integer = quantize(graph, observe(graph, read.signals), COMPRESSED)

@@ -1,4 +1,5 @@
-"""`shrink`: checkpoint, recordings and a budget -> build/<MODEL>/compressed/checkpoint.ckpt, and compress.json beside it."""
+"""`shrink`: checkpoint, recordings and a budget -> build/<MODEL>/compressed/checkpoint.ckpt, and
+compress.json beside it."""
 
 from __future__ import annotations
 
@@ -23,7 +24,16 @@ from compress.files import write_json
 from compress.lower import lower
 from compress.models import HybridNetwork
 from compress.quantize import quantize
-from compress.shrink import candidates, check, choose, cost, rebuild, sensitivity, tune_pose, tune_typing
+from compress.shrink import (
+    candidates,
+    check,
+    choose,
+    cost,
+    rebuild,
+    sensitivity,
+    tune_pose,
+    tune_typing,
+)
 from compress.shrink.budget import Budget, parse_bytes
 from compress.shrink.candidates import Form, Layer
 from compress.shrink.cost import CORES
@@ -35,7 +45,8 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for. `core`: whose cycles the budget counts; `steps` None: those of the recipe; 0: no fine-tuning."""
+    """What the user asked for. `core`: whose cycles the budget counts; `steps` None: those of the
+    recipe; 0: no fine-tuning."""
 
     budget: Budget
     core: str = "cortex-m7"
@@ -44,8 +55,11 @@ class Request:
     threads: int = 2
 
 
-def run(folder: Folder, checkpoint_path: Path, data: Path | None, request: Request) -> dict[str, Any]:
-    """Choose, rebuild, tune and write, unless what it is made from is unchanged; returns compress.json's content."""
+def run(
+    folder: Folder, checkpoint_path: Path, data: Path | None, request: Request
+) -> dict[str, Any]:
+    """Choose, rebuild, tune and write, unless what it is made from is unchanged; returns
+    compress.json's content."""
     folder = dataclasses.replace(folder, precision=COMPRESSED)
     task = tasks.TASKS[checkpoint.task_of(checkpoint_path)]
     dataset = datasets.find(data, folder.build, task.collection)
@@ -53,7 +67,9 @@ def run(folder: Folder, checkpoint_path: Path, data: Path | None, request: Reque
         code=artifacts.code_hash("compress"),
         checkpoint=checkpoint_path,
         calibration=dataset.calibration,
-        training=training_sessions(data, folder, task) if data else [],  # the simulated ones follow from the code
+        training=(
+            training_sessions(data, folder, task) if data else []
+        ),  # the simulated ones follow from the code
         request=dataclasses.asdict(request),
     )
     record = folder.path / "compress.json"
@@ -67,7 +83,8 @@ def run(folder: Folder, checkpoint_path: Path, data: Path | None, request: Reque
 
 
 def training_sessions(data: Path | None, folder: Folder, task: tasks.Task) -> list[Path]:
-    """Sessions to tune on: the simulated ones, or `train` of the user's folder; without one, what calibrates."""
+    """Sessions to tune on: the simulated ones, or `train` of the user's folder; without one, what
+    calibrates."""
     if data is None:
         return recordings.ensure(folder.build / task.collection.folder, "train", task.collection)
     if (data / "train").is_dir():
@@ -75,12 +92,23 @@ def training_sessions(data: Path | None, folder: Folder, task: tasks.Task) -> li
     return datasets.find(data, folder.build, task.collection).calibration
 
 
-def _make(folder: Folder, loaded: Checkpoint, data: Path | None, calibration: Sequence[Path], request: Request) -> dict[str, Any]:
+def _make(
+    folder: Folder,
+    loaded: Checkpoint,
+    data: Path | None,
+    calibration: Sequence[Path],
+    request: Request,
+) -> dict[str, Any]:
     if "tendon" in loaded.hyper_parameters:
-        raise CheckpointError("this network has been compressed already; give the checkpoint that it was made from")
+        raise CheckpointError(
+            "this network has been compressed already; give the checkpoint that it was made from"
+        )
     graph, core = dataclasses.replace(lower(loaded), name=folder.model), CORES[request.core]
     print(f"calibrating on {', '.join(path.name for path in calibration)}")
-    signals = [tasks.of(graph).load_input(graph, path, datasets.CALIBRATION_SECONDS).signal for path in calibration]
+    signals = [
+        tasks.of(graph).load_input(graph, path, datasets.CALIBRATION_SECONDS).signal
+        for path in calibration
+    ]
     ranges = observe(graph, signals)
     fixed = cost.table_bytes(quantize(graph, ranges, "w8a16").ops), cost.other_cycles(graph, core)
     layers = candidates.layers(graph, ranges, core, rebuild.rankable(loaded, graph))
@@ -100,17 +128,23 @@ def _make(folder: Folder, loaded: Checkpoint, data: Path | None, calibration: Se
         "tendon": tendon,
         "layers": [_row(*row, measured) for row in zip(layers, choice.forms, strict=True)],
         "estimated": _estimated(layers, choice, *fixed),
-        "macs_per_s": {"before": _macs(graph), "after": _macs(lower(checkpoint.load(folder.checkpoint)))},
+        "macs_per_s": {
+            "before": _macs(graph),
+            "after": _macs(lower(checkpoint.load(folder.checkpoint))),
+        },
         "tuned": None if tuned is None else dataclasses.asdict(tuned) | {"kept": tuned.kept},
     }
 
 
 def tunable(model: Any, tendon: dict[str, Any], request: Request) -> bool:
-    """Whether a network is fine-tuned: a tracking one whenever something was changed, a typing one when steps are given."""
+    """Whether a network is fine-tuned: a tracking one whenever something was changed, a typing one
+    when steps are given."""
     if request.steps == 0 or not (tendon["ranks"] or tendon["bits"]):
         return False
     if isinstance(model, HybridNetwork):
-        return request.steps is not None  # bits alone cost these so little that minutes of tuning are for who asks
+        return (
+            request.steps is not None
+        )  # bits alone cost these so little that minutes of tuning are for who asks
     if tune_pose.possible(model):
         return True
     print("not fine-tuned: only typing and tracking networks are")
@@ -126,11 +160,15 @@ def _improve(
     calibration: Sequence[Path],
     request: Request,
 ) -> Tuned | None:
-    """Fine-tune the rebuilt network in place, if it is worth it and if it helps; None where that was not asked."""
+    """Fine-tune the rebuilt network in place, if it is worth it and if it helps; None where that
+    was not asked."""
     if not tunable(model, tendon, request):
         return None
     task = tasks.TASKS[loaded.task]
-    whole, before = check.float_error(loaded, calibration), check.integer_error(loaded, model, tendon, calibration)
+    whole, before = (
+        check.float_error(loaded, calibration),
+        check.integer_error(loaded, model, tendon, calibration),
+    )
     if whole is None or before is None:
         print("not fine-tuned: the calibration sessions do not say whether it would help")
         return None
@@ -138,25 +176,48 @@ def _improve(
         return Tuned(0, task.metric, task.unit, whole, before, None)
     kept = copy.deepcopy(model.state_dict())
     steps = _tune(folder, loaded, model, tendon, training_sessions(data, folder, task), request)
-    tuned = Tuned(steps, task.metric, task.unit, whole, before, check.integer_error(loaded, model, tendon, calibration))
+    tuned = Tuned(
+        steps,
+        task.metric,
+        task.unit,
+        whole,
+        before,
+        check.integer_error(loaded, model, tendon, calibration),
+    )
     if not tuned.kept:
         model.load_state_dict(kept)
     return tuned
 
 
 def _tune(
-    folder: Folder, loaded: Checkpoint, model: Any, tendon: dict[str, Any], training: Sequence[Path], request: Request
+    folder: Folder,
+    loaded: Checkpoint,
+    model: Any,
+    tendon: dict[str, Any],
+    training: Sequence[Path],
+    request: Request,
 ) -> int:
     """Fine-tune the rebuilt network in place; returns the steps."""
     state = folder.path / "tune.state"
-    said = json.dumps([loaded.sha256, tendon, dataclasses.asdict(request), *(checkpoint.sha256(p) for p in training)])
+    said = json.dumps(
+        [
+            loaded.sha256,
+            tendon,
+            dataclasses.asdict(request),
+            *(checkpoint.sha256(p) for p in training),
+        ]
+    )
     origin = hashlib.sha256(said.encode()).hexdigest()
     state.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(model, HybridNetwork):
         typed = tune_typing.recipe(request.steps, request.seed)
-        return tune_typing.tune(model, loaded.model, tendon["bits"], training, typed, state, origin, request.threads)
+        return tune_typing.tune(
+            model, loaded.model, tendon["bits"], training, typed, state, origin, request.threads
+        )
     tracked = tune_pose.recipe(request.steps, request.seed)
-    return tune_pose.tune(model, loaded.model, tendon["bits"], training, tracked, state, origin, request.threads)
+    return tune_pose.tune(
+        model, loaded.model, tendon["bits"], training, tracked, state, origin, request.threads
+    )
 
 
 def _row(layer: Layer, chosen: Form, measured: Sensitivity) -> dict[str, Any]:
@@ -176,20 +237,32 @@ def _row(layer: Layer, chosen: Form, measured: Sensitivity) -> dict[str, Any]:
 
 
 def _form(form: Form, known: Mapping[str, float]) -> dict[str, Any]:
-    return dataclasses.asdict(form) | {"title": form.title, "error": form.error, "harm": sensitivity.harm(form, known)}
+    return dataclasses.asdict(form) | {
+        "title": form.title,
+        "error": form.error,
+        "harm": sensitivity.harm(form, known),
+    }
 
 
-def _estimated(layers: Sequence[Layer], choice: choose.Choice, other_bytes: int, other_cycles: float) -> dict[str, Any]:
+def _estimated(
+    layers: Sequence[Layer], choice: choose.Choice, other_bytes: int, other_cycles: float
+) -> dict[str, Any]:
     """Bytes of tables and cycles a second, before (8 bits everywhere) and after."""
     whole = choose.Choice(tuple(layer.forms[0] for layer in layers))
     return {
         "tables": {"before": whole.bytes() + other_bytes, "after": choice.bytes() + other_bytes},
-        "cycles_per_s": {"before": whole.cycles() + other_cycles, "after": choice.cycles() + other_cycles},
+        "cycles_per_s": {
+            "before": whole.cycles() + other_cycles,
+            "after": choice.cycles() + other_cycles,
+        },
     }
 
 
 def _macs(graph: g.Graph) -> float:
-    return sum(op.macs(graph.tensors[op.inputs[0]].features) * float(graph.tensors[op.output].rate) for op in graph.ops)
+    return sum(
+        op.macs(graph.tensors[op.inputs[0]].features) * float(graph.tensors[op.output].rate)
+        for op in graph.ops
+    )
 
 
 def text(report: dict[str, Any]) -> str:
@@ -201,13 +274,20 @@ def text(report: dict[str, Any]) -> str:
         share = form["harm"] / (sum(harms) or 1.0)
         size = f"{row['inputs']}→{row['rows']}"
         lines.append(
-            f"{row['module']:66}{size:>12}  {form['title']:22}{form['bytes'] / 1000:7.1f}{form['error']:9.2%}{share:9.0%}"
+            f"{row['module']:66}{size:>12} "
+            f" {form['title']:22}{form['bytes'] / 1000:7.1f}{form['error']:9.2%}{share:9.0%}"
         )
-    for name, unit, scale in (("tables", "KB of tables", 1e3), ("cycles_per_s", "M cycles/s by rule", 1e6)):
+    for name, unit, scale in (
+        ("tables", "KB of tables", 1e3),
+        ("cycles_per_s", "M cycles/s by rule", 1e6),
+    ):
         both = report["estimated"][name]
         lines.append(f"{both['before'] / scale:,.0f} -> {both['after'] / scale:,.0f} {unit}")
     macs = report["macs_per_s"]
-    lines.append(f"{macs['before'] / 1e6:,.1f} -> {macs['after'] / 1e6:,.1f} million multiply-accumulates a second")
+    lines.append(
+        f"{macs['before'] / 1e6:,.1f} -> {macs['after'] / 1e6:,.1f} million multiply-accumulates a"
+        " second"
+    )
     return "\n".join([*lines, tuning(report)])
 
 
@@ -226,9 +306,15 @@ def tuning(report: dict[str, Any]) -> str:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """--flash, --steps, --seed, --threads."""
-    parser.add_argument("--flash", type=size, required=True, help="flash for the whole image: 2M, 384K or bytes")
     parser.add_argument(
-        "--steps", type=int, help="steps of fine-tuning; 0 for none (default: 320 of a tracking network that needs them)"
+        "--flash", type=size, required=True, help="flash for the whole image: 2M, 384K or bytes"
+    )
+    parser.add_argument(
+        "--steps",
+        type=int,
+        help=(
+            "steps of fine-tuning; 0 for none (default: 320 of a tracking network that needs them)"
+        ),
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
@@ -250,7 +336,12 @@ def request(args: argparse.Namespace, core: str, cycles: float | None) -> Reques
 def from_arguments(args: argparse.Namespace) -> int:
     """`python -m compress shrink`."""
     folder = Folder(args.build, args.model, COMPRESSED)
-    found = run(folder, artifacts.checkpoint_of(args.model, args.checkpoint), args.data, request(args, args.core, args.cycles))
+    found = run(
+        folder,
+        artifacts.checkpoint_of(args.model, args.checkpoint),
+        args.data,
+        request(args, args.core, args.cycles),
+    )
     print(text(found))
     print(f"wrote {folder.checkpoint} and {folder.path / 'compress.json'}")
     return 0

@@ -1,8 +1,9 @@
 """What matrices take: bytes of tables exactly (but for padding), cycles by a simple rule.
 
-Cycles of a matrix are so many for each multiply-accumulate, and so many for each weight that is fetched: a step fetches each
-weight once and multiplies it with all frames it holds. Both are fitted to modelled cycles of `make bench` (DESIGN.md, "Measured":
-linear 512→2048 on one frame, convolutions on two, six and ten), on an STM32H743 and an STM32F405 with tables in flash. The rule
+Cycles of a matrix are so many for each multiply-accumulate, and so many for each weight that is
+fetched: a step fetches each weight once and multiplies it with all frames it holds. Both are fitted
+to modelled cycles of `make bench` (DESIGN.md, "Measured": linear 512→2048 on one frame,
+convolutions on two, six and ten), on an STM32H743 and an STM32F405 with tables in flash. The rule
 is for choosing; what was chosen is measured afterwards.
 """
 
@@ -19,7 +20,8 @@ FINE = 8  # rows of inner factors are a multiple of this
 
 @dataclass(frozen=True)
 class Core:
-    """Cycles for each multiply-accumulate and for each weight fetched, by bits of the weights; cycles for a value elsewhere."""
+    """Cycles for each multiply-accumulate and for each weight fetched, by bits of the weights;
+    cycles for a value elsewhere."""
 
     mac: dict[int, float]
     fetch: dict[int, float]
@@ -30,14 +32,19 @@ class Core:
 
 
 CORES = {
-    "cortex-m7": Core({8: 1.03, 4: 0.95}, {8: 0.5, 4: 0.27}, norm=20.0, table=10.5, cell=75.0, state=19.4),
-    "cortex-m4": Core({8: 1.45, 4: 1.45}, {8: 0.32, 4: 0.25}, norm=28.0, table=16.0, cell=116.0, state=18.5),
+    "cortex-m7": Core(
+        {8: 1.03, 4: 0.95}, {8: 0.5, 4: 0.27}, norm=20.0, table=10.5, cell=75.0, state=19.4
+    ),
+    "cortex-m4": Core(
+        {8: 1.45, 4: 1.45}, {8: 0.32, 4: 0.25}, norm=28.0, table=16.0, cell=116.0, state=18.5
+    ),
 }
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """One dense layer: how many frames it multiplies in a second, how many of them at once, of how many bands."""
+    """One dense layer: how many frames it multiplies in a second, how many of them at once, of how
+    many bands."""
 
     rows: int
     inputs: int
@@ -71,7 +78,12 @@ def matrix_of(graph: g.Graph, op: g.Conv) -> Matrix:
 def table_bytes(ops: Sequence[g.Op]) -> int:
     """Tables of the other operators of an integer graph: what their arrays hold."""
     others = (op for op in ops if not isinstance(op, g.IntLinear))
-    return sum(value.nbytes for op in others for value in vars(op).values() if isinstance(value, g.np.ndarray))
+    return sum(
+        value.nbytes
+        for op in others
+        for value in vars(op).values()
+        if isinstance(value, g.np.ndarray)
+    )
 
 
 def other_cycles(graph: g.Graph, core: Core) -> float:
@@ -82,7 +94,9 @@ def other_cycles(graph: g.Graph, core: Core) -> float:
         values = target.features * float(target.rate)
         if isinstance(op, g.LayerNorm):
             total += core.norm * values
-        elif isinstance(op, g.Activation | g.Glu) and not (isinstance(op, g.Activation) and op.kind == "relu"):
+        elif isinstance(op, g.Activation | g.Glu) and not (
+            isinstance(op, g.Activation) and op.kind == "relu"
+        ):
             total += core.table * values
         elif isinstance(op, g.LstmCell):
             total += core.cell * values

@@ -1,4 +1,5 @@
-"""The chosen forms as a PyTorch network: factors where a rank was chosen, and what the checkpoint has to say about bits."""
+"""The chosen forms as a PyTorch network: factors where a rank was chosen, and what the checkpoint
+has to say about bits."""
 
 from __future__ import annotations
 
@@ -21,19 +22,26 @@ from compress.models import PoseNetwork
 from compress.models.factored import FactoredConv1d, FactoredLinear, factorize
 from compress.shrink.candidates import RANKED, Form, Layer
 
-GATES = ".gates"  # what the matrix of an LSTM's layer is called in the graph, behind the layer's own path
+# what the matrix of an LSTM's layer is called in the graph, behind the layer's own path
+GATES = ".gates"
 
 
 def rankable(loaded: Checkpoint, graph: g.Graph) -> list[str]:
-    """Matrices of the graph that the network can hold as two factors: large ones of a pose network."""
+    """Matrices of the graph that the network can hold as two factors: large ones of a pose
+    network."""
     if not isinstance(loaded.model, PoseNetwork):
         return []  # the layers of typing networks are small, and four bits suffice
-    large = [op for op in graph.ops if isinstance(op, g.Conv) and op.weight.size >= RANKED and op.shared == 1]
+    large = [
+        op
+        for op in graph.ops
+        if isinstance(op, g.Conv) and op.weight.size >= RANKED and op.shared == 1
+    ]
     return [op.module for op in large if _weights(loaded.model, _path(op.module)) is not None]
 
 
 def entries(layers: Sequence[Layer], forms: Sequence[Form]) -> dict[str, Any]:
-    """What `hyper_parameters["tendon"]` says of a choice: ranks by module of the network, bits by matrix of the graph."""
+    """What `hyper_parameters["tendon"]` says of a choice: ranks by module of the network, bits by
+    matrix of the graph."""
     ranks: dict[str, int] = {}
     bits: dict[str, int] = {}
     for layer, form in zip(layers, forms, strict=True):
@@ -44,10 +52,15 @@ def entries(layers: Sequence[Layer], forms: Sequence[Form]) -> dict[str, Any]:
     return {"ranks": ranks, "bits": bits}
 
 
-def rebuild(loaded: Checkpoint, graph: g.Graph, ranges: Ranges, tendon: Mapping[str, Any]) -> nn.Module:
-    """A copy of the network with factors of the ranks in `tendon`, the best for the inputs that calibration saw."""
+def rebuild(
+    loaded: Checkpoint, graph: g.Graph, ranges: Ranges, tendon: Mapping[str, Any]
+) -> nn.Module:
+    """A copy of the network with factors of the ranks in `tendon`, the best for the inputs that
+    calibration saw."""
     model = copy.deepcopy(loaded.model)
-    seen = {_path(op.module): ranges.moments[op.output][0] for op in graph.ops if isinstance(op, g.Conv)}
+    seen = {
+        _path(op.module): ranges.moments[op.output][0] for op in graph.ops if isinstance(op, g.Conv)
+    }
     orders = columns(loaded, graph, list(tendon["ranks"]))
     means, covariances, weights = {}, {}, {}
     for path, order in orders.items():
@@ -79,9 +92,11 @@ def save(path: Any, loaded: Checkpoint, model: nn.Module, tendon: Mapping[str, A
 
 
 def columns(loaded: Checkpoint, graph: g.Graph, paths: Sequence[str]) -> dict[str, g.Array]:
-    """Path -> for each column of the matrix in the graph the column of the network's weight that it is.
+    """Path -> for each column of the matrix in the graph the column of the network's weight that it
+    is.
 
-    The lowering is asked: in a copy of the network every weight is replaced by the number of its column.
+    The lowering is asked: in a copy of the network every weight is replaced by the number of its
+    column.
     """
     model = copy.deepcopy(loaded.model)
     with torch.no_grad():
@@ -91,16 +106,24 @@ def columns(loaded: Checkpoint, graph: g.Graph, paths: Sequence[str]) -> dict[st
             begin = 0
             for part in parts:
                 rows = part.flatten(1)
-                part.copy_(torch.arange(begin, begin + rows.shape[1]).expand(rows.shape).reshape(part.shape))
+                part.copy_(
+                    torch.arange(begin, begin + rows.shape[1])
+                    .expand(rows.shape)
+                    .reshape(part.shape)
+                )
                 begin += rows.shape[1]
     marked = lower(dataclasses.replace(loaded, model=model))
     found = {_path(op.module): op for op in marked.ops if isinstance(op, g.Conv)}
     # Column numbers may have come out scaled; their order has not changed.
-    return {path: np.argsort(np.argsort(found[path].weight[0, 0].reshape(-1), kind="stable")) for path in paths}
+    return {
+        path: np.argsort(np.argsort(found[path].weight[0, 0].reshape(-1), kind="stable"))
+        for path in paths
+    }
 
 
 def modules_of(model: nn.Module, matrix: str) -> list[tuple[nn.Module, str]]:
-    """Modules of the network, and the names of their weights, that make one matrix of the graph; `*` stands for each band."""
+    """Modules of the network, and the names of their weights, that make one matrix of the graph;
+    `*` stands for each band."""
     path = matrix.replace(GATES, "")  # of a factor too: …l0.gates.v is …l0.v
     named = dict(model.named_modules(remove_duplicate=False))
     parent, _, last = path.rpartition(".")
@@ -123,7 +146,8 @@ def _path(matrix: str) -> str:
 
 
 def _weights(model: nn.Module, path: str) -> list[torch.Tensor] | None:
-    """The weights that side by side are one matrix, or None for what is not stored as two factors."""
+    """The weights that side by side are one matrix, or None for what is not stored as two
+    factors."""
     named = dict(model.named_modules(remove_duplicate=False))
     parent, _, last = path.rpartition(".")
     module, lstm = named.get(path), named.get(parent)

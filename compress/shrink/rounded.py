@@ -1,4 +1,5 @@
-"""Training with the weights that four bits leave: rounded in every forward, the gradient for those behind them."""
+"""Training with the weights that four bits leave: rounded in every forward, the gradient for those
+behind them."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from compress.shrink.rebuild import modules_of
 
 
 class FourBits(nn.Module):
-    """weight (out, …) -> the same in steps of one scale a row, −7…7; the scales are those that fit the first weights best."""
+    """weight (out, …) -> the same in steps of one scale a row, −7…7; the scales are those that fit
+    the first weights best."""
 
     scale: Tensor
 
@@ -30,17 +32,26 @@ class FourBits(nn.Module):
 
 
 def best_scales(weight: Tensor) -> Tensor:
-    """(out, n) -> (out,): of the clippings that are tried, the one with the least squared error of each row."""
+    """(out, n) -> (out,): of the clippings that are tried, the one with the least squared error of
+    each row."""
     widest = weight.abs().amax(1, keepdim=True).clamp(min=1e-12) / LIMITS[4]
     scales = torch.stack([widest * float(share) for share in CLIPPING])
-    errors = torch.stack([((weight / s).round().clamp(-LIMITS[4], LIMITS[4]) * s - weight).square().sum(1) for s in scales])
+    errors = torch.stack(
+        [
+            ((weight / s).round().clamp(-LIMITS[4], LIMITS[4]) * s - weight).square().sum(1)
+            for s in scales
+        ]
+    )
     return scales[errors.argmin(0), torch.arange(len(weight)), 0]
 
 
 @contextmanager
 def four_bits(model: nn.Module, bits: Mapping[str, int]) -> Iterator[None]:
-    """Within it the network computes with rounded weights in every matrix that `bits` gives four."""
-    wrapped = [part for matrix, width in bits.items() if width == 4 for part in modules_of(model, matrix)]
+    """Within it the network computes with rounded weights in every matrix that `bits` gives
+    four."""
+    wrapped = [
+        part for matrix, width in bits.items() if width == 4 for part in modules_of(model, matrix)
+    ]
     for module, name in wrapped:
         parametrize.register_parametrization(module, name, FourBits(getattr(module, name)))
     try:

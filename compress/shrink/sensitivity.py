@@ -1,8 +1,10 @@
-"""What the error of one layer does to the network's output: measured, one layer and one kind of error at a time.
+"""What the error of one layer does to the network's output: measured, one layer and one kind of
+error at a time.
 
-A layer's weights are replaced by their 4-bit values, or by their best approximation of a middle rank, and the float network runs
-on a stretch of calibration, in closed loop where it is one. The mean squared change of its output, divided by the layer's own
-relative error, is the layer's sensitivity to that kind of error: the harm expected of another form of the layer is that times the
+A layer's weights are replaced by their 4-bit values, or by their best approximation of a middle
+rank, and the float network runs on a stretch of calibration, in closed loop where it is one. The
+mean squared change of its output, divided by the layer's own relative error, is the layer's
+sensitivity to that kind of error: the harm expected of another form of the layer is that times the
 form's error. Errors of different layers are taken to be independent, so harms add up.
 """
 
@@ -22,14 +24,20 @@ from compress.shrink.candidates import Form, Layer, Probe
 
 SECONDS = 12.0
 
-Sensitivity = Mapping[str, Mapping[str, float]]  # module -> kind of error -> mean squared change of output for each unit
+Sensitivity = Mapping[
+    str, Mapping[str, float]
+]  # module -> kind of error -> mean squared change of output for each unit
 
 
-def sensitivities(graph: g.Graph, layers: Sequence[Layer], signal: Signal, seconds: float = SECONDS) -> Sensitivity:
+def sensitivities(
+    graph: g.Graph, layers: Sequence[Layer], signal: Signal, seconds: float = SECONDS
+) -> Sensitivity:
     """Of every layer that has a choice; in the unit of the output, squared."""
     expected = _outputs(graph, signal, seconds)
     found: dict[str, dict[str, float]] = {layer.module: {} for layer in layers}
-    probes = [(layer.module, kind, probe) for layer in layers for kind, probe in layer.probes.items()]
+    probes = [
+        (layer.module, kind, probe) for layer in layers for kind, probe in layer.probes.items()
+    ]
     for module, kind, probe in tqdm(probes, desc="sensitivity", unit="run"):
         change = np.mean((_outputs(_with(graph, module, probe), signal, seconds) - expected) ** 2)
         found[module][kind] = float(change) / max(probe.error, 1e-12)
@@ -37,7 +45,8 @@ def sensitivities(graph: g.Graph, layers: Sequence[Layer], signal: Signal, secon
 
 
 def harm(form: Form, known: Mapping[str, float]) -> float:
-    """Mean squared change of the output that is expected of a form of a layer with these sensitivities."""
+    """Mean squared change of the output that is expected of a form of a layer with these
+    sensitivities."""
     return known.get("bits", 0.0) * form.rounded + known.get("rank", 0.0) * form.lost
 
 

@@ -1,10 +1,13 @@
-"""Fine-tuning a compressed tracking network, the whole one as its teacher, in two phases as its training had them.
+"""Fine-tuning a compressed tracking network, the whole one as its teacher, in two phases as its
+training had them.
 
 1. The featurizer: its features are to be the teacher's, on windows of the training sessions.
-2. The decoder in closed loop, on the student's own features: its poses are to be the mean of the true ones and the teacher's.
-   The truth alone would ask more of few steps than they can give; the teacher alone would teach its errors.
+2. The decoder in closed loop, on the student's own features: its poses are to be the mean of the
+   true ones and the teacher's. The truth alone would ask more of few steps than they can give; the
+   teacher alone would teach its errors.
 
-Everything random in a step is drawn from (seed, phase, step), and an interrupted tuning goes on where it was saved.
+Everything random in a step is drawn from (seed, phase, step), and an interrupted tuning goes on
+where it was saved.
 """
 
 from __future__ import annotations
@@ -27,7 +30,9 @@ from compress.training.closed_loop import features_of, step_samples, stream_pose
 from compress.training.pose_set import Tracked
 from compress.training.tracking import Recipe, TrackingRun
 
-RECIPE = Recipe(feature_steps=100, rollout_steps=220, rate=6e-4, warmup=10, save_every=50, score_every=1000)
+RECIPE = Recipe(
+    feature_steps=100, rollout_steps=220, rate=6e-4, warmup=10, save_every=50, score_every=1000
+)
 
 
 def recipe(steps: int | None, seed: int) -> Recipe:
@@ -53,7 +58,8 @@ def tune(
     origin: str,
     threads: int = 2,
 ) -> int:
-    """Tune `student` in place; returns the steps. `state` holds an interrupted tuning of this `origin`, removed at the end."""
+    """Tune `student` in place; returns the steps. `state` holds an interrupted tuning of this
+    `origin`, removed at the end."""
     torch.set_num_threads(threads)
     torch.manual_seed(recipe.seed)
     data = [pose_set.load(path) for path in tqdm(sessions, desc="read recordings", unit="session")]
@@ -67,7 +73,14 @@ def tune(
 class _Distillation(TrackingRun):
     """A training whose targets are a teacher's."""
 
-    def __init__(self, network: PoseNetwork, teacher: StatePoseModule, recipe: Recipe, state: Path, origin: str) -> None:
+    def __init__(
+        self,
+        network: PoseNetwork,
+        teacher: StatePoseModule,
+        recipe: Recipe,
+        state: Path,
+        origin: str,
+    ) -> None:
         super().__init__(network, recipe, state, origin)
         self.teacher = teacher
 
@@ -76,15 +89,28 @@ class _Distillation(TrackingRun):
         nothing = lambda: float("nan")  # noqa: E731  no score within the phases
         taught = [features_of(self.teacher, session) for session in data]
         spread = torch.cat(taught).var(0).clamp(min=1e-6)
-        self.steps_of("tune features", self.features, lambda: self._features_apart(data, taught, spread), nothing)
+        self.steps_of(
+            "tune features",
+            self.features,
+            lambda: self._features_apart(data, taught, spread),
+            nothing,
+        )
         frames = [features_of(self.model, session) for session in data]
         taught_poses = stream_poses(self.teacher, data)
-        targets = [_halfway(self.teacher, session, poses) for session, poses in zip(data, taught_poses, strict=True)]
+        targets = [
+            _halfway(self.teacher, session, poses)
+            for session, poses in zip(data, taught_poses, strict=True)
+        ]
         torch.set_num_threads(1)  # a step's matrices are too small to share
-        self.steps_of("tune decoder", self.rollout, lambda: self.rollout_loss(targets, frames), nothing)
+        self.steps_of(
+            "tune decoder", self.rollout, lambda: self.rollout_loss(targets, frames), nothing
+        )
 
-    def _features_apart(self, data: Sequence[Tracked], taught: Sequence[Tensor], spread: Tensor) -> Tensor:
-        """Mean squared difference of student's and teacher's features over windows, as a share of their variance."""
+    def _features_apart(
+        self, data: Sequence[Tracked], taught: Sequence[Tensor], spread: Tensor
+    ) -> Tensor:
+        """Mean squared difference of student's and teacher's features over windows, as a share of
+        their variance."""
         r, network = self.recipe, self.model.network
         rng = np.random.default_rng([r.seed, 0, self.features.step])
         stride, left = network.stride, self.model.left_context
@@ -101,8 +127,11 @@ class _Distillation(TrackingRun):
 
 
 def _halfway(teacher: StatePoseModule, session: Tracked, poses: np.ndarray) -> Tracked:
-    """The session with angles halfway between the true ones and the teacher's poses (steps, 20) of its whole stream."""
+    """The session with angles halfway between the true ones and the teacher's poses (steps, 20) of
+    its whole stream."""
     steps = step_samples(teacher, np.arange(len(poses)))
     samples = np.arange(len(session.angles))
-    between = np.stack([np.interp(samples, steps, poses[:, joint]) for joint in range(poses.shape[1])], axis=1)
+    between = np.stack(
+        [np.interp(samples, steps, poses[:, joint]) for joint in range(poses.shape[1])], axis=1
+    )
     return dataclasses.replace(session, angles=((session.angles + between) / 2).astype(np.float32))

@@ -1,6 +1,8 @@
-"""Fine-tuning a compressed typing network: the labels' CTC loss, and the whole network's probabilities frame by frame.
+"""Fine-tuning a compressed typing network: the labels' CTC loss, and the whole network's
+probabilities frame by frame.
 
-Windows as in training (`training/typing.py`): short ones and, every third step, a long one. Norms keep their running statistics.
+Windows as in training (`training/typing.py`): short ones and, every third step, a long one. Norms
+keep their running statistics.
 """
 
 from __future__ import annotations
@@ -58,7 +60,8 @@ def tune(
     origin: str,
     threads: int = 2,
 ) -> int:
-    """Tune `student` in place; returns the steps. `state` holds an interrupted tuning of this `origin`, removed at the end."""
+    """Tune `student` in place; returns the steps. `state` holds an interrupted tuning of this
+    `origin`, removed at the end."""
     torch.set_num_threads(threads)
     pooling = cast(InputMeanPooling, student.model[1]).factor
     data = [load(path, pooling) for path in tqdm(sessions, desc="read recordings", unit="session")]
@@ -80,7 +83,9 @@ def _run(
     """The steps that remain of a tuning."""
     student.eval(), teacher.eval()
     optimizer = torch.optim.Adam(student.parameters(), lr=recipe.rate)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: saved.share_of_rate(step, recipe.steps, recipe.warmup))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: saved.share_of_rate(step, recipe.steps, recipe.warmup)
+    )
     parts: dict[str, nn.Module | torch.optim.Optimizer | torch.optim.lr_scheduler.LambdaLR]
     parts = {"model": student, "optimizer": optimizer, "schedule": schedule}
     begin, found = 0, saved.load(state, origin)
@@ -88,23 +93,34 @@ def _run(
         for name, part in parts.items():
             part.load_state_dict(found[name])
         begin = int(found["step"])
-    for step in tqdm(range(begin, recipe.steps), initial=begin, total=recipe.steps, desc="tune", unit="step"):
+    for step in tqdm(
+        range(begin, recipe.steps), initial=begin, total=recipe.steps, desc="tune", unit="step"
+    ):
         rng = np.random.default_rng([recipe.seed, step])
         loss = _loss(student, teacher, _windows(data, recipe, step, rng, pooling))
         if not torch.isfinite(loss):
-            raise TendonError(f"tuning diverged at step {step}: expected a finite loss, found {loss.item()}; try fewer STEPS")
+            raise TendonError(
+                f"tuning diverged at step {step}: expected a finite loss, found {loss.item()}; try"
+                " fewer STEPS"
+            )
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(student.parameters(), recipe.clip)
         optimizer.step()
         schedule.step()
         if (step + 1) % recipe.save_every == 0:
-            saved.save(state, origin, {"step": step + 1} | {k: v.state_dict() for k, v in parts.items()})
+            saved.save(
+                state, origin, {"step": step + 1} | {k: v.state_dict() for k, v in parts.items()}
+            )
 
 
-def _windows(data: Sequence[Labelled], recipe: Recipe, step: int, rng: np.random.Generator, pooling: int) -> Windows:
+def _windows(
+    data: Sequence[Labelled], recipe: Recipe, step: int, rng: np.random.Generator, pooling: int
+) -> Windows:
     long = step % recipe.long_every == recipe.long_every - 1
-    seconds, batch = (recipe.long_s, recipe.long_batch) if long else (recipe.short_s, recipe.short_batch)
+    seconds, batch = (
+        (recipe.long_s, recipe.long_batch) if long else (recipe.short_s, recipe.short_batch)
+    )
     return draw(data, whole_frames(seconds, pooling), batch, recipe.gain, rng)
 
 
@@ -116,6 +132,10 @@ def _loss(student: HybridNetwork, teacher: HybridNetwork, windows: Windows) -> T
         expected = teacher.model[2:](x)
     lengths = torch.full((found.shape[1],), found.shape[0], dtype=torch.int64)
     targets, counts = torch.from_numpy(windows.targets), torch.from_numpy(windows.lengths)
-    labels = nn.functional.ctc_loss(found, targets, lengths, counts, blank=charset.BLANK, zero_infinity=True)
-    apart = nn.functional.kl_div(found.flatten(0, 1), expected.flatten(0, 1), reduction="batchmean", log_target=True)
+    labels = nn.functional.ctc_loss(
+        found, targets, lengths, counts, blank=charset.BLANK, zero_infinity=True
+    )
+    apart = nn.functional.kl_div(
+        found.flatten(0, 1), expected.flatten(0, 1), reduction="batchmean", log_target=True
+    )
     return 0.1 * labels + apart

@@ -9,7 +9,8 @@ ENOUGH = 0.02  # relative loss up to which a compressed network is left as it is
 
 @dataclass(frozen=True)
 class Tuned:
-    """Errors on the calibration sessions: the whole float network's, and those of the compressed one's integers before and after.
+    """Errors on the calibration sessions: the whole float network's, and those of the compressed
+    one's integers before and after.
 
     `after` is None, and `steps` 0, where there was no tuning. What came out better is kept.
     """

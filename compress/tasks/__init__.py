@@ -1,4 +1,5 @@
-"""What networks are for: which recordings a task has, how one is read, and what its error is. Nothing here knows a network."""
+"""What networks are for: which recordings a task has, how one is read, and what its error is.
+Nothing here knows a network."""
 
 from __future__ import annotations
 

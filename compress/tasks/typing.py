@@ -1,4 +1,5 @@
-"""Typing on a keyboard: emg2qwerty sessions, log-probabilities of characters, the character error rate."""
+"""Typing on a keyboard: emg2qwerty sessions, log-probabilities of characters, the character error
+rate."""
 
 from __future__ import annotations
 
@@ -36,31 +37,48 @@ class Typing(Task):
     def read(self, graph: g.Graph, path: Path, seconds: float | None = None) -> Recorded:
         with Session(path) as session:
             session.check()
-            stop = len(session) if seconds is None else min(len(session), round(seconds * SAMPLE_RATE))
+            stop = (
+                len(session) if seconds is None else min(len(session), round(seconds * SAMPLE_RATE))
+            )
             samples = whole_steps(graph, session.emg(0, stop).reshape(stop, -1))
             end = len(samples) / SAMPLE_RATE
             origin = float(session.time(0, 1)[0])
-            presses = [(float(k["start"]) - origin, charset.key_to_character(k["key"])) for k in session.keystrokes]
+            presses = [
+                (float(k["start"]) - origin, charset.key_to_character(k["key"]))
+                for k in session.keystrokes
+            ]
             keys = [(at, character) for at, character in presses if character and 0.0 <= at < end]
             return Recorded(path, Signal(samples), Typed(session.text(0.0, end), keys))
 
     def from_array(self, array: Array) -> Array:
         if array.ndim != 3 or array.shape[1:] != (BANDS, ELECTRODES):
-            raise ValueError(f"expected numbers of shape {self.array}, found {array.dtype} {array.shape}")
+            raise ValueError(
+                f"expected numbers of shape {self.array}, found {array.dtype} {array.shape}"
+            )
         return array.reshape(len(array), -1)
 
-    def error(self, graph: g.Graph, frames: Sequence[Array], recorded: Sequence[Recorded]) -> float | None:
+    def error(
+        self, graph: g.Graph, frames: Sequence[Array], recorded: Sequence[Recorded]
+    ) -> float | None:
         return scores.score(frames, _texts(recorded)).cer if any(_texts(recorded)) else None
 
-    def interval(self, graph: g.Graph, frames: Sequence[Array], recorded: Sequence[Recorded]) -> tuple[float, float]:
+    def interval(
+        self, graph: g.Graph, frames: Sequence[Array], recorded: Sequence[Recorded]
+    ) -> tuple[float, float]:
         return scores.bootstrap_rate(frames, _texts(recorded))
 
     def difference(
-        self, graph: g.Graph, first: Sequence[Array], second: Sequence[Array], recorded: Sequence[Recorded]
+        self,
+        graph: g.Graph,
+        first: Sequence[Array],
+        second: Sequence[Array],
+        recorded: Sequence[Recorded],
     ) -> tuple[float, float]:
         return scores.bootstrap_difference(first, second, _texts(recorded))
 
-    def details(self, graph: g.Graph, frames: Sequence[Array], recorded: Sequence[Recorded]) -> dict[str, Any]:
+    def details(
+        self, graph: g.Graph, frames: Sequence[Array], recorded: Sequence[Recorded]
+    ) -> dict[str, Any]:
         return scores.score(frames, _texts(recorded)).as_dict() if any(_texts(recorded)) else {}
 
     def amount(self, recorded: Sequence[Recorded]) -> tuple[int, str]:

@@ -1,4 +1,5 @@
-"""A tracking network over whole sessions, each in one closed loop: its features, its poses, and their error.
+"""A tracking network over whole sessions, each in one closed loop: its features, its poses, and
+their error.
 
 Training validates with it, compression takes its teacher's poses from it.
 """
@@ -20,7 +21,8 @@ from compress.training.pose_set import Tracked
 
 @dataclass(frozen=True)
 class Score:
-    """Mean absolute angle errors in degrees over whole sessions: the network's, and those of the two trivial predictors."""
+    """Mean absolute angle errors in degrees over whole sessions: the network's, and those of the
+    two trivial predictors."""
 
     mae: float
     hold_initial: float
@@ -33,14 +35,19 @@ class Score:
 
 
 def step_samples(model: StatePoseModule, steps: np.ndarray) -> np.ndarray:
-    """The sample in the middle of each rollout step: where the published alignment to 2 kHz puts it."""
+    """The sample in the middle of each rollout step: where the published alignment to 2 kHz puts
+    it."""
     hop = SAMPLE_RATE // model.rollout_freq
     return model.left_context + steps * hop + hop // 2
 
 
 def mean_pose(sessions: Sequence[Tracked]) -> np.ndarray:
     """Mean angles (20,) rad over all that is known."""
-    return np.concatenate([s.angles[s.known] for s in sessions]).mean(0, dtype=np.float64).astype(np.float32)
+    return (
+        np.concatenate([s.angles[s.known] for s in sessions])
+        .mean(0, dtype=np.float64)
+        .astype(np.float32)
+    )
 
 
 @torch.no_grad()
@@ -51,19 +58,29 @@ def features_of(model: StatePoseModule, session: Tracked, block_s: float = 20.0)
     block = round(block_s * SAMPLE_RATE / stride) * stride
     emg = torch.from_numpy(np.ascontiguousarray(session.emg.T))[None]
     starts = range(0, max(emg.shape[-1] - left, 0), block)
-    parts = [network(emg[..., start : start + left + block - stride + 1])[0].t() for start in starts]
+    parts = [
+        network(emg[..., start : start + left + block - stride + 1])[0].t() for start in starts
+    ]
     if not parts:
-        raise RecordingError(f"expected more than the left context of {left} samples, found a session of {emg.shape[-1]}")
+        raise RecordingError(
+            f"expected more than the left context of {left} samples, found a session of"
+            f" {emg.shape[-1]}"
+        )
     return torch.cat(parts)
 
 
 @torch.no_grad()
 def stream_poses(model: StatePoseModule, sessions: Sequence[Tracked]) -> list[np.ndarray]:
-    """Poses (steps, 20) rad of whole sessions, each in one stream, from the true pose at its beginning."""
+    """Poses (steps, 20) rad of whole sessions, each in one stream, from the true pose at its
+    beginning."""
     features = [features_of(model, session) for session in sessions]
     steps = [(len(f) - 1) * model.steps_per_frame for f in features]
-    together = between(nn.utils.rnn.pad_sequence(features, batch_first=True).swapaxes(1, 2), model.steps_per_frame)
-    initial = torch.from_numpy(np.stack([session.angles[model.left_context] for session in sessions]))
+    together = between(
+        nn.utils.rnn.pad_sequence(features, batch_first=True).swapaxes(1, 2), model.steps_per_frame
+    )
+    initial = torch.from_numpy(
+        np.stack([session.angles[model.left_context] for session in sessions])
+    )
     poses = model.eval().rollout(together, initial)[0].swapaxes(1, 2).numpy()
     return [p[:n] for p, n in zip(poses, steps, strict=True)]
 
@@ -73,7 +90,12 @@ def stream_score(model: StatePoseModule, sessions: Sequence[Tracked], mean: np.n
     return score(model, sessions, stream_poses(model, sessions), mean)
 
 
-def score(model: StatePoseModule, sessions: Sequence[Tracked], found: Sequence[np.ndarray], mean: np.ndarray) -> Score:
+def score(
+    model: StatePoseModule,
+    sessions: Sequence[Tracked],
+    found: Sequence[np.ndarray],
+    mean: np.ndarray,
+) -> Score:
     """Of poses that `stream_poses` found, beside the first pose held and the mean pose."""
     sums, count = np.zeros(3), 0
     for session, poses in zip(sessions, found, strict=True):

@@ -15,13 +15,26 @@ from compress.training import tracking, typing
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `python -m compress train`."""
     parser.add_argument("--model", default="TC_S4_small", choices=list(HYPER_PARAMETERS))
-    parser.add_argument("--data", type=Path, help="folder of sessions to train on (default: the simulated train split)")
-    parser.add_argument("--build", type=Path, default=Path("build"), help="where artifacts go (default: %(default)s)")
-    parser.add_argument("--out", type=Path, help="checkpoint to write (default: <build>/<MODEL>/train/<MODEL>.ckpt)")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="folder of sessions to train on (default: the simulated train split)",
+    )
+    parser.add_argument(
+        "--build",
+        type=Path,
+        default=Path("build"),
+        help="where artifacts go (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--out", type=Path, help="checkpoint to write (default: <build>/<MODEL>/train/<MODEL>.ckpt)"
+    )
     parser.add_argument("--steps", type=int, help="steps to train (default: the network's recipe)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--start", type=Path, help="checkpoint whose weights to begin with (pose networks)")
+    parser.add_argument(
+        "--start", type=Path, help="checkpoint whose weights to begin with (pose networks)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,17 +53,22 @@ def run(args: argparse.Namespace) -> int:
 def _typing(args: argparse.Namespace, paths: list[Path], out: Path) -> str:
     if args.start:
         raise CheckpointError(
-            f"--start: {args.model} is trained from its seed only; expected a pose network (tracking_vemg2pose)"
+            f"--start: {args.model} is trained from its seed only; expected a pose network"
+            " (tracking_vemg2pose)"
         )
     recipe = typing.recipe_for(args.model, steps=args.steps, seed=args.seed)
     result = typing.train(args.model, paths, out, recipe, args.threads)
-    return f"{result['steps']} steps, validation CER {result['validation_cer']:.2f} % (one session, greedy)"
+    return (
+        f"{result['steps']} steps, validation CER {result['validation_cer']:.2f} % (one session,"
+        " greedy)"
+    )
 
 
 def _tracking(args: argparse.Namespace, paths: list[Path], out: Path) -> str:
     recipe = tracking.recipe_for(again=args.start is not None, steps=args.steps, seed=args.seed)
     score = tracking.train(args.model, paths, out, recipe, args.threads, args.start)
     return (
-        f"{recipe.feature_steps} + {recipe.rollout_steps} steps; {recipe.validation} validation sessions in closed loop: "
-        f"MAE {score.mae:.2f}°, initial pose held {score.hold_initial:.2f}°, mean pose {score.mean_pose:.2f}°"
+        f"{recipe.feature_steps} + {recipe.rollout_steps} steps; {recipe.validation} validation"
+        f" sessions in closed loop: MAE {score.mae:.2f}°, initial pose held"
+        f" {score.hold_initial:.2f}°, mean pose {score.mean_pose:.2f}°"
     )

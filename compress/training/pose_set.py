@@ -1,4 +1,5 @@
-"""Pose sessions in memory: sEMG and joint angles, windows of them, and the angles at the steps of a rollout."""
+"""Pose sessions in memory: sEMG and joint angles, windows of them, and the angles at the steps of a
+rollout."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from compress.errors import RecordingError
 
 @dataclass(frozen=True)
 class Tracked:
-    """emg float32 (n, 16); angles float32 (n, 20) rad; known bool (n,): whether inverse kinematics found the angles."""
+    """emg float32 (n, 16); angles float32 (n, 20) rad; known bool (n,): whether inverse kinematics
+    found the angles."""
 
     emg: np.ndarray
     angles: np.ndarray
@@ -28,7 +30,8 @@ class Tracked:
 
 @dataclass(frozen=True)
 class PoseWindows:
-    """A batch: emg float32 (batch, 16, samples); angles (batch, frames, 20) rad and known (batch, frames) at the frames."""
+    """A batch: emg float32 (batch, 16, samples); angles (batch, frames, 20) rad and known (batch,
+    frames) at the frames."""
 
     emg: np.ndarray
     angles: np.ndarray
@@ -41,19 +44,30 @@ def load(path: Path) -> Tracked:
         session.check()
         found = Tracked(session.emg(), session.joint_angles(), session.no_ik_failure())
     if not found.known.any():
-        raise RecordingError(f"{path}: expected joint angles, found only failures of inverse kinematics (all angles zero)")
+        raise RecordingError(
+            f"{path}: expected joint angles, found only failures of inverse kinematics (all angles"
+            " zero)"
+        )
     return found
 
 
 def draw(
-    sessions: Sequence[Tracked], frames: int, stride: int, left: int, batch: int, gain: float, rng: np.random.Generator
+    sessions: Sequence[Tracked],
+    frames: int,
+    stride: int,
+    left: int,
+    batch: int,
+    gain: float,
+    rng: np.random.Generator,
 ) -> PoseWindows:
-    """Random windows of so many frames after `left` samples of context, each electrode's gain varied by a log-normal factor."""
+    """Random windows of so many frames after `left` samples of context, each electrode's gain
+    varied by a log-normal factor."""
     samples = left + (frames - 1) * stride + 1
     sizes = np.array([max(len(s.emg) - samples + 1, 0) for s in sessions], dtype=np.float64)
     if not sizes.any():
         raise RecordingError(
-            f"training needs a session of {samples} samples or more, found at most {max(map(_length, sessions))}"
+            f"training needs a session of {samples} samples or more, found at most"
+            f" {max(map(_length, sessions))}"
         )
     windows = []
     for _ in range(batch):

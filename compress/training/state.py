@@ -1,4 +1,5 @@
-"""What every training here shares: the rate's schedule, and a state on disk from which an interrupted one continues."""
+"""What every training here shares: the rate's schedule, and a state on disk from which an
+interrupted one continues."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ def share_of_rate(step: int, steps: int, warmup: int) -> float:
 
 
 def origin(model_name: str, sessions: Sequence[Path], recipe: Any) -> str:
-    """Hash of all that a training's result depends on: network, recipe (a dataclass) and recordings."""
+    """Hash of all that a training's result depends on: network, recipe (a dataclass) and
+    recordings."""
     digest = hashlib.sha256(json.dumps([model_name, dataclasses.asdict(recipe)]).encode())
     for path in sessions:
         digest.update(checkpoint.sha256(path).encode())
@@ -41,13 +43,16 @@ def save(path: Path, origin: str, content: dict[str, Any]) -> None:
 
 
 def load(path: Path, origin: str) -> dict[str, Any] | None:
-    """The state to continue from if it belongs to the same recipe and recordings; else None, and training starts over."""
+    """The state to continue from if it belongs to the same recipe and recordings; else None, and
+    training starts over."""
     if not path.is_file():
         return None
     try:
         found = torch.load(path, weights_only=True)
     except Exception as error:  # a damaged zip raises whatever its reader meets first
-        raise CheckpointError(f"{path}: damaged ({type(error).__name__}): delete it to start over") from error
+        raise CheckpointError(
+            f"{path}: damaged ({type(error).__name__}): delete it to start over"
+        ) from error
     if found.get("origin") != origin:
         print(f"{path}: from other recordings or another recipe; starting over")
         return None

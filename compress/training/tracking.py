@@ -1,13 +1,16 @@
 """Training a tracking network on pose recordings, from a seed, on a CPU, resumable, in two phases.
 
-1. The featurizer, with a linear readout of the pose and its velocity in place of the decoder: all its frames learn at once.
-2. The decoder, which begins as a tracker of that readout (tracker_start.py), in closed loop on the features of phase 1, which no
-   longer change: every lane of the batch is a stream that goes on where the step before left it, with its LSTM state and its
-   own predicted pose, for 17 s on average and at times for a whole session. So the network meets in training the states it
-   will be in after minutes. Half of the streams begin from a wrong pose: a tracker that only integrates would keep that error,
-   so the decoder learns to correct what it is fed.
+1. The featurizer, with a linear readout of the pose and its velocity in place of the decoder: all
+its frames learn at once.
+2. The decoder, which begins as a tracker of that readout (tracker_start.py), in closed loop on the
+   features of phase 1, which no longer change: every lane of the batch is a stream that goes on
+   where the step before left it, with its LSTM state and its own predicted pose, for 17 s on
+   average and at times for a whole session. So the network meets in training the states it will be
+   in after minutes. Half of the streams begin from a wrong pose: a tracker that only integrates
+   would keep that error, so the decoder learns to correct what it is fed.
 
-Everything random in step i is drawn from (seed, phase, i), so an interrupted training continues to the same result.
+Everything random in step i is drawn from (seed, phase, i), so an interrupted training continues to
+the same result.
 """
 
 from __future__ import annotations
@@ -35,7 +38,9 @@ from compress.training.closed_loop import Score, features_of, mean_pose, step_sa
 from compress.training.pose_set import Tracked, draw, load
 from compress.training.tracker_start import begin_as_tracker
 
-_VELOCITY_S = 0.1  # the readout's velocity is the change in so many seconds, about as large as the pose
+_VELOCITY_S = (
+    0.1  # the readout's velocity is the change in so many seconds, about as large as the pose
+)
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,8 @@ class Recipe:
 
 
 def recipe_for(again: bool = False, **changes: int | None) -> Recipe:
-    """The recipe, with what the user set (not None) in place of its values; `steps` are divided between the phases.
+    """The recipe, with what the user set (not None) in place of its values; `steps` are divided
+    between the phases.
 
     `again` is for weights that are already good: phase 2 alone.
     """
@@ -71,7 +77,10 @@ def recipe_for(again: bool = False, **changes: int | None) -> Recipe:
     base = Recipe(feature_steps=0) if again else Recipe()
     if steps is not None:
         share = base.feature_steps / (base.feature_steps + base.rollout_steps)
-        changes |= {"feature_steps": round(steps * share), "rollout_steps": steps - round(steps * share)}
+        changes |= {
+            "feature_steps": round(steps * share),
+            "rollout_steps": steps - round(steps * share),
+        }
     return dataclasses.replace(base, **{k: v for k, v in changes.items() if v is not None})
 
 
@@ -83,18 +92,26 @@ def train(
     threads: int = 2,
     start: Path | None = None,
 ) -> Score:
-    """Train and write the checkpoint in half precision; returns the score of the validation sessions, the last ones.
+    """Train and write the checkpoint in half precision; returns the score of the validation
+    sessions, the last ones.
 
-    With `start` the weights are those of that checkpoint to begin with, and only the decoder is trained. `<out>.state` holds an
-    interrupted training and is removed at the end.
+    With `start` the weights are those of that checkpoint to begin with, and only the decoder is
+    trained. `<out>.state` holds an interrupted training and is removed at the end.
     """
     recipe = recipe or recipe_for(again=start is not None)
     hyper_parameters = HYPER_PARAMETERS.get(model_name, {})
-    if hyper_parameters.get("network_conf", {}).get("_target_") != "emg2pose.pose_modules.StatePoseModule":
-        raise CheckpointError(f"model: expected a tracking network (tracking_vemg2pose), found {model_name!r}, not trained here")
+    if (
+        hyper_parameters.get("network_conf", {}).get("_target_")
+        != "emg2pose.pose_modules.StatePoseModule"
+    ):
+        raise CheckpointError(
+            f"model: expected a tracking network (tracking_vemg2pose), found {model_name!r}, not"
+            " trained here"
+        )
     if len(sessions) <= recipe.validation:
         raise RecordingError(
-            f"training needs more than {recipe.validation} sessions, which are for validation; found {len(sessions)}"
+            f"training needs more than {recipe.validation} sessions, which are for validation;"
+            f" found {len(sessions)}"
         )
     torch.set_num_threads(threads)
     torch.manual_seed(recipe.seed)
@@ -118,20 +135,33 @@ def train(
 def _weights_to_start_from(start: Path, model_name: str) -> dict[str, Tensor]:
     found = checkpoint.load(start)
     if found.name != model_name:
-        raise CheckpointError(f"{start}: expected a checkpoint of {model_name} to start from, found {found.name}")
+        raise CheckpointError(
+            f"{start}: expected a checkpoint of {model_name} to start from, found {found.name}"
+        )
     weights: dict[str, Tensor] = found.model.state_dict()
     return weights
 
 
 class TrackingRun:
-    """A training in progress: network, readout, optimizers, and the next step of both phases together."""
+    """A training in progress: network, readout, optimizers, and the next step of both phases
+    together."""
 
     def __init__(self, network: PoseNetwork, recipe: Recipe, state: Path, origin: str) -> None:
         assert isinstance(network.model, StatePoseModule)
-        self.network, self.model, self.recipe, self.state, self.origin = network, network.model, recipe, state, origin
+        self.network, self.model, self.recipe, self.state, self.origin = (
+            network,
+            network.model,
+            recipe,
+            state,
+            origin,
+        )
         self.readout = nn.Linear(self.model.network.out_channels, 2 * JOINTS)
-        self.features = _Phase([self.model.network, self.readout], recipe.feature_steps, recipe.rate, recipe)
-        self.rollout = _Phase([self.model.decoder], recipe.rollout_steps, recipe.rollout_rate, recipe)
+        self.features = _Phase(
+            [self.model.network, self.readout], recipe.feature_steps, recipe.rate, recipe
+        )
+        self.rollout = _Phase(
+            [self.model.decoder], recipe.rollout_steps, recipe.rollout_rate, recipe
+        )
         self.lanes: dict[str, Any] = {}
         found = saved.load(state, origin)
         if found is not None:
@@ -147,25 +177,47 @@ class TrackingRun:
         with torch.no_grad():
             if self.features.step == 0:
                 self.readout.bias[:JOINTS] = torch.from_numpy(mean)
-        self.steps_of("features", self.features, lambda: self._feature_loss(data), lambda: self._read(validation))
+        self.steps_of(
+            "features",
+            self.features,
+            lambda: self._feature_loss(data),
+            lambda: self._read(validation),
+        )
         frames = [features_of(self.model, session) for session in data]
         torch.set_num_threads(1)  # a step's matrices are too small to share
-        if self.features.steps and self.rollout.step == 0 and isinstance(self.model.decoder, SequentialLSTM):
-            begin_as_tracker(self.model.decoder, self.readout.weight[:JOINTS], self.readout.bias[:JOINTS])
+        if (
+            self.features.steps
+            and self.rollout.step == 0
+            and isinstance(self.model.decoder, SequentialLSTM)
+        ):
+            begin_as_tracker(
+                self.model.decoder, self.readout.weight[:JOINTS], self.readout.bias[:JOINTS]
+            )
         loss = lambda: self.rollout_loss(data, frames)  # noqa: E731
-        self.steps_of("rollout", self.rollout, loss, lambda: stream_score(self.model, validation, mean).mae)
+        self.steps_of(
+            "rollout", self.rollout, loss, lambda: stream_score(self.model, validation, mean).mae
+        )
         return stream_score(self.model, validation, mean)
 
     def steps_of(self, name: str, phase: _Phase, loss: Any, score: Any) -> None:
         smooth, mae = math.nan, math.nan
-        bar = tqdm(range(phase.step, phase.steps), initial=phase.step, total=phase.steps, desc=name, unit="step", mininterval=5)
+        bar = tqdm(
+            range(phase.step, phase.steps),
+            initial=phase.step,
+            total=phase.steps,
+            desc=name,
+            unit="step",
+            mininterval=5,
+        )
         for _ in bar:
             self.network.train()
             now = phase.advance(loss())
             smooth = now if math.isnan(smooth) else 0.95 * smooth + 0.05 * now
             if phase.step % self.recipe.score_every == 0:
                 mae = score()
-                tqdm.write(f"{name} {phase.step}: loss {smooth:.4f}, validation MAE {mae:.2f} degrees")
+                tqdm.write(
+                    f"{name} {phase.step}: loss {smooth:.4f}, validation MAE {mae:.2f} degrees"
+                )
             if phase.step % self.recipe.save_every == 0 or phase.step == phase.steps:
                 self._save()
             known = {} if math.isnan(mae) else {"validation_MAE": f"{mae:.2f}°"}
@@ -203,12 +255,19 @@ class TrackingRun:
         length = round(r.rollout_s * SAMPLE_RATE / model.network.stride)
         lanes = self._renewed(data, frames, length, rng)
         sessions, starts = lanes["session"], lanes["frame"]
-        x = torch.stack([frames[s][k : k + length + 1].t() for s, k in zip(sessions, starts, strict=True)])
+        x = torch.stack(
+            [frames[s][k : k + length + 1].t() for s, k in zip(sessions, starts, strict=True)]
+        )
         first = [k * model.steps_per_frame for k in starts]
         count = length * model.steps_per_frame
-        labels = [data[s].at(step_samples(model, np.arange(k, k + count))) for s, k in zip(sessions, first, strict=True)]
+        labels = [
+            data[s].at(step_samples(model, np.arange(k, k + count)))
+            for s, k in zip(sessions, first, strict=True)
+        ]
         angles, known = (torch.from_numpy(np.stack(parts)) for parts in zip(*labels, strict=True))
-        poses, state = model.rollout(between(x, model.steps_per_frame), lanes["pose"], lanes["state"], training=True)
+        poses, state = model.rollout(
+            between(x, model.steps_per_frame), lanes["pose"], lanes["state"], training=True
+        )
         self.lanes = {
             "session": sessions,
             "frame": [k + length for k in starts],
@@ -218,7 +277,11 @@ class TrackingRun:
         return _l1(poses.swapaxes(1, 2), angles, known)
 
     def _renewed(
-        self, data: Sequence[Tracked], frames: Sequence[Tensor], length: int, rng: np.random.Generator
+        self,
+        data: Sequence[Tracked],
+        frames: Sequence[Tensor],
+        length: int,
+        rng: np.random.Generator,
     ) -> dict[str, Any]:
         """The lanes, those at the end of their session and some others begun anew somewhere."""
         r, model = self.recipe, self.model
@@ -229,7 +292,10 @@ class TrackingRun:
             "state": model.decoder.start(r.lanes),
         }
         if max(map(len, frames)) <= length:
-            raise RecordingError(f"training needs a session of more than {length} frames, found at most {max(map(len, frames))}")
+            raise RecordingError(
+                f"training needs a session of more than {length} frames, found at most"
+                f" {max(map(len, frames))}"
+            )
         sizes = np.array([max(len(f) - length, 0) for f in frames], dtype=np.float64)
         for i in range(r.lanes):
             session, frame = lanes["session"][i], lanes["frame"][i]
@@ -239,11 +305,15 @@ class TrackingRun:
             while True:
                 session = int(rng.choice(len(frames), p=sizes / sizes.sum()))
                 frame = int(rng.integers(len(frames[session]) - length))
-                pose, known = data[session].at(np.array([model.left_context + frame * model.network.stride]))
+                pose, known = data[session].at(
+                    np.array([model.left_context + frame * model.network.stride])
+                )
                 if known[0]:
                     break
             lanes["session"][i], lanes["frame"][i] = session, frame
-            lanes["pose"][i] = torch.from_numpy(pose[0] + (wrong < r.perturbed) * r.perturbation * offset)
+            lanes["pose"][i] = torch.from_numpy(
+                pose[0] + (wrong < r.perturbed) * r.perturbation * offset
+            )
             for part in (part for layer in lanes["state"] for part in layer):
                 part[i] = 0.0
         return lanes
@@ -262,7 +332,9 @@ class TrackingRun:
 class _Phase:
     """One optimizer with its schedule, and the next step."""
 
-    def __init__(self, modules: Sequence[nn.Module], steps: int, rate: float, recipe: Recipe) -> None:
+    def __init__(
+        self, modules: Sequence[nn.Module], steps: int, rate: float, recipe: Recipe
+    ) -> None:
         self.steps, self.step, self.clip = steps, 0, recipe.clip
         self.parameters = [p for module in modules for p in module.parameters()]
         self.optimizer = torch.optim.Adam(self.parameters, lr=rate)
@@ -274,7 +346,8 @@ class _Phase:
         """One step of Adam; TendonError when the loss is no longer a number."""
         if not math.isfinite(loss.item()):
             raise TendonError(
-                f"training diverged at step {self.step}: expected a finite loss, found {loss.item()}; lower the rate"
+                f"training diverged at step {self.step}: expected a finite loss, found"
+                f" {loss.item()}; lower the rate"
             )
         self.optimizer.zero_grad()
         loss.backward()
@@ -285,7 +358,11 @@ class _Phase:
         return float(loss.detach())
 
     def state_dict(self) -> dict[str, Any]:
-        return {"step": self.step, "optimizer": self.optimizer.state_dict(), "schedule": self.schedule.state_dict()}
+        return {
+            "step": self.step,
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+        }
 
     def load(self, found: dict[str, Any]) -> None:
         self.optimizer.load_state_dict(found["optimizer"])

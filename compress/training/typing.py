@@ -1,8 +1,9 @@
 """Training a published network on recordings, from a seed, on a CPU, resumable.
 
-Windows of 4 s alternate with windows of 24 s: a network that never saw longer context than 4 s falls silent after 4 s of a
-stream, because its slow states reach values they never had in training. Everything random in step i is drawn from (seed, i), so
-an interrupted training continues to the same result as an uninterrupted one.
+Windows of 4 s alternate with windows of 24 s: a network that never saw longer context than 4 s
+falls silent after 4 s of a stream, because its slow states reach values they never had in training.
+Everything random in step i is drawn from (seed, i), so an interrupted training continues to the
+same result as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -52,26 +53,40 @@ class Recipe:
 
 
 RECIPES = {
-    # Five times the work per second of signal of the others: smaller batches, and a lower rate to go with them.
+    # Five times the work per second of signal of the others: smaller batches, and a lower rate to
+    # go with them.
     "S4_large": Recipe(steps=3500, rate=1.5e-3, short_batch=8, long_s=16.0, long_batch=2),
 }
 
 
 def recipe_for(model_name: str, **changes: int | None) -> Recipe:
-    """The recipe of a published network, with what the user set (not None) in place of its values."""
+    """The recipe of a published network, with what the user set (not None) in place of its
+    values."""
     base = RECIPES.get(model_name, Recipe())
     return dataclasses.replace(base, **{k: v for k, v in changes.items() if v is not None})
 
 
-def train(model_name: str, sessions: Sequence[Path], out: Path, recipe: Recipe | None = None, threads: int = 2) -> dict[str, Any]:
+def train(
+    model_name: str,
+    sessions: Sequence[Path],
+    out: Path,
+    recipe: Recipe | None = None,
+    threads: int = 2,
+) -> dict[str, Any]:
     """Train and write the checkpoint; returns {"steps", "validation_cer", "loss"}.
 
-    The last session is kept for validation. `<out>.state` holds an interrupted training and is removed at the end.
+    The last session is kept for validation. `<out>.state` holds an interrupted training and is
+    removed at the end.
     """
     if model_name not in HYPER_PARAMETERS:
-        raise CheckpointError(f"model: expected one of {', '.join(HYPER_PARAMETERS)}, found {model_name!r}")
+        raise CheckpointError(
+            f"model: expected one of {', '.join(HYPER_PARAMETERS)}, found {model_name!r}"
+        )
     if len(sessions) < 2:
-        raise RecordingError(f"training needs two sessions or more, one of them for validation; found {len(sessions)}")
+        raise RecordingError(
+            "training needs two sessions or more, one of them for validation; found"
+            f" {len(sessions)}"
+        )
     recipe = recipe or recipe_for(model_name)
     torch.set_num_threads(threads)
     torch.manual_seed(recipe.seed)
@@ -84,7 +99,9 @@ def train(model_name: str, sessions: Sequence[Path], out: Path, recipe: Recipe |
         out.with_name(out.name + ".state"),
         saved.origin(model_name, sessions, recipe),
     )
-    data = [load(path, run.pooling) for path in tqdm(sessions, desc="read recordings", unit="session")]
+    data = [
+        load(path, run.pooling) for path in tqdm(sessions, desc="read recordings", unit="session")
+    ]
     loss, cer = run.fit(data[:-1], data[-1])
     checkpoint.save(out, run.model, HYPER_PARAMETERS[model_name])
     run.state.unlink(missing_ok=True)
@@ -95,9 +112,17 @@ class _Run:
     """A training in progress: network, optimizer and the next step."""
 
     def __init__(self, model: HybridNetwork, recipe: Recipe, state: Path, origin: str) -> None:
-        self.model, self.recipe, self.state, self.origin, self.step = model, recipe, state, origin, 0
+        self.model, self.recipe, self.state, self.origin, self.step = (
+            model,
+            recipe,
+            state,
+            origin,
+            0,
+        )
         self.pooling = cast(InputMeanPooling, model.model[1]).factor
-        self.frames = model.model[2:]  # everything after the mean pooling, which the training set has done
+        self.frames = model.model[
+            2:
+        ]  # everything after the mean pooling, which the training set has done
         groups: list[dict[str, Any]] = [
             {"params": [], "lr": recipe.rate},
             {"params": [], "lr": recipe.state_space_rate},
@@ -118,7 +143,13 @@ class _Run:
     def fit(self, data: Sequence[Labelled], validation: Labelled) -> tuple[float, float]:
         """Run the remaining steps; the last smoothed loss and the validation session's CER in %."""
         loss, cer = math.nan, math.nan
-        bar = tqdm(range(self.step, self.recipe.steps), initial=self.step, total=self.recipe.steps, desc="train", unit="step")
+        bar = tqdm(
+            range(self.step, self.recipe.steps),
+            initial=self.step,
+            total=self.recipe.steps,
+            desc="train",
+            unit="step",
+        )
         for _ in bar:
             now = self._advance(data)
             loss = now if math.isnan(loss) else 0.95 * loss + 0.05 * now
@@ -135,10 +166,13 @@ class _Run:
         torch.manual_seed(int(rng.integers(2**62)))
         long = self.step % r.long_every == r.long_every - 1
         seconds, batch = (r.long_s, r.long_batch) if long else (r.short_s, r.short_batch)
-        loss = ctc(self.frames.train(), draw(data, whole_frames(seconds, self.pooling), batch, r.gain, rng))
+        loss = ctc(
+            self.frames.train(), draw(data, whole_frames(seconds, self.pooling), batch, r.gain, rng)
+        )
         if not math.isfinite(loss.item()):
             raise TendonError(
-                f"training diverged at step {self.step}: expected a finite loss, found {loss.item()}; lower the rate"
+                f"training diverged at step {self.step}: expected a finite loss, found"
+                f" {loss.item()}; lower the rate"
             )
         self.optimizer.zero_grad()
         loss.backward()
@@ -149,8 +183,16 @@ class _Run:
         return float(loss.detach())
 
     def _save(self) -> None:
-        parts: dict[str, Any] = {"model": self.model, "optimizer": self.optimizer, "schedule": self.schedule}
-        saved.save(self.state, self.origin, {"step": self.step} | {k: v.state_dict() for k, v in parts.items()})
+        parts: dict[str, Any] = {
+            "model": self.model,
+            "optimizer": self.optimizer,
+            "schedule": self.schedule,
+        }
+        saved.save(
+            self.state,
+            self.origin,
+            {"step": self.step} | {k: v.state_dict() for k, v in parts.items()},
+        )
 
 
 def ctc(frames: nn.Module, windows: Windows) -> Tensor:
@@ -158,7 +200,9 @@ def ctc(frames: nn.Module, windows: Windows) -> Tensor:
     emissions = frames(torch.from_numpy(windows.frames))
     lengths = torch.full((emissions.shape[1],), emissions.shape[0], dtype=torch.int64)
     targets, counts = torch.from_numpy(windows.targets), torch.from_numpy(windows.lengths)
-    return nn.functional.ctc_loss(emissions, targets, lengths, counts, blank=charset.BLANK, zero_infinity=True)
+    return nn.functional.ctc_loss(
+        emissions, targets, lengths, counts, blank=charset.BLANK, zero_infinity=True
+    )
 
 
 @torch.no_grad()
@@ -170,5 +214,6 @@ def stream_cer(frames: nn.Module, session: Labelled) -> float:
 
 
 def whole_frames(seconds: float, pooling: int) -> int:
-    """Pooled frames in so many seconds, rounded down to whole frames of the temporal convolution (24 pooled ones)."""
+    """Pooled frames in so many seconds, rounded down to whole frames of the temporal convolution
+    (24 pooled ones)."""
     return int(seconds * SAMPLE_RATE / pooling) // 24 * 24

@@ -17,7 +17,8 @@ _BLOCK = 1 << 17
 
 @dataclass(frozen=True)
 class Labelled:
-    """frames: float16 (frames, 2, 16), means of `pooling` samples; labels (n,) and the frame in which each key went down (n,)."""
+    """frames: float16 (frames, 2, 16), means of `pooling` samples; labels (n,) and the frame in
+    which each key went down (n,)."""
 
     frames: np.ndarray
     labels: np.ndarray
@@ -31,7 +32,8 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Windows:
-    """A batch: frames float32 (time, batch, 2, 16); targets int64 (sum of lengths,); lengths int64 (batch,)."""
+    """A batch: frames float32 (time, batch, 2, 16); targets int64 (sum of lengths,); lengths int64
+    (batch,)."""
 
     frames: np.ndarray
     targets: np.ndarray
@@ -39,22 +41,33 @@ class Windows:
 
 
 def load(path: Path, pooling: int) -> Labelled:
-    """Read a session whole; the mean pooling that the networks begin with has no parameters, so it is done once here."""
+    """Read a session whole; the mean pooling that the networks begin with has no parameters, so it
+    is done once here."""
     with Session(path) as session:
         session.check()
         if session.condition != "on_keyboard":
-            raise RecordingError(f"{path}: expected keystrokes (condition on_keyboard), found condition {session.condition!r}")
+            raise RecordingError(
+                f"{path}: expected keystrokes (condition on_keyboard), found condition"
+                f" {session.condition!r}"
+            )
         size = _BLOCK - _BLOCK % pooling
-        blocks = [_pool(session.emg(start, start + size), pooling) for start in range(0, len(session), size)]
+        blocks = [
+            _pool(session.emg(start, start + size), pooling)
+            for start in range(0, len(session), size)
+        ]
         origin = float(session.time(0, 1)[0])
-        typed = [(charset.key_to_character(k["key"]), k["start"] - origin) for k in session.keystrokes]
+        typed = [
+            (charset.key_to_character(k["key"]), k["start"] - origin) for k in session.keystrokes
+        ]
     typed = [(c, t) for c, t in typed if c]
     onsets = np.array([t for _, t in typed]) * SAMPLE_RATE / pooling
     labels = charset.encode("".join(c for c, _ in typed))
     return Labelled(np.concatenate(blocks), labels, np.floor(onsets).astype(np.int64))
 
 
-def draw(sessions: Sequence[Labelled], length: int, batch: int, gain: float, rng: np.random.Generator) -> Windows:
+def draw(
+    sessions: Sequence[Labelled], length: int, batch: int, gain: float, rng: np.random.Generator
+) -> Windows:
     """Random windows of `length` frames, each electrode's gain varied by a log-normal factor."""
     sizes = np.array([max(len(s.frames) - length, 0) for s in sessions], dtype=np.float64)
     frames = np.empty((length, batch, BANDS, ELECTRODES), np.float32)
@@ -65,7 +78,11 @@ def draw(sessions: Sequence[Labelled], length: int, batch: int, gain: float, rng
         frames[:, i] = session.frames[start : start + length]
         targets.append(session.typed(start, start + length))
     frames *= np.exp(gain * rng.standard_normal((batch, BANDS, ELECTRODES))).astype(np.float32)
-    return Windows(frames, np.concatenate(targets).astype(np.int64), np.array([len(t) for t in targets], dtype=np.int64))
+    return Windows(
+        frames,
+        np.concatenate(targets).astype(np.int64),
+        np.array([len(t) for t in targets], dtype=np.int64),
+    )
 
 
 def _pool(emg: np.ndarray, pooling: int) -> np.ndarray:

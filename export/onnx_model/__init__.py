@@ -11,9 +11,11 @@ from export.onnx_model import float_form, qdq_form
 
 
 def make_onnx(graph: g.Graph, folder: Folder) -> Path:
-    """Write both forms of an integer graph and the float graph beside it; returns the folder they are in.
+    """Write both forms of an integer graph and the float graph beside it; returns the folder they
+    are in.
 
-    The same graphs give the same bytes. GraphError names the operator that cannot be exported, or could overflow.
+    The same graphs give the same bytes. GraphError names the operator that cannot be exported, or
+    could overflow.
     """
     out = folder.path / "onnx"
     quantized, real = qdq_form.write(graph), float_form.write(g.load(folder.float_graph))

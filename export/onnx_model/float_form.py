@@ -43,7 +43,9 @@ class Model(Stream):
             return self.pose(maker).now()
         if name not in self.before:
             self.w.module = maker.module
-            self.before[name] = self.carry("previous", (1, width), "float32", lambda _: self.cleared(self.before[name]))
+            self.before[name] = self.carry(
+                "previous", (1, width), "float32", lambda _: self.cleared(self.before[name])
+            )
         return self.before[name]
 
     def pose(self, op: g.Integrate) -> FloatPose:
@@ -57,7 +59,9 @@ class Model(Stream):
 class FloatPose(Pose):
     def __init__(self, model: Model, op: g.Integrate) -> None:
         super().__init__(model, op)
-        self.total = model.carry("total", (1, self.joints), "float32", lambda _: model.cleared(self.total))
+        self.total = model.carry(
+            "total", (1, self.joints), "float32", lambda _: model.cleared(self.total)
+        )
 
     def now(self) -> str:
         return self.s.w.add("Add", self.initial, self.total)
@@ -98,7 +102,9 @@ def write(graph: g.Graph) -> onnx.ModelProto:
     def emit(op: g.Op) -> None:
         if type(op) not in _WRITERS:
             raise GraphError(f"{op.module}: {type(op).__name__} cannot be exported as float ONNX")
-        model.value[op.output] = _WRITERS[type(op)](model, op, [model.value[name] for name in op.inputs])
+        model.value[op.output] = _WRITERS[type(op)](
+            model, op, [model.value[name] for name in op.inputs]
+        )
 
     model.run(emit)
     model.w.module = ""
@@ -113,7 +119,9 @@ def _pool(m: Model, op: g.MeanPool | g.MaxPool, x: list[str]) -> str:
 
 def _over(m: Model, op: g.OverCopies, x: list[str]) -> str:
     frames, features = m.size(op.output)
-    return layers.pool(m.w, x[0], _REDUCE[type(op)], op.copies, frames * op.bands, (frames, features))
+    return layers.pool(
+        m.w, x[0], _REDUCE[type(op)], op.copies, frames * op.bands, (frames, features)
+    )
 
 
 def _window(m: Model, op: g.Window, x: list[str]) -> str:
@@ -124,7 +132,10 @@ def _conv(m: Model, op: g.Conv, x: list[str]) -> str:
     bands, out, kernel, width = op.weight.shape
     frames, features = m.size(op.inputs[0])
     if kernel != op.frames_per_output:
-        raise GraphError(f"{op.module}: kernel {kernel} with stride {op.frames_per_output} cannot be exported as float ONNX")
+        raise GraphError(
+            f"{op.module}: kernel {kernel} with stride {op.frames_per_output} cannot be exported as"
+            " float ONNX"
+        )
 
     def layer(band: int, part: str) -> str:
         weight = m.constant("weight", op.weight[band].reshape(out, -1))
@@ -132,7 +143,9 @@ def _conv(m: Model, op: g.Conv, x: list[str]) -> str:
         return layers.dense(m.w, part, weight, m.constant("bias", op.bias[band]))
 
     groups = layers.grouped(m.w, x[0], op.shared, frames, features)
-    return layers.ungrouped(m.w, layers.per_band(m.w, groups, bands, width, layer), op.shared, *m.size(op.output))
+    return layers.ungrouped(
+        m.w, layers.per_band(m.w, groups, bands, width, layer), op.shared, *m.size(op.output)
+    )
 
 
 def _layer_norm(m: Model, op: g.LayerNorm, x: list[str]) -> str:

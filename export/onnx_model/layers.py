@@ -1,4 +1,5 @@
-"""What both forms have in common: the nodes of each operator, given its parameters as values, over (frames, features)."""
+"""What both forms have in common: the nodes of each operator, given its parameters as values, over
+(frames, features)."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ class Kept(Protocol):
 
 
 def pool(w: Writer, x: str, how: str, factor: int, rows: int, shape: tuple[int, int]) -> str:
-    """ReduceMean or ReduceMax over groups of `factor` that lie one after the other in memory, `rows` groups; returns `shape`."""
+    """ReduceMean or ReduceMax over groups of `factor` that lie one after the other in memory,
+    `rows` groups; returns `shape`."""
     frames, features = shape
     groups = w.reshape(x, rows, factor, frames * features // rows)
     reduced = w.add(how, groups, w.constant("axes", np.array([1])), keepdims=0)
@@ -38,7 +40,8 @@ def pool(w: Writer, x: str, how: str, factor: int, rows: int, shape: tuple[int, 
 
 
 def window(w: Writer, x: str, op: g.Window, dtype: str, frames: int, features: int) -> str:
-    """(frames, features) -> the frames that each convolution sees, side by side; keeps those that later ones reach back to."""
+    """(frames, features) -> the frames that each convolution sees, side by side; keeps those that
+    later ones reach back to."""
     first = op.history + op.frames_per_output - op.lag - op.frames
     seen = first + np.arange(0, frames, op.frames_per_output)[:, None] + np.arange(op.frames)
     if op.history:
@@ -54,14 +57,17 @@ def window(w: Writer, x: str, op: g.Window, dtype: str, frames: int, features: i
 
 
 def patches(w: Writer, x: str, op: g.Patches, dtype: str, frames: int, features: int) -> str:
-    """What a convolution sees around each place of a picture: rows of what it is repeated from, and one of zeros as border."""
+    """What a convolution sees around each place of a picture: rows of what it is repeated from, and
+    one of zeros as border."""
     n, size = features // op.width, (op.frames * op.factor, op.width * op.copies)
     row, column = np.ogrid[: size[0], : size[1]]
     tap_row, tap_column = np.ogrid[: op.kernel_frames, : op.kernel_columns]
     row = row[:, :, None, None] + tap_row - (op.kernel_frames - 1) // 2
     column = column[:, :, None, None] + tap_column - (op.kernel_columns - 1) // 2
     inside = (row >= 0) & (row < size[0]) & (column >= 0) & (column < size[1])
-    places = np.where(inside, row // op.factor * op.width + column // op.copies, op.frames * op.width)
+    places = np.where(
+        inside, row // op.factor * op.width + column // op.copies, op.frames * op.width
+    )
     border, outputs = w.constant("border", np.zeros((1, n), dtype)), []
     for picture in w.split(x, frames // op.frames, op.frames, axis=0):
         known = w.add("Concat", w.reshape(picture, op.frames * op.width, n), border, axis=0)
@@ -79,16 +85,22 @@ def repeat(w: Writer, x: str, op: g.Repeat, frames: int, features: int) -> str:
 
 
 def interpolate(w: Writer, x: str, past: str, factor: int, frames: int, features: int) -> str:
-    """x (frames, features) and the frame before it (1, features) -> (frames·factor, features), on the line to each frame."""
-    before = w.add("Concat", past, *w.split(x, frames, 1, axis=0)[:-1], axis=0) if frames > 1 else past
-    share = w.constant("share", (np.arange(factor, dtype=np.float32) / factor).reshape(1, factor, 1))
+    """x (frames, features) and the frame before it (1, features) -> (frames·factor, features), on
+    the line to each frame."""
+    before = (
+        w.add("Concat", past, *w.split(x, frames, 1, axis=0)[:-1], axis=0) if frames > 1 else past
+    )
+    share = w.constant(
+        "share", (np.arange(factor, dtype=np.float32) / factor).reshape(1, factor, 1)
+    )
     way = w.reshape(w.add("Sub", x, before), frames, 1, features)
     points = w.add("Add", w.add("Mul", way, share), w.reshape(before, frames, 1, features))
     return w.reshape(points, frames * factor, features)
 
 
 def grouped(w: Writer, x: str, groups: int, frames: int, features: int) -> str:
-    """Groups of features that go through the same weights, as frames of a layer: (frames, features) -> (frames·groups, …)."""
+    """Groups of features that go through the same weights, as frames of a layer: (frames, features)
+    -> (frames·groups, …)."""
     return w.reshape(x, frames * groups, features // groups) if groups > 1 else x
 
 
@@ -98,18 +110,21 @@ def ungrouped(w: Writer, x: str, groups: int, frames: int, features: int) -> str
 
 
 def per_band(w: Writer, x: str, bands: int, width: int, layer: Callable[[int, str], str]) -> str:
-    """Split the features (bands · width) into bands, one layer for each, and put the outputs side by side."""
+    """Split the features (bands · width) into bands, one layer for each, and put the outputs side
+    by side."""
     parts = w.split(x, bands, width, axis=1)
     return w.concat([layer(band, part) for band, part in enumerate(parts)], axis=1)
 
 
 def windows(w: Writer, x: str, kernel: int, frames: int, width: int) -> str:
-    """Frames side by side, kernel at a time: (frames, width) -> (frames / kernel, kernel · width)."""
+    """Frames side by side, kernel at a time: (frames, width) -> (frames / kernel, kernel ·
+    width)."""
     return w.reshape(x, frames // kernel, kernel * width) if kernel > 1 else x
 
 
 def dense(w: Writer, x: str, weight: str, bias: str) -> str:
-    """x (frames, in), weight (out, in), bias (out); a convolution whose stride is its kernel is this, over windows."""
+    """x (frames, in), weight (out, in), bias (out); a convolution whose stride is its kernel is
+    this, over windows."""
     return w.add("Gemm", x, weight, bias, transB=1)
 
 
@@ -129,11 +144,20 @@ def scalar(w: Writer, what: str, value: float) -> str:
 
 def step(w: Writer, x: str, high: str) -> str:
     """`high` from zero on, else 0."""
-    return w.add("Mul", w.add("Cast", w.add("GreaterOrEqual", x, w.constant("zero", np.zeros((), np.float32))), to=FLOAT), high)
+    return w.add(
+        "Mul",
+        w.add(
+            "Cast",
+            w.add("GreaterOrEqual", x, w.constant("zero", np.zeros((), np.float32))),
+            to=FLOAT,
+        ),
+        high,
+    )
 
 
 def started(w: Writer, start_up: int) -> str:
-    """0 in the steps of the start-up, 1 after it: what states are multiplied with at the end of a step. Counts the steps."""
+    """0 in the steps of the start-up, 1 after it: what states are multiplied with at the end of a
+    step. Counts the steps."""
     w.module = "start_up"
     steps = w.state("steps", (1,), "float32")
     most = w.constant("until", np.full(1, start_up, np.float32))
@@ -142,10 +166,14 @@ def started(w: Writer, start_up: int) -> str:
     return w.add("Cast", w.add("Greater", counted, most), to=FLOAT)
 
 
-def recurrence(w: Writer, u: str, a: tuple[str, str], states: tuple[Kept, Kept], frames: int, channels: int) -> tuple[str, str]:
-    """x' = a·x + u in real arithmetic for every frame of the step; returns all (frames, H, N) real and imaginary parts.
+def recurrence(
+    w: Writer, u: str, a: tuple[str, str], states: tuple[Kept, Kept], frames: int, channels: int
+) -> tuple[str, str]:
+    """x' = a·x + u in real arithmetic for every frame of the step; returns all (frames, H, N) real
+    and imaginary parts.
 
-    u (frames, H); a and the states (1, H, N). The frames are unrolled: plain nodes run everywhere and faster than a Scan.
+    u (frames, H); a and the states (1, H, N). The frames are unrolled: plain nodes run everywhere
+    and faster than a Scan.
     """
     ar, ai = a
     re, im = states[0].read(), states[1].read()
@@ -162,7 +190,8 @@ def recurrence(w: Writer, u: str, a: tuple[str, str], states: tuple[Kept, Kept],
 
 
 def read_out(w: Writer, x: tuple[str, str], u: str, c: tuple[str, str], d: str) -> str:
-    """y = Σ Re(c·x) + d·u for all frames at once: x (frames, H, N), c (1, H, N), u (frames, H), d (H)."""
+    """y = Σ Re(c·x) + d·u for all frames at once: x (frames, H, N), c (1, H, N), u (frames, H), d
+    (H)."""
     products = w.add("Sub", w.add("Mul", c[0], x[0]), w.add("Mul", c[1], x[1]))
     total = w.add("ReduceSum", products, w.constant("axes", np.array([2])), keepdims=0)
     return w.add("Add", total, w.add("Mul", d, u))

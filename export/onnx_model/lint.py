@@ -1,7 +1,9 @@
-"""Reads a QDQ model from disk and bounds every 32-bit sum that a compiler would make of it, from the stored integers alone.
+"""Reads a QDQ model from disk and bounds every 32-bit sum that a compiler would make of it, from
+the stored integers alone.
 
-Between a DequantizeLinear and the next QuantizeLinear each value gets the largest magnitude it can have, and the real value of
-one integer step of the accumulator that holds it: the product of the scales of what was multiplied. Their ratio is the sum.
+Between a DequantizeLinear and the next QuantizeLinear each value gets the largest magnitude it can
+have, and the real value of one integer step of the accumulator that holds it: the product of the
+scales of what was multiplied. Their ratio is the sum.
 """
 
 from __future__ import annotations
@@ -20,14 +22,19 @@ from compress.graph import Array
 
 LIMIT = 2**31
 RANGES = {
-    TensorProto.INT4: (-8, 7), TensorProto.UINT4: (0, 15), TensorProto.INT8: (-128, 127), TensorProto.UINT8: (0, 255),
-    TensorProto.INT16: (-32768, 32767), TensorProto.UINT16: (0, 65535),
-}  # fmt: skip
+    TensorProto.INT4: (-8, 7),
+    TensorProto.UINT4: (0, 15),
+    TensorProto.INT8: (-128, 127),
+    TensorProto.UINT8: (0, 255),
+    TensorProto.INT16: (-32768, 32767),
+    TensorProto.UINT16: (0, 65535),
+}
 
 
 @dataclass(frozen=True)
 class Reach:
-    """Largest magnitude (broadcasts over the value), real value of one integer step, and whether products are summed in it."""
+    """Largest magnitude (broadcasts over the value), real value of one integer step, and whether
+    products are summed in it."""
 
     most: Array
     unit: Array
@@ -54,36 +61,56 @@ def read(path: Path) -> onnx.ModelProto:
         onnx.checker.check_model(model, full_check=True)
     except OSError as error:
         raise GraphError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (DecodeError, onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError, RuntimeError) as error:
+    except (
+        DecodeError,
+        onnx.checker.ValidationError,
+        onnx.shape_inference.InferenceError,
+        ValueError,
+        RuntimeError,
+    ) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise GraphError(
-            f"{path}: expected an ONNX model, found a damaged file or something else ({reason}); export again"
+            f"{path}: expected an ONNX model, found a damaged file or something else ({reason});"
+            " export again"
         ) from error
     return model
 
 
 def check(path: Path) -> str:
-    """One line about a QDQ model whose sums all fit 32 bits; GraphError names the nodes where one could overflow."""
+    """One line about a QDQ model whose sums all fit 32 bits; GraphError names the nodes where one
+    could overflow."""
     found = bounds(read(path), str(path))
     if not found:
-        raise GraphError(f"{path}: expected quantized layers (DequantizeLinear before Gemm, MatMul or Conv), found none to check")
+        raise GraphError(
+            f"{path}: expected quantized layers (DequantizeLinear before Gemm, MatMul or Conv),"
+            " found none to check"
+        )
     unsafe = [b for b in found if not b.largest < LIMIT]
     if unsafe:
         lines = "\n  ".join(f"{b.node}: {b.largest:.0f} ≥ 2³¹" for b in unsafe)
-        raise GraphError(f"{path}: 32-bit accumulators could overflow:\n  {lines}\nuse a coarser weight scale for these rows")
+        raise GraphError(
+            f"{path}: 32-bit accumulators could overflow:\n  {lines}\nuse a coarser weight scale"
+            " for these rows"
+        )
     worst = max(found, key=lambda b: b.largest)
-    return f"{path}: {len(found)} sums fit 32 bits; the largest reaches {worst.largest / LIMIT:.1%} of 2³¹, in {worst.node}"
+    return (
+        f"{path}: {len(found)} sums fit 32 bits; the largest reaches {worst.largest / LIMIT:.1%} of"
+        f" 2³¹, in {worst.node}"
+    )
 
 
 def bounds(model: onnx.ModelProto, path: str = "model") -> list[Bound]:
-    """A bound for every node that multiplies or adds dequantized values, in the order of the graph."""
+    """A bound for every node that multiplies or adds dequantized values, in the order of the
+    graph."""
     reader = _Reader(model)
     found = []
     for node in model.graph.node:
         try:
             reach = reader.node(node)
         except (ValueError, IndexError, KeyError, TypeError) as error:
-            raise GraphError(f"{path}: {node.name or node.op_type}: cannot be understood: {error}") from error
+            raise GraphError(
+                f"{path}: {node.name or node.op_type}: cannot be understood: {error}"
+            ) from error
         if reach is not None and reach.accumulated:
             found.append(Bound(node.name or node.output[0], reach.largest))
     return found
@@ -99,11 +126,14 @@ class _Reader:
             t.name: t.data_type for t in self.constants.values()
         }
         self.relu = {n.output[0] for n in model.graph.node if n.op_type == "Relu"}
-        self.quantized_from = {n.output[0]: n.input[0] for n in model.graph.node if n.op_type == "QuantizeLinear"}
+        self.quantized_from = {
+            n.output[0]: n.input[0] for n in model.graph.node if n.op_type == "QuantizeLinear"
+        }
         self.reach: dict[str, Reach] = {}
 
     def node(self, node: onnx.NodeProto) -> Reach | None:
-        """What this node's output can reach; None where nothing quantized is multiplied or added."""
+        """What this node's output can reach; None where nothing quantized is multiplied or
+        added."""
         rule = _RULES.get(node.op_type)
         if rule is None or any(name not in self.reach for name in self._operands(node)):
             return None
@@ -114,7 +144,8 @@ class _Reader:
         return reach
 
     def _operands(self, node: onnx.NodeProto) -> list[str]:
-        """Inputs that have to be known: all of sums and products, the first of what only moves values."""
+        """Inputs that have to be known: all of sums and products, the first of what only moves
+        values."""
         if node.op_type == "DequantizeLinear":
             return []
         if node.op_type in ("Mul", "Add", "Sub", "Concat", "Gemm", "MatMul", "Conv"):
@@ -140,11 +171,15 @@ class _Reader:
             shape = [1] * rank
             shape[_attribute(node, "axis", 1)] = scale.size
             return scale.reshape(shape), zero.reshape(shape)
-        return scale.reshape(()) if scale.size == 1 else scale, zero.reshape(()) if zero.size == 1 else zero
+        return scale.reshape(()) if scale.size == 1 else scale, (
+            zero.reshape(()) if zero.size == 1 else zero
+        )
 
 
 def _attribute(node: onnx.NodeProto, name: str, default: int) -> int:
-    return next((int(helper.get_attribute_value(a)) for a in node.attribute if a.name == name), default)
+    return next(
+        (int(helper.get_attribute_value(a)) for a in node.attribute if a.name == name), default
+    )
 
 
 def _dequantize(r: _Reader, node: onnx.NodeProto) -> Reach | None:
@@ -169,7 +204,10 @@ def _moved(r: _Reader, node: onnx.NodeProto) -> Reach | None:
 
 def _concat(r: _Reader, node: onnx.NodeProto) -> Reach | None:
     parts = [r.reach[name] for name in node.input]
-    same = all(np.array_equal(p.unit, parts[0].unit) and np.shape(p.most) == np.shape(parts[0].most) for p in parts)
+    same = all(
+        np.array_equal(p.unit, parts[0].unit) and np.shape(p.most) == np.shape(parts[0].most)
+        for p in parts
+    )
     return Reach(np.max([p.most for p in parts], axis=0), parts[0].unit) if same else None
 
 
@@ -196,7 +234,9 @@ def _rows(r: _Reader, node: onnx.NodeProto) -> Reach | None:
     x, weight = r.reach[node.input[0]], r.reach[node.input[1]]
     if np.ndim(x.most) or np.ndim(weight.most) < 2:
         return None
-    by_row = node.op_type == "Conv" or (node.op_type == "Gemm" and _attribute(node, "transB", 0) == 1)
+    by_row = node.op_type == "Conv" or (
+        node.op_type == "Gemm" and _attribute(node, "transB", 0) == 1
+    )
     axis = 0 if by_row else np.ndim(weight.most) - 1
     others = tuple(i for i in range(np.ndim(weight.most)) if i != axis)
     most = weight.most.sum(others) * x.most

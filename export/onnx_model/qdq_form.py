@@ -1,7 +1,9 @@
-"""`qdq.onnx`: the integer graph as QuantizeLinear/DequantizeLinear pairs around float operators, with the graph's own scales.
+"""`qdq.onnx`: the integer graph as QuantizeLinear/DequantizeLinear pairs around float operators,
+with the graph's own scales.
 
-Weights, biases, poles and read-outs are the stored integers; their scales follow from the stored multipliers. What the integers
-do between two quantizations (tables, Newton steps, 32-bit sums) is done in float32 here, so outputs are close and not equal.
+Weights, biases, poles and read-outs are the stored integers; their scales follow from the stored
+multipliers. What the integers do between two quantizations (tables, Newton steps, 32-bit sums) is
+done in float32 here, so outputs are close and not equal.
 """
 
 from __future__ import annotations
@@ -35,7 +37,11 @@ class Model(Stream):
     def __init__(self, graph: g.Graph) -> None:
         super().__init__(graph)
         self.quantized: dict[str, str] = {}
-        self.unrounded = {op.inputs[0] for op in graph.ops if isinstance(op, g.IntGlu | g.IntLstmCell) or _has_positions(op)}
+        self.unrounded = {
+            op.inputs[0]
+            for op in graph.ops
+            if isinstance(op, g.IntGlu | g.IntLstmCell) or _has_positions(op)
+        }
 
     def scale(self, name: str) -> float:
         return float(self.graph.tensors[name].scale or 0.0)
@@ -47,16 +53,23 @@ class Model(Stream):
         return self.w.constant(what, np.asarray(values, np.float32))
 
     def stored(self, what: str, integers: Array, scale: Array | float, axis: int = 0) -> str:
-        """Integers as the graph stores them, dequantized with one scale, or one for each index of an axis."""
+        """Integers as the graph stores them, dequantized with one scale, or one for each index of
+        an axis."""
         return self.dequantize(self.w.constant(what, integers), scale, axis)
 
-    def quantize(self, value: str, scale: Array | float, dtype: type = np.int16, axis: int = 0) -> str:
+    def quantize(
+        self, value: str, scale: Array | float, dtype: type = np.int16, axis: int = 0
+    ) -> str:
         """Integers with zero point 0."""
         zero = self.w.constant("zero", np.zeros(np.shape(scale), dtype))
-        return self.w.add("QuantizeLinear", value, self.real("scale", np.asarray(scale)), zero, axis=axis)
+        return self.w.add(
+            "QuantizeLinear", value, self.real("scale", np.asarray(scale)), zero, axis=axis
+        )
 
     def dequantize(self, integers: str, scale: Array | float, axis: int = 0) -> str:
-        return self.w.add("DequantizeLinear", integers, self.real("scale", np.asarray(scale)), axis=axis)
+        return self.w.add(
+            "DequantizeLinear", integers, self.real("scale", np.asarray(scale)), axis=axis
+        )
 
     def rounded(self, value: str, scale: float) -> str:
         """What is left of a value in int16."""
@@ -68,7 +81,9 @@ class Model(Stream):
         narrow = tensor.hi == g.INT8[1]
         lowest, highest = g.INT8 if narrow else g.INT16
         if tensor.hi != highest or tensor.lo not in (0, lowest):
-            raise GraphError(f"{name}: the range {tensor.lo}…{tensor.hi} cannot be exported as QDQ ONNX")
+            raise GraphError(
+                f"{name}: the range {tensor.lo}…{tensor.hi} cannot be exported as QDQ ONNX"
+            )
         if tensor.lo == 0:
             value = self.w.add("Relu", value)
         self.quantized[name] = self.quantize(value, scale, np.int8 if narrow else np.int16)
@@ -83,7 +98,9 @@ class Model(Stream):
             return self.value[name]
         frames, features = self.size(name)
         moved = layers.grouped(self.w, self.quantized[name], groups, frames, features)
-        return self.dequantize(layers.windows(self.w, moved, kernel, frames, features), self.scale(name))
+        return self.dequantize(
+            layers.windows(self.w, moved, kernel, frames, features), self.scale(name)
+        )
 
     def handle(self, name: str) -> str:
         return self.quantized[name]
@@ -98,13 +115,17 @@ class Model(Stream):
             return self.pose(maker).now()
         if name not in self.before:
             self.w.module = maker.module
-            self.before[name] = self.carry("previous", (1, width), "int16", lambda _: self._kept(name))
+            self.before[name] = self.carry(
+                "previous", (1, width), "int16", lambda _: self._kept(name)
+            )
         return self.before[name]
 
     def _kept(self, name: str) -> str:
         if not self.started:
             return self.before[name]
-        return self.quantize(self.cleared(self.dequantize(self.before[name], self.scale(name))), self.scale(name))
+        return self.quantize(
+            self.cleared(self.dequantize(self.before[name], self.scale(name))), self.scale(name)
+        )
 
     def pose(self, op: g.IntIntegrate) -> QuantizedPose:
         if op.output not in self.poses:
@@ -119,7 +140,8 @@ def _has_positions(op: g.Op) -> bool:
 
 
 class QuantizedPose(Pose):
-    """The sum is int32 in steps of a velocity, as in the integer graph: it does not drift, however long the stream."""
+    """The sum is int32 in steps of a velocity, as in the integer graph: it does not drift, however
+    long the stream."""
 
     def __init__(self, model: Model, op: g.IntIntegrate) -> None:
         super().__init__(model, op)
@@ -127,7 +149,10 @@ class QuantizedPose(Pose):
         self.velocity_scale = self.scale / self.step
         self.begin = self.model.quantize(self.initial, self.scale)
         self.whole = model.w.add("Cast", self.begin, to=INT32)
-        least, most = (self._scaled(model.w.add("Sub", self._integer("end", end), self.whole)) for end in g.INT16)
+        least, most = (
+            self._scaled(model.w.add("Sub", self._integer("end", end), self.whole))
+            for end in g.INT16
+        )
         self.least, self.most = least, most
         self.total = model.carry("total", (1, self.joints), "int32", lambda _: self._kept())
 
@@ -140,7 +165,11 @@ class QuantizedPose(Pose):
 
     def _kept(self) -> str:
         w = self.model.w
-        return w.add("Mul", self.total, w.add("Cast", self.model.started, to=INT32)) if self.model.started else self.total
+        return (
+            w.add("Mul", self.total, w.add("Cast", self.model.started, to=INT32))
+            if self.model.started
+            else self.total
+        )
 
     def now(self) -> str:
         """int16."""
@@ -163,7 +192,8 @@ class QuantizedPose(Pose):
 
 
 class QuantizedState:
-    """int16 with one scale for each channel: what the step returns is fed back without a conversion."""
+    """int16 with one scale for each channel: what the step returns is fed back without a
+    conversion."""
 
     def __init__(self, model: Model, what: str, shape: tuple[int, ...], scale: Array) -> None:
         self._model, self._scale = model, scale
@@ -180,13 +210,16 @@ class QuantizedState:
     def write(self) -> None:
         last = self._last
         if self._model.started:
-            value = self._model.w.add("Mul", self._model.dequantize(last, self._scale, axis=1), self._model.started)
+            value = self._model.w.add(
+                "Mul", self._model.dequantize(last, self._scale, axis=1), self._model.started
+            )
             last = self._model.quantize(value, self._scale, axis=1)
         self._model.w.add("Identity", last, output=self._state.after)
 
 
 def write(graph: g.Graph) -> onnx.ModelProto:
-    """The step of an integer graph; GraphError names what could overflow, or has no form in ONNX."""
+    """The step of an integer graph; GraphError names what could overflow, or has no form in
+    ONNX."""
     model = Model(prove_no_overflow(graph))
     model.w.module = graph.input.name
     model.store(graph.input.name, SAMPLES)
@@ -198,7 +231,9 @@ def write(graph: g.Graph) -> onnx.ModelProto:
         if type(op) not in _WRITERS:
             raise GraphError(f"{op.module}: {type(op).__name__} cannot be exported as QDQ ONNX")
         value = _WRITERS[type(op)](model, op, [model.value[name] for name in op.inputs])
-        if op.output in model.unrounded:  # its parts have scales of their own: who reads them rounds them
+        if (
+            op.output in model.unrounded
+        ):  # its parts have scales of their own: who reads them rounds them
             model.value[op.output] = value
         else:
             model.store(op.output, value)
@@ -216,7 +251,9 @@ def _pool(m: Model, op: g.IntMeanPool | g.IntMaxPool, x: list[str]) -> str:
 
 def _over(m: Model, op: g.OverCopies, x: list[str]) -> str:
     frames, features = m.size(op.output)
-    return layers.pool(m.w, x[0], _REDUCE[type(op)], op.copies, frames * op.bands, (frames, features))
+    return layers.pool(
+        m.w, x[0], _REDUCE[type(op)], op.copies, frames * op.bands, (frames, features)
+    )
 
 
 def _window(m: Model, op: g.IntWindow) -> None:
@@ -243,7 +280,12 @@ def _integrate(m: Model, op: g.IntIntegrate) -> None:
     """Its poses are int16 already."""
     pose, frames = m.pose(op), m.size(op.output)[0]
     m.w.module = op.module
-    m.bind(op.output, m.w.concat([pose.advance(x) for x in m.w.split(m.value[op.inputs[0]], frames, 1, axis=0)], axis=0))
+    m.bind(
+        op.output,
+        m.w.concat(
+            [pose.advance(x) for x in m.w.split(m.value[op.inputs[0]], frames, 1, axis=0)], axis=0
+        ),
+    )
 
 
 def _step(m: Model, op: g.IntStep, x: list[str]) -> str:
@@ -255,7 +297,8 @@ def _linear(m: Model, op: g.IntLinear, x: list[str]) -> str:
     s_in = m.scale(op.inputs[0])
     if kernel != op.frames_per_output or (kernel > 1 and bands > 1):
         raise GraphError(
-            f"{op.module}: kernel {kernel} with stride {op.frames_per_output} and {bands} bands cannot be exported as QDQ ONNX"
+            f"{op.module}: kernel {kernel} with stride {op.frames_per_output} and {bands} bands"
+            " cannot be exported as QDQ ONNX"
         )
     s_out = _row_output_scales(m, op)
 
@@ -270,7 +313,8 @@ def _linear(m: Model, op: g.IntLinear, x: list[str]) -> str:
 
 
 def _row_output_scales(m: Model, op: g.IntLinear) -> Array:
-    """(out,): the output's scale, but for parts of a row of gates, and of poses beside velocities (see compress/quantize.py)."""
+    """(out,): the output's scale, but for parts of a row of gates, and of poses beside velocities
+    (see compress/quantize.py)."""
     out = op.weight.shape[1]
     scales = np.full(out, m.scale(op.output))
     for user in m.graph.ops:
@@ -306,9 +350,15 @@ def _lut(m: Model, op: g.IntLut, x: list[str]) -> str:
     target = m.graph.tensors[op.output]
     for kind in layers.ACTIVATIONS:
         function = ACTIVATIONS[kind]
-        if np.array_equal(fit_table(function, m.scale(op.inputs[0]), m.scale(op.output), target.lo, target.hi), op.table):
+        if np.array_equal(
+            fit_table(function, m.scale(op.inputs[0]), m.scale(op.output), target.lo, target.hi),
+            op.table,
+        ):
             return layers.activation(m.w, x[0], kind)
-    raise GraphError(f"{op.module}: a table of none of {', '.join(layers.ACTIVATIONS)} cannot be exported as QDQ ONNX")
+    raise GraphError(
+        f"{op.module}: a table of none of {', '.join(layers.ACTIVATIONS)} cannot be exported as QDQ"
+        " ONNX"
+    )
 
 
 def _state_space(m: Model, op: g.IntStateSpace, x: list[str]) -> str:
@@ -326,13 +376,18 @@ def _state_space(m: Model, op: g.IntStateSpace, x: list[str]) -> str:
 
 def _parts(m: Model, what: str, integers: Array, scale: Array | float) -> tuple[str, str]:
     """(H, N, 2) -> real and imaginary values (1, H, N), a scale for each channel."""
-    re, im = (m.stored(f"{what}.{name}", integers[None, :, :, i], scale, axis=1) for i, name in enumerate(("re", "im")))
+    re, im = (
+        m.stored(f"{what}.{name}", integers[None, :, :, i], scale, axis=1)
+        for i, name in enumerate(("re", "im"))
+    )
     return re, im
 
 
 def _glu(m: Model, op: g.IntGlu, x: list[str]) -> str:
     if not np.array_equal(op.table, fit_table(ACTIVATIONS["sigmoid"], GATE_SCALE, Q15, 0, 32767)):
-        raise GraphError(f"{op.module}: a gate that is not the sigmoid cannot be exported as QDQ ONNX")
+        raise GraphError(
+            f"{op.module}: a gate that is not the sigmoid cannot be exported as QDQ ONNX"
+        )
     half, gate = m.w.split(x[0], 2, m.size(op.output)[1], axis=1)
     half, gate = m.rounded(half, m.scale(op.inputs[0])), m.rounded(gate, GATE_SCALE)
     return layers.glu(m.w, half, m.rounded(m.w.add("Sigmoid", gate), Q15))
@@ -341,15 +396,23 @@ def _glu(m: Model, op: g.IntGlu, x: list[str]) -> str:
 def _interpolate(m: Model, op: g.IntInterpolate, x: list[str]) -> str:
     (frames, features), scale = m.size(op.inputs[0]), m.scale(op.inputs[0])
     newest = m.w.split(m.quantized[op.inputs[0]], frames, 1, axis=0)[-1]
-    past = m.dequantize(m.carry("past", (1, features), m.dtype(op.inputs[0]), lambda _: newest), scale)
+    past = m.dequantize(
+        m.carry("past", (1, features), m.dtype(op.inputs[0]), lambda _: newest), scale
+    )
     return layers.interpolate(m.w, x[0], past, op.factor, frames, features)
 
 
 def _lstm_cell(m: Model, op: g.IntLstmCell, x: list[str]) -> str:
-    """Gates and tables are rounded as the integers are; cells have no 32-bit form in QDQ, float32 holds as many bits."""
+    """Gates and tables are rounded as the integers are; cells have no 32-bit form in QDQ, float32
+    holds as many bits."""
     for table, kind, scale in ((op.sigmoid, "sigmoid", GATE_SCALE), (op.tanh, "tanh", TANH_SCALE)):
-        if not np.array_equal(table, fit_table(ACTIVATIONS[kind], scale, Q15, 0 if kind == "sigmoid" else -32767, 32767)):
-            raise GraphError(f"{op.module}: a table that is not the {kind} cannot be exported as QDQ ONNX")
+        if not np.array_equal(
+            table,
+            fit_table(ACTIVATIONS[kind], scale, Q15, 0 if kind == "sigmoid" else -32767, 32767),
+        ):
+            raise GraphError(
+                f"{op.module}: a table that is not the {kind} cannot be exported as QDQ ONNX"
+            )
     ends = [m.real("end", np.asarray(end * CELL_END)) for end in (-1, 1)]
 
     def gate(value: str, kind: str, scale: float) -> str:
@@ -395,7 +458,9 @@ _WRITERS: dict[type[g.Op], Callable[[Model, Any, list[str]], str]] = {
     g.IntInterpolate: _interpolate,
     g.IntLstmCell: _lstm_cell,
 }
-_MOVERS: dict[type[g.Op], Callable[[Model, Any], None]] = {  # integers in, integers out: their output needs no rounding
+_MOVERS: dict[
+    type[g.Op], Callable[[Model, Any], None]
+] = {  # integers in, integers out: their output needs no rounding
     g.IntWindow: _window,
     g.IntJoin: _join,
     g.IntPatches: _patches,

@@ -1,4 +1,5 @@
-"""What both forms do with a graph besides single operators: loops frame by frame, and state that several frames share."""
+"""What both forms do with a graph besides single operators: loops frame by frame, and state that
+several frames share."""
 
 from __future__ import annotations
 
@@ -13,13 +14,16 @@ Emit = Callable[[g.Op], None]
 
 
 class Stream(ABC):
-    """The writer, and the value that holds each tensor of the graph: of all frames of a step, in a loop of one frame."""
+    """The writer, and the value that holds each tensor of the graph: of all frames of a step, in a
+    loop of one frame."""
 
     def __init__(self, graph: g.Graph) -> None:
         self.graph, self.w = graph, Writer()
         self.value: dict[str, str] = {}
         self.in_loop = False
-        self.before: dict[str, str] = {}  # what `handle` said of the frame before, of tensors that a Join names
+        self.before: dict[
+            str, str
+        ] = {}  # what `handle` said of the frame before, of tensors that a Join names
         self.poses: dict[str, Pose] = {}
         self.cells: dict[str, str] = {}  # newest cell of each LSTM
         self._after: list[Callable[[], None]] = []
@@ -27,7 +31,8 @@ class Stream(ABC):
 
     @abstractmethod
     def handle(self, name: str) -> str:
-        """The value by which a tensor is moved: real values, or the integers where they are stored."""
+        """The value by which a tensor is moved: real values, or the integers where they are
+        stored."""
 
     @abstractmethod
     def bind(self, name: str, handle: str) -> None:
@@ -35,11 +40,14 @@ class Stream(ABC):
 
     @abstractmethod
     def previous(self, name: str, width: int) -> str:
-        """Handle of the frame before of a tensor that is made later, zeros or the initial pose at first."""
+        """Handle of the frame before of a tensor that is made later, zeros or the initial pose at
+        first."""
 
     def size(self, name: str) -> tuple[int, int]:
         """(frames, features) of a tensor that is computed at once."""
-        return 1 if self.in_loop else self.graph.frames_per_step(name), self.graph.tensors[name].features
+        return 1 if self.in_loop else self.graph.frames_per_step(name), self.graph.tensors[
+            name
+        ].features
 
     def maker(self, name: str) -> g.Op:
         return next(op for op in self.graph.ops if op.output == name)
@@ -61,7 +69,9 @@ class Stream(ABC):
         made, frames = {op.output for op in ops}, self.graph.frames_per_step(ops[0].output)
         given = list(dict.fromkeys(name for op in ops for name in op.inputs if name not in made))
         named = {name for op in ops if isinstance(op, g.Join) for name in op.previous}
-        used = {name for op in self.graph.ops if op not in ops for name in op.inputs} | {self.graph.output.name}
+        used = {name for op in self.graph.ops if op not in ops for name in op.inputs} | {
+            self.graph.output.name
+        }
         wanted: dict[str, list[str]] = {op.output: [] for op in ops if op.output in used}
         rows = {name: self.w.split(self.handle(name), frames, 1, axis=0) for name in given}
         self.in_loop = True
@@ -78,8 +88,11 @@ class Stream(ABC):
         for name, parts in wanted.items():
             self.bind(name, self.w.concat(parts, axis=0))
 
-    def carry(self, what: str, shape: tuple[int, ...], dtype: str, last: Callable[[str], str]) -> str:
-        """A state of the current module from before the step; `last` makes its value after it, zeros while the stream starts."""
+    def carry(
+        self, what: str, shape: tuple[int, ...], dtype: str, last: Callable[[str], str]
+    ) -> str:
+        """A state of the current module from before the step; `last` makes its value after it,
+        zeros while the stream starts."""
         state, module = self.w.state(what, shape, dtype), self.w.module
 
         def write() -> None:
@@ -94,10 +107,13 @@ class Stream(ABC):
         return self.w.add("Mul", value, self.started) if self.started else value
 
     def lstm_cell(self, op: g.LstmCell, frame: Callable[[str, str], tuple[str, str]]) -> list[str]:
-        """Hidden states of each frame, by `frame`: gates and cell -> hidden state and cell. Cells are float32 in both forms."""
+        """Hidden states of each frame, by `frame`: gates and cell -> hidden state and cell. Cells
+        are float32 in both forms."""
         count, width = self.size(op.output)
         if op.output not in self.cells:
-            self.cells[op.output] = self.carry("cell", (1, width), "float32", lambda _: self.cleared(self.cells[op.output]))
+            self.cells[op.output] = self.carry(
+                "cell", (1, width), "float32", lambda _: self.cleared(self.cells[op.output])
+            )
         hidden = []
         for gates in self.w.split(self.value[op.inputs[0]], count, 1, axis=0):
             y, self.cells[op.output] = frame(gates, self.cells[op.output])
@@ -106,7 +122,8 @@ class Stream(ABC):
 
 
 class Pose:
-    """The pose (1, joints) of an `Integrate` from frame to frame: the one a stream begins with, what was added, frames counted.
+    """The pose (1, joints) of an `Integrate` from frame to frame: the one a stream begins with,
+    what was added, frames counted.
 
     A subclass says how a sum is kept (`now`, `advance`).
     """
@@ -119,7 +136,9 @@ class Pose:
         self.total = ""
         self.counted = ""
         if op.position_steps:
-            self.counted = stream.carry("frames", (1,), "float32", lambda _: stream.cleared(self.counted))
+            self.counted = stream.carry(
+                "frames", (1,), "float32", lambda _: stream.cleared(self.counted)
+            )
 
     def parts(self, frame: str) -> tuple[str, str]:
         """Position (empty without one) and velocity of a frame, each (1, joints)."""

@@ -1,4 +1,5 @@
-"""Building an ONNX model node by node: values are names, every node is named after the module of the network it came from."""
+"""Building an ONNX model node by node: values are names, every node is named after the module of
+the network it came from."""
 
 from __future__ import annotations
 
@@ -18,7 +19,12 @@ Array = g.Array
 OPSET = 21  # the first whose QuantizeLinear knows int16; Gelu came with 20
 IR_VERSION = 10
 SAMPLES = "samples"
-TYPES = {"float32": TensorProto.FLOAT, "int32": TensorProto.INT32, "int16": TensorProto.INT16, "int8": TensorProto.INT8}
+TYPES = {
+    "float32": TensorProto.FLOAT,
+    "int32": TensorProto.INT32,
+    "int16": TensorProto.INT16,
+    "int8": TensorProto.INT8,
+}
 
 
 def output_name(graph: g.Graph) -> str:
@@ -28,7 +34,8 @@ def output_name(graph: g.Graph) -> str:
 
 @dataclass(frozen=True)
 class State:
-    """One state tensor: fed as `<name>.in`, returned as `<name>.out`; zeros before the first step."""
+    """One state tensor: fed as `<name>.in`, returned as `<name>.out`; zeros before the first
+    step."""
 
     name: str
     shape: tuple[int, ...]
@@ -57,11 +64,17 @@ class Writer:
 
     def add(self, op_type: str, *inputs: str, output: str = "", **attributes: Any) -> str:
         """Append a node with one output; returns the output's name."""
-        return self.add_many(op_type, *inputs, outputs=[output or self._unique(op_type)], **attributes)[0]
+        return self.add_many(
+            op_type, *inputs, outputs=[output or self._unique(op_type)], **attributes
+        )[0]
 
-    def add_many(self, op_type: str, *inputs: str, outputs: list[str], **attributes: Any) -> list[str]:
+    def add_many(
+        self, op_type: str, *inputs: str, outputs: list[str], **attributes: Any
+    ) -> list[str]:
         """Append a node with these outputs, which also name it."""
-        self._nodes.append(helper.make_node(op_type, list(inputs), outputs, name=outputs[0], **attributes))
+        self._nodes.append(
+            helper.make_node(op_type, list(inputs), outputs, name=outputs[0], **attributes)
+        )
         return outputs
 
     def split(self, value: str, parts: int, size: int, axis: int) -> list[str]:
@@ -88,7 +101,8 @@ class Writer:
         return self._constants[key]
 
     def state(self, what: str, shape: tuple[int, ...], dtype: str) -> State:
-        """Declare a state tensor of the current module; whoever declares it also adds a node that gives `state.after`."""
+        """Declare a state tensor of the current module; whoever declares it also adds a node that
+        gives `state.after`."""
         self.states.append(State(f"{self.module}.{what}", shape, dtype))
         return self.states[-1]
 
@@ -98,13 +112,16 @@ class Writer:
         return name if self._used[name] == 1 else f"{name}_{self._used[name]}"
 
     def finish(self, graph: g.Graph, form: str) -> onnx.ModelProto:
-        """The model with its inputs, outputs and metadata, checked by onnx with full shape inference."""
+        """The model with its inputs, outputs and metadata, checked by onnx with full shape
+        inference."""
         info = helper.make_tensor_value_info
         samples = info(SAMPLES, TensorProto.FLOAT, [graph.samples_per_step, graph.input.features])
         result = info(output_name(graph), TensorProto.FLOAT, [graph.chunk, graph.output.features])
         before = [info(s.before, TYPES[s.dtype], s.shape) for s in self.states]
         after = [info(s.after, TYPES[s.dtype], s.shape) for s in self.states]
-        body = helper.make_graph(self._nodes, graph.name, [samples, *before], [result, *after], self._initializers)
+        body = helper.make_graph(
+            self._nodes, graph.name, [samples, *before], [result, *after], self._initializers
+        )
         model = helper.make_model(
             body,
             opset_imports=[helper.make_opsetid("", OPSET)],
@@ -117,7 +134,10 @@ class Writer:
         return model
 
     def _metadata(self, graph: g.Graph, form: str) -> dict[str, str]:
-        states = [{"in": s.before, "out": s.after, "shape": s.shape, "dtype": s.dtype} for s in self.states]
+        states = [
+            {"in": s.before, "out": s.after, "shape": s.shape, "dtype": s.dtype}
+            for s in self.states
+        ]
         begins = {"initial_pose": self.initial_pose} if self.initial_pose else {}
         return begins | {
             "model": graph.name,

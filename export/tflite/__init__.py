@@ -1,4 +1,5 @@
-"""The integer graph as `.tflite` files for LiteRT and TFLite-Micro: 16-bit activations, 8-bit weights (SPEC.md part 6)."""
+"""The integer graph as `.tflite` files for LiteRT and TFLite-Micro: 16-bit activations, 8-bit
+weights (SPEC.md part 6)."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ FORMS = {"step.tflite": True, "step_io.tflite": False}  # file -> state in resou
 
 
 def make_tflite(graph: g.Graph, folder: Folder) -> Path:
-    """Write both forms of the step, each proven by the lint; returns the one with resource variables."""
+    """Write both forms of the step, each proven by the lint; returns the one with resource
+    variables."""
     out = folder.path / "tflite"
     contents = {name: step_bytes(graph, variables) for name, variables in FORMS.items()}
     for name, content in contents.items():
@@ -27,7 +29,8 @@ def make_tflite(graph: g.Graph, folder: Folder) -> Path:
 
 
 def step_bytes(graph: g.Graph, variables: bool) -> bytes:
-    """One step of the network as a `.tflite` that passes the lint; GraphError names what cannot be written."""
+    """One step of the network as a `.tflite` that passes the lint; GraphError names what cannot be
+    written."""
     content = step_file(graph, variables).finish()
     lint.lint(content, graph.name)
     return content
@@ -49,6 +52,6 @@ def _refuse_narrow(graph: g.Graph) -> None:
         tensor = graph.tensors[op.output]
         if tensor.hi != g.INT16[1]:
             raise GraphError(
-                f"{op.module}: {type(op).__name__} with values {tensor.lo}…{tensor.hi} has no TFLite form; "
-                "TFLite files take 16-bit activations: PRECISION=w8a16"
+                f"{op.module}: {type(op).__name__} with values {tensor.lo}…{tensor.hi} has no"
+                " TFLite form; TFLite files take 16-bit activations: PRECISION=w8a16"
             )

@@ -1,4 +1,5 @@
-"""What a `.tflite` holds, as the lint looks at it: tensors with their values and the operators over them."""
+"""What a `.tflite` holds, as the lint looks at it: tensors with their values and the operators over
+them."""
 
 from __future__ import annotations
 
@@ -16,12 +17,15 @@ from export.tflite.read import NAMES, TfliteError, code, listed
 
 Array = npt.NDArray[Any]
 CONSTANTS = {dtype.name for dtype in TYPES}
-DTYPES: dict[int, str] = {number: dtype.name for dtype, number in TYPES.items()} | {schema.TensorType.RESOURCE: "resource"}
+DTYPES: dict[int, str] = {number: dtype.name for dtype, number in TYPES.items()} | {
+    schema.TensorType.RESOURCE: "resource"
+}
 
 
 @dataclass
 class Tensor:
-    """`scales`: empty without quantization, one for the tensor or one per index of `axis`; `values`: of a constant."""
+    """`scales`: empty without quantization, one for the tensor or one per index of `axis`;
+    `values`: of a constant."""
 
     name: str
     shape: tuple[int, ...]
@@ -66,7 +70,8 @@ class Step:
 
 
 def subgraphs(model: schema.ModelT, name: str) -> Iterator[Step]:
-    """Every subgraph; TfliteError for tensors whose bytes do not fit their shapes, and operators without options."""
+    """Every subgraph; TfliteError for tensors whose bytes do not fit their shapes, and operators
+    without options."""
     for index, graph in enumerate(model.subgraphs):
         tensors = [_tensor(model, t, name) for t in listed(graph.tensors)]
 
@@ -96,10 +101,15 @@ def _tensor(model: schema.ModelT, t: schema.TensorT, name: str) -> Tensor:
     if not len(data):
         return Tensor(label, shape, dtype, scales, offsets, axis, None)
     if dtype not in CONSTANTS or min(shape, default=1) < 1:
-        raise TfliteError(f"{name}: constant {label} has {dtype} values of shape {shape}, which nothing here reads")
+        raise TfliteError(
+            f"{name}: constant {label} has {dtype} values of shape {shape}, which nothing here"
+            " reads"
+        )
     content = np.asarray(data, np.uint8).tobytes()
     if len(content) != np.dtype(dtype).itemsize * int(np.prod(shape)):
-        raise TfliteError(f"{name}: constant {label} of shape {shape} has {len(content)} bytes; export it again")
+        raise TfliteError(
+            f"{name}: constant {label} of shape {shape} has {len(content)} bytes; export it again"
+        )
     values = np.frombuffer(content, dtype).reshape(shape)
     peak = int(np.abs(values.astype(np.int64)).max()) if dtype.startswith("int") else 32768
     return Tensor(label, shape, dtype, scales, offsets, axis, values, peak)

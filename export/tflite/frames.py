@@ -1,4 +1,5 @@
-"""What moves frames or looks at several of them: windows, pools, interpolation, pictures of a window."""
+"""What moves frames or looks at several of them: windows, pools, interpolation, pictures of a
+window."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ FINEST = 64  # frames for each that weights of a line have eight bits for
 
 
 def window(b: Lowering, op: g.IntWindow) -> None:
-    """The frames that are seen, in a row; a convolution looks into them itself, anything else gets them side by side."""
+    """The frames that are seen, in a row; a convolution looks into them itself, anything else gets
+    them side by side."""
     x = b.values[op.inputs[0]]
     frames, count = x.shape[1], x.shape[1] // op.frames_per_output
     if op.history:
@@ -37,9 +39,13 @@ def _only_looked_into(b: Lowering, op: g.IntWindow | g.IntPatches) -> bool:
 
 
 def _side_by_side(b: Lowering, op: g.IntWindow, x: Value, seen: g.Op, count: int) -> Value:
-    """(1, frames, 1, features) -> (1, count, 1, frames of a window · features), those of each band together."""
+    """(1, frames, 1, features) -> (1, count, 1, frames of a window · features), those of each band
+    together."""
     width, reach = x.shape[3] // op.bands, (count - 1) * op.frames_per_output + 1
-    taps = [b.slice(x, k, k + reach, op.frames_per_output, f"{op.module}.tap{k}") for k in range(op.frames)]
+    taps = [
+        b.slice(x, k, k + reach, op.frames_per_output, f"{op.module}.tap{k}")
+        for k in range(op.frames)
+    ]
     apart = [b.reshape(tap, (1, count, op.bands, width), f"{op.module}.bands") for tap in taps]
     return b.reshape(b.join(apart, op.module, axis=3), b.frames(op.output), op.output)
 
@@ -48,21 +54,38 @@ def interpolate(b: Lowering, op: g.IntInterpolate) -> None:
     """Points on the line between two frames: a depthwise convolution over both for each."""
     x, k = b.values[op.inputs[0]], op.factor
     if k > FINEST:
-        raise GraphError(f"{op.module}: IntInterpolate of {k} frames for each has no TFLite form; {FINEST} at most")
+        raise GraphError(
+            f"{op.module}: IntInterpolate of {k} frames for each has no TFLite form; {FINEST} at"
+            " most"
+        )
     frames = x.shape[1]
     past = b.file.read_state(f"{op.module}.past", (1, 1, 1, x.shape[3]), x.scale)
     both = b.join([past.value, x], op.module)
-    points = [b.slice(both, 0, frames, 1, f"{op.module}.begin"), *(_point(b, op, both, j) for j in range(1, k))]
-    b.values[op.output] = b.reshape(b.join(points, op.module, axis=3), b.frames(op.output), op.output)
+    points = [
+        b.slice(both, 0, frames, 1, f"{op.module}.begin"),
+        *(_point(b, op, both, j) for j in range(1, k)),
+    ]
+    b.values[op.output] = b.reshape(
+        b.join(points, op.module, axis=3), b.frames(op.output), op.output
+    )
     b.file.write_state(past, b.slice(both, frames, frames + 1, 1, f"{op.module}.newest"))
 
 
 def _point(b: Lowering, op: g.IntInterpolate, x: Value, j: int) -> Value:
     """(x[t]·(k − j) + x[t + 1]·j) / k, rounded once."""
     features = x.shape[3]
-    weight = np.broadcast_to(np.array([op.factor - j, j], np.int8)[None, :, None, None], (1, 2, 1, features))
+    weight = np.broadcast_to(
+        np.array([op.factor - j, j], np.int8)[None, :, None, None], (1, 2, 1, features)
+    )
     y = b.step.tensor(f"{op.module}.point{j}", (1, x.shape[1] - 1, 1, features), np.int16, x.scale)
-    return b.depthwise(x, weight, np.full(features, 1 / op.factor), np.zeros(features, np.int64), y, f"{op.module}.point{j}")
+    return b.depthwise(
+        x,
+        weight,
+        np.full(features, 1 / op.factor),
+        np.zeros(features, np.int64),
+        y,
+        f"{op.module}.point{j}",
+    )
 
 
 def max_pool(b: Lowering, op: g.IntMaxPool) -> None:
@@ -73,8 +96,12 @@ def max_over(b: Lowering, op: g.IntMaxOver) -> None:
     x = b.values[op.inputs[0]]
     n = x.shape[3] // (op.bands * op.copies)
     copies = b.reshape(x, (1, x.shape[1] * op.bands, op.copies, n), f"{op.module}.copies")
-    largest = b.step.tensor(f"{op.module}.largest", (1, x.shape[1] * op.bands, 1, n), np.int16, x.scale)
-    b.values[op.output] = b.reshape(_largest(b, copies, largest, (1, op.copies)), b.frames(op.output), op.output)
+    largest = b.step.tensor(
+        f"{op.module}.largest", (1, x.shape[1] * op.bands, 1, n), np.int16, x.scale
+    )
+    b.values[op.output] = b.reshape(
+        _largest(b, copies, largest, (1, op.copies)), b.frames(op.output), op.output
+    )
 
 
 def _largest(b: Lowering, x: Value, y: Value, size: tuple[int, int]) -> Value:
@@ -86,9 +113,13 @@ def _largest(b: Lowering, x: Value, y: Value, size: tuple[int, int]) -> Value:
 
 
 def patches(b: Lowering, op: g.IntPatches) -> None:
-    """Pictures of each window (windows, frames, width, channels), which padded convolutions look into themselves."""
+    """Pictures of each window (windows, frames, width, channels), which padded convolutions look
+    into themselves."""
     if not _only_looked_into(b, op):
-        raise GraphError(f"{op.module}: IntPatches has no TFLite form but in front of a convolution over all its columns")
+        raise GraphError(
+            f"{op.module}: IntPatches has no TFLite form but in front of a convolution over all its"
+            " columns"
+        )
     b.windows[op.output] = (_repeated(b, b.values[op.inputs[0]], op, op.frames), op)
 
 
@@ -99,11 +130,17 @@ def repeat(b: Lowering, op: g.IntRepeat) -> None:
 
 def _repeated(b: Lowering, x: Value, op: g.IntPatches | g.IntRepeat, frames: int) -> Value:
     """Pictures of so many frames, each of their places `factor` by `copies` times."""
-    picture = b.reshape(x, (x.shape[1] // frames, frames, op.width, x.shape[3] // op.width), f"{op.module}.picture")
+    picture = b.reshape(
+        x, (x.shape[1] // frames, frames, op.width, x.shape[3] // op.width), f"{op.module}.picture"
+    )
     if op.factor == op.copies == 1:
         return picture
     size = (frames * op.factor, op.width * op.copies)
-    y = b.step.tensor(f"{op.module}.repeated", (picture.shape[0], *size, picture.shape[3]), np.int16, x.scale)
+    y = b.step.tensor(
+        f"{op.module}.repeated", (picture.shape[0], *size, picture.shape[3]), np.int16, x.scale
+    )
     target = b.step.constant(f"{op.module}.size", np.array(size, np.int32))
-    b.step.op(OP.RESIZE_NEAREST_NEIGHBOR, [picture, target], [y], schema.ResizeNearestNeighborOptionsT())
+    b.step.op(
+        OP.RESIZE_NEAREST_NEIGHBOR, [picture, target], [y], schema.ResizeNearestNeighborOptionsT()
+    )
     return y

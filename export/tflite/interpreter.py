@@ -1,6 +1,8 @@
-"""Running a step file in the TFLite-Micro interpreter of this machine: always in a process of its own.
+"""Running a step file in the TFLite-Micro interpreter of this machine: always in a process of its
+own.
 
-An arena that is too small usually raises, but may also write past its end; a process of its own turns that into an error message.
+An arena that is too small usually raises, but may also write past its end; a process of its own
+turns that into an error message.
 """
 
 from __future__ import annotations
@@ -24,9 +26,11 @@ Words = npt.NDArray[np.int16]
 
 
 def run(path: Path, samples: Words, arena: int = AMPLE, initial: Words | None = None) -> Words:
-    """int16 samples (time, features), whole steps -> int16 output words (frames, outputs), from the zero state.
+    """int16 samples (time, features), whole steps -> int16 output words (frames, outputs), from the
+    zero state.
 
-    initial (joints,): words of the pose that the stream begins with; TfliteError where the file begins with none.
+    initial (joints,): words of the pose that the stream begins with; TfliteError where the file
+    begins with none.
     """
     step = read(path).subgraphs[0]
     content = io.BytesIO()
@@ -49,7 +53,8 @@ def initial_pose(noted: dict[str, str], name: str) -> int:
 
 
 def smallest_arena(path: Path) -> int:
-    """Bytes of arena, to 256, with which one step runs here; a microcontroller, with pointers of 32 bits, needs less."""
+    """Bytes of arena, to 256, with which one step runs here; a microcontroller, with pointers of 32
+    bits, needs less."""
     read(path)
     low, high = 0, AMPLE // GRAIN
     while high - low > 1:
@@ -63,7 +68,9 @@ def smallest_arena(path: Path) -> int:
     return high * GRAIN
 
 
-def _start(task: str, path: Path, *numbers: int, content: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+def _start(
+    task: str, path: Path, *numbers: int, content: bytes = b""
+) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, str(PROCESS), task, str(path), *(str(n) for n in numbers)]
     return subprocess.run(command, input=content, capture_output=True)
 

@@ -1,7 +1,9 @@
-"""Proof that a `.tflite` runs alike on the reference and on the CMSIS-NN kernels of TFLite-Micro, and that no sum can overflow.
+"""Proof that a `.tflite` runs alike on the reference and on the CMSIS-NN kernels of TFLite-Micro,
+and that no sum can overflow.
 
-Read from the file alone, whoever wrote it. One rule per operator says which types and quantization both sets of kernels take; an
-operator without a rule is refused. DESIGN.md says where the rules come from.
+Read from the file alone, whoever wrote it. One rule per operator says which types and quantization
+both sets of kernels take; an operator without a rule is refused. DESIGN.md says where the rules
+come from.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ NONE, RELU = schema.ActivationFunctionType.NONE, schema.ActivationFunctionType.R
 Q15 = 2.0**-15
 INT32, INT48 = 2**31, 2**47
 MOST_JOINED = 10  # kMaxInputNum of CONCATENATION
-TABLE_RANGE = 32767 / (3 * 4096)  # largest input scale of the 16-bit LOGISTIC: its multiplier has 15 bits
+TABLE_RANGE = 32767 / (
+    3 * 4096
+)  # largest input scale of the 16-bit LOGISTIC: its multiplier has 15 bits
 INT16, REAL = ("int16",), ("float32",)
 
 
@@ -35,8 +39,8 @@ def check(path: Path) -> str:
     most = max((share for op in operators for share in op.most), default=0.0)
     kinds = len({op.name for op in operators})
     return (
-        f"{path}: {len(operators)} operators of {kinds} kinds run on the reference and CMSIS-NN kernels; "
-        f"the largest 32-bit sum reaches {100 * most:.0f} % of 2³¹"
+        f"{path}: {len(operators)} operators of {kinds} kinds run on the reference and CMSIS-NN"
+        f" kernels; the largest 32-bit sum reaches {100 * most:.0f} % of 2³¹"
     )
 
 
@@ -48,7 +52,9 @@ def lint(content: bytes, name: str) -> list[Step]:
         for op in step.operators:
             findings += [f"{op.where}: {finding}" for finding in _operator(op, known)]
             known |= {id(t) for t in op.outputs}
-        findings += [f"{name}: output {t.name} is never computed" for t in step.outputs if id(t) not in known]
+        findings += [
+            f"{name}: output {t.name} is never computed" for t in step.outputs if id(t) not in known
+        ]
     findings += [f"{name}: {finding}" for finding in _state(steps)]
     if findings:
         raise TfliteError("\n  ".join(["refused for TFLite-Micro:", *findings]))
@@ -70,7 +76,8 @@ def _operator(op: Operator, known: set[int]) -> list[str]:
     except (
         AttributeError,
         IndexError,
-    ) as error:  # a damaged file: options, inputs or scales that the operator has to have are not there
+        # a damaged file: options, inputs or scales that the operator has to have are not there
+    ) as error:
         return [f"incomplete ({error})"]
 
 
@@ -79,14 +86,19 @@ def _tensor(t: Tensor) -> list[str]:
         return [f"{t.name} has shape {t.shape}"]
     if t.dtype not in ("int16", "int8"):
         return []
-    if not len(t.scales) or not np.isfinite(t.scales).all() or (t.scales <= 0).any() or t.offsets.any():
+    if (
+        not len(t.scales)
+        or not np.isfinite(t.scales).all()
+        or (t.scales <= 0).any()
+        or t.offsets.any()
+    ):
         return [f"{t.name}: expected positive scales and zero points of 0"]
     if t.dtype == "int16" and len(t.scales) != 1:
         return [f"{t.name}: 16-bit tensors have one scale, found {len(t.scales)}"]
     return []
 
 
-# --- sums --------------------------------------------------------------------------------------------------------------
+# --- sums -----------------------------------------------------------------------------------------
 
 
 def _left_shift(multiplier: float) -> int:
@@ -96,13 +108,16 @@ def _left_shift(multiplier: float) -> int:
 
 def _sum32(op: Operator, sums: np.ndarray, multipliers: np.ndarray) -> list[str]:
     """Sums and their shifted values have to fit 32 bits."""
-    worst = max((int(s) << _left_shift(float(m)) for s, m in zip(sums, multipliers, strict=True)), default=0)
+    worst = max(
+        (int(s) << _left_shift(float(m)) for s, m in zip(sums, multipliers, strict=True)), default=0
+    )
     op.most.append(worst / INT32)
     return [] if worst < INT32 else [f"a 32-bit sum could reach {worst} ≥ 2³¹"]
 
 
 def _sum64(sums: np.ndarray, multipliers: np.ndarray) -> list[str]:
-    """Sums have to fit 48 bits, twice their 16-bit results 32 (CMSIS-NN cuts to 32 bits before it halves), shifts 7 bits."""
+    """Sums have to fit 48 bits, twice their 16-bit results 32 (CMSIS-NN cuts to 32 bits before it
+    halves), shifts 7 bits."""
     if (sums >= INT48).any():
         return [f"a 64-bit sum could reach {int(sums.max())} ≥ 2⁴⁷"]
     if (2 * sums * multipliers >= INT32 - 2).any() or (multipliers >= 2.0**7).any():
@@ -117,7 +132,7 @@ def _activation(op: Operator, least: int = 32768) -> list[str]:
     return [] if kind in (NONE, RELU) else ["expected no activation or RELU"]
 
 
-# --- rules: what both kernels agree on ---------------------------------------------------------------------------------
+# --- rules: what both kernels agree on ------------------------------------------------------------
 
 
 def _conv(op: Operator) -> list[str]:
@@ -126,14 +141,23 @@ def _conv(op: Operator) -> list[str]:
     if weight.values is None or bias.values is None or len(weight.shape) != 4 or len(x.shape) != 4:
         return ["expected constant weights and bias, and four dimensions"]
     if weight.shape[3] != x.shape[3]:
-        return [f"{x.shape[3]} channels in groups of {weight.shape[3]}: CMSIS-NN groups no 16-bit convolution"]
-    if len(weight.scales) not in (1, weight.shape[0]) or weight.axis != 0 or bias.count != weight.shape[0]:
+        return [
+            f"{x.shape[3]} channels in groups of {weight.shape[3]}: CMSIS-NN groups no 16-bit"
+            " convolution"
+        ]
+    if (
+        len(weight.scales) not in (1, weight.shape[0])
+        or weight.axis != 0
+        or bias.count != weight.shape[0]
+    ):
         return ["expected one scale and one bias per output channel"]
     if options.quantizedBiasType != schema.TensorType.INT32:
         return ["expected quantized_bias_type INT32: without it LiteRT reads the bias as 64 bits"]
     rows = np.abs(weight.values.astype(np.int64)).reshape(weight.shape[0], -1).sum(1)
     sums = rows * x.peak + np.abs(bias.values.astype(np.int64).reshape(-1))
-    return _activation(op) + _sum32(op, sums, np.broadcast_to(x.scale * weight.scales / y.scale, sums.shape))
+    return _activation(op) + _sum32(
+        op, sums, np.broadcast_to(x.scale * weight.scales / y.scale, sums.shape)
+    )
 
 
 def _depthwise(op: Operator) -> list[str]:
@@ -142,20 +166,42 @@ def _depthwise(op: Operator) -> list[str]:
         return ["expected constant weights and bias, and four dimensions"]
     channels = weight.shape[3]
     if channels != x.shape[3] * op.options.depthMultiplier or bias.count != channels:
-        return [f"{channels} channels of weights and {bias.count} biases do not fit {x.shape[3]} channels of input"]
+        return [
+            f"{channels} channels of weights and {bias.count} biases do not fit {x.shape[3]}"
+            " channels of input"
+        ]
     if len(weight.scales) not in (1, channels) or weight.axis != 3:
         return ["expected one scale per channel"]
-    sums = np.abs(weight.values.astype(np.float64)).sum((0, 1, 2)) * x.peak + np.abs(bias.values.astype(np.float64))
-    return _activation(op) + _sum64(sums, np.broadcast_to(x.scale * weight.scales / op.outputs[0].scale, sums.shape))
+    sums = np.abs(weight.values.astype(np.float64)).sum((0, 1, 2)) * x.peak + np.abs(
+        bias.values.astype(np.float64)
+    )
+    return _activation(op) + _sum64(
+        sums, np.broadcast_to(x.scale * weight.scales / op.outputs[0].scale, sums.shape)
+    )
 
 
 def _batch_matmul(op: Operator) -> list[str]:
     a, b = op.inputs
     if op.options.adjX or not op.options.adjY:
-        return ["expected adj_x = false and adj_y = true: else the interpreter copies the operand at every step"]
-    if len(a.shape) != 4 or len(b.shape) != 4 or a.shape[:2] != b.shape[:2] or a.shape[3] != b.shape[3]:
+        return [
+            "expected adj_x = false and adj_y = true: else the interpreter copies the operand at"
+            " every step"
+        ]
+    if (
+        len(a.shape) != 4
+        or len(b.shape) != 4
+        or a.shape[:2] != b.shape[:2]
+        or a.shape[3] != b.shape[3]
+    ):
         return [f"shapes {a.shape} and {b.shape} do not fit"]
-    rows = [np.abs(t.values.astype(np.float64)).sum(-1).max() if t.values is not None else 32768.0 * t.shape[3] for t in (a, b)]
+    rows = [
+        (
+            np.abs(t.values.astype(np.float64)).sum(-1).max()
+            if t.values is not None
+            else 32768.0 * t.shape[3]
+        )
+        for t in (a, b)
+    ]
     bound = min(rows[0] * b.peak, rows[1] * a.peak)
     return _sum64(np.array([bound]), np.array([a.scale * b.scale / op.outputs[0].scale]))
 
@@ -165,7 +211,9 @@ def _mul(op: Operator) -> list[str]:
     if a.dtype == "float32":
         return _activation(op)
     product = np.array([a.peak * b.peak])
-    return _activation(op) + _sum32(op, product, np.array([a.scale * b.scale / op.outputs[0].scale]))
+    return _activation(op) + _sum32(
+        op, product, np.array([a.scale * b.scale / op.outputs[0].scale])
+    )
 
 
 def _add(op: Operator) -> list[str]:
@@ -181,14 +229,20 @@ def _add(op: Operator) -> list[str]:
 
 def _leaky_relu(op: Operator) -> list[str]:
     x, y = op.inputs[0], op.outputs[0]
-    return _sum32(op, np.array([x.peak]), np.array([x.scale / y.scale * max(1.0, abs(op.options.alpha))]))
+    return _sum32(
+        op, np.array([x.peak]), np.array([x.scale / y.scale * max(1.0, abs(op.options.alpha))])
+    )
 
 
 def _logistic(op: Operator) -> list[str]:
     x, y = op.inputs[0], op.outputs[0]
     y.peak = 32767
     found = [] if y.scale == Q15 else [f"expected the output scale 2⁻¹⁵, found {y.scale:g}"]
-    return found + ([] if x.scale <= TABLE_RANGE else [f"the input scale {x.scale:g} is above {TABLE_RANGE:.3f}"])
+    return found + (
+        []
+        if x.scale <= TABLE_RANGE
+        else [f"the input scale {x.scale:g} is above {TABLE_RANGE:.3f}"]
+    )
 
 
 def _same_scale(op: Operator) -> list[str]:
@@ -196,17 +250,23 @@ def _same_scale(op: Operator) -> list[str]:
     for t in op.outputs:
         t.peak = max((x.peak for x in op.inputs if x.dtype == "int16"), default=32768)
     same = len({t.scale for t in tensors}) <= 1
-    return [] if same else ["expected equal scales: the kernels copy integers and do not look at them"]
+    return (
+        [] if same else ["expected equal scales: the kernels copy integers and do not look at them"]
+    )
 
 
 def _reshape(op: Operator) -> list[str]:
     same = op.inputs[0].count == op.outputs[0].count
-    return _same_scale(op) + ([] if same else [f"{op.inputs[0].shape} does not fit {op.outputs[0].shape}"])
+    return _same_scale(op) + (
+        [] if same else [f"{op.inputs[0].shape} does not fit {op.outputs[0].shape}"]
+    )
 
 
 def _concatenation(op: Operator) -> list[str]:
     few = len(op.inputs) <= MOST_JOINED
-    return _same_scale(op) + ([] if few else [f"{len(op.inputs)} inputs; TFLite-Micro joins {MOST_JOINED}"])
+    return _same_scale(op) + (
+        [] if few else [f"{len(op.inputs)} inputs; TFLite-Micro joins {MOST_JOINED}"]
+    )
 
 
 def _constant(op: Operator) -> list[str]:
@@ -268,7 +328,8 @@ RULES: dict[str, Rule] = {
 
 
 def _state(steps: list[Step]) -> list[str]:
-    """Every variable is assigned zeros once, read, and assigned again, with one shape and scale throughout."""
+    """Every variable is assigned zeros once, read, and assigned again, with one shape and scale
+    throughout."""
     forms: dict[str, set[tuple[tuple[int, ...], float]]] = {}
     for step in steps:
         names = {
@@ -279,10 +340,23 @@ def _state(steps: list[Step]) -> list[str]:
         for op in step.operators:
             if op.name in ("READ_VARIABLE", "ASSIGN_VARIABLE") and op.inputs:
                 value = (op.outputs or op.inputs)[-1]
-                forms.setdefault(str(names.get(id(op.inputs[0]))), set()).add((value.shape, value.scale))
+                forms.setdefault(str(names.get(id(op.inputs[0]))), set()).add(
+                    (value.shape, value.scale)
+                )
     found = [
-        f"variable {name} is read and assigned with different shapes or scales" for name, form in forms.items() if len(form) > 1
+        f"variable {name} is read and assigned with different shapes or scales"
+        for name, form in forms.items()
+        if len(form) > 1
     ]
-    calls = [op.options.initSubgraphIndex for step in steps for op in step.operators if op.name == "CALL_ONCE" and op.options]
-    found += [f"CALL_ONCE runs subgraph {i} of {len(steps)}" for i in calls if not 0 < i < len(steps)]
-    return found + (["variables without CALL_ONCE: LiteRT refuses to read them"] if forms and not calls else [])
+    calls = [
+        op.options.initSubgraphIndex
+        for step in steps
+        for op in step.operators
+        if op.name == "CALL_ONCE" and op.options
+    ]
+    found += [
+        f"CALL_ONCE runs subgraph {i} of {len(steps)}" for i in calls if not 0 < i < len(steps)
+    ]
+    return found + (
+        ["variables without CALL_ONCE: LiteRT refuses to read them"] if forms and not calls else []
+    )

@@ -1,7 +1,9 @@
-"""The integer graph as TFLite operators that the reference and the CMSIS-NN kernels of TFLite-Micro both run.
+"""The integer graph as TFLite operators that the reference and the CMSIS-NN kernels of TFLite-Micro
+both run.
 
-Scales, weights and biases are the graph's own: nothing is quantized a second time except the coefficients of the state space,
-from 16 bits per channel to 16 bits per tensor. DESIGN.md says why these operators; every function emits one graph operator.
+Scales, weights and biases are the graph's own: nothing is quantized a second time except the
+coefficients of the state space, from 16 bits per channel to 16 bits per tensor. DESIGN.md says why
+these operators; every function emits one graph operator.
 """
 
 from __future__ import annotations
@@ -21,7 +23,10 @@ from export.tflite.linear import ratio_of
 from export.tflite.lowering import Q15, Lowering
 from export.tflite.model import OP, Array, Value
 
-GELU = (1.59946357, 0.06979977)  # x·Φ(x) ≈ x·σ(x·(GELU[0] + GELU[1]·min(x², 16))), at most 3.1e-4 away
+GELU = (
+    1.59946357,
+    0.06979977,
+)  # x·Φ(x) ≈ x·σ(x·(GELU[0] + GELU[1]·min(x², 16))), at most 3.1e-4 away
 GELU_SQUARES = 16.0 / 32767
 LEAK = 0.01
 LUT_KINDS = ("gelu", "relu", "sigmoid", "leaky_relu")
@@ -46,13 +51,25 @@ def _mean_over(b: Lowering, op: g.IntMeanOver) -> None:
 
 
 def _layer_norm(b: Lowering, op: g.IntLayerNorm) -> None:
-    """In float32: there is no 16-bit RSQRT. Many rows become 16-bit integers before gain and bias."""
+    """In float32: there is no 16-bit RSQRT. Many rows become 16-bit integers before gain and
+    bias."""
     x, y, n = b.values[op.inputs[0]], b.result(op), op.gain.shape[1]
     rows, relu = x.shape[1] * op.gain.shape[0], b.graph.tensors[op.output].lo == 0
     gain, bias = op.gain.reshape(-1) * y.scale / (16 * np.sqrt(n)), op.bias.reshape(-1) * y.scale
-    normal = _normalize(b, b.reshape(x, (rows, n, 1, 1), f"{op.module}.rows"), op.epsilon * x.scale**2 / n**3, op.module)
+    normal = _normalize(
+        b,
+        b.reshape(x, (rows, n, 1, 1), f"{op.module}.rows"),
+        op.epsilon * x.scale**2 / n**3,
+        op.module,
+    )
     if rows == 1:
-        b.convert(OP.QUANTIZE, _affine(b, b.reshape(normal, x.shape, f"{op.module}.frame"), gain, bias, op.module, relu), y)
+        b.convert(
+            OP.QUANTIZE,
+            _affine(
+                b, b.reshape(normal, x.shape, f"{op.module}.frame"), gain, bias, op.module, relu
+            ),
+            y,
+        )
         return
     integers = b.step.tensor(f"{op.module}.normalized", normal.shape, np.int16, np.sqrt(n) / 32767)
     framed = b.reshape(b.convert(OP.QUANTIZE, normal, integers), x.shape, f"{op.module}.frames")
@@ -62,9 +79,13 @@ def _layer_norm(b: Lowering, op: g.IntLayerNorm) -> None:
 def _affine(b: Lowering, x: Value, gain: Array, bias: Array, module: str, relu: bool) -> Value:
     """x·gain + bias in float32, shape for shape."""
     gains, biases = (
-        b.step.constant(f"{module}.{k}", v.astype(np.float32).reshape(x.shape)) for k, v in (("gain", gain), ("bias", bias))
+        b.step.constant(f"{module}.{k}", v.astype(np.float32).reshape(x.shape))
+        for k, v in (("gain", gain), ("bias", bias))
     )
-    scaled, y = b.step.tensor(f"{module}.scaled", x.shape, np.float32), b.step.tensor(f"{module}.sum", x.shape, np.float32)
+    scaled, y = (
+        b.step.tensor(f"{module}.scaled", x.shape, np.float32),
+        b.step.tensor(f"{module}.sum", x.shape, np.float32),
+    )
     return b.add(b.multiply(x, gains, scaled), biases, y, relu)
 
 
@@ -82,7 +103,11 @@ def _normalize(b: Lowering, x: Value, epsilon: float, module: str) -> Value:
         b.step.op(OP.MEAN, [source, axes], [y], options)
         return y
 
-    values, centred, scale = b.convert(OP.DEQUANTIZE, x, real("real", n)), real("centred", n), real("scale", 1)
+    values, centred, scale = (
+        b.convert(OP.DEQUANTIZE, x, real("real", n)),
+        real("centred", n),
+        real("scale", 1),
+    )
     b.step.op(OP.SUB, [values, mean(values, "mean")], [centred], schema.SubOptionsT())
     variance = mean(b.multiply(centred, centred, real("squares", n)), "variance")
     floor = b.step.constant(f"{module}.epsilon", np.full((1, 1, 1, 1), epsilon, np.float32))
@@ -91,7 +116,11 @@ def _normalize(b: Lowering, x: Value, epsilon: float, module: str) -> Value:
 
 
 def _lut(b: Lowering, op: g.IntLut) -> None:
-    x, source, target = b.values[op.inputs[0]], b.graph.tensors[op.inputs[0]], b.graph.tensors[op.output]
+    x, source, target = (
+        b.values[op.inputs[0]],
+        b.graph.tensors[op.inputs[0]],
+        b.graph.tensors[op.output],
+    )
     kind = _kind(op, b.scale(source.name), target)
     y = b.result(op)
     if kind == "gelu":
@@ -112,7 +141,10 @@ def _kind(op: g.IntLut, s_in: float, target: g.Tensor) -> str:
         table = fit_table(ACTIVATIONS[kind], s_in, float(target.scale or 0.0), target.lo, target.hi)
         if np.abs(table.astype(int) - op.table).max() <= 1:
             return kind
-    raise GraphError(f"{op.module}: IntLut holds none of {', '.join(LUT_KINDS)}; TFLite has no operator for other tables")
+    raise GraphError(
+        f"{op.module}: IntLut holds none of {', '.join(LUT_KINDS)}; TFLite has no operator for"
+        " other tables"
+    )
 
 
 def _gelu(b: Lowering, x: Value, y: Value, module: str) -> None:
@@ -122,9 +154,15 @@ def _gelu(b: Lowering, x: Value, y: Value, module: str) -> None:
         return b.step.tensor(f"{module}.{name}", x.shape, np.int16, scale)
 
     squares = b.multiply(x, x, part("squares", GELU_SQUARES))
-    curved = b.multiply(squares, b.everywhere(GELU[1], x.shape), part("curved", 16 * GELU[1] / 32767))
-    slope = b.add(curved, b.everywhere(GELU[0], x.shape), part("slope", (GELU[0] + 16 * GELU[1]) / 32767))
-    b.multiply(x, b.sigmoid(b.multiply(x, slope, part("argument", GATE_SCALE)), f"{module}.gate"), y)
+    curved = b.multiply(
+        squares, b.everywhere(GELU[1], x.shape), part("curved", 16 * GELU[1] / 32767)
+    )
+    slope = b.add(
+        curved, b.everywhere(GELU[0], x.shape), part("slope", (GELU[0] + 16 * GELU[1]) / 32767)
+    )
+    b.multiply(
+        x, b.sigmoid(b.multiply(x, slope, part("argument", GATE_SCALE)), f"{module}.gate"), y
+    )
 
 
 def _glu(b: Lowering, op: g.IntGlu) -> None:
@@ -146,26 +184,40 @@ def _log_softmax(b: Lowering, op: g.IntLogSoftmax) -> None:
 
 
 def _state_space(b: Lowering, op: g.IntStateSpace) -> None:
-    """Frame after frame: X' = A·X + G·u by two batched products and a sum, y = C·X' by one over all states of a channel."""
+    """Frame after frame: X' = A·X + G·u by two batched products and a sum, y = C·X' by one over all
+    states of a channel."""
     u, y = b.values[op.inputs[0]], b.result(op)
     channels, states = op.a.shape[:2]
     a, gains, c, c_scale, gain_scale = coefficients(op)
     width = 2 * states
     constants = (
         b.step.constant(f"{op.module}.a", a.reshape(1, channels * states, 2, 2), Q15),
-        b.step.constant(f"{op.module}.gain", gains.reshape(1, channels, width, 1), gain_scale * Q15 / u.scale),
-        b.step.constant(f"{op.module}.c", c.reshape(1, channels, 1, width), c_scale * y.scale / Q15),
+        b.step.constant(
+            f"{op.module}.gain", gains.reshape(1, channels, width, 1), gain_scale * Q15 / u.scale
+        ),
+        b.step.constant(
+            f"{op.module}.c", c.reshape(1, channels, 1, width), c_scale * y.scale / Q15
+        ),
     )
     d = op.d * ratio_of(op.mult, op.shift) * y.scale / u.scale
-    part = y.scale + float(np.abs(d).max()) * u.scale  # of both terms of y: they may be large and cancel
+    part = (
+        y.scale + float(np.abs(d).max()) * u.scale
+    )  # of both terms of y: they may be large and cancel
     state = b.file.read_state(f"{op.module}.state", (1, channels, 1, width), Q15)
     x, outputs = b.start.cleared(state), []
     for t, frame in enumerate(b.split(u, op.module)):
         x = _advance(
-            b, x, b.reshape(frame, (1, channels, 1, 1), f"{op.module}.u{t}"), constants[0], constants[1], f"{op.module}.{t}"
+            b,
+            x,
+            b.reshape(frame, (1, channels, 1, 1), f"{op.module}.u{t}"),
+            constants[0],
+            constants[1],
+            f"{op.module}.{t}",
         )
         sums = b.step.tensor(f"{op.module}.y{t}", (1, channels, 1, 1), np.int16, part)
-        outputs.append(b.reshape(b.dot(x, constants[2], sums), (1, 1, 1, channels), f"{op.module}.row{t}"))
+        outputs.append(
+            b.reshape(b.dot(x, constants[2], sums), (1, 1, 1, channels), f"{op.module}.row{t}")
+        )
     b.file.write_state(state, x)
     skip = b.step.tensor(f"{op.module}.skip", u.shape, np.int16, part)
     d_scale = max(float(np.abs(d).max()) / 32767, 2.0**-30)
@@ -177,22 +229,36 @@ def _state_space(b: Lowering, op: g.IntStateSpace) -> None:
 def _advance(b: Lowering, x: Value, u: Value, a: Value, gain: Value, name: str) -> Value:
     """One frame of the recurrence; x (1, channels, 1, 2·states)."""
     pairs = (1, a.shape[1], 1, 2)
-    turned = b.dot(b.reshape(x, pairs, f"{name}.pairs"), a, b.step.tensor(f"{name}.turned", pairs, np.int16, Q15))
+    turned = b.dot(
+        b.reshape(x, pairs, f"{name}.pairs"),
+        a,
+        b.step.tensor(f"{name}.turned", pairs, np.int16, Q15),
+    )
     driven = b.dot(u, gain, b.step.tensor(f"{name}.driven", x.shape, np.int16, Q15))
-    return b.add(b.reshape(turned, x.shape, f"{name}.rows"), driven, b.step.tensor(f"{name}.state", x.shape, np.int16, Q15))
+    return b.add(
+        b.reshape(turned, x.shape, f"{name}.rows"),
+        driven,
+        b.step.tensor(f"{name}.state", x.shape, np.int16, Q15),
+    )
 
 
 def coefficients(op: g.IntStateSpace) -> tuple[Array, Array, Array, float, float]:
-    """int16 constants of the state space, one scale per tensor: a (H, N, 2, 2), gain and c (H, N, 2), scales of c and gain.
+    """int16 constants of the state space, one scale per tensor: a (H, N, 2, 2), gain and c (H, N,
+    2), scales of c and gain.
 
-    Gains of the input are rounded to steps of the largest one; what that changes in the size of a state, c takes back.
+    Gains of the input are rounded to steps of the largest one; what that changes in the size of a
+    state, c takes back.
     """
     re, im = op.a[..., 0], op.a[..., 1]
     a = np.stack([np.stack([re, -im], -1), np.stack([im, re], -1)], -2).astype(np.int16)
     wanted = op.g / 32768.0
     gain_scale = float(wanted.max()) / 32767
     gain = np.maximum(np.floor(wanted / gain_scale + 1e-9), 1)
-    c = op.c * (ratio_of(op.mult, op.shift) * wanted / (gain * gain_scale))[:, None, None] * np.array([1.0, -1.0])
+    c = (
+        op.c
+        * (ratio_of(op.mult, op.shift) * wanted / (gain * gain_scale))[:, None, None]
+        * np.array([1.0, -1.0])
+    )
     c_scale = max(float(np.abs(c).max()) / 32767, 2.0**-30)
     gains = np.stack([np.broadcast_to(gain[:, None], re.shape), np.zeros(re.shape)], -1)
     return a, gains.astype(np.int16), np.round(c / c_scale).astype(np.int16), c_scale, gain_scale

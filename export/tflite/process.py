@@ -1,8 +1,11 @@
-"""The process in which TFLite-Micro runs a step file; started by path from `interpreter.py`, imports as little as it can.
+"""The process in which TFLite-Micro runs a step file; started by path from `interpreter.py`,
+imports as little as it can.
 
-process.py run MODEL ARENA INPUT  .npy of steps on stdin, .npy of output frames on stdout; outputs after the first are the next
-                                  state; INPUT: which input begins with the pose that follows on stdin as .npy, 0 for none
-process.py arena MODEL LOW HIGH   prints `LOW HIGH` (in units of GRAIN bytes) as it closes in on the smallest arena that works
+process.py run MODEL ARENA INPUT  .npy of steps on stdin, .npy of output frames on stdout; outputs
+                                  after the first are the next state; INPUT: which input begins with
+                                  the pose that follows on stdin as .npy, 0 for none
+process.py arena MODEL LOW HIGH   prints `LOW HIGH` (in units of GRAIN bytes) as it closes in on the
+smallest arena that works
 """
 
 from __future__ import annotations
@@ -19,7 +22,8 @@ GRAIN = 256
 
 
 def machine(content: bytes, arena: int) -> runtime.Interpreter:
-    """An interpreter from the zero state; RuntimeError when the arena is too small, unless it crashes."""
+    """An interpreter from the zero state; RuntimeError when the arena is too small, unless it
+    crashes."""
     with contextlib.redirect_stdout(sys.stderr):  # the package prints
         return runtime.Interpreter.from_bytes(content, arena_size=arena)
 
@@ -46,7 +50,8 @@ def outputs(interpreter: runtime.Interpreter, most: int) -> int:
 
 
 def run(content: bytes, arena: int, steps: np.ndarray, begin: dict[int, np.ndarray]) -> np.ndarray:
-    """Steps (n, …input) -> output frames (n · frames, values). `begin`: input -> its value before the first step."""
+    """Steps (n, …input) -> output frames (n · frames, values). `begin`: input -> its value before
+    the first step."""
     interpreter = machine(content, arena)
     inputs = [steps[:0], *states(interpreter)]
     for index, value in begin.items():

@@ -10,7 +10,9 @@ from compress.errors import TendonError
 from export.tflite.model import FILE_IDENTIFIER
 
 MOST_BYTES = 1 << 28
-NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
+NAMES = {
+    value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)
+}
 
 
 class TfliteError(TendonError):
@@ -22,21 +24,29 @@ def read(path: Path) -> schema.ModelT:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise TfliteError(f"{path}: cannot be read: {error.strerror or error}; run `make export FORMAT=tflite`") from error
+        raise TfliteError(
+            f"{path}: cannot be read: {error.strerror or error}; run `make export FORMAT=tflite`"
+        ) from error
     return parse(content, str(path))
 
 
 def parse(content: bytes, name: str) -> schema.ModelT:
     """The model in these bytes; its indices are in range, so that a reader need not look."""
     if len(content) < 8 or content[4:8] != FILE_IDENTIFIER or len(content) > MOST_BYTES:
-        raise TfliteError(f"{name}: expected a TFLite model ({FILE_IDENTIFIER.decode()} at byte 4), found another file")
+        raise TfliteError(
+            f"{name}: expected a TFLite model ({FILE_IDENTIFIER.decode()} at byte 4), found another"
+            " file"
+        )
     try:
         model = schema.ModelT.InitFromPackedBuf(content, 0)
         _check_indices(model)
     except TfliteError:
         raise
-    except Exception as error:  # the generated reader trusts its offsets: a damaged file makes it raise whatever comes
-        raise TfliteError(f"{name}: damaged TFLite model ({type(error).__name__}: {error}); export it again") from error
+    # the generated reader trusts its offsets: a damaged file makes it raise whatever comes
+    except Exception as error:
+        raise TfliteError(
+            f"{name}: damaged TFLite model ({type(error).__name__}: {error}); export it again"
+        ) from error
     return model
 
 
@@ -47,7 +57,12 @@ def _check_indices(model: schema.ModelT) -> None:
         tensors = subgraph.tensors if subgraph.tensors is not None else []
         for tensor in tensors:
             _index(tensor.buffer, len(model.buffers), "buffer")
-        used = [i for op in listed(subgraph.operators) for i in [*listed(op.inputs), *listed(op.outputs)] if i != -1]
+        used = [
+            i
+            for op in listed(subgraph.operators)
+            for i in [*listed(op.inputs), *listed(op.outputs)]
+            if i != -1
+        ]
         for i in [*used, *listed(subgraph.inputs), *listed(subgraph.outputs)]:
             _index(int(i), len(tensors), "tensor")
         for op in listed(subgraph.operators):
@@ -75,14 +90,16 @@ def code(model: schema.ModelT, op: schema.OperatorT) -> int:
 
 
 def operators(path: Path) -> list[str]:
-    """Names of the operators a resolver needs, each once, in the order of first use, those that set state to zero included."""
+    """Names of the operators a resolver needs, each once, in the order of first use, those that set
+    state to zero included."""
     model = read(path)
     used = [code(model, op) for subgraph in model.subgraphs for op in listed(subgraph.operators)]
     return list(dict.fromkeys(NAMES.get(c, f"operator {c}") for c in used))
 
 
 def notes(path: Path) -> dict[str, str]:
-    """What Tendon wrote into the file's metadata: model, graph (its hash), generator, initial_pose (the input it goes to)."""
+    """What Tendon wrote into the file's metadata: model, graph (its hash), generator, initial_pose
+    (the input it goes to)."""
     return notes_of(read(path))
 
 
@@ -93,5 +110,7 @@ def notes_of(model: schema.ModelT) -> dict[str, str]:
         name = entry.name.decode(errors="replace") if entry.name else ""
         if name.startswith("tendon.") and 0 <= entry.buffer < len(model.buffers):
             data = model.buffers[entry.buffer].data
-            found[name.removeprefix("tendon.")] = bytes([] if data is None else data).decode(errors="replace")
+            found[name.removeprefix("tendon.")] = bytes([] if data is None else data).decode(
+                errors="replace"
+            )
     return found

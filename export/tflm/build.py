@@ -1,4 +1,5 @@
-"""`export tflm` and `firmware --format tflm`: graph -> step in a `.tflite` -> STM32 project around the interpreter -> image."""
+"""`export tflm` and `firmware --format tflm`: graph -> step in a `.tflite` -> STM32 project around
+the interpreter -> image."""
 
 from __future__ import annotations
 
@@ -27,21 +28,32 @@ KERNELS = 96 * 1024  # of code, before anything is built: interpreter, its kerne
 def build_step(graph: g.Graph) -> Step:
     """The step with its state in place, and the arena its interpreter needs, found by running it.
 
-    GraphError for pose networks: the runtime around the interpreter sets no initial pose and hands out one frame a step.
+    GraphError for pose networks: the runtime around the interpreter sets no initial pose and hands
+    out one frame a step.
     """
     feedback = [op for op in graph.ops if isinstance(op, g.IntIntegrate | g.IntLstmCell)]
     if feedback or graph.chunk > 1:
-        what = f"{feedback[0].module}: {type(feedback[0]).__name__}" if feedback else f"{graph.chunk} frames a step"
-        raise GraphError(f"{graph.name}: {what} has no FORMAT=tflm project yet; FORMAT=c runs it, FORMAT=tflite writes its step")
+        what = (
+            f"{feedback[0].module}: {type(feedback[0]).__name__}"
+            if feedback
+            else f"{graph.chunk} frames a step"
+        )
+        raise GraphError(
+            f"{graph.name}: {what} has no FORMAT=tflm project yet; FORMAT=c runs it, FORMAT=tflite"
+            " writes its step"
+        )
     file = step_file(graph, variables=False)
     state = plan_state(file)
     content = file.finish()
     lint.lint(content, graph.name)
-    return Step(graph, file, content, state, arena.measure(content, len(state.offsets) + 1).for_board)
+    return Step(
+        graph, file, content, state, arena.measure(content, len(state.offsets) + 1).for_board
+    )
 
 
 def make_tflm(graph: g.Graph, folder: Folder, board: str) -> Path:
-    """Write the project for a board below the folder; refuses a network that cannot fit, and a board without a library."""
+    """Write the project for a board below the folder; refuses a network that cannot fit, and a
+    board without a library."""
     description = load_board(board)
     library.cores(description)
     step = build_step(graph)
@@ -50,13 +62,16 @@ def make_tflm(graph: g.Graph, folder: Folder, board: str) -> Path:
     files = {f"model/{name}": content for name, content in emit.files(step).items()}
     files |= {f"model/{p.name}": p.read_bytes() for p in sorted((FIRMWARE / "tflm").glob("*.*"))}
     files |= project.board_files(description, placed.where)
-    project.write_files(target / "project", files, project_files.texts(description, placed.where, title))
+    project.write_files(
+        target / "project", files, project_files.texts(description, placed.where, title)
+    )
     write_json(target / "memory.json", memory_plan(step, board, placed))
     return target / "project"
 
 
 def make_firmware(graph: g.Graph, folder: Folder, board: str, tflm: Path | None) -> Path:
-    """The image of a board, built unless its key says nothing changed. `tflm`: the user's TFLite-Micro."""
+    """The image of a board, built unless its key says nothing changed. `tflm`: the user's
+    TFLite-Micro."""
     description = load_board(board)
     built_library = library.find(tflm, description)
     target = folder.target(board, FORM)
@@ -73,23 +88,36 @@ def make_firmware(graph: g.Graph, folder: Folder, board: str, tflm: Path | None)
     aside = target / f".{description.image}.tmp"
     shutil.copy(built, aside)
     aside.replace(image)
-    write_json(record, {"key": key, "board": board, "graph": graph.hash(), "compiler": compiler_version(board)})
+    write_json(
+        record,
+        {"key": key, "board": board, "graph": graph.hash(), "compiler": compiler_version(board)},
+    )
     return image
 
 
 def sizes(step: Step, board: str) -> Sizes:
-    """Bytes of every part of the program for a board; code and buffers are allowances, the rest is exact."""
+    """Bytes of every part of the program for a board; code and buffers are allowances, the rest is
+    exact."""
     graph = step.graph
     step_bytes = 2 * graph.samples_per_step * graph.input.features
-    parts = placement.part_sizes(load_board(board), len(step.content), step.arena_bytes, 0, step_bytes, graph.output.features)
+    parts = placement.part_sizes(
+        load_board(board), len(step.content), step.arena_bytes, 0, step_bytes, graph.output.features
+    )
     return parts | {"code": parts["code"] + KERNELS}
 
 
 def memory_plan(step: Step, board: str, placed: Placement) -> dict[str, Any]:
-    """What the network will take, known before anything is built; the state is the beginning of the arena."""
+    """What the network will take, known before anything is built; the state is the beginning of the
+    arena."""
     return {
         "board": board,
-        "parts": {part: {"bytes": size, "region": placed.where[part]} for part, size in placed.sizes.items()},
-        "regions": {name: {"size": m.size, "planned": placed.planned(name)} for name, m in load_board(board).memory.items()},
+        "parts": {
+            part: {"bytes": size, "region": placed.where[part]}
+            for part, size in placed.sizes.items()
+        },
+        "regions": {
+            name: {"size": m.size, "planned": placed.planned(name)}
+            for name, m in load_board(board).memory.items()
+        },
         "state_in_arena": step.state.size,
     }

@@ -1,4 +1,5 @@
-"""The generated files of a TFLite-Micro project: model.h, model_tables.c (the file as an array), main.cc (operators, main)."""
+"""The generated files of a TFLite-Micro project: model.h, model_tables.c (the file as an array),
+main.cc (operators, main)."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ RESOLVER = "tensorflow/lite/micro/micro_mutable_op_resolver.h"
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a network as TFLite-Micro runs it. `content` is the `.tflite`; `arena_bytes` what its interpreter is given."""
+    """One step of a network as TFLite-Micro runs it. `content` is the `.tflite`; `arena_bytes` what
+    its interpreter is given."""
 
     graph: g.Graph
     file: File
@@ -31,13 +33,18 @@ class Step:
 def files(step: Step) -> dict[str, bytes]:
     """Name -> content below model/; the same graph gives the same bytes."""
     texts = {"model.h": _header(step), "model_tables.c": _tables(step), "main.cc": _main(step)}
-    written = {name: "".join(f"{line}\n" for line in lines).encode() for name, lines in texts.items()}
+    written = {
+        name: "".join(f"{line}\n" for line in lines).encode() for name, lines in texts.items()
+    }
     return written | {"model.tflite": step.content}
 
 
 def _banner(step: Step, what: str) -> str:
     precision = step.graph.provenance.get("precision", "")
-    return f"/* Tendon {GENERATOR}: {step.graph.name} {precision}, {what}. Graph {step.graph.hash()} */"
+    return (
+        f"/* Tendon {GENERATOR}: {step.graph.name} {precision}, {what}. Graph"
+        f" {step.graph.hash()} */"
+    )
 
 
 def _header(step: Step) -> Iterator[str]:
@@ -53,21 +60,36 @@ def _header(step: Step) -> Iterator[str]:
     yield f'#define MODEL_GENERATOR "{GENERATOR}"'
     yield f'#define MODEL_NAME "{graph.name}"'
     yield f'#define MODEL_HASH "{graph.hash()}"'
-    yield f"#define MODEL_HASH_BYTES {{{', '.join(f'0x{b:02x}' for b in bytes.fromhex(graph.hash()))}}}"
+    yield (
+        "#define MODEL_HASH_BYTES"
+        f" {{{', '.join(f'0x{b:02x}' for b in bytes.fromhex(graph.hash()))}}}"
+    )
     yield f"#define MODEL_INPUTS {graph.input.features} /* int16 values per sample */"
     yield f"#define MODEL_SAMPLE_RATE {graph.input.rate} /* samples per second */"
-    yield f"#define MODEL_INPUT_SCALE {graph.input.scale:.9g} /* real value of one step of a sample */"
+    yield (
+        f"#define MODEL_INPUT_SCALE {graph.input.scale:.9g} /* real value of one step of a"
+        " sample */"
+    )
     yield f"#define MODEL_SAMPLES_PER_STEP {graph.samples_per_step}"
     yield "#define MODEL_FRAMES_PER_STEP 1 /* output frames */"
     yield f"#define MODEL_OUTPUTS {graph.output.features} /* int16 values per output frame */"
-    yield f"#define MODEL_OUTPUT_SCALE {graph.output.scale:.9g} /* real value of one step of an output */"
+    yield (
+        f"#define MODEL_OUTPUT_SCALE {graph.output.scale:.9g} /* real value of one step of an"
+        " output */"
+    )
     yield f"#define MODEL_STATE_BYTES {step.state.size} /* the first of the arena */"
     yield f"#define MODEL_STATE_COUNT {len(offsets)}"
     yield f"#define MODEL_STATE_OFFSETS {{{', '.join(str(o) for o in offsets)}}}"
-    yield f"#define MODEL_ARENA_BYTES {step.arena_bytes} /* state, activations and what the interpreter keeps */"
+    yield (
+        f"#define MODEL_ARENA_BYTES {step.arena_bytes} /* state, activations and what the"
+        " interpreter keeps */"
+    )
     yield "#define MODEL_TABLE_COUNT 1 /* the .tflite */"
     yield f"#define MODEL_TABLE_BYTES {len(step.content)}"
-    yield f"#define MODEL_TABLES_CRC 0x{zlib.crc32(step.content):08x}u /* CRC-32 (IEEE 802.3) of the .tflite */"
+    yield (
+        f"#define MODEL_TABLES_CRC 0x{zlib.crc32(step.content):08x}u /* CRC-32 (IEEE 802.3) of the"
+        " .tflite */"
+    )
     yield ""
     yield "typedef struct {"
     yield "    const void *data;"
@@ -75,13 +97,22 @@ def _header(step: Step) -> Iterator[str]:
     yield "} model_table;"
     yield "extern const model_table model_tables[MODEL_TABLE_COUNT];"
     yield ""
-    yield "/* Why the interpreter cannot start, MODEL_FAULT_NONE when it has started. The first call starts it. */"
+    yield (
+        "/* Why the interpreter cannot start, MODEL_FAULT_NONE when it has started. The first call"
+        " starts it. */"
+    )
     yield "enum {"
     yield "    MODEL_FAULT_NONE = 0,"
     yield "    MODEL_FAULT_OPERATORS = 1, /* one could not be added to the resolver */"
     yield "    MODEL_FAULT_ARENA = 2,     /* tensors cannot be allocated */"
-    yield "    MODEL_FAULT_SHAPE = 3,     /* input or output have another size than this header says */"
-    yield "    MODEL_FAULT_STATE = 4,     /* the state does not lie where the file's memory plan puts it */"
+    yield (
+        "    MODEL_FAULT_SHAPE = 3,     /* input or output have another size than this header"
+        " says */"
+    )
+    yield (
+        "    MODEL_FAULT_STATE = 4,     /* the state does not lie where the file's memory plan puts"
+        " it */"
+    )
     yield "};"
     yield "uint32_t model_fault(void);"
     yield "/* Bytes of the arena in use; 0 when the interpreter cannot start. */"
@@ -102,11 +133,16 @@ def _tables(step: Step) -> Iterator[str]:
     yield '#include "model.h"'
     yield ""
     yield from placed_tables()
-    yield f"_Alignas(16) static const uint8_t model_tflite[{len(step.content)}] TABLE(model_tflite) = {{"
+    yield (
+        f"_Alignas(16) static const uint8_t model_tflite[{len(step.content)}] TABLE(model_tflite)"
+        " = {"
+    )
     yield from _values(step.content)
     yield "};"
     yield ""
-    yield "const model_table model_tables[MODEL_TABLE_COUNT] = {{model_tflite, sizeof model_tflite}};"
+    yield (
+        "const model_table model_tables[MODEL_TABLE_COUNT] = {{model_tflite, sizeof model_tflite}};"
+    )
 
 
 def _values(content: bytes) -> Iterable[str]:

@@ -1,4 +1,5 @@
-"""The operators of a `.tflite` as TFLite-Micro's resolver adds them: exactly those, 16-bit kernels alone where it can."""
+"""The operators of a `.tflite` as TFLite-Micro's resolver adds them: exactly those, 16-bit kernels
+alone where it can."""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ METHODS = {  # operator -> method of MicroMutableOpResolver
     OP.TANH: "AddTanh",
     OP.TRANSPOSE: "AddTranspose",
 }
-ONLY_INT16 = {  # registrations with the 16-bit kernels alone: a resolver that adds them links no other
+# registrations with the 16-bit kernels alone: a resolver that adds them links no other
+ONLY_INT16 = {
     OP.ADD: "tflite::Register_ADD_INT16()",
     OP.BATCH_MATMUL: "tflite::Register_BATCH_MATMUL_INT16()",
     OP.CONV_2D: "tflite::Register_CONV_2D_INT16()",
@@ -63,11 +65,18 @@ def counts(file: File) -> dict[int, int]:
 
 
 def additions(file: File) -> list[str]:
-    """One call per operator, as "AddConv2D(tflite::Register_CONV_2D_INT16())"; GraphError names an unknown one."""
+    """One call per operator, as "AddConv2D(tflite::Register_CONV_2D_INT16())"; GraphError names an
+    unknown one."""
     unknown = [NAMES[code] for code in counts(file) if code not in METHODS]
     if unknown:
-        raise GraphError(f"{', '.join(unknown)}: not among the operators FORMAT=tflm knows (export/tflm/operators.py)")
-    return [f"{METHODS[code]}({ONLY_INT16.get(code, '') if _all_int16(file, code) else ''})" for code in counts(file)]
+        raise GraphError(
+            f"{', '.join(unknown)}: not among the operators FORMAT=tflm knows"
+            " (export/tflm/operators.py)"
+        )
+    return [
+        f"{METHODS[code]}({ONLY_INT16.get(code, '') if _all_int16(file, code) else ''})"
+        for code in counts(file)
+    ]
 
 
 def headers(file: File) -> list[str]:

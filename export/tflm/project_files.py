@@ -1,4 +1,5 @@
-"""The written files of a TFLite-Micro project: Makefile and README.md. Whole lines, no templates."""
+"""The written files of a TFLite-Micro project: Makefile and README.md. Whole lines, no
+templates."""
 
 from __future__ import annotations
 
@@ -12,18 +13,31 @@ from export.tflm import library
 from export.version import GENERATOR
 
 CXX_WARNINGS = "-std=c++17 -Wall -Wextra -Werror"
-CXX_MODEL = "-fno-rtti -fno-exceptions -fno-threadsafe-statics -fno-unwind-tables -fno-asynchronous-unwind-tables"
-TFLM_DEFINES = "-DTF_LITE_STATIC_MEMORY -DTF_LITE_STRIP_ERROR_STRINGS -DNDEBUG -DCMSIS_NN -funsigned-char"  # as in its library
+CXX_MODEL = (
+    "-fno-rtti -fno-exceptions -fno-threadsafe-statics -fno-unwind-tables"
+    " -fno-asynchronous-unwind-tables"
+)
+# as in its library
+TFLM_DEFINES = (
+    "-DTF_LITE_STATIC_MEMORY -DTF_LITE_STRIP_ERROR_STRINGS -DNDEBUG -DCMSIS_NN -funsigned-char"
+)
 
 
 def texts(board: Description, where: Where, title: str) -> dict[str, Iterable[str]]:
     """File name -> lines."""
-    return {"Makefile": _makefile(board, where, title), "README.md": _readme(board, title), ".gitignore": ["build/"]}
+    return {
+        "Makefile": _makefile(board, where, title),
+        "README.md": _readme(board, title),
+        ".gitignore": ["build/"],
+    }
 
 
 def _makefile(board: Description, where: Where, title: str) -> Iterator[str]:
     yield f"# Tendon {GENERATOR}: {title}, around TFLite-Micro"
-    yield "# make TFLM=path     a TFLite-Micro checkout with its library; builds $(OUT)/firmware.elf, .bin and .map"
+    yield (
+        "# make TFLM=path     a TFLite-Micro checkout with its library; builds $(OUT)/firmware.elf,"
+        " .bin and .map"
+    )
     yield f"BOARD = {board.name}"
     yield "OUT ?= build/$(BOARD)"
     yield ""
@@ -35,7 +49,10 @@ def _makefile(board: Description, where: Where, title: str) -> Iterator[str]:
     yield f"CXX_FLAGS = {CXX_WARNINGS} {CXX_MODEL} {TFLM_DEFINES}"
     yield "INCLUDES = -Imodel -Iapp -Iport $(PORT:%=-I%)"
     yield f"TFLM_INCLUDES = {' '.join(f'-isystem $(TFLM){folder}' for folder in library.INCLUDES)}"
-    yield "FLAGS_SEEN = $(strip $(CORE) $(EXTRA) -Os (the rest)); TFLM $(notdir $(LIBRARY:%/lib/$(notdir $(LIBRARY))=%))"
+    yield (
+        "FLAGS_SEEN = $(strip $(CORE) $(EXTRA) -Os (the rest)); TFLM $(notdir"
+        " $(LIBRARY:%/lib/$(notdir $(LIBRARY))=%))"
+    )
     yield "LINK_CHECKS = -Wl,--gc-sections -Wl,--fatal-warnings"
     yield ""
     yield "SOURCES = $(sort $(wildcard model/*.c model/*.cc app/*.c $(PORT:%=%/*.c)))"
@@ -52,7 +69,10 @@ def _makefile(board: Description, where: Where, title: str) -> Iterator[str]:
     yield "\t$(CXX) $(COMMON) $(CXX_FLAGS) $(INCLUDES) $(TFLM_INCLUDES) -MMD -c $< -o $@"
     yield ""
     yield "$(OUT)/firmware.elf: $(OBJECTS) $(LIBRARY) $(LINKER_SCRIPT)"
-    yield "\t$(CXX) $(COMMON) $(LINK) $(LINK_CHECKS) -Wl,-Map,$(OUT)/firmware.map $(OBJECTS) $(LIBRARY) -lm -o $@"
+    yield (
+        "\t$(CXX) $(COMMON) $(LINK) $(LINK_CHECKS) -Wl,-Map,$(OUT)/firmware.map $(OBJECTS)"
+        " $(LIBRARY) -lm -o $@"
+    )
     yield ""
     yield from project_files.binary_lines(where)
     yield "clean:"
@@ -64,9 +84,15 @@ def _makefile(board: Description, where: Where, title: str) -> Iterator[str]:
 
 def _library(board: Description) -> Iterator[str]:
     """Finds the library of the board's core, or says how to build it."""
-    yield f"LIBRARY = $(firstword $(wildcard {' '.join('$(TFLM)/' + library.path_of(core) for core in library.cores(board))}))"
+    yield (
+        "LIBRARY = $(firstword $(wildcard"
+        f" {' '.join('$(TFLM)/' + library.path_of(core) for core in library.cores(board))}))"
+    )
     yield "define HOW"
-    yield "TFLM=$(TFLM): expected a TFLite-Micro checkout with its library built; found none. To build it:"
+    yield (
+        "TFLM=$(TFLM): expected a TFLite-Micro checkout with its library built; found none. To"
+        " build it:"
+    )
     yield from (f"    {line}" for line in library.how_to_build(board)[:-1])
     yield "endef"
     yield "ifeq ($(LIBRARY)$(filter clean,$(MAKECMDGOALS)),)"
@@ -79,8 +105,14 @@ def _readme(board: Description, title: str) -> Iterator[str]:
     yield f"# {title}, around TFLite-Micro"
     yield ""
     yield f"Written by Tendon {GENERATOR} for {board.title}. Status of this port: {board.status}."
-    yield "The network is `model/model.tflite`, run by TensorFlow Lite Micro's interpreter with CMSIS-NN kernels. Nothing of"
-    yield "TFLite-Micro lies here: its library and headers are yours. Application, protocol and port are those of the C project."
+    yield (
+        "The network is `model/model.tflite`, run by TensorFlow Lite Micro's interpreter with"
+        " CMSIS-NN kernels. Nothing of"
+    )
+    yield (
+        "TFLite-Micro lies here: its library and headers are yours. Application, protocol and port"
+        " are those of the C project."
+    )
     yield ""
     yield "## Build"
     yield ""
@@ -91,8 +123,14 @@ def _readme(board: Description, title: str) -> Iterator[str]:
     yield ""
     yield "## What is where"
     yield ""
-    yield "- `model/model.tflite` one step of the network; its state goes in and comes out at one place in the arena"
-    yield "- `model/model_tables.c` the same bytes as an array; `model/main.cc` exactly the operators it needs, and the main loop"
+    yield (
+        "- `model/model.tflite` one step of the network; its state goes in and comes out at one"
+        " place in the arena"
+    )
+    yield (
+        "- `model/model_tables.c` the same bytes as an array; `model/main.cc` exactly the operators"
+        " it needs, and the main loop"
+    )
     yield "- `model/model.h` the network's interface, `model/model.cc` the interpreter behind it"
     yield "- `app/`, `port/` the serial protocol around the network, and the board"
     yield "- `SPEC.md` states the model's interface and every byte of the serial line"

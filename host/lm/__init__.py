@@ -1,4 +1,5 @@
-"""The character model that is shipped: made from prompts of the simulator's train split; see README.md in this folder."""
+"""The character model that is shipped: made from prompts of the simulator's train split; see
+README.md in this folder."""
 
 from __future__ import annotations
 

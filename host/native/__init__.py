@@ -1,4 +1,5 @@
-"""The exported C compiled for this machine and called in process: the fastest engine that is bit-exact with the board."""
+"""The exported C compiled for this machine and called in process: the fastest engine that is
+bit-exact with the board."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ _TAP = ctypes.CFUNCTYPE(None, ctypes.c_uint, ctypes.POINTER(ctypes.c_int16), cty
 
 
 class NativeModel:
-    """One exported model in this process. Its state lives in the library: one instance is one stream."""
+    """One exported model in this process. Its state lives in the library: one instance is one
+    stream."""
 
     def __init__(self, library: Path, graph: Graph) -> None:
         self.graph = graph
@@ -47,20 +49,29 @@ class NativeModel:
             ctypes.memmove(self._library.model_state(), state, len(state))
 
     def run(self, samples: Array) -> Array:
-        """int16 (a multiple of samples_per_step, inputs) -> int16 (frames, outputs); continues the stream."""
+        """int16 (a multiple of samples_per_step, inputs) -> int16 (frames, outputs); continues the
+        stream."""
         samples = np.ascontiguousarray(samples, dtype=np.int16)
         steps = len(samples) // self.graph.samples_per_step
         out = np.empty((steps * self.graph.chunk, self.graph.output.features), dtype=np.int16)
         self._library.native_run(
-            samples.ctypes.data_as(ctypes.c_void_p), ctypes.c_uint32(steps), out.ctypes.data_as(ctypes.c_void_p)
+            samples.ctypes.data_as(ctypes.c_void_p),
+            ctypes.c_uint32(steps),
+            out.ctypes.data_as(ctypes.c_void_p),
         )
         return out
 
     def set_tap(self, callback: Callable[[int, Array], None]) -> None:
-        """Call back with (operator index, its int16 output, flat) after every operator; needs a library built with taps."""
+        """Call back with (operator index, its int16 output, flat) after every operator; needs a
+        library built with taps."""
 
-        sizes = [self.graph.tensors[op.output].features * self.graph.frames_per_step(op.output) for op in self.graph.ops]
-        pieces: dict[int, list[Array]] = defaultdict(list)  # of what an operator puts out in this step
+        sizes = [
+            self.graph.tensors[op.output].features * self.graph.frames_per_step(op.output)
+            for op in self.graph.ops
+        ]
+        pieces: dict[int, list[Array]] = defaultdict(
+            list
+        )  # of what an operator puts out in this step
 
         def relay(op: int, data: ctypes._Pointer[ctypes.c_int16], count: int) -> None:
             pieces[op].append(np.ctypeslib.as_array(data, shape=(count,)).copy())
@@ -71,19 +82,33 @@ class NativeModel:
         self._library.native_set_tap(self._tap)
 
 
-def build(graph: Graph, folder: Path, taps: bool = False, flags: tuple[str, ...] = FLAGS, family: str = "dsp") -> Path:
-    """Compile the export of an integer graph into `folder`; the file name holds what it was made from, so it is reused."""
+def build(
+    graph: Graph,
+    folder: Path,
+    taps: bool = False,
+    flags: tuple[str, ...] = FLAGS,
+    family: str = "dsp",
+) -> Path:
+    """Compile the export of an integer graph into `folder`; the file name holds what it was made
+    from, so it is reused."""
     files = emit.files(emit.build(graph, family))
-    sources = {p.name: p.read_bytes() for p in sorted(NN.glob("*.[ch]"))} | {"driver.c": (HERE / "driver.c").read_bytes()}
-    digest = hashlib.sha256(repr((sorted((files | sources).items()), flags, taps)).encode()).hexdigest()[:16]
+    sources = {p.name: p.read_bytes() for p in sorted(NN.glob("*.[ch]"))} | {
+        "driver.c": (HERE / "driver.c").read_bytes()
+    }
+    digest = hashlib.sha256(
+        repr((sorted((files | sources).items()), flags, taps)).encode()
+    ).hexdigest()[:16]
     library = folder / f"model-{digest}.so"
     if not library.is_file():
-        _compile(library, files | sources, [f"{k}.c" for k in emit.kernels(graph, family)], taps, flags)
+        _compile(
+            library, files | sources, [f"{k}.c" for k in emit.kernels(graph, family)], taps, flags
+        )
     return library
 
 
 def load(graph: Graph, folder: Path, taps: bool = False, family: str = "dsp") -> NativeModel:
-    """Build when needed and load. Every instance gets a library file of its own, since its state is static."""
+    """Build when needed and load. Every instance gets a library file of its own, since its state is
+    static."""
     library = build(graph, folder, taps, family=family)
     with tempfile.TemporaryDirectory() as private:
         copy = Path(shutil.copy(library, private))
@@ -91,15 +116,24 @@ def load(graph: Graph, folder: Path, taps: bool = False, family: str = "dsp") ->
 
 
 def words(graph: Graph, heldout: HeldOut, folder: Path) -> list[Array]:
-    """int16 words (frames, outputs) of each held-out session; the library is built in `folder` when it is not there."""
+    """int16 words (frames, outputs) of each held-out session; the library is built in `folder` when
+    it is not there."""
     model, found = load(graph, folder), []
-    for samples, signal in tqdm(list(zip(heldout.batch, heldout.signals, strict=True)), desc="native C", unit="session"):
+    for samples, signal in tqdm(
+        list(zip(heldout.batch, heldout.signals, strict=True)), desc="native C", unit="session"
+    ):
         model.begin_with(signal)
         found.append(model.run(to_int16(graph, samples)))
     return heldout.trim(graph, np.stack(found))
 
 
-def _compile(library: Path, files: dict[str, bytes], kernel_sources: list[str], taps: bool, flags: tuple[str, ...]) -> None:
+def _compile(
+    library: Path,
+    files: dict[str, bytes],
+    kernel_sources: list[str],
+    taps: bool,
+    flags: tuple[str, ...],
+) -> None:
     library.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
         for name, content in files.items():
@@ -109,7 +143,9 @@ def _compile(library: Path, files: dict[str, bytes], kernel_sources: list[str], 
         try:
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         except FileNotFoundError as error:
-            raise TendonError("gcc was not found: install it (Debian: apt-get install gcc libc6-dev)") from error
+            raise TendonError(
+                "gcc was not found: install it (Debian: apt-get install gcc libc6-dev)"
+            ) from error
         if done.returncode:
             raise TendonError(f"the exported C does not compile natively:\n{done.stderr}")
         (Path(folder) / library.name).replace(library)

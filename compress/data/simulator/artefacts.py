@@ -1,8 +1,8 @@
 """What else a dry electrode picks up: its own noise, the mains, and the skin moving under it.
 
-Sources: Clancy, Morin, Merletti, "Sampling, noise-reduction and amplitude estimation issues in surface electromyography" (2002);
-De Luca, Gilmore, Kuznetsov, Roy (2010) for motion artefacts, most of which lies below 20 Hz and is removed by the 40 Hz
-high-pass.
+Sources: Clancy, Morin, Merletti, "Sampling, noise-reduction and amplitude estimation issues in
+surface electromyography" (2002); De Luca, Gilmore, Kuznetsov, Roy (2010) for motion artefacts, most
+of which lies below 20 Hz and is removed by the 40 Hz high-pass.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _SECTIONS = butter(2, HIGH_PASS, "highpass", fs=SAMPLE_RATE, output="sos")
 
 @dataclass(frozen=True)
 class Surroundings:
-    """One session: standard deviation of the electrodes' noise, amplitude of the hum, its frequency (Hz), artefacts per
-    minute."""
+    """One session: standard deviation of the electrodes' noise, amplitude of the hum, its frequency
+    (Hz), artefacts per minute."""
 
     noise: float
     hum: float
@@ -38,7 +38,9 @@ def add(signal: np.ndarray, around: Surroundings, rng: np.random.Generator) -> N
     time = np.arange(len(signal)) / SAMPLE_RATE
     coupling = around.hum * np.exp(0.5 * rng.standard_normal(ELECTRODES))
     for harmonic, share in ((1, 1.0), (3, 0.3), (5, 0.1)):
-        wave = np.sin(2 * np.pi * harmonic * around.mains * time + rng.uniform(0, 2 * np.pi)).astype(np.float32)
+        wave = np.sin(
+            2 * np.pi * harmonic * around.mains * time + rng.uniform(0, 2 * np.pi)
+        ).astype(np.float32)
         signal += wave[:, None] * (share * coupling).astype(np.float32)
     for _ in range(int(rng.poisson(around.artefacts * len(signal) / SAMPLE_RATE / 60))):
         _bump(signal, rng)
@@ -50,8 +52,14 @@ def _bump(signal: np.ndarray, rng: np.random.Generator) -> None:
     if length >= len(signal):
         return
     at = int(rng.integers(len(signal) - length))
-    swing = np.exp(-np.linspace(0, 5, length)) * np.sin(np.linspace(0, rng.uniform(2, 6) * np.pi, length))
-    around = np.exp(-0.5 * ((np.arange(ELECTRODES) - rng.integers(ELECTRODES) + 8) % ELECTRODES - 8.0) ** 2 / 4.0)
+    swing = np.exp(-np.linspace(0, 5, length)) * np.sin(
+        np.linspace(0, rng.uniform(2, 6) * np.pi, length)
+    )
+    around = np.exp(
+        -0.5
+        * ((np.arange(ELECTRODES) - rng.integers(ELECTRODES) + 8) % ELECTRODES - 8.0) ** 2
+        / 4.0
+    )
     signal[at : at + length] += (rng.uniform(2, 12) * swing[:, None] * around).astype(np.float32)
 
 

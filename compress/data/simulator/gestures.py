@@ -1,7 +1,9 @@
-"""What the hand is asked to do, stage by stage, and the movement that follows: quick reaches between postures, and holds.
+"""What the hand is asked to do, stage by stage, and the movement that follows: quick reaches
+between postures, and holds.
 
-Stages follow those of emg2pose (Salter et al. 2024): free movement, fists, single fingers, pinches, counting, abduction. Each
-reach has minimum jerk (Flash and Hogan 1985), lasts 0.2 to 1 s, and its fingers start one after the other.
+Stages follow those of emg2pose (Salter et al. 2024): free movement, fists, single fingers, pinches,
+counting, abduction. Each reach has minimum jerk (Flash and Hogan 1985), lasts 0.2 to 1 s, and its
+fingers start one after the other.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from compress.data.simulator.muscles import GRID
 from compress.data.simulator.typist import INDEX, LITTLE, THUMB
 
 _SHORTEST, _LONGEST = 0.2, 1.0  # s of a reach
-_STAGGER = 0.08  # s by which a finger may start late; holds are longer, so that reaches of one finger never overlap
+# s by which a finger may start late; holds are longer, so that reaches of one finger never overlap
+_STAGGER = 0.08
 _BLUR = 0.025  # s: no finger's reach has a corner (−3 dB at 5.3 Hz)
 _COUNTS: tuple[list[int], ...] = (
     [INDEX],
@@ -37,7 +40,12 @@ def free(rng: np.random.Generator) -> Posture:
         others = [stage for stage in STAGES.values() if stage is not free]
         return others[int(rng.integers(len(others)))](rng)
     flexion = np.clip(rng.uniform(0, 0.8) + rng.uniform(-0.5, 0.5, FINGERS), 0, 1)
-    return Posture(flexion, rng.uniform(-0.8, 0.8, FINGERS), float(rng.uniform(-0.7, 1)), float(rng.uniform(0, 1)))
+    return Posture(
+        flexion,
+        rng.uniform(-0.8, 0.8, FINGERS),
+        float(rng.uniform(-0.7, 1)),
+        float(rng.uniform(0, 1)),
+    )
 
 
 def fist(rng: np.random.Generator) -> Posture:
@@ -74,7 +82,12 @@ def counting(rng: np.random.Generator) -> Posture:
 def abduction(rng: np.random.Generator) -> Posture:
     """Nearly straight fingers, spread or together."""
     spread = float(rng.choice([-0.8, 0.0, 1.0, 1.0]))
-    return Posture(np.full(FINGERS, 0.1 - 0.1 * max(spread, 0)), np.zeros(FINGERS), spread, 0.2 if spread > 0 else 0.5)
+    return Posture(
+        np.full(FINGERS, 0.1 - 0.1 * max(spread, 0)),
+        np.zeros(FINGERS),
+        spread,
+        0.2 if spread > 0 else 0.5,
+    )
 
 
 STAGES: dict[str, Callable[[np.random.Generator], Posture]] = {
@@ -88,31 +101,50 @@ STAGES: dict[str, Callable[[np.random.Generator], Posture]] = {
 
 
 def motion(stage: str, seconds: float, rng: np.random.Generator) -> np.ndarray:
-    """Joint angles over time (20, seconds · GRID) in radians, smooth and within the joints' ranges."""
-    starts, lengths, targets = [np.full(FINGERS, -1.0)], [np.ones(FINGERS)], [angles(_relaxed()).reshape(FINGERS, 4)]
+    """Joint angles over time (20, seconds · GRID) in radians, smooth and within the joints'
+    ranges."""
+    starts, lengths, targets = (
+        [np.full(FINGERS, -1.0)],
+        [np.ones(FINGERS)],
+        [angles(_relaxed()).reshape(FINGERS, 4)],
+    )
     for start, lasts, target in _reaches(stage, seconds, rng):
-        own = np.array([(start + rng.uniform(0, _STAGGER), lasts * rng.uniform(0.8, 1.0)) for _ in range(FINGERS)])
+        own = np.array(
+            [
+                (start + rng.uniform(0, _STAGGER), lasts * rng.uniform(0.8, 1.0))
+                for _ in range(FINGERS)
+            ]
+        )
         starts.append(own[:, 0])
         lengths.append(own[:, 1])
         targets.append(target)
     time = np.arange(int(seconds * GRID)) / GRID
-    each = zip(np.stack(starts, 1), np.stack(lengths, 1), np.stack(targets, 1), strict=True)  # (5, reaches) …, (5, reaches, 4)
+    each = zip(
+        np.stack(starts, 1), np.stack(lengths, 1), np.stack(targets, 1), strict=True
+    )  # (5, reaches) …, (5, reaches, 4)
     fingers = [_finger(time, *about) for about in each]
     return gaussian_filter1d(np.concatenate(fingers), _BLUR * GRID, axis=1, mode="nearest")
 
 
-def _finger(time: np.ndarray, start: np.ndarray, length: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """One finger's angles (4, n): at each time the latest reach that has begun leads from the target before to its own."""
+def _finger(
+    time: np.ndarray, start: np.ndarray, length: np.ndarray, target: np.ndarray
+) -> np.ndarray:
+    """One finger's angles (4, n): at each time the latest reach that has begun leads from the
+    target before to its own."""
     reach = np.searchsorted(start, time, side="right") - 1
     before, after = target[np.maximum(reach - 1, 0)].T, target[reach].T
     return before + (after - before) * _minimum_jerk((time - start[reach]) / length[reach])
 
 
-def _reaches(stage: str, seconds: float, rng: np.random.Generator) -> Iterator[tuple[float, float, np.ndarray]]:
+def _reaches(
+    stage: str, seconds: float, rng: np.random.Generator
+) -> Iterator[tuple[float, float, np.ndarray]]:
     """(start in s, length in s, angles (5, 4) rad at the end), until the time is up."""
     now, pace = float(rng.uniform(0.3, 1.0)), float(rng.uniform(0.85, 1.2))
     while now < seconds:
-        lasts = float(np.clip(0.42 * pace * np.exp(0.4 * rng.standard_normal()), _SHORTEST, _LONGEST))
+        lasts = float(
+            np.clip(0.42 * pace * np.exp(0.4 * rng.standard_normal()), _SHORTEST, _LONGEST)
+        )
         yield now, lasts, angles(_as_done(STAGES[stage](rng), rng)).reshape(FINGERS, 4)
         now += lasts + _STAGGER + 0.1 + min(float(rng.exponential(0.3 * pace)), 1.5)
 

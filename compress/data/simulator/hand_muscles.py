@@ -1,9 +1,11 @@
 """Which forearm muscles hold and move a hand: from joint angles to excitation.
 
-A finger away from rest is held against the elasticity of its joints, and moved against their damping and its mass; the flexor or
-the extensor supplies that torque, ahead of the movement by the electromechanical delay (30 to 100 ms, Cavanagh and Komi 1979).
-The wrist is kept still against the tendons that cross it. Muscles inside the hand (interossei, lumbricals, thenar) lie outside
-the band: of abduction, of the shape of a finger and of opposition it sees only what forearm muscles add.
+A finger away from rest is held against the elasticity of its joints, and moved against their
+damping and its mass; the flexor or the extensor supplies that torque, ahead of the movement by the
+electromechanical delay (30 to 100 ms, Cavanagh and Komi 1979). The wrist is kept still against the
+tendons that cross it. Muscles inside the hand (interossei, lumbricals, thenar) lie outside the
+band: of abduction, of the shape of a finger and of opposition it sees only what forearm muscles
+add.
 """
 
 from __future__ import annotations
@@ -12,10 +14,23 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from compress.data.simulator import hand
-from compress.data.simulator.muscles import ECR, ECU, EXTENSOR, FCR, FCU, FLEXOR, GRID, MUSCLES, TONE
+from compress.data.simulator.muscles import (
+    ECR,
+    ECU,
+    EXTENSOR,
+    FCR,
+    FCU,
+    FLEXOR,
+    GRID,
+    MUSCLES,
+    TONE,
+)
 from compress.data.simulator.typist import INDEX, LITTLE, RING, THUMB
 
-_DAMPING, _MASS = 0.12, 0.0025  # s and s²: torque of flexion's speed and acceleration, over that of flexion itself
+_DAMPING, _MASS = (
+    0.12,
+    0.0025,
+)  # s and s²: torque of flexion's speed and acceleration, over that of flexion itself
 _FLEXOR, _EXTENSOR = 0.18, 0.30  # share of the maximal excitation per unit of torque
 _TOP = 0.5  # no movement of a free hand asks for more
 _DELAY = (0.05, 0.08)  # s
@@ -28,10 +43,13 @@ def delays(anatomy: np.random.Generator) -> np.ndarray:
 
 
 def excitation(motion: np.ndarray, delay: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Excitation over time, float32 (muscles, n), shares of the maximum, of a motion (20, n) in radians at GRID."""
+    """Excitation over time, float32 (muscles, n), shares of the maximum, of a motion (20, n) in
+    radians at GRID."""
     drive = synergy(motion)
     time = np.arange(motion.shape[1]) / GRID
-    ahead = np.stack([np.interp(time + late, time, row) for late, row in zip(delay, drive, strict=True)])
+    ahead = np.stack(
+        [np.interp(time + late, time, row) for late, row in zip(delay, drive, strict=True)]
+    )
     slow = gaussian_filter1d(rng.standard_normal(ahead.shape), _PERIOD * GRID, axis=1)
     slow *= np.sqrt(2 * _PERIOD * GRID * np.sqrt(np.pi))  # unit variance again
     asked = TONE + ahead * np.exp(_UNSTEADY * slow)
@@ -39,7 +57,8 @@ def excitation(motion: np.ndarray, delay: np.ndarray, rng: np.random.Generator) 
 
 
 def synergy(motion: np.ndarray) -> np.ndarray:
-    """What each muscle contributes to the motion (20, n) at the moment of its effect: (muscles, n), shares of the maximum."""
+    """What each muscle contributes to the motion (20, n) at the moment of its effect: (muscles, n),
+    shares of the maximum."""
     flexion, shape, spread, opposition = hand.coordinates(motion)
     speed = np.gradient(flexion, 1 / GRID, axis=1)
     torque = flexion - hand.REST + _DAMPING * speed + _MASS * np.gradient(speed, 1 / GRID, axis=1)
@@ -50,14 +69,18 @@ def synergy(motion: np.ndarray) -> np.ndarray:
     drive[EXTENSOR + THUMB] += 0.12 * _pull(opposition)
     drive[FCR] += 0.04 * _pull(opposition)
     _neighbours(drive)
-    flexors, extensors = drive[FLEXOR + INDEX : FLEXOR + 5].mean(0), drive[EXTENSOR + INDEX : EXTENSOR + 5].mean(0)
+    flexors, extensors = (
+        drive[FLEXOR + INDEX : FLEXOR + 5].mean(0),
+        drive[EXTENSOR + INDEX : EXTENSOR + 5].mean(0),
+    )
     drive[[ECR, ECU]] += 0.5 * flexors
     drive[[FCR, FCU]] += 0.4 * extensors
     return drive
 
 
 def _spread(drive: np.ndarray, spread: np.ndarray) -> None:
-    """The extensors spread the fingers a little too, and the wrist is held against the hand's own abductors at its edges."""
+    """The extensors spread the fingers a little too, and the wrist is held against the hand's own
+    abductors at its edges."""
     index, ring, little = spread[0], spread[2], spread[3]
     drive[EXTENSOR + INDEX] += 0.06 * _pull(index)
     drive[EXTENSOR + RING] += 0.04 * _pull(ring)

@@ -1,8 +1,9 @@
 """Motor units: who is recruited, how fast it fires, how large it is.
 
-Sources: Fuglevand, Winter, Patla, "Models of recruitment and rate coding organization in motor-unit pools" (J Neurophysiol 1993):
-exponential thresholds and sizes, rates linear above threshold; Henneman's size principle; Desmedt and Godaux (1977) for the
-higher rates of quick contractions; interval variability of some 20 % (Clamann 1969).
+Sources: Fuglevand, Winter, Patla, "Models of recruitment and rate coding organization in motor-unit
+pools" (J Neurophysiol 1993): exponential thresholds and sizes, rates linear above threshold;
+Henneman's size principle; Desmedt and Godaux (1977) for the higher rates of quick contractions;
+interval variability of some 20 % (Clamann 1969).
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ _VARIATION = 0.2  # coefficient of variation of the intervals
 class Pool:
     """All motor units of one arm, muscle after muscle; each array is (units,).
 
-    threshold: share of the maximal excitation; size: relative amplitude; angle in radians, depth in mm; velocity in mm/s of the
-    conduction; offset: mm along the limb.
+    threshold: share of the maximal excitation; size: relative amplitude; angle in radians, depth in
+    mm; velocity in mm/s of the conduction; offset: mm along the limb.
     """
 
     muscle: np.ndarray
@@ -41,7 +42,9 @@ def pool(rng: np.random.Generator) -> Pool:
     """Draw one arm's anatomy."""
     muscle = np.repeat(np.arange(len(MUSCLES)), [m.units for m in MUSCLES])
     rank = np.concatenate([(np.arange(m.units) + rng.random(m.units)) / m.units for m in MUSCLES])
-    angle = np.radians([m.angle for m in MUSCLES])[muscle] + np.radians(7.0) * rng.standard_normal(muscle.size)
+    angle = np.radians([m.angle for m in MUSCLES])[muscle] + np.radians(7.0) * rng.standard_normal(
+        muscle.size
+    )
     depth = np.array([m.depth for m in MUSCLES])[muscle] + 1.8 * rng.standard_normal(muscle.size)
     return Pool(
         muscle=muscle,
@@ -54,11 +57,13 @@ def pool(rng: np.random.Generator) -> Pool:
     )
 
 
-def fire(units: Pool, excitation: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def fire(
+    units: Pool, excitation: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Spikes of every unit: (time in seconds, unit), unordered.
 
-    excitation: (muscles, time · GRID). A unit fires each time the integral of its rate passes the next point of a renewal
-    process.
+    excitation: (muscles, time · GRID). A unit fires each time the integral of its rate passes the
+    next point of a renewal process.
     """
     times, owners = [], []
     for unit in range(units.muscle.size):

@@ -1,9 +1,10 @@
 """Which forearm muscles a key stroke drives, when and how hard.
 
-Each finger has a flexor and an extensor slip (flexor digitorum superficialis and profundus, extensor digitorum), the thumb its
-long flexor and abductor, the wrist four muscles. A stroke is a reach (extensors lift and carry the finger, wrist muscles turn
-the hand), a press (the flexor, its neighbours dragged along: "enslaving", Zatsiorsky, Li, Latash 2000) and a lift. Muscles are
-active some 50 to 100 ms before the movement they cause (electromechanical delay, Cavanagh and Komi 1979).
+Each finger has a flexor and an extensor slip (flexor digitorum superficialis and profundus,
+extensor digitorum), the thumb its long flexor and abductor, the wrist four muscles. A stroke is a
+reach (extensors lift and carry the finger, wrist muscles turn the hand), a press (the flexor, its
+neighbours dragged along: "enslaving", Zatsiorsky, Li, Latash 2000) and a lift. Muscles are active
+some 50 to 100 ms before the movement they cause (electromechanical delay, Cavanagh and Komi 1979).
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ from compress.data.simulator.typist import LITTLE, THUMB, Stroke
 GRID = 250  # excitation values per second
 TONE = 0.02  # posture: the share of maximal excitation that is always there
 REACH, PRESS, LIFT = range(3)
-_LAG = (-0.115, -0.05, 0.085)  # s from the press (lift: from the release) to the middle of each burst
+_LAG = (
+    -0.115,
+    -0.05,
+    0.085,
+)  # s from the press (lift: from the release) to the middle of each burst
 _WIDTH = (0.030, 0.026, 0.030)  # s, standard deviation of the bursts
 
 
@@ -27,7 +32,8 @@ _WIDTH = (0.030, 0.026, 0.030)  # s, standard deviation of the bursts
 class Muscle:
     """A muscle in the forearm's cross-section.
 
-    angle: degrees around the limb (0 = palm side, 90 = thumb side, 180 = back); depth: mm below the skin; units: motor units.
+    angle: degrees around the limb (0 = palm side, 90 = thumb side, 180 = back); depth: mm below the
+    skin; units: motor units.
     """
 
     name: str
@@ -59,7 +65,8 @@ FCR, FCU, ECR, ECU = range(10, 14)
 
 @dataclass(frozen=True)
 class Habit:
-    """How constant a typist is: log-normal spread of each muscle's part in a stroke, and its timing in seconds."""
+    """How constant a typist is: log-normal spread of each muscle's part in a stroke, and its timing
+    in seconds."""
 
     spread: float = 0.60
     jitter: float = 0.018
@@ -89,8 +96,11 @@ def synergy(stroke: Stroke) -> np.ndarray:
     return e
 
 
-def excitation(strokes: Sequence[Stroke], hand: int, seconds: float, habit: Habit, rng: np.random.Generator) -> np.ndarray:
-    """Excitation over time of one arm's muscles: float32 (muscles, seconds · GRID), shares of the maximum."""
+def excitation(
+    strokes: Sequence[Stroke], hand: int, seconds: float, habit: Habit, rng: np.random.Generator
+) -> np.ndarray:
+    """Excitation over time of one arm's muscles: float32 (muscles, seconds · GRID), shares of the
+    maximum."""
     count = int(seconds * GRID)
     drive = np.zeros((3, len(MUSCLES), count))
     for stroke in (s for s in strokes if s.key.hand == hand):
@@ -105,7 +115,9 @@ def excitation(strokes: Sequence[Stroke], hand: int, seconds: float, habit: Habi
     total = np.full((len(MUSCLES), count), TONE)
     for burst, width in enumerate(_WIDTH):
         sigma = width * GRID
-        total += gaussian_filter1d(drive[burst], sigma, axis=1, mode="constant") * (sigma * np.sqrt(2 * np.pi))
+        total += gaussian_filter1d(drive[burst], sigma, axis=1, mode="constant") * (
+            sigma * np.sqrt(2 * np.pi)
+        )
     return total.astype(np.float32)
 
 

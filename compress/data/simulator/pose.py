@@ -1,4 +1,5 @@
-"""One simulated emg2pose session: a hand that moves through one stage, and what the band on its forearm records."""
+"""One simulated emg2pose session: a hand that moves through one stage, and what the band on its
+forearm records."""
 
 from __future__ import annotations
 
@@ -16,15 +17,19 @@ from compress.data.simulator.arm import USER
 from compress.data.simulator.muscles import GRID, MUSCLES
 
 SIDE = "left"  # the typist's left arm
-_FINEST = 2.0**-14  # rad, 0.0035°: motion capture is not finer, and rounded angles take half the disk
-# Between stages the band often stays where it is, so sessions differ less than those of the typist, who takes it off each time.
+_FINEST = (
+    2.0**-14
+)  # rad, 0.0035°: motion capture is not finer, and rounded angles take half the disk
+# Between stages the band often stays where it is, so sessions differ less than those of the typist,
+# who takes it off each time.
 _CONDITIONS = arm.Conditions(turn=0.07, gain=0.12, strength=0.12)
 _EPOCH = 1_600_000_000
 
 
 @dataclass(frozen=True)
 class PoseRecording:
-    """emg: float32 (samples, 16); joint_angles: float32 (samples, 20) rad, all zero where motion capture failed."""
+    """emg: float32 (samples, 16); joint_angles: float32 (samples, 20) rad, all zero where motion
+    capture failed."""
 
     stage: str
     emg: np.ndarray
@@ -36,14 +41,18 @@ def stage_of(number: int) -> str:
     return list(gestures.STAGES)[number % len(gestures.STAGES)]
 
 
-def simulate(split: str, number: int, seconds: float, seed: int = 0, conditions: arm.Conditions | None = None) -> PoseRecording:
+def simulate(
+    split: str, number: int, seconds: float, seed: int = 0, conditions: arm.Conditions | None = None
+) -> PoseRecording:
     """Simulate session `number` of a split; the same arguments give the same samples."""
     conditions = conditions or _CONDITIONS
     rng = np.random.default_rng([seed, zlib.crc32(f"pose {split}".encode()), number])
     anatomy = np.random.default_rng([seed, zlib.crc32(USER.encode())])
     units, delay = motor_units.pool(anatomy), hand_muscles.delays(anatomy)
     motion = gestures.motion(stage_of(number), seconds, rng)
-    strength = np.exp(conditions.strength * rng.standard_normal((len(MUSCLES), 1))).astype(np.float32)
+    strength = np.exp(conditions.strength * rng.standard_normal((len(MUSCLES), 1))).astype(
+        np.float32
+    )
     excitation = hand_muscles.excitation(motion, delay, rng) * strength
     count = int(seconds * SAMPLE_RATE)
     emg = arm.record(units, excitation, count, conditions, arm.surroundings(conditions, rng), rng)
@@ -68,8 +77,11 @@ def _lose_track(angles: np.ndarray, rng: np.random.Generator) -> None:
         angles[at : at + length] = 0
 
 
-def write(path: Path, recording: PoseRecording, name: str, start: float = _EPOCH, **attributes: str) -> None:
-    """Write a recording as an emg2pose session with fletcher32 checksums, aside first, then renamed."""
+def write(
+    path: Path, recording: PoseRecording, name: str, start: float = _EPOCH, **attributes: str
+) -> None:
+    """Write a recording as an emg2pose session with fletcher32 checksums, aside first, then
+    renamed."""
     rows = np.empty(len(recording.emg), DTYPE)
     rows["time"] = start + np.arange(len(rows)) / SAMPLE_RATE
     rows["joint_angles"], rows["emg"] = recording.joint_angles, recording.emg

@@ -1,7 +1,7 @@
 """One simulated session, from a seed to a file in the published layout.
 
-What belongs to the user and what differs from session to session is said in `arm`; of a typing session also the text differs and
-how hard the keys are hit.
+What belongs to the user and what differs from session to session is said in `arm`; of a typing
+session also the text differs and how hard the keys are hit.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ class Recording:
     prompts: list[tuple[str, float, float]]
 
 
-def simulate(split: str, number: int, seconds: float, seed: int = 0, conditions: Conditions | None = None) -> Recording:
+def simulate(
+    split: str, number: int, seconds: float, seed: int = 0, conditions: Conditions | None = None
+) -> Recording:
     """Simulate session `number` of a split; the same arguments give the same samples."""
     conditions = conditions or Conditions()
     rng = np.random.default_rng([seed, zlib.crc32(split.encode()), number])
@@ -65,12 +67,17 @@ def _arm(
 ) -> np.ndarray:
     """One band's signal, float32 (samples, 16)."""
     strength = np.exp(conditions.strength * rng.standard_normal(len(muscles.MUSCLES)))
-    excitation = muscles.excitation(strokes, hand, seconds, conditions.habit, rng) * strength[:, None].astype(np.float32)
+    excitation = muscles.excitation(strokes, hand, seconds, conditions.habit, rng) * strength[
+        :, None
+    ].astype(np.float32)
     return arm.record(units, excitation, int(seconds * SAMPLE_RATE), conditions, around, rng)
 
 
-def write(path: Path, recording: Recording, name: str, start: float = _EPOCH, **attributes: str) -> None:
-    """Write a recording as an emg2qwerty session with fletcher32 checksums, aside first, then renamed."""
+def write(
+    path: Path, recording: Recording, name: str, start: float = _EPOCH, **attributes: str
+) -> None:
+    """Write a recording as an emg2qwerty session with fletcher32 checksums, aside first, then
+    renamed."""
     rows = np.empty(len(recording.emg), DTYPE)
     rows["time"] = start + np.arange(len(rows)) / SAMPLE_RATE
     rows["emg_left"], rows["emg_right"] = recording.emg[:, 0], recording.emg[:, 1]
@@ -84,9 +91,19 @@ def write(path: Path, recording: Recording, name: str, start: float = _EPOCH, **
         for s in recording.strokes
     ]
     prompts = [
-        {"name": "text_prompt", "start": start + begin, "end": start + end, "payload": {"text": text}}
+        {
+            "name": "text_prompt",
+            "start": start + begin,
+            "end": start + end,
+            "payload": {"text": text},
+        }
         for text, begin, end in recording.prompts
     ]
-    found = {"session_name": name, "user": USER, "condition": "on_keyboard", "duration_mins": len(rows) / SAMPLE_RATE / 60}
+    found = {
+        "session_name": name,
+        "user": USER,
+        "condition": "on_keyboard",
+        "duration_mins": len(rows) / SAMPLE_RATE / 60,
+    }
     events = {"keystrokes": json.dumps(keystrokes), "prompts": json.dumps(prompts)}
     recording_file.write(path, GROUP, rows, found | events | attributes)

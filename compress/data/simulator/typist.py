@@ -1,8 +1,10 @@
-"""When a touch typist presses and releases which key, with which finger, and how far the finger has to reach.
+"""When a touch typist presses and releases which key, with which finger, and how far the finger has
+to reach.
 
-Timing follows Dhakal, Feit, Kristensson, Oulasvirta, "Observations on typing from 136 million keystrokes" (CHI 2018): log-normal
-intervals, faster when the hands alternate, slower when one finger types twice; keys held about 100 ms, so fast strokes overlap
-(rollover); pauses between words and sentences; mistakes corrected with backspace. Fingers follow standard touch typing.
+Timing follows Dhakal, Feit, Kristensson, Oulasvirta, "Observations on typing from 136 million
+keystrokes" (CHI 2018): log-normal intervals, faster when the hands alternate, slower when one
+finger types twice; keys held about 100 ms, so fast strokes overlap (rollover); pauses between words
+and sentences; mistakes corrected with backspace. Fingers follow standard touch typing.
 """
 
 from __future__ import annotations
@@ -48,7 +50,8 @@ _NEIGHBOURS = {
 
 @dataclass(frozen=True)
 class Key:
-    """Where a key is: the hand and finger that press it, and the reach from the finger's home key in key widths.
+    """Where a key is: the hand and finger that press it, and the reach from the finger's home key
+    in key widths.
 
     out: away from the thumb (ulnar); up: away from the body.
     """
@@ -61,7 +64,8 @@ class Key:
 
 @dataclass(frozen=True)
 class Stroke:
-    """One key press: the key logger's name and character, the key, and its press and release in seconds."""
+    """One key press: the key logger's name and character, the key, and its press and release in
+    seconds."""
 
     name: str
     character: str
@@ -94,11 +98,16 @@ KEYBOARD = _keyboard()
 class Typist:
     """Types prompts with one random generator; `speed` scales every interval."""
 
-    def __init__(self, rng: np.random.Generator, speed: float = 1.0, mistakes: float = 0.02) -> None:
+    def __init__(
+        self, rng: np.random.Generator, speed: float = 1.0, mistakes: float = 0.02
+    ) -> None:
         self._rng, self._speed, self._mistakes = rng, speed, mistakes
 
-    def session(self, prompts: Iterable[str], seconds: float) -> tuple[list[Stroke], list[tuple[str, float, float]]]:
-        """Strokes in order of their press, and (prompt, start, end), from 0 s; the last prompt is cut off when time is up."""
+    def session(
+        self, prompts: Iterable[str], seconds: float
+    ) -> tuple[list[Stroke], list[tuple[str, float, float]]]:
+        """Strokes in order of their press, and (prompt, start, end), from 0 s; the last prompt is
+        cut off when time is up."""
         strokes: list[Stroke] = []
         shown: list[tuple[str, float, float]] = []
         now, last = 1.0, seconds - 0.5
@@ -124,7 +133,8 @@ class Typist:
         return strokes, now
 
     def _with_mistakes(self, text: str) -> Iterator[str]:
-        """The characters in the order they are typed: now and then a neighbouring key, noticed at once or a letter later."""
+        """The characters in the order they are typed: now and then a neighbouring key, noticed at
+        once or a letter later."""
         for i, c in enumerate(text):
             if c in _NEIGHBOURS and self._rng.random() < 2 * self._mistakes:
                 wrong = _NEIGHBOURS[c]
@@ -141,15 +151,27 @@ class Typist:
             base = 0.185 if before == key else 0.215
         base += 0.02 * (abs(key.out) + abs(key.up) > 1.5) + 0.03 * (character in " ⌫⏎")
         pause = float(self._rng.uniform(0.2, 0.8)) if self._rng.random() < 0.03 else 0.0
-        return max(self._speed * base * float(np.exp(0.22 * self._rng.standard_normal())), 0.07) + pause
+        return (
+            max(self._speed * base * float(np.exp(0.22 * self._rng.standard_normal())), 0.07)
+            + pause
+        )
 
     def _hold(self) -> float:
         return float(np.clip(0.105 * np.exp(0.25 * self._rng.standard_normal()), 0.05, 0.25))
 
     def _shift(self, strokes: list[Stroke], key: Key, now: float) -> float:
-        """The other hand's little finger holds shift over the stroke; the stroke's time is returned."""
+        """The other hand's little finger holds shift over the stroke; the stroke's time is
+        returned."""
         at = now + float(self._rng.uniform(0.09, 0.16))
-        strokes.append(Stroke("Key.shift", "⇧", KEYBOARD[f"⇧{1 - key.hand}"], now, at + float(self._rng.uniform(0.03, 0.09))))
+        strokes.append(
+            Stroke(
+                "Key.shift",
+                "⇧",
+                KEYBOARD[f"⇧{1 - key.hand}"],
+                now,
+                at + float(self._rng.uniform(0.03, 0.09)),
+            )
+        )
         return at
 
 

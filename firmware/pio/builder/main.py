@@ -1,4 +1,5 @@
-"""How PlatformIO builds this project: as its Makefile does, file by file, with the flags that platformio.ini names."""
+"""How PlatformIO builds this project: as its Makefile does, file by file, with the flags that
+platformio.ini names."""
 
 from SCons.Script import AlwaysBuild, Default, DefaultEnvironment
 
@@ -15,7 +16,11 @@ env.Replace(
 )
 env.Append(
     CCFLAGS=[*core, "-Os", env.subst("-ffile-prefix-map=$PROJECT_DIR=.")],
-    LINKFLAGS=[*core, *env.GetProjectOption("custom_link_flags").split(), env.subst("-Wl,-Map,$BUILD_DIR/firmware.map")],
+    LINKFLAGS=[
+        *core,
+        *env.GetProjectOption("custom_link_flags").split(),
+        env.subst("-Wl,-Map,$BUILD_DIR/firmware.map"),
+    ],
 )
 
 
@@ -30,7 +35,11 @@ to_binary = f"$OBJCOPY -O binary {env.GetProjectOption('custom_binary_flags', ''
 image = env.Command("$BUILD_DIR/firmware.bin", elf, env.VerboseAction(to_binary, "Writing $TARGET"))
 
 program = "program {$SOURCE} verify reset exit"
-openocd = ["openocd", *(f"-f {script}" for script in env.GetProjectOption("custom_openocd", "").split()), f'-c "{program}"']
+openocd = [
+    "openocd",
+    *(f"-f {script}" for script in env.GetProjectOption("custom_openocd", "").split()),
+    f'-c "{program}"',
+]
 env.Replace(UPLOADCMD=" ".join(openocd))
 upload = env.Alias("upload", elf, env.VerboseAction("$UPLOADCMD", "Loading $SOURCE"))
 AlwaysBuild(upload)

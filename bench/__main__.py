@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 from bench import drift
+from bench.compression import command as shrink
 from bench.crosscheck import command as crosscheck
 from bench.hil import demo, formats, measurement, text
 from bench.pareto import command as pareto
 from bench.profile import command as profile
-from bench.shrink import command as shrink
 from bench.speed import command as speed
 from bench.validate import command as validate
 from compress import cli, tasks

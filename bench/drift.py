@@ -19,13 +19,13 @@ from matplotlib.figure import Figure
 from bench import markup
 from bench.drawing import BLUE, GREEN, ORANGE, SOFT, STYLE, Picture, svg
 from compress import cli, tasks
-from compress.checkpoint import sha256
 from compress.data import datasets, recordings
 from compress.data.recording_file import SAMPLE_RATE
 from compress.errors import TendonError
 from compress.files import replace_atomically, write_json
-from compress.pose_scores import Stretch
-from compress.tasks.pose import Pose
+from compress.frontend.checkpoint import sha256
+from compress.tasks.pose.scores import Stretch
+from compress.tasks.pose.task import Pose
 from host import engines
 
 MINUTE = 60 * SAMPLE_RATE

@@ -7,11 +7,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from compress import artifacts, cli, macs, pipeline
+from compress import artifacts, cli, pipeline
+from compress.compression import command as shrink
+from compress.compression.cost import CORES
 from compress.data import recordings
 from compress.files import write_json
-from compress.shrink import command as shrink
-from compress.shrink.cost import CORES
+from compress.graph import macs
 from compress.training import command as training
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compress.checkpoint import sha256
 from compress.errors import TendonError
+from compress.frontend.checkpoint import sha256
 
 HERE = Path(__file__).parent
 COMPRESSED = "compressed"  # the precision of networks that `compress` made

@@ -11,14 +11,15 @@ import numpy as np
 from tqdm import tqdm
 
 from compress import graph as g
-from compress import scores, tasks
-from compress.data.session import SAMPLE_RATE
-from compress.floating import FloatMachine
-from compress.machine import side_by_side, trim
-from compress.quantize import GATE_SCALE, TANH_SCALE
-from compress.reference import IntegerMachine
-from compress.samples import Signal, to_int16, to_real, whole_steps
+from compress import tasks
+from compress.graph.samples import Signal, to_int16, to_real, whole_steps
+from compress.interpreter.base import side_by_side, trim
+from compress.interpreter.float import FloatInterpreter
+from compress.interpreter.integer import IntegerInterpreter
+from compress.quantization.quantize import GATE_SCALE, TANH_SCALE
 from compress.tasks import Recorded
+from compress.tasks.typing import scores
+from compress.tasks.typing.session import SAMPLE_RATE
 
 Array = g.Array
 LAYER_SECONDS = 20.0
@@ -43,7 +44,7 @@ class HeldOut:
 
     def float_frames(self, graph: g.Graph) -> list[Array]:
         """Output frames of the float graph."""
-        machine = FloatMachine(graph, len(self.batch))
+        machine = FloatInterpreter(graph, len(self.batch))
         machine.begin_with(self.signals)
         return self.trim(
             graph, machine.run(self.batch.astype(np.float64), progress="float network")
@@ -51,7 +52,7 @@ class HeldOut:
 
     def integer_frames(self, graph: g.Graph) -> list[Array]:
         """Output frames of the integer reference, as real values."""
-        machine = IntegerMachine(graph, len(self.batch))
+        machine = IntegerInterpreter(graph, len(self.batch))
         machine.begin_with(self.signals)
         return self.trim(
             graph,
@@ -76,7 +77,7 @@ def layers(real: g.Graph, integer: g.Graph, signal: Signal) -> list[dict[str, An
     samples = whole_steps(integer, signal.samples[: round(LAYER_SECONDS * SAMPLE_RATE)])
     expected: dict[str, list[Array]] = {}
     found: dict[str, list[Array]] = {}
-    machines = FloatMachine(real), IntegerMachine(integer)
+    machines = FloatInterpreter(real), IntegerInterpreter(integer)
     for machine in machines:
         machine.begin_with([signal])
     machines[0].run(

@@ -10,20 +10,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from compress import artifacts, checkpoint, evaluate, scores, tasks
+from compress import artifacts, evaluate, tasks
 from compress import graph as g
 from compress.artifacts import Folder
-from compress.calibrate import Ranges, observe
 from compress.data import datasets
 from compress.data.datasets import Dataset
 from compress.errors import CheckpointError, GraphError, TendonError
 from compress.files import write_json
-from compress.lower import lower
-from compress.models import HYPER_PARAMETERS, PUBLISHED
-from compress.quantize import PRECISIONS, accumulator_bounds, quantize
-from compress.samples import Signal
+from compress.frontend import checkpoint
+from compress.frontend.families import HYPER_PARAMETERS, PUBLISHED
+from compress.frontend.lower import lower
+from compress.graph.samples import Signal
+from compress.quantization.calibrate import Ranges, observe
+from compress.quantization.quantize import PRECISIONS, accumulator_bounds, quantize
 from compress.tasks import Recorded
-from compress.tasks.pose import Pose
+from compress.tasks.pose.task import Pose
+from compress.tasks.typing import scores
 
 REPORT_VERSION = 2
 

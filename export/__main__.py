@@ -11,7 +11,7 @@ from compress import artifacts, cli, pipeline
 from compress import graph as g
 from compress.artifacts import Folder
 from export import boards, build, check
-from export.onnx_model import make_onnx
+from export.onnx import make_onnx
 from export.tflite import make_tflite
 from export.tflm import build as tflm_build
 from export.tflm import library

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from compress.errors import TendonError
-from export.linear import FAMILIES
+from export.c.linear import FAMILIES
 
 FIRMWARE = Path(__file__).parent.parent / "firmware"
 

@@ -14,11 +14,11 @@ from compress import graph as g
 from compress.artifacts import Folder
 from compress.errors import GraphError, TendonError
 from compress.files import write_json
-from export import emit, placement, streaming
 from export.boards import load_board
-from export.placement import COLD, DoesNotFitError, Placement, Sizes
-from export.project import build_project, write_project
-from export.streaming import Demand
+from export.c import emit, placement, streaming
+from export.c.placement import COLD, DoesNotFitError, Placement, Sizes
+from export.c.project import build_project, write_project
+from export.c.streaming import Demand
 
 
 def in_longest_steps(graph: g.Graph, board: str, latency_ms: float) -> g.Graph:

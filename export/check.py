@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from compress.errors import TendonError
-from export.onnx_model import lint as onnx_lint
+from export.onnx import lint as onnx_lint
 from export.tflite import lint as tflite_lint
 
 CHECKS: dict[str, Callable[[Path], str]] = {".onnx": onnx_lint.check, ".tflite": tflite_lint.check}

@@ -14,7 +14,7 @@ from compress import artifacts, cli, pipeline, tasks
 from compress import graph as g
 from compress.data import datasets
 from compress.files import replace_atomically
-from compress.samples import Signal
+from compress.graph.samples import Signal
 from export import boards
 from host import board_diagnosis, decoders, diagnose, engines, flash
 from host.decoders import load_frames

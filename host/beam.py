@@ -21,8 +21,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from compress.data.charset import BLANK, CHARSET
 from compress.errors import TendonError
+from compress.tasks.typing.charset import BLANK, CHARSET
 from host.character_model import START, CharacterModel
 
 Array = npt.NDArray[np.float64]

@@ -20,9 +20,9 @@ from tqdm import tqdm
 from compress import graph as g
 from compress.errors import TendonError
 from compress.files import write_json
-from compress.machine import Tap
-from compress.reference import IntegerMachine
-from compress.samples import Signal, to_int16
+from compress.graph.samples import Signal, to_int16
+from compress.interpreter.base import Tap
+from compress.interpreter.integer import IntegerInterpreter
 from export import build
 from export.boards import load_board
 from host import tap
@@ -127,7 +127,7 @@ def reference_crcs(
 
 
 def _reference(graph: g.Graph, samples: Words, initial: g.Array | None, see: Tap) -> None:
-    machine = IntegerMachine(graph)
+    machine = IntegerInterpreter(graph)
     machine.begin_with([Signal(samples, initial)])
     machine.run(samples[None], see)
 
@@ -277,7 +277,7 @@ def _of_place(graph: g.Graph, place: Place) -> list[str]:
         f"what it reads was right when it was put out ({', '.join(sources)}), and so was everything"
         " before"
     ]
-    if place.step and isinstance(op, (*g.RECURRENT, g.IntWindow, g.IntInterpolate)):
+    if place.step and isinstance(op, (*g.RECURRENT, g.IntUnfold1d, g.IntInterpolate)):
         facts.append(
             f"it keeps a state and was right for {place.step} steps: what is in the state, or who"
             " else writes there?"

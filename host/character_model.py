@@ -17,8 +17,8 @@ import kenlm
 import numpy as np
 import numpy.typing as npt
 
-from compress.data.charset import KEYS
 from compress.errors import TendonError
+from compress.tasks.typing.charset import KEYS
 
 START = 0  # the state at <s>
 END, UNKNOWN = "</s>", "<unk>"

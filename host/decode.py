@@ -1,5 +1,5 @@
-"""Text that grows as frames arrive: the greedy decoder of `compress.scores`, one frame at a
-time."""
+"""Text that grows as frames arrive: the greedy decoder of `compress.tasks.typing.scores`, one frame at a
+time."""  # noqa: E501
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from compress.data.charset import BLANK, CHARSET
+from compress.tasks.typing.charset import BLANK, CHARSET
 
 
 class StreamDecoder:

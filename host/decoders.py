@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from compress.data.charset import BLANK
 from compress.errors import TendonError
+from compress.tasks.typing.charset import BLANK
 from host import character_model
 from host.beam import BeamDecoder
 from host.decode import StreamDecoder

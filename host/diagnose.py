@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from compress import evaluate, scores
+from compress import evaluate
 from compress import graph as g
 from compress.errors import TendonError
 from compress.files import write_json
-from compress.samples import Signal
+from compress.graph.samples import Signal
+from compress.tasks.typing import scores
 from host.engines import Artifacts, layers
 
 Array = g.Array

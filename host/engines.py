@@ -15,13 +15,14 @@ from compress import artifacts, pipeline
 from compress import graph as g
 from compress.artifacts import Folder
 from compress.errors import TendonError
-from compress.floating import FloatMachine
-from compress.machine import Machine
-from compress.reference import IntegerMachine
-from compress.samples import Signal, to_int16, to_real
-from export import boards, build, memory
-from export.onnx_model import float_form as onnx_float
-from export.onnx_model import qdq_form as onnx_qdq
+from compress.graph.samples import Signal, to_int16, to_real
+from compress.interpreter.base import Interpreter
+from compress.interpreter.float import FloatInterpreter
+from compress.interpreter.integer import IntegerInterpreter
+from export import boards, build
+from export.c import memory
+from export.onnx import float_form as onnx_float
+from export.onnx import qdq_form as onnx_qdq
 from host import native, onnx_engine, tflite_engines
 from host.boards import open_board
 from host.protocol import Snapshot
@@ -69,7 +70,7 @@ def infer_float(
         return _torch(checkpoint, signal, graph)
     if engine == "onnx":
         return onnx_engine.run(onnx_float.write(graph), signal.samples, "onnx", signal.initial)
-    machine = FloatMachine(graph)
+    machine = FloatInterpreter(graph)
     machine.begin_with([signal])
     return machine.run(signal.samples[None].astype(np.float64))[0].astype(np.float32)
 
@@ -88,7 +89,7 @@ def words(engine: str, made: Artifacts, signal: Signal, port: str | None = None)
     serial line."""
     samples = to_int16(made.integer, signal.samples)
     if engine == "integer":
-        machine = IntegerMachine(made.integer)
+        machine = IntegerInterpreter(made.integer)
         machine.begin_with([signal])
         return machine.run(samples[None])[0].astype(np.int16)
     if engine == "native":
@@ -138,7 +139,7 @@ def _torch(path: Path, signal: Signal, graph: g.Graph) -> npt.NDArray[np.float32
     """The published forward has no frames for the start-up of a stream: there a pose is zero, and
     every class is equally likely. Poses are those of the whole window, which a stream does not know
     (DESIGN.md)."""
-    from compress import checkpoint  # torch is slow to import and only this engine needs it
+    from compress.frontend import checkpoint
 
     loaded = checkpoint.load(path)
     if graph.windowed:  # the published forward of each window by itself
@@ -161,13 +162,13 @@ def layers(engine: str, made: Artifacts, signal: Signal) -> Iterator[tuple[str, 
         if op.output in collected:
             collected[op.output].append(y[0])
 
-    machine: Machine
+    machine: Interpreter
     if engine == "graph":
-        machine = FloatMachine(made.real)
+        machine = FloatInterpreter(made.real)
         machine.begin_with([signal])
         machine.run(signal.samples[None].astype(np.float64), tap)
     elif engine == "integer":
-        machine = IntegerMachine(made.integer)
+        machine = IntegerInterpreter(made.integer)
         machine.begin_with([signal])
         machine.run(to_int16(made.integer, signal.samples)[None], tap)
     elif engine == "native":

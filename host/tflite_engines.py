@@ -34,7 +34,7 @@ def run(
 
 
 def pose_words(graph: g.Graph, initial: g.Array) -> Words:
-    """A pose in rad in the steps of the output, as IntegerMachine begins with it."""
+    """A pose in rad in the steps of the output, as IntegerInterpreter begins with it."""
     return np.clip(
         np.round(np.asarray(initial) / float(graph.output.scale or 1.0)), *g.INT16
     ).astype(np.int16)

@@ -75,3 +75,23 @@ def published_checkpoint(shared: Path, tmp_path_factory: pytest.TempPathFactory)
         return path
 
     return make
+
+
+@pytest.fixture(scope="session")
+def quantized(published_checkpoint):
+    """(name, precision) -> (float graph, integer graph), calibrated on 10 s."""
+    from compress.frontend import checkpoint
+    from compress.frontend.lower import lower
+    from compress.quantization.calibrate import observe
+    from compress.quantization.quantize import quantize
+    from tests.compress.test_streaming import signal
+
+    made = {}
+
+    def make(name: str, precision: str):
+        if (name, precision) not in made:
+            real = lower(checkpoint.load(published_checkpoint(name)))
+            made[name, precision] = real, quantize(real, observe(real, [signal(20000)]), precision)
+        return made[name, precision]
+
+    return make

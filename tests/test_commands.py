@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compress import checkpoint
 from compress.__main__ import main as compress_main
 from compress.data.simulator.session import simulate, write
-from compress.models import HYPER_PARAMETERS, build
+from compress.frontend import checkpoint
+from compress.frontend.families import HYPER_PARAMETERS, build
 from export.__main__ import main as export_main
 from host.__main__ import main as host_main
 
@@ -132,7 +132,7 @@ def test_diagnose_names_the_first_difference_between_float_and_integers(here):
 
 
 def test_a_diagnosis_finds_the_layer_that_was_tampered_with(here, monkeypatch):
-    from compress import reference
+    from compress.interpreter import integer as reference
 
     original = reference.linear
 

@@ -13,16 +13,16 @@ import pytest
 import torch
 
 from bench.__main__ import main as bench
-from compress import checkpoint
 from compress.__main__ import main as compress
 from compress.data import datasets, metadata, recordings
 from compress.data.simulator import pose as simulated
 from compress.errors import RecordingError
-from compress.lower import lower
-from compress.models import build
+from compress.frontend import checkpoint
+from compress.frontend.families import build
+from compress.frontend.lower import lower
 from export.__main__ import main as export
 from host.__main__ import main as host
-from tests.test_pose_networks import tiny
+from tests.compress.test_pose_networks import tiny
 
 
 @pytest.fixture(scope="module")

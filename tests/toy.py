@@ -20,7 +20,7 @@ import pytest
 from numpy.typing import NDArray
 
 from export.boards import load_board
-from export.project import build_project, write_project
+from export.c.project import build_project, write_project
 from host.boards import ProcessBoard
 from host.conversation import Timing
 from host.lines import Line

@@ -17,9 +17,10 @@ import numpy as np
 from bench.bare.cores import HERE, TICKS, Core, core_of
 from compress.errors import TendonError
 from compress.graph import Array, Graph, IntIntegrate
-from export import boards, memory
+from export import boards
 from export.boards import Description
-from export.project import build_objects
+from export.c import memory
+from export.c.project import build_objects
 
 PATIENCE_S = 300.0
 

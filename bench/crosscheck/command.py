@@ -16,14 +16,16 @@ import numpy.typing as npt
 
 from bench.crosscheck import text
 from bench.hil.streaming import stream, stretches, window
-from compress import cli, scores, tasks
+from compress import cli, tasks
 from compress.data import datasets
 from compress.errors import TendonError
 from compress.files import write_json
-from compress.samples import to_real
+from compress.graph.samples import to_real
 from compress.tasks import Recorded
-from export import boards, build, emit
+from compress.tasks.typing import scores
+from export import boards, build
 from export.boards import load_board
+from export.c import emit
 from export.version import GENERATOR
 from host import engines
 from host.boards import Board, open_board

@@ -39,9 +39,9 @@ from elftools.elf.sections import SymbolTableSection
 from bench.cycles.cost import NOTHING, Cost, exactly
 from bench.cycles.counting import Cache, Counts, Memory, Region
 from compress.errors import TendonError
-from export import placement
 from export.boards import Description, load_board
-from export.streaming import Table
+from export.c import placement
+from export.c.streaming import Table
 
 SECTIONS = {
     ".tables": "tables",

@@ -15,9 +15,9 @@ from bench.cycles.counting import Counts, Watch
 from bench.cycles.instructions import Instruction, calls, disassemble
 from bench.cycles.modelling import Modelled
 from compress import graph as g
-from export import emit, streaming
 from export.boards import Description, load_board
-from export.streaming import Table
+from export.c import emit, streaming
+from export.c.streaming import Table
 from host.boards import open_emulator
 from host.protocol import Hello
 

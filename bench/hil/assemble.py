@@ -15,13 +15,14 @@ from bench.cycles.modelling import Modelled
 from bench.hil import schema
 from bench.hil.schema import Latency, Line, Metric, Spread, Text
 from bench.hil.streaming import Streamed, window
-from compress import scores, tasks
-from compress.floating import FloatMachine
+from compress import tasks
 from compress.graph import Graph
-from compress.machine import side_by_side, trim
-from compress.reference import IntegerMachine
-from compress.samples import to_int16
+from compress.graph.samples import to_int16
+from compress.interpreter.base import side_by_side, trim
+from compress.interpreter.float import FloatInterpreter
+from compress.interpreter.integer import IntegerInterpreter
 from compress.tasks import Recorded
+from compress.tasks.typing import scores
 from export.boards import Description
 from host.engines import Artifacts
 
@@ -45,7 +46,7 @@ def other_engines(made: Artifacts, parts: list[Recorded]) -> Engines:
     """Float graph and integer reference over the streamed seconds, each recording from its
     beginning."""
     batch, steps = side_by_side([p.samples for p in parts], made.integer.samples_per_step)
-    machines = FloatMachine(made.real, len(batch)), IntegerMachine(made.integer, len(batch))
+    machines = FloatInterpreter(made.real, len(batch)), IntegerInterpreter(made.integer, len(batch))
     for machine in machines:
         machine.begin_with([p.signal for p in parts])
     real = machines[0].run(batch.astype(np.float64))
@@ -62,7 +63,7 @@ def other_engines(made: Artifacts, parts: list[Recorded]) -> Engines:
 def reference_ms(made: Artifacts, part: Recorded) -> float:
     """Median wall-clock milliseconds of the Python reference on this machine for one output frame,
     streamed."""
-    machine, step = IntegerMachine(made.integer), made.integer.samples_per_step
+    machine, step = IntegerInterpreter(made.integer), made.integer.samples_per_step
     samples, times = to_int16(made.integer, part.samples), []
     for start in range(0, min(len(samples), REFERENCE_FRAMES * step), step):
         begin = time.perf_counter()

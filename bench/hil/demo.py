@@ -9,10 +9,11 @@ from typing import Any
 
 from bench.hil import language, measurement, text
 from bench.hil.schema import Report
-from compress import cli, evaluate, macs, pipeline, tasks
+from compress import cli, evaluate, pipeline, tasks
 from compress.data import datasets
 from compress.data.datasets import Dataset
-from compress.samples import to_real
+from compress.graph import macs
+from compress.graph.samples import to_real
 from host import engines, native
 from host.engines import Artifacts
 from host.lm import SHIPPED

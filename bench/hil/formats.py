@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compress.graph import Graph
-from compress.samples import to_int16
+from compress.graph.samples import to_int16
 from compress.tasks import Recorded
 from export import build
 from export.tflite import interpreter

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from bench.hil.schema import Language
-from compress import scores
-from compress.checkpoint import sha256
+from compress.frontend.checkpoint import sha256
+from compress.tasks.typing import scores
 from host import beam
 from host.decoders import decode_session
 from host.lm import SHIPPED

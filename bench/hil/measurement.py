@@ -15,14 +15,14 @@ from bench.hil.formats import C, Format
 from bench.hil.outcome import Outcome
 from bench.hil.schema import Report
 from bench.hil.streaming import Streamed, stream, stretches
-from compress import macs, pipeline, tasks
+from compress import pipeline, tasks
 from compress.artifacts import Folder
 from compress.data.datasets import Dataset
 from compress.errors import TendonError
 from compress.files import write_json
-from compress.graph import Graph
-from compress.models import PUBLISHED
-from compress.samples import to_int16
+from compress.frontend.families import PUBLISHED
+from compress.graph import Graph, macs
+from compress.graph.samples import to_int16
 from compress.tasks import Recorded
 from export.boards import Description, load_board
 from host import character_model

@@ -14,8 +14,8 @@ from bench.hil import pose_pictures
 from bench.hil.outcome import Outcome
 from bench.hil.schema import Latency, Report
 from bench.hil.text import recordings, used_regions
-from compress.data.session import SAMPLE_RATE
 from compress.tasks import Recorded
+from compress.tasks.typing.session import SAMPLE_RATE
 from host.decode import StreamDecoder
 
 SHOWN_S = 7.0

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from bench.drawing import BLUE, GREEN, SOFT, STYLE, Picture, svg
 from bench.hil.outcome import Outcome
 from bench.hil.text import recordings
-from compress.data.session import SAMPLE_RATE
-from compress.kinematics import JOINTS
+from compress.tasks.pose.kinematics import JOINTS
+from compress.tasks.typing.session import SAMPLE_RATE
 
 SHOWN_S = 20.0
 SHOWN = (2, 5, 9, 13, 17)  # where a finger bends at its root: of the thumb MCP, of the others MCP

@@ -15,9 +15,9 @@ from tqdm import tqdm
 from bench.hil.schema import Window
 from compress import graph as g
 from compress import tasks
-from compress.checkpoint import sha256
-from compress.data.session import SAMPLE_RATE
+from compress.frontend.checkpoint import sha256
 from compress.tasks import Recorded
+from compress.tasks.typing.session import SAMPLE_RATE
 from host.boards import Board
 from host.decode import StreamDecoder
 from host.engines import run_of

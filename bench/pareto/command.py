@@ -16,14 +16,15 @@ from bench.pareto import points, sweep, table
 from bench.pareto.jobs import FLOAT, Setting
 from bench.pareto.points import Point
 from bench.pareto.reports import REPORTS, Report
-from compress import artifacts, checkpoint
+from compress import artifacts
 from compress.artifacts import COMPRESSED
 from compress.data import datasets
 from compress.data.datasets import Dataset
 from compress.errors import RecordingError, TendonError
 from compress.files import replace_atomically, write_json
-from compress.models import HYPER_PARAMETERS
-from compress.quantize import PRECISIONS
+from compress.frontend import checkpoint
+from compress.frontend.families import HYPER_PARAMETERS
+from compress.quantization.quantize import PRECISIONS
 from host import decoders, lm
 
 PRECISION_NAMES = (FLOAT, *PRECISIONS)

@@ -10,9 +10,10 @@ from bench.footprint import FootprintError
 from compress.artifacts import Folder
 from compress.errors import TendonError
 from compress.graph import Graph
-from export import boards, build, emit
+from export import boards, build
 from export.boards import Description
-from export.placement import DoesNotFitError
+from export.c import emit
+from export.c.placement import DoesNotFitError
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compress.errors import TendonError
-from compress.scores import RESAMPLES, SEED, segment_errors, segment_lengths
+from compress.tasks.typing.scores import RESAMPLES, SEED, segment_errors, segment_lengths
 
 Sums = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 
@@ -38,7 +38,7 @@ class Session:
 
     @classmethod
     def of(cls, target: str, prediction: str) -> Session:
-        """Of a text, in runs of `compress.scores.SEGMENT` characters."""
+        """Of a text, in runs of `SEGMENT` characters."""
         return cls(segment_errors(target, prediction), segment_lengths(target))
 
     @classmethod

@@ -21,7 +21,7 @@ from bench.pareto.reports import COSTS, Report
 from bench.pareto.sweep import Swept
 from compress import artifacts
 from compress.artifacts import COMPRESSED
-from compress.models import PUBLISHED
+from compress.frontend.families import PUBLISHED
 
 PUBLISHED_SOURCE = "published, real recordings"
 

@@ -13,14 +13,16 @@ import numpy as np
 
 from bench.pareto.front import Session
 from bench.pareto.jobs import FLOAT, Job, Result, Setting, remembered, remembered_arrays
-from compress import artifacts, checkpoint, pose_scores, tasks
+from compress import artifacts, tasks
 from compress import graph as g
-from compress.data import session as typing_session
-from compress.data.session import SAMPLE_RATE
-from compress.floating import FloatMachine
-from compress.lower import lower
-from compress.samples import Signal, to_int16
-from compress.tasks.pose import Pose
+from compress.frontend import checkpoint
+from compress.frontend.lower import lower
+from compress.graph.samples import Signal, to_int16
+from compress.interpreter.float import FloatInterpreter
+from compress.tasks.pose import scores as pose_scores
+from compress.tasks.pose.task import Pose
+from compress.tasks.typing import session as typing_session
+from compress.tasks.typing.session import SAMPLE_RATE
 from host import decoders, native
 
 # of signal in one piece through PyTorch, S4_large takes 1.7 GB per 200 s; longer sessions are
@@ -97,7 +99,7 @@ def float_frames(setting: Setting, job: Job, session: Path) -> Frames:
 
 
 def _streamed(real: g.Graph, signal: Signal) -> g.Array:
-    machine = FloatMachine(real)
+    machine = FloatInterpreter(real)
     machine.begin_with([signal])
     return machine.run(signal.samples[None].astype(np.float64))[0].astype(np.float32)
 

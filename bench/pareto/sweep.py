@@ -23,7 +23,7 @@ from bench.pareto import work
 from bench.pareto.jobs import FLOAT, Job, Outcome, Result, Setting
 from compress.artifacts import COMPRESSED
 from compress.errors import TendonError
-from compress.models import PUBLISHED
+from compress.frontend.families import PUBLISHED
 
 Worker = Callable[[Setting, Job], Outcome]
 

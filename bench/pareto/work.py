@@ -15,14 +15,16 @@ import numpy as np
 from bench.bare import model_steps
 from bench.pareto import fitting, reading
 from bench.pareto.jobs import FLOAT, Job, Outcome, Result, Setting, remembered
-from compress import artifacts, checkpoint, macs, pipeline, tasks
+from compress import artifacts, pipeline, tasks
 from compress import graph as g
 from compress.artifacts import COMPRESSED, Folder
-from compress.data.session import SAMPLE_RATE
 from compress.errors import TendonError
-from compress.reference import IntegerMachine
-from compress.samples import Signal, to_int16
-from compress.tasks.pose import Pose
+from compress.frontend import checkpoint
+from compress.graph import macs
+from compress.graph.samples import Signal, to_int16
+from compress.interpreter.integer import IntegerInterpreter
+from compress.tasks.pose.task import Pose
+from compress.tasks.typing.session import SAMPLE_RATE
 from export import build
 from export.boards import load_board
 from host import native
@@ -168,7 +170,7 @@ def _prove(integer: g.Graph, folder: Folder, signal: Signal, on_core: g.Array) -
     """The same steps by the reference, the native C and the emulated core: equal to the last word,
     or an error."""
     samples = to_int16(integer, signal.samples)
-    machine, model = IntegerMachine(integer), native.load(integer, folder.path / "native")
+    machine, model = IntegerInterpreter(integer), native.load(integer, folder.path / "native")
     machine.begin_with([signal])
     model.begin_with(signal)
     reference = machine.run(samples[None])[0].astype(np.int16)

@@ -11,7 +11,7 @@ from bench.cycles.counting import STEP, Counts
 from bench.cycles.instructions import Instruction, calls
 from bench.profile.classes import classify
 from compress.errors import TendonError
-from export import emit
+from export.c import emit
 
 Code = dict[int, Instruction]
 

@@ -21,10 +21,11 @@ from compress.data.datasets import Dataset
 from compress.errors import TendonError
 from compress.files import replace_atomically, write_json
 from compress.graph import Array
-from compress.reference import IntegerMachine
-from compress.samples import to_int16
-from export import boards, build, emit, streaming
+from compress.graph.samples import to_int16
+from compress.interpreter.integer import IntegerInterpreter
+from export import boards, build
 from export.boards import Description
+from export.c import emit, streaming
 from host import engines
 from host.boards import open_board
 from host.engines import Artifacts
@@ -111,7 +112,7 @@ def profile(
     else:
         found = _over_the_line(made, board, port, samples)
     context = _context(made, board, dataset, recording) | _outcome(
-        found, IntegerMachine(graph).run(samples[None])[0]
+        found, IntegerInterpreter(graph).run(samples[None])[0]
     )
     return assemble(context, found, model, board, image)
 

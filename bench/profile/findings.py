@@ -11,7 +11,7 @@ from bench.profile.classes import CLASSES
 from bench.profile.layers import live_tensors
 from bench.profile.schema import LayerRow, Report
 from compress import graph as g
-from export import emit, linear, memory
+from export.c import emit, linear, memory
 
 SHARE = 2.0  # % of the whole from which on a type of layer is worth a sentence
 NAMED = 3  # layers named in one sentence
@@ -107,7 +107,7 @@ def _classes(report: Report) -> Iterator[str]:
 def _distance(report: Report) -> Iterator[str]:
     """The linear layers that lose most above their floors, in instructions, and in what they lose
     them."""
-    linear = [row for row in report["layers"] if row["type"] == "Linear" and row["floor"]]
+    linear = [row for row in report["layers"] if row["type"] == "Dense" and row["floor"]]
     for row in sorted(linear, key=_above, reverse=True)[:NAMED]:
         split, steps, floor = row["split"], report["steps"], row["floor"] or 0.0
         if split is None:
@@ -136,7 +136,7 @@ def _floors(report: Report) -> Iterator[str]:
     """What perfect inner loops could give at most, where it is known what those are."""
     known = [row for row in report["layers"] if row["floor"] is not None]
     total = report["total"]["instructions_per_s"]
-    if total is None or not any(row["type"] == "Linear" for row in known):
+    if total is None or not any(row["type"] == "Dense" for row in known):
         return
     now = sum(map(_cost, known)) * report["steps_per_s"]
     spared = sum(max(0.0, _above(row)) for row in known) * report["steps_per_s"]
@@ -183,7 +183,11 @@ def _longer_steps(report: Report, shares: dict[str, float]) -> Iterator[str]:
         sum(share for name, share in shares.items() if name.endswith("_data")),
         report["frames_per_step"] == 1,
     )
-    if once and streamed >= SHARE and not any(row["type"] == "Window" for row in report["layers"]):
+    if (
+        once
+        and streamed >= SHARE
+        and not any(row["type"] == "Unfold1d" for row in report["layers"])
+    ):
         later = 1000.0 / report["steps_per_s"]
         yield (
             f"Two frames a step (LATENCY={later:.0f}, {later:.0f} ms later) would load each table"
@@ -258,7 +262,7 @@ def _linear_bytes(model: emit.Model) -> tuple[int, int]:
     now: dict[bytes, int] = {}
     then: dict[bytes, int] = {}
     for index, op in enumerate(model.graph.ops):
-        if isinstance(op, g.IntLinear) and op.weight_bits == 8:
+        if isinstance(op, g.IntDense) and op.weight_bits == 8:
             now |= {name.encode(): model.tables[name].nbytes for name in model.first_tables[index]}
             narrow = dataclasses.replace(op, weight=np.clip(op.weight, -7, 7), weight_bits=4)
             frames, _ = linear.frames_and_calls(

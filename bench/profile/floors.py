@@ -41,7 +41,7 @@ def of(op: g.Op, kernel: str, calls: int, frames: int, values: int, core: str) -
     `kernel`: what the emitted C calls, `calls` times a step; `frames`: that the operator puts out
     in a step; `values`: those its work goes by.
     """
-    if isinstance(op, g.IntLinear):
+    if isinstance(op, g.IntDense):
         of_a_call = frames * op.shared * op.weight.shape[0] // calls
         each, units = LINEAR[kernel](of_a_call), op.weight.size * op.shared * frames
     elif (

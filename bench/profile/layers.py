@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from bench.profile import floors
 from bench.speed.rows import Floor
 from compress import graph as g
-from export import emit, memory
+from export.c import emit, memory
 
 SAMPLED = (
     g.IntMeanPool,
     g.IntMaxPool,
-    g.IntMeanOver,
-    g.IntMaxOver,
+    g.IntGroupMean,
+    g.IntGroupMax,
 )  # whose work goes by what they read
 
 

@@ -18,8 +18,8 @@ from bench.cycles.counting import Counts
 from bench.cycles.on_board import Counted
 from bench.profile.attribution import attribute, split
 from compress.errors import TendonError
-from export import emit
 from export.boards import Description
+from export.c import emit
 from host import tap
 from host.link import Link
 from host.protocol import WATCH_TICKS

@@ -9,7 +9,7 @@ from bench.profile.classes import CLASSES
 from bench.profile.layers import Layer
 from bench.profile.measured import Measured, Part
 from bench.profile.schema import Cost, LayerRow, Memory, OtherRow, Totals
-from export import emit
+from export.c import emit
 
 
 def rows(layers: list[Layer], measured: Measured, steps_per_s: float) -> list[LayerRow]:

@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from bench.bare.cases import Case
 from compress import graph as g
-from compress import reference
-from compress.machine import windows_of
-from export import pack
+from compress.interpreter import integer as reference
+from compress.interpreter.base import windows_of
+from export.c import pack
 
 Array = npt.NDArray[Any]
 MODES = ("random", "extreme", "quiet")
@@ -141,7 +141,7 @@ def linear(
     rows = np.stack([x[t * x_stride : t * x_stride + inputs] for t in range(frames)]).astype(
         np.int64
     )
-    op = g.IntLinear(
+    op = g.IntDense(
         ("x",),
         "y",
         "",
@@ -207,7 +207,7 @@ def window(
 ) -> Check:
     """One step in the middle of a stream: the history is that of any frames before. `features` of
     one band."""
-    op = g.IntWindow(("x",), "y", "", frames, stride, lag, bands)
+    op = g.IntUnfold1d(("x",), "y", "", frames, stride, lag, bands)
     features *= bands
     x = contents.integers(*ends_of_x, (windows * stride, features))
     past = contents.integers(*ends_of_x, (op.history, features))

@@ -21,17 +21,19 @@ from tqdm import tqdm
 
 from bench.bare import model_steps
 from bench.bare.cores import CORES, core_of
-from compress import artifacts, macs, pipeline
+from compress import artifacts, pipeline
 from compress import graph as g
 from compress.artifacts import Folder
 from compress.data import datasets
-from compress.data.session import SAMPLE_RATE
 from compress.errors import TendonError
-from compress.reference import IntegerMachine
-from compress.samples import to_int16
-from export import boards, build, emit
+from compress.graph import macs
+from compress.graph.samples import to_int16
+from compress.interpreter.integer import IntegerInterpreter
+from compress.tasks.typing.session import SAMPLE_RATE
+from export import boards, build
 from export.boards import Description
-from export.project import write_project
+from export.c import emit
+from export.c.project import write_project
 
 STEPS = 24  # counted; the states have settled long before
 RUNS = (
@@ -136,7 +138,7 @@ def _count(graph: g.Graph, board: Description, samples: g.Array) -> model_steps.
 
 
 def _verify(graph: g.Graph, samples: g.Array, found: g.Array, core: str) -> None:
-    expected = IntegerMachine(graph).run(samples[None])[0].astype(np.int16)
+    expected = IntegerInterpreter(graph).run(samples[None])[0].astype(np.int16)
     wrong = np.argwhere(found != expected)
     if len(wrong):
         raise TendonError(

@@ -20,8 +20,8 @@ from bench.speed.kernel_cases import (
     finish,
 )
 from compress import graph as g
-from compress import reference
-from compress.machine import patches_of, repeat_of
+from compress.interpreter import integer as reference
+from compress.interpreter.base import patches_of, repeat_of
 
 CELL_MAX = reference.CELL_LIMIT
 NAMES = (("x",), "y", "")  # of an operator that stands alone
@@ -137,7 +137,7 @@ def patches(
     before, after = around
     factor, copies = enlarged
     x = contents.integers(*INT16, (before + frames + after, width * n))
-    whole = patches_of(g.IntPatches(*NAMES, len(x), width, *kernel, factor, copies), x[None])[0]
+    whole = patches_of(g.IntIm2Col(*NAMES, len(x), width, *kernel, factor, copies), x[None])[0]
     y = whole[before * factor : (before + frames) * factor]
     values = (
         frames * factor,
@@ -154,7 +154,7 @@ def patches(
 
 def repeat(contents: Contents, frames: int, width: int, n: int, factor: int, copies: int) -> Check:
     x = contents.integers(*INT16, (frames, width * n))
-    y = repeat_of(g.IntRepeat(*NAMES, factor, width, copies), x[None])[0]
+    y = repeat_of(g.IntTile(*NAMES, factor, width, copies), x[None])[0]
     values = (frames, width, n, factor, copies)
     return Check(Case("repeat", values, {"x": x, "y": blank(y.shape)}, ends(contents)), {"y": y})
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from compress.data import metadata, recordings
 from compress.data.recordings import TYPING, Collection
-from compress.data.session import SAMPLE_RATE
 from compress.errors import RecordingError
+from compress.tasks.typing.session import SAMPLE_RATE
 
 SUFFIXES = (".hdf5", ".h5")
 CALIBRATION_SECONDS = 120.0

@@ -21,12 +21,14 @@ from typing import Any
 import h5py
 from tqdm import tqdm
 
-from compress.data import metadata, pose_session, session, simulator
+from compress.data import metadata, simulator
 from compress.data.recording_file import SUMS, file_digest, recorded_digest
 from compress.data.simulator import pose as simulated_pose
 from compress.data.simulator import session as simulated_typing
 from compress.errors import RecordingError
 from compress.files import replace_atomically
+from compress.tasks.pose import session as pose_session
+from compress.tasks.typing import session
 
 SEED = 20261121
 _EPOCH, _APART = 1_700_000_000, 3600

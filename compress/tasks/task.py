@@ -14,9 +14,9 @@ import numpy as np
 from compress import graph as g
 from compress.data import datasets
 from compress.data.recordings import Collection
-from compress.data.session import SAMPLE_RATE
 from compress.errors import RecordingError
-from compress.samples import Signal, whole_steps
+from compress.graph.samples import Signal, whole_steps
+from compress.tasks.typing.session import SAMPLE_RATE
 
 Array = g.Array
 

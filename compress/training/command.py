@@ -8,8 +8,9 @@ from pathlib import Path
 from compress import tasks
 from compress.data import datasets, recordings
 from compress.errors import CheckpointError
-from compress.models import HYPER_PARAMETERS, family_of
-from compress.training import tracking, typing
+from compress.frontend.families import HYPER_PARAMETERS, family_of
+from compress.tasks.pose import training as tracking
+from compress.tasks.typing import training as typing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

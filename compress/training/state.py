@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 
-from compress import checkpoint
 from compress.errors import CheckpointError
 from compress.files import replace_atomically
+from compress.frontend import checkpoint
 
 
 def share_of_rate(step: int, steps: int, warmup: int) -> float:

@@ -15,7 +15,7 @@ from export.tflite.model import OP, Value
 FINEST = 64  # frames for each that weights of a line have eight bits for
 
 
-def window(b: Lowering, op: g.IntWindow) -> None:
+def window(b: Lowering, op: g.IntUnfold1d) -> None:
     """The frames that are seen, in a row; a convolution looks into them itself, anything else gets
     them side by side."""
     x = b.values[op.inputs[0]]
@@ -34,11 +34,11 @@ def window(b: Lowering, op: g.IntWindow) -> None:
         b.values[op.output] = _side_by_side(b, op, *b.windows.pop(op.output), count)
 
 
-def _only_looked_into(b: Lowering, op: g.IntWindow | g.IntPatches) -> bool:
+def _only_looked_into(b: Lowering, op: g.IntUnfold1d | g.IntIm2Col) -> bool:
     return all(linear.fits(user, op) for user in b.users.get(op.output, []))
 
 
-def _side_by_side(b: Lowering, op: g.IntWindow, x: Value, seen: g.Op, count: int) -> Value:
+def _side_by_side(b: Lowering, op: g.IntUnfold1d, x: Value, seen: g.Op, count: int) -> Value:
     """(1, frames, 1, features) -> (1, count, 1, frames of a window · features), those of each band
     together."""
     width, reach = x.shape[3] // op.bands, (count - 1) * op.frames_per_output + 1
@@ -92,7 +92,7 @@ def max_pool(b: Lowering, op: g.IntMaxPool) -> None:
     _largest(b, b.values[op.inputs[0]], b.result(op), (op.factor, 1))
 
 
-def max_over(b: Lowering, op: g.IntMaxOver) -> None:
+def max_over(b: Lowering, op: g.IntGroupMax) -> None:
     x = b.values[op.inputs[0]]
     n = x.shape[3] // (op.bands * op.copies)
     copies = b.reshape(x, (1, x.shape[1] * op.bands, op.copies, n), f"{op.module}.copies")
@@ -112,23 +112,23 @@ def _largest(b: Lowering, x: Value, y: Value, size: tuple[int, int]) -> Value:
     return y
 
 
-def patches(b: Lowering, op: g.IntPatches) -> None:
+def patches(b: Lowering, op: g.IntIm2Col) -> None:
     """Pictures of each window (windows, frames, width, channels), which padded convolutions look
     into themselves."""
     if not _only_looked_into(b, op):
         raise GraphError(
-            f"{op.module}: IntPatches has no TFLite form but in front of a convolution over all its"
+            f"{op.module}: IntIm2Col has no TFLite form but in front of a convolution over all its"
             " columns"
         )
     b.windows[op.output] = (_repeated(b, b.values[op.inputs[0]], op, op.frames), op)
 
 
-def repeat(b: Lowering, op: g.IntRepeat) -> None:
+def repeat(b: Lowering, op: g.IntTile) -> None:
     x = b.values[op.inputs[0]]
     b.values[op.output] = b.reshape(_repeated(b, x, op, x.shape[1]), b.frames(op.output), op.output)
 
 
-def _repeated(b: Lowering, x: Value, op: g.IntPatches | g.IntRepeat, frames: int) -> Value:
+def _repeated(b: Lowering, x: Value, op: g.IntIm2Col | g.IntTile, frames: int) -> Value:
     """Pictures of so many frames, each of their places `factor` by `copies` times."""
     picture = b.reshape(
         x, (x.shape[1] // frames, frames, op.width, x.shape[3] // op.width), f"{op.module}.picture"

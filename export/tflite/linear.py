@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from compress import graph as g
-from compress.quantize import GATE_SCALE, TANH_SCALE
+from compress.quantization.quantize import GATE_SCALE, TANH_SCALE
 from export.tflite.lowering import Layer, Lowering
 from export.tflite.model import Array, Value
 
@@ -18,7 +18,7 @@ def ratio_of(mult: Array | int, shift: int) -> Array:
     return np.asarray(mult, np.float64) * 2.0 ** (shift - 32)
 
 
-def linear(b: Lowering, op: g.IntLinear) -> None:
+def linear(b: Lowering, op: g.IntDense) -> None:
     relu = b.graph.tensors[op.output].lo == 0
     x, weight, layer = _source(b, op)
     bias, ratio = op.bias.reshape(-1), ratio_of(op.mult, op.shift).reshape(-1)
@@ -42,9 +42,9 @@ def linear(b: Lowering, op: g.IntLinear) -> None:
         b.values[op.output] = b.reshape(y, b.frames(op.output), op.output)
 
 
-def _parts(b: Lowering, op: g.IntLinear) -> list[Part]:
-    """Rows that have a scale of their own (see compress/quantize.py); none where all have the
-    output's."""
+def _parts(b: Lowering, op: g.IntDense) -> list[Part]:
+    """Rows that have a scale of their own (see compress/quantization/quantize.py); none where all have the
+    output's."""  # noqa: E501
     users, rows, scale = b.users.get(op.output, []), np.arange(op.bias.size), b.scale(op.output)
     first, second = np.array_split(rows, 2)
     if any(isinstance(user, g.IntGlu) for user in users):
@@ -63,7 +63,7 @@ def _parts(b: Lowering, op: g.IntLinear) -> list[Part]:
     )
 
 
-def _source(b: Lowering, op: g.IntLinear) -> tuple[Value, Array, Layer]:
+def _source(b: Lowering, op: g.IntDense) -> tuple[Value, Array, Layer]:
     """What the convolution looks at, its weights (out, kernel, columns, in), and how it moves."""
     if op.inputs[0] in b.windows:
         return _over_windows(op, *b.windows[op.inputs[0]], b)
@@ -76,11 +76,11 @@ def _source(b: Lowering, op: g.IntLinear) -> tuple[Value, Array, Layer]:
 
 
 def _over_windows(
-    op: g.IntLinear, x: Value, seen: g.IntWindow | g.IntPatches, b: Lowering
+    op: g.IntDense, x: Value, seen: g.IntUnfold1d | g.IntIm2Col, b: Lowering
 ) -> tuple[Value, Array, Layer]:
     """The frames of a window are the kernel of a convolution."""
     full = _one_band(op.weight)[:, 0]
-    if isinstance(seen, g.IntPatches):
+    if isinstance(seen, g.IntIm2Col):
         return (
             x,
             full.reshape(len(full), seen.kernel_frames, seen.kernel_columns, -1),
@@ -99,13 +99,13 @@ def _over_windows(
     return x, apart.reshape(len(full), seen.frames, 1, -1), Layer(op.module, seen.frames_per_output)
 
 
-def fits(op: g.Op, seen: g.IntWindow | g.IntPatches) -> bool:
+def fits(op: g.Op, seen: g.IntUnfold1d | g.IntIm2Col) -> bool:
     """Whether an operator can look into windows itself."""
-    if not isinstance(op, g.IntLinear) or op.weight.shape[2] != 1:
+    if not isinstance(op, g.IntDense) or op.weight.shape[2] != 1:
         return False
     return (
         op.shared in (1, seen.bands)
-        if isinstance(seen, g.IntWindow)
+        if isinstance(seen, g.IntUnfold1d)
         else op.shared == seen.width * seen.copies
     )
 

@@ -15,9 +15,9 @@ from ai_edge_litert import schema_py_generated as schema
 
 from compress import graph as g
 from compress.errors import GraphError
-from compress.floating import ACTIVATIONS
-from compress.quantize import GATE_SCALE
-from compress.tables import fit_table
+from compress.interpreter.float import ACTIVATIONS
+from compress.ops.tables import fit_table
+from compress.quantization.quantize import GATE_SCALE
 from export.tflite import frames, linear, rollout
 from export.tflite.linear import ratio_of
 from export.tflite.lowering import Q15, Lowering
@@ -39,7 +39,7 @@ def _mean_pool(b: Lowering, op: g.IntMeanPool) -> None:
     b.per_channel(x, gain, np.zeros(x.shape[3]), y, op.module, taps=op.factor, relu=relu)
 
 
-def _mean_over(b: Lowering, op: g.IntMeanOver) -> None:
+def _mean_over(b: Lowering, op: g.IntGroupMean) -> None:
     """The copies of a band lie behind each other like the frames of a pool."""
     x, n = b.values[op.inputs[0]], b.values[op.inputs[0]].shape[3] // (op.bands * op.copies)
     groups, target = x.shape[1] * op.bands, b.graph.tensors[op.output]
@@ -266,8 +266,8 @@ def coefficients(op: g.IntStateSpace) -> tuple[Array, Array, Array, float, float
 
 EMITTERS: dict[type[g.Op], Callable[..., None]] = {
     g.IntMeanPool: _mean_pool,
-    g.IntMeanOver: _mean_over,
-    g.IntLinear: linear.linear,
+    g.IntGroupMean: _mean_over,
+    g.IntDense: linear.linear,
     g.IntLayerNorm: _layer_norm,
     g.IntLut: _lut,
     g.IntStateSpace: _state_space,
@@ -275,12 +275,12 @@ EMITTERS: dict[type[g.Op], Callable[..., None]] = {
     g.IntAdd: _add,
     g.IntLogSoftmax: _log_softmax,
     g.IntMaxPool: frames.max_pool,
-    g.IntMaxOver: frames.max_over,
-    g.IntWindow: frames.window,
+    g.IntGroupMax: frames.max_over,
+    g.IntUnfold1d: frames.window,
     g.IntInterpolate: frames.interpolate,
-    g.IntPatches: frames.patches,
-    g.IntRepeat: frames.repeat,
-    g.IntJoin: rollout.join,
+    g.IntIm2Col: frames.patches,
+    g.IntTile: frames.repeat,
+    g.IntDelayedConcat: rollout.join,
     g.IntLstmCell: rollout.lstm_cell,
     g.IntIntegrate: rollout.integrate,
 }

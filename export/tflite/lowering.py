@@ -50,7 +50,7 @@ class Lowering:
         self.graph, self.file, self.step = graph, file, file.step
         self.values: dict[str, Value] = {}
         self.windows: dict[
-            str, tuple[Value, g.IntWindow | g.IntPatches]
+            str, tuple[Value, g.IntUnfold1d | g.IntIm2Col]
         ] = {}  # what a convolution looks into
         self.before: dict[str, Value] = {}  # frames before, of tensors that a Join names
         self.frame: int | None = None  # of a loop that is being unrolled
@@ -94,7 +94,7 @@ class Lowering:
         """A loop unrolled: all its operators on one frame before the next frame."""
         made = {op.output for op in ops}
         given = list(dict.fromkeys(name for op in ops for name in op.inputs if name not in made))
-        named = {name for op in ops if isinstance(op, g.Join) for name in op.previous}
+        named = {name for op in ops if isinstance(op, g.DelayedConcat) for name in op.previous}
         used = {name for op in self.graph.ops if op not in ops for name in op.inputs} | {
             self.graph.output.name
         }

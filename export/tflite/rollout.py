@@ -12,14 +12,14 @@ import numpy as np
 
 from compress import graph as g
 from compress.errors import GraphError
-from compress.floating import ACTIVATIONS
-from compress.quantize import GATE_SCALE, TANH_SCALE
-from compress.tables import fit_table
+from compress.interpreter.float import ACTIVATIONS
+from compress.ops.tables import fit_table
+from compress.quantization.quantize import GATE_SCALE, TANH_SCALE
 from export.tflite.lowering import Q15, Lowering, Pose
 from export.tflite.model import OP, Value
 
 
-def join(b: Lowering, op: g.IntJoin) -> None:
+def join(b: Lowering, op: g.IntDelayedConcat) -> None:
     parts = [b.values[op.inputs[0]]]
     for name, width in zip(op.previous, op.widths, strict=True):
         maker = next(o for o in b.graph.ops if o.output == name)

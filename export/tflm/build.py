@@ -12,10 +12,10 @@ from compress import graph as g
 from compress.artifacts import Folder
 from compress.errors import GraphError
 from compress.files import write_json
-from export import placement, project
 from export.boards import FIRMWARE, load_board
 from export.build import compiler_version
-from export.placement import Placement, Sizes
+from export.c import placement, project
+from export.c.placement import Placement, Sizes
 from export.tflite import lint, step_file
 from export.tflm import arena, emit, library, project_files
 from export.tflm.emit import Step

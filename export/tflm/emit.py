@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from compress import graph as g
-from export.emit import interface, placed_tables
+from export.c.emit import interface, placed_tables
 from export.tflite.model import File
 from export.tflm import operators
 from export.tflm.state import StatePlan

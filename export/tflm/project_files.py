@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from export import project_files
 from export.boards import Description
-from export.placement import Where
-from export.project_files import COMMON, WARNINGS
+from export.c import project_files
+from export.c.placement import Where
+from export.c.project_files import COMMON, WARNINGS
 from export.tflm import library
 from export.version import GENERATOR
 

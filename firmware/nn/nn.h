@@ -27,7 +27,7 @@ extern "C" {
  * x is read as one flat array: a convolution over `kernel` frames of C channels is in = kernel·C, x_stride = stride·C.
  * x and y must not overlap. |acc| << shift < 2³¹ must hold for every x in range, whatever the order of the sum. */
 typedef struct {
-    const void *weights; /* as export/pack.py pack_linear() packs (out, in) for this `frames` and width; 4-byte aligned */
+    const void *weights; /* as export/c/pack.py pack_linear() packs (out, in) for this `frames` and width; 4-byte aligned */
     const int32_t *bias; /* (out) */
     const int32_t *mult; /* (out), 0…2³¹−1 */
     uint16_t in;         /* values of x in one sum, ≥ 1 */

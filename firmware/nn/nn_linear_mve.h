@@ -4,7 +4,7 @@
 
 #include "nn_linear.h"
 
-/* The packed layout (export/pack.py), for any number of frames, read from front to back: for each block of rows their biases,
+/* The packed layout (export/c/pack.py), for any number of frames, read from front to back: for each block of rows their biases,
  * int32; their weights for a step of 16 inputs, row by row, then those for the next step; their mults, int32. The last step is of
  * the last 16 inputs: where it reaches back into the step before, its weights are zero. The last block is of the last rows, some of
  * which may be in the block before, too. */

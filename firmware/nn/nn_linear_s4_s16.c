@@ -4,7 +4,7 @@
 
 #include "nn_linear.h"
 
-/* Weights are stored plus eight, two to a byte (export/pack.py), rows padded with zero weights, inputs to a multiple of four. A
+/* Weights are stored plus eight, two to a byte (export/c/pack.py), rows padded with zero weights, inputs to a multiple of four. A
  * word holds two rows a, b × four inputs: from its lowest nibble on a0 b0 a2 b2 a1 b1 a3 b3. So one AND with a shifted operand
  * takes two inputs of one row as the halfwords that SMLAD wants: four of them unpack eight weights. Σw·x = Σ(w + 8)·x − 8·Σx,
  * and 8·Σx is the same for all rows of a frame. Sums on the way may pass 2³¹ and wrap; the results are proven not to.

@@ -4,7 +4,7 @@
 
 #include "nn_linear.h"
 
-/* Two packed layouts (export/pack.py), rows padded with zero weights, inputs to a multiple of four:
+/* Two packed layouts (export/c/pack.py), rows padded with zero weights, inputs to a multiple of four:
  *
  * one frame       blocks of four rows. For each two inputs the word of rows (0, 1), then the word of rows (2, 3); a word is
  *                 two halfwords h = a + 256·b, one per input. SXTB16 gives the a's to SMLAD, the raw word feeds SMLALD, and

@@ -1,4 +1,4 @@
-/* Constants of SPEC.md part 1, log_softmax; tests/test_kernels.py computes them again. */
+/* Constants of SPEC.md part 1, log_softmax; tests/firmware/test_kernels.py computes them again. */
 #ifndef NN_LOG_SOFTMAX_TABLES_H
 #define NN_LOG_SOFTMAX_TABLES_H
 

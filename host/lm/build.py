@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from compress.data.charset import CHARSET, KEYS
 from compress.data.simulator.text import Writer
 from compress.files import replace_atomically
+from compress.tasks.typing.charset import CHARSET, KEYS
 from host import lm
 from host.lm import kneser_ney
 

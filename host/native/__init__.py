@@ -18,8 +18,8 @@ from tqdm import tqdm
 from compress.errors import TendonError
 from compress.evaluate import HeldOut
 from compress.graph import Array, Graph
-from compress.samples import Signal, to_int16
-from export import emit, memory
+from compress.graph.samples import Signal, to_int16
+from export.c import emit, memory
 
 HERE = Path(__file__).parent
 NN = HERE.parent.parent / "firmware" / "nn"

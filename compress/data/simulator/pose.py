@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from compress.data import recording_file
-from compress.data.pose_session import DTYPE, GROUP
 from compress.data.recording_file import ELECTRODES, SAMPLE_RATE
 from compress.data.simulator import arm, gestures, hand_muscles, motor_units
 from compress.data.simulator.arm import USER
 from compress.data.simulator.muscles import GRID, MUSCLES
+from compress.tasks.pose.session import DTYPE, GROUP
 
 SIDE = "left"  # the typist's left arm
 _FINEST = (

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from compress.data import recording_file
-from compress.data.session import BANDS, DTYPE, ELECTRODES, GROUP, SAMPLE_RATE
 from compress.data.simulator import arm, artefacts, motor_units, muscles
 from compress.data.simulator.arm import USER
 from compress.data.simulator.text import Writer
 from compress.data.simulator.typist import Stroke, Typist
+from compress.tasks.typing.session import BANDS, DTYPE, ELECTRODES, GROUP, SAMPLE_RATE
 
 _EPOCH = 1_600_000_000
 

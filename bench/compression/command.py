@@ -1,0 +1,235 @@
+"""`compress`: a budget -> a compressed network, scored on held-out recordings, built for its board,
+its cycles modelled.
+
+`compress.compression` chooses and tunes; here is what needs an image: flash and RAM from the linked ELF,
+and the cycles of its steps on the board's chip, from an emulated board that stands for it.
+"""  # noqa: E501
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from bench import footprint
+from bench.compression import page
+from bench.cycles import chips, on_board
+from compress import artifacts, cli, evaluate, pipeline, tasks
+from compress import graph as g
+from compress.artifacts import COMPRESSED, Folder
+from compress.compression import command as shrink
+from compress.compression.cost import CORES
+from compress.data import datasets
+from compress.data.datasets import Dataset
+from compress.errors import TendonError
+from compress.files import replace_atomically, write_json
+from compress.graph.samples import to_int16, to_real
+from compress.tasks.pose.task import Pose
+from export import boards, build
+from export.boards import Description, load_board
+from host import native
+
+LOAD = (
+    0.6  # of the board's clock that a network may take: the rest is the application's, and margin
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `python -m bench compress`."""
+    cli.add_checkpoint_arguments(parser)
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="folder of sessions: train, calibration, heldout (default: the simulated set)",
+    )
+    parser.add_argument(
+        "--board",
+        default="nucleo-h743zi2",
+        help=f"one of {', '.join(boards.names())} (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--ram",
+        type=shrink.size,
+        help="bytes of RAM that the image may take: 400K, … (default: the board's)",
+    )
+    parser.add_argument(
+        "--load",
+        type=float,
+        default=LOAD,
+        help="share of the board's clock it may take (default: %(default)s)",
+    )
+    shrink.add_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Choose, tune, score, build, model; exit code 1 when what was built is not within the
+    budget."""
+    folder, board = Folder(args.build, args.model, COMPRESSED), load_board(args.board)
+    core = core_of(board)
+    if not 0 < args.load <= 1:
+        raise TendonError(
+            f"LOAD={args.load:g}: expected a share of the board's clock, more than 0 and at most 1"
+        )
+    given = artifacts.checkpoint_of(args.model, args.checkpoint)
+    cycles = args.load * board.clock_hz if core else None
+    found = shrink.run(
+        folder, given, args.data, shrink.request(args, core or next(iter(CORES)), cycles)
+    )
+    print(shrink.text(found))
+    graph = pipeline.graphs(folder, folder.checkpoint, args.data)
+    dataset = datasets.find(args.data, args.build, tasks.of(graph).collection)
+    found |= {
+        "scores": score(
+            pipeline.load_float(args.model, given),
+            g.load(folder.float_graph),
+            graph,
+            dataset,
+            folder.path / "native",
+        )
+    }
+    found |= {
+        "measured": (
+            measure(graph, folder, board, dataset)
+            | {
+                "ram_budget": args.ram,
+                "load_budget": args.load,
+            }
+        )
+    }
+    found["missed"] = missed(found)
+    write_json(folder.path / "compress.json", found)
+    out = folder.path / "compress.html"
+    replace_atomically(out, page.html(found).encode())
+    print(page.text(found))
+    print(
+        f"report: {out}\nnext: make firmware MODEL={args.model} PRECISION={COMPRESSED}"
+        f" BOARD={args.board}"
+    )
+    return 1 if found["missed"] else 0
+
+
+def core_of(board: Description) -> str | None:
+    """The board's core where its cycles can be estimated, else None."""
+    flags = [flag.removeprefix("-mcpu=") for flag in board.flags if flag.startswith("-mcpu=")]
+    return next((flag for flag in flags if flag in CORES), None)
+
+
+def score(
+    whole: g.Graph, real: g.Graph, integer: g.Graph, dataset: Dataset, native_folder: Path
+) -> dict[str, Any]:
+    """Held-out errors of the whole float network, the compressed one, and its integers (in native
+    C), differences with 95 % intervals."""
+    print(f"scoring {len(dataset.heldout)} held-out sessions: whole, compressed, integers")
+    heldout, task = evaluate.read_heldout(integer, dataset.heldout), tasks.of(integer)
+    recorded = heldout.recorded
+    before, after = heldout.float_frames(whole), heldout.float_frames(real)
+    exact = [to_real(integer, words) for words in native.words(integer, heldout, native_folder)]
+    errors = {
+        name: task.error(integer, frames, recorded)
+        for name, frames in zip(NAMES, (before, after, exact), strict=True)
+    }
+    low, high = task.difference(integer, before, exact, recorded)
+    trivial = {}
+    if isinstance(task, Pose):
+        trivial = task.trivial(
+            integer, recorded, [task.read(integer, path) for path in dataset.calibration]
+        )
+    amount, amount_is = task.amount(recorded)
+    return {
+        "metric": task.metric,
+        "unit": task.unit,
+        "points": task.points,
+        "amount": amount,
+        "amount_is": amount_is,
+        "errors": errors,
+        "difference": {"low": low, "high": high},
+        "trivial": trivial,
+    }
+
+
+NAMES = ("float network", "compressed, float", "compressed, integers")
+
+
+def measure(graph: g.Graph, folder: Folder, board: Description, dataset: Dataset) -> dict[str, Any]:
+    """Bytes of the linked image on the board, and modelled cycles per second of signal on its chip
+    where there is a model."""
+    image = build.make_firmware(graph, folder, board.name)
+    measured = footprint.read(image, board.memory) if board.memory else None
+    if measured is not None:
+        footprint.check_limits(measured, board.name)
+    return {
+        "board": board.name,
+        "title": board.title,
+        "clock_hz": board.clock_hz,
+        "flash": None if measured is None else measured.flash,
+        "ram": None if measured is None else measured.ram,
+        "tables": None if measured is None else measured.purpose("tables"),
+    } | cycles(graph, folder, board, dataset)
+
+
+def cycles(graph: g.Graph, folder: Folder, board: Description, dataset: Dataset) -> dict[str, Any]:
+    """Modelled cycles per second of signal, and how they came about; None without a model of the
+    board's chip."""
+    stand_in = emulated_twin(board)
+    nothing = {
+        "cycles_per_s": None,
+        "method": "not modelled: no emulated board stands for this chip",
+    }
+    if stand_in is None:
+        return nothing
+    image = build.make_firmware(graph, folder, stand_in.name)
+    seconds = on_board.STEPS * graph.samples_per_step / float(graph.input.rate)
+    signal = datasets.samples(dataset.heldout[0], seconds, tasks.of(graph).collection)
+    print(f"counting {on_board.STEPS} steps on {stand_in.name}")
+    found = on_board.modelled(
+        stand_in.name, image, graph, to_int16(graph, signal), folder.path / "tools"
+    )
+    if found is None:
+        return nothing
+    steps_per_s = float(graph.input.rate) / graph.samples_per_step
+    return {
+        "cycles_per_s": found.cycles / found.steps * steps_per_s,
+        "method": found.method,
+        "counted_on": stand_in.name,
+    }
+
+
+def emulated_twin(board: Description) -> Description | None:
+    """The board itself when it is emulated, else the emulated one whose cycles are modelled on this
+    board's chip."""
+    if board.emulator is not None:
+        return board
+    for other in map(load_board, boards.names()):
+        model = other.emulator.cycle_model if other.emulator else None
+        if model in chips.CHIPS and chips.CHIPS[model].board == board.name:
+            return other
+    return None
+
+
+def missed(found: dict[str, Any]) -> list[str]:
+    """What the built network takes beyond its budget, in words."""
+    measured, budget = found["measured"], found["request"]["budget"]
+    out = []
+    if measured["flash"] is not None and measured["flash"] > budget["flash"]:
+        out.append(
+            f"flash: {measured['flash']:,} bytes of {budget['flash']:,}; give a smaller FLASH to"
+            " aim lower"
+        )
+    if (
+        measured["ram"] is not None
+        and measured["ram_budget"] is not None
+        and measured["ram"] > measured["ram_budget"]
+    ):
+        out.append(
+            f"RAM: {measured['ram']:,} bytes of {measured['ram_budget']:,}; matrices decide little"
+            " of it: narrower layers would"
+        )
+    if measured["cycles_per_s"] is not None:
+        share = measured["cycles_per_s"] / measured["clock_hz"]
+        if share > measured["load_budget"]:
+            out.append(
+                f"cycles: {share:.0%} of the clock, {measured['load_budget']:.0%} allowed; give a"
+                " smaller LOAD to aim lower"
+            )
+    return out

@@ -1,0 +1,341 @@
+"""`shrink`: checkpoint, recordings and a budget -> build/<MODEL>/compressed/checkpoint.ckpt, and
+compress.json beside it."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from compress import artifacts, tasks
+from compress import graph as g
+from compress.artifacts import COMPRESSED, Folder
+from compress.compression import candidates, check, choose, cost, rebuild, sensitivity
+from compress.compression.budget import Budget, parse_bytes
+from compress.compression.candidates import Form, Layer
+from compress.compression.cost import CORES
+from compress.compression.sensitivity import Sensitivity
+from compress.compression.tuned import ENOUGH, Tuned
+from compress.data import datasets, recordings
+from compress.errors import CheckpointError, TendonError
+from compress.files import write_json
+from compress.frontend import checkpoint
+from compress.frontend.checkpoint import Checkpoint
+from compress.frontend.families import HybridNetwork
+from compress.frontend.lower import lower
+from compress.quantization.calibrate import observe
+from compress.quantization.quantize import quantize
+from compress.tasks.pose import tuning as tune_pose
+from compress.tasks.typing import tuning as tune_typing
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for. `core`: whose cycles the budget counts; `steps` None: those of the
+    recipe; 0: no fine-tuning."""
+
+    budget: Budget
+    core: str = "cortex-m7"
+    steps: int | None = None
+    seed: int = 1
+    threads: int = 2
+
+
+def run(
+    folder: Folder, checkpoint_path: Path, data: Path | None, request: Request
+) -> dict[str, Any]:
+    """Choose, rebuild, tune and write, unless what it is made from is unchanged; returns
+    compress.json's content."""
+    folder = dataclasses.replace(folder, precision=COMPRESSED)
+    task = tasks.TASKS[checkpoint.task_of(checkpoint_path)]
+    dataset = datasets.find(data, folder.build, task.collection)
+    key = artifacts.key(
+        code=artifacts.code_hash("compress"),
+        checkpoint=checkpoint_path,
+        calibration=dataset.calibration,
+        training=(
+            training_sessions(data, folder, task) if data else []
+        ),  # the simulated ones follow from the code
+        request=dataclasses.asdict(request),
+    )
+    record = folder.path / "compress.json"
+    if artifacts.recorded_key(record) == key and folder.checkpoint.is_file():
+        print(f"{folder.checkpoint}: unchanged")
+        return dict(json.loads(record.read_text()))
+    report = _make(folder, checkpoint.load(checkpoint_path), data, dataset.calibration, request)
+    report |= {"key": key, "simulated": dataset.simulated}
+    write_json(record, report)
+    return report
+
+
+def training_sessions(data: Path | None, folder: Folder, task: tasks.Task) -> list[Path]:
+    """Sessions to tune on: the simulated ones, or `train` of the user's folder; without one, what
+    calibrates."""
+    if data is None:
+        return recordings.ensure(folder.build / task.collection.folder, "train", task.collection)
+    if (data / "train").is_dir():
+        return datasets.sessions(data / "train", task.collection)
+    return datasets.find(data, folder.build, task.collection).calibration
+
+
+def _make(
+    folder: Folder,
+    loaded: Checkpoint,
+    data: Path | None,
+    calibration: Sequence[Path],
+    request: Request,
+) -> dict[str, Any]:
+    if "tendon" in loaded.hyper_parameters:
+        raise CheckpointError(
+            "this network has been compressed already; give the checkpoint that it was made from"
+        )
+    graph, core = dataclasses.replace(lower(loaded), name=folder.model), CORES[request.core]
+    print(f"calibrating on {', '.join(path.name for path in calibration)}")
+    signals = [
+        tasks.of(graph).load_input(graph, path, datasets.CALIBRATION_SECONDS).signal
+        for path in calibration
+    ]
+    ranges = observe(graph, signals)
+    fixed = cost.table_bytes(quantize(graph, ranges, "w8a16").ops), cost.other_cycles(graph, core)
+    layers = candidates.layers(graph, ranges, core, rebuild.rankable(loaded, graph))
+    measured = sensitivity.sensitivities(graph, layers, signals[0])
+    choice = choose.choose(layers, measured, request.budget, *fixed)
+    tendon = rebuild.entries(layers, choice.forms)
+    model = rebuild.rebuild(loaded, graph, ranges, tendon)
+    tuned = _improve(folder, loaded, model, tendon, data, calibration, request)
+    rebuild.save(folder.checkpoint, loaded, model, tendon)
+    return {
+        "version": VERSION,
+        "model": folder.model,
+        "checkpoint": loaded.sha256,
+        "compressed": checkpoint.sha256(folder.checkpoint),
+        "calibration": [path.name for path in calibration],
+        "request": dataclasses.asdict(request),
+        "tendon": tendon,
+        "layers": [_row(*row, measured) for row in zip(layers, choice.forms, strict=True)],
+        "estimated": _estimated(layers, choice, *fixed),
+        "macs_per_s": {
+            "before": _macs(graph),
+            "after": _macs(lower(checkpoint.load(folder.checkpoint))),
+        },
+        "tuned": None if tuned is None else dataclasses.asdict(tuned) | {"kept": tuned.kept},
+    }
+
+
+def tunable(model: Any, tendon: dict[str, Any], request: Request) -> bool:
+    """Whether a network is fine-tuned: a tracking one whenever something was changed, a typing one
+    when steps are given."""
+    if request.steps == 0 or not (tendon["ranks"] or tendon["bits"]):
+        return False
+    if isinstance(model, HybridNetwork):
+        return (
+            request.steps is not None
+        )  # bits alone cost these so little that minutes of tuning are for who asks
+    if tune_pose.possible(model):
+        return True
+    print("not fine-tuned: only typing and tracking networks are")
+    return False
+
+
+def _improve(
+    folder: Folder,
+    loaded: Checkpoint,
+    model: Any,
+    tendon: dict[str, Any],
+    data: Path | None,
+    calibration: Sequence[Path],
+    request: Request,
+) -> Tuned | None:
+    """Fine-tune the rebuilt network in place, if it is worth it and if it helps; None where that
+    was not asked."""
+    if not tunable(model, tendon, request):
+        return None
+    task = tasks.TASKS[loaded.task]
+    whole, before = (
+        check.float_error(loaded, calibration),
+        check.integer_error(loaded, model, tendon, calibration),
+    )
+    if whole is None or before is None:
+        print("not fine-tuned: the calibration sessions do not say whether it would help")
+        return None
+    if request.steps is None and before <= whole * (1 + ENOUGH):
+        return Tuned(0, task.metric, task.unit, whole, before, None)
+    kept = copy.deepcopy(model.state_dict())
+    steps = _tune(folder, loaded, model, tendon, training_sessions(data, folder, task), request)
+    tuned = Tuned(
+        steps,
+        task.metric,
+        task.unit,
+        whole,
+        before,
+        check.integer_error(loaded, model, tendon, calibration),
+    )
+    if not tuned.kept:
+        model.load_state_dict(kept)
+    return tuned
+
+
+def _tune(
+    folder: Folder,
+    loaded: Checkpoint,
+    model: Any,
+    tendon: dict[str, Any],
+    training: Sequence[Path],
+    request: Request,
+) -> int:
+    """Fine-tune the rebuilt network in place; returns the steps."""
+    state = folder.path / "tune.state"
+    said = json.dumps(
+        [
+            loaded.sha256,
+            tendon,
+            dataclasses.asdict(request),
+            *(checkpoint.sha256(p) for p in training),
+        ]
+    )
+    origin = hashlib.sha256(said.encode()).hexdigest()
+    state.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(model, HybridNetwork):
+        typed = tune_typing.recipe(request.steps, request.seed)
+        return tune_typing.tune(
+            model, loaded.model, tendon["bits"], training, typed, state, origin, request.threads
+        )
+    tracked = tune_pose.recipe(request.steps, request.seed)
+    return tune_pose.tune(
+        model, loaded.model, tendon["bits"], training, tracked, state, origin, request.threads
+    )
+
+
+def _row(layer: Layer, chosen: Form, measured: Sensitivity) -> dict[str, Any]:
+    """One matrix: what it is, what each form would take and do, and which was chosen."""
+    known = measured.get(layer.module, {})
+    return {
+        "module": layer.module,
+        "rows": layer.matrix.rows,
+        "inputs": layer.matrix.inputs,
+        "bands": layer.matrix.copies,
+        "weights": layer.weights,
+        "frames_per_s": layer.matrix.per_second,
+        "sensitivity": dict(known),
+        "forms": [_form(form, known) for form in layer.forms],
+        "chosen": layer.forms.index(chosen),
+    }
+
+
+def _form(form: Form, known: Mapping[str, float]) -> dict[str, Any]:
+    return dataclasses.asdict(form) | {
+        "title": form.title,
+        "error": form.error,
+        "harm": sensitivity.harm(form, known),
+    }
+
+
+def _estimated(
+    layers: Sequence[Layer], choice: choose.Choice, other_bytes: int, other_cycles: float
+) -> dict[str, Any]:
+    """Bytes of tables and cycles a second, before (8 bits everywhere) and after."""
+    whole = choose.Choice(tuple(layer.forms[0] for layer in layers))
+    return {
+        "tables": {"before": whole.bytes() + other_bytes, "after": choice.bytes() + other_bytes},
+        "cycles_per_s": {
+            "before": whole.cycles() + other_cycles,
+            "after": choice.cycles() + other_cycles,
+        },
+    }
+
+
+def _macs(graph: g.Graph) -> float:
+    return sum(
+        op.macs(graph.tensors[op.inputs[0]].features) * float(graph.tensors[op.output].rate)
+        for op in graph.ops
+    )
+
+
+def text(report: dict[str, Any]) -> str:
+    """What a user reads on the console."""
+    lines = [f"{'layer':66}{'matrix':>12}  {'chosen':22}{'KB':>7}{'error':>9}{'harm':>9}"]
+    harms = [row["forms"][row["chosen"]]["harm"] for row in report["layers"]]
+    for row in report["layers"]:
+        form = row["forms"][row["chosen"]]
+        share = form["harm"] / (sum(harms) or 1.0)
+        size = f"{row['inputs']}→{row['rows']}"
+        lines.append(
+            f"{row['module']:66}{size:>12} "
+            f" {form['title']:22}{form['bytes'] / 1000:7.1f}{form['error']:9.2%}{share:9.0%}"
+        )
+    for name, unit, scale in (
+        ("tables", "KB of tables", 1e3),
+        ("cycles_per_s", "M cycles/s by rule", 1e6),
+    ):
+        both = report["estimated"][name]
+        lines.append(f"{both['before'] / scale:,.0f} -> {both['after'] / scale:,.0f} {unit}")
+    macs = report["macs_per_s"]
+    lines.append(
+        f"{macs['before'] / 1e6:,.1f} -> {macs['after'] / 1e6:,.1f} million multiply-accumulates a"
+        " second"
+    )
+    return "\n".join([*lines, tuning(report)])
+
+
+def tuning(report: dict[str, Any]) -> str:
+    """What was tuned, in one line."""
+    tuned = report["tuned"]
+    if tuned is None:
+        return "no fine-tuning"
+    whole, before = f"{tuned['whole']:.2f} {tuned['unit']}", f"{tuned['before']:.2f}"
+    on = f"{tuned['metric']} on the calibration sessions {whole}, compressed to integers {before}"
+    if tuned["after"] is None:
+        return f"{on}: no fine-tuning needed"
+    verdict = "" if tuned["kept"] else ": worse, and not kept"
+    return f"{on}, after {tuned['steps']} steps of fine-tuning {tuned['after']:.2f}{verdict}"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """--flash, --steps, --seed, --threads."""
+    parser.add_argument(
+        "--flash", type=size, required=True, help="flash for the whole image: 2M, 384K or bytes"
+    )
+    parser.add_argument(
+        "--steps",
+        type=int,
+        help=(
+            "steps of fine-tuning; 0 for none (default: 320 of a tracking network that needs them)"
+        ),
+    )
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
+
+
+def size(text: str) -> int:
+    """An option's bytes."""
+    try:
+        return parse_bytes(text)
+    except TendonError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def request(args: argparse.Namespace, core: str, cycles: float | None) -> Request:
+    """What these arguments ask for."""
+    return Request(Budget(args.flash, cycles), core, args.steps, args.seed, args.threads)
+
+
+def from_arguments(args: argparse.Namespace) -> int:
+    """`python -m compress shrink`."""
+    folder = Folder(args.build, args.model, COMPRESSED)
+    found = run(
+        folder,
+        artifacts.checkpoint_of(args.model, args.checkpoint),
+        args.data,
+        request(args, args.core, args.cycles),
+    )
+    print(text(found))
+    print(f"wrote {folder.checkpoint} and {folder.path / 'compress.json'}")
+    return 0

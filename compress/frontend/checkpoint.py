@@ -1,0 +1,269 @@
+"""Reading and writing checkpoints in the format their authors publish (PyTorch Lightning `.ckpt`).
+
+A checkpoint is data from somewhere else: it is read with weights-only unpickling and the short list
+of harmless classes below, its zip checksums are verified first, and its tensors must fit the
+network exactly.
+"""
+
+from __future__ import annotations
+
+import collections
+import hashlib
+import os
+import pickle
+import typing
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.base import ContainerMetadata, Metadata
+from omegaconf.nodes import AnyNode
+from torch import nn
+
+from compress.errors import CheckpointError, TendonError
+from compress.frontend.families import build, family_of, name_of
+
+# What real checkpoints hold beside tensors: OmegaConf containers and the plain types inside them.
+ALLOWED: list[Any] = [
+    DictConfig,
+    ListConfig,
+    ContainerMetadata,
+    Metadata,
+    AnyNode,
+    collections.defaultdict,
+    collections.OrderedDict,
+    typing.Any,
+    dict,
+    list,
+    int,
+    float,
+    str,
+    bool,
+]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A network in eval mode, the name of its published configuration (or "custom"), and where it
+    came from."""
+
+    model: Any  # HybridNetwork for typing, PoseNetwork for pose
+    name: str
+    hyper_parameters: dict[str, Any]
+    sha256: str
+
+    @property
+    def task(self) -> str:
+        """What the network is for: "typing" or "pose"."""
+        return family_of(self.hyper_parameters).task
+
+
+def load(path: Path) -> Checkpoint:
+    """Read a Lightning checkpoint strictly; CheckpointError says what was expected and found."""
+    raw = _contents(path)
+    hyper_parameters = {str(k): _plain(v) for k, v in _plain(raw["hyper_parameters"]).items()}
+    try:
+        model = build(hyper_parameters)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise CheckpointError(
+            f"{path}: hyper_parameters cannot be used: {type(error).__name__}: {error}"
+        ) from error
+    _load_strictly(model, raw["state_dict"], path)
+    return Checkpoint(model.eval(), name_of(hyper_parameters), hyper_parameters, sha256(path))
+
+
+def task_of(path: Path) -> str:
+    """The task of a checkpoint's network, by its hyper-parameters alone; CheckpointError as
+    `load`."""
+    return family_of(
+        {str(k): _plain(v) for k, v in _plain(_contents(path)["hyper_parameters"]).items()}
+    ).task
+
+
+def _contents(path: Path) -> dict[str, Any]:
+    """The checkpoint's own entries, weights and hyper-parameters among them."""
+    raw = _read(path)
+    for key in ("state_dict", "hyper_parameters"):
+        if not isinstance(raw, dict) or key not in raw:
+            found = ", ".join(map(str, raw)) if isinstance(raw, dict) else type(raw).__name__
+            raise CheckpointError(
+                f"{path}: expected a Lightning checkpoint with {key!r}, found {found}"
+            )
+    return raw
+
+
+def save(
+    path: Path,
+    model: nn.Module,
+    hyper_parameters: dict[str, Any],
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Write a checkpoint that `load` and the published code read: weights and hyper-parameters, no
+    optimizer state.
+
+    With `dtype` torch.float16 it has half the size; both readers cast the values back to float32.
+    CheckpointError when a weight is beyond what the type holds.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    content = {
+        "epoch": 0,
+        "global_step": 0,
+        "pytorch-lightning_version": "1.8.6",
+        "state_dict": _stored(model, dtype, path),
+        "hyper_parameters": hyper_parameters,
+    }
+    try:
+        torch.save(content, aside)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _stored(model: nn.Module, dtype: torch.dtype, path: Path) -> dict[str, torch.Tensor]:
+    """The state_dict with its floating tensors in `dtype`; keys that share storage go on sharing
+    it."""
+    casts: dict[int, torch.Tensor] = {}
+    stored = {}
+    for key, value in model.state_dict().items():
+        if value.is_floating_point() and value.dtype != dtype:
+            value = casts.setdefault(value.data_ptr(), value.to(dtype))
+            if not torch.isfinite(value).all():
+                raise CheckpointError(
+                    f"{path}: {key}: expected values that {dtype} holds; store it in float32"
+                )
+        stored[key] = value
+    return stored
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read(path: Path) -> Any:
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint")
+    if not zipfile.is_zipfile(path):
+        raise CheckpointError(
+            f"{path}: expected a PyTorch zip archive; the file is damaged, truncated or something"
+            " else"
+        )
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise CheckpointError(
+                f"{path}: checksum of {damaged} does not match its content: the file is damaged"
+            )
+        with torch.serialization.safe_globals(ALLOWED):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(
+            f"{path}: refused: it asks for code beyond the allow-list ({reason})"
+        ) from error
+    except (
+        zipfile.BadZipFile,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        KeyError,
+        OSError,
+        NotImplementedError,
+    ) as error:
+        raise CheckpointError(f"{path}: cannot be read: {type(error).__name__}: {error}") from error
+
+
+def _plain(value: Any) -> Any:
+    """OmegaConf containers as dicts and lists."""
+    return (
+        OmegaConf.to_container(value, resolve=True)
+        if isinstance(value, DictConfig | ListConfig)
+        else value
+    )
+
+
+def _load_strictly(model: nn.Module, tensors: Any, path: Path) -> None:
+    expected = model.state_dict()
+    if not isinstance(tensors, dict):
+        raise CheckpointError(
+            f"{path}: state_dict: expected a dict, found {type(tensors).__name__}"
+        )
+    problems = [f"missing {k} {tuple(v.shape)}" for k, v in expected.items() if k not in tensors]
+    problems += [f"extra {k}" for k in tensors if k not in expected]
+    for key, value in expected.items():
+        found = tensors.get(key)
+        if isinstance(found, torch.Tensor) and found.shape != value.shape:
+            problems.append(
+                f"{key}: expected shape {tuple(value.shape)}, found {tuple(found.shape)}"
+            )
+        elif isinstance(found, torch.Tensor) and not torch.isfinite(found.double()).all():
+            problems.append(f"{key}: holds NaN or infinite values")
+        elif found is not None and not isinstance(found, torch.Tensor):
+            problems.append(f"{key}: expected a tensor, found {type(found).__name__}")
+    problems += _disagreements(model, tensors)
+    if problems:
+        raise CheckpointError(
+            f"{path}: does not fit its own hyper-parameters:\n  " + "\n  ".join(problems)
+        )
+    model.load_state_dict(tensors, strict=True)
+
+
+def _disagreements(model: nn.Module, tensors: dict[str, Any]) -> list[str]:
+    """Keys that name one parameter twice (model_HF.* and model.4.*) must hold equal values."""
+    first: dict[int, str] = {}
+    problems = []
+    for key, value in model.state_dict(keep_vars=True).items():
+        twin = first.setdefault(id(value), key)
+        a, b = tensors.get(key), tensors.get(twin)
+        if (
+            twin != key
+            and isinstance(a, torch.Tensor)
+            and isinstance(b, torch.Tensor)
+            and not torch.equal(a, b)
+        ):
+            problems.append(f"{key} differs from {twin}, which is the same parameter")
+    return problems
+
+
+def forward(
+    loaded: Checkpoint,
+    signal: npt.NDArray[np.float32],
+    initial: npt.NDArray[np.float32] | None = None,
+) -> npt.NDArray[np.float32]:
+    """The published whole-sequence forward.
+
+    typing: (samples, 32) -> (frames, 99) log-probabilities pose:   (samples, 16), initial pose
+    (20,) rad for a network that was trained with one -> (steps, 20) rad, in window mode
+    """
+    with torch.no_grad():
+        x = torch.from_numpy(np.ascontiguousarray(signal, dtype=np.float32))
+        if loaded.task == "typing":
+            return loaded.model(x.reshape(len(signal), 1, 2, -1))[:, 0].numpy()
+        return loaded.model(x.t()[None], _initial(loaded, initial))[0].t().numpy()
+
+
+def _initial(loaded: Checkpoint, initial: npt.NDArray[np.float32] | None) -> torch.Tensor | None:
+    """The initial pose as a batch of one; TendonError when the network takes none or the shape is
+    another."""
+    if initial is None:
+        return None
+    if not loaded.model.provide_initial_pos:
+        raise TendonError(
+            f"initial pose: {loaded.name} was trained without one and begins from zeros; expected"
+            " none"
+        )
+    if np.shape(initial) != (20,):
+        raise TendonError(
+            f"initial pose: expected 20 angles in rad, found an array of shape {np.shape(initial)}"
+        )
+    return torch.from_numpy(np.ascontiguousarray(initial, dtype=np.float32))[None]

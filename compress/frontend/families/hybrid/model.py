@@ -1,0 +1,235 @@
+"""The networks of hybrid-networks-emg2qwerty: S4_large, TC_S4_medium, TC_S4_small and any other of
+their sizes.
+
+Source: Neuro-Robotic-Touch-Laboratory/hybrid-networks-emg2qwerty; module and key names follow its
+checkpoints, in which `model_HF` and `model_LF` appear a second time inside the sequential `model`
+and share its storage.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from compress.errors import CheckpointError
+from compress.frontend.activations import activation
+from compress.frontend.families.hybrid.s4d import S4Model
+
+BANDS, ELECTRODES, SAMPLE_RATE, CLASSES = 2, 16, 2000, 99
+_TEMPORAL_CONVOLUTION, _S4 = "emg2qwerty.modules.TemporalConvolution", "emg2qwerty.modules.S4Model"
+
+
+class InputMeanPooling(nn.Module):
+    """Mean of `factor` samples. (time, batch, band, electrode) -> (time // factor, batch, band,
+    electrode)."""
+
+    def __init__(self, factor: int) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        frames = x.shape[0] // self.factor
+        return x[: frames * self.factor].reshape(frames, self.factor, *x.shape[1:]).mean(1)
+
+
+def _norm(kind: str, features: int, where: str) -> nn.Module:
+    if kind == "batchnorm":
+        return nn.BatchNorm1d(features)
+    if kind == "layernorm":
+        return nn.LayerNorm(features)
+    if kind == "none":
+        return nn.Identity()
+    raise CheckpointError(
+        f"{where}: norm {kind!r} is not supported; expected batchnorm, layernorm or none"
+    )
+
+
+class RotationInvariantMLP(nn.Module):
+    """One band's MLP over electrodes rotated by each offset, pooled over offsets. (time, batch, 16)
+    -> (time, batch, F).
+
+    Without layers it pools the rotated electrodes themselves.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        mlp_features: Sequence[int],
+        pooling: str,
+        offsets: Sequence[int],
+        act: str,
+        norm: str,
+    ) -> None:
+        super().__init__()
+        if pooling not in ("mean", "max"):
+            raise CheckpointError(f"pooling: expected mean or max, found {pooling!r}")
+        self.pooling, self.offsets = pooling, tuple(offsets) or (0,)
+        sizes = [in_features, *mlp_features]
+        self.linear_layers = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
+        self.norms = nn.ModuleList(_norm(norm, size, "norm") for size in mlp_features)
+        self.non_linearities = nn.ModuleList(activation(act, "non_linearity") for _ in mlp_features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.stack([x.roll(offset, dims=2) for offset in self.offsets], dim=2)
+        for linear, norm, act in zip(
+            self.linear_layers, self.norms, self.non_linearities, strict=True
+        ):
+            x = linear(x)
+            x = act(
+                norm(x.flatten(0, 2)).reshape(x.shape)
+            )  # norms see (time·batch·offset, features)
+        return x.amax(2) if self.pooling == "max" else x.mean(2)
+
+
+class MultiBandRotationInvariantMLP(nn.Module):
+    """An MLP for each band. (time, batch, bands, 16) -> (time, batch, bands, F)."""
+
+    def __init__(self, **config: Any) -> None:
+        super().__init__()
+        self.mlps = nn.ModuleList(RotationInvariantMLP(**config) for _ in range(BANDS))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack(
+            [mlp(band) for mlp, band in zip(self.mlps, x.unbind(2), strict=True)], dim=2
+        )
+
+
+class TemporalConvolution(nn.Module):
+    """Strided convolutions, each with a norm and an activation. (time, batch, C) -> (time / stride,
+    batch, C')."""
+
+    def __init__(self, d_input: int, config: dict[str, Any]) -> None:
+        super().__init__()
+        if config.get("padding", 0) != 0:
+            raise CheckpointError(
+                f"model_HF.padding: expected 0, found {config['padding']!r}, which is not"
+                " supported: it pads the end of a recording, which a stream does not have"
+            )
+        self.d_output = int(config["out_channels"][-1])
+        self.layers = nn.ModuleList()
+        sizes = list(
+            zip(config["out_channels"], config["strides"], config["kernel_sizes"], strict=True)
+        )
+        for i, (channels, stride, kernel) in enumerate(sizes):
+            self.layers.append(nn.Conv1d(d_input, channels, kernel, stride))
+            if config["norm"] != "none":
+                self.layers.append(_norm(config["norm"], channels, "model_HF.norm"))
+            last_of_binary = "binary" in config["activation"] and i == len(sizes) - 1
+            self.layers.append(
+                activation(
+                    "gelu" if last_of_binary else config["activation"], "model_HF.activation"
+                )
+            )
+            d_input = channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.permute(1, 2, 0)
+        for layer in self.layers:
+            x = (
+                layer(x.transpose(-1, -2)).transpose(-1, -2)
+                if isinstance(layer, nn.LayerNorm)
+                else layer(x)
+            )
+        return x.permute(2, 0, 1)
+
+
+def _check(h: dict[str, Any]) -> None:
+    fixed = {
+        "in_transform": ("raw_signal", "spectrograms are not computed on a microcontroller here"),
+        "in_features": (ELECTRODES, "a raw sample has one value for each electrode of a band"),
+        "loss": ("ctc_loss", "the answers of another loss are no log-probabilities with a blank"),
+    }
+    for key, (expected, why) in fixed.items():
+        if h.get(key, expected) != expected:
+            raise CheckpointError(
+                f"{key}: expected {expected!r}, found {h[key]!r}, which is not supported: {why}"
+            )
+    if int(h.get("input_mean_pooling", 1)) < 1:
+        raise CheckpointError(
+            f"input_mean_pooling: expected 1 or more, found {h['input_mean_pooling']!r}"
+        )
+
+
+def mlp_features(h: dict[str, Any]) -> list[int]:
+    """Sizes of the MLP's layers; `auto_<factor>_<least>_<most>` is the width of what follows,
+    divided and held to a range."""
+    sizes = h["mlp_features"]
+    if not isinstance(sizes, str):
+        return [int(size) for size in sizes]
+    high = h["model_HF"]
+    width = (
+        high["out_channels"][0]
+        if high["_target_"] == _TEMPORAL_CONVOLUTION
+        else high.get("d_model")
+    )
+    parts = sizes.split("_")
+    if len(parts) != 4 or parts[0] != "auto" or width is None:
+        raise CheckpointError(
+            "mlp_features: expected a list, or auto_<factor>_<least>_<most> before a model_HF that"
+            f" has a width; found {sizes!r}"
+        )
+    factor, least, most = float(parts[1]), parts[2], parts[3]
+    size = max(int(width / factor), 0 if least == "none" else int(least))
+    return [size if most == "none" else min(size, int(most))]
+
+
+def _high(config: dict[str, Any], width: int) -> nn.Module:
+    """model_HF for `width` features: nothing, convolutions or a first stack of state-space
+    layers."""
+    target = config["_target_"]
+    if target == "identity":
+        return nn.Identity()
+    if target == _TEMPORAL_CONVOLUTION:
+        return TemporalConvolution(width, config)
+    if target == _S4 and config["d_output"] > 0:
+        return S4Model(width, config)
+    expected = f"identity, {_TEMPORAL_CONVOLUTION} or {_S4} with a d_output"
+    raise CheckpointError(
+        f"model_HF: {target!r} (d_output {config.get('d_output')!r}) is not supported; expected"
+        f" {expected}"
+    )
+
+
+class HybridNetwork(nn.Module):
+    """sEMG at 2 kHz, (time, batch, 2, 16) float32 -> log-probabilities (frames, batch, 99)."""
+
+    def __init__(self, hyper_parameters: dict[str, Any]) -> None:
+        super().__init__()
+        h = hyper_parameters
+        _check(h)
+        features = mlp_features(h)
+        width = BANDS * (features[-1] if features else ELECTRODES)
+        self.model_HF = _high(h["model_HF"], width)
+        if isinstance(self.model_HF, TemporalConvolution | S4Model):
+            width = self.model_HF.d_output
+        if h["model_LF"]["_target_"] != _S4:
+            raise CheckpointError(
+                f"model_LF: {h['model_LF']['_target_']!r} is not supported; expected {_S4}"
+            )
+        low = dict(h["model_LF"])
+        low["d_output"] = width if low["d_output"] <= 0 else low["d_output"]
+        self.model_LF = S4Model(width, low)
+        self.model = nn.Sequential(
+            nn.Identity(),
+            InputMeanPooling(int(h.get("input_mean_pooling", 1))),
+            MultiBandRotationInvariantMLP(
+                in_features=ELECTRODES,
+                mlp_features=features,
+                pooling=h.get("pooling", "mean"),
+                offsets=list(h.get("offsets", (-1, 0, 1))),
+                act=h.get("non_linearity", "relu"),
+                norm=h.get("norm", "none"),
+            ),
+            nn.Flatten(start_dim=2),
+            self.model_HF,
+            self.model_LF,
+            nn.Linear(self.model_LF.d_output, CLASSES),
+            nn.LogSoftmax(dim=-1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model(x)

@@ -1,0 +1,385 @@
+"""Training a tracking network on pose recordings, from a seed, on a CPU, resumable, in two phases.
+
+1. The featurizer, with a linear readout of the pose and its velocity in place of the decoder: all
+its frames learn at once.
+2. The decoder, which begins as a tracker of that readout (tracker_start.py), in closed loop on the
+   features of phase 1, which no longer change: every lane of the batch is a stream that goes on
+   where the step before left it, with its LSTM state and its own predicted pose, for 17 s on
+   average and at times for a whole session. So the network meets in training the states it will be
+   in after minutes. Half of the streams begin from a wrong pose: a tracker that only integrates
+   would keep that error, so the decoder learns to correct what it is fed.
+
+Everything random in step i is drawn from (seed, phase, i), so an interrupted training continues to
+the same result.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from compress.data.recording_file import SAMPLE_RATE
+from compress.errors import CheckpointError, RecordingError, TendonError
+from compress.frontend import checkpoint
+from compress.frontend.families import HYPER_PARAMETERS, PoseNetwork, build
+from compress.frontend.families.emg2pose.decoders import SequentialLSTM
+from compress.frontend.families.emg2pose.pose import JOINTS, StatePoseModule, between
+from compress.tasks.pose.closed_loop import (
+    Score,
+    features_of,
+    mean_pose,
+    step_samples,
+    stream_score,
+)
+from compress.tasks.pose.tracker_start import begin_as_tracker
+from compress.tasks.pose.training_set import Tracked, draw, load
+from compress.training import state as saved
+
+_VELOCITY_S = (
+    0.1  # the readout's velocity is the change in so many seconds, about as large as the pose
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that the result depends on, besides the network and the recordings."""
+
+    seed: int = 1
+    feature_steps: int = 320
+    feature_batch: int = 8
+    feature_s: float = 3.0
+    rollout_steps: int = 240
+    lanes: int = 16
+    rollout_s: float = 1.2
+    renew: float = 0.07  # chance that a lane begins a new stream
+    perturbed: float = 0.5  # share of new streams that begin from a wrong pose
+    perturbation: float = 0.3  # rad, standard deviation of each of its joints
+    rate: float = 1.5e-3
+    rollout_rate: float = 4e-4
+    warmup: int = 30
+    gain: float = 0.05
+    clip: float = 1.0
+    validation: int = 2  # sessions kept for it
+    save_every: int = 50
+    score_every: int = 100
+
+
+def recipe_for(again: bool = False, **changes: int | None) -> Recipe:
+    """The recipe, with what the user set (not None) in place of its values; `steps` are divided
+    between the phases.
+
+    `again` is for weights that are already good: phase 2 alone.
+    """
+    steps = changes.pop("steps", None)
+    base = Recipe(feature_steps=0) if again else Recipe()
+    if steps is not None:
+        share = base.feature_steps / (base.feature_steps + base.rollout_steps)
+        changes |= {
+            "feature_steps": round(steps * share),
+            "rollout_steps": steps - round(steps * share),
+        }
+    return dataclasses.replace(base, **{k: v for k, v in changes.items() if v is not None})
+
+
+def train(
+    model_name: str,
+    sessions: Sequence[Path],
+    out: Path,
+    recipe: Recipe | None = None,
+    threads: int = 2,
+    start: Path | None = None,
+) -> Score:
+    """Train and write the checkpoint in half precision; returns the score of the validation
+    sessions, the last ones.
+
+    With `start` the weights are those of that checkpoint to begin with, and only the decoder is
+    trained. `<out>.state` holds an interrupted training and is removed at the end.
+    """
+    recipe = recipe or recipe_for(again=start is not None)
+    hyper_parameters = HYPER_PARAMETERS.get(model_name, {})
+    if (
+        hyper_parameters.get("network_conf", {}).get("_target_")
+        != "emg2pose.pose_modules.StatePoseModule"
+    ):
+        raise CheckpointError(
+            f"model: expected a tracking network (tracking_vemg2pose), found {model_name!r}, not"
+            " trained here"
+        )
+    if len(sessions) <= recipe.validation:
+        raise RecordingError(
+            f"training needs more than {recipe.validation} sessions, which are for validation;"
+            f" found {len(sessions)}"
+        )
+    torch.set_num_threads(threads)
+    torch.manual_seed(recipe.seed)
+    network = build(hyper_parameters)
+    assert isinstance(network, PoseNetwork)
+    if start is not None:
+        network.load_state_dict(_weights_to_start_from(start, model_name))
+    data = [load(path) for path in tqdm(sessions, desc="read recordings", unit="session")]
+    run = TrackingRun(
+        network,
+        recipe,
+        out.with_name(out.name + ".state"),
+        saved.origin(model_name, [*sessions, *([start] if start else [])], recipe),
+    )
+    result = run.fit(data[: -recipe.validation], data[-recipe.validation :])
+    checkpoint.save(out, network, hyper_parameters, torch.float16)
+    run.state.unlink(missing_ok=True)
+    return result
+
+
+def _weights_to_start_from(start: Path, model_name: str) -> dict[str, Tensor]:
+    found = checkpoint.load(start)
+    if found.name != model_name:
+        raise CheckpointError(
+            f"{start}: expected a checkpoint of {model_name} to start from, found {found.name}"
+        )
+    weights: dict[str, Tensor] = found.model.state_dict()
+    return weights
+
+
+class TrackingRun:
+    """A training in progress: network, readout, optimizers, and the next step of both phases
+    together."""
+
+    def __init__(self, network: PoseNetwork, recipe: Recipe, state: Path, origin: str) -> None:
+        assert isinstance(network.model, StatePoseModule)
+        self.network, self.model, self.recipe, self.state, self.origin = (
+            network,
+            network.model,
+            recipe,
+            state,
+            origin,
+        )
+        self.readout = nn.Linear(self.model.network.out_channels, 2 * JOINTS)
+        self.features = _Phase(
+            [self.model.network, self.readout], recipe.feature_steps, recipe.rate, recipe
+        )
+        self.rollout = _Phase(
+            [self.model.decoder], recipe.rollout_steps, recipe.rollout_rate, recipe
+        )
+        self.lanes: dict[str, Any] = {}
+        found = saved.load(state, origin)
+        if found is not None:
+            self.network.load_state_dict(found["model"])
+            self.readout.load_state_dict(found["readout"])
+            self.features.load(found["features"])
+            self.rollout.load(found["rollout"])
+            self.lanes = found["lanes"]
+
+    def fit(self, data: Sequence[Tracked], validation: Sequence[Tracked]) -> Score:
+        """Run the remaining steps of both phases; the score of the validation sessions."""
+        mean = mean_pose(data)
+        with torch.no_grad():
+            if self.features.step == 0:
+                self.readout.bias[:JOINTS] = torch.from_numpy(mean)
+        self.steps_of(
+            "features",
+            self.features,
+            lambda: self._feature_loss(data),
+            lambda: self._read(validation),
+        )
+        frames = [features_of(self.model, session) for session in data]
+        torch.set_num_threads(1)  # a step's matrices are too small to share
+        if (
+            self.features.steps
+            and self.rollout.step == 0
+            and isinstance(self.model.decoder, SequentialLSTM)
+        ):
+            begin_as_tracker(
+                self.model.decoder, self.readout.weight[:JOINTS], self.readout.bias[:JOINTS]
+            )
+
+        def loss() -> Tensor:
+            return self.rollout_loss(data, frames)
+
+        self.steps_of(
+            "rollout", self.rollout, loss, lambda: stream_score(self.model, validation, mean).mae
+        )
+        return stream_score(self.model, validation, mean)
+
+    def steps_of(self, name: str, phase: _Phase, loss: Any, score: Any) -> None:
+        smooth, mae = math.nan, math.nan
+        bar = tqdm(
+            range(phase.step, phase.steps),
+            initial=phase.step,
+            total=phase.steps,
+            desc=name,
+            unit="step",
+            mininterval=5,
+        )
+        for _ in bar:
+            self.network.train()
+            now = phase.advance(loss())
+            smooth = now if math.isnan(smooth) else 0.95 * smooth + 0.05 * now
+            if phase.step % self.recipe.score_every == 0:
+                mae = score()
+                tqdm.write(
+                    f"{name} {phase.step}: loss {smooth:.4f}, validation MAE {mae:.2f} degrees"
+                )
+            if phase.step % self.recipe.save_every == 0 or phase.step == phase.steps:
+                self._save()
+            known = {} if math.isnan(mae) else {"validation_MAE": f"{mae:.2f}°"}
+            bar.set_postfix(loss=f"{smooth:.4f}", refresh=False, **known)
+
+    def _feature_loss(self, data: Sequence[Tracked]) -> Tensor:
+        """L1 of pose and velocity read from each frame of a batch of windows."""
+        r, network = self.recipe, self.model.network
+        rng = np.random.default_rng([r.seed, 0, self.features.step])
+        torch.manual_seed(int(rng.integers(2**62)))
+        stride = network.stride
+        frames = round(r.feature_s * SAMPLE_RATE / stride)
+        windows = draw(data, frames, stride, self.model.left_context, r.feature_batch, r.gain, rng)
+        read = self.readout(network(torch.from_numpy(windows.emg)).swapaxes(1, 2))
+        angles, known = torch.from_numpy(windows.angles), torch.from_numpy(windows.known)
+        velocity = angles.diff(dim=1) * (_VELOCITY_S * SAMPLE_RATE / stride)
+        both = known[:, 1:] & known[:, :-1]
+        return _l1(read[..., :JOINTS], angles, known) + _l1(read[:, 1:, JOINTS:], velocity, both)
+
+    @torch.no_grad()
+    def _read(self, sessions: Sequence[Tracked]) -> float:
+        """MAE in degrees of the readout over whole sessions."""
+        errors = []
+        for session in sessions:
+            read = self.readout(features_of(self.model, session))[:, :JOINTS].numpy()
+            places = self.model.left_context + self.model.network.stride * np.arange(len(read))
+            angles, known = session.at(places)
+            errors.append(np.abs(read - angles)[known].mean())
+        return float(np.degrees(np.mean(errors)))
+
+    def rollout_loss(self, data: Sequence[Tracked], frames: Sequence[Tensor]) -> Tensor:
+        """L1 of the poses of the next `rollout_s` seconds of every lane, in closed loop."""
+        r, model = self.recipe, self.model
+        rng = np.random.default_rng([r.seed, 1, self.rollout.step])
+        length = round(r.rollout_s * SAMPLE_RATE / model.network.stride)
+        lanes = self._renewed(data, frames, length, rng)
+        sessions, starts = lanes["session"], lanes["frame"]
+        x = torch.stack(
+            [frames[s][k : k + length + 1].t() for s, k in zip(sessions, starts, strict=True)]
+        )
+        first = [k * model.steps_per_frame for k in starts]
+        count = length * model.steps_per_frame
+        labels = [
+            data[s].at(step_samples(model, np.arange(k, k + count)))
+            for s, k in zip(sessions, first, strict=True)
+        ]
+        angles, known = (torch.from_numpy(np.stack(parts)) for parts in zip(*labels, strict=True))
+        poses, state = model.rollout(
+            between(x, model.steps_per_frame), lanes["pose"], lanes["state"], training=True
+        )
+        self.lanes = {
+            "session": sessions,
+            "frame": [k + length for k in starts],
+            "pose": poses[..., -1].detach(),
+            "state": tuple((h.detach(), c.detach()) for h, c in state),
+        }
+        return _l1(poses.swapaxes(1, 2), angles, known)
+
+    def _renewed(
+        self,
+        data: Sequence[Tracked],
+        frames: Sequence[Tensor],
+        length: int,
+        rng: np.random.Generator,
+    ) -> dict[str, Any]:
+        """The lanes, those at the end of their session and some others begun anew somewhere."""
+        r, model = self.recipe, self.model
+        lanes = self.lanes or {
+            "session": [-1] * r.lanes,
+            "frame": [0] * r.lanes,
+            "pose": torch.zeros(r.lanes, JOINTS),
+            "state": model.decoder.start(r.lanes),
+        }
+        if max(map(len, frames)) <= length:
+            raise RecordingError(
+                f"training needs a session of more than {length} frames, found at most"
+                f" {max(map(len, frames))}"
+            )
+        sizes = np.array([max(len(f) - length, 0) for f in frames], dtype=np.float64)
+        for i in range(r.lanes):
+            session, frame = lanes["session"][i], lanes["frame"][i]
+            new, wrong, offset = rng.random(), rng.random(), rng.standard_normal(JOINTS)
+            if session >= 0 and new >= r.renew and frame + length < len(frames[session]):
+                continue
+            while True:
+                session = int(rng.choice(len(frames), p=sizes / sizes.sum()))
+                frame = int(rng.integers(len(frames[session]) - length))
+                pose, known = data[session].at(
+                    np.array([model.left_context + frame * model.network.stride])
+                )
+                if known[0]:
+                    break
+            lanes["session"][i], lanes["frame"][i] = session, frame
+            lanes["pose"][i] = torch.from_numpy(
+                pose[0] + (wrong < r.perturbed) * r.perturbation * offset
+            )
+            for part in (part for layer in lanes["state"] for part in layer):
+                part[i] = 0.0
+        return lanes
+
+    def _save(self) -> None:
+        parts: dict[str, Any] = {
+            "model": self.network,
+            "readout": self.readout,
+            "features": self.features,
+            "rollout": self.rollout,
+        }
+        content = {k: v.state_dict() for k, v in parts.items()}
+        saved.save(self.state, self.origin, content | {"lanes": self.lanes})
+
+
+class _Phase:
+    """One optimizer with its schedule, and the next step."""
+
+    def __init__(
+        self, modules: Sequence[nn.Module], steps: int, rate: float, recipe: Recipe
+    ) -> None:
+        self.steps, self.step, self.clip = steps, 0, recipe.clip
+        self.parameters = [p for module in modules for p in module.parameters()]
+        self.optimizer = torch.optim.Adam(self.parameters, lr=rate)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer, lambda step: saved.share_of_rate(step, steps, recipe.warmup)
+        )
+
+    def advance(self, loss: Tensor) -> float:
+        """One step of Adam; TendonError when the loss is no longer a number."""
+        if not math.isfinite(loss.item()):
+            raise TendonError(
+                f"training diverged at step {self.step}: expected a finite loss, found"
+                f" {loss.item()}; lower the rate"
+            )
+        self.optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.parameters, self.clip)
+        self.optimizer.step()
+        self.schedule.step()
+        self.step += 1
+        return float(loss.detach())
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+        }
+
+    def load(self, found: dict[str, Any]) -> None:
+        self.optimizer.load_state_dict(found["optimizer"])
+        self.schedule.load_state_dict(found["schedule"])
+        self.step = int(found["step"])
+
+
+def _l1(found: Tensor, expected: Tensor, known: Tensor) -> Tensor:
+    """Mean absolute error over what is known; 0 when nothing is."""
+    errors = (found - expected).abs().mean(-1)
+    return (errors * known).sum() / known.sum().clamp(min=1)

@@ -1,0 +1,219 @@
+"""Training a published network on recordings, from a seed, on a CPU, resumable.
+
+Windows of 4 s alternate with windows of 24 s: a network that never saw longer context than 4 s
+falls silent after 4 s of a stream, because its slow states reach values they never had in training.
+Everything random in step i is drawn from (seed, i), so an interrupted training continues to the
+same result as an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from compress.errors import CheckpointError, RecordingError, TendonError
+from compress.frontend import checkpoint
+from compress.frontend.families import HYPER_PARAMETERS, HybridNetwork, build
+from compress.frontend.families.hybrid.model import InputMeanPooling
+from compress.tasks.typing import charset, scores
+from compress.tasks.typing.session import SAMPLE_RATE
+from compress.tasks.typing.training_set import Labelled, Windows, draw, load
+from compress.training import state as saved
+
+_STATE_SPACE = ("log_dt", "log_A_real", "A_imag")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that the result depends on, besides the network and the recordings."""
+
+    steps: int = 4000
+    seed: int = 1
+    rate: float = 2.5e-3  # Adam, as published; the state spaces' poles and steps as below
+    state_space_rate: float = 5e-4
+    warmup: int = 200
+    short_s: float = 4.0
+    short_batch: int = 16
+    long_s: float = 24.0
+    long_batch: int = 3
+    long_every: int = 3
+    gain: float = 0.05
+    clip: float = 1.0
+    save_every: int = 100
+    score_every: int = 500
+
+
+RECIPES = {
+    # Five times the work per second of signal of the others: smaller batches, and a lower rate to
+    # go with them.
+    "S4_large": Recipe(steps=3500, rate=1.5e-3, short_batch=8, long_s=16.0, long_batch=2),
+}
+
+
+def recipe_for(model_name: str, **changes: int | None) -> Recipe:
+    """The recipe of a published network, with what the user set (not None) in place of its
+    values."""
+    base = RECIPES.get(model_name, Recipe())
+    return dataclasses.replace(base, **{k: v for k, v in changes.items() if v is not None})
+
+
+def train(
+    model_name: str,
+    sessions: Sequence[Path],
+    out: Path,
+    recipe: Recipe | None = None,
+    threads: int = 2,
+) -> dict[str, Any]:
+    """Train and write the checkpoint; returns {"steps", "validation_cer", "loss"}.
+
+    The last session is kept for validation. `<out>.state` holds an interrupted training and is
+    removed at the end.
+    """
+    if model_name not in HYPER_PARAMETERS:
+        raise CheckpointError(
+            f"model: expected one of {', '.join(HYPER_PARAMETERS)}, found {model_name!r}"
+        )
+    if len(sessions) < 2:
+        raise RecordingError(
+            "training needs two sessions or more, one of them for validation; found"
+            f" {len(sessions)}"
+        )
+    recipe = recipe or recipe_for(model_name)
+    torch.set_num_threads(threads)
+    torch.manual_seed(recipe.seed)
+    network = build(HYPER_PARAMETERS[model_name])
+    if not isinstance(network, HybridNetwork):
+        raise CheckpointError(f"model: expected a typing network, found {model_name!r}")
+    run = _Run(
+        network,
+        recipe,
+        out.with_name(out.name + ".state"),
+        saved.origin(model_name, sessions, recipe),
+    )
+    data = [
+        load(path, run.pooling) for path in tqdm(sessions, desc="read recordings", unit="session")
+    ]
+    loss, cer = run.fit(data[:-1], data[-1])
+    checkpoint.save(out, run.model, HYPER_PARAMETERS[model_name])
+    run.state.unlink(missing_ok=True)
+    return {"steps": recipe.steps, "validation_cer": cer, "loss": loss}
+
+
+class _Run:
+    """A training in progress: network, optimizer and the next step."""
+
+    def __init__(self, model: HybridNetwork, recipe: Recipe, state: Path, origin: str) -> None:
+        self.model, self.recipe, self.state, self.origin, self.step = (
+            model,
+            recipe,
+            state,
+            origin,
+            0,
+        )
+        self.pooling = cast(InputMeanPooling, model.model[1]).factor
+        self.frames = model.model[
+            2:
+        ]  # everything after the mean pooling, which the training set has done
+        groups: list[dict[str, Any]] = [
+            {"params": [], "lr": recipe.rate},
+            {"params": [], "lr": recipe.state_space_rate},
+        ]
+        for name, parameter in model.named_parameters():
+            groups[name.rsplit(".", 1)[-1] in _STATE_SPACE]["params"].append(parameter)
+        self.optimizer = torch.optim.Adam(groups)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer, lambda step: saved.share_of_rate(step, recipe.steps, recipe.warmup)
+        )
+        found = saved.load(state, origin)
+        if found is not None:
+            self.model.load_state_dict(found["model"])
+            self.optimizer.load_state_dict(found["optimizer"])
+            self.schedule.load_state_dict(found["schedule"])
+            self.step = int(found["step"])
+
+    def fit(self, data: Sequence[Labelled], validation: Labelled) -> tuple[float, float]:
+        """Run the remaining steps; the last smoothed loss and the validation session's CER in %."""
+        loss, cer = math.nan, math.nan
+        bar = tqdm(
+            range(self.step, self.recipe.steps),
+            initial=self.step,
+            total=self.recipe.steps,
+            desc="train",
+            unit="step",
+        )
+        for _ in bar:
+            now = self._advance(data)
+            loss = now if math.isnan(loss) else 0.95 * loss + 0.05 * now
+            if self.step % self.recipe.score_every == 0:
+                cer = stream_cer(self.frames, validation)
+            if self.step % self.recipe.save_every == 0:
+                self._save()
+            bar.set_postfix(loss=f"{loss:.3f}", validation_CER=f"{cer:.1f} %")
+        return loss, stream_cer(self.frames, validation)
+
+    def _advance(self, data: Sequence[Labelled]) -> float:
+        r = self.recipe
+        rng = np.random.default_rng([r.seed, self.step])
+        torch.manual_seed(int(rng.integers(2**62)))
+        long = self.step % r.long_every == r.long_every - 1
+        seconds, batch = (r.long_s, r.long_batch) if long else (r.short_s, r.short_batch)
+        loss = ctc(
+            self.frames.train(), draw(data, whole_frames(seconds, self.pooling), batch, r.gain, rng)
+        )
+        if not math.isfinite(loss.item()):
+            raise TendonError(
+                f"training diverged at step {self.step}: expected a finite loss, found"
+                f" {loss.item()}; lower the rate"
+            )
+        self.optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), r.clip)
+        self.optimizer.step()
+        self.schedule.step()
+        self.step += 1
+        return float(loss.detach())
+
+    def _save(self) -> None:
+        parts: dict[str, Any] = {
+            "model": self.model,
+            "optimizer": self.optimizer,
+            "schedule": self.schedule,
+        }
+        saved.save(
+            self.state,
+            self.origin,
+            {"step": self.step} | {k: v.state_dict() for k, v in parts.items()},
+        )
+
+
+def ctc(frames: nn.Module, windows: Windows) -> Tensor:
+    """Mean CTC loss of a batch of windows."""
+    emissions = frames(torch.from_numpy(windows.frames))
+    lengths = torch.full((emissions.shape[1],), emissions.shape[0], dtype=torch.int64)
+    targets, counts = torch.from_numpy(windows.targets), torch.from_numpy(windows.lengths)
+    return nn.functional.ctc_loss(
+        emissions, targets, lengths, counts, blank=charset.BLANK, zero_infinity=True
+    )
+
+
+@torch.no_grad()
+def stream_cer(frames: nn.Module, session: Labelled) -> float:
+    """Greedy CER in % over the whole session in one stream."""
+    frames.eval()
+    emissions = frames(torch.from_numpy(session.frames.astype(np.float32)).unsqueeze(1))[:, 0]
+    return scores.error_rates(charset.decode(session.labels), scores.greedy(emissions.numpy())).cer
+
+
+def whole_frames(seconds: float, pooling: int) -> int:
+    """Pooled frames in so many seconds, rounded down to whole frames of the temporal convolution
+    (24 pooled ones)."""
+    return int(seconds * SAMPLE_RATE / pooling) // 24 * 24

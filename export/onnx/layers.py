@@ -1,0 +1,201 @@
+"""What both forms have in common: the nodes of each operator, given its parameters as values, over
+(frames, features)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from onnx import TensorProto
+
+from compress import graph as g
+from export.onnx.writer import Writer
+
+ACTIVATIONS = {"relu": "Relu", "gelu": "Gelu", "sigmoid": "Sigmoid", "leaky_relu": "LeakyRelu"}
+LEAK = 0.01
+FLOAT = TensorProto.FLOAT
+
+
+class Kept(Protocol):
+    """A state tensor in the form's own precision."""
+
+    def read(self) -> str:
+        """The value from before this step."""
+
+    def keep(self, value: str) -> str:
+        """The value as the next frame will see it."""
+
+    def write(self) -> None:
+        """Hand the last value kept to the next step."""
+
+
+def pool(w: Writer, x: str, how: str, factor: int, rows: int, shape: tuple[int, int]) -> str:
+    """ReduceMean or ReduceMax over groups of `factor` that lie one after the other in memory,
+    `rows` groups; returns `shape`."""
+    frames, features = shape
+    groups = w.reshape(x, rows, factor, frames * features // rows)
+    reduced = w.add(how, groups, w.constant("axes", np.array([1])), keepdims=0)
+    return reduced if rows == frames else w.reshape(reduced, frames, features)
+
+
+def window(w: Writer, x: str, op: g.Unfold1d, dtype: str, frames: int, features: int) -> str:
+    """(frames, features) -> the frames that each convolution sees, side by side; keeps those that
+    later ones reach back to."""
+    first = op.history + op.frames_per_output - op.lag - op.frames
+    seen = first + np.arange(0, frames, op.frames_per_output)[:, None] + np.arange(op.frames)
+    if op.history:
+        past = w.state("past", (op.history, features), dtype)
+        x = w.add("Concat", past.before, x, axis=0)
+        last = w.constant("last", np.arange(frames, frames + op.history))
+        w.add("Gather", x, last, axis=0, output=past.after)
+    gathered = w.add("Gather", x, w.constant("frames", seen.reshape(-1)), axis=0)
+    if op.bands > 1:
+        apart = w.reshape(gathered, len(seen), op.frames, op.bands, features // op.bands)
+        gathered = w.add("Transpose", apart, perm=[0, 2, 1, 3])
+    return w.reshape(gathered, len(seen), op.frames * features)
+
+
+def patches(w: Writer, x: str, op: g.Im2Col, dtype: str, frames: int, features: int) -> str:
+    """What a convolution sees around each place of a picture: rows of what it is repeated from, and
+    one of zeros as border."""
+    n, size = features // op.width, (op.frames * op.factor, op.width * op.copies)
+    row, column = np.ogrid[: size[0], : size[1]]
+    tap_row, tap_column = np.ogrid[: op.kernel_frames, : op.kernel_columns]
+    row = row[:, :, None, None] + tap_row - (op.kernel_frames - 1) // 2
+    column = column[:, :, None, None] + tap_column - (op.kernel_columns - 1) // 2
+    inside = (row >= 0) & (row < size[0]) & (column >= 0) & (column < size[1])
+    places = np.where(
+        inside, row // op.factor * op.width + column // op.copies, op.frames * op.width
+    )
+    border, outputs = w.constant("border", np.zeros((1, n), dtype)), []
+    for picture in w.split(x, frames // op.frames, op.frames, axis=0):
+        known = w.add("Concat", w.reshape(picture, op.frames * op.width, n), border, axis=0)
+        gathered = w.add("Gather", known, w.constant("places", places.reshape(-1)), axis=0)
+        outputs.append(w.reshape(gathered, size[0], op.out_features(features)))
+    return w.concat(outputs, axis=0)
+
+
+def repeat(w: Writer, x: str, op: g.Tile, frames: int, features: int) -> str:
+    """Each frame `factor` times, in it each column `copies` times."""
+    n = features // op.width
+    times = w.constant("times", np.array([frames, op.factor, op.width, op.copies, n]))
+    many = w.add("Expand", w.reshape(x, frames, 1, op.width, 1, n), times)
+    return w.reshape(many, frames * op.factor, op.out_features(features))
+
+
+def interpolate(w: Writer, x: str, past: str, factor: int, frames: int, features: int) -> str:
+    """x (frames, features) and the frame before it (1, features) -> (frames·factor, features), on
+    the line to each frame."""
+    before = (
+        w.add("Concat", past, *w.split(x, frames, 1, axis=0)[:-1], axis=0) if frames > 1 else past
+    )
+    share = w.constant(
+        "share", (np.arange(factor, dtype=np.float32) / factor).reshape(1, factor, 1)
+    )
+    way = w.reshape(w.add("Sub", x, before), frames, 1, features)
+    points = w.add("Add", w.add("Mul", way, share), w.reshape(before, frames, 1, features))
+    return w.reshape(points, frames * factor, features)
+
+
+def grouped(w: Writer, x: str, groups: int, frames: int, features: int) -> str:
+    """Groups of features that go through the same weights, as frames of a layer: (frames, features)
+    -> (frames·groups, …)."""
+    return w.reshape(x, frames * groups, features // groups) if groups > 1 else x
+
+
+def ungrouped(w: Writer, x: str, groups: int, frames: int, features: int) -> str:
+    """The same back: (frames·groups, …) -> (frames, features)."""
+    return w.reshape(x, frames, features) if groups > 1 else x
+
+
+def per_band(w: Writer, x: str, bands: int, width: int, layer: Callable[[int, str], str]) -> str:
+    """Split the features (bands · width) into bands, one layer for each, and put the outputs side
+    by side."""
+    parts = w.split(x, bands, width, axis=1)
+    return w.concat([layer(band, part) for band, part in enumerate(parts)], axis=1)
+
+
+def windows(w: Writer, x: str, kernel: int, frames: int, width: int) -> str:
+    """Frames side by side, kernel at a time: (frames, width) -> (frames / kernel, kernel ·
+    width)."""
+    return w.reshape(x, frames // kernel, kernel * width) if kernel > 1 else x
+
+
+def dense(w: Writer, x: str, weight: str, bias: str) -> str:
+    """x (frames, in), weight (out, in), bias (out); a convolution whose stride is its kernel is
+    this, over windows."""
+    return w.add("Gemm", x, weight, bias, transB=1)
+
+
+def layer_norm(w: Writer, x: str, gain: str, bias: str, epsilon: float) -> str:
+    return w.add("LayerNormalization", x, gain, bias, axis=-1, epsilon=epsilon)
+
+
+def activation(w: Writer, x: str, kind: str) -> str:
+    if kind == "leaky_relu":
+        return w.add(ACTIVATIONS[kind], x, alpha=LEAK)
+    return w.add(ACTIVATIONS[kind], x)
+
+
+def scalar(w: Writer, what: str, value: float) -> str:
+    return w.constant(what, np.full(1, value, np.float32))
+
+
+def step(w: Writer, x: str, high: str) -> str:
+    """`high` from zero on, else 0."""
+    return w.add(
+        "Mul",
+        w.add(
+            "Cast",
+            w.add("GreaterOrEqual", x, w.constant("zero", np.zeros((), np.float32))),
+            to=FLOAT,
+        ),
+        high,
+    )
+
+
+def started(w: Writer, start_up: int) -> str:
+    """0 in the steps of the start-up, 1 after it: what states are multiplied with at the end of a
+    step. Counts the steps."""
+    w.module = "start_up"
+    steps = w.state("steps", (1,), "float32")
+    most = w.constant("until", np.full(1, start_up, np.float32))
+    counted = w.add("Add", steps.before, w.constant("one", np.ones(1, np.float32)))
+    w.add("Min", counted, most, output=steps.after)
+    return w.add("Cast", w.add("Greater", counted, most), to=FLOAT)
+
+
+def recurrence(
+    w: Writer, u: str, a: tuple[str, str], states: tuple[Kept, Kept], frames: int, channels: int
+) -> tuple[str, str]:
+    """x' = a·x + u in real arithmetic for every frame of the step; returns all (frames, H, N) real
+    and imaginary parts.
+
+    u (frames, H); a and the states (1, H, N). The frames are unrolled: plain nodes run everywhere
+    and faster than a Scan.
+    """
+    ar, ai = a
+    re, im = states[0].read(), states[1].read()
+    history: tuple[list[str], list[str]] = [], []
+    for column in w.split(w.reshape(u, frames, channels, 1), frames, 1, axis=0):
+        turned = w.add("Sub", w.add("Mul", ar, re), w.add("Mul", ai, im))
+        other = w.add("Add", w.add("Mul", ar, im), w.add("Mul", ai, re))
+        re, im = states[0].keep(w.add("Add", turned, column)), states[1].keep(other)
+        history[0].append(re)
+        history[1].append(im)
+    for state in states:
+        state.write()
+    return w.concat(history[0], axis=0), w.concat(history[1], axis=0)
+
+
+def read_out(w: Writer, x: tuple[str, str], u: str, c: tuple[str, str], d: str) -> str:
+    """y = Σ Re(c·x) + d·u for all frames at once: x (frames, H, N), c (1, H, N), u (frames, H), d
+    (H)."""
+    products = w.add("Sub", w.add("Mul", c[0], x[0]), w.add("Mul", c[1], x[1]))
+    total = w.add("ReduceSum", products, w.constant("axes", np.array([2])), keepdims=0)
+    return w.add("Add", total, w.add("Mul", d, u))
+
+
+def glu(w: Writer, half: str, gate: str) -> str:
+    return w.add("Mul", half, gate)

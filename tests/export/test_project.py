@@ -1,0 +1,195 @@
+"""The C project: the same bytes every time, builds by itself, refuses what does not fit, readable
+by the linters."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from compress.errors import TendonError
+from export import boards
+from export.c.project import build_project, write_project
+from tests import toy
+
+ROOT = Path(__file__).parents[2]
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {
+        p.relative_to(folder).as_posix(): p.read_bytes()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file()
+    }
+
+
+def test_the_same_bytes_every_time(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_project(
+            tmp_path / name, "virtual-f405", toy.model_files(), ["nn_add_s16"], "toy model"
+        )
+    first = content(tmp_path / "a")
+    assert first == content(tmp_path / "b")
+    write_project(tmp_path / "a", "virtual-f405", toy.model_files(), ["nn_add_s16"], "toy model")
+    assert content(tmp_path / "a") == first
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b"], "nothing is left aside"
+
+
+def test_a_project_holds_only_the_kernels_it_uses_and_all_they_include(tmp_path: Path) -> None:
+    write_project(tmp_path / "p", "virtual-f405", toy.model_files(), ["nn_add_s16"], "toy model")
+    kernels = {p.name for p in (tmp_path / "p" / "nn").iterdir()}
+    assert "nn_add_s16.c" in kernels and "nn.h" in kernels
+    assert sum(name.endswith(".c") for name in kernels) == 1
+    with pytest.raises(TendonError, match=r"nn_absent_s8\.c: no such kernel"):
+        write_project(
+            tmp_path / "q", "virtual-f405", toy.model_files(), ["nn_absent_s8"], "toy model"
+        )
+    assert not (tmp_path / "q").exists()
+
+
+def test_an_old_project_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    old = tmp_path / "p" / "model" / "stale.c"
+    old.parent.mkdir(parents=True)
+    old.write_text("#error stale")
+    write_project(tmp_path / "p", "posix", toy.model_files(), [], "toy model")
+    assert not old.exists()
+
+
+def test_the_same_source_gives_the_same_image(tmp_path: Path) -> None:
+    """Wherever the project lies."""
+    toy.need("arm-none-eabi-gcc")
+    write_project(tmp_path / "elsewhere", "virtual-f405", toy.model_files(), [], "toy model")
+    image = build_project(tmp_path / "elsewhere", "virtual-f405")
+    assert (
+        image.with_suffix(".bin").read_bytes() == toy.f405_image().with_suffix(".bin").read_bytes()
+    )
+
+
+def test_a_network_that_does_not_fit_is_refused_with_the_shortfall(tmp_path: Path) -> None:
+    """QEMU's machine would run it: it has 192 KiB where the chip has 128."""
+    toy.need("arm-none-eabi-gcc")
+    files = toy.model_files()
+    files["model.c"] += (
+        b"uint8_t too_much[120 * 1024];\nuint8_t *use_it(void);\nuint8_t *use_it(void) { return"
+        b" too_much; }\n"
+    )
+    files["model.c"] = files["model.c"].replace(
+        b"state[511]++;", b"state[511]++;\n    too_much[all % sizeof too_much] = 1;"
+    )
+    files["model.c"] = files["model.c"].replace(
+        b"#include <string.h>", b"#include <string.h>\nextern uint8_t too_much[120 * 1024];"
+    )
+    write_project(tmp_path / "p", "virtual-f405", files, [], "too big")
+    with pytest.raises(TendonError, match=r"has 131,072 bytes of ram, [\d,]+ too few"):
+        build_project(tmp_path / "p", "virtual-f405")
+
+
+def test_cmake_builds_the_same_program(tmp_path: Path) -> None:
+    toy.need("cmake", "arm-none-eabi-gcc")
+    write_project(tmp_path / "p", "virtual-f405", toy.model_files(), ["nn_add_s16"], "toy model")
+    source, out = str(tmp_path / "p"), str(tmp_path / "out")
+    for command in (["cmake", "-S", source, "-B", out], ["cmake", "--build", out]):
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "out" / "firmware.elf").is_file()
+
+
+def test_a_compiler_error_is_shown(tmp_path: Path) -> None:
+    toy.need("gcc")
+    write_project(
+        tmp_path / "p",
+        "posix",
+        {**toy.model_files(), "model.c": b"int broken(void) { return missing; }\n"},
+        [],
+        "broken",
+    )
+    with pytest.raises(TendonError, match="missing"):
+        build_project(tmp_path / "p", "posix")
+
+
+def test_every_board_is_described() -> None:
+    for name in boards.names():
+        board = boards.load_board(name)
+        begins = (
+            ("emulated",) if board.emulator else ("built, not run",) if board.prefix else ("runs",)
+        )
+        assert board.name == name and board.status.startswith(begins)
+        assert bool(board.baud) == (board.loading is not None), "a chip has a line with a rate"
+    with pytest.raises(
+        TendonError, match=f"BOARD=nucleo: expected one of {', '.join(boards.names())}"
+    ):
+        boards.load_board("nucleo")
+
+
+SHIFT = {"K": 10, "M": 20}
+LINKED = [name for name in boards.names() if boards.load_board(name).linker_script]
+CHIPS = [name for name in boards.names() if boards.load_board(name).loading]
+
+
+@pytest.mark.parametrize("name", LINKED)
+def test_linker_script_and_description_name_the_same_memories(name: str) -> None:
+    board = boards.load_board(name)
+    script = (board.folder / str(board.linker_script)).read_text()
+    written = re.findall(r"(\w+) \([rwx]+\) : ORIGIN = (0x\w+), LENGTH = (\d+)([KM])", script)
+    described = {
+        key.upper(): (m.origin, m.size)
+        for key, m in board.memory.items()
+        if m.holds or key != "ccm"
+    }
+    assert {
+        region: (int(origin, 16), int(size) << SHIFT[unit])
+        for region, origin, size, unit in written
+    } == described
+
+
+@pytest.mark.parametrize("name", CHIPS)
+def test_the_image_of_a_chip_builds_with_the_dsp_kernels(name: str, tmp_path: Path) -> None:
+    toy.need("arm-none-eabi-gcc")
+    arguments = "const nn_linear *l, const nn_s4d *s, uint32_t *state, const int16_t *x, int16_t *y"
+    calls = "nn_linear_s8_s16(l, x, y); nn_s4d_s16(s, state, x, y);"
+    keep = f'#include "nn.h"\nvoid keep({arguments});\nvoid keep({arguments}) {{ {calls} }}\n'
+    files = toy.model_files() | {"keep.c": keep.encode()}
+    write_project(tmp_path / "p", name, files, ["nn_linear_s8_s16", "nn_s4d_s16"], "toy model")
+    image = build_project(tmp_path / "p", name, extra_flags="-Wl,-u,keep")
+    listing = subprocess.run(
+        ["arm-none-eabi-objdump", "-d", image], capture_output=True, text=True, check=True
+    ).stdout
+    assert {"smlald", "smlad", "sxtb16", "smlsd", "smladx"} <= set(
+        re.findall(r"\t(\w+)\t", listing)
+    )
+
+
+@pytest.mark.parametrize("name", CHIPS)
+def test_the_readme_says_how_to_build_and_flash(name: str, tmp_path: Path) -> None:
+    board = boards.load_board(name)
+    assert board.loading is not None
+    write_project(tmp_path / "p", name, toy.model_files(), [], "toy model")
+    readme = (tmp_path / "p" / "README.md").read_text()
+    emulated = ("qemu-system-arm",) if board.emulator else ()
+    for words in (
+        "make",
+        "cmake",
+        "pio run",
+        "st-flash",
+        "openocd",
+        "stm32flash",
+        "921600 baud",
+        board.title,
+        board.status,
+        *emulated,
+    ):
+        assert words in readme
+    assert (
+        all(f"-f {script}" in readme for script in board.loading.openocd)
+        and board.loading.boot_loader in readme
+    )
+
+
+def test_cppcheck_finds_nothing() -> None:
+    if shutil.which("cppcheck") is None:
+        toy.need("cppcheck")
+    done = subprocess.run(["sh", "firmware/cppcheck.sh"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr

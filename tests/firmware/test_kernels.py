@@ -1,0 +1,610 @@
+"""Every kernel of firmware/nn equals the integer reference: on this machine and on the emulated
+cores, bit for bit."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bench.bare import cases
+from bench.bare.cases import Case, CaseError
+from bench.bare.cores import CORES, Core
+from bench.speed import kernel_cases, recurrent_cases
+from bench.speed.kernel_cases import MODES, Check, Contents
+from compress.errors import GraphError
+from compress.interpreter import integer as reference
+from export.c import pack
+
+SANITIZERS = ("-O1", "-g", "-fsanitize=undefined,address", "-fno-sanitize-recover=all")
+NATIVE = {"O0": ("-O0",), "O3": ("-O3",), "sanitized": SANITIZERS}
+EMULATED = {
+    "cortex-m4 O3": ("-O3",),
+    "cortex-m4 O0": ("-O0",),
+    "cortex-m4 portable": ("-O2", "-DNN_PORTABLE"),
+    "cortex-m7 O3": ("-O3",),
+    "cortex-m55 O3": ("-O3",),
+    "cortex-m55 O0": ("-O0",),
+}
+FASTEST = [name for name in EMULATED if name.endswith("O3")]
+KERNELS_FLASH = (
+    14_000  # no model links all: one of the linear kernels, and recurrent ones or state spaces
+)
+
+contents = st.builds(Contents, st.integers(0, 2**63), st.sampled_from(MODES))
+in_place = st.booleans()
+even = st.integers(0, 4).map(lambda n: 2 * n)
+weight_bits = st.sampled_from([8, 4])
+scalar_linear = st.sampled_from(["linear", "linear_s4"])
+vector_linear = st.sampled_from(["linear_s16_mve", "linear_s8_mve"])
+any_linear = st.builds(
+    kernel_cases.linear,
+    contents,
+    st.integers(1, 70),
+    st.integers(1, 13),
+    st.integers(1, 8),
+    st.tuples(st.integers(0, 5), st.integers(0, 5)),
+    st.booleans(),
+    scalar_linear,
+)
+fast_linear = st.builds(
+    kernel_cases.linear,
+    contents,
+    st.integers(1, 20).map(lambda n: 4 * n),
+    st.integers(1, 7).map(lambda n: 2 * n),
+    st.integers(1, 8),
+    st.tuples(even, even),
+    st.just(True),
+    scalar_linear,
+)
+longest_linear = st.builds(
+    kernel_cases.linear,
+    contents,
+    st.sampled_from([512, 516]),
+    st.integers(1, 6),
+    st.integers(1, 3),
+    st.just((0, 0)),
+    st.just(True),
+    scalar_linear,
+)
+any_vector_linear = st.builds(
+    kernel_cases.linear,
+    contents,
+    st.integers(16, 90),
+    st.integers(8, 21),
+    st.integers(1, 4),
+    st.tuples(st.integers(0, 5), st.integers(0, 5)),
+    st.booleans(),
+    vector_linear,
+)
+fast_vector_linear = st.builds(
+    kernel_cases.linear,
+    contents,
+    st.one_of(st.just(8), st.integers(8, 90), st.sampled_from([256, 258, 270])).map(
+        lambda n: 2 * n
+    ),
+    st.integers(8, 21),
+    st.integers(1, 4),
+    st.tuples(even, st.integers(0, 5)),
+    st.just(True),
+    vector_linear,
+)
+few = st.integers(1, 4)
+fraction = st.integers(0, 14)
+around = st.tuples(st.integers(0, 3), st.integers(0, 3))
+any_recurrent = st.one_of(
+    st.builds(
+        kernel_cases.window,
+        contents,
+        st.integers(1, 9),
+        st.integers(1, 3),
+        st.integers(0, 3),
+        few,
+        st.integers(1, 19),
+        few,
+    ),
+    st.builds(kernel_cases.window, contents, st.integers(1, 9), few, few, few, st.just(16), few),
+    st.builds(recurrent_cases.copy, contents, st.integers(0, 70)),
+    st.builds(recurrent_cases.interpolate, contents, few, st.integers(1, 20), st.integers(0, 8)),
+    st.builds(recurrent_cases.lstm_cell, contents, st.integers(1, 35), few, in_place),
+    st.builds(
+        recurrent_cases.integrate,
+        contents,
+        st.integers(1, 20),
+        few,
+        fraction,
+        st.just(0),
+        st.just(0),
+        in_place,
+    ),
+    st.builds(
+        recurrent_cases.integrate,
+        contents,
+        st.integers(1, 20),
+        few,
+        fraction,
+        st.just(3),
+        st.integers(0, 3),
+        in_place,
+    ),
+    st.builds(recurrent_cases.pose, contents, st.integers(1, 20), fraction),
+    st.builds(
+        recurrent_cases.patches,
+        contents,
+        few,
+        few,
+        st.integers(1, 19),
+        st.tuples(few, st.integers(1, 5)),
+        around,
+        st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    ),
+    st.builds(
+        recurrent_cases.repeat,
+        contents,
+        few,
+        few,
+        st.integers(1, 19),
+        st.integers(1, 3),
+        st.integers(1, 3),
+    ),
+)
+any_check = st.one_of(
+    any_recurrent,
+    any_linear,
+    any_vector_linear,
+    fast_vector_linear,
+    fast_linear,
+    longest_linear,
+    st.builds(
+        kernel_cases.mean_pool,
+        contents,
+        st.integers(1, 9),
+        st.integers(1, 4),
+        st.integers(1, 40),
+        in_place,
+    ),
+    st.builds(
+        kernel_cases.max_pool,
+        contents,
+        st.integers(1, 9),
+        st.integers(1, 4),
+        st.integers(1, 40),
+        in_place,
+    ),
+    st.builds(
+        kernel_cases.window,
+        contents,
+        st.integers(1, 9),
+        st.integers(1, 5),
+        st.integers(0, 6),
+        st.integers(1, 4),
+        st.integers(1, 7),
+    ),
+    st.builds(kernel_cases.step, contents, st.integers(0, 40), in_place),
+    st.builds(
+        kernel_cases.start_up, contents, st.integers(0, 3), st.integers(0, 3), st.integers(0, 9)
+    ),
+    st.builds(
+        kernel_cases.layer_norm,
+        contents,
+        st.integers(2, 512),
+        st.integers(1, 3),
+        st.integers(0, 3),
+        in_place,
+    ),
+    st.builds(
+        kernel_cases.s4d,
+        contents,
+        st.integers(1, 6),
+        st.integers(1, 18),
+        st.integers(1, 4),
+        in_place,
+    ),
+    st.builds(kernel_cases.lut, contents, st.integers(0, 40), in_place),
+    st.builds(kernel_cases.glu, contents, st.integers(1, 20), st.integers(1, 3), in_place),
+    st.builds(kernel_cases.add, contents, st.integers(0, 40), in_place),
+    st.builds(kernel_cases.log_softmax, contents, st.integers(1, 120), st.integers(1, 3), in_place),
+)
+
+
+def need(*tools: str) -> None:
+    missing = [t for t in tools if not shutil.which(t)]
+    if missing and os.environ.get("CI"):
+        pytest.fail(f"missing: {', '.join(missing)}")
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)}; `make tools` installs them")
+
+
+@pytest.fixture(scope="module")
+def native(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The case runner for this machine, by kind of build."""
+    need("gcc")
+    return {
+        name: cases.build_native(tmp_path_factory.mktemp(name), *flags)
+        for name, flags in NATIVE.items()
+    }
+
+
+@dataclass(frozen=True)
+class Runner:
+    """One build of the case runner for one emulated core."""
+
+    core: Core
+    elf: Path
+
+    def run(self, checks: list[Check]) -> list[cases.Answer]:
+        return cases.run(self.core, self.elf, [c.case for c in checks])
+
+
+@pytest.fixture(scope="module")
+def emulated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Runner]:
+    """The case runner for the emulated cores, by core and kind of build."""
+    need("arm-none-eabi-gcc", "qemu-system-arm")
+    found = {}
+    for name, flags in EMULATED.items():
+        core = CORES[name.split()[0]]
+        found[name] = Runner(core, cases.build(core, tmp_path_factory.mktemp("emulated"), *flags))
+    return found
+
+
+def assert_equal(checks: list[Check], answers: list[cases.Answer], where: str) -> None:
+    for check, answer in zip(checks, answers, strict=True):
+        what = f"{check.case.kernel} {check.case.values} offsets {check.case.offsets} on {where}"
+        assert answer.intact, f"{what}: wrote outside its buffers"
+        for name, before in check.case.buffers.items():
+            expected = check.expected.get(name, before)
+            np.testing.assert_array_equal(
+                answer.buffers.get(name, before), expected, err_msg=f"{what}: {name}"
+            )
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(checks=st.lists(any_check, min_size=10, max_size=30))
+def test_the_portable_kernels_equal_the_reference_under_every_compiler_setting(
+    native: dict[str, Path], checks: list[Check]
+) -> None:
+    for name, program in native.items():
+        assert_equal(checks, cases.run_native(program, [c.case for c in checks]), name)
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(checks=st.lists(any_check, min_size=10, max_size=40))
+def test_the_kernels_on_every_emulated_core_equal_the_reference(
+    emulated: dict[str, Runner], checks: list[Check]
+) -> None:
+    for name, runner in emulated.items():
+        assert_equal(checks, runner.run(checks), name)
+
+
+@pytest.mark.parametrize("kernel", ["linear", "linear_s4"])
+def test_one_sweep_over_all_small_shapes_of_a_linear_layer(
+    kernel: str, emulated: dict[str, Runner]
+) -> None:
+    shapes = [
+        (n, out, frames)
+        for n in (1, 2, 3, 4, 5, 12, 16, 18, 20, 32, 33)
+        for out in range(1, 7)
+        for frames in range(1, 8)
+    ]
+    checks = [
+        kernel_cases.linear(Contents(i, MODES[i % 3]), *shape, kernel=kernel)
+        for i, shape in enumerate(shapes)
+    ]
+    for name in FASTEST:
+        assert_equal(checks, emulated[name].run(checks), name)
+
+
+@pytest.mark.parametrize("kernel", ["linear_s16_mve", "linear_s8_mve"])
+def test_one_sweep_over_shapes_of_a_linear_layer_for_vectors(
+    kernel: str, emulated: dict[str, Runner]
+) -> None:
+    """Every rest of inputs and rows, turns of the loop, one frame and several; odd inputs, which no
+    vector loads, among them."""
+    inputs = (16, 17, 18, 24, 30, 32, 34, 46, 48, 64, 66, 80, 82, 96, 130)
+    shapes = [(n, out, frames) for n in inputs for out in range(8, 17) for frames in (1, 2, 3)]
+    checks = [
+        kernel_cases.linear(Contents(i, MODES[i % 3]), *shape, kernel=kernel)
+        for i, shape in enumerate(shapes)
+    ]
+    for name in ("cortex-m55 O3", "cortex-m4 O3"):
+        assert_equal(checks, emulated[name].run(checks), name)
+
+
+@pytest.mark.parametrize("kernel", ["linear", "linear_s16_mve", "linear_s8_mve"])
+def test_sums_at_the_edge_of_32_bits_are_exact(
+    kernel: str, native: dict[str, Path], emulated: dict[str, Runner]
+) -> None:
+    checks, kind = [], kernel_cases.LINEAR[kernel]
+    largest, least = 2**31 - 1, kind.x[0]
+    for sign in (1, -1):
+        for frames in (1, 3):
+            weight, x = (
+                np.full((8, 512), 127 * sign, np.int8),
+                np.full(512 * frames, least, np.int16),
+            )
+            bias = np.full(8, -sign * (largest + 127 * 512 * least), np.int32)
+            mult = np.array([largest, 2**30, 1, 0] * 2, np.int32)
+            exact = -sign * largest * mult.astype(object) + 2**31
+            row = np.clip([int(v) >> 32 for v in exact], -32768, 32767).astype(np.int16)
+            buffers = kind.tables(weight, bias, mult, frames) | {
+                "x": x,
+                "y": np.zeros(8 * frames, np.int16),
+            }
+            checks.append(
+                Check(
+                    Case(kernel, (512, 8, frames, 512, 8, 0, -32768, 32767), buffers),
+                    {"y": np.tile(row, frames)},
+                )
+            )
+    assert_equal(
+        checks, cases.run_native(native["sanitized"], [c.case for c in checks]), "sanitized"
+    )
+    for name in FASTEST:
+        assert_equal(checks, emulated[name].run(checks), name)
+
+
+def test_four_bit_sums_are_exact_although_those_on_the_way_wrap(
+    native: dict[str, Path], emulated: dict[str, Runner]
+) -> None:
+    """With eight added to each weight 15·4,681·32,768 passes 2³¹; the sum itself, 7·4,681·32,768 +
+    bias, stays just below."""
+    checks = []
+    for sign in (1, -1):
+        for inputs, frames in ((4680, 1), (4680, 2), (4680, 3), (4681, 1)):
+            weight, x = (
+                np.full((4, inputs), 7 * sign, np.int8),
+                np.full(inputs * frames, -32768, np.int16),
+            )
+            bias = np.full(4, -sign * (2**31 - 1 - 7 * inputs * 32768), np.int32)
+            buffers = {
+                "table": pack.pack_linear(weight, frames, 4),
+                "second": bias,
+                "third": np.full(4, 2**15, np.int32),
+                "x": x,
+            }
+            buffers["y"] = np.zeros(4 * frames, np.int16)
+            row = (-sign * (2**31 - 1) * 2**15 + 2**31) >> 32
+            case = Case("linear_s4", (inputs, 4, frames, inputs, 4, 0, -32768, 32767), buffers)
+            checks.append(Check(case, {"y": np.full(4 * frames, row, np.int16)}))
+    assert_equal(
+        checks, cases.run_native(native["sanitized"], [c.case for c in checks]), "sanitized"
+    )
+    for name in FASTEST:
+        assert_equal(checks, emulated[name].run(checks), name)
+
+
+def test_a_step_of_an_lstm_and_a_convolution_in_groups_are_what_the_reference_says(
+    native: dict[str, Path], emulated: dict[str, Runner]
+) -> None:
+    """The calls an export makes of them, with every kernel of linear layers."""
+    for kernel in ("linear", "linear_s4", "linear_s16_mve", "linear_s8_mve"):
+        checks = []
+        for i, mode in enumerate(MODES):
+            checks += recurrent_cases.lstm_step(Contents(i, mode), 12, 20, kernel)
+            checks += recurrent_cases.banded_convolution(Contents(i, mode), 4, 16, 5, 6, kernel)
+        assert_equal(
+            checks, cases.run_native(native["sanitized"], [c.case for c in checks]), "sanitized"
+        )
+        for name in FASTEST:
+            assert_equal(checks, emulated[name].run(checks), name)
+
+
+@pytest.mark.parametrize("kernel", ["linear", "linear_s4", "linear_s16_mve", "linear_s8_mve"])
+def test_the_widest_layers_of_pose_networks_are_exact(
+    kernel: str, emulated: dict[str, Runner]
+) -> None:
+    """4352 inputs (34 columns of 128 channels), 2048 rows (gates of 512 cells), 512 frames (16
+    groups of 32)."""
+    shapes = ((4352, 64, 1), (4352, 10, 2), (18, 2048, 1), (18, 2048, 2), (144, 16, 512))
+    checks = [
+        kernel_cases.linear(Contents(i), *shape, kernel=kernel) for i, shape in enumerate(shapes)
+    ]
+    for name in FASTEST:
+        assert_equal(checks, emulated[name].run(checks), name)
+
+
+def test_every_int16_goes_through_a_table_as_the_reference_says(
+    native: dict[str, Path], emulated: dict[str, Runner]
+) -> None:
+    table = np.random.default_rng(1).integers(-32768, 32768, 257).astype(np.int16)
+    x = np.arange(-32768, 32768).astype(np.int16)
+    case = Case("lut", (x.size,), {"table": table, "x": x, "y": np.zeros_like(x)})
+    checks = [Check(case, {"y": reference.lut(x.astype(np.int64), table).astype(np.int16)})]
+    assert_equal(checks, cases.run_native(native["O3"], [case]), "O3")
+    for name in FASTEST:
+        assert_equal(checks, emulated[name].run(checks), name)
+
+
+def test_a_cell_is_held_to_its_limits_and_every_gate_goes_through_its_table(
+    native: dict[str, Path], emulated: dict[str, Runner]
+) -> None:
+    """Gates fully open drive the cell to either limit, where it stays; then all int16 as each of
+    the gates."""
+    open_gates = np.full((140, 4, 8), 32767, np.int16)
+    open_gates[:, 2, ::2] = -32768
+    tables = (
+        (np.arange(257) * 32767 // 256).astype(np.int16),
+        (np.arange(-128, 129) * 32767 // 128).astype(np.int16),
+    )
+    checks = [
+        recurrent_cases.lstm_cell(
+            Contents(1), 8, 140, gates=open_gates.reshape(140, -1), tables=tables
+        )
+    ]
+    limits = [-recurrent_cases.CELL_MAX, recurrent_cases.CELL_MAX] * 4
+    np.testing.assert_array_equal(checks[0].expected["state"], limits)
+    for gate in range(4):
+        gates = Contents(gate).integers(-32768, 32767, (64, 4, 1024))
+        gates[:, gate] = np.arange(-32768, 32768).reshape(64, 1024)
+        checks.append(
+            recurrent_cases.lstm_cell(Contents(gate), 1024, 64, gates=gates.reshape(64, -1))
+        )
+    assert_equal(
+        checks, cases.run_native(native["sanitized"], [c.case for c in checks]), "sanitized"
+    )
+    for name in FASTEST:
+        assert_equal(checks, emulated[name].run(checks), name)
+
+
+def test_a_kernel_that_left_its_buffers_would_be_noticed(native: dict[str, Path]) -> None:
+    """The checks of this file bite: told of one value more than there is, a kernel is caught,
+    writing or reading."""
+    x, y = np.zeros(9, np.int16), np.ones(8, np.int16)
+    writes = Case("add", (9,), {"second": x, "x": x, "y": y})
+    assert not cases.run_native(native["O3"], [writes])[0].intact
+    reads = Case("add", (9,), {"second": x, "x": y, "y": x})
+    for case in (writes, reads):
+        with pytest.raises(CaseError, match="AddressSanitizer"):
+            cases.run_native(native["sanitized"], [case])
+
+
+def test_all_kernels_together_are_small(tmp_path: Path) -> None:
+    need("arm-none-eabi-gcc")
+    for source in (s for s in cases.sources()[1:] if not s.stem.endswith("_mve")):
+        command = [
+            "arm-none-eabi-gcc",
+            "-mcpu=cortex-m4",
+            "-mthumb",
+            *cases.WARNINGS,
+            "-O3",
+            "-c",
+            str(source),
+        ]
+        subprocess.run([*command, "-o", str(tmp_path / f"{source.stem}.o")], check=True)
+    sizes = subprocess.run(
+        ["arm-none-eabi-size", *tmp_path.glob("*.o")], capture_output=True, text=True, check=True
+    ).stdout
+    total = sum(int(line.split()[0]) for line in sizes.splitlines()[1:])
+    assert 1000 < total <= KERNELS_FLASH
+
+
+def test_the_tables_of_log_softmax_are_those_of_the_definition() -> None:
+    header = (cases.ROOT / "firmware" / "nn" / "nn_log_softmax_tables.h").read_text()
+    bodies = re.findall(r"\{([^}]*)\}", header)
+    tables = [
+        np.array([int(v) for v in body.replace("\n", " ").split(",") if v.strip()])
+        for body in bodies
+    ]
+    np.testing.assert_array_equal(tables[0], reference.EXP)
+    np.testing.assert_array_equal(tables[1], reference.LOG)
+
+
+@given(
+    seed=st.integers(0, 2**32),
+    out=st.integers(1, 12),
+    inputs=st.integers(1, 12),
+    frames=st.integers(1, 3),
+    bits=weight_bits,
+)
+def test_packing_keeps_every_weight_and_takes_the_bytes_announced(
+    seed: int, out: int, inputs: int, frames: int, bits: int
+) -> None:
+    limit = 2 ** (bits - 1) - 1
+    weight = np.random.default_rng(seed).integers(-limit, limit + 1, (out, inputs)).astype(np.int8)
+    packed = pack.pack_linear(weight, frames, bits)
+    assert packed.nbytes == pack.packed_bytes(out, inputs, frames, bits)
+    np.testing.assert_array_equal(
+        (unpack if bits == 8 else unpack_nibbles)(packed, out, inputs, frames), weight
+    )
+
+
+@given(
+    seed=st.integers(0, 2**32),
+    out=st.integers(8, 30),
+    inputs=st.integers(16, 70),
+    name=st.sampled_from(sorted(pack.LANES)),
+)
+def test_packing_for_vectors_keeps_every_weight_bias_and_mult(
+    seed: int, out: int, inputs: int, name: str
+) -> None:
+    rng, lanes = np.random.default_rng(seed), pack.LANES[name]
+    weight = rng.integers(-127, 128, (out, inputs)).astype(np.int8)
+    bias, mult = (rng.integers(-(2**31), 2**31, out).astype(np.int32) for _ in range(2))
+    rows, steps = lanes.rows, -(-inputs // 16)
+    blocks = pack.pack_lanes(weight, bias, mult, lanes).reshape(
+        -(-out // rows), rows * (16 * steps + 8)
+    )
+    order = np.concatenate(
+        [
+            np.arange(first, first + rows)
+            for first in [min(n, out - rows) for n in range(0, out, rows)]
+        ]
+    )
+    found = (
+        blocks[:, 4 * rows : -4 * rows]
+        .reshape(-1, steps, rows, 16)
+        .transpose(0, 2, 1, 3)
+        .reshape(-1, 16 * steps)
+    )
+    rest = inputs % 16 or 16
+    np.testing.assert_array_equal(found[:, : inputs - rest], weight[order, : inputs - rest])
+    np.testing.assert_array_equal(found[:, 16 * steps - rest :], weight[order, inputs - rest :])
+    assert not found[:, inputs - rest : 16 * steps - rest].any()
+    np.testing.assert_array_equal(
+        blocks[:, -4 * rows :].copy().view("<i4").reshape(-1), mult[order]
+    )
+    wrapped = blocks[:, : 4 * rows].copy().view("<i4").reshape(-1) - bias[order].astype(np.int64)
+    np.testing.assert_array_equal(
+        (wrapped - lanes.zero * weight[order].sum(1, dtype=np.int64)) % 2**32, 0
+    )
+
+
+def unpack(packed: np.ndarray, out: int, inputs: int, frames: int) -> np.ndarray:
+    """The layouts of nn_linear_s8_s16.c read back."""
+    padded = -(-inputs // 4) * 4
+    if frames > 1:
+        return packed.reshape(-1, padded, 2).transpose(0, 2, 1).reshape(-1, padded)[:out, :inputs]
+    pairs = (
+        packed.view("<i2").reshape(-1, padded // 2, 2, 2).transpose(0, 2, 1, 3).reshape(-1, padded)
+    )
+    first = pairs.astype(np.int8)
+    return np.stack([first, (pairs.astype(int) - first) // 256], 1).reshape(-1, padded)[
+        :out, :inputs
+    ]
+
+
+def unpack_nibbles(packed: np.ndarray, out: int, inputs: int, frames: int) -> np.ndarray:
+    """The layouts of nn_linear_s4_s16.c read back, weight by weight."""
+    words, steps, pairs = packed.view("<u4"), -(-inputs // 4), 2 if frames == 1 else 1
+    found = np.zeros((out, inputs), np.int64)
+    for n, k in np.ndindex(out, inputs):
+        word = words[(n // 2 // pairs * steps + k // 4) * pairs + n // 2 % pairs]
+        found[n, k] = (int(word) >> [0, 16, 8, 24][k % 4] + 4 * (n % 2) & 15) - 8
+    return found
+
+
+def test_packing_refuses_what_16_bits_cannot_hold() -> None:
+    with pytest.raises(GraphError, match="−128"):
+        pack.pack_linear(np.full((1, 4), -128, np.int8), 1)
+    with pytest.raises(GraphError, match="−7…7, found −8…−8"):
+        pack.pack_linear(np.full((1, 4), -8, np.int8), 1, 4)
+    with pytest.raises(GraphError, match="int16"):
+        pack.pack_linear(np.zeros((1, 4), np.int16), 1)
+    with pytest.raises(GraphError, match="at least 8 rows of 16 inputs, found 7 of 16"):
+        pack.pack_lanes(
+            np.zeros((7, 16), np.int8),
+            *np.zeros((2, 7), np.int32),
+            pack.LANES["nn_linear_s8_s8_mve"],
+        )
+    with pytest.raises(GraphError, match="one shape"):
+        pack.pack_s4d(
+            np.zeros((2, 3, 2), np.int16),
+            np.zeros((2, 4, 2), np.int16),
+            *np.zeros((3, 2), np.int32),
+        )

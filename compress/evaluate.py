@@ -16,7 +16,6 @@ from compress.graph.samples import Signal, to_int16, to_real, whole_steps
 from compress.interpreter.base import side_by_side, trim
 from compress.interpreter.float import FloatInterpreter
 from compress.interpreter.integer import IntegerInterpreter
-from compress.quantization.quantize import GATE_SCALE, TANH_SCALE
 from compress.tasks import Recorded
 from compress.tasks.typing import scores
 from compress.tasks.typing.session import SAMPLE_RATE
@@ -99,25 +98,9 @@ def _layer(graph: g.Graph, op: g.Op, expected: Array, found: Array) -> dict[str,
     return {
         "module": op.module,
         "op": type(op).__name__,
-        "bits": 8 if tensor.hi == g.INT8[1] else 16,
-        "scale": tensor.scale,
+        "bits": tensor.bits,
+        "scale": tensor.segments[0].scale,
+        "segments": [[s.features, s.scale] for s in tensor.segments],
         "clipped": float(clipped),
-        "sqnr_db": scores.sqnr_db(expected, dequantize(graph, op.output, found)),
+        "sqnr_db": scores.sqnr_db(expected, tensor.real(found)),
     }
-
-
-def dequantize(graph: g.Graph, name: str, values: Array) -> Array:
-    """Real values of a tensor; gates, and poses beside velocities, have scales of their own."""
-    real, n = values * float(graph.tensors[name].scale or 1.0), values.shape[-1]
-    for op in graph.ops:
-        if name not in op.inputs:
-            continue
-        if isinstance(op, g.IntGlu):
-            real[..., n // 2 :] = values[..., n // 2 :] * GATE_SCALE
-        elif isinstance(op, g.IntLstmCell):
-            real[..., n // 2 : n * 3 // 4] = values[..., n // 2 : n * 3 // 4] * TANH_SCALE
-        elif isinstance(op, g.IntIntegrate) and op.position_steps:
-            real[..., : n // 2] = values[..., : n // 2] * float(
-                graph.tensors[op.output].scale or 1.0
-            )
-    return np.asarray(real)

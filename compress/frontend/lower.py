@@ -37,7 +37,14 @@ def lower(checkpoint: Checkpoint, window: int | None = None) -> g.Graph:
     bits = _bits(checkpoint, builder.ops)
     if bits:
         provenance["bits"] = bits
-    graph = g.Graph(checkpoint.name, builder.tensors, tuple(builder.ops), provenance)
+    initial = {
+        name: g.Tensor(name, builder.tensors[op.output].features, Fraction(0))
+        for op in builder.ops
+        for name in op.initial_names
+    }
+    graph = g.Graph(
+        checkpoint.name, builder.tensors, tuple(builder.ops), provenance, initial=initial
+    )
     if window is not None and not graph.windowed:
         raise GraphError(
             f"a window of {window} samples: {checkpoint.name} runs as a stream and has none"

@@ -13,8 +13,6 @@ from typing import Any
 
 from compress import graph as g
 
-STATE_SPACE = (g.StateSpace, g.IntStateSpace)
-
 
 @dataclass(frozen=True)
 class LayerMacs:
@@ -47,7 +45,7 @@ def count(graph: g.Graph) -> list[LayerMacs]:
                     float(target.rate),
                     macs,
                     per_s,
-                    isinstance(op, STATE_SPACE),
+                    op.unseen_macs,
                 )
             )
     return layers

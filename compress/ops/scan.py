@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from compress.graph import Array
+from compress.ops.tensor import Array
+
+BLOCK = 16  # frames that a float state space takes at once: whole blocks make a chunk
 
 
 class Scan:

@@ -1,15 +1,67 @@
-"""Function tables for the `lut` operator: 257 points, linear between them (SPEC.md part 1)."""
+"""Function tables for `lut`: 257 points, linear between them (SPEC.md part 1), and the functions.
+
+A table operator holds the name of its function, so that exporters and the proof know it.
+"""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
-from scipy.linalg import solveh_banded
 
-from compress.graph import Array
+from compress.ops.tensor import Array
 
 SEGMENTS, WIDTH = 256, 256
+GATE_SCALE = 12.0 / 32768  # the gate of a GLU, gates i, f, o of an LSTM: σ(±12) is 1 or 0 to 6e-6
+TANH_SCALE = 8.0 / 32768  # gate g of an LSTM, and its cell as seen: tanh(±8) is ±1 to 2e-7
+Q15 = 2.0**-15
+
+
+def gelu(x: Array) -> Array:
+    """x·Φ(x), the exact form PyTorch uses by default."""
+    from scipy.special import erf
+
+    return np.asarray(0.5 * x * (1.0 + erf(x / np.sqrt(2.0))))
+
+
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + e⁻ˣ)."""
+    from scipy.special import expit
+
+    return np.asarray(expit(x))
+
+
+FUNCTIONS: dict[str, Callable[[Array], Array]] = {
+    "relu": lambda x: np.maximum(x, 0.0),
+    "leaky_relu": lambda x: np.where(x < 0.0, 0.01 * x, x),
+    "tanh": np.tanh,
+    "gelu": gelu,
+    "sigmoid": sigmoid,
+    "step": lambda x: (x >= 0.0).astype(np.float64),
+}
+
+
+@functools.lru_cache(maxsize=512)
+def _fitted(function: str, s_in: float, s_out: float, lo: int, hi: int) -> Array:
+    table = fit_table(FUNCTIONS[function], s_in, s_out, lo, hi)
+    table.setflags(write=False)
+    return table
+
+
+def table_of(function: str, s_in: float, s_out: float, lo: int, hi: int) -> Array:
+    """The table int16 (257,) of a named function between these scales and limits."""
+    return _fitted(function, s_in, s_out, lo, hi)
+
+
+def sigmoid_table() -> Array:
+    """Of a gate in steps of GATE_SCALE, in Q15, 0…32767."""
+    return table_of("sigmoid", GATE_SCALE, Q15, 0, 32767)
+
+
+def tanh_table() -> Array:
+    """Of values in steps of TANH_SCALE, in Q15, −32767…32767."""
+    return table_of("tanh", TANH_SCALE, Q15, -32767, 32767)
 
 
 def fit_table(
@@ -21,11 +73,14 @@ def fit_table(
     Fitting instead of interpolating puts the line on both sides of a curved function: 8 dB less
     error at the same size.
     """
+    from scipy.linalg import solveh_banded
+
     x = np.arange(-32768, 32768, dtype=np.float64)
     y = np.clip(np.asarray(function(x * s_in)) / s_out, lo, hi)
     f = np.arange(WIDTH) / WIDTH
     left, right = 1.0 - f, f
     segments = y.reshape(SEGMENTS, WIDTH)
+    # normal equations: each point is met by the segments on both of its sides
     diagonal = np.zeros(SEGMENTS + 1)
     diagonal[:-1] += (left * left).sum()
     diagonal[1:] += (right * right).sum()

@@ -8,52 +8,46 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
-from compress import graph as g
+from compress.graph import Array, FloatOp, Graph, Op
 from compress.graph.samples import Signal, as_signal, whole_steps
 from compress.interpreter.float import FloatInterpreter
 from compress.quantization.rounding import Moments, moments
 
-Array = g.Array
-
 
 @dataclass
 class Ranges:
-    """Largest magnitude of each tensor (for the input of a GLU, and for poses beside velocities: of
-    each half) and of each state-space channel.
+    """What was seen, by the names of tensors.
 
-    `moments`: of the inputs of each band of a convolution or dense layer, by the name of its
-    output.
+    `parts`: the largest magnitude of each part of a tensor: of all of it, or of the parts that an
+    operator reads with scales of their own (`FloatOp.parts`). `state`: of each channel of a
+    recurrent state. `moments`: of what each band of a matrix multiplies, by the name of its output.
     """
 
-    tensor: dict[str, float] = field(default_factory=dict)
-    gate: dict[str, float] = field(default_factory=dict)
+    parts: dict[str, list[float]] = field(default_factory=dict)
     state: dict[str, Array] = field(default_factory=dict)
     moments: dict[str, list[Moments]] = field(default_factory=dict)
     sha256: str = ""
 
-    def see(self, name: str, x: Array) -> None:
-        self.tensor[name] = max(self.tensor.get(name, 0.0), float(np.abs(x).max(initial=0.0)))
+    def part(self, name: str, index: int) -> float:
+        """Largest magnitude of one part of a tensor; 0 where it was not seen."""
+        return self.parts[name][index] if name in self.parts else 0.0
 
-    def see_products(self, op: g.Dense, x: Array) -> None:
-        """x (1, time, features): a stretch of the input of `op`; windows over both ends of it are
-        left out."""
-        bands, _, kernel, width = op.weight.shape
-        groups = x[0].reshape(-1, bands * width)
-        windows = sliding_window_view(groups, kernel, 0)[
-            :: op.frames_per_output
-        ]  # (windows, features, kernel)
-        known = self.moments.setdefault(op.output, [moments(kernel * width) for _ in range(bands)])
-        for band, seen in enumerate(known):
-            seen.see(
-                windows[:, band * width : (band + 1) * width]
-                .transpose(0, 2, 1)
-                .reshape(len(windows), -1)
-            )
+    def see(self, name: str, x: Array, sizes: Sequence[int]) -> None:
+        """x (…, features) in parts of these sizes."""
+        ends = np.cumsum(sizes)[:-1]
+        found = [float(np.abs(part).max(initial=0.0)) for part in np.split(x, ends, axis=-1)]
+        known = self.parts.get(name, [0.0] * len(found))
+        self.parts[name] = [max(a, b) for a, b in zip(known, found, strict=True)]
+
+    def see_products(self, output: str, seen: Sequence[Array]) -> None:
+        """For each band of the matrix that makes `output`, what it multiplied: (windows, n)."""
+        known = self.moments.setdefault(output, [moments(x.shape[1]) for x in seen])
+        for band, x in zip(known, seen, strict=True):
+            band.see(x)
 
 
-def observe(graph: g.Graph, recordings: Sequence[Array | Signal], products: bool = True) -> Ranges:
+def observe(graph: Graph, recordings: Sequence[Array | Signal], products: bool = True) -> Ranges:
     """Run every calibration recording (time, features), float, through the float graph and note
     what it shows.
 
@@ -61,37 +55,29 @@ def observe(graph: g.Graph, recordings: Sequence[Array | Signal], products: bool
     low-rank factors ask for.
     """
     ranges, digest = Ranges(), hashlib.sha256()
-    halved = {
-        op.inputs[0]
-        for op in graph.ops
-        if isinstance(op, g.Glu) or (isinstance(op, g.Integrate) and op.position_steps)
-    }
-    matrices = [op for op in graph.ops if isinstance(op, g.Dense)] if products else []
 
     def see(name: str, x: Array) -> None:
-        for op in matrices:
-            if op.inputs[0] == name:
-                ranges.see_products(op, x)
+        readers = [op for op in graph.users[name] if isinstance(op, FloatOp)]
+        parts = (op.parts(x.shape[-1]) for op in readers)
+        ranges.see(name, x, next((p for p in parts if len(p) > 1), (x.shape[-1],)))
+        if products:
+            for op in readers:
+                op.see(x, ranges)
 
-    def tap(op: g.Op, y: Array) -> None:
+    def tap(op: Op, y: Array) -> None:
         see(op.output, y)
-        if op.output in halved:
-            y, gate = np.split(y, 2, axis=-1)
-            ranges.gate[op.output] = max(ranges.gate.get(op.output, 0.0), float(np.abs(gate).max()))
-        ranges.see(op.output, y)
 
     for recording in recordings:
         signal = as_signal(recording)
         samples = whole_steps(graph, signal.samples)
         digest.update(np.ascontiguousarray(samples, dtype=np.float32).tobytes())
-        ranges.see(graph.input.name, samples)
         see(graph.input.name, samples[None])
-        machine = FloatInterpreter(graph, watch_states=True)
-        if signal.initial is not None:
-            digest.update(np.asarray(signal.initial, np.float32).tobytes())
-            machine.begin_at(signal.initial[None])
-        machine.run(samples[None].astype(np.float64), tap)
-        for name, peak in machine.state_peak.items():
+        interpreter = FloatInterpreter(graph, watch_states=True)
+        for _, value in sorted((signal.initial or {}).items()):
+            digest.update(np.asarray(value, np.float32).tobytes())
+        interpreter.begin_with([signal])
+        interpreter.run(samples[None].astype(np.float64), tap)
+        for name, peak in interpreter.state_peak.items():
             ranges.state[name] = np.maximum(ranges.state.get(name, 0.0), peak)
     ranges.sha256 = digest.hexdigest()
     return ranges

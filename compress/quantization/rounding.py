@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import lapack
 
-from compress.graph import Array
+from compress.ops.tensor import Array
 
 CLIPPING = np.linspace(
     0.4, 1.0, 25

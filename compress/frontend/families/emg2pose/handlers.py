@@ -39,6 +39,7 @@ from compress.frontend.families.emg2pose.tds import (
 Array = g.Array
 POSE = "model.pose"
 JOINTS = 20
+INITIAL = "pose"  # the extra input that a stream begins with
 
 
 def pose(b: Builder, module: nn.Module, window_samples: int = WINDOW) -> None:
@@ -61,7 +62,7 @@ def pose(b: Builder, module: nn.Module, window_samples: int = WINDOW) -> None:
             " could go on from"
         )
     if module.predict_vel:
-        b.add(g.Integrate, POSE)
+        b.add(g.Integrate, POSE, initial=INITIAL)
 
 
 # --- featurizer -----------------------------------------------------------------------------------
@@ -248,7 +249,7 @@ def _rollout(b: Builder, module: StatePoseModule | VEMG2PoseWithInitialState) ->
             f"model.decoder: {type(decoder).__name__} has no operators in the stream graph"
         )
     if integrates:
-        b.add(g.Integrate, POSE, position_steps=positions)
+        b.add(g.Integrate, POSE, position_steps=positions, initial=INITIAL)
     elif fed_back:
         raise GraphError(
             "model: a pose fed back but not integrated (state_condition without predict_vel) is not"

@@ -1,0 +1,128 @@
+"""Checks of a whole graph: shapes, rates, loops, begins of state, and every scale relation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from compress.errors import GraphError
+from compress.graph.graph import Graph, first_valid_frames
+from compress.ops import IntOp, Op
+from compress.ops.tensor import check_segments
+
+
+def verify(graph: Graph) -> Graph:
+    """Check shapes, rates, ranges and the scales of the whole graph; returns it so that passes can
+    end with it. GraphError names the operator and what does not fit."""
+    if not graph.ops:
+        raise GraphError(f"{graph.name}: expected at least one operator, found none")
+    seen = {graph.input.name}
+    _raise(graph.input.name, check_segments(graph.input))
+    for op in graph.ops:
+        _verify_place(graph, op, seen)
+        _raise(_where(graph, op), op.check([graph.source(op)], graph.target(op)))
+        seen.add(op.output)
+    if (graph.input.rate / graph.output.rate).denominator != 1:
+        raise GraphError(
+            f"{graph.name}: the output rate {graph.output.rate} does not divide the input rate"
+            f" {graph.input.rate}"
+        )
+    _verify_loops(graph)
+    _verify_start(graph)
+    for op in graph.ops:
+        if isinstance(op, IntOp):
+            _verify_scales(graph, op)
+    return graph
+
+
+def _where(graph: Graph, op: Op) -> str:
+    return f"{op.module or graph.name}: {type(op).__name__}"
+
+
+def _raise(where: str, problems: Iterator[str]) -> None:
+    for problem in problems:
+        raise GraphError(f"{where}: {problem}")
+
+
+def _verify_place(graph: Graph, op: Op, seen: set[str]) -> None:
+    """Inputs are computed before, of one rate and width; the output is new and has the rate and
+    width that the operator says."""
+    where = _where(graph, op)
+    unknown = [name for name in op.inputs if name not in seen]
+    if not op.inputs or unknown or op.output in seen or op.output not in graph.tensors:
+        raise GraphError(
+            f"{where}: expected inputs computed before and a new output, found"
+            f" {op.inputs} -> {op.output}"
+        )
+    sources, target = [graph.tensors[name] for name in op.inputs], graph.target(op)
+    rate, features = sources[0].rate / op.stride, op.out_features(sources[0].features)
+    if any((s.rate, s.features) != (sources[0].rate, sources[0].features) for s in sources):
+        raise GraphError(f"{where}: inputs differ in rate or features: {sources}")
+    if target.rate != rate:
+        raise GraphError(f"{where}: expected rate {rate}, found {target.rate}")
+    if target.features != features:
+        raise GraphError(f"{where}: expected {features} features, found {target.features}")
+    _raise(where, check_segments(target))
+    for name in op.initial_names:
+        if name not in graph.initial or graph.initial[name].features != target.features:
+            raise GraphError(
+                f"{where}: expected an extra input {name!r} of {target.features} values"
+            )
+
+
+def _verify_loops(graph: Graph) -> None:
+    """What a delayed operator names is made later, has the width it says, and nothing between needs
+    more than one frame at a time."""
+    for index, op in enumerate(graph.ops):
+        for name, width in zip(op.previous_names, getattr(op, "widths", ()), strict=True):
+            late = graph.maker.get(name, -1) >= index
+            if not late or graph.tensors[name].features != width:
+                raise GraphError(
+                    f"{_where(graph, op)}: expected {name!r} of {width} features to be made later"
+                    " in the graph"
+                )
+    for op in (graph.ops[index] for loop in graph.loops for index in loop):
+        if op.across_frames or op.stride != 1:
+            raise GraphError(
+                f"{_where(graph, op)}: cannot be computed frame by frame between a DelayedConcat"
+                " and what it names"
+            )
+    for op in graph.ops:
+        frames = getattr(op, "frames", 0)
+        if op.whole_window and graph.frames_per_step(op.inputs[0]) != frames:
+            raise GraphError(
+                f"{_where(graph, op)}: a window of {frames} frames in a step of"
+                f" {graph.frames_per_step(op.inputs[0])}"
+            )
+
+
+def _verify_start(graph: Graph) -> None:
+    """Whatever groups frames begins with the first valid frame; recurrent state begins with a
+    step."""
+    first = first_valid_frames(graph)
+    for op in graph.ops:
+        begin, step = first[op.inputs[0]], graph.frames_per_step(op.inputs[0])
+        if op.groups_frames and begin % op.stride:
+            raise GraphError(
+                f"{_where(graph, op)}: groups of {op.stride} frames cannot begin with frame"
+                f" {begin}; expected an Unfold1d before it"
+            )
+        if op.recurrent and begin % step:
+            raise GraphError(
+                f"{_where(graph, op)}: expected its first valid frame at the begin of a step of"
+                f" {step} frames, found {begin}; expected an Unfold1d that delays it"
+            )
+
+
+def _verify_scales(graph: Graph, op: IntOp) -> None:
+    """The integers of an operator are those that the scales around it ask for."""
+    where, target = _where(graph, op), graph.target(op)
+    names = (*op.inputs, *op.previous_names)
+    around = [graph.tensors[n] for n in names] + [graph.initial[n] for n in op.initial_names]
+    bare = [t.name for t in (*around, target) if not t.quantized]
+    if bare:
+        raise GraphError(f"{where}: expected a scale for {', '.join(bare)}")
+    try:
+        problems = list(op.relations(around, target))
+    except GraphError as error:  # a tensor with several scales where the operator knows one
+        problems = [str(error)]
+    _raise(where, iter(problems))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 from compress.errors import GraphError
 from compress.graph.graph import Graph, first_valid_frames
@@ -38,7 +38,7 @@ def _where(graph: Graph, op: Op) -> str:
     return f"{op.module or graph.name}: {type(op).__name__}"
 
 
-def _raise(where: str, problems: Iterator[str]) -> None:
+def _raise(where: str, problems: Iterable[str]) -> None:
     for problem in problems:
         raise GraphError(f"{where}: {problem}")
 
@@ -125,4 +125,4 @@ def _verify_scales(graph: Graph, op: IntOp) -> None:
         problems = list(op.relations(around, target))
     except GraphError as error:  # a tensor with several scales where the operator knows one
         problems = [str(error)]
-    _raise(where, iter(problems))
+    _raise(where, problems)

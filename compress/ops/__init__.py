@@ -41,9 +41,3 @@ INTEGER: tuple[type[IntOp], ...] = (
     *(IntMaxPool, IntMeanPool, IntStateSpace, IntStep, IntTile, IntUnfold1d),
 )
 OPERATORS: dict[str, type[Op]] = {op.code: op for op in (*FLOAT, *INTEGER)}
-
-__all__ = [
-    *("FLOAT", "INT8", "INT16", "INTEGER", "OPERATORS", "WEIGHT_BITS", "Array", "Bound"),
-    *("FloatOp", "GroupReduce", "IntOp", "Memory", "Op", "Segment", "Tensor"),
-    *(op.__name__ for op in (*FLOAT, *INTEGER)),
-]

@@ -81,7 +81,8 @@ def observed(given_checkpoint: Path) -> tuple[g.Graph, Ranges, Signal]:
     graph = pipeline.load_float("tiny", given_checkpoint)
     rng = np.random.default_rng(1)
     signal = Signal(
-        rng.standard_normal((8000, 16)) * np.linspace(0.2, 2.0, 16), rng.standard_normal(20) * 0.1
+        rng.standard_normal((8000, 16)) * np.linspace(0.2, 2.0, 16),
+        {"pose": rng.standard_normal(20) * 0.1},
     )
     return graph, observe(graph, [signal]), signal
 
@@ -198,7 +199,7 @@ def test_factors_of_full_rank_change_nothing(
     model = rebuild.rebuild(loaded, graph, ranges, {"ranks": full, "bits": {}})
     emg, pose = (
         torch.from_numpy(signal.samples[:4000].T[None]).float(),
-        torch.from_numpy(signal.initial[None]).float(),
+        torch.from_numpy(signal.initial["pose"][None]).float(),
     )  # type: ignore[index]
     with torch.no_grad():
         torch.testing.assert_close(model(emg, pose), loaded.model(emg, pose), rtol=1e-4, atol=1e-4)

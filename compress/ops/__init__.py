@@ -1,5 +1,5 @@
 """The one table of all operators. To add one: a file here, a line in it, and answers in the tables
-of the export formats (`export/*/ops.py`), which tests/test_operators.py demands."""
+of the export formats (`export/*/ops.py`), which tests/compress/test_operators.py demands."""
 
 from __future__ import annotations
 

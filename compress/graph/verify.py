@@ -19,7 +19,8 @@ def verify(graph: Graph) -> Graph:
     _raise(graph.input.name, check_segments(graph.input))
     for op in graph.ops:
         _verify_place(graph, op, seen)
-        _raise(_where(graph, op), op.check([graph.source(op)], graph.target(op)))
+        sources = [graph.tensors[name] for name in op.inputs]
+        _raise(_where(graph, op), op.check(sources, graph.target(op)))
         seen.add(op.output)
     if (graph.input.rate / graph.output.rate).denominator != 1:
         raise GraphError(
@@ -55,8 +56,8 @@ def _verify_place(graph: Graph, op: Op, seen: set[str]) -> None:
         )
     sources, target = [graph.tensors[name] for name in op.inputs], graph.target(op)
     rate, features = sources[0].rate / op.stride, op.out_features(sources[0].features)
-    if any((s.rate, s.features) != (sources[0].rate, sources[0].features) for s in sources):
-        raise GraphError(f"{where}: inputs differ in rate or features: {sources}")
+    if any(s.rate != sources[0].rate for s in sources):
+        raise GraphError(f"{where}: inputs differ in rate: {[str(s.rate) for s in sources]}")
     if target.rate != rate:
         raise GraphError(f"{where}: expected rate {rate}, found {target.rate}")
     if target.features != features:

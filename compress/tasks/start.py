@@ -17,11 +17,13 @@ _SHOWN = 8  # differences in a message; the rest are counted
 
 
 def task_of(model: str, given: Path | None) -> str:
-    """The task that a network is trained for: of a published name, or of the checkpoint."""
+    """The task that a network is trained for: of a published name, or of the checkpoint, which is
+    read in any case: what is wrong with it is said before recordings are looked for."""
+    of_given = None if given is None else checkpoint.task_of(given)
     if model in HYPER_PARAMETERS:
         return family_of(HYPER_PARAMETERS[model]).task
-    if given is not None:
-        return checkpoint.task_of(given)
+    if of_given is not None:
+        return of_given
     raise CheckpointError(
         f"model: expected one of {', '.join(HYPER_PARAMETERS)}, found {model!r}; a network of"
         " another name needs CHECKPOINT=path"
@@ -31,7 +33,7 @@ def task_of(model: str, given: Path | None) -> str:
 def network(request: TrainingRequest) -> tuple[nn.Module, dict[str, Any]]:
     """A network to train and its hyper-parameters, its weights torch's random ones or those of the
     checkpoint; CheckpointError names what differs when that is another network."""
-    task_of(request.model, request.checkpoint)
+    task_of(request.model, request.checkpoint)  # refuses a name that nothing describes
     published = HYPER_PARAMETERS.get(request.model)
     made = build(published) if published is not None else None
     if request.checkpoint is None:

@@ -274,6 +274,13 @@ def test_a_checkpoint_of_another_task_and_a_compressed_one_are_refused(
     assert "this network has been compressed" in capsys.readouterr().err
 
 
+def test_a_checkpoint_that_is_missing_is_one_line(
+    own: Own, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert own.train(tmp_path / "out.ckpt", "--checkpoint", str(tmp_path / "none.ckpt")) == 2
+    assert "none.ckpt: no such checkpoint" in capsys.readouterr().err
+
+
 def test_a_network_of_another_name_is_trained_from_its_checkpoint(
     own: Own, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,10 @@ def run(args: argparse.Namespace) -> int:
         | {
             "checkpoint": file_digest(request.out),
             "recipe": dict(trained.recipe),
-            "figures": dict(trained.figures),
+            "figures": {  # a loss that no step has set is not a number, and JSON has none for it
+                name: value if math.isfinite(value) else None
+                for name, value in trained.figures.items()
+            },
         },
     )
     print(f"{request.out}: {trained.text}")

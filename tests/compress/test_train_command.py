@@ -274,6 +274,15 @@ def test_a_checkpoint_of_another_task_and_a_compressed_one_are_refused(
     assert "this network has been compressed" in capsys.readouterr().err
 
 
+def test_a_training_of_no_steps_gives_the_checkpoint_back_and_its_score(
+    own: Own, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.ckpt"
+    assert own.train(out, "--steps", "0") == 0
+    assert apart(own.checkpoint, out) < 1e-3, "but for half precision"
+    assert json.loads(out.with_suffix(".json").read_text())["figures"]
+
+
 def test_a_checkpoint_that_is_missing_is_one_line(
     own: Own, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

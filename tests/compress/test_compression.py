@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import dataclasses
 import itertools
 import json
 from collections.abc import Iterator
@@ -36,6 +37,7 @@ from compress.graph.samples import Signal
 from compress.quantization.calibrate import Ranges, observe
 from compress.quantization.quantize import quantize
 from compress.quantization.rounding import moments
+from compress.tasks.pose import tuning as tune_pose
 from compress.tasks.typing import tuning as tune_typing
 from tests.compress.test_pose_networks import tiny
 
@@ -299,10 +301,10 @@ def test_a_compressed_network_is_smaller_loads_quantizes_and_comes_out_the_same_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        command.tune_pose,
+        tune_pose,
         "RECIPE",
-        command.tune_pose.dataclasses.replace(
-            command.tune_pose.RECIPE,
+        dataclasses.replace(
+            tune_pose.RECIPE,
             feature_batch=2,
             feature_s=0.5,
             lanes=2,

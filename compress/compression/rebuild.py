@@ -13,30 +13,23 @@ import torch
 from torch import nn
 
 from compress import graph as g
-from compress.compression.candidates import RANKED, Form, Layer
+from compress.compression.candidates import RANKED, Form, Layer, matrices
 from compress.errors import CheckpointError
 from compress.frontend import checkpoint
 from compress.frontend.checkpoint import Checkpoint
 from compress.frontend.factored import FactoredConv1d, FactoredLinear, factorize
-from compress.frontend.families import PoseNetwork
+from compress.frontend.handlers import GATES
 from compress.frontend.lower import lower
 from compress.quantization.calibrate import Ranges
 
-# what the matrix of an LSTM's layer is called in the graph, behind the layer's own path
-GATES = ".gates"
-
 
 def rankable(loaded: Checkpoint, graph: g.Graph) -> list[str]:
-    """Matrices of the graph that the network can hold as two factors: large ones of a pose
-    network."""
-    if not isinstance(loaded.model, PoseNetwork):
-        return []  # the layers of typing networks are small, and four bits suffice
-    large = [
-        op
-        for op in graph.ops
-        if isinstance(op, g.Dense) and op.weight.size >= RANKED and op.shared == 1
-    ]
-    return [op.module for op in large if _weights(loaded.model, _path(op.module)) is not None]
+    """Matrices of the graph that the network can hold as two factors: large ones that its family
+    has factors for."""
+    family = loaded.family
+    large = [op for op in matrices(graph) if op.weight.size >= RANKED and op.shared == 1]
+    paths = [op.module for op in large if family.factorable(_path(op.module))]
+    return [path for path in paths if _weights(loaded.model, _path(path)) is not None]
 
 
 def entries(layers: Sequence[Layer], forms: Sequence[Form]) -> dict[str, Any]:
@@ -58,11 +51,7 @@ def rebuild(
     """A copy of the network with factors of the ranks in `tendon`, the best for the inputs that
     calibration saw."""
     model = copy.deepcopy(loaded.model)
-    seen = {
-        _path(op.module): ranges.moments[op.output][0]
-        for op in graph.ops
-        if isinstance(op, g.Dense)
-    }
+    seen = {_path(op.module): ranges.moments[op.output][0] for op in matrices(graph)}
     orders = columns(loaded, graph, list(tendon["ranks"]))
     means, covariances, weights = {}, {}, {}
     for path, order in orders.items():
@@ -115,7 +104,7 @@ def columns(loaded: Checkpoint, graph: g.Graph, paths: Sequence[str]) -> dict[st
                 )
                 begin += rows.shape[1]
     marked = lower(dataclasses.replace(loaded, model=model))
-    found = {_path(op.module): op for op in marked.ops if isinstance(op, g.Dense)}
+    found = {_path(op.module): op for op in matrices(marked)}
     # Column numbers may have come out scaled; their order has not changed.
     return {
         path: np.argsort(np.argsort(found[path].weight[0, 0].reshape(-1), kind="stable"))

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from compress import graph as g
-from compress.compression.candidates import RANKED, Form, Layer, matrices
+from compress.compression.candidates import RANKED, Form, Layer
 from compress.errors import CheckpointError
 from compress.frontend import checkpoint
 from compress.frontend.checkpoint import Checkpoint
@@ -27,7 +27,11 @@ def rankable(loaded: Checkpoint, graph: g.Graph) -> list[str]:
     """Matrices of the graph that the network can hold as two factors: large ones that its family
     has factors for."""
     family = loaded.family
-    large = [op for op in matrices(graph) if op.weight.size >= RANKED and op.shared == 1]
+    large = [
+        op
+        for op in graph.ops
+        if isinstance(op, g.Dense) and op.weight.size >= RANKED and op.shared == 1
+    ]
     paths = [op.module for op in large if family.factorable(_path(op.module))]
     return [path for path in paths if _weights(loaded.model, _path(path)) is not None]
 
@@ -51,7 +55,11 @@ def rebuild(
     """A copy of the network with factors of the ranks in `tendon`, the best for the inputs that
     calibration saw."""
     model = copy.deepcopy(loaded.model)
-    seen = {_path(op.module): ranges.moments[op.output][0] for op in matrices(graph)}
+    seen = {
+        _path(op.module): ranges.moments[op.output][0]
+        for op in graph.ops
+        if isinstance(op, g.Dense)
+    }
     orders = columns(loaded, graph, list(tendon["ranks"]))
     means, covariances, weights = {}, {}, {}
     for path, order in orders.items():
@@ -104,7 +112,7 @@ def columns(loaded: Checkpoint, graph: g.Graph, paths: Sequence[str]) -> dict[st
                 )
                 begin += rows.shape[1]
     marked = lower(dataclasses.replace(loaded, model=model))
-    found = {_path(op.module): op for op in matrices(marked)}
+    found = {_path(op.module): op for op in marked.ops if isinstance(op, g.Dense)}
     # Column numbers may have come out scaled; their order has not changed.
     return {
         path: np.argsort(np.argsort(found[path].weight[0, 0].reshape(-1), kind="stable"))

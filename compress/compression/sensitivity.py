@@ -17,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from compress import graph as g
-from compress.compression.candidates import Form, Layer, Probe, matrices
+from compress.compression.candidates import Form, Layer, Probe
 from compress.graph.samples import Signal, whole_steps
 from compress.interpreter.float import FloatInterpreter
 
@@ -51,17 +51,17 @@ def harm(form: Form, known: Mapping[str, float]) -> float:
 
 def _with(graph: g.Graph, module: str, probe: Probe) -> g.Graph:
     """The graph with other weights in one layer."""
-    old = next(op for op in matrices(graph) if op.module == module)
-    new = dataclasses.replace(old, weight=probe.weight, bias=probe.bias)
-    return dataclasses.replace(graph, ops=tuple(new if op is old else op for op in graph.ops))
+    ops = list(graph.ops)
+    place = next(i for i, op in enumerate(ops) if isinstance(op, g.Dense) and op.module == module)
+    ops[place] = dataclasses.replace(ops[place], weight=probe.weight, bias=probe.bias)  # type: ignore[call-arg]
+    return dataclasses.replace(graph, ops=tuple(ops))
 
 
 def _outputs(graph: g.Graph, signal: Signal, seconds: float) -> g.Array:
     """Valid output frames (frames, features) of the first seconds after the start-up."""
     begin = graph.start_up / float(graph.output.rate)
-    samples = whole_steps(
-        graph, signal.samples[: round((begin + seconds) * float(graph.input.rate))]
-    )
+    count = round((begin + seconds) * float(graph.input.rate))
+    samples = whole_steps(graph, signal.samples[:count])
     machine = FloatInterpreter(graph)
     machine.begin_with([signal])
     return np.asarray(machine.run(samples[None].astype(np.float64))[0, graph.start_up :])

@@ -71,4 +71,4 @@ def fold_batch_norms(graph: g.Graph) -> g.Graph:
         weight = before.weight * gain[:, :, None, None]
         ops[-1] = dataclasses.replace(before, output=op.output, weight=weight, bias=bias)
         del tensors[before.output]
-    return g.Graph(graph.name, tensors, tuple(ops), graph.provenance)
+    return dataclasses.replace(graph, tensors=tensors, ops=tuple(ops))

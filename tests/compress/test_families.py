@@ -71,6 +71,61 @@ def test_the_shipped_networks_are_those_with_a_checkpoint_here() -> None:
     assert set(shipped) <= set(HYPER_PARAMETERS)
 
 
+NEW = """
+import torch
+from torch import nn
+from compress.frontend import handlers
+from compress.frontend.families.record import Family
+
+class Network(nn.Module):
+    def __init__(self, hidden):
+        super().__init__()
+        self.conv, self.lstm = nn.Conv1d(4, 6, 5, 3), nn.LSTM(6, hidden, batch_first=True)
+        self.out = nn.Linear(hidden, 3)
+
+    def forward(self, x):
+        return self.out(self.lstm(self.conv(x).swapaxes(1, 2))[0])
+
+class New(Family):
+    task, source, keys, networks = "typing", "nobody", ("hidden",), {}
+    features, sample_rate, forward_is_stream = 4, 300, True
+
+    def build(self, h):
+        return Network(h["hidden"])
+
+    def structure(self, h):
+        return h
+
+    def lower(self, b, model, window):
+        handlers.convolution(b, "conv", model.conv)
+        handlers.lstm(b, "lstm", model.lstm)
+        handlers.dense(b, "out", model.out)
+
+    def forward(self, loaded, samples, initial):
+        return loaded.model(samples.t()[None])[0]
+
+FAMILY = New()
+"""
+
+
+def test_a_new_family_is_a_folder_and_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checkpoint of it is read, lowered and streamed; nothing else had to know."""
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "family.py").write_text(NEW)
+    monkeypatch.setattr(families, "__path__", [*families.__path__, str(tmp_path)])
+    monkeypatch.setattr(families, "FOLDERS", (*families.FOLDERS, "new"))
+    h = {"hidden": 5}
+    checkpoint.save(tmp_path / "new.ckpt", build(h), h)
+    loaded = checkpoint.load(tmp_path / "new.ckpt")
+    graph, x = lower(loaded), noise(60, 4)
+    assert (loaded.name, loaded.task, graph.samples_per_step) == ("custom", "typing", 3)
+    streamed = FloatInterpreter(graph).run(x[None].astype(np.float64))[0, graph.start_up :]
+    expected = checkpoint.stream_forward(loaded, graph, x)[graph.start_up :]
+    np.testing.assert_allclose(streamed, expected[: len(streamed)], atol=1e-5)
+
+
 def custom(h: dict[str, Any]) -> Checkpoint:
     torch.manual_seed(0)
     return Checkpoint(build(h).eval(), "custom", h, "")

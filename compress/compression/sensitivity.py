@@ -60,8 +60,9 @@ def _with(graph: g.Graph, module: str, probe: Probe) -> g.Graph:
 def _outputs(graph: g.Graph, signal: Signal, seconds: float) -> g.Array:
     """Valid output frames (frames, features) of the first seconds after the start-up."""
     begin = graph.start_up / float(graph.output.rate)
-    count = round((begin + seconds) * float(graph.input.rate))
-    samples = whole_steps(graph, signal.samples[:count])
+    samples = whole_steps(
+        graph, signal.samples[: round((begin + seconds) * float(graph.input.rate))]
+    )
     machine = FloatInterpreter(graph)
     machine.begin_with([signal])
     return np.asarray(machine.run(samples[None].astype(np.float64))[0, graph.start_up :])

@@ -1,12 +1,19 @@
-"""Shared fixtures. Reference cases lie in ../shared/fixtures; without them a test says so, and
-fails in CI."""
+"""Shared fixtures.
+
+Reference cases lie in ../shared/fixtures. Anyone can hold others against the project: the
+environment variable CASES names their folder, SALT the salt of the weights that their outputs were
+computed with (default 0). What is missing there comes from ../shared/fixtures. Without a case a
+test says so, and fails in CI.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -34,17 +41,46 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
 
 
-@pytest.fixture(scope="session")
-def shared() -> Path:
-    """The folder of reference cases."""
-    if not SHARED.is_dir():
+@dataclass(frozen=True)
+class Cases:
+    """Files of reference cases by their path, `TC_S4_small/io.npz`: of `given`, else of
+    `usual`."""
+
+    given: Path
+    usual: Path = SHARED
+    given_salt: int = 0
+
+    def __truediv__(self, path: str) -> Path:
+        """Where a file lies; a test without it is skipped, in CI it fails."""
+        for folder in (self.given, self.usual):
+            if (folder / path).is_file():
+                return folder / path
+        missing = f"reference cases are missing: no {path} in {self.given} or ../shared/fixtures"
         if os.environ.get("CI"):
-            pytest.fail(
-                f"reference cases are missing: expected {SHARED.name} in the folder `shared` beside"
-                " the checkout"
-            )
-        pytest.skip("reference cases are not beside this checkout (../shared/fixtures)")
-    return SHARED
+            pytest.fail(missing)
+        pytest.skip(missing)
+
+    def salt(self, model: str) -> int:
+        """Of the weights that the recorded output of this model was computed with: the given salt
+        belongs to the outputs in `given`; those of `usual` have salt 0."""
+        return self.given_salt if (self.given / model / "io.npz").is_file() else 0
+
+    def checkpoint(self, model: str, folder: Path) -> Path:
+        """Write a checkpoint of this model with the weights of its recorded output."""
+        path, made_from = folder / f"{model}.ckpt", folder / f"{model}.from"
+        (made_from / model).mkdir(parents=True)
+        shutil.copy(self / f"{model}/spec.json", made_from / model)  # the script reads beside it
+        script = shutil.copy(self / "make_checkpoint.py", made_from)
+        command = [sys.executable, str(script), model, str(path), "--salt", str(self.salt(model))]
+        subprocess.run(command, check=True, capture_output=True)
+        return path
+
+
+@pytest.fixture(scope="session")
+def cases() -> Cases:
+    """The reference cases: `cases / "TC_S4_small/io.npz"`."""
+    given = ROOT / (os.environ.get("CASES") or SHARED)
+    return Cases(given, given_salt=int(os.environ.get("SALT") or 0))
 
 
 @pytest.fixture(scope="session")
@@ -61,18 +97,14 @@ def simulated() -> Path:
 
 
 @pytest.fixture(scope="session")
-def published_checkpoint(shared: Path, tmp_path_factory: pytest.TempPathFactory):
-    """name -> path of a checkpoint in the published format with untrained weights."""
+def published_checkpoint(cases: Cases, tmp_path_factory: pytest.TempPathFactory):
+    """name -> path of a checkpoint in the published format with untrained weights, those of its
+    reference case."""
     folder = tmp_path_factory.mktemp("checkpoints")
 
     def make(name: str) -> Path:
         path = folder / f"{name}.ckpt"
-        if not path.exists():
-            script = shared / "make_checkpoint.py"
-            subprocess.run(
-                [sys.executable, str(script), name, str(path)], check=True, capture_output=True
-            )
-        return path
+        return path if path.exists() else cases.checkpoint(name, folder)
 
     return make
 

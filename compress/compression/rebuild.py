@@ -18,21 +18,18 @@ from compress.errors import CheckpointError
 from compress.frontend import checkpoint
 from compress.frontend.checkpoint import Checkpoint
 from compress.frontend.factored import FactoredConv1d, FactoredLinear, factorize
-from compress.frontend.families import PoseNetwork
+from compress.frontend.handlers import GATES
 from compress.frontend.lower import lower
 from compress.quantization.calibrate import Ranges
 
-# what the matrix of an LSTM's layer is called in the graph, behind the layer's own path
-GATES = ".gates"
-
 
 def rankable(loaded: Checkpoint, graph: g.Graph) -> list[str]:
-    """Matrices of the graph that the network can hold as two factors: large ones of a pose
-    network."""
-    if not isinstance(loaded.model, PoseNetwork):
-        return []  # the layers of typing networks are small, and four bits suffice
+    """Matrices of the graph that the network can hold as two factors: large ones that its family
+    has factors for."""
+    family = loaded.family
     large = [op for op in graph.matrices if op.weight.size >= RANKED and op.shared == 1]
-    return [op.module for op in large if _weights(loaded.model, _path(op.module)) is not None]
+    paths = [op.module for op in large if family.factorable(_path(op.module))]
+    return [path for path in paths if _weights(loaded.model, _path(path)) is not None]
 
 
 def entries(layers: Sequence[Layer], forms: Sequence[Form]) -> dict[str, Any]:

@@ -1,5 +1,4 @@
-"""What lowering any network needs: operators appended one after the other, and the layers that many
-networks have."""
+"""Operators appended one after the other."""
 
 from __future__ import annotations
 
@@ -7,16 +6,8 @@ import dataclasses
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
-import torch
-from torch import nn
-
 from compress import graph as g
 from compress.errors import GraphError
-from compress.frontend.activations import Step
-
-Array = g.Array
-LEAK = 0.01  # PyTorch's default slope of a LeakyReLU, and the only one there is an operator for
 
 
 class Builder:
@@ -50,86 +41,16 @@ class Builder:
             name, op.out_features(source.features), source.rate / op.stride
         )
         self.ops.append(op)
-        self._first_valid[name] = op.first_valid(self.first_valid)
+        self._first_valid[name] = op.first_valid(max(self._first_valid[n] for n in op.inputs))
         self.here = name
         return name
 
-
-def numpy(tensor: torch.Tensor) -> Array:
-    """Real values as float64, complex ones as complex128."""
-    return (
-        tensor.detach().double().numpy()
-        if not tensor.is_complex()
-        else tensor.detach().to(torch.complex128).numpy()
-    )
-
-
-def bias_of(layer: Any) -> Array:
-    """The bias (out,) of a dense layer or convolution, zeros without one."""
-    if layer.bias is not None:
-        return numpy(layer.bias)
-    return np.zeros(layer.out_features if hasattr(layer, "out_features") else layer.out_channels)
-
-
-def norm(b: Builder, path: str, norms: list[nn.Module], copies: int = 1) -> None:
-    """The norm of each band, the same for each of its copies."""
-    if isinstance(norms[0], nn.Identity):
-        return
-    if isinstance(norms[0], nn.LayerNorm):
-        gain, bias = (
-            np.stack([numpy(getattr(n, k)) for n in norms]).repeat(copies, axis=0)
-            for k in ("weight", "bias")
-        )
-        b.add(g.LayerNorm, path, gain=gain, bias=bias, epsilon=float(norms[0].eps))
-        return
-    if not isinstance(norms[0], nn.BatchNorm1d):
-        raise GraphError(f"{path}: {type(norms[0]).__name__} has no operator in the stream graph")
-    gains, biases = [], []
-    for n in norms:
-        gains.append(numpy(n.weight) / np.sqrt(numpy(n.running_var) + n.eps))  # type: ignore[arg-type]
-        biases.append(numpy(n.bias) - numpy(n.running_mean) * gains[-1])  # type: ignore[arg-type]
-    gain, bias = (np.stack(values).repeat(copies, axis=0).reshape(-1) for values in (gains, biases))
-    b.add(g.BatchNorm, path, gain=gain, bias=bias)
-
-
-def activation(b: Builder, path: str, module: nn.Module) -> None:
-    if isinstance(module, nn.Identity):
-        return
-    kinds: dict[type[nn.Module], str] = {
-        nn.ReLU: "relu",
-        nn.LeakyReLU: "leaky_relu",
-        nn.GELU: "gelu",
-        Step: "step",
-    }
-    if type(module) not in kinds or getattr(module, "negative_slope", LEAK) != LEAK:
-        raise GraphError(f"{path}: {type(module).__name__} has no operator in the stream graph")
-    b.add(g.Activation, path, kind=kinds[type(module)])
-
-
-def convolution(b: Builder, path: str, layer: nn.Conv1d) -> None:
-    """Frames that meet their stride are one operator; any others a window that gathers them and a
-    dense layer."""
-    kernel, stride = layer.kernel_size[0], layer.stride[0]
-    weight = numpy(layer.weight).transpose(0, 2, 1)[None]  # (1, out, kernel, in)
-    if window(b, f"{path}.window", kernel, stride):
-        weight, stride = weight.reshape(1, weight.shape[1], 1, -1), 1
-    b.add(g.Dense, path, weight=weight, bias=bias_of(layer)[None], frames_per_output=stride)
-
-
-def window(b: Builder, path: str, frames: int, stride: int) -> bool:
-    """Gather `frames` of the valid frames for each output, unless groups of `stride` frames are
-    that already."""
-    lag = -(b.first_valid + frames) % stride  # so that the first whole window ends with a group
-    if frames == stride and lag == 0:
-        return False
-    b.add(g.Unfold1d, path, frames=frames, frames_per_output=stride, lag=lag)
-    return True
-
-
-def dense(b: Builder, path: str, layer: nn.Module) -> None:
-    assert isinstance(layer, nn.Linear | nn.Conv1d)
-    weight = numpy(layer.weight).reshape(layer.weight.shape[0], -1)[None, :, None, :]
-    b.add(g.Dense, path, weight=weight, bias=bias_of(layer)[None])
+    def align(self, path: str, frames: int) -> None:
+        """After a start-up, wait until the first valid frame is the first of a group of so many:
+        what groups frames, or keeps state over groups of them, can then begin with it."""
+        lag = -self.first_valid % frames
+        if lag:
+            self.add(g.Unfold1d, f"{path}.alignment", frames=1, frames_per_output=1, lag=lag)
 
 
 def fold_batch_norms(graph: g.Graph) -> g.Graph:

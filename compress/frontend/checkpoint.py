@@ -15,7 +15,7 @@ import typing
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +25,12 @@ from omegaconf.base import ContainerMetadata, Metadata
 from omegaconf.nodes import AnyNode
 from torch import nn
 
-from compress.errors import CheckpointError, TendonError
+from compress.errors import CheckpointError
 from compress.frontend.families import build, family_of, name_of
+from compress.frontend.families.record import Family
+
+if TYPE_CHECKING:
+    from compress.graph import Graph
 
 # What real checkpoints hold beside tensors: OmegaConf containers and the plain types inside them.
 ALLOWED: list[Any] = [
@@ -52,15 +56,20 @@ class Checkpoint:
     """A network in eval mode, the name of its published configuration (or "custom"), and where it
     came from."""
 
-    model: Any  # HybridNetwork for typing, PoseNetwork for pose
+    model: Any  # as its family builds it
     name: str
     hyper_parameters: dict[str, Any]
     sha256: str
 
     @property
+    def family(self) -> Family:
+        """The record of the published family that it belongs to."""
+        return family_of(self.hyper_parameters)
+
+    @property
     def task(self) -> str:
-        """What the network is for: "typing" or "pose"."""
-        return family_of(self.hyper_parameters).task
+        """The task that the network is for."""
+        return self.family.task
 
 
 def load(path: Path) -> Checkpoint:
@@ -240,30 +249,25 @@ def forward(
     signal: npt.NDArray[np.float32],
     initial: npt.NDArray[np.float32] | None = None,
 ) -> npt.NDArray[np.float32]:
-    """The published whole-sequence forward.
-
-    typing: (samples, 32) -> (frames, 99) log-probabilities pose:   (samples, 16), initial pose
-    (20,) rad for a network that was trained with one -> (steps, 20) rad, in window mode
-    """
+    """The published whole-sequence forward: samples (n, features), what a stream begins with if
+    the network takes that -> (frames, outputs)."""
     with torch.no_grad():
-        x = torch.from_numpy(np.ascontiguousarray(signal, dtype=np.float32))
-        if loaded.task == "typing":
-            return loaded.model(x.reshape(len(signal), 1, 2, -1))[:, 0].numpy()
-        return loaded.model(x.t()[None], _initial(loaded, initial))[0].t().numpy()
+        samples = torch.from_numpy(np.ascontiguousarray(signal, dtype=np.float32))
+        return loaded.family.forward(loaded, samples, initial).numpy()
 
 
-def _initial(loaded: Checkpoint, initial: npt.NDArray[np.float32] | None) -> torch.Tensor | None:
-    """The initial pose as a batch of one; TendonError when the network takes none or the shape is
-    another."""
-    if initial is None:
-        return None
-    if not loaded.model.provide_initial_pos:
-        raise TendonError(
-            f"initial pose: {loaded.name} was trained without one and begins from zeros; expected"
-            " none"
-        )
-    if np.shape(initial) != (20,):
-        raise TendonError(
-            f"initial pose: expected 20 angles in rad, found an array of shape {np.shape(initial)}"
-        )
-    return torch.from_numpy(np.ascontiguousarray(initial, dtype=np.float32))[None]
+def stream_forward(
+    loaded: Checkpoint,
+    graph: Graph,
+    signal: npt.NDArray[np.float32],
+    initial: npt.NDArray[np.float32] | None = None,
+) -> npt.NDArray[np.float32]:
+    """The published forward on the frames of the network's graph: window by window where it has
+    windows; else the frames of the start-up, which it does not have, stand at what says nothing."""
+    if graph.windowed:
+        windows = signal.reshape(-1, graph.samples_per_step, signal.shape[1])
+        return np.concatenate([forward(loaded, window) for window in windows])
+    frames = forward(loaded, signal, initial)
+    outputs = frames.shape[1]
+    waiting = np.full((graph.start_up, outputs), loaded.family.nothing_yet(outputs), np.float32)
+    return np.concatenate([waiting, frames])

@@ -60,7 +60,7 @@ class FactoredLSTM(nn.Module):
 
     def __init__(self, lstm: nn.LSTM) -> None:
         super().__init__()
-        self.hidden_size = lstm.hidden_size
+        self.hidden_size, self.num_layers = lstm.hidden_size, lstm.num_layers
         for layer in range(lstm.num_layers):
             width = lstm.input_size if layer == 0 else lstm.hidden_size
             linear = nn.Linear(width + lstm.hidden_size, 4 * lstm.hidden_size)

@@ -11,29 +11,20 @@ from compress import graph as g
 from compress.errors import CheckpointError, GraphError
 from compress.frontend.builder import Builder, fold_batch_norms
 from compress.frontend.checkpoint import Checkpoint
-from compress.frontend.families.emg2pose.handlers import pose
-from compress.frontend.families.emg2pose.neuropose_handlers import WINDOW
-from compress.frontend.families.hybrid.handlers import hybrid
-from compress.frontend.families.hybrid.model import BANDS, ELECTRODES, SAMPLE_RATE, HybridNetwork
 
 
 def lower(checkpoint: Checkpoint, window: int | None = None) -> g.Graph:
     """The float graph of a network, BatchNorm folded, verified. Its provenance says what task it
     does and what it came from.
 
-    `window`: samples that a network which is not causal (NeuroPose) sees at a time (default: 0.96
-    s); the others are streams and have none: GraphError.
+    `window`: samples that a network which is not causal sees at a time (default: its family's);
+    the others are streams and have none: GraphError.
     """
-    provenance: dict[str, Any] = {"checkpoint": checkpoint.sha256, "task": checkpoint.task}
-    if isinstance(checkpoint.model, HybridNetwork):
-        builder = Builder(BANDS * ELECTRODES, Fraction(SAMPLE_RATE))
-        hybrid(builder, checkpoint.model)
-    else:
-        builder = Builder(ELECTRODES, Fraction(SAMPLE_RATE))
-        pose(builder, checkpoint.model.model, WINDOW if window is None else window)
-        provenance["initial_pose"] = bool(
-            checkpoint.hyper_parameters.get("provide_initial_pos", False)
-        )
+    family = checkpoint.family
+    builder = Builder(family.features, Fraction(family.sample_rate))
+    family.lower(builder, checkpoint.model, _window(checkpoint, window))
+    provenance: dict[str, Any] = {"checkpoint": checkpoint.sha256, "task": family.task}
+    provenance |= {name: True for name in family.initial_inputs(checkpoint.hyper_parameters)}
     bits = _bits(checkpoint, builder.ops)
     if bits:
         provenance["bits"] = bits
@@ -45,11 +36,17 @@ def lower(checkpoint: Checkpoint, window: int | None = None) -> g.Graph:
     graph = g.Graph(
         checkpoint.name, builder.tensors, tuple(builder.ops), provenance, initial=initial
     )
-    if window is not None and not graph.windowed:
-        raise GraphError(
-            f"a window of {window} samples: {checkpoint.name} runs as a stream and has none"
-        )
     return g.verify(fold_batch_norms(g.verify(graph)))
+
+
+def _window(checkpoint: Checkpoint, wanted: int | None) -> int | None:
+    """Samples that the network sees at a time, None for a stream."""
+    usual = checkpoint.family.window(checkpoint.model)
+    if wanted is not None and usual is None:
+        raise GraphError(
+            f"a window of {wanted} samples: {checkpoint.name} runs as a stream and has none"
+        )
+    return usual if wanted is None else wanted
 
 
 def _bits(checkpoint: Checkpoint, ops: Sequence[g.Op]) -> dict[str, int]:

@@ -27,6 +27,7 @@ from host.boards import ProcessBoard, open_board
 from host.decode import StreamDecoder
 from host.lm import SHIPPED
 from tests import toy
+from tests.conftest import Cases
 
 SECONDS = 16.0
 STREAMED = 15.0
@@ -177,15 +178,15 @@ def test_with_a_character_model_the_same_seconds_are_read_once_more(
     )
 
 
-def test_whole_sessions_are_scored_with_the_model_as_its_decoder_reads_them(shared: Path) -> None:
-    cases = json.loads((shared / "typing" / "decode.json").read_text())
-    frames, targets = np.load(shared / "typing" / "decode.npz"), [case["target"] for case in cases]
-    real = [frames[case["emissions"]] for case in cases]
+def test_whole_sessions_are_scored_with_the_model_as_its_decoder_reads_them(cases: Cases) -> None:
+    read = json.loads((cases / "typing/decode.json").read_text())
+    frames, targets = np.load(cases / "typing/decode.npz"), [case["target"] for case in read]
+    real = [frames[case["emissions"]] for case in read]
     words = [np.maximum(np.round(f * 256), -32768).astype(np.int16) for f in real]
     found = language.heldout(
-        shared / "typing" / "reuters-3-gram-char-lm.arpa", targets, real, words, 1 / 256
+        cases / "typing/reuters-3-gram-char-lm.arpa", targets, real, words, 1 / 256
     )
-    texts = [case["beam50_top10_lm2_bonus2"] for case in cases]
+    texts = [case["beam50_top10_lm2_bonus2"] for case in read]
     assert found["float"] == scores.score_texts(texts, targets).cer
     assert (
         found["low"] <= found["native"] - found["float"] <= found["high"]

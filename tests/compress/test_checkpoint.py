@@ -20,9 +20,9 @@ from tests.conftest import HYBRID
 
 
 @pytest.mark.parametrize("name", HYBRID)
-def test_published_network_matches_its_recorded_output(name, shared, published_checkpoint):
+def test_published_network_matches_its_recorded_output(name, cases, published_checkpoint):
     loaded = checkpoint.load(published_checkpoint(name))
-    case = np.load(shared / name / "io.npz")
+    case = np.load(cases / f"{name}/io.npz")
     assert loaded.name == name
     assert (
         np.abs(checkpoint.forward(loaded, case["input"].reshape(-1, 32)) - case["output"]).max()

@@ -40,6 +40,7 @@ from export.c.linear import FAMILIES
 from export.c.project import build_project, write_project
 from host import native
 from host.boards import open_board
+from tests.conftest import Cases
 
 ELECTRODES = 16
 WIDE = (6, 4, 5)  # channels of a small network
@@ -120,10 +121,10 @@ def words(graph: g.Graph, windows: int = 4) -> np.ndarray:
 
 
 def test_the_published_network_gives_the_published_poses_of_every_window(
-    published: tuple[Any, g.Graph], shared: Path
+    published: tuple[Any, g.Graph], cases: Cases
 ) -> None:
     loaded, graph = published
-    with np.load(shared / "regression_neuropose" / "io.npz") as io:
+    with np.load(cases / "regression_neuropose/io.npz") as io:
         x = io["input"].T[: 2 * graph.samples_per_step]
     assert (graph.samples_per_step, graph.chunk, graph.output.rate) == (1920, 1920, 2000)
     expected = window_by_window(loaded.model.model.network, x, graph.samples_per_step)

@@ -83,10 +83,10 @@ def signal(samples: int, seed: int = 0) -> torch.Tensor:
 
 @pytest.mark.parametrize("name", POSE)
 def test_published_network_matches_its_recorded_features_output_and_tail(
-    name, shared, published_checkpoint
+    name, cases, published_checkpoint
 ) -> None:
     loaded = checkpoint.load(published_checkpoint(name))
-    case = np.load(shared / name / "io.npz")
+    case = np.load(cases / f"{name}/io.npz")
     model = loaded.model.model
     assert (loaded.name, loaded.task) == (name, "pose")
     initial = case["initial_pos"] if loaded.model.provide_initial_pos else None

@@ -18,6 +18,7 @@ from compress.files import write_json
 from compress.tasks.pose import scores as poses
 from compress.tasks.pose.kinematics import JOINTS, LANDMARKS, landmarks, load_hand
 from compress.tasks.pose.scores import Stretch, stretch
+from tests.conftest import Cases
 
 RATE = 2000.0
 HAND = load_hand()
@@ -188,8 +189,8 @@ def test_alignment_is_torchs_linear_interpolation(steps: int, samples: int, kind
 
 
 @pytest.mark.parametrize("network", ["tracking_vemg2pose", "regression_vemg2pose"])
-def test_alignment_gives_the_reference_cases_samples(shared: Path, network: str) -> None:
-    case = np.load(shared / network / "io.npz")
+def test_alignment_gives_the_reference_cases_samples(cases: Cases, network: str) -> None:
+    case = np.load(cases / f"{network}/io.npz")
     outputs, tail = case["output"].T, case["aligned_tail"].T
     samples = 40 * len(outputs)
     assert poses.align(outputs, samples)[-len(tail) :] == pytest.approx(tail, abs=1e-6)

@@ -4,7 +4,6 @@ everywhere, from any first pose."""
 from __future__ import annotations
 
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,7 @@ from export.c import emit, memory
 from export.c.linear import FAMILIES
 from host import native
 from tests.compress.test_pose_networks import tiny
+from tests.conftest import Cases
 
 STEPS = 12
 PUBLISHED = ("tracking_vemg2pose", "regression_vemg2pose")
@@ -149,10 +149,10 @@ def test_native_c_of_any_network_equals_the_reference_word_for_word(
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_published_network_streams_the_published_poses(
-    name: str, published_checkpoint: Any, shared: Path
+    name: str, published_checkpoint: Any, cases: Cases
 ) -> None:
     network = checkpoint.load(published_checkpoint(name))
-    case = np.load(shared / name / "io.npz")
+    case = np.load(cases / f"{name}/io.npz")
     graph = lower(network)
     assert (graph.left_context, graph.chunk, graph.samples_per_step, float(graph.output.rate)) == (
         1790,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from compress.errors import TendonError
 from compress.tasks.typing import scores
 from compress.tasks.typing.charset import BLANK, CHARSET, encode
+from tests.conftest import Cases
 
 TEXT = st.text(alphabet=CHARSET, max_size=60)
 
@@ -25,9 +25,9 @@ def emissions(text: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("index", range(4))
-def test_greedy_text_and_rates_match_the_published_decoder(shared: Path, index: int) -> None:
-    case = json.loads((shared / "typing" / "decode.json").read_text())[index]
-    frames = np.load(shared / "typing" / "decode.npz")[case["emissions"]]
+def test_greedy_text_and_rates_match_the_published_decoder(cases: Cases, index: int) -> None:
+    case = json.loads((cases / "typing/decode.json").read_text())[index]
+    frames = np.load(cases / "typing/decode.npz")[case["emissions"]]
     assert scores.greedy(frames) == case["greedy"]
     assert scores.error_rates(case["target"], case["greedy"]).as_dict() == pytest.approx(
         case["greedy_rates"], abs=1e-12

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import kenlm
 import numpy as np
@@ -22,6 +21,7 @@ from host.beam import BeamDecoder
 from host.character_model import CharacterModel
 from host.decode import StreamDecoder
 from host.decoders import NAMES, decode_session, make
+from tests.conftest import Cases
 
 DELETE = CHARSET.index("⌫")
 FEW = [
@@ -33,18 +33,18 @@ FEW = [
 
 
 @pytest.fixture(scope="module")
-def reuters(shared: Path) -> CharacterModel:
-    return character_model.load(shared / "typing" / "reuters-3-gram-char-lm.arpa")
+def reuters(cases: Cases) -> CharacterModel:
+    return character_model.load(cases / "typing/reuters-3-gram-char-lm.arpa")
 
 
-def case(shared: Path, index: int) -> tuple[dict, np.ndarray]:
-    found = json.loads((shared / "typing" / "decode.json").read_text())[index]
-    return found, np.load(shared / "typing" / "decode.npz")[found["emissions"]]
+def case(cases: Cases, index: int) -> tuple[dict, np.ndarray]:
+    found = json.loads((cases / "typing/decode.json").read_text())[index]
+    return found, np.load(cases / "typing/decode.npz")[found["emissions"]]
 
 
 @pytest.mark.parametrize("index", range(4))
-def test_the_published_texts_and_error_rates_without_a_model(shared: Path, index: int) -> None:
-    expected, emissions = case(shared, index)
+def test_the_published_texts_and_error_rates_without_a_model(cases: Cases, index: int) -> None:
+    expected, emissions = case(cases, index)
     decoder = BeamDecoder(beams=20, top=10)
     decoder.extend(emissions)
     assert decoder.text == decoder.finish() == expected["beam20_top10"]
@@ -56,9 +56,9 @@ def test_the_published_texts_and_error_rates_without_a_model(shared: Path, index
 
 @pytest.mark.parametrize("index", range(4))
 def test_the_published_texts_and_error_rates_with_a_model(
-    shared: Path, reuters: CharacterModel, index: int
+    cases: Cases, reuters: CharacterModel, index: int
 ) -> None:
-    expected, emissions = case(shared, index)
+    expected, emissions = case(cases, index)
     decoder = BeamDecoder(reuters, beams=50, top=10, weight=2.0, bonus=2.0)
     decoder.extend(emissions)
     assert decoder.text == expected["beam50_top10_lm2_bonus2"]
@@ -66,9 +66,7 @@ def test_the_published_texts_and_error_rates_with_a_model(
         scores.error_rates(expected["target"], decoder.text).as_dict()
         == expected["beam50_top10_lm2_bonus2_rates"]
     )
-    by_name = decode_session(
-        "beam+lm", shared / "typing" / "reuters-3-gram-char-lm.arpa", emissions
-    )
+    by_name = decode_session("beam+lm", cases / "typing/reuters-3-gram-char-lm.arpa", emissions)
     assert by_name == decoder.finish() == expected["beam50_top10_lm2_bonus2"]
 
 
@@ -211,9 +209,9 @@ def _typed(labels: list[int]) -> np.ndarray:
 @settings(deadline=None, max_examples=10)
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(0, 40), cut=st.integers(0, 40))
 def test_frame_by_frame_equals_the_whole_and_what_is_stable_stays(
-    shared: Path, name: str, seed: int, count: int, cut: int
+    cases: Cases, name: str, seed: int, count: int, cut: int
 ) -> None:
-    lm, frames = shared / "typing" / "reuters-3-gram-char-lm.arpa", emissions(seed, count)
+    lm, frames = cases / "typing/reuters-3-gram-char-lm.arpa", emissions(seed, count)
     stream = make(name, lm)
     final = ""
     for frame in frames:
@@ -234,8 +232,8 @@ def test_frame_by_frame_equals_the_whole_and_what_is_stable_stays(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_boards_words_read_like_their_log_probabilities(shared: Path, name: str) -> None:
-    lm = shared / "typing" / "reuters-3-gram-char-lm.arpa"
+def test_the_boards_words_read_like_their_log_probabilities(cases: Cases, name: str) -> None:
+    lm = cases / "typing/reuters-3-gram-char-lm.arpa"
     words = np.round(np.maximum(emissions(3, 200) * 1024, -32768)).astype(np.int16)
     assert decode_session(name, lm, words, scale=2.0**-10) == decode_session(
         name, lm, words / 1024.0
@@ -243,11 +241,11 @@ def test_the_boards_words_read_like_their_log_probabilities(shared: Path, name: 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_no_character_is_invented_where_there_are_only_blanks(shared: Path, name: str) -> None:
+def test_no_character_is_invented_where_there_are_only_blanks(cases: Cases, name: str) -> None:
     frames = np.full((150, BLANK + 1), -12.0)
     frames[:, BLANK] = -0.001
-    assert decode_session(name, shared / "typing" / "reuters-3-gram-char-lm.arpa", frames) == ""
-    assert decode_session(name, shared / "typing" / "reuters-3-gram-char-lm.arpa", frames[:0]) == ""
+    assert decode_session(name, cases / "typing/reuters-3-gram-char-lm.arpa", frames) == ""
+    assert decode_session(name, cases / "typing/reuters-3-gram-char-lm.arpa", frames[:0]) == ""
 
 
 def test_a_long_session_costs_no_more_per_frame_than_a_short_one(reuters: CharacterModel) -> None:

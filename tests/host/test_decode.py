@@ -4,7 +4,6 @@ back."""
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,15 +13,16 @@ from hypothesis import strategies as st
 from compress.tasks.typing import scores
 from compress.tasks.typing.charset import BLANK
 from host.decode import StreamDecoder
+from tests.conftest import Cases
 
 LABELS = st.lists(st.sampled_from([0, 1, 2, 97, BLANK]), max_size=80)
 
 
 @pytest.mark.parametrize("index", range(4))
-def test_a_stream_reads_what_the_published_greedy_decoder_reads(shared: Path, index: int) -> None:
-    case = json.loads((shared / "typing" / "decode.json").read_text())[index]
+def test_a_stream_reads_what_the_published_greedy_decoder_reads(cases: Cases, index: int) -> None:
+    case = json.loads((cases / "typing/decode.json").read_text())[index]
     decoder = StreamDecoder()
-    decoder.extend(np.load(shared / "typing" / "decode.npz")[case["emissions"]])
+    decoder.extend(np.load(cases / "typing/decode.npz")[case["emissions"]])
     assert decoder.text == case["greedy"]
 
 

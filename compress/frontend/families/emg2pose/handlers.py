@@ -9,20 +9,19 @@ of the layers around it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from compress import graph as g
 from compress.errors import GraphError
-from compress.frontend.builder import Builder, activation, bias_of, norm, numpy, window
-from compress.frontend.factored import FactoredConv1d, FactoredLinear, FactoredLSTM
+from compress.frontend.builder import Builder
+from compress.frontend.factored import FactoredLinear
 from compress.frontend.families.emg2pose.decoders import MLP, SequentialLSTM
-from compress.frontend.families.emg2pose.neuropose import NeuroPose
-from compress.frontend.families.emg2pose.neuropose_handlers import WINDOW, neuropose
+from compress.frontend.families.emg2pose.model import PoseNetwork
+from compress.frontend.families.emg2pose.neuropose import WINDOW, NeuroPose
+from compress.frontend.families.emg2pose.neuropose_handlers import neuropose
 from compress.frontend.families.emg2pose.pose import (
     PoseModule,
     StatePoseModule,
@@ -35,6 +34,17 @@ from compress.frontend.families.emg2pose.tds import (
     TdsNetwork,
     TdsStage,
 )
+from compress.frontend.handlers import (
+    activation,
+    convolution,
+    delayed,
+    dense,
+    lstm,
+    matrix,
+    norm,
+    numpy,
+    refused,
+)
 
 Array = g.Array
 POSE = "model.pose"
@@ -42,11 +52,12 @@ JOINTS = 20
 INITIAL = "pose"  # the extra input that a stream begins with
 
 
-def pose(b: Builder, module: nn.Module, window_samples: int = WINDOW) -> None:
+def pose(b: Builder, network: PoseNetwork, window: int | None = None) -> None:
     """A pose module: featurizer, interpolation to the rollout's rate, decoder, integration.
-    `window_samples`: of NeuroPose's."""
+    `window`: samples at a time, of NeuroPose."""
+    module = network.model
     if isinstance(module, PoseModule) and isinstance(module.network, NeuroPose):
-        neuropose(b, "model.network", module.network, window_samples)
+        neuropose(b, "model.network", module.network, WINDOW if window is None else window)
     elif isinstance(module, PoseModule):
         _featurizer(b, module.network)
     elif isinstance(module, StatePoseModule | VEMG2PoseWithInitialState):
@@ -62,7 +73,12 @@ def pose(b: Builder, module: nn.Module, window_samples: int = WINDOW) -> None:
             " could go on from"
         )
     if module.predict_vel:
-        b.add(g.Integrate, POSE, initial=INITIAL)
+        _integrate(b)
+
+
+def _integrate(b: Builder, position_steps: int = 0) -> None:
+    """Velocities to the pose, which is what the network gives and is fed back."""
+    b.add(g.Integrate, POSE, position_steps=position_steps, initial=INITIAL)
 
 
 # --- featurizer -----------------------------------------------------------------------------------
@@ -107,44 +123,22 @@ def _stage(b: Builder, path: str, stage: Any, order: Array) -> Array:
             _tds_fully_connected(b, where, block, order)
     if stage.linear_layer is None:
         return order
-    affine(b, f"{path}.linear_layer", stage.linear_layer, order)
+    dense(b, f"{path}.linear_layer", stage.linear_layer, order)
     return np.arange(stage.out_channels)
 
 
 def _conv_block(b: Builder, path: str, block: Any, columns: Array, rows: Array) -> Array:
     """Convolution, ReLU, LayerNorm; `columns` and `rows`: published places of the features it reads
     and writes."""
-    layer = block.conv[0]
-    kernel, stride = int(layer.kernel_size[0]), int(layer.stride[0])
-    if not window(b, f"{path}.conv.0.window", kernel, stride):
-        b.add(g.Unfold1d, f"{path}.conv.0.window", frames=kernel, frames_per_output=stride, lag=0)
-    if isinstance(layer, FactoredConv1d):
-        matrix(
-            b, f"{path}.conv.0.v", _taps(layer.v.weight, columns), np.zeros(layer.v.weight.shape[0])
-        )
-        matrix(
-            b,
-            f"{path}.conv.0.u",
-            numpy(layer.u.weight).reshape(len(rows), -1)[rows],
-            bias_of(layer)[rows],
-        )
-    else:
-        matrix(b, f"{path}.conv.0", _taps(layer.weight, columns)[rows], bias_of(layer)[rows])
+    convolution(b, f"{path}.conv.0", block.conv[0], columns, rows)
     for i, module in enumerate(block.conv[1:], 1):
         if isinstance(module, nn.ReLU):
             activation(b, f"{path}.conv.{i}", module)
         elif not isinstance(module, nn.Dropout):
-            raise GraphError(
-                f"{path}.conv.{i}: {type(module).__name__} has no operator in the stream graph"
-            )
+            raise refused(f"{path}.conv.{i}", module)
     if block.norm is not None:
-        _layer_norm(b, f"{path}.norm", block.norm, rows)
+        norm(b, f"{path}.norm", [block.norm], order=rows)
     return rows
-
-
-def _taps(weight: torch.Tensor, columns: Array) -> Array:
-    """(out, in, kernel) -> (out, kernel·in), time-major as a window lies in memory."""
-    return numpy(weight)[:, columns].transpose(0, 2, 1).reshape(weight.shape[0], -1)
 
 
 def _tds_convolution(b: Builder, path: str, block: Any, order: Array) -> None:
@@ -165,57 +159,23 @@ def _tds_convolution(b: Builder, path: str, block: Any, order: Array) -> None:
 
 def _tds_fully_connected(b: Builder, path: str, block: Any, order: Array) -> None:
     source = b.here
-    affine(b, f"{path}.fc_block.0", block.fc_block[0], order, order)
+    dense(b, f"{path}.fc_block.0", block.fc_block[0], order, order)
     activation(b, f"{path}.fc_block.1", block.fc_block[1])
-    affine(b, f"{path}.fc_block.2", block.fc_block[2], order, order)
+    dense(b, f"{path}.fc_block.2", block.fc_block[2], order, order)
     _residual(b, path, source, block.layer_norm, order)
 
 
 def _residual(b: Builder, path: str, source: str, layer: nn.LayerNorm, order: Array) -> None:
     """The newest frame of the block's input is added, then all features normalised."""
     b.add(g.Add, f"{path}.residual", source)
-    _layer_norm(b, f"{path}.layer_norm", layer, order)
-
-
-def _layer_norm(b: Builder, path: str, layer: nn.LayerNorm, order: Array) -> None:
-    gain, bias = (numpy(values)[order][None] for values in (layer.weight, layer.bias))
-    b.add(g.LayerNorm, path, gain=gain, bias=bias, epsilon=float(layer.eps))
+    norm(b, f"{path}.layer_norm", [layer], order=order)
 
 
 def _restore(b: Builder, order: Array) -> None:
     """Features in their published places where no layer has put them there; a permutation matrix,
     rarely needed."""
     if not np.array_equal(order, np.arange(len(order))):
-        matrix(
-            b, "model.network.order", np.eye(len(order))[np.argsort(order)], np.zeros(len(order))
-        )
-
-
-def affine(
-    b: Builder,
-    path: str,
-    layer: Any,
-    columns: Array | None = None,
-    rows: Array | None = None,
-    scale: float = 1.0,
-) -> None:
-    """A dense layer, or the two factors of one, its columns and rows in another order, its output
-    times `scale`."""
-    assert isinstance(layer, nn.Linear | FactoredLinear)
-    columns = np.arange(layer.in_features) if columns is None else columns
-    rows = np.arange(layer.out_features) if rows is None else rows
-    bias = bias_of(layer)[rows] * scale
-    if isinstance(layer, FactoredLinear):
-        inner = numpy(layer.v.weight)[:, columns]
-        matrix(b, f"{path}.v", inner, np.zeros(len(inner)))
-        matrix(b, f"{path}.u", numpy(layer.u.weight)[rows] * scale, bias)
-    else:
-        matrix(b, path, numpy(layer.weight)[rows][:, columns] * scale, bias)
-
-
-def matrix(b: Builder, path: str, weight: Array, bias: Array) -> None:
-    """A dense layer from weight (out, in) and bias (out,)."""
-    b.add(g.Dense, path, weight=weight[None, :, None], bias=bias[None])
+        matrix(b, "model.network.order", np.eye(len(order))[np.argsort(order)])
 
 
 # --- decoder --------------------------------------------------------------------------------------
@@ -239,17 +199,19 @@ def _rollout(b: Builder, module: StatePoseModule | VEMG2PoseWithInitialState) ->
     decoder = module.decoder
     fed_back = [(POSE, JOINTS)] if module.state_condition else []
     if isinstance(decoder, SequentialLSTM):
-        _lstm(b, "model.decoder", decoder, fed_back)
+        lstm(b, "model.decoder.lstm", decoder.lstm, fed_back)
+        activation(b, "model.decoder.mlp_out.0", decoder.mlp_out[0])
+        dense(b, "model.decoder.mlp_out.1", decoder.mlp_out[1], scale=decoder.scale)
     elif isinstance(decoder, MLP):
         if fed_back:
-            b.add(g.DelayedConcat, "model.decoder.join", previous=(POSE,), widths=(JOINTS,))
+            delayed(b, "model.decoder", fed_back)
         _mlp(b, "model.decoder", decoder)
     else:
         raise GraphError(
             f"model.decoder: {type(decoder).__name__} has no operators in the stream graph"
         )
     if integrates:
-        b.add(g.Integrate, POSE, position_steps=positions, initial=INITIAL)
+        _integrate(b, positions)
     elif fed_back:
         raise GraphError(
             "model: a pose fed back but not integrated (state_condition without predict_vel) is not"
@@ -269,41 +231,12 @@ def _position_steps(module: StatePoseModule | VEMG2PoseWithInitialState) -> int:
     return module.position_steps
 
 
-def _lstm(
-    b: Builder, path: str, decoder: SequentialLSTM, fed_back: Sequence[tuple[str, int]]
-) -> None:
-    """Each layer one matrix over its input beside its own hidden state, and a cell."""
-    for layer in range(decoder.num_layers):
-        where = f"{path}.lstm.l{layer}"
-        joined = [*(fed_back if layer == 0 else []), (where, decoder.hidden_size)]
-        b.add(
-            g.DelayedConcat,
-            f"{where}.join",
-            previous=tuple(n for n, _ in joined),
-            widths=tuple(w for _, w in joined),
-        )
-        _gates(b, f"{where}.gates", decoder.lstm, layer)
-        b.add(g.LstmCell, where)
-    activation(b, f"{path}.mlp_out.0", decoder.mlp_out[0])
-    affine(b, f"{path}.mlp_out.1", decoder.mlp_out[1], scale=decoder.scale)
-
-
-def _gates(b: Builder, path: str, lstm: nn.LSTM | FactoredLSTM, layer: int) -> None:
-    """All gates i, f, g, o of a layer: [W_ih, W_hh] and both biases."""
-    if isinstance(lstm, FactoredLSTM):
-        affine(b, path, lstm.get_submodule(f"l{layer}"))
-        return
-    parts = [numpy(getattr(lstm, f"weight_{kind}_l{layer}")) for kind in ("ih", "hh")]
-    bias = sum(numpy(getattr(lstm, f"bias_{kind}_l{layer}")) for kind in ("ih", "hh"))
-    matrix(b, path, np.concatenate(parts, axis=1), np.asarray(bias))
-
-
 def _mlp(b: Builder, path: str, decoder: MLP) -> None:
     layers = list(decoder.mlp)
     for i, layer in enumerate(layers):
         where = f"{path}.mlp.{i}"
         if isinstance(layer, nn.Linear | FactoredLinear):
-            affine(b, where, layer, scale=decoder.scale if i == len(layers) - 1 else 1.0)
+            dense(b, where, layer, scale=decoder.scale if i == len(layers) - 1 else 1.0)
         elif isinstance(layer, nn.LayerNorm):
             norm(b, where, [layer])
         else:

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+WINDOW = 1920  # samples: 0.96 s, six times what the published pools divide into
+
 
 def _convolution(
     in_channels: int, out_channels: int, kernel_size: Sequence[int], dropout_rate: float

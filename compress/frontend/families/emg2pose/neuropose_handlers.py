@@ -18,17 +18,18 @@ from torch import nn
 
 from compress import graph as g
 from compress.errors import GraphError
-from compress.frontend.builder import Builder, activation, bias_of, numpy
+from compress.frontend.builder import Builder
 from compress.frontend.factored import FactoredLinear
 from compress.frontend.families.emg2pose.neuropose import (
+    WINDOW,
     DecoderBlock,
     EncoderBlock,
     NeuroPose,
     ResidualBlock,
 )
+from compress.frontend.handlers import activation, bias_of, numpy
 
 Array = g.Array
-WINDOW = 1920  # samples: 0.96 s, six times what the published pools divide into
 
 
 def neuropose(b: Builder, path: str, network: NeuroPose, window: int = WINDOW) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from torch import nn
 
 from compress import graph as g
-from compress.frontend.builder import Builder, activation, bias_of, convolution, dense, norm, numpy
+from compress.frontend.builder import Builder
 from compress.frontend.families.hybrid.model import (
     BANDS,
     ELECTRODES,
@@ -21,6 +21,7 @@ from compress.frontend.families.hybrid.model import (
     TemporalConvolution,
 )
 from compress.frontend.families.hybrid.s4d import S4D, S4Model
+from compress.frontend.handlers import activation, bias_of, convolution, dense, norm, numpy
 
 Array = g.Array
 
@@ -35,7 +36,8 @@ def hybrid(b: Builder, model: HybridNetwork) -> None:
         _temporal(b, "model.4", model.model_HF)
     elif isinstance(model.model_HF, S4Model):
         _s4(b, "model.4", model.model_HF)
-    _align(b, "model.5", model.model_LF)
+    # The states of all layers begin together, with the begin of a step.
+    b.align("model.5", math.prod(model.model_LF.pools + model.model_LF.mid_pools))
     _s4(b, "model.5", model.model_LF)
     dense(b, "model.6", model.model[6])
     b.add(g.LogSoftmax, "model.7")
@@ -90,14 +92,6 @@ def _temporal(b: Builder, path: str, model: TemporalConvolution) -> None:
             norm(b, where, [layer])
         else:
             activation(b, where, layer)
-
-
-def _align(b: Builder, path: str, model: S4Model) -> None:
-    """After a start-up, wait for the begin of a step: the states of all layers can then begin
-    together."""
-    lag = -b.first_valid % math.prod(model.pools + model.mid_pools)
-    if lag:
-        b.add(g.Unfold1d, f"{path}.alignment", frames=1, frames_per_output=1, lag=lag)
 
 
 def _pool(b: Builder, path: str, factor: int, mode: str) -> None:

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from compress.errors import CheckpointError
-from compress.frontend.activations import activation
+from compress.frontend.families.hybrid.activations import activation
 from compress.frontend.families.hybrid.s4d import S4Model
 
-BANDS, ELECTRODES, SAMPLE_RATE, CLASSES = 2, 16, 2000, 99
+BANDS, ELECTRODES, CLASSES = 2, 16, 99
 _TEMPORAL_CONVOLUTION, _S4 = "emg2qwerty.modules.TemporalConvolution", "emg2qwerty.modules.S4Model"
 
 

@@ -15,7 +15,7 @@ from scipy.fft import next_fast_len
 from torch import Tensor, nn
 
 from compress.errors import CheckpointError
-from compress.frontend.activations import activation
+from compress.frontend.families.hybrid.activations import activation
 
 _FINE = 32
 

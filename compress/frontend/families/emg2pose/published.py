@@ -1,96 +1,11 @@
-"""Hyper-parameters of the published networks, as saved in their checkpoints, and what was reported
-for them.
+"""Hyper-parameters of the published networks of emg2pose, as saved in their checkpoints.
 
-Sources: Neuro-Robotic-Touch-Laboratory/hybrid-networks-emg2qwerty; facebookresearch/emg2pose, whose
-repository states no figures, so its networks have no entry in PUBLISHED.
+Source: facebookresearch/emg2pose, whose repository states no figures.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
-
-
-@dataclass(frozen=True)
-class Published:
-    """What the authors report on real data: mean over 8 fine-tuned users, greedy decoding, and with
-    a 6-gram character model."""
-
-    metric: str
-    unit: str
-    value: float
-    value_with_lm: float
-    gmacs_per_s: float
-    source: str = (
-        "hybrid-networks-emg2qwerty, real emg2qwerty recordings, mean of 8 fine-tuned users"
-    )
-
-
-def _s4(d_model: int, **changes: Any) -> dict[str, Any]:
-    config = {
-        "_target_": "emg2qwerty.modules.S4Model",
-        "S4_model": "S4D",
-        "d_input": -1,
-        "d_model": d_model,
-        "d_latent_space": 32,
-        "d_output": -1,
-        "n_layers": 8,
-        "lr": 0.0005,
-        "dt_min": 0.04,
-        "dt_max": 4.0,
-        "dropout_inner": 0.1,
-        "dropout_outer": 0.1,
-        "dropout_tie": True,
-        "prenorm": False,
-        "decoder_non_linearity": "gelu",
-        "reduce_time_dimension": False,
-        "permuteLBHtoBLH": True,
-        "activation": "gelu",
-        "reg_timescale": 0.0,
-        "reg_timescale_mode": "real",
-        "end_layer_pools": [0],
-        "end_layer_pool_mode": "none",
-        "mid_layer_pools": [0],
-        "mid_layer_pool_mode": "none",
-        "sparsity_post_actv_S4D": 0.0,
-        "delta_pre_activation": False,
-        "delta_post_activation": False,
-        "des": "",
-        "upscale_last_layer": 1,
-    }
-    return config | changes
-
-
-def _temporal(*out_channels: int) -> dict[str, Any]:
-    return {
-        "_target_": "emg2qwerty.modules.TemporalConvolution",
-        "d_input": -1,
-        "activation": "gelu",
-        "norm": "batchnorm",
-        "out_channels": list(out_channels),
-        "strides": [4, 3, 2],
-        "kernel_sizes": [4, 3, 2],
-        "padding": 0,
-    }
-
-
-def _network(mlp: int, high: dict[str, Any], low: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "in_transform": "raw_signal",
-        "in_features": 16,
-        "mlp_features": [mlp],
-        "model_HF": high,
-        "model_LF": low,
-        "decoder": {"_target_": "emg2qwerty.decoder.CTCGreedyDecoder"},
-        "loss": "ctc_loss",
-        "train_on_longer_every": 10,
-        "non_linearity": "sparse_relu_10",
-        "pooling": "mean",
-        "offsets": [0],
-        "sparsity_RotInvMLP_after_non_linearity": 0.0,
-        "norm": "layernorm",
-        "input_mean_pooling": 4,
-    }
 
 
 def _tds() -> dict[str, Any]:
@@ -176,16 +91,7 @@ def _pose(module: str, provide_initial_pos: bool, **config: Any) -> dict[str, An
     }
 
 
-HYPER_PARAMETERS: dict[str, dict[str, Any]] = {
-    "TC_S4_small": _network(36, _temporal(96, 192, 150), _s4(96)),
-    "TC_S4_medium": _network(72, _temporal(192, 384, 150), _s4(96)),
-    "S4_large": _network(
-        60,
-        {"_target_": "identity"},
-        _s4(
-            256, d_output=150, end_layer_pools=[2, 2, 2, 2, 1, 1, 1, 1], end_layer_pool_mode="mean"
-        ),
-    ),
+NETWORKS: dict[str, dict[str, Any]] = {
     "tracking_vemg2pose": _pose(
         "StatePoseModule",
         True,
@@ -203,10 +109,4 @@ HYPER_PARAMETERS: dict[str, dict[str, Any]] = {
         decoder=_lstm(40),
     ),
     "regression_neuropose": _pose("PoseModule", False, predict_vel=False, network=_neuropose()),
-}
-
-PUBLISHED = {
-    "TC_S4_small": Published("CER", "%", 9.36, 4.3, 0.0125),
-    "TC_S4_medium": Published("CER", "%", 8.41, 3.8, 0.032),
-    "S4_large": Published("CER", "%", 6.97, 3.5, 0.19),
 }

@@ -17,9 +17,8 @@ from compress.interpreter.base import side_by_side, trim
 from compress.interpreter.float import FloatInterpreter
 from compress.interpreter.integer import IntegerInterpreter
 from compress.quantization.quantize import GATE_SCALE, TANH_SCALE
-from compress.tasks import Recorded
-from compress.tasks.typing import scores
-from compress.tasks.typing.session import SAMPLE_RATE
+from compress.tasks import distances
+from compress.tasks.task import Recorded
 
 Array = g.Array
 LAYER_SECONDS = 20.0
@@ -74,7 +73,9 @@ def read_heldout(graph: g.Graph, paths: list[Path]) -> HeldOut:
 def layers(real: g.Graph, integer: g.Graph, signal: Signal) -> list[dict[str, Any]]:
     """Per tensor of the integer graph: scale, range, clipped share and SQNR against the float graph
     on one signal."""
-    samples = whole_steps(integer, signal.samples[: round(LAYER_SECONDS * SAMPLE_RATE)])
+    samples = whole_steps(
+        integer, signal.samples[: round(LAYER_SECONDS * float(integer.input.rate))]
+    )
     expected: dict[str, list[Array]] = {}
     found: dict[str, list[Array]] = {}
     machines = FloatInterpreter(real), IntegerInterpreter(integer)
@@ -102,7 +103,7 @@ def _layer(graph: g.Graph, op: g.Op, expected: Array, found: Array) -> dict[str,
         "bits": 8 if tensor.hi == g.INT8[1] else 16,
         "scale": tensor.scale,
         "clipped": float(clipped),
-        "sqnr_db": scores.sqnr_db(expected, dequantize(graph, op.output, found)),
+        "sqnr_db": distances.sqnr_db(expected, dequantize(graph, op.output, found)),
     }
 
 

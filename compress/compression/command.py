@@ -55,7 +55,7 @@ def run(
     """Choose, rebuild, tune and write, unless what it is made from is unchanged; returns
     compress.json's content."""
     folder = dataclasses.replace(folder, precision=COMPRESSED)
-    task = tasks.TASKS[checkpoint.task_of(checkpoint_path)]
+    task = tasks.named(checkpoint.task_of(checkpoint_path))
     dataset = datasets.find(data, folder.build, task.collection)
     key = artifacts.key(
         code=artifacts.code_hash("compress"),
@@ -158,7 +158,7 @@ def _improve(
     was not asked."""
     if not tunable(model, tendon, request):
         return None
-    task = tasks.TASKS[loaded.task]
+    task = tasks.named(loaded.task)
     whole, before = (
         check.float_error(loaded, calibration),
         check.integer_error(loaded, model, tendon, calibration),

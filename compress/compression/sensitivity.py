@@ -20,7 +20,6 @@ from compress import graph as g
 from compress.compression.candidates import Form, Layer, Probe
 from compress.graph.samples import Signal, whole_steps
 from compress.interpreter.float import FloatInterpreter
-from compress.tasks.typing.session import SAMPLE_RATE
 
 SECONDS = 12.0
 
@@ -61,7 +60,9 @@ def _with(graph: g.Graph, module: str, probe: Probe) -> g.Graph:
 def _outputs(graph: g.Graph, signal: Signal, seconds: float) -> g.Array:
     """Valid output frames (frames, features) of the first seconds after the start-up."""
     begin = graph.start_up / float(graph.output.rate)
-    samples = whole_steps(graph, signal.samples[: round((begin + seconds) * SAMPLE_RATE)])
+    samples = whole_steps(
+        graph, signal.samples[: round((begin + seconds) * float(graph.input.rate))]
+    )
     machine = FloatInterpreter(graph)
     machine.begin_with([signal])
     return np.asarray(machine.run(samples[None].astype(np.float64))[0, graph.start_up :])

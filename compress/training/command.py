@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, then say where the checkpoint is and how it validates."""
     task = family_of(HYPER_PARAMETERS[args.model]).task
-    collection = tasks.TASKS[task].collection
+    collection = tasks.named(task).collection
     if args.data:
         paths = datasets.sessions(args.data, collection)
     else:

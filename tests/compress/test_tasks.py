@@ -4,6 +4,7 @@ has heard of is quantized, scored and reported."""
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -76,14 +77,16 @@ def family_names() -> list[str]:
     return sorted(p.name for p in (ROOT / FAMILIES).iterdir() if (p / "__init__.py").is_file())
 
 
-def classes() -> set[str]:
+@functools.cache
+def classes() -> frozenset[str]:
     """The classes of task and family folders."""
     files = [p for folder in folders() for p in (ROOT / folder).glob("*.py")]
     trees = [ast.parse(p.read_text()) for p in files]
-    return {n.name for tree in trees for n in ast.walk(tree) if isinstance(n, ast.ClassDef)}
+    nodes = (node for tree in trees for node in ast.walk(tree))
+    return frozenset(node.name for node in nodes if isinstance(node, ast.ClassDef))
 
 
-def named(tree: ast.AST, own: set[str]) -> Iterator[str]:
+def named(tree: ast.AST, own: frozenset[str]) -> Iterator[str]:
     """What a file says of single tasks and families: imports from their folders, their names as
     strings, tests for their classes."""
     names = {*tasks.names(), *family_names()}

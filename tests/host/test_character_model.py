@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from compress.data.simulator.text import split_of
 from compress.errors import TendonError
+from compress.tasks.typing import text as typing_text
 from compress.tasks.typing.charset import CHARSET, KEYS, encode
 from compress.tasks.typing.text import ALPHABET, key_runs, keys_of
 from host import character_model, lm
@@ -162,7 +163,7 @@ def test_the_shipped_model_is_what_the_command_makes(tmp_path: Path) -> None:
 
 def test_its_prompts_are_of_the_train_split(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
-    monkeypatch.setattr(build, "keys_of", lambda prompt: seen.append(prompt) or prompt)
+    monkeypatch.setattr(typing_text, "keys_of", lambda prompt: seen.append(prompt) or prompt)
     build.arpa(prompts=200, order=2)
     assert len(seen) == 200 and {split_of(prompt) for prompt in seen} == {"train"}
 

@@ -51,8 +51,8 @@ def pooled(sessions: Sequence[Session], factor: float) -> float:
     amount = sum(s.amounts.sum() for s in sessions)
     if not amount:
         raise TendonError(
-            "error: expected something to get right (a typed character, a sample with a known"
-            " target) in the held-out sessions, found none"
+            "error: expected something to get right in the held-out sessions, found none; give"
+            " longer ones"
         )
     return float(factor * sum(s.errors.sum() for s in sessions) / amount)
 

@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     drift.add_arguments(
         commands.add_parser(
-            "drift", help="a pose network in a closed loop of minutes: do the integers drift?"
+            "drift", help="a network in a closed loop of minutes: do the integers drift?"
         )
     )
     models = commands.add_parser(

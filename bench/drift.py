@@ -1,8 +1,7 @@
-"""`drift`: a pose network minute by minute in one closed loop: do the integers leave the floats
-behind?
+"""`drift`: a network minute by minute in one closed loop: do the integers leave the floats behind?
 
-A network that tracks is fed its own pose, so an error of rounding could grow with the stream.
-Integers are those of native C.
+A network that is fed its own output could let an error of rounding grow with the stream: its task
+says so by a `loop`. Integers are those of native C.
 """
 
 from __future__ import annotations
@@ -13,23 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
-import numpy as np
 from matplotlib.figure import Figure
 
 from bench import markup
-from bench.drawing import BLUE, GREEN, ORANGE, SOFT, STYLE, Picture, svg
 from compress import cli, tasks
-from compress.data import datasets, recordings
+from compress.data import recordings
 from compress.data.recording_file import SAMPLE_RATE
 from compress.errors import TendonError
 from compress.files import replace_atomically, write_json
 from compress.frontend.checkpoint import sha256
-from compress.tasks.pose.scores import Stretch
-from compress.tasks.pose.task import Pose
+from compress.report.drawing import BLUE, GREEN, ORANGE, SOFT, STYLE, Picture, svg
+from compress.tasks.task import Followed, Loop, Task
 from host import engines
 
 MINUTE = 60 * SAMPLE_RATE
-ALLOWED = 0.2  # degrees that the integers' loss may be larger in the last minute than in the first
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,43 +45,48 @@ def run(args: argparse.Namespace) -> int:
     integers drift."""
     made = engines.prepare(cli.folder(args), args.checkpoint, args.data, args.calibration)
     task = tasks.of(made.integer)
-    if not isinstance(task, Pose):
-        raise TendonError(
-            f"MODEL={args.model}: drift is measured of networks that say a pose, this one is for"
-            f" {task.name}"
-        )
+    loop = loop_of(task, args.model)
     path = (
         args.input
-        or recordings.ensure(args.build / task.collection.folder, "long", task.collection)[0]
+        or recordings.ensure(args.build / task.collection.folder, loop.split, task.collection)[0]
     )
     recorded = task.read(made.real, path)
     print(f"{path.name}: {recorded.seconds:.0f} s in one closed loop, float graph and native C")
     real = engines.infer_float("graph", made.real, made.checkpoint, recorded.signal)
     exact = engines.infer("native", made, recorded.signal)
-    with_targets = [
-        task.stretches(made.integer, [frames], [recorded])[0] for frames in (real, exact)
-    ]
+    streams = [task.followed(made.integer, frames, recorded) for frames in (real, exact)]
     found = {
         "model": args.model,
         "precision": args.precision,
         "graph": made.integer.hash(),
         "checkpoint": sha256(made.checkpoint),
         "recording": {"name": path.name, "sha256": sha256(path)},
-        "simulated": datasets.is_simulated(path, task.collection),
-        "allowed": ALLOWED,
-        "minutes": minutes(*with_targets),
+        "simulated": task.collection.is_simulated(path),
+        "allowed": loop.allowed,
+        "minutes": minutes(streams[0], streams[1], loop),
     }
     write_json(made.folder.path / "drift.json", found)
     page = made.folder.path / "drift.html"
-    replace_atomically(page, html(found).encode())
-    print(f"{text(found)}\nreport: {page}")
+    replace_atomically(page, html(found, task).encode())
+    print(f"{text(found, task)}\nreport: {page}")
     return 1 if drifts(found) else 0
 
 
-def minutes(real: Stretch, exact: Stretch) -> list[dict[str, float]]:
+def loop_of(task: Task, model: str) -> Loop:
+    """The task's closed loop; TendonError for a task without one."""
+    if task.loop is None:
+        loops = [other.loop.says for other in map(tasks.named, tasks.names()) if other.loop]
+        raise TendonError(
+            f"MODEL={model}: drift is measured of networks that say {' or '.join(loops)}, this one"
+            f" is for {task.name}"
+        )
+    return task.loop
+
+
+def minutes(real: Followed, exact: Followed, loop: Loop) -> list[dict[str, float]]:
     """Of each whole minute: mean absolute errors of floats and integers, and the mean distance
-    between them, in degrees."""
-    apart, found = np.degrees(np.abs(real.predictions - exact.predictions)), []
+    between them, in the task's unit."""
+    apart, found = real.apart(exact), []
     for begin in range(0, len(real.mask) - MINUTE + 1, MINUTE):
         part = slice(begin, begin + MINUTE)
         valid = real.mask[part]
@@ -100,15 +101,15 @@ def minutes(real: Stretch, exact: Stretch) -> list[dict[str, float]]:
     if len(found) < 2:
         seconds = len(real.mask) / SAMPLE_RATE
         raise TendonError(
-            f"drift: expected two whole minutes with known angles or more, found {len(found)} in"
-            f" {seconds:.0f} s"
+            f"drift: expected two whole minutes with {loop.known} or more, found {len(found)}"
+            f" in {seconds:.0f} s"
         )
     return found
 
 
 def drift(found: dict[str, Any]) -> float:
     """How much more the integers lose against the floats in the last minute than in the first, in
-    degrees."""
+    the task's unit."""
     first, last = (m["quantized"] - m["float"] for m in (found["minutes"][0], found["minutes"][-1]))
     return float(last - first)
 
@@ -118,33 +119,34 @@ def drifts(found: dict[str, Any]) -> bool:
     return drift(found) > float(found["allowed"])
 
 
-def text(found: dict[str, Any]) -> str:
+def text(found: dict[str, Any], task: Task) -> str:
     """What a user reads on the console."""
-    lines = ["  minute   float   integers   difference   between the poses"]
+    outputs, unit = task.loop.outputs if task.loop else "outputs", task.unit
+    lines = [f"  minute   float   integers   difference   between the {outputs}"]
     for m in found["minutes"]:
-        difference = f"{m['quantized'] - m['float']:+.4f}°"
+        difference = f"{m['quantized'] - m['float']:+.4f}{unit}"
         lines.append(
-            f"  {m['minute']:6}  {m['float']:5.2f}°     {m['quantized']:5.2f}°    {difference:>9}  "
-            f" {m['apart']:16.3f}°"
+            f"  {m['minute']:6}  {m['float']:5.2f}{unit}     {m['quantized']:5.2f}{unit}   "
+            f" {difference:>9}   {m['apart']:16.3f}{unit}"
         )
     where = " (simulated recording)" if found["simulated"] else ""
     return "\n".join(
-        [*lines, f"  {'DRIFT' if drifts(found) else 'no drift'}: {_lost(found)}{where}"]
+        [*lines, f"  {'DRIFT' if drifts(found) else 'no drift'}: {_lost(found, unit)}{where}"]
     )
 
 
-def _lost(found: dict[str, Any]) -> str:
+def _lost(found: dict[str, Any], unit: str) -> str:
     first, last = (found["minutes"][i]["minute"] for i in (0, -1))
     return (
-        f"integers lose {drift(found):+.4f}° more in minute {last} than in minute {first};"
-        f" {found['allowed']}° allowed"
+        f"integers lose {drift(found):+.4f}{unit} more in minute {last} than in minute {first};"
+        f" {found['allowed']}{unit} allowed"
     )
 
 
-def html(found: dict[str, Any]) -> str:
+def html(found: dict[str, Any], task: Task) -> str:
     """The page. The same report gives the same page."""
     look, word = ("bad", "DRIFT") if drifts(found) else ("good", "NO DRIFT")
-    badge = f'<p><span class="badge {look}">{word}</span> {_lost(found)}</p>'
+    badge = f'<p><span class="badge {look}">{word}</span> {_lost(found, task.unit)}</p>'
     note = "<p><b>All errors are from a simulated recording.</b></p>" if found["simulated"] else ""
     facts = {
         "recording": f"{found['recording']['name']}, SHA-256 {found['recording']['sha256']}",
@@ -153,11 +155,11 @@ def html(found: dict[str, Any]) -> str:
         "integers": "native C, equal to the reference and to the boards word for word",
     }
     title = f"{found['model']} {found['precision']}, minute by minute"
-    body = f"<h1>{escape(title)}</h1>{badge}{note}{markup.figure(_picture(found))}{markup.facts(facts)}"  # noqa: E501
+    body = f"<h1>{escape(title)}</h1>{badge}{note}{markup.figure(_picture(found, task))}{markup.facts(facts)}"  # noqa: E501
     return markup.document(title, body)
 
 
-def _picture(found: dict[str, Any]) -> Picture:
+def _picture(found: dict[str, Any], task: Task) -> Picture:
     x = [m["minute"] for m in found["minutes"]]
     lost = [m["quantized"] - m["float"] for m in found["minutes"]]
     with matplotlib.rc_context(STYLE):
@@ -173,7 +175,7 @@ def _picture(found: dict[str, Any]) -> Picture:
             label="integers",
         )
         errors.set_ylim(bottom=0)
-        errors.set_ylabel("mean absolute angle error, °")
+        errors.set_ylabel(f"mean absolute {task.costs().word}, {task.unit}")
         errors.legend(frameon=False)
         difference.bar(x, lost, color=BLUE, width=0.6)
         difference.axhline(
@@ -183,7 +185,7 @@ def _picture(found: dict[str, Any]) -> Picture:
             label="allowed in the last minute",
         )
         difference.axhline(0, color=SOFT, linewidth=0.8)
-        difference.set_ylabel("integers minus float, °")
+        difference.set_ylabel(f"integers minus float, {task.unit}")
         difference.set_xlabel("minute of the stream")
         difference.set_xticks(x)
         difference.legend(frameon=False)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
-from bench.drawing import Picture
+from compress.report.drawing import Picture
 
 STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
 

@@ -16,9 +16,8 @@ from compress.graph.samples import Signal, to_int16, to_real, whole_steps
 from compress.interpreter.base import side_by_side, trim
 from compress.interpreter.float import FloatInterpreter
 from compress.interpreter.integer import IntegerInterpreter
-from compress.tasks import Recorded
-from compress.tasks.typing import scores
-from compress.tasks.typing.session import SAMPLE_RATE
+from compress.tasks import distances
+from compress.tasks.task import Recorded
 
 Array = g.Array
 LAYER_SECONDS = 20.0
@@ -73,7 +72,9 @@ def read_heldout(graph: g.Graph, paths: list[Path]) -> HeldOut:
 def layers(real: g.Graph, integer: g.Graph, signal: Signal) -> list[dict[str, Any]]:
     """Per tensor of the integer graph: scale, range, clipped share and SQNR against the float graph
     on one signal."""
-    samples = whole_steps(integer, signal.samples[: round(LAYER_SECONDS * SAMPLE_RATE)])
+    samples = whole_steps(
+        integer, signal.samples[: round(LAYER_SECONDS * float(integer.input.rate))]
+    )
     expected: dict[str, list[Array]] = {}
     found: dict[str, list[Array]] = {}
     machines = FloatInterpreter(real), IntegerInterpreter(integer)
@@ -102,5 +103,5 @@ def _layer(graph: g.Graph, op: g.Op, expected: Array, found: Array) -> dict[str,
         "scale": tensor.segments[0].scale,
         "segments": [[s.features, s.scale] for s in tensor.segments],
         "clipped": float(clipped),
-        "sqnr_db": scores.sqnr_db(expected, tensor.real(found)),
+        "sqnr_db": distances.sqnr_db(expected, tensor.real(found)),
     }

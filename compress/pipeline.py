@@ -25,9 +25,7 @@ from compress.quantization.calibrate import Ranges, observe
 from compress.quantization.proof import accumulator_bounds
 from compress.quantization.quantize import quantize
 from compress.quantization.scales import PRECISIONS
-from compress.tasks import Recorded
-from compress.tasks.pose.task import Pose
-from compress.tasks.typing import scores
+from compress.tasks import distances
 
 REPORT_VERSION = 2
 
@@ -47,7 +45,7 @@ def run(
         g.load(folder.float_graph),
         [calibration] if calibration else dataset.calibration,
     )
-    report = _report(real, integer, dataset) | {
+    report = score(real, integer, dataset) | {
         "key": key,
         "calibration": [p.name for p in signals_from],
     }
@@ -64,7 +62,7 @@ def graphs(
     _check(folder, checkpoint_path)
     if calibration:
         return family([folder], checkpoint_path, [calibration])[0]
-    collection = tasks.TASKS[checkpoint.task_of(checkpoint_path)].collection
+    collection = tasks.named(checkpoint.task_of(checkpoint_path)).collection
     return family(
         [folder], checkpoint_path, datasets.find(data, folder.build, collection).calibration
     )[0]
@@ -161,7 +159,8 @@ def read_report(folder: Folder) -> dict[str, Any]:
     return content
 
 
-def _report(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]:
+def score(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]:
+    """What quantize.json says of both graphs on the held-out sessions."""
     print(f"scoring {len(dataset.heldout)} held-out sessions, float and integer")
     heldout = evaluate.read_heldout(integer, dataset.heldout)
     task, recorded = tasks.of(integer), heldout.recorded
@@ -193,22 +192,14 @@ def _report(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]
             "float": task.details(integer, a, recorded),
             "quantized": task.details(integer, b, recorded),
         },
-        "trivial": _trivial(integer, recorded, dataset),
+        "trivial": task.trivial(integer, recorded, dataset.calibration),
         "agreement": task.agreement(a, b),
-        "sqnr_db": scores.sqnr_db(scores.concatenate(a), scores.concatenate(b)),
+        "sqnr_db": distances.sqnr_db(distances.concatenate(a), distances.concatenate(b)),
         "accumulators": [
             {"module": x.module, "largest": x.largest, "share": x.largest / 2**31}
             for x in accumulator_bounds(integer)
         ],
     }
-
-
-def _trivial(graph: g.Graph, recorded: list[Recorded], dataset: Dataset) -> dict[str, float]:
-    """Errors of predictors that read no sEMG, where the task has them."""
-    task = tasks.of(graph)
-    if not isinstance(task, Pose):
-        return {}
-    return task.trivial(graph, recorded, [task.read(graph, path) for path in dataset.calibration])
 
 
 def text(report: dict[str, Any]) -> str:
@@ -239,6 +230,7 @@ def text(report: dict[str, Any]) -> str:
         lines.append(f"  trivial predictors: {trivial}")
     if report["published"]:
         lines.append(
-            f"  published: {report['published']['value']} % ({report['published']['source']})"
+            f"  published: {report['published']['value']} {m['unit']}"
+            f" ({report['published']['source']})"
         )
     return "\n".join(lines)

@@ -44,12 +44,12 @@ def main(arguments: list[str] | None = None) -> int:
         "--input",
         type=Path,
         required=True,
-        help="a recording, or a .npy: (samples, 2, 16), pose (16, samples)",
+        help="a recording, or a .npy of the shape that the network's task says",
     )
     infer.add_argument(
         "--initial",
         type=Path,
-        help="tracking: a .npy of the first pose (20,) in rad (default: the recording's)",
+        help="a .npy of what the network begins with, where it does (default: the recording's)",
     )
     infer.add_argument(
         "--output", type=Path, required=True, help="where to write float32 frames (.npy)"
@@ -60,7 +60,10 @@ def main(arguments: list[str] | None = None) -> int:
     infer.set_defaults(run=_infer)
     decode = commands.add_parser("decode", help="text from frames that `infer` wrote")
     decode.add_argument(
-        "--input", type=Path, required=True, help="a .npy of log-probabilities, float (frames, 99)"
+        "--input",
+        type=Path,
+        required=True,
+        help="a .npy of log-probabilities, float (frames, classes)",
     )
     decode.add_argument(
         "--decoder", default="beam+lm", choices=decoders.NAMES, help="which (default: %(default)s)"
@@ -130,7 +133,8 @@ def _input(graph: g.Graph, args: argparse.Namespace) -> Signal:
 
 
 def _decode(args: argparse.Namespace) -> None:
-    print(decoders.decode_session(args.decoder, args.lm, load_frames(args.input), progress=True))
+    frames, alphabet = load_frames(args.input)
+    print(decoders.decode_session(alphabet, args.decoder, args.lm, frames, progress=True))
 
 
 def _diagnose(args: argparse.Namespace) -> None:

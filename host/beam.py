@@ -1,5 +1,5 @@
-"""CTC beam search over frames as they arrive, with an optional character model; ⌫ is undone in the
-model and kept in the text.
+"""CTC beam search over frames as they arrive, with an optional character model; the alphabet's
+delete character, ⌫ below, is undone in the model and kept in the text.
 
 The search is that of emg2qwerty (Sivakumar et al., NeurIPS 2024; `CTCBeamDecoder`). A beam is a set
 of prefixes, each with the log-probability of all alignments that end in the blank and of those that
@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compress.errors import TendonError
-from compress.tasks.typing.charset import BLANK, CHARSET
+from compress.tasks.text import Alphabet
 from host.character_model import START, CharacterModel
 
 Array = npt.NDArray[np.float64]
@@ -30,7 +30,6 @@ BEAMS = 50  # these four are the published configuration (emg2qwerty, config/dec
 TOP = 10
 WEIGHT = 2.0
 BONUS = 2.0
-DELETE = CHARSET.index("⌫")
 NEVER = -np.inf
 
 
@@ -70,15 +69,20 @@ class _Candidates(NamedTuple):
 
 
 class BeamDecoder:
-    """Beam search over frames (99,): natural log-probabilities, or the board's int16 words with
-    their `scale`.
+    """Beam search over frames (classes,): natural log-probabilities, or the board's int16 words
+    with their `scale`.
 
-    lm         character model; None: the probabilities of the network alone beams      prefixes
-    kept after each frame (published: 50) top        most probable classes of a frame that are
-    considered (published: 10); the lower label wins a tie weight     of the model's log10
-    probability (published: 2) bonus      added for each character, against the model's preference
-    for short texts (published: 2) deletions  ⌫ undoes what the character before it was given
-    (published: yes); otherwise ⌫ is a character that no model knows
+    Args:
+        alphabet: what the classes of a frame are.
+        lm: character model; None: the probabilities of the network alone.
+        beams: prefixes kept after each frame (published: 50).
+        top: most probable classes of a frame that are considered (published: 10); the lower label
+            wins a tie.
+        weight: of the model's log10 probability (published: 2).
+        bonus: added for each character, against the model's preference for short texts
+            (published: 2).
+        deletions: ⌫ undoes what the character before it was given (published: yes); otherwise ⌫ is
+            a character that no model knows.
 
     `text` is the best text so far and may be taken back as far as `stable`, the beginning that all
     prefixes of the beam share.
@@ -86,6 +90,7 @@ class BeamDecoder:
 
     def __init__(
         self,
+        alphabet: Alphabet,
         lm: CharacterModel | None = None,
         *,
         scale: float = 1.0,
@@ -95,17 +100,20 @@ class BeamDecoder:
         bonus: float = BONUS,
         deletions: bool = True,
     ) -> None:
-        if beams < 1 or not 1 <= top <= BLANK + 1:
+        if beams < 1 or not 1 <= top <= alphabet.classes:
             raise TendonError(
-                f"beam search: expected beams ≥ 1 and top in 1…{BLANK + 1}, found {beams} and {top}"
+                f"beam search: expected beams ≥ 1 and top in 1…{alphabet.classes}, found {beams}"
+                f" and {top}"
             )
+        self._alphabet, self._empty = alphabet, alphabet.blank
+        self._delete = alphabet.delete_label if deletions else -1  # -1: no label
         self._lm, self._scale, self._beams, self._top = lm, scale, beams, top
-        self._weight, self._bonus, self._deletions = weight, bonus, deletions
+        self._weight, self._bonus = weight, bonus
         self.reset()
 
     def reset(self) -> None:
         """Forget the text, as at the start of a session."""
-        root = _Prefix(None, BLANK, _Heard(None, START, 0.0))
+        root = _Prefix(None, self._empty, _Heard(None, START, 0.0))
         root.place = 0
         self.frames = 0
         self._trunk = root  # the last node that all prefixes share
@@ -115,15 +123,15 @@ class BeamDecoder:
         self._finished = False
 
     def push(self, frame: npt.ArrayLike) -> None:
-        """Takes one frame (99,). TendonError for another shape, for values that are not finite, and
-        after `finish`."""
+        """Takes one frame (classes,). TendonError for another shape, for values that are not
+        finite, and after `finish`."""
         if self._finished:
             raise TendonError("beam search: the session is finished; reset() begins another")
         values = self._scale * np.asarray(frame, dtype=np.float64)
-        if values.shape != (BLANK + 1,) or not np.isfinite(values).all():
+        if values.shape != (self._alphabet.classes,) or not np.isfinite(values).all():
             raise TendonError(
-                f"beam search: expected frames of {BLANK + 1} finite log-probabilities, found"
-                f" {_what(values)}"
+                f"beam search: expected frames of {self._alphabet.classes} finite"
+                f" log-probabilities, found {_what(values, self._alphabet.classes)}"
             )
         candidates = self._candidates(values)
         self._merge(candidates)
@@ -155,7 +163,9 @@ class BeamDecoder:
             node = node.parent
         added.reverse()
         self._path[node.depth + 1 :] = added
-        self._text = self._text[: node.depth] + "".join(CHARSET[prefix.label] for prefix in added)
+        self._text = self._text[: node.depth] + "".join(
+            self._alphabet.characters[prefix.label] for prefix in added
+        )
         return self._text
 
     def finish(self) -> str:
@@ -174,7 +184,7 @@ class BeamDecoder:
     def _candidates(self, values: Array) -> _Candidates:
         """Every prefix as it is and with each of the frame's best classes added."""
         best = np.argsort(-values, kind="stable")[: self._top]
-        labels = best[best != BLANK]
+        labels = best[best != self._empty]
         last = np.array([prefix.label for prefix in self._beam])
         gains, contexts = self._gains(labels)
         before = np.logaddexp(self._blank, self._other)
@@ -184,9 +194,9 @@ class BeamDecoder:
             labels == last[:, None]
         )  # a character follows itself only across a blank; without one it is held
         if len(labels) < len(best):
-            blank[:, 0] = before + values[BLANK]
+            blank[:, 0] = before + values[self._empty]
         other[:, 0] = np.where(
-            repeated.any(1), self._other + np.append(values[:BLANK], NEVER)[last], NEVER
+            repeated.any(1), self._other + np.append(values[: self._empty], NEVER)[last], NEVER
         )
         other[:, 1:] = (
             np.where(repeated, self._blank[:, None], before[:, None]) + values[labels] + gains
@@ -205,8 +215,7 @@ class BeamDecoder:
             np.array([prefix.heard.context for prefix in self._beam]), labels
         )
         gains = self._weight * scores + self._bonus
-        if self._deletions:
-            gains[:, labels == DELETE] = [[-prefix.heard.gain] for prefix in self._beam]
+        gains[:, labels == self._delete] = [[-prefix.heard.gain] for prefix in self._beam]
         return gains, contexts
 
     def _merge(self, c: _Candidates) -> None:
@@ -249,7 +258,7 @@ class BeamDecoder:
         child = prefix.children.get(label)
         if child is None:
             heard = prefix.heard
-            if label == DELETE and self._deletions:
+            if label == self._delete:
                 heard = heard.before or heard
             else:
                 heard = _Heard(heard, int(c.contexts[row, j - 1]), float(c.gains[row, j - 1]))
@@ -273,9 +282,9 @@ def _prune(prefix: _Prefix) -> None:
         prefix = parent
 
 
-def _what(values: Array) -> str:
+def _what(values: Array, classes: int) -> str:
     return (
         f"shape {values.shape}"
-        if values.shape != (BLANK + 1,)
+        if values.shape != (classes,)
         else f"{int((~np.isfinite(values)).sum())} others"
     )

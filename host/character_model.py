@@ -1,4 +1,4 @@
-"""A KenLM n-gram model over the characters of the charset, as emg2qwerty uses one.
+"""A KenLM n-gram model over the characters of an alphabet, as emg2qwerty uses one.
 
 A token is a key as the key logger names it: "a", "T", "%", "Key.space". The model is heard over
 runs of characters that it knows. A character outside its vocabulary ends the run: it costs what
@@ -8,6 +8,7 @@ costs. To a model without "Key.space" a run is a word; one that has it hears sen
 
 from __future__ import annotations
 
+import string
 import subprocess
 import sys
 from functools import lru_cache
@@ -18,11 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from compress.errors import TendonError
-from compress.tasks.typing.charset import KEYS
+from compress.tasks.text import Alphabet
 
 START = 0  # the state at <s>
 END, UNKNOWN = "</s>", "<unk>"
-LETTERS = KEYS[:26]
+LETTERS = string.ascii_lowercase
 WORDS = ("the", "and", "with")  # tokens that only a model of words has
 # Loading in a process of its own first: kenlm trusts the counts in a file; a damaged one can end
 # the process or fill memory.
@@ -43,16 +44,18 @@ class CharacterModel:
     n-grams below its order.
     """
 
-    def __init__(self, model: kenlm.Model) -> None:
-        self._model = model
-        self._known = [key in model for key in KEYS]
+    def __init__(self, model: kenlm.Model, alphabet: Alphabet) -> None:
+        self._model, self._keys = model, alphabet.keys
+        self._known = [key in model for key in alphabet.keys]
         self._unknown = model.score(UNKNOWN, bos=False, eos=False)
         start = kenlm.State()
         model.BeginSentenceWrite(start)
         self._states: list[kenlm.State] = [start]
         self._numbers: dict[kenlm.State, int] = {start: START}
-        self._scores = np.full((64, len(KEYS)), np.nan, np.float32)  # KenLM's own precision
-        self._next = np.zeros((64, len(KEYS)), np.int32)
+        self._scores = np.full(
+            (64, len(alphabet.keys)), np.nan, np.float32
+        )  # KenLM's own precision
+        self._next = np.zeros((64, len(alphabet.keys)), np.int32)
 
     def extend(
         self, states: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]
@@ -82,7 +85,7 @@ class CharacterModel:
             return
         after, then = kenlm.State(), START
         if self._known[label]:
-            score = self._model.BaseScore(self._states[state], KEYS[label], after)
+            score = self._model.BaseScore(self._states[state], self._keys[label], after)
             then = self._number(after)
         elif state != START:
             score = self._model.BaseScore(self._states[state], END, after)
@@ -100,7 +103,7 @@ class CharacterModel:
         return number
 
 
-def load(path: Path) -> CharacterModel:
+def load(path: Path, alphabet: Alphabet) -> CharacterModel:
     """A model file, ARPA or KenLM binary; TendonError when it is missing, damaged or no model of
     these characters.
 
@@ -111,17 +114,17 @@ def load(path: Path) -> CharacterModel:
             f"LM={path}: no such file; expected a KenLM character model (.arpa or .bin)"
         )
     status = path.stat()
-    return _load(path.resolve(), status.st_mtime_ns, status.st_size)
+    return _load(path.resolve(), alphabet, status.st_mtime_ns, status.st_size)
 
 
 @lru_cache(maxsize=4)
-def _load(path: Path, changed_ns: int, size: int) -> CharacterModel:
+def _load(path: Path, alphabet: Alphabet, changed_ns: int, size: int) -> CharacterModel:
     probe = [
         sys.executable,
         "-c",
         PROBE,
         str(path),
-        " ".join(KEYS),
+        " ".join(alphabet.keys),
         str(PROBE_MEMORY[0] + PROBE_MEMORY[1] * size),
     ]
     done = subprocess.run(probe, capture_output=True, text=True, check=False, timeout=PROBE_SECONDS)
@@ -138,7 +141,7 @@ def _load(path: Path, changed_ns: int, size: int) -> CharacterModel:
             f"LM={path}: expected a model of characters, with tokens a … z, Key.space as the keys"
             f" are named; it {found}"
         )
-    return CharacterModel(model)
+    return CharacterModel(model, alphabet)
 
 
 def read(path: str) -> kenlm.Model:

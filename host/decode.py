@@ -1,5 +1,4 @@
-"""Text that grows as frames arrive: the greedy decoder of `compress.tasks.typing.scores`, one frame at a
-time."""  # noqa: E501
+"""Text that grows as frames arrive: greedy CTC, one frame at a time."""
 
 from __future__ import annotations
 
@@ -8,19 +7,20 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from compress.tasks.typing.charset import BLANK, CHARSET
+from compress.tasks.text import Alphabet
 
 
 class StreamDecoder:
-    """Greedy CTC over frames (99 values in any monotonic unit, float or the board's int16 words),
-    as published.
+    """Greedy CTC over frames (a value for each class of the alphabet in any monotonic unit, float
+    or the board's int16 words), as published.
 
     `text` is what has been read so far and `times` the index of the frame at which each of its
     characters appeared. Nothing is ever taken back: a character is final the moment it appears, so
     the delay is that of the network alone.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, alphabet: Alphabet) -> None:
+        self._alphabet = alphabet
         self.reset()
 
     def reset(self) -> None:
@@ -28,18 +28,19 @@ class StreamDecoder:
         self.text = ""
         self.times: list[int] = []
         self.frames = 0
-        self._previous = BLANK
+        self._previous = self._alphabet.blank
 
     def push(self, frame: npt.ArrayLike) -> str:
-        """Takes one frame (99,); returns the character it adds, or ""."""
+        """Takes one frame (classes,); returns the character it adds, or ""."""
         label = int(np.argmax(frame))
-        new = label not in (BLANK, self._previous)
+        new = label not in (self._alphabet.blank, self._previous)
         self._previous = label
+        added = self._alphabet.characters[label] if new else ""
         if new:
-            self.text += CHARSET[label]
+            self.text += added
             self.times.append(self.frames)
         self.frames += 1
-        return CHARSET[label] if new else ""
+        return added
 
     def extend(self, frames: Iterable[npt.ArrayLike]) -> str:
         """Takes several frames; returns the characters they add."""

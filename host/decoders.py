@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from compress import tasks
 from compress.errors import TendonError
-from compress.tasks.typing.charset import BLANK
+from compress.tasks.text import Alphabet
 from host import character_model
 from host.beam import BeamDecoder
 from host.decode import StreamDecoder
@@ -19,17 +20,19 @@ NAMES = ("greedy", "beam", "beam+lm")
 LONG = 2000  # frames: a search longer than this shows its progress
 
 
-def make(name: str, lm: Path | None = None, scale: float = 1.0) -> StreamDecoder | BeamDecoder:
+def make(
+    alphabet: Alphabet, name: str, lm: Path | None = None, scale: float = 1.0
+) -> StreamDecoder | BeamDecoder:
     """A decoder with the published settings for frames whose log-probabilities are `scale` times
-    their values.
+    their values; their classes are those of the alphabet.
 
     Each has reset(), push(frame), extend(frames), text and finish(). `lm` is a KenLM file, needed
     by beam+lm and by it alone.
     """
     if name == "greedy":
-        return StreamDecoder()
+        return StreamDecoder(alphabet)
     if name == "beam":
-        return BeamDecoder(scale=scale)
+        return BeamDecoder(alphabet, scale=scale)
     if name != "beam+lm":
         raise TendonError(f"DECODER={name}: expected one of {', '.join(NAMES)}")
     if lm is None:
@@ -37,34 +40,37 @@ def make(name: str, lm: Path | None = None, scale: float = 1.0) -> StreamDecoder
             "DECODER=beam+lm: expected a character model; give one with LM=path (KenLM, .arpa or"
             " .bin)"
         )
-    return BeamDecoder(character_model.load(lm), scale=scale)
+    return BeamDecoder(alphabet, character_model.load(lm, alphabet), scale=scale)
 
 
-def load_frames(path: Path) -> npt.NDArray[np.generic]:
-    """Frames (frames, 99) from a `.npy` of floats, as `infer` writes them; TendonError for anything
-    else."""
+def load_frames(path: Path) -> tuple[npt.NDArray[np.generic], Alphabet]:
+    """Frames (frames, classes) from a `.npy` of floats, as `infer` writes them, and the alphabet
+    with so many classes; TendonError for anything else."""
     try:
         frames = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise TendonError(f"{path}: cannot be read as .npy: {error}") from error
-    if frames.ndim != 2 or frames.shape[1] != BLANK + 1 or frames.dtype.kind != "f":
+    alphabets = {text.alphabet.classes: text.alphabet for text in tasks.texts()}
+    if frames.ndim != 2 or frames.shape[1] not in alphabets or frames.dtype.kind != "f":
+        expected = " or ".join(f"(frames, {classes})" for classes in alphabets)
         raise TendonError(
-            f"{path}: expected log-probabilities, float (frames, {BLANK + 1}), found {frames.dtype}"
+            f"{path}: expected log-probabilities, float {expected}, found {frames.dtype}"
             f" {frames.shape}"
         )
-    return np.asarray(frames)
+    return np.asarray(frames), alphabets[frames.shape[1]]
 
 
 def decode_session(
+    alphabet: Alphabet,
     name: str,
     lm: Path | None,
     log_probs: npt.NDArray[np.generic],
     scale: float = 1.0,
     progress: bool = False,
 ) -> str:
-    """The text of a whole session (frames, 99) of natural log-probabilities, or of int16 words with
-    their scale."""
-    decoder = make(name, lm, scale)
+    """The text of a whole session (frames, classes) of natural log-probabilities, or of int16 words
+    with their scale."""
+    decoder = make(alphabet, name, lm, scale)
     decoder.extend(
         tqdm(
             log_probs,

@@ -12,7 +12,7 @@ from compress import graph as g
 from compress.errors import TendonError
 from compress.files import write_json
 from compress.graph.samples import Signal
-from compress.tasks.typing import scores
+from compress.tasks import distances
 from host.engines import Artifacts, layers
 
 Array = g.Array
@@ -45,7 +45,9 @@ def compare(made: Artifacts, engines: tuple[str, str], signal: Signal) -> dict[s
     modules = {op.output: op.module for op in made.integer.ops}
     for (name, a), (_, b) in zip(*(layers(e, made, signal) for e in engines), strict=True):
         x, y = _real(made, name, a, engines[0]), _real(made, name, b, engines[1])
-        rows.append({"module": modules[name], "shape": list(a.shape)} | scores.tensor_errors(x, y))
+        rows.append(
+            {"module": modules[name], "shape": list(a.shape)} | distances.tensor_errors(x, y)
+        )
         found = _first(made, name, x, y, 0.0 if exact else TOLERANCE)
         if found is not None:
             differences.append(found)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from compress import artifacts, pipeline
+from compress import artifacts, pipeline, tasks
 from compress import graph as g
 from compress.artifacts import Folder
 from compress.errors import TendonError
@@ -136,22 +136,17 @@ def _on_board(board: str, made: Artifacts, signal: Signal, port: str | None) -> 
 
 
 def _torch(path: Path, signal: Signal, graph: g.Graph) -> npt.NDArray[np.float32]:
-    """The published forward has no frames for the start-up of a stream: there a pose is zero, and
-    every class is equally likely. Poses are those of the whole window, which a stream does not know
-    (DESIGN.md)."""
+    """The published forward has no frames for the start-up of a stream: the task says what stands
+    there. It sees the whole recording, which a stream does not (DESIGN.md)."""
     from compress.frontend import checkpoint
 
     loaded = checkpoint.load(path)
     if graph.windowed:  # the published forward of each window by itself
         windows = signal.samples.reshape(-1, graph.samples_per_step, signal.samples.shape[1])
         return np.concatenate([checkpoint.forward(loaded, window) for window in windows])
-    if loaded.task == "pose":
-        initial = next(iter((signal.initial or {}).values()), None)
-        poses = checkpoint.forward(loaded, signal.samples, initial)
-        return np.concatenate([np.zeros((graph.start_up, poses.shape[1]), np.float32), poses])
-    frames, start_up = checkpoint.forward(loaded, signal.samples), graph.start_up
-    nothing_yet = np.full((start_up, frames.shape[1]), -np.log(frames.shape[1]), np.float32)
-    return np.concatenate([nothing_yet, frames])
+    initial = next(iter((signal.initial or {}).values()), None)
+    frames = checkpoint.forward(loaded, signal.samples, initial)
+    return np.concatenate([tasks.of(graph).nothing_yet(graph.start_up, frames.shape[1]), frames])
 
 
 def layers(engine: str, made: Artifacts, signal: Signal) -> Iterator[tuple[str, Array]]:

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from compress.data import recordings
+from compress.tasks.typing.simulated import COLLECTION as TYPING
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "fixtures"
@@ -92,7 +93,7 @@ def simulated() -> Path:
     with (root / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for split in ("calibration", "heldout"):
-            recordings.ensure(root, split)
+            recordings.ensure(root, split, TYPING)
     return root
 
 

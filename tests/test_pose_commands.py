@@ -20,6 +20,7 @@ from compress.errors import RecordingError
 from compress.frontend import checkpoint
 from compress.frontend.families import build
 from compress.frontend.lower import lower
+from compress.tasks.pose.simulated import COLLECTION as POSE
 from export.__main__ import main as export
 from host.__main__ import main as host
 from tests.compress.test_pose_networks import tiny
@@ -192,7 +193,7 @@ def test_a_published_table_says_what_calibrates_and_what_is_held_out(
                 (here / "data/heldout/heldout-0.hdf5").read_bytes()
             )
     metadata.write(tmp_path / metadata.NAME, rows)
-    found = datasets.find(tmp_path, tmp_path, recordings.POSE)
+    found = datasets.find(tmp_path, tmp_path, POSE)
     assert (
         [p.stem for p in found.calibration] == ["b"]
         and [p.stem for p in found.heldout] == ["c", "d"]
@@ -200,7 +201,7 @@ def test_a_published_table_says_what_calibrates_and_what_is_held_out(
     )
     metadata.write(tmp_path / metadata.NAME, rows[:2])
     with pytest.raises(RecordingError, match="1 train, 1 val, 0 test"):
-        datasets.find(tmp_path, tmp_path, recordings.POSE)
+        datasets.find(tmp_path, tmp_path, POSE)
 
 
 def test_a_language_model_and_a_crosscheck_of_text_are_refused_for_poses(

@@ -24,7 +24,6 @@ from compress.data.datasets import Dataset
 from compress.errors import TendonError
 from compress.files import replace_atomically, write_json
 from compress.graph.samples import to_int16, to_real
-from compress.tasks.pose.task import Pose
 from export import boards, build
 from export.boards import Description, load_board
 from host import native
@@ -130,11 +129,6 @@ def score(
         for name, frames in zip(NAMES, (before, after, exact), strict=True)
     }
     low, high = task.difference(integer, before, exact, recorded)
-    trivial = {}
-    if isinstance(task, Pose):
-        trivial = task.trivial(
-            integer, recorded, [task.read(integer, path) for path in dataset.calibration]
-        )
     amount, amount_is = task.amount(recorded)
     return {
         "metric": task.metric,
@@ -144,7 +138,7 @@ def score(
         "amount_is": amount_is,
         "errors": errors,
         "difference": {"low": low, "high": high},
-        "trivial": trivial,
+        "trivial": task.trivial(integer, recorded, dataset.calibration),
     }
 
 
@@ -179,8 +173,7 @@ def cycles(graph: g.Graph, folder: Folder, board: Description, dataset: Dataset)
     if stand_in is None:
         return nothing
     image = build.make_firmware(graph, folder, stand_in.name)
-    seconds = on_board.STEPS * graph.samples_per_step / float(graph.input.rate)
-    signal = datasets.samples(dataset.heldout[0], seconds, tasks.of(graph).collection)
+    signal = tasks.of(graph).first_steps(graph, dataset.heldout[0], on_board.STEPS)
     print(f"counting {on_board.STEPS} steps on {stand_in.name}")
     found = on_board.modelled(
         stand_in.name, image, graph, to_int16(graph, signal), folder.path / "tools"

@@ -7,7 +7,7 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from bench.drawing import BLUE, GREEN, ORANGE, SOFT, STYLE, Picture, svg
+from compress.report.drawing import BLUE, GREEN, ORANGE, SOFT, STYLE, Picture, svg
 
 FLOOR = 1e-12
 

@@ -21,8 +21,9 @@ from compress.data import datasets
 from compress.errors import TendonError
 from compress.files import write_json
 from compress.graph.samples import to_real
-from compress.tasks import Recorded
-from compress.tasks.typing import scores
+from compress.tasks import distances
+from compress.tasks.task import Recorded
+from compress.tasks.text import Text
 from export import boards, build
 from export.boards import load_board
 from export.c import emit
@@ -118,13 +119,10 @@ def _check_engines() -> None:
 
 def _stretches(args: argparse.Namespace, made: Artifacts) -> list[Recorded]:
     task = tasks.of(made.integer)
-    if task.name != "typing":
-        raise TendonError(
-            f"crosscheck: {made.integer.name} does not type; its engines are compared by hil and"
-            " infer"
-        )
+    _text(made)
     if args.input is None:
-        parts = stretches(made.integer, datasets.find(args.data, args.build).heldout, args.seconds)
+        dataset = datasets.find(args.data, args.build, task.collection)
+        parts = stretches(made.integer, dataset.heldout, args.seconds)
     else:
         parts = [task.load_input(made.integer, args.input, args.seconds)]
     found = sum(p.seconds for p in parts)
@@ -134,6 +132,17 @@ def _stretches(args: argparse.Namespace, made: Artifacts) -> list[Recorded]:
             " a longer INPUT"
         )
     return parts
+
+
+def _text(made: Artifacts) -> Text:
+    """How the network's frames are read; TendonError when they are no text."""
+    text = tasks.of(made.integer).text
+    if text is None:
+        raise TendonError(
+            f"crosscheck: {made.integer.name} does not type; its engines are compared by hil and"
+            " infer"
+        )
+    return text
 
 
 def first_board(made: Artifacts) -> str:
@@ -200,10 +209,12 @@ def report_of(
     made: Artifacts, parts: list[Recorded], board: str, ran: dict[str, Ran]
 ) -> dict[str, Any]:
     """crosscheck.json: one column for each engine, in the order of TITLES."""
-    texts = [p.target.text if p.target else "" for p in parts]
+    text, collection = _text(made), tasks.of(made.integer).collection
+    targets = [text.of(p.target) for p in parts]
     reference, words = ran["torch"].frames, ran["integer"].words
     columns = [
-        asdict(_column(engine, board, ran[engine], reference, words, texts)) for engine in TITLES
+        asdict(_column(engine, board, ran[engine], reference, words, text, targets))
+        for engine in TITLES
     ]
     return {
         "version": VERSION,
@@ -213,10 +224,12 @@ def report_of(
         "graph": made.integer.hash(),
         "board": board,
         "recordings": [window(made.integer, p) for p in parts],
-        "simulated": any(p.path.suffix != ".npy" and datasets.is_simulated(p.path) for p in parts),
+        "simulated": any(
+            p.path.suffix != ".npy" and collection.is_simulated(p.path) for p in parts
+        ),
         "seconds": sum(p.seconds for p in parts),
         "frames": sum(map(len, reference)),
-        "characters": sum(map(len, texts)),
+        "characters": sum(map(len, targets)),
         "columns": columns,
     }
 
@@ -227,14 +240,13 @@ def _column(
     ran: Ran,
     reference: Sequence[Array],
     words: Sequence[Array] | None,
-    texts: list[str],
+    text: Text,
+    targets: list[str],
 ) -> Column:
     cer, low, high = None, None, None
-    if any(texts):
-        cer, (low, high) = (
-            scores.score(ran.frames, texts).cer,
-            scores.bootstrap_rate(ran.frames, texts),
-        )
+    if any(targets):
+        read = [text.read(frames) for frames in ran.frames]
+        cer, (low, high) = text.error(read, targets), text.interval(read, targets)
     exact = None
     if ran.words is not None and words is not None:
         exact = all(np.array_equal(a, b) for a, b in zip(words, ran.words, strict=True))
@@ -245,9 +257,11 @@ def _column(
         (
             None
             if engine == "torch"
-            else scores.sqnr_db(scores.concatenate(reference), scores.concatenate(ran.frames))
+            else distances.sqnr_db(
+                distances.concatenate(reference), distances.concatenate(ran.frames)
+            )
         ),
-        scores.agreement(reference, ran.frames),
+        distances.agreement(reference, ran.frames),
         cer,
         low,
         high,

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 
 from bench import markup
 from bench.crosscheck.text import ROWS, cells, headline
-from bench.drawing import BLUE, GREEN, INK, SOFT, STYLE, svg
 from compress.files import replace_atomically
+from compress.report.drawing import BLUE, GREEN, INK, SOFT, STYLE, svg
 
 CAPTION = (
     "Left: power of PyTorch's log-probabilities over the power of the difference from them. Right:"

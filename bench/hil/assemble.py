@@ -21,8 +21,9 @@ from compress.graph.samples import to_int16
 from compress.interpreter.base import side_by_side, trim
 from compress.interpreter.float import FloatInterpreter
 from compress.interpreter.integer import IntegerInterpreter
-from compress.tasks import Recorded
-from compress.tasks.typing import scores
+from compress.tasks import distances
+from compress.tasks.task import Recorded
+from compress.tasks.text import Text as Reading
 from export.boards import Description
 from host.engines import Artifacts
 
@@ -109,7 +110,7 @@ def run_report(
         "line": line(board, parts, back),
         "stack": _stack(back),
         "arena_used": 0 if back.status is None else back.status.arena_used,
-        "text": transcripts(parts, other, on_board) if task.name == "typing" else [],
+        "text": [] if task.text is None else transcripts(task.text, parts, other, on_board),
     }
 
 
@@ -118,10 +119,10 @@ def against_integers(other: Engines, back: Streamed) -> dict[str, float]:
     agreement, SQNR (200: equal)."""
     frames = [min(len(a), len(b)) for a, b in zip(other.words, back.words, strict=True)]
     a, b = (
-        scores.concatenate([w[:n] for w, n in zip(words, frames, strict=True)])
+        distances.concatenate([w[:n] for w, n in zip(words, frames, strict=True)])
         for words in (other.words, back.words)
     )
-    return {"agreement": scores.agreement([a], [b]), "sqnr_db": scores.sqnr_db(a, b)}
+    return {"agreement": distances.agreement([a], [b]), "sqnr_db": distances.sqnr_db(a, b)}
 
 
 def comparison(expected: Sequence[Frames], found: Sequence[Frames]) -> dict[str, Any]:
@@ -163,15 +164,17 @@ def metric(
     return {"name": task.metric, "unit": task.unit, **errors, "low": low, "high": high}  # type: ignore[typeddict-item]
 
 
-def transcripts(parts: list[Recorded], other: Engines, on_board: Sequence[Frames]) -> list[Text]:
-    """What was typed and what each engine read, per recording."""
+def transcripts(
+    reading: Reading, parts: list[Recorded], other: Engines, on_board: Sequence[Frames]
+) -> list[Text]:
+    """The text of each recording and what each engine read."""
     return [
         {
             "recording": part.path.name,
-            "target": part.target.text,
-            "float": scores.greedy(real),
-            "quantized": scores.greedy(words),
-            "board": scores.greedy(board),
+            "target": reading.of(part.target),
+            "float": reading.read(real),
+            "quantized": reading.read(words),
+            "board": reading.read(board),
         }
         for part, real, words, board in zip(parts, other.real, other.words, on_board, strict=True)
     ]

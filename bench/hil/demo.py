@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     _headline(2, "count its multiply-accumulates")
     print(macs.table(made.real))
     _headline(3, f"export, build and run on {args.board}")
-    lm = args.lm or (SHIPPED if task.name == "typing" else None)
+    lm = args.lm or (SHIPPED if task.text is not None else None)
     outcome = measurement.run(made, dataset, args.board, args.port, args.seconds, lm=lm)
     _headline(4, f"score the held-out {dataset.origin}: float network and native integer C")
     outcome.report["heldout"] = heldout(made, dataset, lm)
@@ -44,8 +44,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def heldout(made: Artifacts, dataset: Dataset, lm: Path | None) -> dict[str, Any]:
-    """Float graph and native C over whole held-out sessions: the error of each, and typing's with a
-    model, and the intervals."""
+    """Float graph and native C over whole held-out sessions: the error of each, that of texts also
+    with a model, and the intervals."""
     sessions = evaluate.read_heldout(made.integer, dataset.heldout)
     real = sessions.float_frames(made.real)
     graph, recorded, task = made.integer, sessions.recorded, tasks.of(made.integer)
@@ -53,10 +53,11 @@ def heldout(made: Artifacts, dataset: Dataset, lm: Path | None) -> dict[str, Any
     found = [to_real(graph, w) for w in words]
     low, high = task.difference(graph, real, found, recorded)
     amount, amount_is = task.amount(recorded)
-    scale, texts = (
-        float(graph.output.scale or 1.0),
-        [r.target.text for r in recorded] if lm is not None else [],
-    )
+    with_model = None
+    if lm is not None:
+        text, scale = language.text_of(graph, lm), float(graph.output.scale or 1.0)
+        targets = [text.of(r.target) for r in recorded]
+        with_model = language.heldout(text, lm, targets, real, words, scale)
     return {
         "sessions": len(sessions.steps),
         "seconds": sum(r.seconds for r in recorded),
@@ -72,7 +73,7 @@ def heldout(made: Artifacts, dataset: Dataset, lm: Path | None) -> dict[str, Any
             "native": task.details(graph, found, recorded),
         },
         "agreement": task.agreement(real, found),
-        "language": None if lm is None else language.heldout(lm, texts, real, words, scale),
+        "language": with_model,
     }
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from compress.graph import Graph
 from compress.graph.samples import to_int16
-from compress.tasks import Recorded
+from compress.tasks.task import Recorded
 from export import build
 from export.tflite import interpreter
 from export.tflm import build as tflm_build

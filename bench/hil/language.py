@@ -12,8 +12,11 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from bench.hil.schema import Language
+from compress import tasks
+from compress.errors import TendonError
 from compress.frontend.checkpoint import sha256
-from compress.tasks.typing import scores
+from compress.graph import Graph
+from compress.tasks.text import Alphabet, Text
 from host import beam
 from host.decoders import decode_session
 from host.lm import SHIPPED
@@ -23,28 +26,37 @@ DECODER = "beam+lm"
 CAVEAT = "made from simulated train prompts, so it knows the words; general English would help less"
 
 
-def read(lm: Path, sessions: Sequence[Frames], scale: float = 1.0) -> list[str]:
-    """Texts of sessions (frames, 99): log-probabilities, or words with their scale."""
+def text_of(graph: Graph, lm: Path) -> Text:
+    """How a network's frames are read; TendonError when they are no text, and a model is no use."""
+    text = tasks.of(graph).text
+    if text is None:
+        raise TendonError(f"LM={lm}: {graph.name} does not type; leave LM")
+    return text
+
+
+def read(alphabet: Alphabet, lm: Path, sessions: Sequence[Frames], scale: float = 1.0) -> list[str]:
+    """Texts of sessions (frames, classes): log-probabilities, or words with their scale."""
     return [
-        decode_session(DECODER, lm, s, scale)
+        decode_session(alphabet, DECODER, lm, s, scale)
         for s in tqdm(sessions, desc=DECODER, unit="session", leave=False)
     ]
 
 
 def streamed(
+    text: Text,
     lm: Path,
-    targets: list[str],
+    targets: Sequence[str],
     real: Sequence[Frames],
     words: Sequence[Frames],
     back: Sequence[Frames],
     scale: float,
 ) -> Language:
     """The streamed seconds with the model: float frames, the reference's words and the board's,
-    against what was typed."""
+    against the targets."""
     texts = {
-        "float": read(lm, real),
-        "quantized": read(lm, words, scale),
-        "board": read(lm, back, scale),
+        "float": read(text.alphabet, lm, real),
+        "quantized": read(text.alphabet, lm, words, scale),
+        "board": read(text.alphabet, lm, back, scale),
     }
     shipped = lm.resolve() == SHIPPED.resolve()
     found: Language = {
@@ -56,8 +68,8 @@ def streamed(
             f" {beam.BONUS:g}, as published"
         ),
         "metric": {
-            "name": "CER",
-            "unit": "%",
+            "name": text.metric,
+            "unit": text.unit,
             "float": None,
             "quantized": None,
             "board": None,
@@ -68,23 +80,28 @@ def streamed(
     }
     if any(targets):
         for engine, read_there in texts.items():
-            found["metric"][engine] = scores.score_texts(read_there, targets).cer  # type: ignore[literal-required]
-        found["metric"]["low"], found["metric"]["high"] = scores.text_rate(texts["board"], targets)
+            found["metric"][engine] = text.error(read_there, targets)  # type: ignore[literal-required]
+        low, high = text.interval(texts["board"], targets)
+        found["metric"]["low"], found["metric"]["high"] = low, high
     return found
 
 
 def heldout(
-    lm: Path, targets: list[str], real: Sequence[Frames], words: Sequence[Frames], scale: float
+    text: Text,
+    lm: Path,
+    targets: Sequence[str],
+    real: Sequence[Frames],
+    words: Sequence[Frames],
+    scale: float,
 ) -> dict[str, Any]:
-    """Whole sessions with the model: CER of float and native C, and the interval of their
+    """Whole sessions with the model: the error of float and native C, and the interval of their
     difference in points."""
-    a, b = read(lm, real), read(lm, words, scale)
-    low, high = scores.text_difference(a, b, targets)
-    rates = [scores.score_texts(texts, targets) for texts in (a, b)]
+    a, b = read(text.alphabet, lm, real), read(text.alphabet, lm, words, scale)
+    low, high = text.difference(a, b, targets)
     return {
-        "float": rates[0].cer,
-        "native": rates[1].cer,
+        "float": text.error(a, targets),
+        "native": text.error(b, targets),
         "low": low,
         "high": high,
-        "rates": {"float": rates[0].as_dict(), "native": rates[1].as_dict()},
+        "rates": {"float": text.details(a, targets), "native": text.details(b, targets)},
     }

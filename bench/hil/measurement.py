@@ -15,7 +15,7 @@ from bench.hil.formats import C, Format
 from bench.hil.outcome import Outcome
 from bench.hil.schema import Report
 from bench.hil.streaming import Streamed, stream, stretches
-from compress import pipeline, tasks
+from compress import pipeline
 from compress.artifacts import Folder
 from compress.data.datasets import Dataset
 from compress.errors import TendonError
@@ -23,7 +23,7 @@ from compress.files import write_json
 from compress.frontend.families import PUBLISHED
 from compress.graph import Graph, macs
 from compress.graph.samples import to_int16
-from compress.tasks import Recorded
+from compress.tasks.task import Recorded
 from export.boards import Description, load_board
 from host import character_model
 from host.boards import Board, open_board
@@ -53,12 +53,10 @@ def run(
     With a character model `lm` the same seconds are scored with it as well.
     """
     graph, description = form.graph(made, board), load_board(board)
-    if lm is not None:
-        if tasks.of(graph).name != "typing":
-            raise TendonError(f"LM={lm}: {graph.name} does not type; leave LM")
-        character_model.load(
-            lm
-        )  # a model that is none is better known before the run than after it
+    text = None if lm is None else language.text_of(graph, lm)
+    if lm is not None and text is not None:
+        # a model that is none is better known before the run than after it
+        character_model.load(lm, text.alphabet)
     if seconds * float(graph.output.rate) < 1:
         raise TendonError(
             f"SECONDS={seconds:g}: expected at least one output frame,"
@@ -75,12 +73,12 @@ def run(
     print("comparing every word with the reference, and scoring")
     other = assemble.other_engines(made, parts)
     expected = form.expected(made, board, parts, other.words)
-    texts = [p.target.text for p in parts] if lm is not None else []
-    with_model = (
-        None
-        if lm is None
-        else language.streamed(lm, texts, other.real, other.words, streamed.words, other.scale)
-    )
+    with_model = None
+    if lm is not None and text is not None:
+        targets = [text.of(p.target) for p in parts]
+        with_model = language.streamed(
+            text, lm, targets, other.real, other.words, streamed.words, other.scale
+        )
     modelled = _modelled(description, image, made, graph, parts, streamed)
     latency = assemble.latency(streamed, other, modelled)
     content = (

@@ -11,6 +11,7 @@ from bench.hil import pictures
 from bench.hil.outcome import Outcome
 from bench.hil.schema import Line, Report, Window
 from bench.hil.text import over, percent, recordings, used_regions, value_of
+from compress import tasks
 from compress.files import replace_atomically
 
 
@@ -81,7 +82,7 @@ def _cards(report: Report) -> str:
         )
         cards.append(
             markup.card(
-                "CER on the board, with language model",
+                f"{name} on the board, with language model",
                 percent(language["metric"]["board"]),
                 f"same seconds; {rates}",
             )
@@ -98,7 +99,7 @@ def _cards(report: Report) -> str:
             small = f"native C, same sessions; float {with_model['float']:.2f} %"
             cards.append(
                 markup.card(
-                    "CER held out, with language model", percent(with_model["native"]), small
+                    f"{name} held out, with language model", percent(with_model["native"]), small
                 )
             )
     if latency["ms"] is not None:
@@ -127,7 +128,8 @@ def _figures(outcome: Outcome) -> list[str]:
 
 
 def _texts(report: Report) -> str:
-    if report["task"] != "typing":
+    reading = tasks.named(report["task"]).text
+    if reading is None:
         return ""
     with_model = (
         report["language"]["text"]["board"] if report["language"] else [""] * len(report["text"])
@@ -137,7 +139,7 @@ def _texts(report: Report) -> str:
         for part, better in zip(report["text"], with_model, strict=True)
         for name, content in (
             (part["recording"], ""),
-            ("typed", part["target"]),
+            (reading.written, part["target"]),
             ("float network read", part["float"]),
             ("integers read", part["quantized"]),
             ("board read", part["board"]),
@@ -146,8 +148,8 @@ def _texts(report: Report) -> str:
         if content or name == part["recording"]
     )
     return (
-        f"<h2>Typed and read</h2><table>{rows}</table><p class=soft>⌫, ⏎ and ⇧ are characters like"
-        " any other.</p>"
+        f"<h2>{escape(reading.heading)}</h2><table>{rows}</table>"
+        f"<p class=soft>{escape(reading.remark)}</p>"
     )
 
 

@@ -5,33 +5,22 @@ from __future__ import annotations
 
 import matplotlib
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.drawing import BLUE, FILLS, GREEN, INK, ORANGE, RED, SOFT, STYLE, Picture, svg
-from bench.hil import pose_pictures
 from bench.hil.outcome import Outcome
-from bench.hil.schema import Latency, Report
+from bench.hil.schema import Report
 from bench.hil.text import recordings, used_regions
-from compress.tasks import Recorded
-from compress.tasks.typing.session import SAMPLE_RATE
-from host.decode import StreamDecoder
-
-SHOWN_S = 7.0
-ELECTRODES = (0, 5, 11, 16, 21, 27)  # three of each band
-POINTS = 700  # minimum and maximum per drawn point: no peak is lost
-
-
-Characters = list[tuple[float, str]]  # second of signal, character
+from compress import tasks
+from compress.report.drawing import BLUE, FILLS, GREEN, INK, ORANGE, RED, SOFT, STYLE, Picture, svg
+from compress.tasks.task import Shown
 
 
 def draw(outcome: Outcome) -> list[Picture]:
     """All pictures that this run has the figures for."""
     report = outcome.report
-    first = _stretch(outcome) if report["task"] == "typing" else pose_pictures.angles(outcome)
     drawn = [
-        first,
+        tasks.named(report["task"]).picture(_shown(outcome)),
         _rates(report),
         _latency(report),
         _macs(report),
@@ -49,93 +38,22 @@ def _figure(
     return figure, list(axes[:, 0])
 
 
-def _stretch(outcome: Outcome) -> Picture | None:
-    part, words = outcome.parts[0], outcome.words[0]
-    if not len(words):
-        return None
-    keys = part.target.keys
-    begin = max(0.0, min((keys[0][0] if keys else 0.0) - 0.6, part.seconds - SHOWN_S))
-    end = min(begin + SHOWN_S, part.seconds)
-    with matplotlib.rc_context(STYLE):
-        figure, (signal, typing) = _figure(4.4, 2, (3.4, 1.0))
-        _electrodes(signal, part, begin, end)
-        _characters(typing, (begin, end), keys, _read(words, outcome.report["latency"]))
-        for axes in (signal, typing):
-            axes.set_xlim(begin, end)
-    what = (
-        f"Six of 32 electrodes of {part.path.name} ({recordings(outcome.report)}), what was typed,"
-        " and what the board read."
+def _shown(outcome: Outcome) -> Shown:
+    """The first stretch of the run, for the task's own picture."""
+    latency = outcome.report["latency"]
+    return Shown(
+        graph=outcome.graph,
+        part=outcome.parts[0],
+        words=outcome.words[0],
+        origin=recordings(outcome.report),
+        step_s=latency["deadline_ms"] / 1000,
+        frames_per_step=latency["frames_per_step"],
     )
-    delay = (
-        "The board's characters appear when they are read: after the key, by the network's own"
-        " delay."
-    )
-    return Picture(
-        "A stretch of the stream",
-        svg(figure, "stretch"),
-        f"{what} {delay}",
-    )
-
-
-def _read(words: npt.NDArray[np.int16], latency: Latency) -> Characters:
-    """When the board's characters appear: at the end of the step that computes their frame."""
-    decoder = StreamDecoder()
-    decoder.extend(words)
-    frames, step_s = latency["frames_per_step"], latency["deadline_ms"] / 1000
-    return [
-        ((time // frames + 1) * step_s, character)
-        for time, character in zip(decoder.times, decoder.text, strict=True)
-    ]
-
-
-def _electrodes(axes: Axes, part: Recorded, begin: float, end: float) -> None:
-    first, last = round(begin * SAMPLE_RATE), round(end * SAMPLE_RATE)
-    signal = part.samples[first:last][:, ELECTRODES]
-    size = max(1, len(signal) // POINTS)
-    blocks = signal[: len(signal) // size * size].reshape(-1, size, len(ELECTRODES))
-    times = begin + (np.arange(len(blocks)) + 0.5) * size / SAMPLE_RATE
-    spacing = 8.0 * float(np.median(signal.std(0))) + 1e-12
-    for row in range(len(ELECTRODES)):
-        offset = -row * spacing
-        colour = BLUE if row < len(ELECTRODES) // 2 else ORANGE
-        axes.fill_between(
-            times,
-            offset + blocks[..., row].min(1),
-            offset + blocks[..., row].max(1),
-            color=colour,
-            linewidth=0.4,
-        )
-    axes.set_yticks(
-        [-row * spacing for row in range(len(ELECTRODES))],
-        [f"{'LR'[e // 16]}{e % 16}" for e in ELECTRODES],
-    )
-    axes.set_ylim(-(len(ELECTRODES) - 0.3) * spacing, 0.8 * spacing)
-    axes.tick_params(labelbottom=False)
-
-
-def _characters(
-    axes: Axes, shown: tuple[float, float], typed: Characters, read: Characters
-) -> None:
-    for height, colour, characters in ((0.72, GREEN, typed), (0.22, BLUE, read)):
-        for at, character in characters:
-            if shown[0] <= at <= shown[1]:
-                axes.text(
-                    at,
-                    height,
-                    character.replace(" ", "␣"),
-                    ha="center",
-                    va="center",
-                    fontsize=10,
-                    color=colour,
-                )
-    axes.set_yticks([0.72, 0.22], ["typed", "board"])
-    axes.set_ylim(0, 1)
-    axes.set_xlabel("seconds of signal")
 
 
 def _rates(report: Report) -> Picture | None:
     rows, unit = _rate_rows(report), report["metric"]["unit"]
-    title = "Character error rate" if report["task"] == "typing" else "Angle error (mean absolute)"
+    title = tasks.named(report["task"]).title
     if not rows:
         return None
     with matplotlib.rc_context(STYLE):

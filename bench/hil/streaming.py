@@ -16,8 +16,7 @@ from bench.hil.schema import Window
 from compress import graph as g
 from compress import tasks
 from compress.frontend.checkpoint import sha256
-from compress.tasks import Recorded
-from compress.tasks.typing.session import SAMPLE_RATE
+from compress.tasks.task import Recorded
 from host.boards import Board
 from host.decode import StreamDecoder
 from host.engines import run_of
@@ -52,11 +51,12 @@ def stretches(graph: g.Graph, paths: list[Path], seconds: float) -> list[Recorde
     """Recordings in order, from the beginning of each, until they give `seconds` (rounded up to
     whole steps) or end."""
     found: list[Recorded] = []
-    left = math.ceil(round(seconds * SAMPLE_RATE) / graph.samples_per_step)
+    task, rate = tasks.of(graph), float(graph.input.rate)
+    left = math.ceil(round(seconds * rate) / graph.samples_per_step)
     for path in paths:
         if not left:
             break
-        found.append(tasks.of(graph).read(graph, path, left * graph.samples_per_step / SAMPLE_RATE))
+        found.append(task.read(graph, path, left * graph.samples_per_step / rate))
         left -= len(found[-1].samples) // graph.samples_per_step
     return found
 
@@ -106,7 +106,8 @@ def _finish(
 ) -> Board:  # type: ignore[type-arg]
     """Run to its end; on the loss of the board connect again and resume. Returns the board it ended
     on."""
-    decoder = StreamDecoder() if tasks.of(graph).name == "typing" else None
+    text = tasks.of(graph).text
+    decoder = None if text is None else StreamDecoder(text.alphabet)
 
     def show(index: int, outputs: npt.NDArray[np.int16], ticks: int) -> None:
         if decoder is not None and decoder.push(outputs):

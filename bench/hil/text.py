@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bench.hil.schema import Language, Report, Spread
+from compress import tasks
 
 WIDTH = 22
 SHOWN = 100  # characters of a text
@@ -68,15 +69,11 @@ def _head(report: Report) -> list[str]:
 
 def _accuracy(report: Report) -> list[str]:
     metric, unit = report["metric"], report["metric"]["unit"]
-    what = (
-        "Error rate (CER)"
-        if report["task"] == "typing"
-        else metric["name"][0].upper() + metric["name"][1:]
-    )
+    task = tasks.named(report["task"])
     lines = [
         "",
         (
-            f"{what} over the {report['seconds']:.1f} s streamed ({over(report)},"
+            f"{task.headline} over the {report['seconds']:.1f} s streamed ({over(report)},"
             f" {recordings(report)})"
         ),
         row("float network", value_of(metric["float"], unit)),
@@ -84,36 +81,7 @@ def _accuracy(report: Report) -> list[str]:
         row("board", value_of(metric["board"], unit) + _interval(metric["low"], metric["high"])),
         *_language(report["language"]),
     ]
-    return lines + (
-        _by_kind(report["details"]) if report["task"] == "typing" else _pose(report["details"])
-    )
-
-
-def _by_kind(rates: dict[str, Any]) -> list[str]:
-    if not rates:
-        return []
-    return [
-        row(
-            "board, by kind",
-            f"missed {rates['IER']:.2f}, made up {rates['DER']:.2f}, confused {rates['SER']:.2f} %",
-        )
-    ]
-
-
-def _pose(score: dict[str, Any]) -> list[str]:
-    if not score:
-        return []
-    fingers = ", ".join(f"{name} {value:.1f}" for name, value in score["finger_mae_deg"].items())
-    groups = ", ".join(f"{name} {value:.1f}" for name, value in score["group_mae_deg"].items())
-    return [
-        row("board, by finger", f"{fingers} °"),
-        row("board, by place", f"{groups} °"),
-        row(
-            "board, landmarks",
-            f"{score['landmark_mm']:.1f} mm, tips {score['fingertip_mm']:.1f} mm ({score['hand']}"
-            " hand)",
-        ),
-    ]
+    return lines + [row(name, value) for name, value in task.say(report["details"])]
 
 
 def _language(language: Language | None) -> list[str]:
@@ -321,9 +289,13 @@ def _short(text: str) -> str:
 
 
 def _text(report: Report) -> list[str]:
-    lines = [""]
+    lines, reading = [""], tasks.named(report["task"]).text
     for part in report["text"][:1]:
-        lines += [row("typed", _short(part["target"])), row("board read", _short(part["board"]))]
+        assert reading is not None, "only what is read as text has transcripts"
+        lines += [
+            row(reading.written, _short(part["target"])),
+            row("board read", _short(part["board"])),
+        ]
     if report["language"] is not None:
         lines += [
             row("with language model", _short(text))

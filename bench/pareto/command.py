@@ -1,8 +1,7 @@
 """`pareto`: every network at every precision through every decoder, and what each costs; table,
 pictures, page, CSV and JSON.
 
-One command, one report per task: error rates of networks that type in pareto.*, angle errors of
-poses in pareto-pose.*.
+One command, one report per task, each in files of its own.
 """
 
 from __future__ import annotations
@@ -12,10 +11,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.pareto import points, sweep, table
+from bench.pareto import points, reports, sweep, table
 from bench.pareto.jobs import FLOAT, Setting
 from bench.pareto.points import Point
-from bench.pareto.reports import REPORTS, Report
+from bench.pareto.reports import Report
 from compress import artifacts
 from compress.artifacts import COMPRESSED
 from compress.data import datasets
@@ -64,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         type=Path,
-        help="folder of emg2qwerty or emg2pose sessions (default: the simulated sets)",
+        help="folder of one task's sessions (default: the simulated sets)",
     )
     parser.add_argument(
         "--build",
@@ -163,7 +162,7 @@ def _recordings(
     """The reports that have networks and recordings. DATA= holds one task's: the other's networks
     are then among the missing."""
     found, errors = [], []
-    for report in REPORTS:
+    for report in reports.every():
         models = checkpoints.get(report.task.name)
         if models:
             try:

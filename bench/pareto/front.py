@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from compress.errors import TendonError
-from compress.tasks.typing.scores import RESAMPLES, SEED, segment_errors, segment_lengths
+from compress.tasks.statistics import RESAMPLES, SEED
 
-Sums = npt.NDArray[np.int64] | npt.NDArray[np.float64]
+Sums = npt.NDArray[np.generic]
 
 
 def non_dominated(points: Sequence[tuple[float, float]]) -> list[bool]:
@@ -30,16 +30,12 @@ def non_dominated(points: Sequence[tuple[float, float]]) -> list[bool]:
 
 @dataclass(frozen=True)
 class Session:
-    """Errors of one session and what they are taken over, run by run of the target: edit operations
-    and characters, or degrees summed over valid samples and the number of these."""
+    """Errors of one session and what they are taken over, run by run of the target, as the task
+    says them: edit operations and characters, degrees summed over samples and the number of these,
+    …."""
 
     errors: Sums
     amounts: Sums
-
-    @classmethod
-    def of(cls, target: str, prediction: str) -> Session:
-        """Of a text, in runs of `SEGMENT` characters."""
-        return cls(segment_errors(target, prediction), segment_lengths(target))
 
     @classmethod
     def from_json(cls, stored: dict[str, list[float]]) -> Session:
@@ -55,8 +51,8 @@ def pooled(sessions: Sequence[Session], factor: float) -> float:
     amount = sum(s.amounts.sum() for s in sessions)
     if not amount:
         raise TendonError(
-            "error: expected at least one typed character, or a valid sample of a pose, in the"
-            " held-out sessions, found none"
+            "error: expected something to get right in the held-out sessions, found none; give"
+            " longer ones"
         )
     return float(factor * sum(s.errors.sum() for s in sessions) / amount)
 

@@ -30,7 +30,7 @@ Result = dict[str, Any]
 class Setting:
     """What all jobs of one task share; small, it travels with each. `boards`: names of those to
     choose from (none: all emulated ones); `compressed`: checkpoints of those models that `compress`
-    made smaller. Poses are read by one decoder, named ""."""
+    made smaller. What is no text is read by one decoder, named ""."""
 
     build: Path
     checkpoints: dict[str, Path]
@@ -41,7 +41,7 @@ class Setting:
     lm: Path
     boards: tuple[str, ...] | None = None
     compressed: dict[str, Path] = field(default_factory=dict)
-    task: str = "typing"
+    task: str = field(kw_only=True)
 
     def precisions_of(self, model: str) -> tuple[str, ...]:
         """Those it is swept at."""

@@ -36,7 +36,7 @@ def _head(points: list[Point], report: Report, about: dict[str, Any]) -> str:
     )
     what = (
         f"{len(measured)} points of {models} network{'s' * (models != 1)}",
-        f"{amount:,} held-out {report.keys['amount']} in {len(about['recordings'])} sessions",
+        f"{amount:,} held-out {report.amount_is} in {len(about['recordings'])} sessions",
     )
     badge = '<span class="badge good">COMPLETE</span>'
     if about["failures"]:

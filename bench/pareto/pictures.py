@@ -14,10 +14,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 from scipy.optimize import isotonic_regression
 
-from bench.drawing import BLUE, GREEN, INK, ORANGE, RED, SOFT, STYLE, Picture, svg
 from bench.pareto.front import non_dominated
 from bench.pareto.points import Point
-from bench.pareto.reports import COSTS, TRIVIAL, Report
+from bench.pareto.reports import COSTS, Report
+from compress.report.drawing import BLUE, GREEN, INK, ORANGE, RED, SOFT, STYLE, Picture, svg
 
 PUBLISHED = "published"
 COLOURS = {
@@ -36,11 +36,9 @@ MARKERS = {
     "beam": ("s", 5.0),
     "beam+lm": ("^", 8.0),
 }  # shape, size: the first two nearly coincide
-PREDICTORS = {"hold_initial": (0, (6, 2)), "mean_pose": (0, (2, 2))}  # dashes
-PREDICTOR_LABELS = {
-    "hold_initial": (0.005, "left"),
-    "mean_pose": (0.995, "right"),
-}  # their errors may be nearly the same
+# of predictors that read no sEMG, in turn: dashes, and where the label stands, since their errors
+# may be nearly the same
+PREDICTORS = (((0, (6, 2)), (0.005, "left")), ((0, (2, 2)), (0.995, "right")))
 # of an axis: points that cost nearly the same are drawn this far from each other, so that all can
 # be seen
 APART = 0.0135
@@ -144,13 +142,13 @@ def _chart(figure: FigureBase, points: list[Point], report: Report, cost: str) -
 def _predictors(axes: Axes, points: list[Point], report: Report) -> None:
     """Lines across for what is reached without any sEMG: one for each network's samples, named
     once."""
-    for name, what in TRIVIAL.items():
-        errors = sorted({value for p in points if (value := getattr(p, name)) is not None})
+    for index, (name, what) in enumerate(report.predictors.items()):
+        dashes, (x, side) = PREDICTORS[index % len(PREDICTORS)]
+        errors = sorted({p.predictors[name] for p in points if name in p.predictors})
         for error in errors:
-            axes.axhline(error, color=SOFT, linewidth=1.0, linestyle=PREDICTORS[name], zorder=1)
+            axes.axhline(error, color=SOFT, linewidth=1.0, linestyle=dashes, zorder=1)
         if errors:
             span = " … ".join(dict.fromkeys(f"{error:.1f}" for error in (errors[0], errors[-1])))
-            x, side = PREDICTOR_LABELS[name]
             axes.annotate(
                 f"{what}: {span} {report.unit}",
                 (x, errors[-1]),
@@ -298,9 +296,7 @@ def _strip(axes: Axes, published: list[Point]) -> None:
 def _scales(axes: Axes, places: list[float], points: list[Point]) -> None:
     low, high = min(places), max(places)
     axes.set_xlim(low / MARGIN, high * MARGIN)
-    highest = [
-        max(p.high or p.error, *(getattr(p, name) or 0.0 for name in TRIVIAL)) for p in points
-    ]
+    highest = [max(p.high or p.error, *p.predictors.values(), 0.0) for p in points]
     axes.set_ylim(0, 1.1 * max(highest) + 0.5)
     ticks = [
         m * 10.0**e

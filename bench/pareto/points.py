@@ -1,8 +1,8 @@
 """The points of a report: one per network, precision and decoder measured here, and the published
 ones beside them.
 
-`pareto.json` and `pareto-pose.json` are lists of these, in this order and with the keys that a
-report gives them; the CSV is the same as a table. A figure that a point cannot have is null: a
+`pareto.json` and its like are lists of these, in this order and with the keys that a report gives
+them; the CSV is the same as a table. A figure that a point cannot have is null: a
 float network has no image, and nothing was published about instructions and bytes. Costs are those
 of the network; what a decoder takes on the host is in none of them.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from bench.pareto.front import Session, interval, non_dominated, pooled
@@ -28,16 +28,15 @@ PUBLISHED_SOURCE = "published, real recordings"
 
 @dataclass(frozen=True)
 class Point:
-    """One network, precision and decoder ("" for poses, which need none).
+    """One network, precision and decoder ("" for a task that needs none).
 
-    `error` with its 95 % interval, in % of the characters typed or degrees of joint angles, over so
-    much (`amount`: characters, or valid samples); `on_front`: measured here, and nothing else
+    `error` with its 95 % interval, in the task's unit, over so much (`amount`: characters, or
+    samples); `on_front`: measured here, and nothing else
     measured here has as few MACs per second and errs as little, one of them less; `fronts`: the
     costs for which the same holds. `source` says whether the recordings are simulated, or the point
     published. The rest makes the figures valid: digests, board, compiler, how much was proven equal
     and counted, and how many seconds of signal native C computes per second of one core here
-    (`pace`). `hold_initial`, `mean_pose`: the errors, over the same samples, of predictors that
-    read no sEMG.
+    (`pace`). `predictors`: the errors, over the same samples, of predictors that read no sEMG.
     """
 
     model: str
@@ -67,8 +66,7 @@ class Point:
     words_equal: int | None = None
     counted_steps: int | None = None
     pace: float | None = None
-    hold_initial: float | None = None
-    mean_pose: float | None = None
+    predictors: dict[str, float] = field(default_factory=dict)
 
     @property
     def published(self) -> bool:
@@ -185,7 +183,8 @@ def published(report: Report, models: Iterable[str]) -> list[Point]:
 def as_json(points: list[Point], report: Report) -> list[dict[str, Any]]:
     """Plain values, named as the report does."""
     return [
-        {key: value for name, value in asdict(p).items() if (key := _key(report, name))}
+        {_key(report, name): value for name, value in asdict(p).items() if _key(report, name)}
+        | {name: p.predictors.get(name) for name in report.predictors}
         for p in points
     ]
 
@@ -194,13 +193,14 @@ def as_csv(points: list[Point], report: Report) -> bytes:
     """One row a point, columns as in the JSON; what is null there is empty here."""
     text = io.StringIO()
     keys = [key for f in fields(Point) if (key := _key(report, f.name))]
-    writer = csv.DictWriter(text, keys, lineterminator="\n")
+    writer = csv.DictWriter(text, [*keys, *report.predictors], lineterminator="\n")
     writer.writeheader()
     for row in as_json(points, report):
         writer.writerow(row | {"fronts": " ".join(row["fronts"])})
     return text.getvalue().encode()
 
 
-def _key(report: Report, name: str) -> str | None:
-    """What an attribute of a point is called in a report; None for one it does not have."""
-    return None if name in report.absent else report.keys.get(name, name)
+def _key(report: Report, name: str) -> str:
+    """What an attribute of a point is called in a report; "" for one that it does not have under a
+    key of its own."""
+    return "" if name == "predictors" or name in report.absent else report.keys.get(name, name)

@@ -1,5 +1,6 @@
 """A held-out session through a network, and how it errs there: native C for integers; for float
-networks that type PyTorch, for those of poses the float graph as a stream."""
+networks PyTorch, or the float graph as a stream where the task says that it gives something else.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +20,7 @@ from compress.frontend import checkpoint
 from compress.frontend.lower import lower
 from compress.graph.samples import Signal, to_int16
 from compress.interpreter.float import FloatInterpreter
-from compress.tasks.pose import scores as pose_scores
-from compress.tasks.pose.task import Pose
-from compress.tasks.typing import session as typing_session
-from compress.tasks.typing.session import SAMPLE_RATE
+from compress.tasks.text import Text
 from host import decoders, native
 
 # of signal in one piece through PyTorch, S4_large takes 1.7 GB per 200 s; longer sessions are
@@ -49,10 +47,11 @@ def read_session(setting: Setting, job: Job, session: Path) -> Result:
         if job.precision == FLOAT
         else native_frames(setting, job, session)
     )
+    text = tasks.named(setting.task).text
     runs = (
-        _pose_runs(setting, job, session, frames)
-        if setting.task == Pose.name
-        else _text_runs(setting, session, frames)
+        _runs(setting, job, session, frames)
+        if text is None
+        else _text_runs(text, setting, session, frames)
     )
     return {"runs": runs, "seconds": frames.seconds, "pace": frames.pace}
 
@@ -69,27 +68,27 @@ def native_frames(setting: Setting, job: Job, session: Path) -> Frames:
         samples = to_int16(integer, signal.samples)
         model.begin_with(signal)
         begin = time.thread_time()
-        return _timed(model.run(samples), float(integer.output.scale or 1.0), len(samples), begin)
+        seconds = _seconds(integer, samples)
+        return _timed(model.run(samples), float(integer.output.scale or 1.0), seconds, begin)
 
     return _stored(setting, artifacts.key(graph=integer.hash(), recording=session, code=code), make)
 
 
 def float_frames(setting: Setting, job: Job, session: Path) -> Frames:
-    """Text by PyTorch's own forward over the whole session; a long one by the float graph, which
-    equals it to 1e-4, as a stream.
-
-    Poses always by the float graph: the whole-session forward interpolates features with ones that
-    a stream does not have yet.
+    """By PyTorch's own forward over the whole session; a long one by the float graph, which equals
+    it to 1e-4, as a stream. Always by the float graph where the task says that the forward over a
+    whole session gives something else.
     """
     path = setting.checkpoints[job.model]
 
     def make() -> dict[str, g.Array]:
         loaded, real = _network(path)
         signal = tasks.of(real).read(real, session).signal
-        whole = loaded.task != Pose.name and len(signal.samples) <= WHOLE_S * SAMPLE_RATE
+        short = len(signal.samples) <= WHOLE_S * float(real.input.rate)
+        whole = tasks.of(real).whole and short
         begin = time.thread_time()
         values = checkpoint.forward(loaded, signal.samples) if whole else _streamed(real, signal)
-        return _timed(values, 1.0, len(signal.samples), begin)
+        return _timed(values, 1.0, _seconds(real, signal.samples), begin)
 
     return _stored(
         setting,
@@ -110,8 +109,11 @@ def _network(path: Path) -> tuple[checkpoint.Checkpoint, g.Graph]:
     return loaded, lower(loaded)
 
 
-def _timed(values: g.Array, scale: float, samples: int, begin: float) -> dict[str, g.Array]:
-    seconds = samples / SAMPLE_RATE
+def _seconds(graph: g.Graph, samples: g.Array) -> float:
+    return len(samples) / float(graph.input.rate)
+
+
+def _timed(values: g.Array, scale: float, seconds: float, begin: float) -> dict[str, g.Array]:
     return {
         "values": values,
         "about": np.array([scale, seconds, seconds / (time.thread_time() - begin)]),
@@ -124,45 +126,40 @@ def _stored(setting: Setting, key: str, make: Callable[[], dict[str, g.Array]]) 
     return Frames(key, arrays["values"], scale, seconds, pace)
 
 
-def _text_runs(setting: Setting, session: Path, frames: Frames) -> dict[str, Result]:
+def _text_runs(text: Text, setting: Setting, session: Path, frames: Frames) -> dict[str, Result]:
     """Errors and characters of what every decoder reads."""
-    with typing_session.Session(session) as opened:
-        target = opened.text(0.0, frames.seconds)
+    target = text.target(session, frames.seconds)
     return {
-        name: Session.of(target, _text(setting, frames, name)).to_json()
+        name: Session(*text.runs(target, _text(text, setting, frames, name))).to_json()
         for name in setting.decoders
     }
 
 
-def _text(setting: Setting, frames: Frames, name: str) -> str:
+def _text(text: Text, setting: Setting, frames: Frames, name: str) -> str:
     """What one decoder reads."""
     lm = setting.lm if name.endswith("+lm") else None
     code = artifacts.code_hash("host", "compress/data")
     key = artifacts.key(frames=frames.key, decoder=name, lm=lm, code=code)
-    return str(
-        remembered(
-            setting,
-            key,
-            lambda: {"text": decoders.decode_session(name, lm, frames.values, frames.scale)},
-        )["text"]
-    )
-
-
-def _pose_runs(setting: Setting, job: Job, session: Path, frames: Frames) -> dict[str, Result]:
-    """Degrees, summed over the valid samples of each second, and how many these are; of the only
-    decoder, "", that poses have."""
 
     def make() -> Result:
-        task = Pose()
-        floating = job.precision == FLOAT
+        read = decoders.decode_session(text.alphabet, name, lm, frames.values, frames.scale)
+        return {"text": read}
+
+    return str(remembered(setting, key, make)["text"])
+
+
+def _runs(setting: Setting, job: Job, session: Path, frames: Frames) -> dict[str, Result]:
+    """Errors of frames that are no text, run by run; of the only decoder, "", that they have."""
+
+    def make() -> Result:
         graph = (
             _network(setting.checkpoints[job.model])[1]
-            if floating
+            if job.precision == FLOAT
             else g.load(setting.folder(job.model, job.precision).graph)
         )
+        task = tasks.of(graph)
         recorded = task.read(graph, session)
-        (part,) = task.stretches(graph, [frames.values * frames.scale], [recorded])
-        return Session(*pose_scores.run_sums(part, SAMPLE_RATE)).to_json()
+        return Session(*task.runs(graph, frames.values * frames.scale, recorded)).to_json()
 
     key = artifacts.key(
         frames=frames.key, recording=session, code=artifacts.code_hash("compress", "bench/pareto")

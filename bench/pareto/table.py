@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bench.pareto.points import Point
-from bench.pareto.reports import TRIVIAL, Report
+from bench.pareto.reports import Report
 
 SHORT: dict[str, str] = {"macs_per_s": "M", "instructions_per_s": "I", "flash": "F", "ram": "R"}
 NAMES: dict[str, Callable[[Point], str]] = {
@@ -95,9 +95,9 @@ def _trivial(points: list[Point], report: Report) -> list[str]:
     models: dict[str, list[str]] = {}
     for p in points:
         found = [
-            f"{what} {getattr(p, name):.2f} {report.unit}"
-            for name, what in TRIVIAL.items()
-            if getattr(p, name) is not None
+            f"{what} {p.predictors[name]:.2f} {report.unit}"
+            for name, what in report.predictors.items()
+            if name in p.predictors
         ]
         if found and p.model not in models.setdefault(", ".join(found), []):
             models[", ".join(found)].append(p.model)

@@ -23,8 +23,6 @@ from compress.frontend import checkpoint
 from compress.graph import macs
 from compress.graph.samples import Signal, to_int16
 from compress.interpreter.integer import IntegerInterpreter
-from compress.tasks.pose.task import Pose
-from compress.tasks.typing.session import SAMPLE_RATE
 from export import build
 from export.boards import load_board
 from host import native
@@ -93,17 +91,15 @@ def _quantize(setting: Setting, model: str, precisions: list[str], path: Path) -
 
 
 def _describe(setting: Setting, model: str, path: Path) -> Result:
-    """MACs, and for poses the errors of predictors that read no sEMG, over the samples that the
-    network is scored on."""
+    """MACs, and the errors of predictors that read no sEMG, over the samples that the network is
+    scored on, where the task has such predictors."""
     real = pipeline.load_float(model, path)
     known = {"macs_per_s": macs.report(real)["macs_per_s"], "checkpoint": checkpoint.sha256(path)}
     task = tasks.of(real)
-    if not isinstance(task, Pose):
-        return known
-    heldout, calibration = (
-        [task.read(real, p) for p in paths] for paths in (setting.heldout, setting.calibration)
-    )
-    return known | task.trivial(real, heldout, calibration)
+    if not task.costs().predictors:
+        return known | {"predictors": {}}
+    heldout = [task.read(real, path) for path in setting.heldout]
+    return known | {"predictors": task.trivial(real, heldout, setting.calibration)}
 
 
 def place(setting: Setting, job: Job) -> Result:
@@ -155,7 +151,7 @@ def _measure(setting: Setting, integer: g.Graph, folder: Folder) -> Result:
 def _first_steps(integer: g.Graph, session: Path) -> Signal:
     """The start-up and STEPS behind it, or fewer long ones, two at least, of a session from its
     beginning."""
-    step_s = integer.samples_per_step / SAMPLE_RATE
+    step_s = integer.samples_per_step / float(integer.input.rate)
     steps = integer.start_up_steps + min(STEPS, max(2, int(COUNTED_S / step_s)))
     signal = tasks.of(integer).read(integer, session, (steps + 1) * step_s).signal
     if len(signal.samples) < steps * integer.samples_per_step:

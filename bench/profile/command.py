@@ -101,8 +101,7 @@ def profile(
         build.make_firmware(graph, made.folder, board.name),
         emit.build(graph, board.kernels),
     )
-    seconds = on_board.STEPS * graph.samples_per_step / float(graph.input.rate)
-    samples = to_int16(graph, datasets.samples(recording, seconds, tasks.of(graph).collection))
+    samples = to_int16(graph, tasks.of(graph).first_steps(graph, recording, on_board.STEPS))
     print(f"counting {on_board.STEPS} steps on {board.name}")
     if port is None:
         ran = on_board.count(board, image, graph, samples, made.folder.path / "tools")

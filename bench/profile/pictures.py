@@ -6,9 +6,9 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.drawing import BLUE, FILLS, GREEN, INK, ORANGE, RED, SOFT, STYLE, Picture, svg
 from bench.profile.classes import CLASSES, TITLES
 from bench.profile.schema import LayerRow, Report
+from compress.report.drawing import BLUE, FILLS, GREEN, INK, ORANGE, RED, SOFT, STYLE, Picture, svg
 
 COLOURS = dict(zip(CLASSES, (BLUE, FILLS[3], GREEN, ORANGE, "#b9c3cd"), strict=True))
 ROW = 0.155  # inches

@@ -21,15 +21,15 @@ from tqdm import tqdm
 
 from bench.bare import model_steps
 from bench.bare.cores import CORES, core_of
-from compress import artifacts, pipeline
+from compress import artifacts, pipeline, tasks
 from compress import graph as g
 from compress.artifacts import Folder
 from compress.data import datasets
 from compress.errors import TendonError
+from compress.frontend import checkpoint
 from compress.graph import macs
 from compress.graph.samples import to_int16
 from compress.interpreter.integer import IntegerInterpreter
-from compress.tasks.typing.session import SAMPLE_RATE
 from export import boards, build
 from export.boards import Description
 from export.c import emit
@@ -79,18 +79,17 @@ def _prepare(build_folder: Path, name: str) -> Network:
     """Quantize at each precision of RUNS, where something changed; calibration is observed once."""
     precisions = sorted({precision for _, precision in RUNS})
     folders = [Folder(build_folder, name, precision) for precision in precisions]
-    dataset = datasets.find(None, build_folder)
-    graphs = pipeline.family(folders, artifacts.checkpoint_of(name, None), dataset.calibration)
-    steps = STEPS * graphs[0].samples_per_step
-    signal = datasets.samples(
-        dataset.heldout[0], (STEPS + 1) * graphs[0].samples_per_step / SAMPLE_RATE
-    )
+    path = artifacts.checkpoint_of(name, None)
+    task = tasks.named(checkpoint.task_of(path))
+    dataset = datasets.find(None, build_folder, task.collection)
+    graphs = pipeline.family(folders, path, dataset.calibration)
+    signal = task.first_steps(graphs[0], dataset.heldout[0], STEPS)
     return Network(
         name,
         dict(zip(precisions, graphs, strict=True)),
         macs.report(g.load(folders[0].float_graph))["macs_per_s"],
         {
-            precision: to_int16(graph, signal)[:steps]
+            precision: to_int16(graph, signal)
             for precision, graph in zip(precisions, graphs, strict=True)
         },
     )

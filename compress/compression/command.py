@@ -53,7 +53,7 @@ def run(
     """Choose, rebuild, tune and write, unless what it is made from is unchanged; returns
     compress.json's content."""
     folder = dataclasses.replace(folder, precision=COMPRESSED)
-    task = tasks.TASKS[checkpoint.task_of(checkpoint_path)]
+    task = tasks.named(checkpoint.task_of(checkpoint_path))
     dataset = datasets.find(data, folder.build, task.collection)
     key = artifacts.key(
         code=artifacts.code_hash("compress"),
@@ -154,7 +154,7 @@ def _improve(
     recipes = tuning_for(loaded, tendon, request)
     if recipes is None:
         return None
-    task = tasks.TASKS[loaded.task]
+    task = tasks.named(loaded.task)
     whole, before = (
         check.float_error(loaded, calibration),
         check.integer_error(loaded, model, tendon, calibration),

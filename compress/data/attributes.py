@@ -18,7 +18,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 LIMIT_S = 20  # of processor time: attributes of an hour of typing take less than a second
@@ -69,6 +68,8 @@ def _elsewhere(path: Path, group: str) -> str:
 
 
 def _read(path: Path, group: str) -> dict[str, Any]:
+    import h5py  # slow to import, and needed only here
+
     try:
         with h5py.File(path, "r") as file:
             return {str(name): _plain(value) for name, value in file[group].attrs.items()}

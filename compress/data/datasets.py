@@ -9,11 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from compress.data import metadata, recordings
-from compress.data.recordings import TYPING, Collection
+from compress.data.recordings import Collection
 from compress.errors import RecordingError
-from compress.tasks.typing.session import SAMPLE_RATE
 
-SUFFIXES = (".hdf5", ".h5")
 CALIBRATION_SECONDS = 120.0
 
 
@@ -31,7 +29,7 @@ class Dataset:
         return "simulated recordings" if self.simulated else "recordings"
 
 
-def find(data: Path | None, build: Path, collection: Collection = TYPING) -> Dataset:
+def find(data: Path | None, build: Path, collection: Collection) -> Dataset:
     """Sessions under `data`, or the simulated ones of a collection (made when missing).
 
     A folder with `calibration` and `heldout` is taken as it is. Of one with a metadata.csv the
@@ -46,7 +44,8 @@ def find(data: Path | None, build: Path, collection: Collection = TYPING) -> Dat
         return Dataset(calibration, heldout, True)
     if not data.is_dir():
         raise RecordingError(
-            f"{data}: expected a folder of {collection.group} sessions (*.hdf5), found no such"
+            f"{data}: expected a folder of {collection.group} sessions"
+            f" (*{collection.suffixes[0]}), found no such"
             " folder"
         )
     if (data / "calibration").is_dir() and (data / "heldout").is_dir():
@@ -65,7 +64,7 @@ def find(data: Path | None, build: Path, collection: Collection = TYPING) -> Dat
             )
         calibration, heldout = everything[:1], everything[1:]
     return Dataset(
-        calibration, heldout, any(is_simulated(p, collection) for p in calibration + heldout)
+        calibration, heldout, any(collection.is_simulated(p) for p in calibration + heldout)
     )
 
 
@@ -81,31 +80,15 @@ def _published_splits(table: Path) -> tuple[list[Path], list[Path]]:
     return calibration, found["test"]
 
 
-def sessions(folder: Path, collection: Collection = TYPING) -> list[Path]:
+def sessions(folder: Path, collection: Collection) -> list[Path]:
     """Session files of a folder by name; RecordingError when there are none."""
-    paths = sorted(p for p in folder.iterdir() if p.suffix in SUFFIXES)
+    paths = sorted(p for p in folder.iterdir() if p.suffix in collection.suffixes)
     if not paths:
         raise RecordingError(
-            f"{folder}: expected {collection.group} sessions ({', '.join(SUFFIXES)}), found none"
+            f"{folder}: expected {collection.group} sessions ({', '.join(collection.suffixes)}),"
+            " found none"
         )
     return paths
-
-
-def is_simulated(path: Path, collection: Collection = TYPING) -> bool:
-    """Whether the file says that a simulator wrote it."""
-    with collection.reader(path) as session:
-        return str(session.user).startswith("simulated")
-
-
-def samples(
-    path: Path, seconds: float | None = None, collection: Collection = TYPING
-) -> np.ndarray:
-    """A session's signal as float32 (samples, features), feature = band·16 + electrode; the first
-    `seconds` only when given."""
-    with collection.reader(path) as session:
-        session.check()
-        stop = len(session) if seconds is None else min(len(session), round(seconds * SAMPLE_RATE))
-        return np.asarray(session.emg(0, stop)).reshape(stop, -1)
 
 
 def load_array(path: Path) -> np.ndarray:

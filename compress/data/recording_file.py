@@ -2,8 +2,8 @@
 pieces and never trusted.
 
 EMG stays on disk until it is asked for. A file that is damaged, foreign or not finite is refused
-with what was expected, what was found and what to do. `Session` (emg2qwerty) and `PoseSession`
-(emg2pose) say which group, fields and attributes theirs have.
+with what was expected, what was found and what to do. Each task's own reader says which group,
+fields and attributes its files have.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import h5py
 import numpy as np
 
 from compress.data import attributes
 from compress.errors import RecordingError
+
+if TYPE_CHECKING:
+    import h5py
 
 DATASET = "timeseries"
 SAMPLE_RATE, ELECTRODES = 2000, 16
@@ -153,6 +155,8 @@ class RecordingFile(ABC):
             ) from error
 
     def _timeseries(self, group: Any) -> h5py.Dataset:
+        import h5py
+
         if not isinstance(group, h5py.Group):
             raise RecordingError(
                 f"{self.path}: expected an HDF5 group {self.GROUP!r}; this is not an {self.KIND}"
@@ -243,6 +247,8 @@ def verify_digest(path: Path, expected: str | None) -> None:
 
 
 def _open(path: Path) -> h5py.File:
+    import h5py  # slow to import, and needed only where a file is opened
+
     try:
         return h5py.File(path, "r")
     except (OSError, RuntimeError) as error:
@@ -258,6 +264,8 @@ def _open(path: Path) -> h5py.File:
 def write(path: Path, group: str, rows: np.ndarray, attributes: Mapping[str, Any]) -> None:
     """Write rows as `group`/timeseries with fletcher32 checksums, aside first, then renamed;
     RecordingError when it cannot."""
+    import h5py
+
     aside = path.with_name(f".{path.name}.tmp")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

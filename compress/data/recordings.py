@@ -1,9 +1,8 @@
 """The simulated sets on disk: which sessions there are, and making the ones that are missing.
 
-    build/recordings/{train,calibration,heldout}/*.hdf5             typing: emg2qwerty sessions
-    build/pose-recordings/{train,calibration,heldout,long}/*.hdf5   pose: emg2pose sessions, and
-    their metadata.csv
+    build/<folder of the collection>/{train,calibration,heldout,…}/*.hdf5
 
+Which sets a task has, and how one of their sessions is made, its `Collection` says.
 Each split folder holds a `SHA256SUMS` over its sessions, which the reader honours, so that damage
 anywhere in a file is noticed. Sessions remember the simulator that made them; when it has changed
 they are made again.
@@ -14,21 +13,16 @@ from __future__ import annotations
 import argparse
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import h5py
 from tqdm import tqdm
 
-from compress.data import metadata, simulator
+from compress import tasks
+from compress.data import simulator
 from compress.data.recording_file import SUMS, file_digest, recorded_digest
-from compress.data.simulator import pose as simulated_pose
-from compress.data.simulator import session as simulated_typing
 from compress.errors import RecordingError
 from compress.files import replace_atomically
-from compress.tasks.pose import session as pose_session
-from compress.tasks.typing import session
 
 SEED = 20261121
 _EPOCH, _APART = 1_700_000_000, 3600
@@ -42,75 +36,52 @@ class Split:
     seconds: float
 
 
+Make = Callable[[Path, str, int, float, int, float, str], None]
+
+
+SUFFIXES = (".hdf5", ".h5")  # of recordings, the first is written
+
+
 @dataclass(frozen=True)
 class Collection:
-    """One kind of recordings: its folder under build, the HDF5 group of its files, its splits, how
-    one session is made and read.
+    """The recordings of one task.
 
-    make(path, split, number, seconds, start in unix seconds, origin) simulates and writes one
-    session.
+    Args:
+        name: of the task.
+        folder: of the simulated sets under build.
+        group: what its recordings are called; of HDF5 files also their group.
+        is_simulated: whether a recording says that a simulator wrote it.
+        splits: the simulated sets; none for a task that is not simulated.
+        make: simulate and write one session: (path, split, number, seconds, seed, start in unix
+            seconds, origin).
+        table: name of a file beside the splits that lists them, and what writes it.
+        suffixes: of the files that are recordings.
     """
 
     name: str
     folder: str
     group: str
-    splits: dict[str, Split]
-    make: Callable[[Path, str, int, float, float, str], None]
-    reader: Callable[[Path], Any]  # Session or PoseSession
+    is_simulated: Callable[[Path], bool]
+    splits: dict[str, Split] = field(default_factory=dict)
+    make: Make | None = None
+    table: tuple[str, Callable[[Path], None]] | None = None
+    suffixes: tuple[str, ...] = SUFFIXES
 
 
-def _make_typing(
-    path: Path, split: str, number: int, seconds: float, start: float, origin: str
-) -> None:
-    recording = simulated_typing.simulate(split, number, seconds, SEED)
-    simulated_typing.write(path, recording, path.stem, start, simulator=origin)
-
-
-def _make_pose(
-    path: Path, split: str, number: int, seconds: float, start: float, origin: str
-) -> None:
-    recording = simulated_pose.simulate(split, number, seconds, SEED)
-    simulated_pose.write(path, recording, path.stem, start, simulator=origin)
-
-
-TYPING = Collection(
-    "typing",
-    "recordings",
-    session.GROUP,
-    {"train": Split(18, 240.0), "calibration": Split(1, 120.0), "heldout": Split(5, 200.0)},
-    _make_typing,
-    session.Session,
-)
-POSE = Collection(
-    "pose",
-    "pose-recordings",
-    pose_session.GROUP,
-    {
-        "train": Split(24, 75.0),
-        "calibration": Split(1, 60.0),
-        "heldout": Split(5, 60.0),
-        "long": Split(1, 610.0),
-    },
-    _make_pose,
-    pose_session.PoseSession,
-)
-COLLECTIONS = {collection.name: collection for collection in (TYPING, POSE)}
-_PUBLISHED = {
-    "train": "train",
-    "calibration": "val",
-    "heldout": "test",
-}  # our splits in the words of metadata.csv
-
-
-def ensure(root: Path, split: str, collection: Collection = TYPING) -> list[Path]:
+def ensure(root: Path, split: str, collection: Collection) -> list[Path]:
     """Paths of the split's sessions in order, simulating those that are missing, damaged or from
     another simulator."""
+    if collection.make is None:
+        raise RecordingError(
+            f"{collection.name}: no recordings of it are simulated; expected a folder of"
+            f" {collection.group} recordings in DATA="
+        )
     if split not in collection.splits:
         raise RecordingError(
             f"split: expected one of {', '.join(collection.splits)}, found {split!r}"
         )
     plan = collection.splits[split]
-    paths = [_path(root, split, number) for number in range(plan.sessions)]
+    paths = [session_path(root, split, number) for number in range(plan.sessions)]
     origins = [_origin(collection, split, number) for number in range(plan.sessions)]
     todo = [
         number
@@ -121,18 +92,21 @@ def ensure(root: Path, split: str, collection: Collection = TYPING) -> list[Path
         todo, desc=f"simulate {collection.name} {split}", unit="session", disable=not todo
     ):
         start = _EPOCH + _APART * (100 * list(collection.splits).index(split) + number)
-        collection.make(paths[number], split, number, plan.seconds, start, origins[number])
+        collection.make(paths[number], split, number, plan.seconds, SEED, start, origins[number])
         _record(paths[number])
-    if collection is POSE and (todo or not (root / metadata.NAME).is_file()):
-        _write_metadata(root)
+    if collection.table is not None:
+        name, write = collection.table
+        if todo or not (root / name).is_file():
+            write(root)
     return paths
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `python -m compress recordings`."""
-    names = sorted({split for collection in COLLECTIONS.values() for split in collection.splits})
     parser.add_argument(
-        "--task", choices=list(COLLECTIONS), help="which kind of recordings to make (default: all)"
+        "--task",
+        choices=tasks.names(),
+        help="which kind of recordings to make (default: all)",
     )
     parser.add_argument(
         "--build",
@@ -141,15 +115,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where the folders go (default: %(default)s)",
     )
     parser.add_argument(
-        "--splits", nargs="+", choices=names, default=names, help="which to make (default: all)"
+        "--splits",
+        nargs="+",
+        metavar="SPLIT",
+        help="which to make: train, calibration, heldout, … (default: all)",
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Make the chosen splits and say where they are."""
-    for collection in [COLLECTIONS[args.task]] if args.task else COLLECTIONS.values():
+    chosen = [
+        tasks.named(name).collection for name in ([args.task] if args.task else tasks.names())
+    ]
+    known = sorted({split for collection in chosen for split in collection.splits})
+    for split in args.splits or []:
+        if split not in known:
+            raise RecordingError(f"--splits: expected some of {', '.join(known)}, found {split!r}")
+    for collection in chosen:
         root = args.build / collection.folder
-        for split in (name for name in collection.splits if name in args.splits):
+        for split in (name for name in collection.splits if name in (args.splits or known)):
             paths = ensure(root, split, collection)
             minutes = len(paths) * collection.splits[split].seconds / 60
             print(
@@ -159,27 +143,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _path(root: Path, split: str, number: int) -> Path:
+def session_path(root: Path, split: str, number: int) -> Path:
+    """Where a session of a split lies."""
     return root / split / f"{split}-{number:02d}.hdf5"
-
-
-def _write_metadata(root: Path) -> None:
-    """List the pose sessions that are there as the published metadata.csv does; the long one
-    belongs to no split."""
-    rows = [
-        metadata.Row(
-            user=simulated_pose.USER,
-            session=f"{split}-{number:02d}",
-            stage=simulated_pose.stage_of(number),
-            side=simulated_pose.SIDE,
-            split=published,
-            filename=f"{split}/{split}-{number:02d}",
-        )
-        for split, published in _PUBLISHED.items()
-        for number in range(POSE.splits[split].sessions)
-        if _path(root, split, number).is_file()
-    ]
-    metadata.write(root / metadata.NAME, rows)
 
 
 def _code() -> bytes:
@@ -205,6 +171,8 @@ def _current(path: Path, group: str, origin: str) -> bool:
     recorded = recorded_digest(path) if path.is_file() else None
     if recorded is None or file_digest(path) != recorded:
         return False
+    import h5py
+
     with h5py.File(path, "r") as file:
         return bool(file[group].attrs.get("simulator") == origin)
 

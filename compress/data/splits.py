@@ -30,7 +30,7 @@ from pathlib import Path, PurePosixPath
 
 import yaml
 
-from compress.data.datasets import SUFFIXES
+from compress.data.recordings import SUFFIXES
 from compress.errors import RecordingError
 
 _SHOWN = 5  # names in a message; the rest are counted

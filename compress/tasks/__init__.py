@@ -1,37 +1,51 @@
-"""What networks are for: which recordings a task has, how one is read, and what its error is.
-Nothing here knows a network."""
+"""What networks are for: which recordings a task has, how one is read, what its error is, and what
+a report says and draws of it. Nothing here knows a network.
+
+A task is a folder with a `Task` in it and one line in `TABLE`. Nobody outside the folder names it:
+whoever has a graph asks `of` for its task, whoever has a name asks `named`.
+"""
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from compress.errors import GraphError
+from compress.errors import GraphError, TendonError
 
 if TYPE_CHECKING:
     from compress import graph as g
-    from compress.tasks.task import Recorded, Task
+    from compress.tasks.task import Task
+    from compress.tasks.text import Text
 
-__all__ = ["NAMES", "TASKS", "Recorded", "Task", "of"]
+# name, as provenance and families say it -> module:class, imported when the task is asked for
+TABLE = {
+    "typing": "compress.tasks.typing.task:Typing",
+    "pose": "compress.tasks.pose.task:Pose",
+}
 
-NAMES = {"typing": "Typing", "pose": "Pose"}  # folder -> class, loaded when it is asked for
+
+def names() -> list[str]:
+    """Every task, in the order of the table; imports none of them."""
+    return list(TABLE)
 
 
-def __getattr__(name: str) -> Any:
-    if name == "TASKS":
-        return {
-            folder: getattr(import_module(f"compress.tasks.{folder}.task"), kind)()
-            for folder, kind in NAMES.items()
-        }
-    if name in ("Recorded", "Task"):
-        return getattr(import_module("compress.tasks.task"), name)
-    raise AttributeError(name)
+def named(name: str) -> Task:
+    """A task by its name; TendonError for one that is not in the table."""
+    if name not in TABLE:
+        raise TendonError(f"task {name!r}: expected one of {', '.join(TABLE)}")
+    module, _, kind = TABLE[name].partition(":")
+    task: Task = getattr(import_module(module), kind)()
+    return task
 
 
 def of(graph: g.Graph) -> Task:
-    """The task of a lowered network, which its provenance says."""
-    name = graph.provenance.get("task", "typing")
-    if name not in NAMES:
-        raise GraphError(f"{graph.name}: task {name!r}: expected one of {', '.join(NAMES)}")
-    task: Task = getattr(import_module(f"compress.tasks.{name}.task"), NAMES[name])()
-    return task
+    """The task of a lowered network, which its provenance says (without it: the first)."""
+    name = graph.provenance.get("task", next(iter(TABLE)))
+    if name not in TABLE:
+        raise GraphError(f"{graph.name}: task {name!r}: expected one of {', '.join(TABLE)}")
+    return named(name)
+
+
+def texts() -> list[Text]:
+    """What the tasks know whose frames are read as text, by the decoders of `host`."""
+    return [task.text for task in map(named, TABLE) if task.text is not None]

@@ -1,5 +1,9 @@
-"""What all tasks have: a recording as a network takes it, and the error of frames against what was
-to come out."""
+"""What all tasks have: a recording as a network takes it, the error of frames against what was to
+come out, and what reports say and draw of it.
+
+A name with its units, a collection of recordings, `read` and `from_array` (what goes in) and `runs`
+(where it errs) make a task. Everything else has a default that suits plain values or classes.
+"""
 
 from __future__ import annotations
 
@@ -7,28 +11,36 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
 from compress import graph as g
 from compress.data import datasets
+from compress.data.recording_file import SAMPLE_RATE
 from compress.data.recordings import Collection
 from compress.errors import RecordingError
 from compress.graph.samples import Signal, whole_steps
-from compress.tasks.typing.session import SAMPLE_RATE
+from compress.tasks.costs import CostWords
+from compress.tasks.statistics import resampled
+from compress.tasks.text import Text
+
+if TYPE_CHECKING:
+    from compress.report.drawing import Picture
 
 Array = g.Array
+Runs = tuple[Array, Array]
 
 
 @dataclass(frozen=True)
 class Recorded:
     """One recording from its beginning, whole steps: what goes in, and what a perfect network
-    answers, in the task's type."""
+    answers, in the task's type. rate: samples per second."""
 
     path: Path
     signal: Signal
     target: Any
+    rate: float = SAMPLE_RATE
 
     @property
     def samples(self) -> Array:
@@ -37,11 +49,65 @@ class Recorded:
 
     @property
     def seconds(self) -> float:
-        return len(self.samples) / SAMPLE_RATE
+        return len(self.samples) / self.rate
+
+
+class Followed(Protocol):
+    """One stream of a network in a closed loop, sample by sample."""
+
+    @property
+    def mask(self) -> Array:
+        """(samples,): where the target is known."""
+
+    @property
+    def error(self) -> Array:
+        """(samples, outputs): absolute errors in the task's unit."""
+
+    def apart(self, other: Any) -> Array:
+        """(samples, outputs): distance from another stream's outputs in the task's unit."""
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A network that is fed its own output, so that an error of rounding could grow with the
+    stream (`make drift`).
+
+    Args:
+        allowed: how much more the integers may lose in the last minute than in the first, in the
+            task's unit.
+        says: what such a network says: "a pose".
+        outputs: several of them: "poses".
+        known: targets of samples that are scored: "known angles".
+        split: split of the simulated set whose session is long enough.
+    """
+
+    allowed: float
+    says: str
+    outputs: str
+    known: str
+    split: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The first stretch of a run on a board, for a picture of it.
+
+    Args:
+        words: output words of the board, int16 (frames, outputs).
+        origin: how figures from its recordings must be named.
+        step_s: seconds between two steps, each of which gives `frames_per_step` frames.
+    """
+
+    graph: g.Graph
+    part: Recorded
+    words: Array
+    origin: str
+    step_s: float
+    frames_per_step: int
 
 
 class Task(ABC):
-    """Typing, pose, …. Frames are real values (frames, outputs), those of a start-up included."""
+    """Frames are real values (frames, outputs), those of a start-up included."""
 
     name: ClassVar[str]
     metric: ClassVar[str]  # short name of the error
@@ -49,11 +115,37 @@ class Task(ABC):
     points: ClassVar[str]  # unit of a difference between two errors
     collection: ClassVar[Collection]  # its recordings
     array: ClassVar[str]  # shape of an input given as .npy, in words
+    output: ClassVar[str] = "values"  # name of an exported network's output
+    factor: ClassVar[float] = 1.0  # sums of `runs` × this is the error in `unit`
+    text: ClassVar[Text | None] = None  # of a task whose frames are read as text
+    loop: ClassVar[Loop | None] = None  # of a task with networks in a closed loop
+    # whether the published forward over a whole recording gives what a stream gives
+    whole: ClassVar[bool] = True
+
+    # --- recordings -------------------------------------------------------------------------------
 
     @abstractmethod
     def read(self, graph: g.Graph, path: Path, seconds: float | None = None) -> Recorded:
         """A recording; the first `seconds` only when given. RecordingError for one of another
         task."""
+
+    def first_steps(self, graph: g.Graph, path: Path, steps: int) -> Array:
+        """Samples (n, features) of the first `steps` steps of a recording, or of fewer that it
+        has."""
+        count, step = steps * graph.samples_per_step, graph.samples_per_step
+        # what a stream begins with may belong to the sample behind the left context
+        least = max(count, graph.left_context + 1) + step
+        return self.read(graph, path, least / float(graph.input.rate)).samples[:count]
+
+    @abstractmethod
+    def from_array(self, array: Array) -> Array:
+        """An input given as an array of the shape `array` says -> samples (n, features); ValueError
+        for another shape."""
+
+    def begins_with(self, graph: g.Graph) -> tuple[tuple[int, ...], str] | None:
+        """Shape and words of what a stream of this network begins with; None where that is the zero
+        state."""
+        return None
 
     def load_input(
         self, graph: g.Graph, path: Path, seconds: float | None = None, initial: Path | None = None
@@ -61,57 +153,73 @@ class Task(ABC):
         """A recording, or a `.npy` of the shape `array` says; whole steps of it, the first
         `seconds` only when given.
 
-        `initial`: a `.npy` of the pose (joints,) in rad to begin with instead of the recording's
-        own. A `.npy` has no target.
+        `initial`: a `.npy` of what to begin with (`begins_with`) instead of the recording's own. A
+        `.npy` has no target.
         """
-        if path.suffix != ".npy":
-            found = self.read(graph, path, seconds)
-        else:
-            try:
-                samples = self.from_array(datasets.load_array(path))
-            except ValueError as error:
-                raise RecordingError(f"{path}: {error}") from error
-            stop = len(samples) if seconds is None else round(seconds * SAMPLE_RATE)
-            found = Recorded(
-                path, Signal(whole_steps(graph, np.ascontiguousarray(samples[:stop]))), None
-            )
+        found = (
+            self.read(graph, path, seconds)
+            if path.suffix != ".npy"
+            else self._load_array(graph, path, seconds)
+        )
         if initial is None:
             return found
-        pose = datasets.load_array(initial)
-        if pose.shape != (graph.output.features,) or not graph.provenance.get("initial_pose"):
-            expected = (
-                f"{graph.output.features} angles in rad"
-                if graph.provenance.get("initial_pose")
-                else "none for this network"
-            )
+        value, expected = datasets.load_array(initial), self.begins_with(graph)
+        if expected is None or value.shape != expected[0]:
             raise RecordingError(
-                f"INITIAL={initial}: expected {expected}, found an array of shape {pose.shape}"
+                f"INITIAL={initial}: expected"
+                f" {expected[1] if expected else 'none for this network'}, found an array of shape"
+                f" {value.shape}"
             )
-        return replace(found, signal=Signal(found.samples, dict.fromkeys(graph.initial, pose)))
+        begin = dict.fromkeys(graph.initial, value)
+        return replace(found, signal=Signal(found.samples, begin))
 
-    @abstractmethod
-    def from_array(self, array: Array) -> Array:
-        """An input given as an array of the shape `array` says -> samples (n, features); ValueError
-        for another shape."""
+    def _load_array(self, graph: g.Graph, path: Path, seconds: float | None) -> Recorded:
+        try:
+            samples = self.from_array(datasets.load_array(path))
+        except ValueError as error:
+            raise RecordingError(f"{path}: {error}") from error
+        rate = float(graph.input.rate)
+        stop = len(samples) if seconds is None else round(seconds * rate)
+        whole = whole_steps(graph, np.ascontiguousarray(samples[:stop]))
+        return Recorded(path, Signal(whole), None, rate)
+
+    # --- what comes out ---------------------------------------------------------------------------
 
     def laid_out(self, graph: g.Graph, frames: Array) -> Array:
         """Frames as `infer` writes them."""
         return frames
 
+    def nothing_yet(self, frames: int, outputs: int) -> Array:
+        """What stands for the frames of a start-up, (frames, outputs) float32, beside a published
+        forward that has none."""
+        return np.zeros((frames, outputs), np.float32)
+
+    def agreement(self, first: Sequence[Array], second: Sequence[Array]) -> float | None:
+        """Share of frames in which two engines decide the same; None where nothing is decided."""
+        return None
+
+    # --- how good it is ---------------------------------------------------------------------------
+
     @abstractmethod
+    def runs(self, graph: g.Graph, frames: Array, recorded: Recorded) -> Runs:
+        """Errors in one recording, summed run by run (a second, some characters, …), and how much
+        each run has to get right: the bootstrap draws whole runs. Both (runs,)."""
+
     def error(
         self, graph: g.Graph, frames: Sequence[Array], recorded: Sequence[Recorded]
     ) -> float | None:
         """The error in `unit`, pooled over recordings; None when there is nothing in them to get
         right."""
+        errors, amounts = self._all_runs(graph, frames, recorded)
+        amount = sum(float(a.sum()) for a in amounts)
+        return self.factor * sum(float(e.sum()) for e in errors) / amount if amount else None
 
-    @abstractmethod
     def interval(
         self, graph: g.Graph, frames: Sequence[Array], recorded: Sequence[Recorded]
     ) -> tuple[float, float]:
         """95 % bootstrap interval of the error."""
+        return resampled(*self._all_runs(graph, frames, recorded), self.factor)
 
-    @abstractmethod
     def difference(
         self,
         graph: g.Graph,
@@ -120,17 +228,61 @@ class Task(ABC):
         recorded: Sequence[Recorded],
     ) -> tuple[float, float]:
         """95 % interval of error(second) − error(first), paired."""
+        (a, amounts), (b, _) = (self._all_runs(graph, f, recorded) for f in (first, second))
+        return resampled([y - x for x, y in zip(a, b, strict=True)], amounts, self.factor)
 
-    @abstractmethod
+    def _all_runs(
+        self, graph: g.Graph, frames: Sequence[Array], recorded: Sequence[Recorded]
+    ) -> tuple[list[Array], list[Array]]:
+        found = [self.runs(graph, f, r) for f, r in zip(frames, recorded, strict=True)]
+        return [errors for errors, _ in found], [amounts for _, amounts in found]
+
     def details(
         self, graph: g.Graph, frames: Sequence[Array], recorded: Sequence[Recorded]
     ) -> dict[str, Any]:
         """Everything else that is published for this task, as plain JSON."""
+        return {}
 
-    @abstractmethod
     def amount(self, recorded: Sequence[Recorded]) -> tuple[int, str]:
         """How much the error was taken over: (4564, "characters")."""
+        return round(sum(r.seconds for r in recorded)), "seconds"
 
-    @abstractmethod
-    def agreement(self, first: Sequence[Array], second: Sequence[Array]) -> float | None:
-        """Share of frames in which two engines decide the same; None where nothing is decided."""
+    def trivial(
+        self, graph: g.Graph, recorded: Sequence[Recorded], others: Sequence[Path]
+    ) -> dict[str, float]:
+        """Errors over the same recordings of predictors that read no sEMG, by name; `others`:
+        recordings that they may learn from."""
+        return {}
+
+    def followed(self, graph: g.Graph, frames: Array, recorded: Recorded) -> Followed:
+        """A whole stream sample by sample; of a task with a `loop`."""
+        raise NotImplementedError(f"{self.name} has no closed loop")
+
+    # --- what reports say and draw of it ----------------------------------------------------------
+
+    @property
+    def headline(self) -> str:
+        """The error over its figures."""
+        return self.metric[0].upper() + self.metric[1:]
+
+    @property
+    def title(self) -> str:
+        """The error over a picture of it."""
+        return self.headline
+
+    def say(self, details: dict[str, Any]) -> list[tuple[str, str]]:
+        """`details` of a board for the console: names and values of rows."""
+        return []
+
+    def picture(self, shown: Shown) -> Picture | None:
+        """What a person looks at first in a run, if there is anything to draw."""
+        return None
+
+    def costs(self) -> CostWords:
+        """The words of its report of error against cost."""
+        return CostWords(
+            stem=f"pareto-{self.name}",
+            keys={},
+            word=self.metric,
+            axis=f"{self.metric}, {self.unit}",
+        )

@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     from compress.tasks import start  # torch, which an option's help does not need
 
     task = start.task_of(args.model, args.checkpoint)
-    training, collection = training_of(task), tasks.TASKS[task].collection
+    training, collection = training_of(task), tasks.named(task).collection
     sessions = training_sessions.find(args.data, args.split, args.build, collection)
     sessions = sessions.with_validation(training.HELD_BACK)
     print(sessions.text())

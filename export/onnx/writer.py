@@ -13,6 +13,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from compress import graph as g
+from compress import tasks
 from export.version import GENERATOR
 
 Array = g.Array
@@ -28,8 +29,8 @@ TYPES = {
 
 
 def output_name(graph: g.Graph) -> str:
-    """What a step gives: log-probabilities of classes, or joint angles."""
-    return "log_probs" if graph.ops[-1].title == "LogSoftmax" else "pose"
+    """What a step gives: log-probabilities of classes, or what the network's task calls it."""
+    return "log_probs" if graph.ops[-1].title == "LogSoftmax" else tasks.of(graph).output
 
 
 @dataclass(frozen=True)

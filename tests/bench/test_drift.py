@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -17,8 +18,10 @@ from compress.errors import TendonError
 from compress.frontend import checkpoint
 from compress.frontend.families import build
 from compress.tasks.pose.scores import Stretch
+from compress.tasks.pose.task import Pose
 from tests.compress.test_pose_networks import tiny
 
+LOOP = Pose.loop
 TARGETS = np.zeros((3 * drift.MINUTE + 7, 20))
 
 
@@ -31,7 +34,7 @@ def off_by(degrees: list[float], mask: np.ndarray) -> Stretch:
 def test_every_whole_minute_has_its_errors_over_the_samples_with_known_angles() -> None:
     known = np.ones(len(TARGETS), bool)
     known[drift.MINUTE + 1 : 2 * drift.MINUTE] = False
-    found = drift.minutes(off_by([1.0, 2.0, 3.0], known), off_by([1.25, 2.5, 4.0], known))
+    found = drift.minutes(off_by([1.0, 2.0, 3.0], known), off_by([1.25, 2.5, 4.0], known), LOOP)
     assert [m["minute"] for m in found] == [1, 2, 3]
     assert [m["float"] for m in found] == pytest.approx([1.0, 2.0, 3.0])
     assert [m["quantized"] for m in found] == pytest.approx([1.25, 2.5, 4.0])
@@ -43,12 +46,12 @@ def test_a_minute_without_known_angles_is_left_out_and_one_alone_is_refused() ->
     known = np.ones(len(TARGETS), bool)
     known[: drift.MINUTE] = False
     same = off_by([1.0, 2.0, 3.0], known)
-    assert [m["minute"] for m in drift.minutes(same, same)] == [2, 3]
+    assert [m["minute"] for m in drift.minutes(same, same, LOOP)] == [2, 3]
     known[: 2 * drift.MINUTE] = False
     with pytest.raises(
         TendonError, match="two whole minutes with known angles or more, found 1 in 180 s"
     ):
-        drift.minutes(same, same)
+        drift.minutes(same, same, LOOP)
 
 
 @pytest.fixture(scope="module")
@@ -80,14 +83,16 @@ def test_the_command_writes_minutes_a_picture_and_a_verdict_and_fails_when_the_i
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(drift, "MINUTE", 2000)
-    monkeypatch.setattr(drift, "ALLOWED", 10.0)  # random weights integrate without ever correcting
+    # random weights integrate without ever correcting
+    monkeypatch.setattr(Pose, "loop", dataclasses.replace(LOOP, allowed=10.0))
     assert measured(here) == 0
     report = json.loads((here / "build/mine/w8a16/drift.json").read_text())
     assert report["simulated"] and len(report["minutes"]) == 3
     page = (here / "build/mine/w8a16/drift.html").read_text()
     assert "NO DRIFT" in page and "<svg" in page and "simulated" in page
     assert "no drift: integers lose" in capsys.readouterr().out
-    monkeypatch.setattr(drift, "ALLOWED", drift.drift(report) - 1e-6)
+    least = dataclasses.replace(LOOP, allowed=drift.drift(report) - 1e-6)
+    monkeypatch.setattr(Pose, "loop", least)
     assert measured(here) == 1
     assert "DRIFT: integers lose" in capsys.readouterr().out
 

@@ -22,6 +22,8 @@ from compress.data.simulator.session import simulate, write
 from compress.frontend import checkpoint
 from compress.frontend.families import HYPER_PARAMETERS, build
 from compress.tasks.typing import scores
+from compress.tasks.typing.simulated import COLLECTION as TYPING
+from compress.tasks.typing.text import TypedText
 from host import engines
 from host.boards import ProcessBoard, open_board
 from host.decode import StreamDecoder
@@ -184,7 +186,12 @@ def test_whole_sessions_are_scored_with_the_model_as_its_decoder_reads_them(case
     real = [frames[case["emissions"]] for case in read]
     words = [np.maximum(np.round(f * 256), -32768).astype(np.int16) for f in real]
     found = language.heldout(
-        cases / "typing/reuters-3-gram-char-lm.arpa", targets, real, words, 1 / 256
+        TypedText(),
+        cases / "typing/reuters-3-gram-char-lm.arpa",
+        targets,
+        real,
+        words,
+        1 / 256,
     )
     texts = [case["beam50_top10_lm2_bonus2"] for case in read]
     assert found["float"] == scores.score_texts(texts, targets).cer
@@ -258,7 +265,7 @@ def test_a_run_survives_the_loss_of_its_board(here: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(measurement, "open_board", remembering(boards))
     artifacts = made(here)
     outcome = measurement.run(
-        artifacts, datasets.find(here / "data", here / "build"), "posix", None, 2.0
+        artifacts, datasets.find(here / "data", here / "build", TYPING), "posix", None, 2.0
     )
     assert len(boards) == 2 and outcome.report["line"]["resumed"] == 1
     assert (

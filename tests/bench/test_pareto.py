@@ -24,13 +24,13 @@ from hypothesis import strategies as st
 
 from bench.__main__ import main as bench_main
 from bench.bare import model_steps
-from bench.pareto import fitting, pictures, points, reading, sweep, table, work
+from bench.pareto import fitting, pictures, points, reading, reports, sweep, table, work
 from bench.pareto.front import Session, interval, non_dominated
 from bench.pareto.jobs import FLOAT, Job, Outcome, Setting
 from bench.pareto.points import Point
-from bench.pareto.reports import TYPING
 from bench.pareto.sweep import Backend
 from compress import graph as g
+from compress import tasks
 from compress.artifacts import Folder
 from compress.data.simulator.session import simulate, write
 from compress.errors import TendonError
@@ -53,6 +53,7 @@ REQUIRED = {
     "source",
 } | COSTS
 NAME = "tiny"
+TYPING = reports.of(tasks.named("typing"))
 SECONDS = 7.0
 
 
@@ -178,6 +179,7 @@ def setting(folder: Path, **changes: Any) -> Setting:
         (FLOAT, "w8a16", "w8a8"),
         ("greedy",),
         Path("lm"),
+        task="typing",
     )
     return dataclasses.replace(made, **changes)
 

@@ -15,14 +15,13 @@ import torch
 
 from bench.__main__ import main as bench_main
 from bench.bare import model_steps
-from bench.pareto import pictures, points, sweep, table, work
+from bench.pareto import pictures, points, reports, sweep, table, work
 from bench.pareto.front import Session, interval, pooled
 from bench.pareto.jobs import FLOAT, Job, Outcome, Setting
 from bench.pareto.page import html
 from bench.pareto.points import Point
-from bench.pareto.reports import POSE, TRIVIAL, TYPING
 from bench.pareto.sweep import Backend
-from compress import evaluate
+from compress import evaluate, tasks
 from compress import graph as g
 from compress.artifacts import COMPRESSED, Folder
 from compress.data.simulator import pose as simulated_pose
@@ -39,6 +38,7 @@ from tests.compress.test_pose_networks import tiny
 
 TRACKING, REGRESSION = "tiny_tracking", "tiny_regression"
 SECONDS = 4.0
+TYPING, POSE = (reports.of(tasks.named(name)) for name in ("typing", "pose"))
 COSTS = ("macs_per_s", "instructions_per_s", "flash", "ram")
 
 
@@ -65,8 +65,7 @@ def made_up(precision: str, error: float, macs: float = 1e8, **more: Any) -> Poi
         "virtual-m7" if placed else None,
         "a board; emulated",
         amount=600_000,
-        hold_initial=17.25,
-        mean_pose=14.5,
+        predictors={"hold_initial": 17.25, "mean_pose": 14.5},
         **more,
     )
 
@@ -106,8 +105,8 @@ def test_predictors_that_read_nothing_are_lines_across_every_picture() -> None:
     pictures._predictors(axes, several(), POSE)
     assert [set(np.ravel(line.get_ydata())) for line in axes.lines] == [{17.25}, {14.5}]
     assert [note.get_text() for note in axes.texts] == [
-        f"{TRIVIAL['hold_initial']}: 17.2 °",
-        f"{TRIVIAL['mean_pose']}: 14.5 °",
+        f"{POSE.predictors['hold_initial']}: 17.2 °",
+        f"{POSE.predictors['mean_pose']}: 14.5 °",
     ]
     assert len(pictures.draw(several(), POSE)) == 4
 
@@ -173,7 +172,15 @@ def test_only_networks_that_were_compressed_are_swept_as_such(tmp_path: Path) ->
     precisions, sessions = (FLOAT, "w8a16", COMPRESSED), (Path("s0"), Path("s1"))
     models = {"a": Path("a"), "b": Path("b")}
     both = Setting(
-        tmp_path, models, (), sessions, precisions, ("",), Path("lm"), compressed={"b": Path("c")}
+        tmp_path,
+        models,
+        (),
+        sessions,
+        precisions,
+        ("",),
+        Path("lm"),
+        compressed={"b": Path("c")},
+        task="pose",
     )
     done = sweep.run(both, Backend("threading", 2), fake).results
     assert {job.model for job in done if job.precision == COMPRESSED} == {"b"}
@@ -194,6 +201,7 @@ def test_a_compressed_network_does_not_need_the_one_it_was_made_from(tmp_path: P
         ("",),
         Path("lm"),
         compressed={"a": Path("c")},
+        task="pose",
     )
     swept = sweep.run(one, Backend("threading", 1), broken)
     assert {job.name for job in swept.results} == {"a compressed", "a compressed s"} and list(

@@ -26,6 +26,7 @@ from compress.artifacts import Folder
 from compress.data import datasets
 from compress.errors import TendonError
 from compress.graph import macs
+from compress.tasks.typing.simulated import COLLECTION as TYPING
 from export import build
 from export.boards import load_board, names
 from export.c import emit
@@ -64,7 +65,7 @@ def profiled(made: Callable[[str], Artifacts], simulated: Path) -> Callable[[str
         toy.need("arm-none-eabi-gcc", "make")
         if board not in known:
             known[board] = command.profile(
-                made("w8a16"), load_board(board), datasets.find(None, ROOT / "build")
+                made("w8a16"), load_board(board), datasets.find(None, ROOT / "build", TYPING)
             )
         return known[board]
 
@@ -112,7 +113,10 @@ def test_steps_of_several_frames_are_profiled_as_steps(simulated: Path, tmp_path
     graph = integer(network(4, mlp_features=[8]))
     made = Artifacts(Folder(tmp_path, graph.name, "w8a16"), Path("none.ckpt"), graph, graph)
     report = command.profile(
-        made, load_board("virtual-f405"), datasets.find(None, ROOT / "build"), latency_ms=50.0
+        made,
+        load_board("virtual-f405"),
+        datasets.find(None, ROOT / "build", TYPING),
+        latency_ms=50.0,
     )
     frames = report["frames_per_step"]
     assert frames > 1 and report["bit_exact"] and report["words"] == 20 * frames * 99
@@ -184,7 +188,7 @@ def test_the_counter_of_a_board_at_a_port_says_of_every_layer_what_the_emulator_
     artifacts, board, report = made("w8a16"), load_board("virtual-f405"), profiled("virtual-f405")
     image = build.make_tap_image(artifacts.integer, artifacts.folder, board.name)
     with at_a_port(board.name, image) as port:
-        found = command.profile(artifacts, board, datasets.find(None, ROOT / "build"), port)
+        found = command.profile(artifacts, board, datasets.find(None, ROOT / "build", TYPING), port)
     assert found["bit_exact"] and found["steps"] == 20 and found["total"]["split"] is None
     more = [
         a["instructions"] - b["instructions"]
@@ -207,7 +211,7 @@ def test_a_board_whose_image_cannot_time_its_layers_is_told_which_to_load(
             NoTapError, match=r"built without -DMODEL_TAP.*make flash BOARD=virtual-f405 TAP=1"
         ),
     ):
-        command.profile(artifacts, board, datasets.find(None, ROOT / "build"), port)
+        command.profile(artifacts, board, datasets.find(None, ROOT / "build", TYPING), port)
 
 
 def test_measured_cycles_are_called_so_and_say_nothing_of_instructions(

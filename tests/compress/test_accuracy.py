@@ -23,7 +23,9 @@ from compress.data import datasets
 from compress.evaluate import HeldOut
 from compress.graph.samples import to_real
 from compress.quantization.proof import accumulator_bounds
+from compress.tasks import distances
 from compress.tasks.typing import scores
+from compress.tasks.typing.simulated import COLLECTION as TYPING
 from host import native
 from tests.conftest import ROOT
 
@@ -58,8 +60,8 @@ class Compared:
 
     @property
     def sqnr_db(self) -> float:
-        return scores.sqnr_db(
-            scores.concatenate(self.float_frames), scores.concatenate(self.integer_frames)
+        return distances.sqnr_db(
+            distances.concatenate(self.float_frames), distances.concatenate(self.integer_frames)
         )
 
     def _cer(self, frames: Frames) -> float:
@@ -72,7 +74,7 @@ class Compared:
 def compared(simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Compared]:
     """(model, precision) -> the comparison; a model's floats are computed once for all
     precisions."""
-    data, build = datasets.find(None, ROOT / "build"), tmp_path_factory.mktemp("build")
+    data, build = datasets.find(None, ROOT / "build", TYPING), tmp_path_factory.mktemp("build")
 
     @functools.cache
     def floats(model: str) -> tuple[HeldOut, Frames]:
@@ -105,7 +107,7 @@ def test_a_shipped_network_is_neither_broken_nor_trivial(
 ) -> None:
     found = compared(model)
     assert tasks.of(found.integer).amount(found.heldout.recorded)[0] >= 3000
-    assert datasets.find(None, ROOT / "build").simulated
+    assert datasets.find(None, ROOT / "build", TYPING).simulated
     assert 4.0 <= found.cer <= 15.0
 
 

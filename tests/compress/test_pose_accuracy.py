@@ -12,12 +12,13 @@ import pytest
 from compress import artifacts, pipeline, tasks
 from compress import graph as g
 from compress.artifacts import Folder
-from compress.data import datasets, recordings
+from compress.data import datasets
 from compress.frontend import checkpoint
 from compress.graph.samples import to_int16, to_real
 from compress.tasks.pose import closed_loop
 from compress.tasks.pose import training_set as pose_set
 from compress.tasks.pose.closed_loop import Score
+from compress.tasks.pose.simulated import COLLECTION as POSE
 from host import native
 from tests.conftest import ROOT
 
@@ -30,11 +31,11 @@ COMPARED = 1
 @pytest.fixture(scope="module")
 def sessions() -> tuple[list[Path], list[Path]]:
     """Calibration and held-out sessions; made by one test process while the others wait."""
-    root = ROOT / "build" / recordings.POSE.folder
+    root = ROOT / "build" / POSE.folder
     root.mkdir(parents=True, exist_ok=True)
     with (root / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        found = datasets.find(None, ROOT / "build", recordings.POSE)
+        found = datasets.find(None, ROOT / "build", POSE)
     return found.calibration, found.heldout
 
 

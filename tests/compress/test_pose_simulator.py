@@ -21,6 +21,8 @@ from compress.data.simulator.pose import PoseRecording, simulate, stage_of, writ
 from compress.data.simulator.typist import INDEX, LITTLE, MIDDLE
 from compress.errors import RecordingError
 from compress.tasks.pose.session import JOINTS, PoseSession
+from compress.tasks.pose.simulated import COLLECTION as POSE
+from compress.tasks.typing.simulated import COLLECTION as TYPING
 
 FLEXION = [i for i, name in enumerate(JOINTS) if name.endswith("FE")]
 
@@ -233,35 +235,32 @@ def test_a_written_session_reads_back_bit_for_bit(tmp_path: Path) -> None:
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in recordings.POSE.splits:
-        monkeypatch.setitem(recordings.POSE.splits, name, recordings.Split(2, 4.0))
+    for name in POSE.splits:
+        monkeypatch.setitem(POSE.splits, name, recordings.Split(2, 4.0))
 
 
 @pytest.mark.usefixtures("tiny")
 def test_ensure_makes_only_what_is_missing_damaged_or_outdated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paths = recordings.ensure(tmp_path, "heldout", recordings.POSE)
+    paths = recordings.ensure(tmp_path, "heldout", POSE)
     content, times = [p.read_bytes() for p in paths], [p.stat().st_mtime_ns for p in paths]
-    assert recordings.ensure(tmp_path, "heldout", recordings.POSE) == paths
+    assert recordings.ensure(tmp_path, "heldout", POSE) == paths
     assert [p.stat().st_mtime_ns for p in paths] == times
     damaged = bytearray(content[1])
     damaged[len(damaged) // 2] ^= 1
     paths[1].write_bytes(damaged)
-    recordings.ensure(tmp_path, "heldout", recordings.POSE)
+    recordings.ensure(tmp_path, "heldout", POSE)
     assert paths[0].stat().st_mtime_ns == times[0] and [p.read_bytes() for p in paths] == content
     assert len((paths[0].parent / SUMS).read_text().splitlines()) == 2
     monkeypatch.setattr(recordings, "SEED", 1)
-    recordings.ensure(tmp_path, "heldout", recordings.POSE)
+    recordings.ensure(tmp_path, "heldout", POSE)
     assert paths[0].read_bytes() != content[0]
 
 
 @pytest.mark.usefixtures("tiny")
 def test_sessions_of_all_splits_differ_and_the_table_lists_them(tmp_path: Path) -> None:
-    made = {
-        split: recordings.ensure(tmp_path, split, recordings.POSE)
-        for split in recordings.POSE.splits
-    }
+    made = {split: recordings.ensure(tmp_path, split, POSE) for split in POSE.splits}
     signals, users = set(), set()
     for path in (p for paths in made.values() for p in paths):
         with PoseSession(path) as session:
@@ -271,12 +270,12 @@ def test_sessions_of_all_splits_differ_and_the_table_lists_them(tmp_path: Path) 
     found = metadata.splits(tmp_path / metadata.NAME)
     assert found == {"train": made["train"], "val": made["calibration"], "test": made["heldout"]}
     (tmp_path / metadata.NAME).unlink()
-    recordings.ensure(tmp_path, "train", recordings.POSE)
+    recordings.ensure(tmp_path, "train", POSE)
     assert metadata.splits(tmp_path / metadata.NAME) == found
 
 
 def test_the_plan_shows_every_stage_to_training_and_holds_a_long_session() -> None:
-    plan = recordings.POSE.splits
+    plan = POSE.splits
     assert {stage_of(n) for n in range(plan["train"].sessions)} == set(STAGES)
     assert plan["heldout"].sessions >= 5 and plan["long"].seconds >= 600
 
@@ -285,4 +284,4 @@ def test_a_split_of_the_other_collection_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         RecordingError, match="expected one of train, calibration, heldout, found 'long'"
     ):
-        recordings.ensure(tmp_path, "long")
+        recordings.ensure(tmp_path, "long", TYPING)

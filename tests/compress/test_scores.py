@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compress.errors import TendonError
+from compress.tasks import distances
 from compress.tasks.typing import scores
 from compress.tasks.typing.charset import BLANK, CHARSET, encode
 from tests.conftest import Cases
@@ -109,20 +110,20 @@ def test_the_interval_covers_the_true_rate_about_as_often_as_it_says() -> None:
 
 def test_signal_to_noise_is_in_decibels_of_power() -> None:
     x = np.ones(1000)
-    assert scores.sqnr_db(x, x * 1.01) == pytest.approx(40.0)
-    assert scores.sqnr_db(x, x) == 200.0
-    assert scores.sqnr_db(np.zeros(3), np.ones(3)) == -200.0
+    assert distances.sqnr_db(x, x * 1.01) == pytest.approx(40.0)
+    assert distances.sqnr_db(x, x) == 200.0
+    assert distances.sqnr_db(np.zeros(3), np.ones(3)) == -200.0
 
 
 def test_tensor_errors_follow_their_definitions() -> None:
     x, y = np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 2.0, 3.0, 6.0])
-    found = scores.tensor_errors(x, y)
+    found = distances.tensor_errors(x, y)
     assert found["rmse"] == pytest.approx(1.0)
     assert found["mae"] == pytest.approx(0.5)
     assert found["l2r"] == pytest.approx(2 / np.sqrt(30))
     assert found["nse"] == pytest.approx(1 - 4 / 5)
     assert found["cos"] == pytest.approx(38 / np.sqrt(30 * 50))
-    assert scores.tensor_errors(np.zeros(3), np.zeros(3)) == {
+    assert distances.tensor_errors(np.zeros(3), np.zeros(3)) == {
         "rmse": 0.0,
         "mae": 0.0,
         "l2r": 0.0,
@@ -133,7 +134,7 @@ def test_tensor_errors_follow_their_definitions() -> None:
 
 def test_agreement_is_the_share_of_frames_with_the_same_best_class() -> None:
     a, b = emissions("abcd"), emissions("abce")
-    assert scores.agreement([a, a], [a, b]) == pytest.approx(15 / 16)
+    assert distances.agreement([a, a], [a, b]) == pytest.approx(15 / 16)
 
 
 def test_a_short_text_still_has_an_interval() -> None:

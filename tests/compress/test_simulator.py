@@ -20,6 +20,7 @@ from compress.data.simulator.typist import KEYBOARD, LEFT, LITTLE, RIGHT, THUMB,
 from compress.errors import RecordingError
 from compress.tasks.typing import charset
 from compress.tasks.typing.session import SUMS, Session
+from compress.tasks.typing.simulated import COLLECTION as TYPING
 
 
 @pytest.fixture(scope="module")
@@ -187,9 +188,9 @@ def test_a_written_session_reads_back_bit_for_bit(session: Recording, tmp_path: 
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, split in recordings.TYPING.splits.items():
+    for name, split in TYPING.splits.items():
         monkeypatch.setitem(
-            recordings.TYPING.splits, name, dataclasses.replace(split, sessions=2, seconds=12.0)
+            TYPING.splits, name, dataclasses.replace(split, sessions=2, seconds=12.0)
         )
 
 
@@ -197,11 +198,11 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_ensure_makes_only_what_is_missing_damaged_or_outdated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paths = recordings.ensure(tmp_path, "heldout")
+    paths = recordings.ensure(tmp_path, "heldout", TYPING)
     content = [p.read_bytes() for p in paths]
     times = [p.stat().st_mtime_ns for p in paths]
     assert (
-        recordings.ensure(tmp_path, "heldout") == paths
+        recordings.ensure(tmp_path, "heldout", TYPING) == paths
         and [p.stat().st_mtime_ns for p in paths] == times
     )
     damaged = bytearray(content[1])
@@ -209,20 +210,20 @@ def test_ensure_makes_only_what_is_missing_damaged_or_outdated(
     paths[1].write_bytes(damaged)
     with pytest.raises(RecordingError, match="SHA-256"):
         Session(paths[1])
-    recordings.ensure(tmp_path, "heldout")
+    recordings.ensure(tmp_path, "heldout", TYPING)
     assert paths[0].stat().st_mtime_ns == times[0]
     with Session(paths[1]) as healed:
         healed.check()
     assert [p.read_bytes() for p in paths] == content
     assert len((paths[0].parent / SUMS).read_text().splitlines()) == 2
     monkeypatch.setattr(recordings, "SEED", 1)
-    recordings.ensure(tmp_path, "heldout")
+    recordings.ensure(tmp_path, "heldout", TYPING)
     assert paths[0].read_bytes() != content[0]
 
 
 @pytest.mark.usefixtures("tiny")
 def test_sessions_of_all_splits_differ(tmp_path: Path) -> None:
-    paths = [p for split in recordings.TYPING.splits for p in recordings.ensure(tmp_path, split)]
+    paths = [p for split in TYPING.splits for p in recordings.ensure(tmp_path, split, TYPING)]
     names, signals = set(), set()
     for path in paths:
         with Session(path) as session:
@@ -232,7 +233,7 @@ def test_sessions_of_all_splits_differ(tmp_path: Path) -> None:
 
 
 def test_the_held_out_plan_holds_enough_characters() -> None:
-    plan = recordings.TYPING.splits["heldout"]
+    plan = TYPING.splits["heldout"]
     typed = 0
     for number in range(plan.sessions):
         rng = np.random.default_rng(number)
@@ -242,4 +243,4 @@ def test_the_held_out_plan_holds_enough_characters() -> None:
 
 def test_an_unknown_split_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="expected one of train"):
-        recordings.ensure(tmp_path, "test")
+        recordings.ensure(tmp_path, "test", TYPING)

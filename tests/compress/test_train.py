@@ -25,6 +25,7 @@ from compress.tasks.typing import charset
 from compress.tasks.typing import training as typing
 from compress.tasks.typing import training_set as typing_set
 from compress.tasks.typing.session import Session
+from compress.tasks.typing.simulated import COLLECTION as TYPING
 from compress.tasks.typing.training import Recipe
 
 RECIPE = Recipe(
@@ -228,7 +229,7 @@ def test_the_committed_checkpoint_reads_whole_held_out_sessions_neither_perfectl
 ) -> None:
     """Simulated recordings; streams of minutes, greedy decoding."""
     frames = checkpoint.load(COMMITTED).model.model[2:]
-    data = [typing_set.load(path, 4) for path in recordings.ensure(simulated, "heldout")]
+    data = [typing_set.load(path, 4) for path in recordings.ensure(simulated, "heldout", TYPING)]
     counts = np.array([len(d.labels) for d in data])
     cer = np.array([typing.stream_cer(frames, d) for d in data])
     assert counts.sum() >= 3600 and 4.0 <= (cer * counts).sum() / counts.sum() <= 15.0

@@ -23,7 +23,7 @@ from compress.frontend.lower import lower
 from compress.graph.samples import to_int16, to_real
 from compress.interpreter.integer import IntegerInterpreter
 from compress.quantization.quantize import PRECISIONS, accumulator_bounds
-from compress.tasks.typing import scores
+from compress.tasks import distances
 from export.__main__ import main as export_main
 from export.check import check
 from export.onnx import float_form, lint, make_onnx, qdq_form
@@ -79,7 +79,9 @@ def test_whatever_can_be_configured_is_exported_in_both_forms(loaded, precision)
     found = onnx_engine.run(float_form.write(real), x)
     assert np.abs(found[real.start_up :] - checkpoint.forward(loaded, x)).max() < 1e-4
     words = IntegerInterpreter(graph).run(to_int16(graph, x)[None])[0]
-    assert scores.sqnr_db(to_real(graph, words), onnx_engine.run(qdq_form.write(graph), x)) > 50.0
+    assert (
+        distances.sqnr_db(to_real(graph, words), onnx_engine.run(qdq_form.write(graph), x)) > 50.0
+    )
 
 
 @pytest.mark.parametrize(
@@ -92,7 +94,7 @@ def test_qdq_onnx_is_close_to_the_integer_reference(name, precision, quantized):
     x = stretch(integer, SECONDS[name])
     expected = to_real(integer, IntegerInterpreter(integer).run(to_int16(integer, x)[None])[0])
     found = onnx_engine.run(qdq_form.write(integer), x)
-    assert scores.sqnr_db(expected, found) > (LEAST_DB[name] if precision == "w8a16" else 40.0)
+    assert distances.sqnr_db(expected, found) > (LEAST_DB[name] if precision == "w8a16" else 40.0)
 
 
 def test_the_metadata_is_enough_to_feed_the_state_back(exported, quantized):

@@ -27,7 +27,7 @@ from compress.interpreter.float import FloatInterpreter
 from compress.interpreter.integer import IntegerInterpreter
 from compress.quantization.calibrate import observe
 from compress.quantization.quantize import quantize
-from compress.tasks.typing import scores
+from compress.tasks import distances
 from export.check import check
 from export.onnx import float_form, qdq_form
 from host import onnx_engine
@@ -96,7 +96,7 @@ def test_qdq_onnx_gives_the_poses_of_the_integers(module, seed, precision):
     graph = integer(network(module, seed), precision)
     signal = recording(graph, 60, seed)
     found = onnx_engine.run(qdq_form.write(graph), signal.samples, initial=signal.initial)
-    assert scores.sqnr_db(to_real(graph, words_of(graph, signal)), found) > LEAST_DB
+    assert distances.sqnr_db(to_real(graph, words_of(graph, signal)), found) > LEAST_DB
 
 
 def test_eight_bit_activations_stay_close_to_the_integers():
@@ -193,5 +193,5 @@ def test_the_published_network_runs_in_both_forms(name, published_checkpoint):
     )
     assert (
         np.degrees(np.abs(found - integers).max()) < 0.1
-        and scores.sqnr_db(integers, found) > LEAST_DB
+        and distances.sqnr_db(integers, found) > LEAST_DB
     )

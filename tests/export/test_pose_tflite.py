@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from compress import graph as g
 from compress.errors import GraphError
 from compress.graph.samples import Signal, to_int16
-from compress.tasks.typing import scores
+from compress.tasks import distances
 from export.tflite import interpreter, step_bytes
 from export.tflite.read import TfliteError, parse
 from export.tflm.build import build_step
@@ -53,7 +53,7 @@ def test_both_interpreters_give_the_poses_of_the_integers_from_the_first_step_on
         tflite_engines.run_litert(content, x, module, begin),
         tflm(content, x, tmp_path_factory.mktemp("pose"), begin),
     ):
-        assert scores.sqnr_db(expected.astype(float), found.astype(float)) > LEAST_DB
+        assert distances.sqnr_db(expected.astype(float), found.astype(float)) > LEAST_DB
 
 
 @pytest.mark.parametrize("fraction", [0, 9, 14])
@@ -109,7 +109,7 @@ def test_the_published_network_is_written_and_runs_close_to_the_integers(
         tflm(content, x, tmp_path, begin),
     ):
         assert np.degrees(np.abs(found - expected).max() * float(graph.output.scale or 0)) < 0.1
-        assert scores.sqnr_db(expected.astype(float), found.astype(float)) > LEAST_DB
+        assert distances.sqnr_db(expected.astype(float), found.astype(float)) > LEAST_DB
 
 
 def test_a_project_around_the_interpreter_is_refused_with_what_to_do():

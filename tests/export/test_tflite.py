@@ -15,16 +15,18 @@ from ai_edge_litert import schema_py_generated as schema
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from compress import artifacts, pipeline
+from compress import artifacts, pipeline, tasks
 from compress import graph as g
 from compress.artifacts import Folder
 from compress.data import datasets
 from compress.errors import GraphError, TendonError
-from compress.graph.samples import to_int16, to_real, whole_steps
+from compress.graph.samples import to_int16, to_real
 from compress.interpreter.float import FloatInterpreter, gelu
 from compress.interpreter.integer import IntegerInterpreter
+from compress.tasks import distances
 from compress.tasks.typing import scores
 from compress.tasks.typing.session import Session
+from compress.tasks.typing.simulated import COLLECTION as TYPING
 from export.__main__ import main as export_main
 from export.check import check
 from export.tflite import interpreter, lint, lower, make_tflite, step_bytes
@@ -49,7 +51,7 @@ def tflm(content: bytes, samples: np.ndarray, folder: Path) -> np.ndarray:
 
 
 def decibels(expected: np.ndarray, found: np.ndarray) -> float:
-    return scores.sqnr_db(expected.astype(float), found.astype(float))
+    return distances.sqnr_db(expected.astype(float), found.astype(float))
 
 
 # --- accuracy -------------------------------------------------------------------------------------
@@ -65,17 +67,19 @@ def test_tflite_micro_decodes_what_the_trained_float_network_decodes(name, simul
         [],
         {"float": [], "tflm": []},
     )
-    for session in datasets.find(None, ROOT / "build").heldout[: SECONDS[name] // 30]:
-        x = whole_steps(graph, datasets.samples(session)[: 30 * 2000])
+    for session in datasets.find(None, ROOT / "build", TYPING).heldout[: SECONDS[name] // 30]:
+        x = tasks.of(graph).read(graph, session, 30).samples
         with Session(session) as recorded:
             texts.append(recorded.text(0.0, len(x) / 2000))
         frames["float"].append(FloatInterpreter(real).run(x[None].astype(float))[0])
         frames["tflm"].append(to_real(graph, interpreter.run(path, to_int16(graph, x))))
-    assert scores.agreement(frames["float"], frames["tflm"]) >= 0.99
+    assert distances.agreement(frames["float"], frames["tflm"]) >= 0.99
     cer = {engine: scores.score(found, texts).cer for engine, found in frames.items()}
     assert abs(cer["tflm"] - cer["float"]) <= 0.3
     assert (
-        scores.sqnr_db(scores.concatenate(frames["float"]), scores.concatenate(frames["tflm"]))
+        distances.sqnr_db(
+            distances.concatenate(frames["float"]), distances.concatenate(frames["tflm"])
+        )
         >= 45.0
     )
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from compress.errors import TendonError
 from compress.tasks.typing import scores
 from compress.tasks.typing.charset import BLANK, CHARSET, KEYS, encode
+from compress.tasks.typing.text import ALPHABET
 from host import character_model
 from host.beam import BeamDecoder
 from host.character_model import CharacterModel
@@ -34,7 +35,7 @@ FEW = [
 
 @pytest.fixture(scope="module")
 def reuters(cases: Cases) -> CharacterModel:
-    return character_model.load(cases / "typing/reuters-3-gram-char-lm.arpa")
+    return character_model.load(cases / "typing/reuters-3-gram-char-lm.arpa", ALPHABET)
 
 
 def case(cases: Cases, index: int) -> tuple[dict, np.ndarray]:
@@ -45,7 +46,7 @@ def case(cases: Cases, index: int) -> tuple[dict, np.ndarray]:
 @pytest.mark.parametrize("index", range(4))
 def test_the_published_texts_and_error_rates_without_a_model(cases: Cases, index: int) -> None:
     expected, emissions = case(cases, index)
-    decoder = BeamDecoder(beams=20, top=10)
+    decoder = BeamDecoder(ALPHABET, beams=20, top=10)
     decoder.extend(emissions)
     assert decoder.text == decoder.finish() == expected["beam20_top10"]
     assert (
@@ -59,14 +60,16 @@ def test_the_published_texts_and_error_rates_with_a_model(
     cases: Cases, reuters: CharacterModel, index: int
 ) -> None:
     expected, emissions = case(cases, index)
-    decoder = BeamDecoder(reuters, beams=50, top=10, weight=2.0, bonus=2.0)
+    decoder = BeamDecoder(ALPHABET, reuters, beams=50, top=10, weight=2.0, bonus=2.0)
     decoder.extend(emissions)
     assert decoder.text == expected["beam50_top10_lm2_bonus2"]
     assert (
         scores.error_rates(expected["target"], decoder.text).as_dict()
         == expected["beam50_top10_lm2_bonus2_rates"]
     )
-    by_name = decode_session("beam+lm", cases / "typing/reuters-3-gram-char-lm.arpa", emissions)
+    by_name = decode_session(
+        ALPHABET, "beam+lm", cases / "typing/reuters-3-gram-char-lm.arpa", emissions
+    )
     assert by_name == decoder.finish() == expected["beam50_top10_lm2_bonus2"]
 
 
@@ -166,6 +169,7 @@ def test_the_tree_finds_what_the_plain_search_finds(
 ) -> None:
     frames = emissions(seed, count)
     decoder = BeamDecoder(
+        ALPHABET,
         reuters if lm else None,
         beams=beams,
         top=top,
@@ -185,7 +189,7 @@ def test_the_tree_finds_what_the_plain_search_finds(
 def test_a_mistake_taken_back_costs_nothing(reuters: CharacterModel, typo: str) -> None:
     """The model gives "sh", a mistake, as many ⌫ and "ip" exactly what it gives "ship"."""
     frames = _typed(encode("sh" + typo + "⌫" * len(typo) + "ip").tolist())
-    decoder = BeamDecoder(reuters, beams=1, top=1)
+    decoder = BeamDecoder(ALPHABET, reuters, beams=1, top=1)
     decoder.extend(frames)
     assert decoder.text == "sh" + typo + "⌫" * len(typo) + "ip"
     given_by_model = decoder._other[0] - frames.max(1).sum()
@@ -212,19 +216,19 @@ def test_frame_by_frame_equals_the_whole_and_what_is_stable_stays(
     cases: Cases, name: str, seed: int, count: int, cut: int
 ) -> None:
     lm, frames = cases / "typing/reuters-3-gram-char-lm.arpa", emissions(seed, count)
-    stream = make(name, lm)
+    stream = make(ALPHABET, name, lm)
     final = ""
     for frame in frames:
         stream.push(frame)
         if isinstance(stream, BeamDecoder):
             assert stream.stable.startswith(final) and stream.text.startswith(stream.stable)
             final = stream.stable
-    pieces = make(name, lm)
+    pieces = make(ALPHABET, name, lm)
     pieces.extend(frames[:cut])
     pieces.extend(frames[cut:])
     assert stream.text == pieces.text
     assert stream.text.startswith(final)
-    assert stream.finish() == pieces.finish() == decode_session(name, lm, frames)
+    assert stream.finish() == pieces.finish() == decode_session(ALPHABET, name, lm, frames)
     assert stream.text.startswith(final)
     assert isinstance(stream, StreamDecoder) or stream.stable == stream.text
     stream.reset()
@@ -235,8 +239,8 @@ def test_frame_by_frame_equals_the_whole_and_what_is_stable_stays(
 def test_the_boards_words_read_like_their_log_probabilities(cases: Cases, name: str) -> None:
     lm = cases / "typing/reuters-3-gram-char-lm.arpa"
     words = np.round(np.maximum(emissions(3, 200) * 1024, -32768)).astype(np.int16)
-    assert decode_session(name, lm, words, scale=2.0**-10) == decode_session(
-        name, lm, words / 1024.0
+    assert decode_session(ALPHABET, name, lm, words, scale=2.0**-10) == decode_session(
+        ALPHABET, name, lm, words / 1024.0
     )
 
 
@@ -244,14 +248,19 @@ def test_the_boards_words_read_like_their_log_probabilities(cases: Cases, name: 
 def test_no_character_is_invented_where_there_are_only_blanks(cases: Cases, name: str) -> None:
     frames = np.full((150, BLANK + 1), -12.0)
     frames[:, BLANK] = -0.001
-    assert decode_session(name, cases / "typing/reuters-3-gram-char-lm.arpa", frames) == ""
-    assert decode_session(name, cases / "typing/reuters-3-gram-char-lm.arpa", frames[:0]) == ""
+    assert (
+        decode_session(ALPHABET, name, cases / "typing/reuters-3-gram-char-lm.arpa", frames) == ""
+    )
+    assert (
+        decode_session(ALPHABET, name, cases / "typing/reuters-3-gram-char-lm.arpa", frames[:0])
+        == ""
+    )
 
 
 def test_a_long_session_costs_no_more_per_frame_than_a_short_one(reuters: CharacterModel) -> None:
     """Counted, not timed: Python calls of every three hundred frames, the text each time, and no
     prefix kept without need."""
-    decoder, rng = BeamDecoder(reuters, beams=10), np.random.default_rng(0)
+    decoder, rng = BeamDecoder(ALPHABET, reuters, beams=10), np.random.default_rng(0)
     calls, characters = [], []
     for _ in range(5):
         logits = (
@@ -313,11 +322,11 @@ def _nodes(decoder: BeamDecoder) -> int:
 )
 def test_a_frame_that_is_none_is_refused(frame: np.ndarray, message: str) -> None:
     with pytest.raises(TendonError, match=message.replace("(", r"\(").replace(")", r"\)")):
-        BeamDecoder().push(frame)
+        BeamDecoder(ALPHABET).push(frame)
 
 
 def test_nothing_follows_the_end() -> None:
-    decoder = BeamDecoder()
+    decoder = BeamDecoder(ALPHABET)
     assert decoder.finish() == ""
     with pytest.raises(TendonError, match="is finished"):
         decoder.push(np.zeros(99))
@@ -329,4 +338,4 @@ def test_nothing_follows_the_end() -> None:
 )
 def test_a_decoder_that_cannot_be_made_says_why(name: str, message: str) -> None:
     with pytest.raises(TendonError, match=message):
-        make(name)
+        make(ALPHABET, name)

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from compress.data.simulator.text import split_of
 from compress.errors import TendonError
+from compress.tasks.typing import text as typing_text
 from compress.tasks.typing.charset import CHARSET, KEYS, encode
+from compress.tasks.typing.text import ALPHABET, key_runs, keys_of
 from host import character_model, lm
 from host.__main__ import main
 from host.character_model import START
@@ -42,7 +44,7 @@ def tokens(text: str) -> list[str]:
 def test_characters_are_heard_as_the_published_decoder_does(small: Path) -> None:
     """Runs of known characters between <s> and </s>; a character outside the vocabulary costs </s>,
     or <unk> outside a run."""
-    model, plain = character_model.load(small), kenlm.Model(str(small))
+    model, plain = character_model.load(small, ALPHABET), kenlm.Model(str(small))
     expected = plain.score(" ".join(tokens("old")), eos=True) + plain.score(
         "<unk>", bos=False, eos=False
     )
@@ -61,10 +63,10 @@ def test_characters_are_heard_as_the_published_decoder_does(small: Path) -> None
 def test_the_same_file_is_loaded_once_and_a_changed_one_again(small: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.arpa"
     copy.write_bytes(small.read_bytes())
-    first = character_model.load(copy)
-    assert character_model.load(copy) is first
+    first = character_model.load(copy, ALPHABET)
+    assert character_model.load(copy, ALPHABET) is first
     copy.write_bytes(small.read_bytes().replace(b"\n\n", b"\n\n\n", 1))
-    assert character_model.load(copy) is not first
+    assert character_model.load(copy, ALPHABET) is not first
 
 
 # --- what is refused ------------------------------------------------------------------------------
@@ -72,7 +74,7 @@ def test_the_same_file_is_loaded_once_and_a_changed_one_again(small: Path, tmp_p
 
 def refused(path: Path) -> str:
     with pytest.raises(TendonError) as error:
-        character_model.load(path)
+        character_model.load(path, ALPHABET)
     assert str(path) in str(error.value)
     return str(error.value)
 
@@ -118,7 +120,7 @@ def test_a_damaged_file_is_refused_or_still_a_model(
         refused(path)
         return
     try:
-        model = character_model.load(path)
+        model = character_model.load(path, ALPHABET)
     except TendonError as error:
         assert str(path) in str(error)
         return
@@ -161,7 +163,7 @@ def test_the_shipped_model_is_what_the_command_makes(tmp_path: Path) -> None:
 
 def test_its_prompts_are_of_the_train_split(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
-    monkeypatch.setattr(build, "keys_of", lambda prompt: seen.append(prompt) or prompt)
+    monkeypatch.setattr(typing_text, "keys_of", lambda prompt: seen.append(prompt) or prompt)
     build.arpa(prompts=200, order=2)
     assert len(seen) == 200 and {split_of(prompt) for prompt in seen} == {"train"}
 
@@ -199,8 +201,8 @@ def test_any_runs_give_probabilities_that_sum_to_one(runs: list[str], order: int
 
 
 def test_a_prompt_is_typed_with_its_shifts() -> None:
-    assert build.keys_of('Say "No" 2:1!') == '⇧Say ⇧"⇧No⇧" 2⇧:1⇧!⏎'
-    assert list(build.runs(["⇧Go on⏎"])) == [["G", "o"], ["o", "n"]]
+    assert keys_of('Say "No" 2:1!') == '⇧Say ⇧"⇧No⇧" 2⇧:1⇧!⏎'
+    assert list(key_runs(iter(["⇧Go on⏎"]))) == [["G", "o"], ["o", "n"]]
 
 
 # --- the command ----------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from compress.tasks.typing import scores
 from compress.tasks.typing.charset import BLANK
+from compress.tasks.typing.text import ALPHABET
 from host.decode import StreamDecoder
 from tests.conftest import Cases
 
@@ -21,7 +22,7 @@ LABELS = st.lists(st.sampled_from([0, 1, 2, 97, BLANK]), max_size=80)
 @pytest.mark.parametrize("index", range(4))
 def test_a_stream_reads_what_the_published_greedy_decoder_reads(cases: Cases, index: int) -> None:
     case = json.loads((cases / "typing/decode.json").read_text())[index]
-    decoder = StreamDecoder()
+    decoder = StreamDecoder(ALPHABET)
     decoder.extend(np.load(cases / "typing/decode.npz")[case["emissions"]])
     assert decoder.text == case["greedy"]
 
@@ -29,7 +30,7 @@ def test_a_stream_reads_what_the_published_greedy_decoder_reads(cases: Cases, in
 @given(LABELS, st.integers(0, 80))
 def test_frame_by_frame_equals_the_whole_however_it_is_cut(labels: list[int], cut: int) -> None:
     frames = np.eye(BLANK + 1)[np.array(labels, dtype=int)].reshape(-1, BLANK + 1)
-    decoder = StreamDecoder()
+    decoder = StreamDecoder(ALPHABET)
     first = decoder.extend(frames[:cut])
     assert first == decoder.text == scores.greedy(frames[:cut])
     assert first + decoder.extend(frames[cut:]) == decoder.text == scores.greedy(frames)
@@ -41,6 +42,6 @@ def test_frame_by_frame_equals_the_whole_however_it_is_cut(labels: list[int], cu
 
 def test_the_boards_words_read_like_their_log_probabilities() -> None:
     words = np.random.default_rng(0).integers(-32768, 0, (500, BLANK + 1)).astype(np.int16)
-    decoder = StreamDecoder()
+    decoder = StreamDecoder(ALPHABET)
     decoder.extend(words)
     assert decoder.text == scores.greedy(words / 1024.0)

@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial.transform import Rotation
 
 from compress.errors import TendonError
 
@@ -154,6 +153,8 @@ def landmarks(angles: npt.ArrayLike, hand: Hand) -> Floats:
 
 def _bones(angles: Floats, hand: Hand) -> tuple[Floats, Floats]:
     """Rotation (T, 17, 3, 3) and translation (T, 17, 3) of each bone from its rest."""
+    from scipy.spatial.transform import Rotation  # slow to import, and needed only here
+
     steps = len(angles)
     vectors = angles[:, :, None] * hand.axes  # (T, joints=20, 3), rad about each axis
     turn = (

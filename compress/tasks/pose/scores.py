@@ -34,7 +34,7 @@ from compress.tasks.pose.kinematics import (
     Hand,
     landmarks,
 )
-from compress.tasks.typing.scores import RUNS, Array, resampled
+from compress.tasks.statistics import RUNS, Array, resampled, sums_of_runs
 
 Mask = npt.NDArray[np.bool_]
 Sum = tuple[float, int]  # of magnitudes, and how many there were
@@ -78,6 +78,10 @@ class Stretch:
         return np.where(
             self.mask[:, None], np.degrees(np.abs(self.predictions - self.targets)), 0.0
         )
+
+    def apart(self, other: Stretch) -> Floats:
+        """Distance from another stretch's predictions (T, 20) in degrees."""
+        return np.degrees(np.abs(self.predictions - other.predictions))
 
 
 @dataclass(frozen=True)
@@ -341,19 +345,9 @@ def _run_length(stretches: Sequence[Stretch], rate: float, run: float) -> int:
 
 def _errors(stretches: Sequence[Stretch], size: int) -> Floats:
     """Sum over a run's valid samples of the mean error of the joints, in degrees."""
-    return np.concatenate([_by_run(s.error.mean(1), size) for s in stretches])
+    return np.concatenate([sums_of_runs(s.error.mean(1), size) for s in stretches])
 
 
 def _samples(stretches: Sequence[Stretch], size: int) -> Floats:
     """Valid samples of each run."""
-    return np.concatenate([_by_run(s.mask.astype(np.float64), size) for s in stretches])
-
-
-def _by_run(values: Floats, size: int) -> Floats:
-    """Sums of runs of `size` values; the last takes the rest, as `scores.segment_lengths` has it;
-    none of no values."""
-    return (
-        np.add.reduceat(values, np.arange(max(1, len(values) // size)) * size)
-        if len(values)
-        else values
-    )
+    return np.concatenate([sums_of_runs(s.mask.astype(np.float64), size) for s in stretches])

@@ -11,19 +11,23 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from compress import graph as g
-from compress.data import recordings
+from compress.data.recording_file import SAMPLE_RATE
 from compress.errors import RecordingError
 from compress.graph.samples import Signal, whole_steps
+from compress.tasks.costs import CostWords
 from compress.tasks.pose import scores as pose_scores
 from compress.tasks.pose.kinematics import load_hand
 from compress.tasks.pose.session import ELECTRODES, PoseSession
-from compress.tasks.task import Array, Recorded, Task
-from compress.tasks.typing.session import SAMPLE_RATE
+from compress.tasks.pose.simulated import COLLECTION, LONG
+from compress.tasks.task import Array, Loop, Recorded, Runs, Shown, Task
+
+if TYPE_CHECKING:
+    from compress.report.drawing import Picture
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,13 @@ class Pose(Task):
 
     name = "pose"
     metric, unit, points = "angle MAE", "°", "°"
-    collection = recordings.POSE
+    output = "pose"
+    title = "Angle error (mean absolute)"
+    collection = COLLECTION
     array = f"({ELECTRODES} electrodes, samples)"
+    loop = Loop(allowed=0.2, says="a pose", outputs="poses", known="known angles", split=LONG)
+    # over a whole recording features are interpolated with ones that a stream does not have yet
+    whole = False
 
     def read(self, graph: g.Graph, path: Path, seconds: float | None = None) -> Recorded:
         with PoseSession(path) as session:
@@ -66,6 +75,12 @@ class Pose(Task):
                 )
             initial = dict.fromkeys(graph.initial, angles[graph.left_context])
         return Recorded(path, Signal(samples, initial), Angles(angles, valid))
+
+    def begins_with(self, graph: g.Graph) -> tuple[tuple[int, ...], str] | None:
+        if not graph.provenance.get("initial_pose"):
+            return None
+        joints = graph.output.features
+        return (joints,), f"{joints} angles in rad"
 
     def from_array(self, array: Array) -> Array:
         if array.ndim != 2 or array.shape[0] != ELECTRODES:
@@ -109,6 +124,14 @@ class Pose(Task):
             )  # tracking without a pose to begin with is not scored, as published
         return Angles(recorded.target.angles[span], valid)
 
+    def runs(self, graph: g.Graph, frames: Array, recorded: Recorded) -> Runs:
+        """Degrees, summed over the valid samples of each second, and how many these are."""
+        (part,) = self.stretches(graph, [frames], [recorded])
+        return pose_scores.run_sums(part, SAMPLE_RATE)
+
+    def followed(self, graph: g.Graph, frames: Array, recorded: Recorded) -> pose_scores.Stretch:
+        return self.stretches(graph, [frames], [recorded])[0]
+
     def error(
         self, graph: g.Graph, frames: Sequence[Array], recorded: Sequence[Recorded]
     ) -> float | None:
@@ -147,13 +170,12 @@ class Pose(Task):
         return found | {"hand": "simple" if hand is None else hand.name}
 
     def trivial(
-        self, graph: g.Graph, recorded: Sequence[Recorded], training: Sequence[Recorded]
+        self, graph: g.Graph, recorded: Sequence[Recorded], others: Sequence[Path]
     ) -> dict[str, float]:
         """MAE in degrees over the same samples of holding the first pose, and of the mean pose of
         other recordings."""
-        mean = pose_scores.mean_pose(
-            [r.target.angles for r in training], [r.target.valid for r in training]
-        )
+        training = [self.read(graph, path).target for path in others]
+        mean = pose_scores.mean_pose([t.angles for t in training], [t.valid for t in training])
         frames = int(graph.output.rate)
         targets = [self.behind(graph, int(r.seconds * frames), r) for r in recorded]
         found = {}
@@ -162,8 +184,46 @@ class Pose(Task):
             found[name] = float(np.concatenate(errors).mean())
         return found
 
-    def amount(self, recorded: Sequence[Recorded]) -> tuple[int, str]:
-        return round(sum(r.seconds for r in recorded)), "seconds"
+    def say(self, details: dict[str, Any]) -> list[tuple[str, str]]:
+        if not details:
+            return []
+        fingers, groups = (
+            ", ".join(f"{name} {value:.1f}" for name, value in details[of].items())
+            for of in ("finger_mae_deg", "group_mae_deg")
+        )
+        landmarks = (
+            f"{details['landmark_mm']:.1f} mm, tips {details['fingertip_mm']:.1f} mm"
+            f" ({details['hand']} hand)"
+        )
+        return [
+            ("board, by finger", f"{fingers} °"),
+            ("board, by place", f"{groups} °"),
+            ("board, landmarks", landmarks),
+        ]
 
-    def agreement(self, first: Sequence[Array], second: Sequence[Array]) -> float | None:
-        return None
+    def picture(self, shown: Shown) -> Picture | None:
+        from compress.tasks.pose import pictures  # matplotlib is slow to import
+
+        return pictures.angles(shown)
+
+    def costs(self) -> CostWords:
+        return CostWords(
+            stem="pareto-pose",
+            keys={"error": "mae", "low": "mae_low", "high": "mae_high", "amount": "samples"},
+            word="angle error",
+            axis="mean absolute error of joint angles, °",
+            how_to_read=(
+                "What costs nearly the same is moved apart. Dark line and rings: the Pareto front"
+                " of what was measured here. Lines across: predictors that read no sEMG, over the"
+                " samples a network is scored on; above them it knows nothing."
+            ),
+            macs="Convolutions, dense layers and LSTM cells.",
+            predictors={
+                "hold_initial": "the initial pose, held",
+                "mean_pose": "the mean pose of the calibration session",
+            },
+            notes=(
+                "float is the float graph as a stream, like the integers; the published forward"
+                " over a whole window is another figure",
+            ),
+        )

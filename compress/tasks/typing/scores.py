@@ -1,5 +1,4 @@
-"""How good an output is: text from CTC frames, its error rates with an interval, and how far two
-signals are apart.
+"""How good an output is: text from CTC frames, and its error rates with an interval.
 
 Text conventions are those of emg2qwerty (Sivakumar et al., NeurIPS 2024): greedy CTC merges repeats
 and drops the blank; ⌫, ⏎ and ⇧ are characters like any other, so a typist's corrections are part of
@@ -19,15 +18,13 @@ import numpy.typing as npt
 from rapidfuzz.distance import Levenshtein
 
 from compress.errors import TendonError
+from compress.tasks.statistics import RESAMPLES, RUNS, SEED, resampled
 from compress.tasks.typing.charset import BLANK, decode
 
 Array = npt.NDArray[np.generic]
 # target characters that the bootstrap draws together: errors of one word or one burst are not
 # independent
 SEGMENT = 25
-RUNS = 20  # of them at least: short texts are drawn in shorter runs
-RESAMPLES = 2000
-SEED = 20240601
 
 
 @dataclass(frozen=True)
@@ -83,9 +80,14 @@ class Rates:
 def greedy_labels(emissions: Array) -> npt.NDArray[np.int64]:
     """Labels of the best path of emissions (frames, classes): repeats merged, blanks (class 98)
     dropped."""
+    return emissions.argmax(-1)[greedy_frames(emissions)]
+
+
+def greedy_frames(emissions: Array) -> npt.NDArray[np.int64]:
+    """The frames in which the labels of the best path appear."""
     best = emissions.argmax(-1)
     changed = np.append(True, best[1:] != best[:-1])[: len(best)]
-    return best[changed & (best != BLANK)]
+    return np.flatnonzero(changed & (best != BLANK))
 
 
 def greedy(emissions: Array) -> str:
@@ -185,63 +187,3 @@ def _segment(targets: Sequence[str]) -> int:
             " score a longer stretch"
         )
     return min(SEGMENT, max(1, characters // RUNS))
-
-
-def resampled(
-    errors: Sequence[Array],
-    lengths: Sequence[Array],
-    unit: float,
-    resamples: int = RESAMPLES,
-    seed: int = SEED,
-) -> tuple[float, float]:
-    """95 % percentile interval of `unit` × all errors / all lengths, over runs drawn with
-    replacement, as many as there are."""
-    e, n = np.concatenate(errors), np.concatenate(lengths)
-    chosen = np.random.default_rng(seed).integers(0, len(n), (resamples, len(n)))
-    rates = unit * e[chosen].sum(1) / np.maximum(n[chosen].sum(1), 1)
-    low, high = np.quantile(rates, [0.025, 0.975])
-    return float(low), float(high)
-
-
-# --- distances between two runs of the same network -----------------------------------------------
-
-
-def concatenate(parts: Sequence[Array]) -> Array:
-    """All sessions' frames one after the other (frames, classes)."""
-    return np.concatenate([np.asarray(p) for p in parts])
-
-
-def agreement(first: Sequence[Array], second: Sequence[Array]) -> float:
-    """Share of frames 0…1 whose best class is the same in both."""
-    equal = [
-        np.asarray(a).argmax(-1) == np.asarray(b).argmax(-1)
-        for a, b in zip(first, second, strict=True)
-    ]
-    return float(np.concatenate(equal).mean())
-
-
-def sqnr_db(expected: Array, found: Array) -> float:
-    """Power of the expected signal over the power of the error, in dB; 200 at most, which stands
-    for equal."""
-    x, y = (np.asarray(v, dtype=np.float64) for v in (expected, found))
-    signal, noise = float(np.square(x).sum()), float(np.square(x - y).sum())
-    if not noise:
-        return 200.0
-    return float(np.clip(10.0 * np.log10(max(signal, 1e-300) / noise), -200.0, 200.0))
-
-
-def tensor_errors(expected: Array, found: Array) -> dict[str, float]:
-    """rmse, mae, l2r (norm of the error over the norm of the expected), nse (1 − error power over
-    variance) and cosine."""
-    x, y = (np.asarray(v, dtype=np.float64).reshape(-1) for v in (expected, found))
-    error, norm = y - x, float(np.linalg.norm(x))
-    spread = float(np.square(x - x.mean()).sum())
-    size = norm * float(np.linalg.norm(y))
-    equal = not error.any()
-    return {
-        "rmse": float(np.sqrt(np.mean(np.square(error)))),
-        "mae": float(np.mean(np.abs(error))),
-        "l2r": 0.0 if equal else float(np.linalg.norm(error)) / max(norm, 1e-300),
-        "nse": 1.0 if equal else 1.0 - float(np.square(error).sum()) / max(spread, 1e-300),
-        "cos": 1.0 if equal else float(x @ y) / size if size else 0.0,
-    }

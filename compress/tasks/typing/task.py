@@ -6,16 +6,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from compress import graph as g
-from compress.data import recordings
 from compress.graph.samples import Signal, whole_steps
-from compress.tasks.task import Array, Recorded, Task
+from compress.tasks import distances
+from compress.tasks.costs import CostWords
+from compress.tasks.task import Array, Recorded, Runs, Shown, Task
 from compress.tasks.typing import charset, scores
 from compress.tasks.typing.session import BANDS, ELECTRODES, SAMPLE_RATE, Session
+from compress.tasks.typing.simulated import COLLECTION
+from compress.tasks.typing.text import TypedText
+
+if TYPE_CHECKING:
+    from compress.report.drawing import Picture
 
 
 @dataclass(frozen=True)
@@ -30,9 +36,12 @@ class Typing(Task):
     """Frames are log-probabilities (frames, 99), or anything with the same arg-max."""
 
     name = "typing"
-    metric, unit, points = "CER", "%", "points"
-    collection = recordings.TYPING
+    metric, unit, points = TypedText.metric, TypedText.unit, "points"
+    headline, title = "Error rate (CER)", "Character error rate"
+    collection = COLLECTION
     array = f"(samples, {BANDS}, {ELECTRODES})"
+    factor = 100.0
+    text = TypedText()
 
     def read(self, graph: g.Graph, path: Path, seconds: float | None = None) -> Recorded:
         with Session(path) as session:
@@ -57,15 +66,26 @@ class Typing(Task):
             )
         return array.reshape(len(array), -1)
 
+    def nothing_yet(self, frames: int, outputs: int) -> Array:
+        """Every class is equally likely."""
+        return np.full((frames, outputs), -np.log(outputs), np.float32)
+
+    def agreement(self, first: Sequence[Array], second: Sequence[Array]) -> float | None:
+        return distances.agreement([np.asarray(f) for f in first], [np.asarray(f) for f in second])
+
+    def runs(self, graph: g.Graph, frames: Array, recorded: Recorded) -> Runs:
+        return self.text.runs(self.text.of(recorded.target), self.text.read(frames))
+
     def error(
         self, graph: g.Graph, frames: Sequence[Array], recorded: Sequence[Recorded]
     ) -> float | None:
-        return scores.score(frames, _texts(recorded)).cer if any(_texts(recorded)) else None
+        texts = self._texts(recorded)
+        return scores.score(frames, texts).cer if any(texts) else None
 
     def interval(
         self, graph: g.Graph, frames: Sequence[Array], recorded: Sequence[Recorded]
     ) -> tuple[float, float]:
-        return scores.bootstrap_rate(frames, _texts(recorded))
+        return scores.bootstrap_rate(frames, self._texts(recorded))
 
     def difference(
         self,
@@ -74,19 +94,50 @@ class Typing(Task):
         second: Sequence[Array],
         recorded: Sequence[Recorded],
     ) -> tuple[float, float]:
-        return scores.bootstrap_difference(first, second, _texts(recorded))
+        return scores.bootstrap_difference(first, second, self._texts(recorded))
 
     def details(
         self, graph: g.Graph, frames: Sequence[Array], recorded: Sequence[Recorded]
     ) -> dict[str, Any]:
-        return scores.score(frames, _texts(recorded)).as_dict() if any(_texts(recorded)) else {}
+        texts = self._texts(recorded)
+        return scores.score(frames, texts).as_dict() if any(texts) else {}
 
     def amount(self, recorded: Sequence[Recorded]) -> tuple[int, str]:
-        return sum(len(text) for text in _texts(recorded)), "characters"
+        return sum(map(len, self._texts(recorded))), "characters"
 
-    def agreement(self, first: Sequence[Array], second: Sequence[Array]) -> float | None:
-        return scores.agreement([np.asarray(f) for f in first], [np.asarray(f) for f in second])
+    def say(self, details: dict[str, Any]) -> list[tuple[str, str]]:
+        if not details:
+            return []
+        missed, made_up, confused = (details[name] for name in ("IER", "DER", "SER"))
+        kinds = f"missed {missed:.2f}, made up {made_up:.2f}, confused {confused:.2f} %"
+        return [("board, by kind", kinds)]
 
+    def picture(self, shown: Shown) -> Picture | None:
+        from compress.tasks.typing import pictures  # matplotlib is slow to import
 
-def _texts(recorded: Sequence[Recorded]) -> list[str]:
-    return [r.target.text for r in recorded]
+        return pictures.stretch(shown)
+
+    def costs(self) -> CostWords:
+        return CostWords(
+            stem="pareto",
+            keys={"error": "cer", "low": "cer_low", "high": "cer_high", "amount": "characters"},
+            published={"greedy": "value", "beam+lm": "value_with_lm"},
+            word="error rate",
+            axis="character error rate, %",
+            runs="runs of 25 characters",
+            work=(
+                "one MAC per weight and output frame, six per complex state; a decoder's work on"
+                " the host is in no cost"
+            ),
+            how_to_read=(
+                "Thin lines join the decoders of a network; what costs nearly the same is moved"
+                " apart. Dark line and rings: the Pareto front of what was measured here; dashed:"
+                " of one decoder. Hollow grey: published, from real recordings of other people; not"
+                " comparable in height, and on no front."
+            ),
+            macs="Dense layers and state spaces; a decoder's work on the host is not in it.",
+            instructions="Nothing is published about it: the strip has rates only.",
+        )
+
+    def _texts(self, recorded: Sequence[Recorded]) -> list[str]:
+        return [self.text.of(r.target) for r in recorded]

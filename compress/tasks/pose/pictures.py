@@ -8,25 +8,24 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from bench.drawing import BLUE, GREEN, SOFT, STYLE, Picture, svg
-from bench.hil.outcome import Outcome
-from bench.hil.text import recordings
+from compress.data.recording_file import SAMPLE_RATE
+from compress.report.drawing import BLUE, GREEN, SOFT, STYLE, Picture, svg
 from compress.tasks.pose.kinematics import JOINTS
-from compress.tasks.typing.session import SAMPLE_RATE
+from compress.tasks.task import Shown
 
 SHOWN_S = 20.0
 SHOWN = (2, 5, 9, 13, 17)  # where a finger bends at its root: of the thumb MCP, of the others MCP
 DRAWN_HZ = 50
 
 
-def angles(outcome: Outcome) -> Picture | None:
+def angles(shown: Shown) -> Picture | None:
     """One row for each finger: the angle recorded, and the board's, in degrees."""
-    part, found = outcome.parts[0], outcome.frames[0]
-    begin = outcome.left_context
-    frames = found[outcome.start_up :]
+    part, graph = shown.part, shown.graph
+    begin = graph.left_context
+    frames = float(graph.output.scale or 1.0) * shown.words[graph.start_up :]
     if not len(frames) or part.target is None:
         return None
-    rate = outcome.output_rate
+    rate = float(graph.output.rate)
     target = part.target.angles[begin :: SAMPLE_RATE // DRAWN_HZ]
     valid = part.target.valid[begin :: SAMPLE_RATE // DRAWN_HZ]
     with matplotlib.rc_context(STYLE):
@@ -34,8 +33,8 @@ def angles(outcome: Outcome) -> Picture | None:
         rows = figure.subplots(len(SHOWN), 1, sharex=True, squeeze=False)[:, 0]
         for axes, joint in zip(rows, SHOWN, strict=True):
             times = (np.arange(len(target)) / DRAWN_HZ)[: round(SHOWN_S * DRAWN_HZ)]
-            shown = np.where(valid, np.degrees(target[:, joint]), np.nan)[: len(times)]
-            axes.plot(times, shown, color=GREEN, linewidth=1.4, label="recorded")
+            known = np.where(valid, np.degrees(target[:, joint]), np.nan)[: len(times)]
+            axes.plot(times, known, color=GREEN, linewidth=1.4, label="recorded")
             axes.plot(*_line(frames[:, joint], rate), color=BLUE, linewidth=1.0, label="board")
             axes.set_ylabel(
                 JOINTS[joint].replace("_", " ").title(), rotation=0, ha="right", va="center"
@@ -44,8 +43,8 @@ def angles(outcome: Outcome) -> Picture | None:
         rows[0].legend(loc="upper right", ncols=2, frameon=False)
         rows[-1].set_xlabel("seconds behind the left context; angles in degrees")
     what = (
-        f"Five of twenty joint angles of {part.path.name} ({recordings(outcome.report)}), and what"
-        " the board says they are."
+        f"Five of twenty joint angles of {part.path.name} ({shown.origin}), and what the board"
+        " says they are."
     )
     return Picture("Predicted against recorded angles", svg(figure, "angles"), what)
 

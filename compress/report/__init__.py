@@ -1,0 +1,1 @@
+"""What pictures in reports are made of, for every package and for the tasks."""

@@ -81,8 +81,16 @@ def plan(graph: g.Graph) -> Plan:
     offsets = {name: b.offset for b in buffers for name in b.tensors}
     state = _state(graph)
     sizes = (packing.length, packing.bound, packing.minimal)
-    places = (state.kept, state.initial, state.recurrent, state.size, state.groups)
-    return Plan(offsets, *sizes, *places, buffers)
+    return Plan(
+        offsets,
+        *sizes,
+        state.kept,
+        state.initial,
+        state.recurrent,
+        state.size,
+        state.groups,
+        buffers,
+    )
 
 
 class _State(NamedTuple):

@@ -17,7 +17,7 @@
 enum { TABLE, SECOND, THIRD, X, Y, STATE, BUFFERS, VALUES = 9, GUARD = 16, CANARY = 0xA5, ARENA = 2 * 1024 * 1024 };
 enum {
     LINEAR, MEAN_POOL, LAYER_NORM, S4D, LUT, GLU, ADD, LOG_SOFTMAX, MAX_POOL, WINDOW, STEP, START_UP, LINEAR_S4,
-    LINEAR_S16_MVE, LINEAR_S8_MVE, COPY, INTERPOLATE, LSTM_CELL, POSE, INTEGRATE, PATCHES, REPEAT, NOTHING
+    LINEAR_S16_MVE, LINEAR_S8_MVE, COPY, INTERPOLATE, LSTM_CELL, INTEGRAL, INTEGRATE, PATCHES, REPEAT, NOTHING
 };
 
 typedef struct {
@@ -143,8 +143,8 @@ static uint32_t time_kernel(const header *c)
         TIMED(nn_interpolate_s16(x, past, y, n, rows, (uint32_t)v[2]));
     case LSTM_CELL:
         TIMED(nn_lstm_cell_s16(&cell, sum, x, y));
-    case POSE:
-        TIMED(nn_pose_s16(&integrate, second, sum, y));
+    case INTEGRAL:
+        TIMED(nn_integral_s16(&integrate, second, sum, y));
     case INTEGRATE:
         TIMED(nn_integrate_s16(&integrate, second, sum, x, y));
     case PATCHES:

@@ -39,7 +39,7 @@ KERNELS = (
     "copy",
     "interpolate",
     "lstm_cell",
-    "pose",
+    "integral",
     "integrate",
     "patches",
     "repeat",
@@ -52,7 +52,7 @@ FUNCTIONS = {  # of those that are not nn_…_s16
     "linear_s8_mve": "nn_linear_s8_s8_mve",
     "start_up": "nn_start_up",
 }
-ACTIVATION_SECOND = ("add", "pose", "integrate")  # whose `second` is no table
+ACTIVATION_SECOND = ("add", "integral", "integrate")  # whose `second` is no table
 BUFFERS = ("table", "second", "third", "x", "y", "state")
 TABLES, GUARD = BUFFERS[:3], 16
 WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-Wconversion")

@@ -16,7 +16,8 @@ import numpy as np
 
 from bench.bare.cores import HERE, TICKS, Core, core_of
 from compress.errors import TendonError
-from compress.graph import Array, Graph, IntIntegrate
+from compress.graph import Array, Graph
+from compress.graph.samples import Initial
 from export import boards
 from export.boards import Description
 from export.c import memory
@@ -35,33 +36,27 @@ class Counted:
 
 
 def count(
-    graph: Graph, project: Path, board: str, samples: Array, initial: Array | None = None
+    graph: Graph, project: Path, board: str, samples: Array, initial: Initial | None = None
 ) -> Counted:
     """Executed instructions of the steps in int16 samples (time, inputs), on an emulated core of
     the board's kind, of the graph's project for that board. The board need not hold it. `initial`:
-    the pose (joints,) in rad to begin with, else zeros."""
+    real values of the graph's extra inputs to begin with, else zeros."""
     description = boards.load_board(board)
     core = core_of(description.flags)
     with tempfile.TemporaryDirectory() as private:
         here = Path(private)
-        elf = _link(description, core, project, here, len(samples) // graph.samples_per_step)
+        given = memory.initial_state(graph, initial or {}) if graph.initial else b""
+        steps = len(samples) // graph.samples_per_step
+        defines = [f"-DSTEPS={steps}", *(["-DSTATE_GIVEN"] if given else [])]
+        elf = _link(description, core, project, here, defines)
         (here / "cases.bin").write_bytes(
-            _begin(graph, initial) + np.ascontiguousarray(samples, dtype="<i2").tobytes()
+            given + np.ascontiguousarray(samples, dtype="<i2").tobytes()
         )
         _execute([*core.emulator, "-kernel", str(elf)], here)
         return _read((here / "results.bin").read_bytes(), graph, core)
 
 
-def _begin(graph: Graph, initial: Array | None) -> bytes:
-    """The state that steps.c reads where a network has a pose to begin with."""
-    if not any(isinstance(op, IntIntegrate) for op in graph.ops):
-        return b""
-    return memory.initial_state(
-        graph, np.zeros(graph.output.features) if initial is None else initial
-    )
-
-
-def _link(board: Description, core: Core, project: Path, here: Path, steps: int) -> Path:
+def _link(board: Description, core: Core, project: Path, here: Path, defines: list[str]) -> Path:
     """The objects of model and kernels that the board's image is made of, with a main that reads
     samples and writes times."""
     elf = here / "steps.elf"
@@ -71,7 +66,7 @@ def _link(board: Description, core: Core, project: Path, here: Path, steps: int)
         str(o)
         for o in build_objects(project.resolve(), board.name, ("model", "nn"), here / "objects")
     ]
-    options = ["-std=c11", "-O2", *core.link_flags, f"-DSTEPS={steps}"]
+    options = ["-std=c11", "-O2", *core.link_flags, *defines]
     _execute(
         [board.compiler, *board.flags, *options, *include, *own, *linked, "-o", str(elf)], here
     )

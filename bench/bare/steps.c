@@ -1,6 +1,7 @@
-/* Runs a model's step on samples from cases.bin (before them the state of a stream that begins with a pose), on an emulated Cortex-M: results.bin holds the virtual time after each step, and what the
- * steps answered. Linked with the very objects of a board's image (model_steps.py), so the count is that image's. Steps
- * follow each other without a pause: differences of the times add up to the whole run, with one tick of error and not one per step. */
+/* Runs a model's step on samples from cases.bin, on an emulated Cortex-M: results.bin holds the virtual time after each step,
+ * and what the steps answered. STATE_GIVEN: before the samples comes the state, of a stream that begins with extra inputs.
+ * Linked with the very objects of a board's image (model_steps.py), so the count is that image's. Steps follow each other
+ * without a pause: differences of the times add up to the whole run, with one tick of error and not one per step. */
 #include "model.h"
 #include "port.h"
 
@@ -12,7 +13,7 @@ int main(void)
     if (!port_begin())
         return 1;
     model_reset();
-#ifdef MODEL_INITIAL_POSE
+#ifdef STATE_GIVEN
     if (!port_read(model_state(), MODEL_STATE_BYTES))
         return 1;
 #endif

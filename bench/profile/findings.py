@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from typing import cast
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from bench.profile.classes import CLASSES
 from bench.profile.layers import live_tensors
 from bench.profile.schema import LayerRow, Report
 from compress import graph as g
-from export.c import emit, linear, memory
+from export.c import emit, linear, memory, pieces
 
 SHARE = 2.0  # % of the whole from which on a type of layer is worth a sentence
 NAMED = 3  # layers named in one sentence
@@ -261,17 +262,16 @@ def _linear_bytes(model: emit.Model) -> tuple[int, int]:
     layers share counts once."""
     now: dict[bytes, int] = {}
     then: dict[bytes, int] = {}
-    for index, op in enumerate(model.graph.ops):
-        if isinstance(op, g.IntDense) and op.weight_bits == 8:
+    for index, any_op in enumerate(model.graph.ops):
+        if getattr(any_op, "weight_bits", None) == 8:
+            op = cast(g.IntDense, any_op)
             now |= {name.encode(): model.tables[name].nbytes for name in model.first_tables[index]}
             narrow = dataclasses.replace(op, weight=np.clip(op.weight, -7, 7), weight_bits=4)
-            frames, _ = linear.frames_and_calls(
-                model.graph, op, linear.kernel_of(model.graph, narrow, model.family)
-            )
+            kernel = linear.kernel_of(model.graph, narrow, model.family)
+            at_once = pieces.frames_at_once(model.graph, op) * op.shared
+            frames, _ = linear.frames_and_calls(model.graph, narrow, kernel, at_once)
             for band in range(op.weight.shape[0]):
-                tables = linear.tables_of(
-                    narrow, band, linear.kernel_of(model.graph, narrow, model.family), frames
-                )
+                tables = linear.tables_of(narrow, band, kernel, frames)
                 whole = op.weight[band].tobytes()  # clipped ones may be equal where these are not
                 then |= {
                     whole if field == "weights" else t.tobytes(): t.nbytes

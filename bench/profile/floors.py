@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import cast
 
 from bench.speed import rows
 from bench.speed.rows import Floor
@@ -41,16 +42,15 @@ def of(op: g.Op, kernel: str, calls: int, frames: int, values: int, core: str) -
     `kernel`: what the emitted C calls, `calls` times a step; `frames`: that the operator puts out
     in a step; `values`: those its work goes by.
     """
-    if isinstance(op, g.IntDense):
-        of_a_call = frames * op.shared * op.weight.shape[0] // calls
-        each, units = LINEAR[kernel](of_a_call), op.weight.size * op.shared * frames
+    if kernel in LINEAR:
+        layer = cast(g.IntDense, op)
+        of_a_call = frames * layer.shared * layer.weight.shape[0] // calls
+        each, units = LINEAR[kernel](of_a_call), layer.macs(0) * frames
     elif (
         found := _derived(SAME_INSTRUCTIONS.get(core, core)).get(ROWS.get(kernel, ""))
     ) is not None:
-        each, units = (
-            found,
-            op.a.shape[0] * op.a.shape[1] * frames if isinstance(op, g.IntStateSpace) else values,
-        )
+        kind, amount = op.work(values // frames)
+        each, units = found, amount * frames if kind == "state" else values
     else:
         return None
     return Floor(units * each.per_unit, each.words)

@@ -11,13 +11,6 @@ from bench.speed.rows import Floor
 from compress import graph as g
 from export.c import emit, memory
 
-SAMPLED = (
-    g.IntMeanPool,
-    g.IntMaxPool,
-    g.IntGroupMean,
-    g.IntGroupMax,
-)  # whose work goes by what they read
-
 
 @dataclass(frozen=True)
 class Layer:
@@ -68,12 +61,13 @@ def layers(model: emit.Model, core: str) -> list[Layer]:
 def _layer(model: emit.Model, index: int, op: g.Op, m_id: int, alive: set[str], core: str) -> Layer:
     graph, calls = model.graph, model.calls_of(index)
     kernel = calls[0].kernel
-    features = graph.tensors[op.inputs[0]].features
+    features = graph.source(op).features
     source, target = (
         (graph.frames_per_step(n), graph.tensors[n].features) for n in (op.inputs[0], op.output)
     )
     macc = op.macs(features) * target[0]
-    values = source[0] * source[1] if isinstance(op, SAMPLED) else target[0] * target[1]
+    worked_on = source if model.entry(op).sampled else target
+    values = worked_on[0] * worked_on[1]
     return Layer(
         c_id=index,
         m_id=m_id,
@@ -83,7 +77,7 @@ def _layer(model: emit.Model, index: int, op: g.Op, m_id: int, alive: set[str], 
         calls=len(calls),
         source=source,
         target=target,
-        rate_hz=float(graph.tensors[op.output].rate),
+        rate_hz=float(graph.target(op).rate),
         macc=macc,
         units=macc or values,
         unit="MAC" if macc else "value",

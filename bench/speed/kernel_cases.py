@@ -8,6 +8,7 @@ comes out.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,16 @@ import numpy.typing as npt
 
 from bench.bare.cases import Case
 from compress import graph as g
-from compress.interpreter import integer as reference
-from compress.interpreter.base import windows_of
+from compress.ops.activation import step as step_of
+from compress.ops.add import add as sum_of
+from compress.ops.arithmetic import lut as lut_of
+from compress.ops.base import Memory
+from compress.ops.dense import linear as linear_of
+from compress.ops.glu import glu as glu_of
+from compress.ops.log_softmax import log_softmax as log_softmax_of
+from compress.ops.norm import layer_norm as layer_norm_of
+from compress.ops.state_space import state_space as state_space_of
+from compress.ops.unfold import windows_of
 from export.c import pack
 
 Array = npt.NDArray[Any]
@@ -95,6 +104,12 @@ def blank(shape: tuple[int, ...]) -> Array:
     return np.full(shape, UNTOUCHED, np.int16)
 
 
+def run_alone(op: g.Op, x: Array, features: int, lo: int = INT16[0], hi: int = INT16[1]) -> Array:
+    """What an operator makes of x (time, features), from no state and held to lo…hi: int16."""
+    target = g.Tensor(op.output, features, Fraction(1)).scaled(1.0, lo, hi)
+    return op.run([x.astype(np.int64)[None]], Memory(1, target))[0].astype(np.int16)
+
+
 def finish(case: Case, result: Array, in_place: bool) -> Check:
     """Where the result goes: the y buffer, or x when y is left out."""
     if not in_place:
@@ -149,9 +164,10 @@ def linear(
         bias[None],
         mult[None],
         shift,
+        np.ones((1, out)),
         weight_bits=kind.bits,
     )
-    result = reference.linear(rows[None], op, lo, hi)[0]
+    result = linear_of(rows[None], op, lo, hi)[0]
     for t in range(frames):
         y[t * y_stride : t * y_stride + out] = result[t]
     buffers = kind.tables(weight, bias, mult, frames)
@@ -172,7 +188,7 @@ def mean_pool(
     lo, hi = contents.clamp()
     x = contents.integers(-32768, INT16_MAX, (frames * factor, features))
     op = g.IntMeanPool(("x",), "y", "", factor, mult, shift)
-    result = reference.mean_pool(x.astype(np.int64)[None], op, lo, hi)[0].astype(np.int16)
+    result = run_alone(op, x, features, lo, hi)
     case = Case(
         "mean_pool",
         (mult, factor, frames, features, shift, lo, hi),
@@ -186,9 +202,7 @@ def max_pool(
     contents: Contents, factor: int, frames: int, features: int, in_place: bool = False
 ) -> Check:
     x = contents.integers(-32768, INT16_MAX, (frames * factor, features))
-    result = reference.max_pool(x.astype(np.int64)[None], g.IntMaxPool(("x",), "y", "", factor))[
-        0
-    ].astype(np.int16)
+    result = run_alone(g.IntMaxPool(("x",), "y", "", factor), x, features)
     case = Case(
         "max_pool", (factor, frames, features), {"x": x, "y": blank(result.shape)}, ends(contents)
     )
@@ -226,7 +240,7 @@ def window(
 
 def step(contents: Contents, n: int, in_place: bool = False) -> Check:
     x, high = contents.integers(-32768, INT16_MAX, n), int(contents.rng.integers(1, INT16_MAX))
-    result = reference.step(x.astype(np.int64), high).astype(np.int16)
+    result = step_of(x.astype(np.int64), high).astype(np.int16)
     return finish(
         Case("step", (n, high), {"x": x, "y": blank(x.shape)}, ends(contents)), result, in_place
     )
@@ -257,9 +271,9 @@ def layer_norm(
     epsilon = 1 << int(contents.rng.integers(0, 58, endpoint=True))
     lo, hi = contents.clamp()
     x = contents.integers(-32768, INT16_MAX, (rows, stride)) >> int(contents.rng.integers(0, 15))
-    op = g.IntLayerNorm(("x",), "y", "", gain[None], bias[None], epsilon)
+    op = g.IntLayerNorm(("x",), "y", "", gain[None], bias[None], epsilon, 1.0, 1.0, 1.0)
     result = (x if in_place else blank(x.shape)).copy()
-    result[:, :n] = reference.layer_norm(x[:, :n].astype(np.int64)[None], op, lo, hi)[0]
+    result[:, :n] = layer_norm_of(x[:, :n].astype(np.int64)[None], op, lo, hi)[0]
     buffers = {
         "second": gain.astype(np.int32),
         "third": bias.astype(np.int32),
@@ -300,10 +314,9 @@ def s4d(
         contents.integers(-32768, INT16_MAX, (frames, channels)),
         contents.integers(-32768, INT16_MAX, (channels, states, 2)),
     )
-    op = g.IntStateSpace(("x",), "y", "", a, c, gain, d, mult, 0)
-    y, after = reference.state_space(
-        u.astype(np.int64)[None], op, state.astype(np.int64)[None], lo, hi
-    )
+    ones = np.ones(channels)
+    op = g.IntStateSpace(("x",), "y", "", a, c, gain, d, mult, 0, ones, ones)
+    y, after = state_space_of(u.astype(np.int64)[None], op, state.astype(np.int64)[None], lo, hi)
     table, channel = pack.pack_s4d(a, c, gain, d, mult)
     offsets = ends(contents) | {name: contents.offset(4) for name in ("table", "second", "state")}
     buffers = {"table": table, "second": channel, "x": u, "y": blank(u.shape), "state": state}
@@ -315,7 +328,7 @@ def s4d(
 
 def lut(contents: Contents, n: int, in_place: bool = False) -> Check:
     table, x = contents.integers(-32768, INT16_MAX, 257), contents.integers(-32768, INT16_MAX, n)
-    result = reference.lut(x.astype(np.int64), table).astype(np.int16)
+    result = lut_of(x.astype(np.int64), table).astype(np.int16)
     case = Case(
         "lut",
         (n,),
@@ -330,7 +343,7 @@ def glu(contents: Contents, n: int, rows: int, in_place: bool = False) -> Check:
         contents.integers(0, INT16_MAX, 257),
         contents.integers(-32768, INT16_MAX, (rows, 2 * n)),
     )
-    result = reference.glu(x.astype(np.int64), table).astype(np.int16)
+    result = glu_of(x.astype(np.int64), table).astype(np.int16)
     case = Case(
         "glu", (n, rows), {"table": table, "x": x, "y": blank(result.shape)}, ends(contents)
     )
@@ -339,7 +352,7 @@ def glu(contents: Contents, n: int, rows: int, in_place: bool = False) -> Check:
 
 def add(contents: Contents, n: int, in_place: bool = False) -> Check:
     a, b = contents.integers(-32768, INT16_MAX, n), contents.integers(-32768, INT16_MAX, n)
-    result = reference.add(a.astype(np.int64), b.astype(np.int64)).astype(np.int16)
+    result = sum_of(a.astype(np.int64), b.astype(np.int64)).astype(np.int16)
     case = Case(
         "add",
         (n,),
@@ -354,7 +367,7 @@ def log_softmax(contents: Contents, n: int, frames: int, in_place: bool = False)
     mult = int(contents.rng.integers(0, INT32_MAX)) >> int(contents.rng.integers(0, 16))
     x = contents.integers(-32768, INT16_MAX, (frames, n))
     op = g.IntLogSoftmax(("x",), "y", "", mult, shift, int(contents.rng.integers(6, 11)))
-    result = reference.log_softmax(x.astype(np.int64)[None], op)[0].astype(np.int16)
+    result = log_softmax_of(x.astype(np.int64)[None], op)[0].astype(np.int16)
     case = Case(
         "log_softmax",
         (mult, n, frames, shift, op.fraction),

@@ -1,5 +1,5 @@
-"""Calls of the kernels of pose networks, as kernel_cases.py makes them, and layers that are several
-calls: each works on what the one before gives."""
+"""Calls of the kernels of recurrent networks and of windows, as kernel_cases.py makes them, and
+layers that are several calls: each works on what the one before gives."""
 
 from __future__ import annotations
 
@@ -20,10 +20,14 @@ from bench.speed.kernel_cases import (
     finish,
 )
 from compress import graph as g
-from compress.interpreter import integer as reference
-from compress.interpreter.base import patches_of, repeat_of
+from compress.ops.image import patches_of, repeat_of
+from compress.ops.integrate import integrate as integrate_of
+from compress.ops.integrate import position
+from compress.ops.interpolate import interpolate as interpolate_of
+from compress.ops.lstm import CELL_LIMIT
+from compress.ops.lstm import lstm_cell as lstm_cell_of
 
-CELL_MAX = reference.CELL_LIMIT
+CELL_MAX = CELL_LIMIT
 NAMES = (("x",), "y", "")  # of an operator that stands alone
 
 
@@ -34,8 +38,8 @@ def copy(contents: Contents, n: int, x: Array | None = None) -> Check:
 
 def interpolate(contents: Contents, frames: int, features: int, log2_factor: int) -> Check:
     x, past = contents.integers(*INT16, (frames, features)), contents.integers(*INT16, features)
-    op = g.IntInterpolate(*NAMES, 1 << log2_factor)
-    y, after = reference.interpolate(_alone(x), op, _alone(past))
+    before = np.concatenate([past[None], x[:-1]])
+    y = interpolate_of(_alone(x), _alone(before), 1 << log2_factor)
     buffers = {"x": x, "y": blank(y[0].shape), "state": past}
     case = Case(
         "interpolate",
@@ -43,7 +47,7 @@ def interpolate(contents: Contents, frames: int, features: int, log2_factor: int
         buffers,
         ends(contents) | {"state": contents.offset(2)},
     )
-    return Check(case, {"y": y[0].astype(np.int16), "state": after[0].astype(np.int16)})
+    return Check(case, {"y": y[0].astype(np.int16), "state": x[-1]})
 
 
 def lstm_cell(
@@ -64,7 +68,7 @@ def lstm_cell(
     )
     cell = contents.integers(-CELL_MAX, CELL_MAX, n, np.int32) >> int(contents.rng.integers(0, 12))
     op = g.IntLstmCell(*NAMES, sigmoid, tanh, mult)
-    y, after = reference.lstm_cell(_alone(gates), op, _alone(cell))
+    y, after = lstm_cell_of(_alone(gates), op, _alone(cell))
     buffers = {"table": sigmoid, "second": tanh, "x": gates, "y": blank(y[0].shape), "state": cell}
     offsets = ends(contents) | {
         "table": contents.offset(2),
@@ -87,12 +91,12 @@ def integrate(
     count: int = 0,
     in_place: bool = False,
 ) -> Check:
-    """`count` poses of `positions` have been taken before; the sum is any that these and velocities
-    may leave."""
+    """`count` of `positions` positions have been taken before; the sum is any that these and
+    increments may leave."""
     op = g.IntIntegrate(*NAMES, positions, fraction)
     x = contents.integers(*INT16, (frames, n * (2 if positions else 1)))
     initial, total = _standing(contents, n, fraction)
-    y, after, counted = reference.integrate(_alone(x), op, _alone(initial), _alone(total), count)
+    y, after, counted = integrate_of(_alone(x), op, _alone(initial), _alone(total), count)
     buffers = {
         "second": initial,
         "x": x,
@@ -109,18 +113,17 @@ def integrate(
     return check
 
 
-def pose(contents: Contents, n: int, fraction: int) -> Check:
+def integral(contents: Contents, n: int, fraction: int) -> Check:
     initial, total = _standing(contents, n, fraction)
-    y = reference.pose(
-        g.IntIntegrate(*NAMES, 0, fraction), initial.astype(np.int64), total.astype(np.int64)
-    ).astype(np.int16)
+    op = g.IntIntegrate(*NAMES, 0, fraction)
+    y = position(op, initial.astype(np.int64), total.astype(np.int64)).astype(np.int16)
     buffers = {
         "second": initial,
         "y": blank(y.shape),
         "state": np.append(total, 0).astype(np.int32),
     }
     offsets = ends(contents) | {"second": contents.offset(2), "state": contents.offset(4)}
-    return Check(Case("pose", (n, 1, 0, fraction), buffers, offsets), {"y": y})
+    return Check(Case("integral", (n, 1, 0, fraction), buffers, offsets), {"y": y})
 
 
 def patches(
@@ -192,7 +195,7 @@ def _as_exported(calls: list[Check]) -> list[Check]:
 
 
 def _standing(contents: Contents, n: int, fraction: int) -> tuple[Array, Array]:
-    """A pose that a stream began with, and sums that lead to any pose."""
+    """Values that a stream began with, and sums that lead to any others."""
     initial, now = contents.integers(*INT16, n), contents.integers(*INT16, n).astype(np.int64)
     least, most = ((end - initial.astype(np.int64)) << fraction for end in INT16)
     return initial, np.clip(

@@ -155,7 +155,7 @@ VECTOR_KERNELS = {
 }
 
 
-# --- layers of pose networks that are several calls -----------------------------------------------
+# --- layers that are several calls ----------------------------------------------------------------
 
 LSTM_INPUTS, LSTM_CELLS, TDS_FRAMES, TDS_CHANNELS, TDS_KERNEL, TDS_GROUPS = 84, 512, 32, 16, 9, 16
 LSTM_TARGETS = {"cortex-m4": 1.35, "cortex-m7": 1.35, "cortex-m55": 0.4}
@@ -328,3 +328,15 @@ OTHERS: tuple[tuple[str, str, Callable[[Contents], Check], int, str, Floor | Non
     ),
     ("log_softmax", "99", lambda c: kernel_cases.log_softmax(c, 99, 1), 99, "value", None),
 )
+WITHOUT_FLOOR = {  # case of bench/bare -> why no floor is derived for it
+    "copy": "moves values; its loads and stores are all it does",
+    "integral": "a few values of a frame, around which the call is most of the work",
+    "integrate": "a few values of a frame, around which the call is most of the work",
+    "log_softmax": "once a frame, with branches that depend on the values",
+    "max_pool": "as mean_pool with a comparison for each sum; no published network has one",
+    "patches": "moves values; its loads and stores are all it does",
+    "repeat": "moves values; its loads and stores are all it does",
+    "start_up": "once a step, and only until states begin",
+    "step": "a comparison for each value; no published network has one",
+    "window": "moves values; its loads and stores are all it does",
+}

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator
 
 from compress import graph as g
 from compress.errors import GraphError
 from export.c import memory
+from export.c.emitters_recurrent import keep
+from export.c.ops import entries_of, entry_of
 from export.c.pieces import Stretch, frames_at_once, stretches
-from export.c.step import COUNTED, EMITTERS, KERNELS, POSE, Call, Model, keep, kernel_of, shape
+from export.c.step import COUNTED, Call, Model, words_at
 from export.version import GENERATOR, NN_VERSION
 
 Array = g.Array
@@ -33,45 +36,37 @@ def build(graph: g.Graph, family: str = "dsp") -> Model:
             f"{graph.name}: expected an integer graph to export as C, found float operators;"
             " quantize first"
         )
-    model, loop = Model(graph, memory.plan(graph), family), graph.loop
-    begins = {stretch.ops.start: stretch for stretch in stretches(graph)}
-    inside = {index for stretch in begins.values() for index in stretch.ops} | set(loop)
-    for index in range(len(graph.ops)):
-        if index in begins:
-            _emit_stretch(model, begins[index])
-        elif index == loop.start and loop:
-            _emit_loop(model, loop)
-        elif index not in inside:
-            _emit(model, index)
-    if graph.start_up:
-        counter = model.plan.start_up_offset // 4
-        words = model.plan.state_bytes // 4 - counter - 1
-        call = (
-            f"{START_UP}(state + {counter}, {graph.start_up_steps}, state + {counter + 1}, {words})"
-        )
-        line = f"    {call}; /* recurrent state begins with step {graph.start_up_steps} */"
-        model.calls.append(Call(None, START_UP, line))
+    model = Model(graph, memory.plan(graph), entries_of(graph), family)
+    in_pieces = {stretch.ops.start: stretch for stretch in stretches(graph)}
+    inside = {index for stretch in in_pieces.values() for index in stretch.ops}
+    for is_loop, indices in graph.stretches():
+        if is_loop:
+            _emit_loop(model, indices)
+        elif indices.start in in_pieces:
+            _emit_stretch(model, in_pieces[indices.start])
+        elif indices.start not in inside:
+            _emit(model, indices.start)
+    for group in model.plan.groups:
+        _emit_start_up(model, group)
     return model
 
 
 def _emit(model: Model, index: int) -> None:
     op = model.graph.ops[index]
-    if type(op) not in KERNELS:
-        raise GraphError(f"{op.module}: {type(op).__name__} has no C kernel")
     _check_sizes(model.graph, op)
     tables = len(model.tables)
-    EMITTERS[type(op)](model, index, op)
+    model.entry(op).emit(model, index, op)
     model.first_tables.setdefault(index, tuple(model.tables)[tables:])
 
 
 def _emit_loop(model: Model, loop: range) -> None:
-    """Every frame of the loop one after the other; what a Join names is kept for its next frame
-    when it is made."""
+    """Every frame of the loop one after the other; what a DelayedConcat names is kept for its next
+    frame when it is made."""
     for frame in range(model.graph.frames_per_step(model.graph.ops[loop.start].output)):
         model.frame = frame
         for index in loop:
             _emit(model, index)
-            keep(model, model.graph.ops[index].output)
+            keep(model, index, loop)
     model.frame = None
 
 
@@ -84,29 +79,26 @@ def _emit_stretch(model: Model, stretch: Stretch) -> None:
     model.stretch, model.piece = None, 0
 
 
+def _emit_start_up(model: Model, group: memory.Group) -> None:
+    """Recurrent state that begins with a later step is cleared at the end of every step before."""
+    if group.counter is not None:
+        counter, words = words_at(group.counter), words_at(group.offset)
+        call = f"{START_UP}({counter}, {group.begin}, {words}, {group.size // 4})"
+        line = f"    {call}; /* recurrent state begins with step {group.begin} */"
+        model.calls.append(Call(None, START_UP, line))
+
+
 def kernels(graph: g.Graph, family: str = "dsp") -> list[str]:
     """Kernel names the graph calls, each the name of a file in firmware/nn."""
-    found = {kernel_of(graph, op, family) for op in graph.ops} | (
-        {START_UP} if graph.start_up else set()
-    )
-    read = {name for op in graph.ops if isinstance(op, g.IntDelayedConcat) for name in op.previous}
-    return sorted(
-        found
-        | (
-            {POSE}
-            if any(isinstance(op, g.IntIntegrate) and op.output in read for op in graph.ops)
-            else set()
-        )
-    )
+    found = {name for op in graph.ops for name in entry_of(op).called(graph, op, family)}
+    return sorted(found | ({START_UP} if any(graph.begins.values()) else set()))
 
 
 def _check_sizes(graph: g.Graph, op: g.Op) -> None:
     """GraphError for an operator that counts further than the 16 bits of its description."""
-    source, target = graph.tensors[op.inputs[0]], graph.tensors[op.output]
-    rows = frames_at_once(graph, op) * (op.bands if isinstance(op, g.GroupReduce) else 1)
-    largest = max(
-        rows * getattr(op, "shared", 1), target.features, math.ceil(source.features * op.stride)
-    )
+    source, target = graph.source(op), graph.target(op)
+    rows = frames_at_once(graph, op) * entry_of(op).rows(op)
+    largest = max(rows, target.features, math.ceil(source.features * op.stride))
     if largest > COUNTED:
         raise GraphError(
             f"{op.module}: {type(op).__name__} counts to {largest} in one step; its C kernel counts"
@@ -164,12 +156,11 @@ def _header(model: Model) -> Iterator[str]:
         " output */"
     )
     yield f"#define MODEL_STATE_BYTES {plan.state_bytes}"
-    for op in graph.ops:
-        if isinstance(op, g.IntIntegrate):
-            yield (
-                f"#define MODEL_INITIAL_POSE {plan.kept_offsets[op.output]} /* byte of the state:"
-                " MODEL_OUTPUTS int16 */"
-            )
+    for name, tensor in graph.initial.items():
+        yield (
+            f"#define MODEL_INITIAL_{macro_of(name)} {plan.initial_offsets[name]} /* byte of the"
+            f" state: {tensor.features} int16 that a stream begins with */"
+        )
     yield f"#define MODEL_ARENA_BYTES {plan.arena_bytes}"
     yield f"#define MODEL_TABLE_COUNT {len(model.tables)}"
     yield f"#define MODEL_TABLE_BYTES {model.table_bytes}"
@@ -188,7 +179,7 @@ def _header(model: Model) -> Iterator[str]:
     yield "#ifdef MODEL_TAP"
     yield f"#define MODEL_OPERATORS {len(graph.ops)}u"
     largest = max(
-        frames * features for frames, features in (shape(model, op.output) for op in graph.ops)
+        frames * features for frames, features in (model.shape(op.output) for op in graph.ops)
     )
     yield (
         f"#define MODEL_LARGEST_OUTPUT {largest}u /* values that one operator puts out in a step,"
@@ -201,6 +192,11 @@ def _header(model: Model) -> Iterator[str]:
     yield "void model_tap(unsigned op, const int16_t *data, uint32_t count);"
     yield "#endif"
     yield "#endif"
+
+
+def macro_of(name: str) -> str:
+    """The name of an extra input as part of a C macro."""
+    return re.sub(r"\W", "_", name, flags=re.ASCII).upper()
 
 
 def interface() -> Iterator[str]:

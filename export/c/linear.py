@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from compress import graph as g
-from export.c import pack, pieces
+from export.c import pack
 
 FAMILIES = (
     "dsp",
@@ -13,6 +13,7 @@ FAMILIES = (
     # kernels for the instructions of Armv7E-M, and for 128-bit vectors (Helium) where a layer suits
     # them
 )
+KERNELS = ("nn_linear_s8_s16", "nn_linear_s4_s16", *pack.LANES)
 
 
 def kernel_of(graph: g.Graph, op: g.IntDense, family: str) -> str:
@@ -30,13 +31,12 @@ def kernel_of(graph: g.Graph, op: g.IntDense, family: str) -> str:
     return "nn_linear_s8_s16"
 
 
-def frames_and_calls(graph: g.Graph, op: g.IntDense, kernel: str) -> tuple[int, int]:
-    """Frames of one call of the kernel, and calls in a step (of a loop: in each frame, of a
-    stretch: in each piece): one, but for a layer at the output's rate whose shape a kernel of
-    Armv7E-M does not take for several frames. That is called frame by frame.
+def frames_and_calls(graph: g.Graph, op: g.IntDense, kernel: str, frames: int) -> tuple[int, int]:
+    """Frames of one call of the kernel, and calls for `frames` of them, those of a step (of a loop:
+    of one frame, of a stretch: of a piece): one, but for a layer at the output's rate whose shape a
+    kernel of Armv7E-M does not take for several frames. That is called frame by frame.
     """
     bands, out, taps, width = op.weight.shape
-    frames = pieces.frames_at_once(graph, op) * op.shared
     if (
         frames == graph.chunk
         and kernel not in pack.LANES

@@ -7,31 +7,17 @@ reads it later; what they leave of it is free for others.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-
 from compress import graph as g
-from compress.errors import GraphError
-from compress.graph import Array
+from compress.graph.samples import Initial, check_initial
+from export.c.ops import entry_of
 from export.c.packing import Span, pack
 from export.c.pieces import held_frames, stretches
 
 ALIGNMENT = 8  # bytes; lets kernels load words and double words
-IN_PLACE = (  # as nn.h allows
-    g.IntMeanPool,
-    g.IntGroupMean,
-    g.IntMaxPool,
-    g.IntGroupMax,
-    g.IntStep,
-    g.IntLut,
-    g.IntLayerNorm,
-    g.IntGlu,
-    g.IntAdd,
-    g.IntStateSpace,
-)
 
 
 @dataclass(frozen=True)
@@ -48,14 +34,28 @@ class Buffer:
         return max(span.size for span in self.tensors.values())
 
 
+class Group(NamedTuple):
+    """Recurrent state that begins with one step: bytes `offset` … `offset` + `size` of the state.
+
+    `counter`: byte offset of the count of steps before, a word in front of it; None where it begins
+    with the first step.
+    """
+
+    begin: int
+    counter: int | None
+    offset: int
+    size: int
+
+
 @dataclass(frozen=True)
 class Plan:
     """Byte offsets into the arena and into the state, and the sizes that follow.
 
     The arena is at least as long as all tensors alive at one time (`lower_bound_bytes`);
     `arena_minimal`: it cannot be shorter. The state holds what operators keep of the signal and the
-    pose a stream begins with, then (with a start-up) the count of steps, then all recurrent state.
-    Offsets by the output of the operator whose state it is.
+    extra inputs that a stream begins with, then all recurrent state, group by group in the order of
+    the steps they begin with. Offsets by the output of the operator whose state it is;
+    `initial_offsets` by the name of the extra input.
     """
 
     offsets: dict[str, int]
@@ -63,9 +63,10 @@ class Plan:
     lower_bound_bytes: int
     arena_minimal: bool
     kept_offsets: dict[str, int]
+    initial_offsets: dict[str, int]
     state_offsets: dict[str, int]
     state_bytes: int
-    start_up_offset: int  # of the count of steps, a word; without a start-up where it would be
+    groups: tuple[Group, ...]
     buffers: tuple[Buffer, ...]
 
 
@@ -80,56 +81,80 @@ def plan(graph: g.Graph) -> Plan:
     offsets = {name: b.offset for b in buffers for name in b.tensors}
     state = _state(graph)
     sizes = (packing.length, packing.bound, packing.minimal)
-    return Plan(offsets, *sizes, state.kept, state.recurrent, state.bytes, state.start_up, buffers)
-
-
-class _State(NamedTuple):
-    """Offsets of what each operator keeps, of the count of steps and of recurrent state; and its
-    length."""
-
-    kept: dict[str, int]
-    start_up: int
-    recurrent: dict[str, int]
-    bytes: int
-
-
-def _state(graph: g.Graph) -> _State:
-    kept, start_up = _end_to_end(graph, 0, lambda op, features: op.kept_values(features))
-    begin = start_up + (4 if graph.start_up else 0)
-    return _State(
-        kept, start_up, *_end_to_end(graph, begin, lambda op, features: op.state_values(features))
+    return Plan(
+        offsets,
+        *sizes,
+        state.kept,
+        state.initial,
+        state.recurrent,
+        state.size,
+        state.groups,
+        buffers,
     )
 
 
+class _State(NamedTuple):
+    """Offsets of what each operator keeps, of extra inputs and of recurrent state with its groups;
+    and its length."""
+
+    kept: dict[str, int]
+    initial: dict[str, int]
+    recurrent: dict[str, int]
+    groups: tuple[Group, ...]
+    size: int
+
+
+def _state(graph: g.Graph) -> _State:
+    kept, size = _end_to_end(graph, graph.ops, 0, lambda op, features: op.kept_values(features))
+    # an operator keeps the extra inputs that it names; one place is enough for all that name one
+    initial: dict[str, int] = {}
+    for op in graph.ops:
+        at = kept.get(op.output, 0)
+        for name in op.initial_names:
+            initial.setdefault(name, at)
+            at += _words(graph.initial[name].features)
+    recurrent: dict[str, int] = {}
+    groups = []
+    for begin in sorted(set(graph.begins.values())):
+        counter = size if begin else None
+        offset = size + (4 if begin else 0)
+        members = [op for op in graph.ops if graph.begins.get(op.output) == begin]
+        found, size = _end_to_end(
+            graph, members, offset, lambda op, features: op.state_values(features)
+        )
+        recurrent |= found
+        groups.append(Group(begin, counter, offset, size - offset))
+    return _State(kept, initial, recurrent, tuple(groups), size)
+
+
 def _end_to_end(
-    graph: g.Graph, size: int, values_of: Callable[[g.Op, int], int]
+    graph: g.Graph, ops: Iterable[g.Op], size: int, values_of: Callable[[g.Op, int], int]
 ) -> tuple[dict[str, int], int]:
     """Offsets from `size` on of so many 16-bit values of each operator, each on a word, and the
     end."""
     offsets = {}
-    for op in graph.ops:
-        values = values_of(op, graph.tensors[op.inputs[0]].features)
+    for op in ops:
+        values = values_of(op, graph.source(op).features)
         if values:
             offsets[op.output] = size
-            size += (2 * values + 3) // 4 * 4
+            size += _words(values)
     return offsets, size
 
 
-def initial_state(graph: g.Graph, pose: Array) -> bytes:
-    """The state of a model before the first sample of a stream that begins with this pose (joints,)
-    in rad: zeros but for it."""
-    integrals = [op.output for op in graph.ops if isinstance(op, g.IntIntegrate)]
-    if not integrals:
-        raise GraphError(f"{graph.name}: this network begins with no pose")
+def _words(values: int) -> int:
+    """Bytes of so many 16-bit values in whole words."""
+    return (2 * values + 3) // 4 * 4
+
+
+def initial_state(graph: g.Graph, initial: Initial) -> bytes:
+    """The state of a model before the first sample of a stream that begins with these real values
+    (features,) of its extra inputs: zeros but for them. GraphError where it has no such input."""
+    check_initial(graph, initial)
     layout = _state(graph)
-    words = (
-        np.clip(np.round(np.asarray(pose) / float(graph.output.scale or 1.0)), *g.INT16)
-        .astype("<i2")
-        .tobytes()
-    )
-    state = bytearray(layout.bytes)
-    for name in integrals:
-        state[layout.kept[name] : layout.kept[name] + len(words)] = words
+    state = bytearray(layout.size)
+    for name, real in initial.items():
+        words = graph.initial[name].integers(real).astype("<i2").tobytes()
+        state[layout.initial[name] : layout.initial[name] + len(words)] = words
     return bytes(state)
 
 
@@ -145,12 +170,12 @@ def lifetimes(graph: g.Graph) -> dict[str, tuple[int, int]]:
     A loop is computed once for each frame, so what it makes or reads is needed from its first
     operator to its last. So are what the pieces of a stretch read and what they put together.
     """
-    loop = graph.loop
     last = {name: i for i, op in enumerate(graph.ops) for name in op.inputs}
     found = {}
     for i, op in enumerate(graph.ops):
-        begin, end = (loop.start if i in loop else i), last.get(op.output, i)
-        found[op.output] = (begin, max(end, loop.stop - 1) if i in loop or end in loop else end)
+        made_in, used = graph.loop_of(i), last.get(op.output, i)
+        ends = [loop.stop - 1 for loop in (made_in, graph.loop_of(used)) if loop is not None]
+        found[op.output] = (made_in.start if made_in else i, max([used, *ends]))
     for stretch in stretches(graph):
         first, final = stretch.ops.start, stretch.ops.stop - 1
         found[stretch.output] = (first, found[stretch.output][1])
@@ -163,14 +188,15 @@ def lifetimes(graph: g.Graph) -> dict[str, tuple[int, int]]:
 def _shared(graph: g.Graph) -> list[dict[str, Span]]:
     """The tensors of each buffer of the arena with their lifetimes, in the order in which they are
     written."""
-    alive, loop = lifetimes(graph), graph.loop
+    alive = lifetimes(graph)
     put_together = {stretch.output for stretch in stretches(graph)}
     holder: dict[str, dict[str, Span]] = {}
     outside = {graph.input.name, graph.output.name}
     for i, op in enumerate(graph.ops):
         if op.output in outside:
             continue
-        may = isinstance(op, IN_PLACE) and i not in loop and op.output not in put_together
+        in_loop = graph.loop_of(i) is not None
+        may = entry_of(op).in_place and not in_loop and op.output not in put_together
         over = [n for n in op.inputs if may and n in holder and alive[n][1] == i]
         tensors = holder[over[0]] if over else {}
         tensors[op.output] = Span(tensor_bytes(graph, op.output), *alive[op.output])

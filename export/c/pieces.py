@@ -1,10 +1,10 @@
 """Stretches of a step that are computed piece by piece, so that what convolutions see of a whole
 window never lies there at once.
 
-A stretch begins with `IntIm2Col` and goes on while each operator alone reads what the one before
-makes, frame for frame or group for group. Its input and its output are held whole, what lies
-between them one piece of the window at a time. The values are the same: which frames go together
-decides nothing that is computed.
+A stretch begins with an operator that sees a whole window (`Entry.begins_pieces`) and goes on while
+each operator alone reads what the one before makes, frame for frame or group for group. Its input
+and its output are held whole, what lies between them one piece of the window at a time. The values
+are the same: which frames go together decides nothing that is computed.
 """
 
 from __future__ import annotations
@@ -13,14 +13,11 @@ import math
 from dataclasses import dataclass
 
 from compress import graph as g
+from export.c.ops import entry_of
 
 PIECE_BYTES = (
     64 * 1024
 )  # of the largest tensor between; more pieces are more calls, fewer are more memory
-BY_FRAME = (
-    *(g.IntDense, g.IntMaxPool, g.IntGroupMax, g.IntMeanPool, g.IntGroupMean),
-    *(g.IntLut, g.IntStep, g.IntTile),
-)
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,7 @@ def stretches(graph: g.Graph) -> list[Stretch]:
     """All stretches of an integer graph that are worth more than one piece, in the order of
     execution."""
     found = (
-        _stretch(graph, index) for index, op in enumerate(graph.ops) if isinstance(op, g.IntIm2Col)
+        _stretch(graph, index) for index, op in enumerate(graph.ops) if entry_of(op).begins_pieces
     )
     return [stretch for stretch in found if stretch.pieces > 1]
 
@@ -60,7 +57,7 @@ def stretches(graph: g.Graph) -> list[Stretch]:
 def frames_at_once(graph: g.Graph, op: g.Op) -> int:
     """Output frames of an operator that one call computes: one in a loop, those of a piece in a
     stretch, else those of a step."""
-    index = graph.ops.index(op)
+    index = graph.maker[op.output]
     pieces = next((s.pieces for s in stretches(graph) if index in s.ops), 1)
     return graph.frames_at_once(op) // pieces
 
@@ -75,7 +72,7 @@ def _stretch(graph: g.Graph, start: int) -> Stretch:
     """The longest that begins here, in as few pieces as keep to PIECE_BYTES, or in as many as its
     frames can be divided into."""
     end = start + 1
-    while end < len(graph.ops) and isinstance(graph.ops[end], BY_FRAME) and _alone(graph, end):
+    while end < len(graph.ops) and entry_of(graph.ops[end]).by_frame and _alone(graph, end):
         end += 1
     whole = Stretch(graph, range(start, end), 1)
     frames = math.gcd(

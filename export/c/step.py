@@ -1,42 +1,22 @@
-"""Operators as kernel calls: the step of a network in C, one small function per operator."""
+"""The step of a network in C while it is put together: kernel calls, descriptions, tables, and
+where everything lies."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from compress import graph as g
-from compress.errors import GraphError
-from export.c import linear, memory, pack
-from export.c.pieces import Stretch
+
+if TYPE_CHECKING:
+    from export.c.memory import Plan
+    from export.c.pieces import Stretch
 
 Array = g.Array
-KERNELS = {
-    g.IntMeanPool: "nn_mean_pool_s16",
-    g.IntGroupMean: "nn_mean_pool_s16",
-    g.IntMaxPool: "nn_max_pool_s16",
-    g.IntGroupMax: "nn_max_pool_s16",
-    g.IntUnfold1d: "nn_window_s16",
-    g.IntStep: "nn_step_s16",
-    g.IntDense: "nn_linear_s8_s16",
-    g.IntLayerNorm: "nn_layer_norm_s16",
-    g.IntLut: "nn_lut_s16",
-    g.IntStateSpace: "nn_s4d_s16",
-    g.IntGlu: "nn_glu_s16",
-    g.IntAdd: "nn_add_s16",
-    g.IntLogSoftmax: "nn_log_softmax_s16",
-    g.IntInterpolate: "nn_interpolate_s16",
-    g.IntDelayedConcat: "nn_copy_s16",
-    g.IntLstmCell: "nn_lstm_cell_s16",
-    g.IntIntegrate: "nn_integrate_s16",
-    g.IntIm2Col: "nn_patches_s16",
-    g.IntTile: "nn_repeat_s16",
-}
-POSE = "nn_pose_s16"  # what a join reads of an integration
 COUNTED = 65535  # of rows, features and strides
 
 
@@ -50,17 +30,47 @@ class Call:
     line: str
 
 
+@dataclass(frozen=True)
+class Entry:
+    """What an operator is in C: a line of the table in ops.py.
+
+    `emit`: (model, index, operator) -> adds its calls, descriptions and tables. `kernels`: files of
+    firmware/nn that it may call; a call that names none is of the first. `chosen`: (graph,
+    operator, family) -> those of them that this one calls; None: all. `in_place`: whether it may
+    write over its input, as nn.h allows. `by_frame`: whether the pieces of a window may be computed
+    one by one (pieces.py); `begins_pieces`: whether such pieces begin with it, which sees the whole
+    window. `rows`: of its kernel for each frame. `sampled`: whether its work goes by what it reads
+    and not by what it writes. `recall`: (model, index, operator, y) -> kernel and arguments that
+    write to `y` what a DelayedConcat reads of it; None: its newest output, which is kept.
+    """
+
+    emit: Callable[[Model, int, Any], None]
+    kernels: tuple[str, ...]
+    chosen: Callable[[g.Graph, Any, str], tuple[str, ...]] | None = None
+    in_place: bool = False
+    by_frame: bool = False
+    begins_pieces: bool = False
+    rows: Callable[[Any], int] = lambda op: 1
+    sampled: bool = False
+    recall: Callable[[Model, int, Any, str], tuple[str, str]] | None = None
+
+    def called(self, graph: g.Graph, op: g.Op, family: str) -> tuple[str, ...]:
+        """The kernels that this operator calls."""
+        return self.kernels if self.chosen is None else self.chosen(graph, op, family)
+
+
 @dataclass
 class Model:
     """What the emitted files are made of, collected operator by operator.
 
-    `frame`: the frame of a loop that is being emitted; then tensors are spoken of one frame at a
-    time. `stretch` and `piece`: the piece of a stretch that is being emitted; then they are spoken
-    of in its frames.
+    `entries`: of every operator of the graph, by its class. `frame`: the frame of a loop that is
+    being emitted; then tensors are spoken of one frame at a time. `stretch` and `piece`: the piece
+    of a stretch that is being emitted; then they are spoken of in its frames.
     """
 
     graph: g.Graph
-    plan: memory.Plan
+    plan: Plan
+    entries: Mapping[type[g.Op], Entry]
     family: str = "dsp"  # of kernels (linear.py)
     first_tables: dict[int, tuple[str, ...]] = field(
         default_factory=dict
@@ -76,6 +86,12 @@ class Model:
         """All kernel calls of a step for one operator of the graph."""
         return [call for call in self.calls if call.operator == operator]
 
+    def entry(self, op: g.Op) -> Entry:
+        """What the table says of an operator."""
+        return self.entries[type(op)]
+
+    # --- what emitters add ---------------------------------------------------------------------
+
     def describe(self, line: str) -> None:
         """Add a kernel's description; the frames of a loop have the same, and most pieces of a
         stretch."""
@@ -90,6 +106,52 @@ class Model:
         self.tables[name] = np.ascontiguousarray(values)
         return name
 
+    def call(self, index: int, arguments: str, last: bool = True, kernel: str = "") -> None:
+        """One kernel call. `last` of the operator's in this frame; the last of a step hands its
+        whole output to a tap, the last of a piece that piece."""
+        op = self.graph.ops[index]
+        source, target = self.shape(op.inputs[0]), self.shape(op.output)
+        kernel = kernel or self.entry(op).kernels[0]
+        line = f"    {kernel}({arguments});"
+        frames = target[0] if self.frame is None else self.graph.frames_per_step(op.output)
+        if last and self.frame in (None, frames - 1):
+            first = self.at(op.output, -(self.frame or 0) * target[1])
+            line += f" TAP({index}, {first}, {frames * target[1]});"
+        self.calls.append(Call(index, kernel, f"{line} /* {source} -> {target}  {op.module} */"))
+
+    # --- where things lie ----------------------------------------------------------------------
+
+    def at(self, name: str, offset: int = 0) -> str:
+        """C expression for the first value of a tensor, in the frames that are being emitted."""
+        offset += self.frames_before(name) * self.graph.tensors[name].features
+        if name in (self.graph.input.name, self.graph.output.name):
+            base = "samples" if name == self.graph.input.name else "out"
+            return f"{base} + {offset}" if offset else base
+        return f"arena + {self.plan.offsets[name] // 2 + offset}"
+
+    def through(self, op: g.Op) -> str:
+        """C expressions for what an operator reads first, and for what it writes."""
+        return f"{self.at(op.inputs[0])}, {self.at(op.output)}"
+
+    def frames_before(self, name: str) -> int:
+        """Frames of a tensor, as it is held, before those that are being emitted."""
+        if self.stretch is None:
+            return self.frame or 0
+        return 0 if name in self.stretch.between else self.piece * self.shape(name)[0]
+
+    def shape(self, name: str) -> tuple[int, int]:
+        """(frames, features) that a call works on."""
+        pieces = self.stretch.pieces if self.stretch else 1
+        frames = 1 if self.frame is not None else self.graph.frames_per_step(name) // pieces
+        return frames, self.graph.tensors[name].features
+
+    def clamp(self, op: g.Op) -> str:
+        """The limits of an operator's output as fields of a description."""
+        tensor = self.graph.target(op)
+        return f".lo = {tensor.lo}, .hi = {tensor.hi}"
+
+    # --- all tables ----------------------------------------------------------------------------
+
     @property
     def table_bytes(self) -> int:
         return sum(t.nbytes for t in self.tables.values())
@@ -102,352 +164,19 @@ class Model:
         return crc
 
 
-def kernel_of(graph: g.Graph, op: g.Op, family: str) -> str:
-    """The kernel of an operator; which one a linear layer calls depends on the layer and the
-    family."""
-    return linear.kernel_of(graph, op, family) if isinstance(op, g.IntDense) else KERNELS[type(op)]
+def words_at(byte_offset: int) -> str:
+    """C expression for 32-bit words of the state."""
+    return f"state + {byte_offset // 4}"
 
 
-def _at(model: Model, name: str, offset: int = 0) -> str:
-    """C expression for the first value of a tensor."""
-    offset += _frames_before(model, name) * model.graph.tensors[name].features
-    if name in (model.graph.input.name, model.graph.output.name):
-        base = "samples" if name == model.graph.input.name else "out"
-        return f"{base} + {offset}" if offset else base
-    return f"arena + {model.plan.offsets[name] // 2 + offset}"
+def sums_at(byte_offset: int) -> str:
+    """C expression for signed 32-bit values in the state."""
+    return f"(int32_t *)({words_at(byte_offset)})"
 
 
-def _frames_before(model: Model, name: str) -> int:
-    """Frames of a tensor, as it is held, before those that are being emitted."""
-    stretch = model.stretch
-    if stretch is None:
-        return model.frame or 0
-    return 0 if name in stretch.between else model.piece * shape(model, name)[0]
-
-
-def _halves(byte_offset: int) -> str:
+def halves_at(byte_offset: int) -> str:
     """C expression for 16-bit values in the state."""
-    return f"(int16_t *)(state + {byte_offset // 4})"
-
-
-def shape(model: Model, name: str) -> tuple[int, int]:
-    """(frames, features) that a call works on."""
-    pieces = model.stretch.pieces if model.stretch else 1
-    frames = 1 if model.frame is not None else model.graph.frames_per_step(name) // pieces
-    return frames, model.graph.tensors[name].features
-
-
-def _call(
-    model: Model, index: int, op: g.Op, arguments: str, last: bool = True, kernel: str = ""
-) -> None:
-    """One kernel call. `last` of the operator's in this frame; the last of a step hands its whole
-    output to a tap, the last of a piece that piece."""
-    source, target = shape(model, op.inputs[0]), shape(model, op.output)
-    kernel = kernel or kernel_of(model.graph, op, model.family)
-    line = f"    {kernel}({arguments});"
-    frames = target[0] if model.frame is None else model.graph.frames_per_step(op.output)
-    if last and model.frame in (None, frames - 1):
-        first = _at(model, op.output, -(model.frame or 0) * target[1])
-        line += f" TAP({index}, {first}, {frames * target[1]});"
-    model.calls.append(Call(index, kernel, f"{line} /* {source} -> {target}  {op.module} */"))
-
-
-def _clamp(model: Model, op: g.Op) -> str:
-    tensor = model.graph.tensors[op.output]
-    return f".lo = {tensor.lo}, .hi = {tensor.hi}"
-
-
-def _groups(model: Model, op: g.Op) -> tuple[int, int, int]:
-    """(factor, rows, features) of a pool: copies of a band lie in memory like frames of its
-    features."""
-    frames, features = shape(model, op.output)
-    if isinstance(op, g.GroupReduce):
-        return op.copies, frames * op.bands, features // op.bands
-    return int(op.stride), frames, features
-
-
-def _mean_pool(model: Model, index: int, op: g.IntMeanPool | g.IntGroupMean) -> None:
-    factor, frames, features = _groups(model, op)
-    model.describe(
-        f"static const nn_mean_pool op{index} = {{.mult = {op.mult}, .factor = {factor}, .frames ="
-        f" {frames}, .features = {features}, .shift = {op.shift}, {_clamp(model, op)}}};"
-    )
-    _call(model, index, op, f"&op{index}, {_at(model, op.inputs[0])}, {_at(model, op.output)}")
-
-
-def _max_pool(model: Model, index: int, op: g.IntMaxPool | g.IntGroupMax) -> None:
-    factor, frames, features = _groups(model, op)
-    _call(
-        model,
-        index,
-        op,
-        f"{_at(model, op.inputs[0])}, {_at(model, op.output)}, {factor}, {frames}, {features}",
-    )
-
-
-def _window(model: Model, index: int, op: g.IntUnfold1d) -> None:
-    frames, width = shape(model, op.output)
-    features = model.graph.tensors[op.inputs[0]].features
-    skip = op.history + op.frames_per_output - op.lag - op.frames
-    model.describe(
-        f"static const nn_window op{index} = {{.windows = {frames}, .width = {width}, .stride ="
-        f" {op.stride * features}, .history = {op.history * features}, .skip = {skip * features},"
-        f" .features = {features}, .bands = {op.bands}}};"
-    )
-    history = f"state + {model.plan.kept_offsets[op.output] // 4}" if op.history else "0"
-    _call(
-        model,
-        index,
-        op,
-        f"&op{index}, {history}, {_at(model, op.inputs[0])}, {_at(model, op.output)}",
-    )
-
-
-def _step(model: Model, index: int, op: g.IntStep) -> None:
-    frames, features = shape(model, op.output)
-    _call(
-        model,
-        index,
-        op,
-        f"{_at(model, op.inputs[0])}, {_at(model, op.output)}, {frames * features}, {op.high}",
-    )
-
-
-def _linear(model: Model, index: int, op: g.IntDense) -> None:
-    bands, out, kernel, width = op.weight.shape
-    if bands > 1 and kernel > 1:
-        raise GraphError(
-            f"{op.module}: a convolution over several frames with separate bands has no C kernel"
-        )
-    called = linear.kernel_of(model.graph, op, model.family)
-    frames, calls = linear.frames_and_calls(model.graph, op, called)
-    for band in range(bands):
-        name = f"op{index}" if bands == 1 else f"op{index}_band{band}"
-        tables = linear.tables_of(op, band, called, frames)
-        fields = ", ".join(
-            f".{field} = {model.table(f'{name}_{field}', values)}"
-            for field, values in tables.items()
-        )
-        model.describe(
-            f"static const nn_linear {name} = {{{fields}, .in = {kernel * width}, .out = {out},"
-            f" .frames = {frames}, .x_stride = {bands * kernel * width}, .y_stride = {bands * out},"
-            f" .shift = {op.shift}, {_clamp(model, op)}}};"
-        )
-        for call in range(calls):
-            x = _at(model, op.inputs[0], (call * bands * kernel + band) * width)
-            y = _at(model, op.output, (call * bands + band) * out)
-            _call(
-                model, index, op, f"&{name}, {x}, {y}", last=(band, call) == (bands - 1, calls - 1)
-            )
-
-
-def _layer_norm(model: Model, index: int, op: g.IntLayerNorm) -> None:
-    bands, n = op.gain.shape
-    rows = shape(model, op.output)[0]
-    for band in range(bands):
-        name = f"op{index}" if bands == 1 else f"op{index}_band{band}"
-        gain = model.table(f"{name}_gain", op.gain[band].astype(np.int32))
-        bias = model.table(f"{name}_bias", op.bias[band].astype(np.int32))
-        model.describe(
-            f"static const nn_layer_norm {name} = {{.epsilon = {op.epsilon}u, .gain = {gain}, .bias"
-            f" = {bias}, .n = {n}, .rows = {rows}, .stride = {bands * n}, {_clamp(model, op)}}};"
-        )
-        x, y = _at(model, op.inputs[0], band * n), _at(model, op.output, band * n)
-        _call(model, index, op, f"&{name}, {x}, {y}", last=band == bands - 1)
-
-
-def _lut(model: Model, index: int, op: g.IntLut) -> None:
-    table = model.table(f"op{index}_table", op.table.astype(np.int16))
-    frames, features = shape(model, op.output)
-    _call(
-        model,
-        index,
-        op,
-        f"{table}, {_at(model, op.inputs[0])}, {_at(model, op.output)}, {frames * features}",
-    )
-
-
-def _state_space(model: Model, index: int, op: g.IntStateSpace) -> None:
-    channels, states = op.a.shape[:2]
-    coefficients, channel = pack.pack_s4d(op.a, op.c, op.g, op.d, op.mult)
-    first = model.table(f"op{index}_coefficients", coefficients)
-    second = model.table(f"op{index}_channel", channel)
-    model.describe(
-        f"static const nn_s4d op{index} = {{.coefficients = {first}, .channel = {second}, .channels"
-        f" = {channels}, .states = {states}, .frames = {shape(model, op.output)[0]}, .shift ="
-        f" {op.shift}, {_clamp(model, op)}}};"
-    )
-    state = f"state + {model.plan.state_offsets[op.output] // 4}"
-    _call(
-        model,
-        index,
-        op,
-        f"&op{index}, {state}, {_at(model, op.inputs[0])}, {_at(model, op.output)}",
-    )
-
-
-def _glu(model: Model, index: int, op: g.IntGlu) -> None:
-    table = model.table("sigmoid_table", op.table.astype(np.int16))
-    frames, features = shape(model, op.output)
-    _call(
-        model,
-        index,
-        op,
-        f"{table}, {_at(model, op.inputs[0])}, {_at(model, op.output)}, {features}, {frames}",
-    )
-
-
-def _add(model: Model, index: int, op: g.IntAdd) -> None:
-    frames, features = shape(model, op.output)
-    a, b = (_at(model, name) for name in op.inputs)
-    _call(model, index, op, f"{a}, {b}, {_at(model, op.output)}, {frames * features}")
-
-
-def _log_softmax(model: Model, index: int, op: g.IntLogSoftmax) -> None:
-    frames, features = shape(model, op.output)
-    model.describe(
-        f"static const nn_log_softmax op{index} = {{.mult = {op.mult}, .n = {features}, .frames ="
-        f" {frames}, .shift = {op.shift}, .fraction = {op.fraction}}};"
-    )
-    _call(model, index, op, f"&op{index}, {_at(model, op.inputs[0])}, {_at(model, op.output)}")
-
-
-def _interpolate(model: Model, index: int, op: g.IntInterpolate) -> None:
-    frames, features = shape(model, op.inputs[0])
-    past, shift = _halves(model.plan.kept_offsets[op.output]), op.factor.bit_length() - 1
-    _call(
-        model,
-        index,
-        op,
-        f"{_at(model, op.inputs[0])}, {past}, {_at(model, op.output)}, {frames}, {features},"
-        f" {shift}",
-    )
-
-
-def _join(model: Model, index: int, op: g.IntDelayedConcat) -> None:
-    """The frame, then what was kept of each tensor it names."""
-    at = model.graph.tensors[op.inputs[0]].features
-    _call(
-        model,
-        index,
-        op,
-        f"{_at(model, op.inputs[0])}, {_at(model, op.output)}, {at}",
-        last=not op.previous,
-    )
-    for name, width, place in _named(model, op):
-        made, last = _maker(model, name), name == op.previous[-1]
-        y = _at(model, op.output, at)
-        if isinstance(model.graph.ops[made], g.IntIntegrate):
-            initial, total = _halves(model.plan.kept_offsets[name]), _sum(model, name)
-            _call(model, index, op, f"&op{made}, {initial}, {total}, {y}", last, POSE)
-        else:
-            _call(model, index, op, f"{_halves(place)}, {y}, {width}", last)
-        at += width
-
-
-def _named(model: Model, op: g.IntDelayedConcat) -> Iterator[tuple[str, int, int]]:
-    """Name, features and place in the state (bytes) of all that a Join keeps."""
-    place = model.plan.state_offsets[op.output] if op.previous else 0
-    for name, width in zip(op.previous, op.widths, strict=True):
-        yield name, width, place
-        place += (2 * width + 3) // 4 * 4
-
-
-def keep(model: Model, made: str) -> None:
-    """Keep a frame for every Join that names it; an integration keeps its own pose."""
-    for index in model.graph.loop:
-        op = model.graph.ops[index]
-        for name, width, place in _named(model, op) if isinstance(op, g.IntDelayedConcat) else ():
-            if name == made and not isinstance(
-                model.graph.ops[_maker(model, name)], g.IntIntegrate
-            ):
-                _call(
-                    model, index, op, f"{_at(model, name)}, {_halves(place)}, {width}", last=False
-                )
-
-
-def _maker(model: Model, name: str) -> int:
-    return next(i for i, op in enumerate(model.graph.ops) if op.output == name)
-
-
-def _sum(model: Model, name: str) -> str:
-    return f"(int32_t *)(state + {model.plan.state_offsets[name] // 4})"
-
-
-def _lstm_cell(model: Model, index: int, op: g.IntLstmCell) -> None:
-    frames, features = shape(model, op.output)
-    sigmoid = model.table("sigmoid_table", op.sigmoid.astype(np.int16))
-    tanh = model.table("tanh_table", op.tanh.astype(np.int16))
-    model.describe(
-        f"static const nn_lstm_cell op{index} = {{.sigmoid = {sigmoid}, .tanh = {tanh}, .mult ="
-        f" {op.mult}, .n = {features}, .frames = {frames}}};"
-    )
-    _call(
-        model,
-        index,
-        op,
-        f"&op{index}, {_sum(model, op.output)}, {_at(model, op.inputs[0])},"
-        f" {_at(model, op.output)}",
-    )
-
-
-def _integrate(model: Model, index: int, op: g.IntIntegrate) -> None:
-    frames, features = shape(model, op.output)
-    model.describe(
-        f"static const nn_integrate op{index} = {{.n = {features}, .frames = {frames}, "
-        f".positions = {op.position_steps}, .fraction = {op.fraction}}};"
-    )
-    initial, total = _halves(model.plan.kept_offsets[op.output]), _sum(model, op.output)
-    _call(
-        model,
-        index,
-        op,
-        f"&op{index}, {initial}, {total}, {_at(model, op.inputs[0])}, {_at(model, op.output)}",
-    )
-
-
-def _patches(model: Model, index: int, op: g.IntIm2Col) -> None:
-    features = model.graph.tensors[op.inputs[0]].features
-    frames, begin = shape(model, op.output)[0], op.factor * _frames_before(model, op.inputs[0])
-    above, below = (op.kernel_frames - 1) // 2, op.kernel_frames // 2
-    before, after = min(above, begin), min(below, op.factor * op.frames - begin - frames)
-    name = f"op{index}" if (before, after) == (0, 0) else f"op{index}_{before}_{after}"
-    model.describe(
-        f"static const nn_patches {name} = {{.frames = {frames}, .width = {op.width * op.copies},"
-        f" .n = {features // op.width}, .kernel_frames = {op.kernel_frames}, .kernel_columns ="
-        f" {op.kernel_columns}, .before = {before}, .after = {after}, .factor = {op.factor},"
-        f" .copies = {op.copies}}};"
-    )
-    _call(model, index, op, f"&{name}, {_at(model, op.inputs[0])}, {_at(model, op.output)}")
-
-
-def _repeat(model: Model, index: int, op: g.IntTile) -> None:
-    frames, features = shape(model, op.inputs[0])
-    counts = f"{frames}, {op.width}, {features // op.width}, {op.factor}, {op.copies}"
-    _call(model, index, op, f"{_at(model, op.inputs[0])}, {_at(model, op.output)}, {counts}")
-
-
-EMITTERS: dict[type[g.Op], Callable[[Model, int, Any], None]] = {
-    g.IntMeanPool: _mean_pool,
-    g.IntGroupMean: _mean_pool,
-    g.IntMaxPool: _max_pool,
-    g.IntGroupMax: _max_pool,
-    g.IntUnfold1d: _window,
-    g.IntStep: _step,
-    g.IntDense: _linear,
-    g.IntLayerNorm: _layer_norm,
-    g.IntLut: _lut,
-    g.IntStateSpace: _state_space,
-    g.IntGlu: _glu,
-    g.IntAdd: _add,
-    g.IntLogSoftmax: _log_softmax,
-    g.IntInterpolate: _interpolate,
-    g.IntDelayedConcat: _join,
-    g.IntLstmCell: _lstm_cell,
-    g.IntIntegrate: _integrate,
-    g.IntIm2Col: _patches,
-    g.IntTile: _repeat,
-}
+    return f"(int16_t *)({words_at(byte_offset)})"
 
 
 def little_endian(table: Array) -> bytes:

@@ -20,7 +20,7 @@
 extern "C" {
 #endif
 
-#define NN_VERSION 2 /* raised whenever an integer or a packed layout changes */
+#define NN_VERSION 3 /* raised whenever a name, an integer or a packed layout changes */
 
 /* Dense layer, or convolution over frames.
  *   acc[t][n] = bias[n] + Σ_k w[n][k]·x[t·x_stride + k],  y[t·y_stride + n] = clamp(requant(acc, shift, mult[n]), lo, hi)
@@ -143,10 +143,10 @@ typedef struct {
 } nn_lstm_cell;
 void nn_lstm_cell_s16(const nn_lstm_cell *op, int32_t *cell, const int16_t *gates, int16_t *y);
 
-/* Velocities summed to a pose, frame after frame, from the pose a stream begins with.
- * x (frames, n), or with positions > 0 a pose and a velocity side by side, (frames, 2n): as many first frames give the pose itself.
- * y (frames, n), y == x allowed. initial (n) is kept as it is. sum holds n sums in steps of 2^−fraction of a pose's, and behind them
- * the count of frames that gave a pose, up to positions: the caller zeroes these n + 1 words before the first frame. */
+/* Increments summed frame after frame, from the values that a stream begins with.
+ * x (frames, n), or with positions > 0 a position and an increment side by side, (frames, 2n): as many first frames give the sum itself.
+ * y (frames, n), y == x allowed. initial (n) is kept as it is. sum holds n sums in steps of 2^−fraction of an output's, and behind them
+ * the count of frames that gave a position, up to positions: the caller zeroes these n + 1 words before the first frame. */
 typedef struct {
     uint16_t n, frames;
     uint32_t positions;
@@ -154,8 +154,8 @@ typedef struct {
 } nn_integrate;
 void nn_integrate_s16(const nn_integrate *op, const int16_t *initial, int32_t *sum, const int16_t *x, int16_t *y);
 
-/* The pose before the next frame of nn_integrate_s16, what a join reads of it: y (n). Nothing changes. */
-void nn_pose_s16(const nn_integrate *op, const int16_t *initial, const int32_t *sum, int16_t *y);
+/* Where the sums of nn_integrate_s16 stand before its next frame, what a join reads of it: y (n). Nothing changes. */
+void nn_integral_s16(const nn_integrate *op, const int16_t *initial, const int32_t *sum, int16_t *y);
 
 /* What a convolution over frames and columns sees of one step, zeros where it sees nothing, so that it gives as many of both:
  *   y[t][w][a][b] = x[t + a − (kernel_frames − 1) / 2][w + b − (kernel_columns − 1) / 2]
@@ -175,7 +175,7 @@ void nn_patches_s16(const nn_patches *op, const int16_t *x, int16_t *y);
 void nn_repeat_s16(const int16_t *x, int16_t *y, uint32_t frames, uint32_t width, uint32_t n, uint32_t factor, uint32_t copies);
 
 /* At the end of a step: counts it in *steps while that is below `until`, and then clears `state` (words), so that states begin
- * from zero with step number `until`, counted from 0. */
+ * from zero with step number `until`, counted from 0. A step calls it once for all states that begin together. */
 void nn_start_up(uint32_t *steps, uint32_t until, uint32_t *state, uint32_t words);
 
 #ifdef __cplusplus

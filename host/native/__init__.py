@@ -42,7 +42,7 @@ class NativeModel:
         self._library.model_reset()
 
     def begin_with(self, signal: Signal) -> None:
-        """From the zero state, and the pose that the signal brings, if any."""
+        """From the zero state, and what the signal brings for extra inputs, if anything."""
         self.reset()
         if signal.initial is not None:
             state = memory.initial_state(self.graph, signal.initial)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from compress.frontend.checkpoint import Checkpoint
 from export.c import memory
+from export.c.ops import entry_of
 from export.c.packing import ORDERS, Block, Packing, Span, _lowest, pack
 from tests.compress.test_networks import integer, networks, slow
 
@@ -164,7 +165,7 @@ def test_the_arena_of_any_network_is_minimal_and_every_kernel_that_may_works_in_
     last_use = {name: i for i, op in enumerate(graph.ops) for name in op.inputs}
     for i, op in enumerate(graph.ops):
         free = [name for name in op.inputs if name in plan.offsets and last_use[name] == i]
-        if isinstance(op, memory.IN_PLACE) and free and op.output in plan.offsets:
+        if entry_of(op).in_place and free and op.output in plan.offsets:
             assert plan.offsets[op.output] in [plan.offsets[name] for name in free]
 
 

@@ -21,7 +21,8 @@ from bench.bare.cores import CORES, Core
 from bench.speed import kernel_cases, recurrent_cases
 from bench.speed.kernel_cases import MODES, Check, Contents
 from compress.errors import GraphError
-from compress.interpreter import integer as reference
+from compress.ops import log_softmax
+from compress.ops.arithmetic import lut
 from export.c import pack
 
 SANITIZERS = ("-O1", "-g", "-fsanitize=undefined,address", "-fno-sanitize-recover=all")
@@ -135,7 +136,7 @@ any_recurrent = st.one_of(
         st.integers(0, 3),
         in_place,
     ),
-    st.builds(recurrent_cases.pose, contents, st.integers(1, 20), fraction),
+    st.builds(recurrent_cases.integral, contents, st.integers(1, 20), fraction),
     st.builds(
         recurrent_cases.patches,
         contents,
@@ -425,7 +426,7 @@ def test_every_int16_goes_through_a_table_as_the_reference_says(
     table = np.random.default_rng(1).integers(-32768, 32768, 257).astype(np.int16)
     x = np.arange(-32768, 32768).astype(np.int16)
     case = Case("lut", (x.size,), {"table": table, "x": x, "y": np.zeros_like(x)})
-    checks = [Check(case, {"y": reference.lut(x.astype(np.int64), table).astype(np.int16)})]
+    checks = [Check(case, {"y": lut(x.astype(np.int64), table).astype(np.int16)})]
     assert_equal(checks, cases.run_native(native["O3"], [case]), "O3")
     for name in FASTEST:
         assert_equal(checks, emulated[name].run(checks), name)
@@ -501,8 +502,8 @@ def test_the_tables_of_log_softmax_are_those_of_the_definition() -> None:
         np.array([int(v) for v in body.replace("\n", " ").split(",") if v.strip()])
         for body in bodies
     ]
-    np.testing.assert_array_equal(tables[0], reference.EXP)
-    np.testing.assert_array_equal(tables[1], reference.LOG)
+    np.testing.assert_array_equal(tables[0], log_softmax.EXP)
+    np.testing.assert_array_equal(tables[1], log_softmax.LOG)
 
 
 @given(

@@ -12,7 +12,6 @@ they are made again.
 from __future__ import annotations
 
 import argparse
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,8 @@ from typing import Any
 import h5py
 from tqdm import tqdm
 
-from compress.data import metadata, simulator
+from compress import artifacts
+from compress.data import metadata
 from compress.data.recording_file import SUMS, file_digest, recorded_digest
 from compress.data.simulator import pose as simulated_pose
 from compress.data.simulator import session as simulated_typing
@@ -182,22 +182,13 @@ def _write_metadata(root: Path) -> None:
     metadata.write(root / metadata.NAME, rows)
 
 
-def _code() -> bytes:
-    """The simulator's source, read when it is imported: later edits do not belong to what this
-    process simulates."""
-    return b"".join(
-        path.read_bytes() for path in sorted(Path(simulator.__file__).parent.glob("*.py"))
-    )
-
-
-_CODE = _code()
-
-
 def _origin(collection: Collection, split: str, number: int) -> str:
     """Hash of everything a session is made from: the simulator's code, seed and place in the
-    plan."""
+    plan. Reading is no part of it."""
     plan = f"{SEED} {collection.name} {split} {number} {collection.splits[split]}"
-    return hashlib.sha256(plan.encode() + _CODE).hexdigest()
+    made_by = f"{collection.make.__module__}:{collection.make.__name__}"
+    code = artifacts.code_hash(made_by, without=("compress.tasks", "compress.tasks.*"))
+    return artifacts.key(plan=plan, code=code)
 
 
 def _current(path: Path, group: str, origin: str) -> bool:

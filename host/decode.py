@@ -1,5 +1,5 @@
-"""Text that grows as frames arrive: the greedy decoder of `compress.tasks.typing.scores`, one frame at a
-time."""  # noqa: E501
+"""Text that grows as frames arrive: the greedy decoder of `compress.tasks.typing.scores`, one frame
+at a time."""
 
 from __future__ import annotations
 

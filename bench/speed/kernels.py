@@ -184,7 +184,8 @@ def _line(row: dict[str, Any], twin: dict[str, Any] | None) -> str:
     beside = f"{twin['instructions']:>10}" if twin else ""
     return (
         f"{row['kernel']:<12}{row['shape']:<36}{row['macs']:>9}{row['instructions']:>10}"
-        f"{row['per_mac']:>8.3f}{floor:>8}{peer:>7}{ratio:>7}{target:>8}{beside}{_verdict(row, twin)}{unit}"
+        f"{row['per_mac']:>8.3f}{floor:>8}{peer:>7}{ratio:>7}{target:>8}{beside}"
+        f"{_verdict(row, twin)}{unit}"
     )
 
 

@@ -309,8 +309,8 @@ OTHERS: tuple[tuple[str, str, Callable[[Contents], Check], int, str, Floor | Non
         Floor(
             47.0,
             "4 luts of gates without their stores; load and store of the cell, 2 shifts, "
-            "product, + ½ step, shift, SMMLAR, 4 to hold to the limits; + ½ step, SSAT, 6 of a lut, "
-            "product, shift, SMMULR, SSAT, ½ pack, ½ store",
+            "product, + ½ step, shift, SMMLAR, 4 to hold to the limits; + ½ step, SSAT, 6 of a "
+            "lut, product, shift, SMMULR, SSAT, ½ pack, ½ store",
         ),
     ),
     (

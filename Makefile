@@ -1,9 +1,12 @@
-# Every target does its own set-up. Variables: MODEL, CHECKPOINT, DATA, SPLIT, PRECISION, FORMAT, BOARD, PORT, TOOL, SECONDS, LATENCY, INPUT, OUTPUT, ENGINE, DECODER, LM,
-# TFLM, CMSIS_NN, COREMARK, AES, INITIAL, WINDOW, FLASH, RAM, LOAD, STEPS.
+# Every target does its own set-up. Variables: MODEL, CHECKPOINT, DATA, SPLIT, PRECISION, FORMAT,
+# BOARD, PORT, TOOL, SECONDS, LATENCY, INPUT, OUTPUT, ENGINE, DECODER, LM, TFLM, CMSIS_NN, COREMARK,
+# AES, INITIAL, WINDOW, FLASH, RAM, LOAD, STEPS.
 MODEL ?= TC_S4_small
 BUILD ?= build
-# A network that `make compress` made is the one that is meant from then on, unless a checkpoint or another precision is named.
-PRECISION ?= $(if $(and $(wildcard $(BUILD)/$(MODEL)/compressed/checkpoint.ckpt),$(if $(CHECKPOINT),,yes)),compressed,w8a16)
+# A network that `make compress` made is the one that is meant from then on, unless a checkpoint or
+# another precision is named.
+made = $(wildcard $(BUILD)/$(MODEL)/compressed/checkpoint.ckpt)
+PRECISION ?= $(if $(and $(made),$(if $(CHECKPOINT),,yes)),compressed,w8a16)
 FORMAT ?= c
 BOARD ?= $(if $(filter tflm,$(FORMAT)),virtual-m7,virtual-f405)
 SECONDS = 15
@@ -11,23 +14,29 @@ SECONDS = 15
 export OPENBLAS_NUM_THREADS := 1 # matrices here are small: threads only wait for each other
 
 ifeq ($(origin PRECISION)$(PRECISION),filecompressed)
-$(if $(filter demo quantize macs export firmware hil flash infer diagnose profile crosscheck drift,$(MAKECMDGOALS)),$(info taking \
-	the compressed $(MODEL) of $(BUILD)/$(MODEL)/compressed; PRECISION=w8a16 takes the whole one))
+takes_it = demo quantize macs export firmware hil flash infer diagnose profile crosscheck drift
+$(if $(filter $(takes_it),$(MAKECMDGOALS)),$(info taking the compressed $(MODEL) of \
+	$(BUILD)/$(MODEL)/compressed; PRECISION=w8a16 takes the whole one))
 endif
 
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 READY := .venv/ready
-common = --model $(MODEL) --precision $(PRECISION) --build $(BUILD) $(if $(CHECKPOINT),--checkpoint "$(CHECKPOINT)") $(if $(WINDOW),--window $(WINDOW))
+common = --model $(MODEL) --precision $(PRECISION) --build $(BUILD) \
+	$(if $(CHECKPOINT),--checkpoint "$(CHECKPOINT)") $(if $(WINDOW),--window $(WINDOW))
 form = --format $(FORMAT) $(if $(TFLM),--tflm "$(TFLM)")
 data = $(if $(DATA),--data "$(DATA)") $(if $(CALIBRATION),--calibration "$(CALIBRATION)")
 latency = $(if $(LATENCY),--latency $(LATENCY))
 lm = $(if $(LM),--lm "$(LM)")
 
+# What a target does stands behind ##, and goes on in lines that begin with it.
 help: ## list every target
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
+	@awk '/^[a-z]+:.*## / {printf "%s%s", end, $$0; end = "\n"} \
+		/^## / {sub("## ", ""); printf "%s%s", /^\[/ ? "   " : " ", $$0} \
+		END {print ""}' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
 
-demo: setup tools ## the whole way: quantize, count, export, build, run on the emulated STM32F405, report
+demo: setup tools ## the whole way: quantize, count, export, build, run on the emulated STM32F405,
+## report
 	$(PYTHON) -m bench demo $(common) $(data) --board $(BOARD) --seconds $(SECONDS) $(lm)
 
 test: setup tools ## every test, linter and type check
@@ -37,7 +46,8 @@ test: setup tools ## every test, linter and type check
 	$(PYTHON) -m mypy
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-quantize: setup ## checkpoint -> integer graph, its error rate   [MODEL= CHECKPOINT= DATA= PRECISION= WINDOW=]
+quantize: setup ## checkpoint -> integer graph, its error rate
+## [MODEL= CHECKPOINT= DATA= PRECISION= WINDOW=]
 	$(PYTHON) -m compress quantize $(common) $(data)
 
 macs: setup ## multiply-accumulates per layer and second of signal   [MODEL= CHECKPOINT=]
@@ -46,63 +56,96 @@ macs: setup ## multiply-accumulates per layer and second of signal   [MODEL= CHE
 recordings: setup ## write the simulated recordings   [TASK=typing|pose]
 	$(PYTHON) -m compress recordings --build $(BUILD) $(if $(TASK),--task $(TASK))
 
-train: setup ## train a network, on simulated or own recordings; continues where it was interrupted   [MODEL= DATA= SPLIT=user.yaml CHECKPOINT= STEPS=]
-	OMP_WAIT_POLICY=PASSIVE $(PYTHON) -m compress train --model $(MODEL) --build $(BUILD) $(if $(DATA),--data "$(DATA)") \
-		$(if $(SPLIT),--split "$(SPLIT)") $(if $(CHECKPOINT),--checkpoint "$(CHECKPOINT)") $(if $(STEPS),--steps $(STEPS))
+train: setup ## train a network, on simulated or own recordings; continues where it was interrupted
+## [MODEL= DATA= SPLIT=user.yaml CHECKPOINT= STEPS=]
+	OMP_WAIT_POLICY=PASSIVE $(PYTHON) -m compress train --model $(MODEL) --build $(BUILD) \
+		$(if $(DATA),--data "$(DATA)") $(if $(SPLIT),--split "$(SPLIT)") \
+		$(if $(CHECKPOINT),--checkpoint "$(CHECKPOINT)") $(if $(STEPS),--steps $(STEPS))
 
-export: setup ## integer graph -> C project or another format   [MODEL= PRECISION= FORMAT=c|onnx|tflite|tflm BOARD= LATENCY=ms]
+export: setup ## integer graph -> C project or another format
+## [MODEL= PRECISION= FORMAT=c|onnx|tflite|tflm BOARD= LATENCY=ms]
 	$(PYTHON) -m export $(FORMAT) $(common) $(data) --board $(BOARD) $(latency)
 
-firmware: setup tools ## build the firmware of a board, check its size   [BOARD=virtual-f405|nucleo-f446re|… LATENCY=ms FORMAT=c|tflm TFLM=]
+firmware: setup tools ## build the firmware of a board, check its size
+## [BOARD=virtual-f405|nucleo-f446re|… LATENCY=ms FORMAT=c|tflm TFLM=]
 	$(PYTHON) -m export firmware $(common) $(data) $(form) --board $(BOARD) $(latency)
 
-hil: setup tools ## stream recordings through a board, score, compare every word   [BOARD= PORT= DATA= SECONDS= LATENCY=ms LM= FORMAT=c|tflm TFLM=]
-	$(PYTHON) -m bench hil $(common) $(data) $(form) --board $(BOARD) $(if $(PORT),--port "$(PORT)") --seconds $(SECONDS) $(latency) $(lm)
+hil: setup tools ## stream recordings through a board, score, compare every word
+## [BOARD= PORT= DATA= SECONDS= LATENCY=ms LM= FORMAT=c|tflm TFLM=]
+	$(PYTHON) -m bench hil $(common) $(data) $(form) --board $(BOARD) \
+		$(if $(PORT),--port "$(PORT)") --seconds $(SECONDS) $(latency) $(lm)
 
-flash: setup tools ## build the firmware, load it with what is there   [BOARD= PORT= LATENCY=ms TAP=1 TOOL=openocd|st-flash|STM32_Programmer_CLI|pio|stm32flash]
-	$(PYTHON) -m host flash $(common) $(data) $(form) --board $(BOARD) $(if $(PORT),--port "$(PORT)") $(if $(TOOL),--tool "$(TOOL)") $(if $(TAP),--tap) $(latency)
+flash: setup tools ## build the firmware, load it with what is there
+## [BOARD= PORT= LATENCY=ms TAP=1 TOOL=openocd|st-flash|STM32_Programmer_CLI|pio|stm32flash]
+	$(PYTHON) -m host flash $(common) $(data) $(form) --board $(BOARD) \
+		$(if $(PORT),--port "$(PORT)") $(if $(TOOL),--tool "$(TOOL)") $(if $(TAP),--tap) \
+		$(latency)
 
-decode: setup ## text from frames that infer wrote   [INPUT=frames.npy DECODER=greedy|beam|beam+lm LM=]
+decode: setup ## text from frames that infer wrote
+## [INPUT=frames.npy DECODER=greedy|beam|beam+lm LM=]
 	$(PYTHON) -m host decode --input "$(INPUT)" $(if $(DECODER),--decoder "$(DECODER)") $(lm)
 
 lm: setup ## the shipped character model again, from the simulator's train prompts
 	$(PYTHON) -m host lm
 
-infer: setup ## one input through one engine   [ENGINE=torch|graph|onnx|integer|native|onnx-qdq|litert|tflm|<board> INPUT= OUTPUT= INITIAL= CALIBRATION=]
-	$(PYTHON) -m host infer $(common) $(data) --engine $(or $(ENGINE),integer) --input "$(INPUT)" --output "$(OUTPUT)" $(if $(INITIAL),--initial "$(INITIAL)") $(if $(PORT),--port "$(PORT)")
+infer: setup ## one input through one engine
+## [ENGINE=torch|graph|onnx|integer|native|onnx-qdq|litert|tflm|<board> INPUT= OUTPUT= INITIAL=
+## CALIBRATION=]
+	$(PYTHON) -m host infer $(common) $(data) --engine $(or $(ENGINE),integer) \
+		--input "$(INPUT)" --output "$(OUTPUT)" $(if $(INITIAL),--initial "$(INITIAL)") \
+		$(if $(PORT),--port "$(PORT)")
 
-diagnose: setup tools ## a board, or two engines, layer by layer: the first difference   [BOARD= PORT= or ENGINE="graph native"; INPUT= SECONDS=]
-	$(PYTHON) -m host diagnose $(common) $(data) $(if $(filter file,$(origin BOARD)),,--board $(BOARD)) $(if $(PORT),--port "$(PORT)") \
-		$(if $(ENGINE),--engines $(ENGINE)) $(if $(INPUT),--input "$(INPUT)") $(if $(filter file,$(origin SECONDS)),,--seconds $(SECONDS))
+diagnose: setup tools ## a board, or two engines, layer by layer: the first difference
+## [BOARD= PORT= or ENGINE="graph native"; INPUT= SECONDS=]
+	$(PYTHON) -m host diagnose $(common) $(data) \
+		$(if $(filter file,$(origin BOARD)),,--board $(BOARD)) $(if $(PORT),--port "$(PORT)") \
+		$(if $(ENGINE),--engines $(ENGINE)) $(if $(INPUT),--input "$(INPUT)") \
+		$(if $(filter file,$(origin SECONDS)),,--seconds $(SECONDS))
 
-profile: setup tools ## every layer on a board: time, what its instructions do, memory; what would help   [MODEL= BOARD= PORT= DATA= LATENCY=ms]
-	$(PYTHON) -m bench profile $(common) $(data) --board $(BOARD) $(if $(PORT),--port "$(PORT)") $(latency)
+profile: setup tools ## every layer on a board: time, what its instructions do, memory; what would
+## help
+## [MODEL= BOARD= PORT= DATA= LATENCY=ms]
+	$(PYTHON) -m bench profile $(common) $(data) --board $(BOARD) $(if $(PORT),--port "$(PORT)") \
+		$(latency)
 
 crosscheck: SECONDS = 30
-crosscheck: setup tools ## one table: PyTorch, ONNX, TFLite, TFLM, integers, C, board on the same seconds   [MODEL= BOARD= SECONDS=30 INPUT=]
-	$(PYTHON) -m bench crosscheck $(common) $(data) --seconds $(SECONDS) $(if $(INPUT),--input "$(INPUT)") \
+crosscheck: setup tools ## one table: PyTorch, ONNX, TFLite, TFLM, integers, C, board on the same
+## seconds
+## [MODEL= BOARD= SECONDS=30 INPUT=]
+	$(PYTHON) -m bench crosscheck $(common) $(data) --seconds $(SECONDS) \
+		$(if $(INPUT),--input "$(INPUT)") \
 		$(if $(filter file,$(origin BOARD)),,--board $(BOARD)) $(if $(PORT),--port "$(PORT)")
 
-drift: setup ## a pose network minute by minute in one closed loop: do the integers leave the floats behind?   [MODEL= PRECISION= INPUT=]
+drift: setup ## a pose network minute by minute in one closed loop: do the integers leave
+## the floats behind?
+## [MODEL= PRECISION= INPUT=]
 	$(PYTHON) -m bench drift $(common) $(data) $(if $(INPUT),--input "$(INPUT)")
 
-bench: setup tools ## kernels and networks in executed instructions, against CMSIS-NN and the targets   [CMSIS_NN=path]
+bench: setup tools ## kernels and networks in executed instructions, against CMSIS-NN and the
+## targets
+## [CMSIS_NN=path]
 	$(PYTHON) -m bench speed --build $(BUILD) $(if $(CMSIS_NN),--cmsis-nn "$(CMSIS_NN)")
 
-validate: setup tools ## the cycle models against published cycles   [COREMARK=eembc/coremark AES=jnk0le/cortexm-AES CMSIS_NN=]
-	$(PYTHON) -m bench validate $(if $(COREMARK),--coremark "$(COREMARK)") $(if $(AES),--aes "$(AES)") $(if $(CMSIS_NN),--cmsis-nn "$(CMSIS_NN)")
+validate: setup tools ## the cycle models against published cycles
+## [COREMARK=eembc/coremark AES=jnk0le/cortexm-AES CMSIS_NN=]
+	$(PYTHON) -m bench validate $(if $(COREMARK),--coremark "$(COREMARK)") \
+		$(if $(AES),--aes "$(AES)") $(if $(CMSIS_NN),--cmsis-nn "$(CMSIS_NN)")
 
-pareto: setup tools ## error rate against cost: table, pictures, page   [LM= DATA= MODELS= PRECISIONS= DECODERS= JOBS= BACKEND= SCHEDULER=]
-	$(PYTHON) -m bench pareto --build $(BUILD) $(if $(DATA),--data "$(DATA)") $(lm) $(if $(MODELS),--models $(MODELS)) \
-		$(if $(CHECKPOINTS),--checkpoints "$(CHECKPOINTS)") $(if $(PRECISIONS),--precisions $(PRECISIONS)) \
-		$(if $(DECODERS),--decoders $(DECODERS)) $(if $(JOBS),--jobs $(JOBS)) $(if $(BACKEND),--backend $(BACKEND)) \
+pareto: setup tools ## error rate against cost: table, pictures, page
+## [LM= DATA= MODELS= PRECISIONS= DECODERS= JOBS= BACKEND= SCHEDULER=]
+	$(PYTHON) -m bench pareto --build $(BUILD) $(if $(DATA),--data "$(DATA)") $(lm) \
+		$(if $(MODELS),--models $(MODELS)) $(if $(CHECKPOINTS),--checkpoints "$(CHECKPOINTS)") \
+		$(if $(PRECISIONS),--precisions $(PRECISIONS)) $(if $(DECODERS),--decoders $(DECODERS)) \
+		$(if $(JOBS),--jobs $(JOBS)) $(if $(BACKEND),--backend $(BACKEND)) \
 		$(if $(SCHEDULER),--scheduler "$(SCHEDULER)")
 
 compress: BOARD = nucleo-h743zi2
-compress: setup tools ## a network within a budget: ranks and bits by layer, tuned, scored, built   [FLASH=2M RAM= LOAD=0.6 BOARD= STEPS= CHECKPOINT= DATA=]
-	OMP_WAIT_POLICY=PASSIVE $(PYTHON) -m bench compress --model $(MODEL) --build $(BUILD) $(if $(CHECKPOINT),--checkpoint "$(CHECKPOINT)") \
-		$(if $(DATA),--data "$(DATA)") --board $(BOARD) --flash "$(FLASH)" $(if $(RAM),--ram "$(RAM)") $(if $(LOAD),--load $(LOAD)) \
-		$(if $(STEPS),--steps $(STEPS))
+compress: setup tools ## a network within a budget: ranks and bits by layer, tuned, scored, built
+## [FLASH=2M RAM= LOAD=0.6 BOARD= STEPS= CHECKPOINT= DATA=]
+	OMP_WAIT_POLICY=PASSIVE $(PYTHON) -m bench compress --model $(MODEL) --build $(BUILD) \
+		$(if $(CHECKPOINT),--checkpoint "$(CHECKPOINT)") $(if $(DATA),--data "$(DATA)") \
+		--board $(BOARD) --flash "$(FLASH)" $(if $(RAM),--ram "$(RAM)") \
+		$(if $(LOAD),--load $(LOAD)) $(if $(STEPS),--steps $(STEPS))
 
 setup: $(READY)
 
@@ -118,4 +161,5 @@ tools: ## cross compiler and emulator from the distribution
 clean: ## delete what was built, keep the environment
 	rm -rf $(BUILD)
 
-.PHONY: help demo flash decode lm test quantize macs recordings train export firmware hil infer diagnose profile crosscheck drift bench validate pareto compress setup tools clean
+.PHONY: help demo flash decode lm test quantize macs recordings train export firmware hil infer \
+	diagnose profile crosscheck drift bench validate pareto compress setup tools clean

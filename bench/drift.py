@@ -155,7 +155,8 @@ def html(found: dict[str, Any], task: Task) -> str:
         "integers": "native C, equal to the reference and to the boards word for word",
     }
     title = f"{found['model']} {found['precision']}, minute by minute"
-    body = f"<h1>{escape(title)}</h1>{badge}{note}{markup.figure(_picture(found, task))}{markup.facts(facts)}"  # noqa: E501
+    picture = markup.figure(_picture(found, task))
+    body = f"<h1>{escape(title)}</h1>{badge}{note}{picture}{markup.facts(facts)}"
     return markup.document(title, body)
 
 

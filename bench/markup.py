@@ -28,8 +28,8 @@ def card(name: str, value: str, small: str, share: float | None = None) -> str:
         "" if share is None else f'<div class="bar"><i style="width:{min(share, 1):.0%}"></i></div>'
     )
     return (
-        "<div"
-        f' class="card"><small>{escape(name)}</small><b>{escape(value)}</b><small>{escape(small)}</small>{bar}</div>'  # noqa: E501
+        f'<div class="card"><small>{escape(name)}</small><b>{escape(value)}</b>'
+        f"<small>{escape(small)}</small>{bar}</div>"
     )
 
 

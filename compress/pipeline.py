@@ -37,7 +37,9 @@ def run(
     content."""
     integer = graphs(folder, checkpoint_path, data, calibration)
     dataset = datasets.find(data, folder.build, tasks.of(integer).collection)
-    key = artifacts.key(graph=integer.provenance["key"], heldout=dataset.heldout)
+    key = artifacts.key(
+        graph=integer.provenance["key"], heldout=dataset.heldout, code=_code_of("run")
+    )
     if key == artifacts.recorded_key(folder.quantize_json):
         print(f"{folder.quantize_json}: unchanged")
         return read_report(folder)
@@ -92,7 +94,7 @@ def _graph(
 ) -> g.Graph:
     _check(folder, checkpoint_path)
     key = artifacts.key(
-        code=artifacts.code_hash("compress"),
+        code=_code_of("family", without=("compress.tasks.*.scores",)),
         model=folder.model,
         checkpoint=checkpoint_path,
         precision=folder.precision,
@@ -110,6 +112,12 @@ def _graph(
     g.save(real, folder.float_graph)
     g.save(integer, folder.graph)
     return integer
+
+
+def _code_of(name: str, without: tuple[str, ...] = ()) -> str:
+    """Digest of the code that decides what a function here makes of checkpoint and recordings."""
+    entries = (f"{__name__}:{name}", artifacts.TASKS, artifacts.FAMILIES, artifacts.HANDS)
+    return artifacts.code_hash(*entries, without=(*artifacts.SIMULATOR, *without))
 
 
 def _check(folder: Folder, checkpoint_path: Path) -> None:

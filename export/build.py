@@ -88,7 +88,7 @@ def _make_image(graph: g.Graph, folder: Folder, board: str, target: Path, flags:
         chunk=graph.chunk,
         board=board,
         flags=flags,
-        code=artifacts.code_hash("export", "firmware"),
+        code=artifacts.code_hash(f"{__name__}:_make_image", "firmware"),
     )
     if image.is_file() and artifacts.recorded_key(record) == key:
         print(f"{image}: unchanged")

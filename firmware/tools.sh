@@ -1,8 +1,11 @@
 #!/bin/sh
-# Makes sure of what Tendon needs from the distribution, or says clearly what to install and why it did not.
+# Makes sure of what Tendon needs from the distribution, or says clearly what to install and why it
+# did not.
 #   tools.sh          cross compiler, newlib, QEMU, a native compiler, CMake and cppcheck
-#   tools.sh browser  chromium, with which a test looks at a report; without it that test is skipped, so this never fails
-#   tools.sh python   Python 3.11 with venv, and a C++ compiler with Python's headers: the package kenlm is built from source
+#   tools.sh browser  chromium, with which a test looks at a report; without it that test is
+#                     skipped, so this never fails
+#   tools.sh python   Python 3.11 with venv, and a C++ compiler with Python's headers: the package
+#                     kenlm is built from source
 set -eu
 
 need=""
@@ -10,7 +13,8 @@ missing=1 # exit code when something cannot be had
 have() { command -v "$1" >/dev/null 2>&1; }
 if [ "${1:-}" = python ]; then
     python3.11 -c 'import ensurepip, venv' 2>/dev/null || need=" python3.11 python3.11-venv"
-    python3.11 -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null || need="$need python3.11-dev"
+    python3.11 -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' \
+        2>/dev/null || need="$need python3.11-dev"
     have g++ || need="$need g++"
 elif [ "${1:-}" = browser ]; then
     missing=0
@@ -18,9 +22,11 @@ elif [ "${1:-}" = browser ]; then
 else
     have gcc || need="$need gcc libc6-dev"
     have arm-none-eabi-gcc || need="$need gcc-arm-none-eabi"
-    { have arm-none-eabi-gcc && [ -f "$(arm-none-eabi-gcc -print-file-name=libc.a)" ]; } || need="$need libnewlib-arm-none-eabi"
+    { have arm-none-eabi-gcc && [ -f "$(arm-none-eabi-gcc -print-file-name=libc.a)" ]; } ||
+        need="$need libnewlib-arm-none-eabi"
     # TFLM= names a TFLite-Micro library to link: it is C++
-    [ -z "${TFLM:-}" ] || { have arm-none-eabi-g++ && [ -f "$(arm-none-eabi-g++ -print-file-name=libstdc++.a)" ]; } ||
+    [ -z "${TFLM:-}" ] ||
+        { have arm-none-eabi-g++ && [ -f "$(arm-none-eabi-g++ -print-file-name=libstdc++.a)" ]; } ||
         need="$need libstdc++-arm-none-eabi-newlib"
     have qemu-system-arm || need="$need qemu-system-arm"
     have cppcheck || need="$need cppcheck"
@@ -30,7 +36,8 @@ fi
 
 if ! have apt-get; then
     echo "Tendon needs:$need (Debian's names)." >&2
-    echo "This system has no apt-get: install the same from your distribution, then run make again." >&2
+    echo "This system has no apt-get: install the same from your distribution," \
+        "then run make again." >&2
     exit $missing
 fi
 run=""
@@ -45,7 +52,8 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 echo "installing$need"
 $run apt-get update -qq || [ $missing = 0 ]
-DEBIAN_FRONTEND=noninteractive $run apt-get install -qq -y --no-install-recommends $need >/dev/null || {
+DEBIAN_FRONTEND=noninteractive $run apt-get install -qq -y --no-install-recommends $need \
+    >/dev/null || {
     echo "The distribution could not install$need; install them by hand, then run make again." >&2
     exit $missing
 }

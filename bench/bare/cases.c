@@ -1,6 +1,6 @@
-/* Runs kernels on cases from a file and writes what they left in memory: on a PC for the tests, on an emulated Cortex-M for
- * the tests and the instruction counts. cases.bin is a row of (header, buffers), results.bin a row of (result, buffers);
- * cases.py writes and reads them. */
+/* Runs kernels on cases from a file and writes what they left in memory: on a PC for the tests, on
+ * an emulated Cortex-M for the tests and the instruction counts. cases.bin is a row of (header,
+ * buffers), results.bin a row of (result, buffers); cases.py writes and reads them. */
 #include <stddef.h>
 #include <string.h>
 
@@ -14,16 +14,19 @@
 #define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
 #endif
 
-enum { TABLE, SECOND, THIRD, X, Y, STATE, BUFFERS, VALUES = 9, GUARD = 16, CANARY = 0xA5, ARENA = 2 * 1024 * 1024 };
+enum { TABLE, SECOND, THIRD, X, Y, STATE, BUFFERS };
+enum { VALUES = 9, GUARD = 16, CANARY = 0xA5, ARENA = 2 * 1024 * 1024 };
 enum {
-    LINEAR, MEAN_POOL, LAYER_NORM, S4D, LUT, GLU, ADD, LOG_SOFTMAX, MAX_POOL, WINDOW, STEP, START_UP, LINEAR_S4,
-    LINEAR_S16_MVE, LINEAR_S8_MVE, COPY, INTERPOLATE, LSTM_CELL, INTEGRAL, INTEGRATE, PATCHES, REPEAT, NOTHING
+    LINEAR, MEAN_POOL, LAYER_NORM, S4D, LUT, GLU, ADD, LOG_SOFTMAX, MAX_POOL, WINDOW, STEP,
+    START_UP, LINEAR_S4, LINEAR_S16_MVE, LINEAR_S8_MVE, COPY, INTERPOLATE, LSTM_CELL, INTEGRAL,
+    INTEGRATE, PATCHES, REPEAT, NOTHING
 };
 
 typedef struct {
     uint32_t kernel, repeats;
     int32_t value[VALUES];
-    uint32_t bytes[BUFFERS];  /* of each buffer that follows; an empty y stands for x: a kernel at work in place */
+    uint32_t bytes[BUFFERS];  /* of each buffer that follows; an empty y stands for x: a kernel at
+                                 work in place */
     uint32_t offset[BUFFERS]; /* its address modulo 8 */
 } header;
 
@@ -51,7 +54,8 @@ static int load(const header *c)
     return 1;
 }
 
-/* Bytes outside the buffers: poisoned while a kernel runs under AddressSanitizer, compared afterwards everywhere. */
+/* Bytes outside the buffers: poisoned while a kernel runs under AddressSanitizer, compared
+ * afterwards everywhere. */
 static uint32_t guards(const header *c, int poison)
 {
     const uint8_t *p = arena;
@@ -79,25 +83,35 @@ static uint32_t time_kernel(const header *c)
     const int32_t *v = c->value;
 #define U16(i) ((uint16_t)v[i])
 #define OUTPUT(i) .shift = (uint8_t)v[i], .lo = (int16_t)v[(i) + 1], .hi = (int16_t)v[(i) + 2]
-    const nn_linear linear = {.weights = at[TABLE], .bias = words(at[SECOND]), .mult = words(at[THIRD]), .in = U16(0), .out = U16(1),
+    const nn_linear linear = {.weights = at[TABLE], .bias = words(at[SECOND]),
+                              .mult = words(at[THIRD]), .in = U16(0), .out = U16(1),
                               .frames = U16(2), .x_stride = U16(3), .y_stride = U16(4), OUTPUT(5)};
-    const nn_mean_pool pool = {.mult = v[0], .factor = U16(1), .frames = U16(2), .features = U16(3), OUTPUT(4)};
-    const nn_layer_norm norm = {.epsilon = (uint64_t)(uint32_t)v[1] << 32 | (uint32_t)v[0], .gain = words(at[SECOND]),
-                                .bias = words(at[THIRD]), .n = U16(2), .rows = U16(3), .stride = U16(4), .lo = (int16_t)v[5],
+    const nn_mean_pool pool = {.mult = v[0], .factor = U16(1), .frames = U16(2), .features = U16(3),
+                               OUTPUT(4)};
+    const nn_layer_norm norm = {.epsilon = (uint64_t)(uint32_t)v[1] << 32 | (uint32_t)v[0],
+                                .gain = words(at[SECOND]), .bias = words(at[THIRD]), .n = U16(2),
+                                .rows = U16(3), .stride = U16(4), .lo = (int16_t)v[5],
                                 .hi = (int16_t)v[6]};
-    const nn_s4d s4d = {.coefficients = (const uint32_t *)(const void *)at[TABLE], .channel = words(at[SECOND]), .channels = U16(0),
-                        .states = U16(1), .frames = U16(2), OUTPUT(3)};
-    const nn_log_softmax softmax = {.mult = v[0], .n = U16(1), .frames = U16(2), .shift = (uint8_t)v[3], .fraction = (uint8_t)v[4]};
-    const nn_window window = {.windows = (uint32_t)v[0], .width = (uint32_t)v[1], .stride = (uint32_t)v[2], .history = (uint32_t)v[3],
+    const nn_s4d s4d = {.coefficients = (const uint32_t *)(const void *)at[TABLE],
+                        .channel = words(at[SECOND]), .channels = U16(0), .states = U16(1),
+                        .frames = U16(2), OUTPUT(3)};
+    const nn_log_softmax softmax = {.mult = v[0], .n = U16(1), .frames = U16(2),
+                                    .shift = (uint8_t)v[3], .fraction = (uint8_t)v[4]};
+    const nn_window window = {.windows = (uint32_t)v[0], .width = (uint32_t)v[1],
+                              .stride = (uint32_t)v[2], .history = (uint32_t)v[3],
                               .skip = (uint32_t)v[4], .features = U16(5), .bands = U16(6)};
-    const nn_integrate integrate = {.n = U16(0), .frames = U16(1), .positions = (uint32_t)v[2], .fraction = (uint8_t)v[3]};
-    const nn_patches patches = {.frames = U16(0), .width = U16(1), .n = U16(2), .kernel_frames = (uint8_t)v[3],
-                                .kernel_columns = (uint8_t)v[4], .before = (uint8_t)v[5], .after = (uint8_t)v[6],
+    const nn_integrate integrate = {.n = U16(0), .frames = U16(1), .positions = (uint32_t)v[2],
+                                    .fraction = (uint8_t)v[3]};
+    const nn_patches patches = {.frames = U16(0), .width = U16(1), .n = U16(2),
+                                .kernel_frames = (uint8_t)v[3], .kernel_columns = (uint8_t)v[4],
+                                .before = (uint8_t)v[5], .after = (uint8_t)v[6],
                                 .factor = (uint8_t)v[7], .copies = (uint8_t)v[8]};
-    const int16_t *table = (const int16_t *)(const void *)at[TABLE], *x = (const int16_t *)(const void *)at[X];
+    const int16_t *table = (const int16_t *)(const void *)at[TABLE],
+                  *x = (const int16_t *)(const void *)at[X];
     int16_t *y = (int16_t *)(void *)(c->bytes[Y] ? at[Y] : at[X]);
     const int16_t *second = (const int16_t *)(const void *)at[SECOND];
-    const nn_lstm_cell cell = {.sigmoid = table, .tanh = second, .mult = v[0], .n = U16(1), .frames = U16(2)};
+    const nn_lstm_cell cell = {.sigmoid = table, .tanh = second, .mult = v[0], .n = U16(1),
+                               .frames = U16(2)};
     uint32_t *state = (uint32_t *)(void *)at[STATE];
     int32_t *sum = (int32_t *)(void *)at[STATE];
     int16_t *past = (int16_t *)(void *)at[STATE];

@@ -4,10 +4,12 @@
 
 #include <stdint.h>
 
-int port_begin(void);                          /* opens cases.bin and results.bin; 0 when it cannot */
+/* opens cases.bin and results.bin; 0 when it cannot */
+int port_begin(void);
 int port_read(void *data, uint32_t bytes);     /* 0 at the end of the cases */
 void port_write(const void *data, uint32_t bytes);
-uint32_t port_ticks(void);                     /* 24-bit count of virtual time, which passes with instructions; 0 on a PC */
+/* 24-bit count of virtual time, which passes with instructions; 0 on a PC */
+uint32_t port_ticks(void);
 int port_end(void);                            /* exit status of main */
 
 #endif

@@ -1,6 +1,7 @@
-/* A Cortex-M under QEMU: files by semihosting, SysTick as the instruction counter (`-icount shift=0`: one instruction is one
- * nanosecond, so at 25 MHz forty instructions are a tick; cores.py). Armv7-M ARM, B3.3 for SysTick; semihosting calls as
- * in Arm's "Semihosting for AArch32 and AArch64". */
+/* A Cortex-M under QEMU: files by semihosting, SysTick as the instruction counter (`-icount
+ * shift=0`: one instruction is one nanosecond, so at 25 MHz forty instructions are a tick;
+ * cores.py). Armv7-M ARM, B3.3 for SysTick; semihosting calls as in Arm's "Semihosting for AArch32
+ * and AArch64". */
 #include "port.h"
 
 #include <stddef.h>
@@ -81,7 +82,8 @@ static void leave(uintptr_t status)
 
 void reset(void)
 {
-    CPACR |= 0xFu << 20; /* coprocessors 10 and 11, before the first vector instruction: memcpy may be made of them */
+    /* coprocessors 10 and 11, before the first vector instruction: memcpy may be made of them */
+    CPACR |= 0xFu << 20;
     __asm__ volatile("dsb\n\tisb" : : : "memory");
     memcpy(_data_start, _data_load, (uintptr_t)_data_end - (uintptr_t)_data_start);
     memset(_bss_start, 0, (uintptr_t)_bss_end - (uintptr_t)_bss_start);
@@ -94,6 +96,6 @@ void fault(void)
 }
 
 __attribute__((section(".vectors"), used)) static const void *const vectors[16] = {
-    _stack_top, (void *)reset, (void *)fault, (void *)fault, (void *)fault, (void *)fault, (void *)fault, [11] = (void *)fault,
-    [14] = (void *)fault, [15] = (void *)fault,
+    _stack_top, (void *)reset, (void *)fault, (void *)fault, (void *)fault, (void *)fault,
+    (void *)fault, [11] = (void *)fault, [14] = (void *)fault, [15] = (void *)fault,
 };

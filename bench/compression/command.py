@@ -1,9 +1,9 @@
 """`compress`: a budget -> a compressed network, scored on held-out recordings, built for its board,
 its cycles modelled.
 
-`compress.compression` chooses and tunes; here is what needs an image: flash and RAM from the linked ELF,
-and the cycles of its steps on the board's chip, from an emulated board that stands for it.
-"""  # noqa: E501
+`compress.compression` chooses and tunes; here is what needs an image: flash and RAM from the linked
+ELF, and the cycles of its steps on the board's chip, from an emulated board that stands for it.
+"""
 
 from __future__ import annotations
 

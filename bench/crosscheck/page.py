@@ -40,9 +40,10 @@ def html(report: dict[str, Any]) -> str:
     )
     picture = f"<figure>{_picture(report)}<figcaption>{CAPTION}</figcaption></figure>"
     body = (
-        f"<h1>{escape(title)}</h1><p"
-        f" class=soft>{escape(headline(report))}</p>{note}<p>{_verdict(report)}</p>{_table(report)}<h2>How"  # noqa: E501
-        f" far from PyTorch, and what that costs</h2>{picture}<h2>What was run</h2>{_facts(report)}"
+        f"<h1>{escape(title)}</h1><p class=soft>{escape(headline(report))}</p>{note}"
+        f"<p>{_verdict(report)}</p>{_table(report)}"
+        f"<h2>How far from PyTorch, and what that costs</h2>{picture}"
+        f"<h2>What was run</h2>{_facts(report)}"
     )
     return markup.document(title, body)
 
@@ -63,7 +64,8 @@ def _table(report: dict[str, Any]) -> str:
     head = "".join(f"<th class=n>{escape(c['title'])}</th>" for c in columns)
     by_row = zip(ROWS, *(cells(c) for c in columns), strict=True)
     rows = "".join(
-        f"<tr><td>{escape(name)}</td>{''.join(f'<td class=n>{escape(v)}</td>' for v in values)}</tr>"  # noqa: E501
+        f"<tr><td>{escape(name)}</td>"
+        f"{''.join(f'<td class=n>{escape(v)}</td>' for v in values)}</tr>"
         for name, *values in by_row
     )
     return f"<table><tr><th></th>{head}</tr>{rows}</table>"

@@ -1,24 +1,32 @@
-/* A QEMU plugin (interface version 1, QEMU 7.2) that watches one function of an emulated Cortex-M and counts what its cycles depend on:
- * executions, jumps and mispredictions per instruction, accesses and cache misses per region of memory, misses of the instruction
- * cache. counting.py builds it, gives its arguments and reads its counts; the models of modelling.py make cycles of them.
+/* A QEMU plugin (interface version 1, QEMU 7.2) that watches one function of an emulated Cortex-M
+ * and counts what its cycles depend on: executions, jumps and mispredictions per instruction,
+ * accesses and cache misses per region of memory, misses of the instruction cache. counting.py
+ * builds it, gives its arguments and reads its counts; the models of modelling.py make cycles of
+ * them.
  *
  * Arguments (addresses in hexadecimal, sizes in decimal):
  *   out=FILE steps=N        after N steps the counts are written to FILE and counting ends
  *   start=A stop=A…         a step goes from the execution of `start` to that of a `stop`
  *   code=A:BYTES            where the instructions lie
- *   region=A:BYTES:CACHED…  data memory; CACHED is 1 when its accesses go through the data cache. The first region that has an address counts
+ *   region=A:BYTES:CACHED…  data memory; CACHED is 1 when its accesses go through the data cache.
+ *                           The first region that has an address counts
  *   icache=SETS:WAYS:LINE   lines of LINE bytes; the least recently used of a set is replaced
- *   dcache=SETS:WAYS:LINE   the same, and what is written is allocated, and written back when it is replaced
+ *   dcache=SETS:WAYS:LINE   the same, and what is written is allocated, and written back when it is
+ *                           replaced
  *   cold=1                  every step begins with an empty data cache
- *   boundary=A…             where a segment of a step ends; what follows the last of them is a segment of its own
- * Every count is kept per segment: a segment holds what was executed since the last boundary before its own, whatever it was.
+ *   boundary=A…             where a segment of a step ends; what follows the last of them is a
+ *                           segment of its own
+ * Every count is kept per segment: a segment holds what was executed since the last boundary before
+ * its own, whatever it was.
  *
- * Two predictors look on: one of two bits per instruction, shared with nobody, and one of two bits per instruction and history of the last
- * 12 conditional branches. A jump to another address than last time counts as `elsewhere`, unless it returns to where the last call said.
+ * Two predictors look on: one of two bits per instruction, shared with nobody, and one of two bits
+ * per instruction and history of the last 12 conditional branches. A jump to another address than
+ * last time counts as `elsewhere`, unless it returns to where the last call said.
  *
- * Counting is per instruction and not per block: where the emulator leaves a block in its middle, the rest of it is not executed.
- * The prototypes below are those of qemu-plugin.h; Debian does not package that header. In QEMU 7.2 a memory callback asked for reads
- * fires on stores only, one asked for both on both. */
+ * Counting is per instruction and not per block: where the emulator leaves a block in its middle,
+ * the rest of it is not executed. The prototypes below are those of qemu-plugin.h; Debian does not
+ * package that header. In QEMU 7.2 a memory callback asked for reads fires on stores only, one
+ * asked for both on both. */
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,10 +42,13 @@ typedef struct qemu_info_t qemu_info_t;
 struct qemu_plugin_tb;
 struct qemu_plugin_insn;
 enum { CB_NO_REGS = 0, MEM_RW = 3 };
-void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t, void (*)(qemu_plugin_id_t, struct qemu_plugin_tb *));
-void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *, void (*)(unsigned, void *), int, void *);
-void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *, void (*)(unsigned, qemu_plugin_meminfo_t, uint64_t, void *), int, int,
-                                      void *);
+void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t,
+                                           void (*)(qemu_plugin_id_t, struct qemu_plugin_tb *));
+void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *, void (*)(unsigned, void *),
+                                            int, void *);
+void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *,
+                                      void (*)(unsigned, qemu_plugin_meminfo_t, uint64_t, void *),
+                                      int, int, void *);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *);
@@ -89,7 +100,8 @@ static outcome touch(cache *c, uint32_t address, bool store)
 /* --- what is counted --- */
 
 typedef struct {
-    uint64_t executed, taken, mispredicted, surprised, elsewhere; /* surprised: the predictor with a history was */
+    uint64_t executed, taken, mispredicted;
+    uint64_t surprised, elsewhere; /* surprised: the predictor with a history was */
 } tally;
 
 /* One instruction. `now` is of the segment under way, `in` of each segment. */
@@ -120,8 +132,10 @@ static region regions[MAX_REGIONS];
 static place **places; /* per halfword of code */
 static place **touched;
 static totals now, *segment;
-static uint32_t code_origin, code_bytes, start_address, stop_address[MAX_STOPS], boundary[MAX_SEGMENTS];
-static uint32_t region_count, stops, boundaries, touched_count, steps_wanted, steps, in_line, current_line = UINT32_MAX - 1;
+static uint32_t code_origin, code_bytes, start_address, stop_address[MAX_STOPS],
+    boundary[MAX_SEGMENTS];
+static uint32_t region_count, stops, boundaries, touched_count, steps_wanted, steps, in_line,
+    current_line = UINT32_MAX - 1;
 static place *previous;
 static uint8_t with_history[HISTORY];
 static uint32_t history, call[CALLS], call_count;
@@ -151,21 +165,25 @@ static void end_segment(uint32_t k)
 static void write_segment(FILE *out, uint32_t k)
 {
     const totals *t = &segment[k];
-    fprintf(out, "segment %" PRIu32 "\nunaligned_reads %" PRIu64 "\nunaligned_writes %" PRIu64 "\njumped_misses %" PRIu64 "\n", k,
-            t->unaligned_reads, t->unaligned_writes, t->jumped_misses);
+    fprintf(out,
+            "segment %" PRIu32 "\nunaligned_reads %" PRIu64 "\nunaligned_writes %" PRIu64
+            "\njumped_misses %" PRIu64 "\n",
+            k, t->unaligned_reads, t->unaligned_writes, t->jumped_misses);
     for (uint32_t i = 0; i <= IN_LINE; i++)
         if (t->next_line_misses[i])
             fprintf(out, "next_line_misses %" PRIu32 " %" PRIu64 "\n", i, t->next_line_misses[i]);
     for (uint32_t i = 0; i <= region_count; i++) {
         const traffic *r = &t->region[i < region_count ? i : MAX_REGIONS];
-        fprintf(out, "region %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", r->reads, r->writes, r->read_misses,
-                r->write_misses, r->writebacks);
+        fprintf(out, "region %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
+                r->reads, r->writes, r->read_misses, r->write_misses, r->writebacks);
     }
     for (uint32_t i = 0; i < code_bytes / 2; i++) {
         const tally *n = places[i] ? &places[i]->in[k] : NULL;
         if (n && n->executed)
-            fprintf(out, "at %" PRIx32 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", places[i]->address, n->executed,
-                    n->taken, n->mispredicted, n->surprised, n->elsewhere);
+            fprintf(out,
+                    "at %" PRIx32 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
+                    places[i]->address, n->executed, n->taken, n->mispredicted, n->surprised,
+                    n->elsewhere);
     }
 }
 
@@ -206,7 +224,8 @@ static void follow(place *from, uint32_t to)
     from->now.taken += jumped;
     from->now.mispredicted += !predict(&from->likely, jumped);
     if (from->conditional) {
-        from->now.surprised += !predict(&with_history[(from->address / 2 ^ history) % HISTORY], jumped);
+        from->now.surprised +=
+            !predict(&with_history[(from->address / 2 ^ history) % HISTORY], jumped);
         history = history << 1 | jumped;
     }
     if (!jumped)
@@ -279,9 +298,11 @@ static void on_access(unsigned cpu, qemu_plugin_meminfo_t info, uint64_t wide, v
     (void)cpu, (void)user;
     if (!active)
         return;
-    const uint32_t address = (uint32_t)wide, bytes = 1u << qemu_plugin_mem_size_shift(info), r = region_of(address);
+    const uint32_t address = (uint32_t)wide, bytes = 1u << qemu_plugin_mem_size_shift(info),
+                   r = region_of(address);
     const bool store = qemu_plugin_mem_is_store(info);
-    *(store ? &now.unaligned_writes : &now.unaligned_reads) += (address & ((bytes > 4 ? 4 : bytes) - 1u)) != 0;
+    *(store ? &now.unaligned_writes : &now.unaligned_reads) +=
+        (address & ((bytes > 4 ? 4 : bytes) - 1u)) != 0;
     *(store ? &now.region[r].writes : &now.region[r].reads) += 1;
     if (r == MAX_REGIONS || !regions[r].cached)
         return;
@@ -314,14 +335,16 @@ static void *allocate(size_t count, size_t bytes)
 static bool is_conditional(uint16_t first, uint16_t second, uint32_t size)
 {
     if (size == 2)
-        return ((first & 0xF000) == 0xD000 && (first & 0x0E00) != 0x0E00) || (first & 0xF500) == 0xB100;
+        return ((first & 0xF000) == 0xD000 && (first & 0x0E00) != 0x0E00) ||
+               (first & 0xF500) == 0xB100;
     return (first & 0xF800) == 0xF000 && (second & 0xD000) == 0x8000 && (first & 0x0380) != 0x0380;
 }
 
 /* BL in 32 bits, BLX register (A7.7.18, A7.7.19). */
 static bool is_call(uint16_t first, uint16_t second, uint32_t size)
 {
-    return size == 2 ? (first & 0xFF80) == 0x4780 : (first & 0xF800) == 0xF000 && (second & 0xD000) == 0xD000;
+    return size == 2 ? (first & 0xFF80) == 0x4780
+                     : (first & 0xF800) == 0xF000 && (second & 0xD000) == 0xD000;
 }
 
 static place *place_of(uint32_t address, const uint16_t *code, uint32_t size)
@@ -362,7 +385,8 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 
 static bool read_cache(const char *value, cache *c)
 {
-    if (sscanf(value, "%" SCNu32 ":%" SCNu32 ":%" SCNu32, &c->sets, &c->ways, &c->bytes) != 3 || !c->sets || !c->ways || !c->bytes)
+    if (sscanf(value, "%" SCNu32 ":%" SCNu32 ":%" SCNu32, &c->sets, &c->ways, &c->bytes) != 3 ||
+        !c->sets || !c->ways || !c->bytes)
         return false;
     c->lines = allocate((size_t)c->sets * c->ways, sizeof *c->lines);
     return true;
@@ -372,7 +396,8 @@ static bool read_region(const char *value)
 {
     unsigned cached;
     region *r = &regions[region_count];
-    if (region_count == MAX_REGIONS || sscanf(value, "%" SCNx32 ":%" SCNu32 ":%u", &r->origin, &r->bytes, &cached) != 3)
+    if (region_count == MAX_REGIONS ||
+        sscanf(value, "%" SCNx32 ":%" SCNu32 ":%u", &r->origin, &r->bytes, &cached) != 3)
         return false;
     r->cached = cached != 0;
     region_count++;

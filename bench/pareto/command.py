@@ -243,7 +243,9 @@ def _about(
         },
         "compressed": {model: artifacts.sha256(path) for model, path in setting.compressed.items()},
         **({"lm": lm_used} if report.decodes else {}),
-        "code": artifacts.code_hash("compress", "export", "firmware", "host", "bench"),
+        "code": artifacts.code_hash(
+            __name__, artifacts.TASKS, artifacts.FAMILIES, "firmware", "host/native", "bench/bare"
+        ),
         "backend": args.backend or "joblib's own",
         "left_out": missing,
         "failures": swept.failures,

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -60,7 +61,7 @@ def native_frames(setting: Setting, job: Job, session: Path) -> Frames:
     """By the C of the board, compiled for this machine."""
     folder = setting.folder(job.model, job.precision)
     integer = g.load(folder.graph)
-    code = artifacts.code_hash("compress", "export", "firmware/nn", "host/native")
+    code = _code_of(native_frames, artifacts.TASKS, "firmware/nn", "host/native")
 
     def make() -> dict[str, g.Array]:
         model = native.load(integer, folder.path / "native")
@@ -92,9 +93,19 @@ def float_frames(setting: Setting, job: Job, session: Path) -> Frames:
 
     return _stored(
         setting,
-        artifacts.key(checkpoint=path, recording=session, code=artifacts.code_hash("compress")),
+        artifacts.key(
+            checkpoint=path,
+            recording=session,
+            code=_code_of(float_frames, artifacts.TASKS, artifacts.FAMILIES),
+        ),
         make,
     )
+
+
+def _code_of(function: Callable[..., Any], *more: str) -> str:
+    """Digest of the code that decides what a function here finds in a recording."""
+    entry = f"{__name__}:{function.__name__}"
+    return artifacts.code_hash(entry, *more, without=artifacts.SIMULATOR)
 
 
 def _streamed(real: g.Graph, signal: Signal) -> g.Array:
@@ -138,8 +149,7 @@ def _text_runs(text: Text, setting: Setting, session: Path, frames: Frames) -> d
 def _text(text: Text, setting: Setting, frames: Frames, name: str) -> str:
     """What one decoder reads."""
     lm = setting.lm if name.endswith("+lm") else None
-    code = artifacts.code_hash("host", "compress/data")
-    key = artifacts.key(frames=frames.key, decoder=name, lm=lm, code=code)
+    key = artifacts.key(frames=frames.key, decoder=name, lm=lm, code=_code_of(_text))
 
     def make() -> Result:
         read = decoders.decode_session(text.alphabet, name, lm, frames.values, frames.scale)
@@ -161,7 +171,6 @@ def _runs(setting: Setting, job: Job, session: Path, frames: Frames) -> dict[str
         recorded = task.read(graph, session)
         return Session(*task.runs(graph, frames.values * frames.scale, recorded)).to_json()
 
-    key = artifacts.key(
-        frames=frames.key, recording=session, code=artifacts.code_hash("compress", "bench/pareto")
-    )
+    code = _code_of(_runs, artifacts.TASKS, artifacts.FAMILIES, artifacts.HANDS)
+    key = artifacts.key(frames=frames.key, recording=session, code=code)
     return dict.fromkeys(setting.decoders, remembered(setting, key, make))

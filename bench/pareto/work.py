@@ -85,7 +85,13 @@ def _quantize(setting: Setting, model: str, precisions: list[str], path: Path) -
         checkpoint=path,
         calibration=list(setting.calibration),
         heldout=list(setting.heldout),
-        code=artifacts.code_hash("compress", "bench/pareto"),
+        code=artifacts.code_hash(
+            f"{__name__}:_describe",
+            artifacts.TASKS,
+            artifacts.FAMILIES,
+            artifacts.HANDS,
+            without=artifacts.SIMULATOR,
+        ),
     )
     return remembered(setting, key, lambda: _describe(setting, model, path))
 
@@ -117,7 +123,12 @@ def place(setting: Setting, job: Job) -> Result:
         boards=[b.name for b in fitting.by_size(setting.boards)],
         steps=STEPS,
         code=artifacts.code_hash(
-            "compress", "export", "firmware", "host/native", "bench/pareto", "bench/bare"
+            f"{__name__}:_measure",
+            artifacts.TASKS,
+            "firmware",
+            "host/native",
+            "bench/bare",
+            without=artifacts.SIMULATOR,
         ),
     )
     return own | remembered(setting, key, lambda: _measure(setting, integer, folder))

@@ -38,10 +38,12 @@ _MEMORY = re.compile(r"(ldr|str|ldm|stm|vldr|vstr|vldm|vstm|vld[24]|vst[24])")
 _STACK = re.compile(r"\[(sp|pc)\b|^sp!?,")
 _REQUANTIZE = re.compile(
     r"smm(ul|la|ls)|[su]sat|q(add|sub|dadd|dsub|asx|sax)|uq(add|sub|asx|sax)|[su](add|sub)16|sel\b"
-    r"|u?q?rshrl?|sqrshr|[su]qshl|v(r|qrd|qd)?mulh|vq?rsh|vqshl|vqshrn|vqshru|vqrsh|vqmov|vqadd|vqsub|vmax|vmin"
+    r"|u?q?rshrl?|sqrshr|[su]qshl|v(r|qrd|qd)?mulh|vq?rsh|vqshl|vqshrn|vqshru|vqrsh"
+    r"|vqmov|vqadd|vqsub|vmax|vmin"
 )
 _MAC = re.compile(
-    r"ml[as]|mul|[su]mull|[su]mlal|umaal|sm(la|ls|ua|us|ul)|vr?ml[as]|vmul|vcmla|vcmul|vq(r?)d(mla|mls|mull|mlash|mladh|mlsdh)|vaddl?v"
+    r"ml[as]|mul|[su]mull|[su]mlal|umaal|sm(la|ls|ua|us|ul)|vr?ml[as]|vmul|vcmla|vcmul"
+    r"|vq(r?)d(mla|mls|mull|mlash|mladh|mlsdh)|vaddl?v"
 )
 _UNPACK = re.compile(r"[su]xt|[su]bfx|pkh|vmovl|vmovn|vshll|vrev|veor|vand|vorr|vbic")
 _SHIFT = re.compile(r"(ls[lr]|asr)s?$")

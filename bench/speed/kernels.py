@@ -145,7 +145,10 @@ TITLES = {
     "cortex-m4": "Cortex-M4, and the same C compiled for a Cortex-M7",
     "cortex-m55": "Cortex-M55",
 }
-HEAD = f"{'kernel':<12}{'shape':<36}{'MACs':>9}{'instr.':>10}{'each':>8}{'floor':>8}{'peer':>7}{'ratio':>7}{'target':>8}"  # noqa: E501
+HEAD = (
+    f"{'kernel':<12}{'shape':<36}{'MACs':>9}{'instr.':>10}{'each':>8}{'floor':>8}{'peer':>7}"
+    f"{'ratio':>7}{'target':>8}"
+)
 
 
 def format_table(table: list[dict[str, Any]]) -> str:
@@ -180,8 +183,9 @@ def _line(row: dict[str, Any], twin: dict[str, Any] | None) -> str:
     unit = "" if row["unit"] == "MAC" else f"  per {row['unit']}"
     beside = f"{twin['instructions']:>10}" if twin else ""
     return (
-        f"{row['kernel']:<12}{row['shape']:<36}{row['macs']:>9}{row['instructions']:>10}{row['per_mac']:>8.3f}"
-        f"{floor:>8}{peer:>7}{ratio:>7}{target:>8}{beside}{_verdict(row, twin)}{unit}"
+        f"{row['kernel']:<12}{row['shape']:<36}{row['macs']:>9}{row['instructions']:>10}"
+        f"{row['per_mac']:>8.3f}{floor:>8}{peer:>7}{ratio:>7}{target:>8}{beside}"
+        f"{_verdict(row, twin)}{unit}"
     )
 
 

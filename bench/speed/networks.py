@@ -155,14 +155,16 @@ def format_table(rows: list[dict[str, Any]]) -> str:
         ),
         "",
         (
-            f"{'network':<14}{'core':<12}{'precision':<11}{'M instr./s':>11}{'MMAC/s':>9}{'per MAC':>9}{'target':>8}"  # noqa: E501
+            f"{'network':<14}{'core':<12}{'precision':<11}{'M instr./s':>11}{'MMAC/s':>9}"
+            f"{'per MAC':>9}{'target':>8}"
         ),
     ]
     for row in rows:
         target = f"{row['target_per_s'] / 1e6:g}" if row["target_per_s"] else "–"
         verdict = {True: " met", False: " MISSED", None: ""}[row["met"]]
         lines.append(
-            f"{row['model']:<14}{row['core']:<12}{row['precision']:<11}{row['instructions_per_s'] / 1e6:>11.2f}"  # noqa: E501
-            f"{row['macs_per_s'] / 1e6:>9.2f}{row['instructions_per_mac']:>9.2f}{target:>8}{verdict}"  # noqa: E501
+            f"{row['model']:<14}{row['core']:<12}{row['precision']:<11}"
+            f"{row['instructions_per_s'] / 1e6:>11.2f}{row['macs_per_s'] / 1e6:>9.2f}"
+            f"{row['instructions_per_mac']:>9.2f}{target:>8}{verdict}"
         )
     return "\n".join(lines)

@@ -244,7 +244,8 @@ OTHERS: tuple[tuple[str, str, Callable[[Contents], Check], int, str, Floor | Non
         "complex state",
         Floor(
             8.0,
-            "½ load and ½ store of the state, 1 load of a and c, SMLSD, SMLADX, 2 SSAT, PKHBT, SMLSD",  # noqa: E501
+            "½ load and ½ store of the state, 1 load of a and c, SMLSD, SMLADX, 2 SSAT, "
+            "PKHBT, SMLSD",
         ),
     ),
     (
@@ -255,8 +256,8 @@ OTHERS: tuple[tuple[str, str, Callable[[Contents], Check], int, str, Floor | Non
         "value",
         Floor(
             11.0,
-            "1½ for the statistics; ½ load, 1 unpack, MLA, SMMULR, 1 load of gain and bias, SMMLAR, − lo, USAT, "  # noqa: E501
-            "2 to pack, clamp and store",
+            "1½ for the statistics; ½ load, 1 unpack, MLA, SMMULR, 1 load of gain and bias, "
+            "SMMLAR, − lo, USAT, 2 to pack, clamp and store",
         ),
     ),
     (
@@ -275,7 +276,8 @@ OTHERS: tuple[tuple[str, str, Callable[[Contents], Check], int, str, Floor | Non
         "sample",
         Floor(
             2.75,
-            "½ load, 1 sum; for each output, a quarter of the samples: shift, SMMLAR, USAT, 2 to pack, clamp and store",  # noqa: E501
+            "½ load, 1 sum; for each output, a quarter of the samples: shift, SMMLAR, "
+            "USAT, 2 to pack, clamp and store",
         ),
     ),
     (
@@ -286,7 +288,8 @@ OTHERS: tuple[tuple[str, str, Callable[[Contents], Check], int, str, Floor | Non
         "value",
         Floor(
             7.0,
-            "½ load, 1 segment, 1 fraction, 1 load of both points, MLA, SMLAD, ½ shift, ½ pack, ½ store",  # noqa: E501
+            "½ load, 1 segment, 1 fraction, 1 load of both points, MLA, SMLAD, ½ shift, "
+            "½ pack, ½ store",
         ),
     ),
     (
@@ -305,8 +308,9 @@ OTHERS: tuple[tuple[str, str, Callable[[Contents], Check], int, str, Floor | Non
         "value",
         Floor(
             47.0,
-            "4 luts of gates without their stores; load and store of the cell, 2 shifts, product, + ½ step, shift, "  # noqa: E501
-            "SMMLAR, 4 to hold to the limits; + ½ step, SSAT, 6 of a lut, product, shift, SMMULR, SSAT, ½ pack, ½ store",  # noqa: E501
+            "4 luts of gates without their stores; load and store of the cell, 2 shifts, "
+            "product, + ½ step, shift, SMMLAR, 4 to hold to the limits; + ½ step, SSAT, 6 of a "
+            "lut, product, shift, SMMULR, SSAT, ½ pack, ½ store",
         ),
     ),
     (

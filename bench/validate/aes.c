@@ -1,5 +1,6 @@
-/* Calls the AES of github.com/jnk0le/cortexm-AES (which is not part of this project) as its author measured it: 128-bit keys, one block, again
- * and again. results.bin: what came out for the example of FIPS 197, appendix C.1. */
+/* Calls the AES of github.com/jnk0le/cortexm-AES (which is not part of this project) as its author
+ * measured it: 128-bit keys, one block, again and again. results.bin: what came out for the example
+ * of FIPS 197, appendix C.1. */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>

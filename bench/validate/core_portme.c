@@ -5,7 +5,8 @@
 
 #include "port.h"
 
-volatile ee_s32 seed1_volatile = 0, seed2_volatile = 0, seed3_volatile = 0x66; /* of a performance run */
+/* of a performance run */
+volatile ee_s32 seed1_volatile = 0, seed2_volatile = 0, seed3_volatile = 0x66;
 volatile ee_s32 seed4_volatile = ITERATIONS, seed5_volatile = 0;
 ee_u32 default_num_contexts = 1;
 

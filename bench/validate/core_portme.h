@@ -1,5 +1,6 @@
-/* What CoreMark (github.com/eembc/coremark, which is not part of this project) asks of the machine it runs on: a bare Cortex-M in QEMU.
- * Nothing is timed here, the plugin counts `iterate`; so the ten seconds of CoreMark's rules do not apply, its check sums do. */
+/* What CoreMark (github.com/eembc/coremark, which is not part of this project) asks of the machine
+ * it runs on: a bare Cortex-M in QEMU. Nothing is timed here, the plugin counts `iterate`; so the
+ * ten seconds of CoreMark's rules do not apply, its check sums do. */
 #ifndef CORE_PORTME_H
 #define CORE_PORTME_H
 

@@ -56,7 +56,13 @@ def run(
     task = tasks.named(checkpoint.task_of(checkpoint_path))
     dataset = datasets.find(data, folder.build, task.collection)
     key = artifacts.key(
-        code=artifacts.code_hash("compress"),
+        code=artifacts.code_hash(
+            f"{__name__}:_make",
+            artifacts.TASKS,
+            "compress.tasks.*.tuning",
+            artifacts.FAMILIES,
+            artifacts.HANDS,
+        ),
         checkpoint=checkpoint_path,
         calibration=dataset.calibration,
         training=(

@@ -11,15 +11,13 @@ they are made again.
 from __future__ import annotations
 
 import argparse
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tqdm import tqdm
 
-from compress import tasks
-from compress.data import simulator
+from compress import artifacts, tasks
 from compress.data.recording_file import SUMS, file_digest, recorded_digest
 from compress.errors import RecordingError
 from compress.files import replace_atomically
@@ -148,22 +146,14 @@ def session_path(root: Path, split: str, number: int) -> Path:
     return root / split / f"{split}-{number:02d}.hdf5"
 
 
-def _code() -> bytes:
-    """The simulator's source, read when it is imported: later edits do not belong to what this
-    process simulates."""
-    return b"".join(
-        path.read_bytes() for path in sorted(Path(simulator.__file__).parent.glob("*.py"))
-    )
-
-
-_CODE = _code()
-
-
 def _origin(collection: Collection, split: str, number: int) -> str:
     """Hash of everything a session is made from: the simulator's code, seed and place in the
-    plan."""
+    plan. Reading is no part of it."""
     plan = f"{SEED} {collection.name} {split} {number} {collection.splits[split]}"
-    return hashlib.sha256(plan.encode() + _CODE).hexdigest()
+    assert collection.make is not None  # only a task with a simulator has sets
+    made_by = f"{collection.make.__module__}:{collection.make.__name__}"
+    code = artifacts.code_hash(made_by, without=("compress.tasks", "compress.tasks.*"))
+    return artifacts.key(plan=plan, code=code)
 
 
 def _current(path: Path, group: str, origin: str) -> bool:

@@ -8,7 +8,6 @@ network exactly.
 from __future__ import annotations
 
 import collections
-import hashlib
 import os
 import pickle
 import typing
@@ -26,6 +25,7 @@ from omegaconf.nodes import AnyNode
 from torch import nn
 
 from compress.errors import CheckpointError
+from compress.files import sha256
 from compress.frontend.families import build, family_of, name_of
 from compress.frontend.families.record import Family
 
@@ -150,12 +150,6 @@ def _stored(model: nn.Module, dtype: torch.dtype, path: Path) -> dict[str, torch
                 )
         stored[key] = value
     return stored
-
-
-def sha256(path: Path) -> str:
-    """Hex digest of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read(path: Path) -> Any:

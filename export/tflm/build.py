@@ -76,7 +76,7 @@ def make_firmware(graph: g.Graph, folder: Folder, board: str, tflm: Path | None)
     built_library = library.find(tflm, description)
     target = folder.target(board, FORM)
     image, record = target / description.image, target / "firmware.json"
-    code = artifacts.code_hash("export", "firmware")
+    code = artifacts.code_hash(f"{__name__}:make_firmware", "firmware")
     key = artifacts.key(graph=graph.hash(), board=board, code=code, library=built_library)
     if image.is_file() and artifacts.recorded_key(record) == key:
         print(f"{image}: unchanged")

@@ -66,9 +66,21 @@ void on_status(const frame *request)
     port_health health;
     port_measure(&health);
     const uint32_t fields[] = {
-        counts.frames_good, counts.frames_bad,  counts.duplicates,  counts.gaps,          health.received,
-        health.overruns,    health.dropped,     health.line_errors, health.stack_used,    health.stack_bytes,
-        counts.step_ticks,  health.handler_ticks, health.masked_instructions, session.frames,     session.expected,
+        counts.frames_good,
+        counts.frames_bad,
+        counts.duplicates,
+        counts.gaps,
+        health.received,
+        health.overruns,
+        health.dropped,
+        health.line_errors,
+        health.stack_used,
+        health.stack_bytes,
+        counts.step_ticks,
+        health.handler_ticks,
+        health.masked_instructions,
+        session.frames,
+        session.expected,
         MODEL_ARENA_USED,
     };
     memcpy(frame_payload(&answer), fields, sizeof fields);

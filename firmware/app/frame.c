@@ -26,7 +26,8 @@ static bool intact(const frame_decoder *decoder)
         return false;
     if (decoder->bytes[1] != 0 || get_u16(decoder->bytes + 2) != used - WIRE_HEADER - WIRE_TRAILER)
         return false;
-    return crc32(0, decoder->bytes, used - WIRE_TRAILER) == get_u32(decoder->bytes + used - WIRE_TRAILER);
+    return crc32(0, decoder->bytes, used - WIRE_TRAILER) ==
+           get_u32(decoder->bytes + used - WIRE_TRAILER);
 }
 
 static frame_event finish(frame_decoder *decoder, frame *out)
@@ -71,7 +72,8 @@ static uint32_t run_length(const uint8_t *bytes, uint32_t from, uint32_t count)
     return n;
 }
 
-static void encode(const uint8_t *bytes, uint32_t count, void (*write)(const uint8_t *bytes, uint32_t count))
+static void encode(const uint8_t *bytes, uint32_t count,
+                   void (*write)(const uint8_t *bytes, uint32_t count))
 {
     uint32_t from = 0;
     bool more = true;
@@ -88,7 +90,8 @@ static void encode(const uint8_t *bytes, uint32_t count, void (*write)(const uin
     }
 }
 
-void frame_send(frame_buffer *buffer, const frame_header *header, void (*write)(const uint8_t *bytes, uint32_t count))
+void frame_send(frame_buffer *buffer, const frame_header *header,
+                void (*write)(const uint8_t *bytes, uint32_t count))
 {
     static const uint8_t zero = 0;
     uint8_t *at = buffer->bytes;

@@ -16,14 +16,16 @@ typedef struct {
 
 typedef enum { FRAME_PART, FRAME_WHOLE, FRAME_BAD } frame_event;
 
-/* A frame that passed its length and CRC checks. `payload` points into the decoder and lives until its next byte. */
+/* A frame that passed its length and CRC checks. `payload` points into the decoder and lives until
+ * its next byte. */
 typedef struct {
     uint8_t type;
     uint32_t session, sequence, length;
     const uint8_t *payload;
 } frame;
 
-/* Takes one byte of the line. FRAME_WHOLE fills `out`; FRAME_BAD says that a frame ended that is damaged (stray zeros are not). */
+/* Takes one byte of the line. FRAME_WHOLE fills `out`; FRAME_BAD says that a frame ended that is
+ * damaged (stray zeros are not). */
 frame_event frame_take(frame_decoder *decoder, uint8_t byte, frame *out);
 
 /* A frame being built: write the payload to frame_payload(), then send. */
@@ -42,6 +44,8 @@ typedef struct {
     uint32_t session, sequence, length;
 } frame_header;
 
-/* Completes header and CRC in place and hands the encoded bytes to `write`, piece by piece, with a zero byte before and after. */
-void frame_send(frame_buffer *buffer, const frame_header *header, void (*write)(const uint8_t *bytes, uint32_t count));
+/* Completes header and CRC in place and hands the encoded bytes to `write`, piece by piece, with a
+ * zero byte before and after. */
+void frame_send(frame_buffer *buffer, const frame_header *header,
+                void (*write)(const uint8_t *bytes, uint32_t count));
 #endif

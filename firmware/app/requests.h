@@ -1,12 +1,13 @@
-/* One function per request of the host (SPEC.md part 4); app.c calls them. Each may be called any number of times for one request. */
+/* One function per request of the host (SPEC.md part 4); app.c calls them. Each may be called any
+ * number of times for one request. */
 #ifndef REQUESTS_H
 #define REQUESTS_H
 #include "frame.h"
 #include "model.h"
 #include "port.h"
 
-/* Results kept for repetition, one per output frame: four, or those of two steps. The host never sends the samples of a step whose
- * results would push out one that it lacks. */
+/* Results kept for repetition, one per output frame: four, or those of two steps. The host never
+ * sends the samples of a step whose results would push out one that it lacks. */
 #define APP_RESULTS (MODEL_FRAMES_PER_STEP > 2 ? 2u * MODEL_FRAMES_PER_STEP : 4u)
 _Static_assert(APP_RESULTS % MODEL_FRAMES_PER_STEP == 0, "results are kept by whole steps");
 #define APP_RESERVE 128u /* of the port's receive buffer kept for requests other than DATA */

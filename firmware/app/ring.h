@@ -1,5 +1,6 @@
-/* A byte queue between one writer and one reader that may interrupt each other at any instruction: nobody ever masks interrupts.
- * The writer alone moves `head`, the reader alone moves `tail`; both run freely and wrap at 2^32. */
+/* A byte queue between one writer and one reader that may interrupt each other at any instruction:
+ * nobody ever masks interrupts. The writer alone moves `head`, the reader alone moves `tail`; both
+ * run freely and wrap at 2^32. */
 #ifndef RING_H
 #define RING_H
 #include <stdatomic.h>
@@ -29,7 +30,8 @@ static inline bool ring_put(ring *r, uint8_t byte)
 /* Reader: bytes waiting. */
 static inline uint32_t ring_used(ring *r)
 {
-    return atomic_load_explicit(&r->head, memory_order_acquire) - atomic_load_explicit(&r->tail, memory_order_relaxed);
+    return atomic_load_explicit(&r->head, memory_order_acquire) -
+           atomic_load_explicit(&r->tail, memory_order_relaxed);
 }
 
 /* Reader: takes up to `room` bytes; returns how many. */

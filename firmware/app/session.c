@@ -36,7 +36,8 @@ uint16_t refusal(void)
 
 void send_answer(uint8_t type, uint32_t sequence, uint32_t length)
 {
-    const frame_header header = {.type = type, .session = session.number, .sequence = sequence, .length = length};
+    const frame_header header = {.type = type, .session = session.number, .sequence = sequence,
+                                 .length = length};
     frame_send(&answer, &header, port_write);
 }
 

@@ -1,4 +1,5 @@
-/* What every request shares: the session it belongs to, whether the model is fit to infer, and the answer. Requests are in requests.h. */
+/* What every request shares: the session it belongs to, whether the model is fit to infer, and the
+ * answer. Requests are in requests.h. */
 #ifndef SESSION_H
 #define SESSION_H
 #include "frame.h"
@@ -10,7 +11,8 @@ _Static_assert(4u + 2u * MODEL_OUTPUTS <= WIRE_PAYLOAD, "one result fits one fra
 
 enum { MODE_IDLE = 0, MODE_RESTORING = 1, MODE_STREAMING = 2, MODE_REFUSING = 3 };
 
-/* A model around an interpreter can fail to start, and knows only then how much of its arena it needs. Generated C has nothing to start. */
+/* A model around an interpreter can fail to start, and knows only then how much of its arena it
+ * needs. Generated C has nothing to start. */
 #ifndef MODEL_FAULT
 #define MODEL_FAULT 0u
 #define MODEL_ARENA_USED MODEL_ARENA_BYTES
@@ -19,10 +21,12 @@ enum { MODE_IDLE = 0, MODE_RESTORING = 1, MODE_STREAMING = 2, MODE_REFUSING = 3 
 /* One session runs from its BEGIN to the next one with a higher number, or to a reset. */
 typedef struct {
     uint32_t number;   /* 0: none since the last reset */
-    uint32_t mode;     /* MODE_… ; MODE_REFUSING when the model's tables are damaged or it cannot start */
+    uint32_t mode;     /* MODE_… ; MODE_REFUSING when the model's tables are damaged or it cannot
+                          start */
     uint32_t expected; /* sequence of the next DATA frame */
     uint32_t filled;   /* bytes of the current step received */
-    uint32_t frames;   /* output frames computed since the zero state, also those before a restored snapshot */
+    uint32_t frames;   /* output frames computed since the zero state, also those before a restored
+                          snapshot */
     uint32_t oldest;   /* first output frame whose result is kept */
 } session_state;
 
@@ -45,7 +49,8 @@ extern frame_buffer answer; /* every answer is built here: one at a time */
 /* Checks the model and takes up the mode that follows. */
 void session_start(void);
 
-/* The ERROR_… with which an unfit model refuses everything but HELLO and STATUS; ERROR_NONE when it is fit. */
+/* The ERROR_… with which an unfit model refuses everything but HELLO and STATUS; ERROR_NONE when it
+ * is fit. */
 uint16_t refusal(void);
 
 /* Sends `answer`, whose payload of `length` bytes is in place, with this type and sequence. */

@@ -1,5 +1,6 @@
-/* The model's state over the line, in pieces, so that a run can go on after a reset. It is read between two steps and written only in a
- * session that began with BEGIN_RESTORE and has not been committed: a late repetition of a piece can do no harm. */
+/* The model's state over the line, in pieces, so that a run can go on after a reset. It is read
+ * between two steps and written only in a session that began with BEGIN_RESTORE and has not been
+ * committed: a late repetition of a piece can do no harm. */
 #include "crc32.h"
 #include "requests.h"
 #include "session.h"
@@ -18,14 +19,16 @@ void on_state_info(const frame *request)
 /* Does [offset, offset + count) lie in the state, and fit a frame? */
 static bool within_state(uint32_t offset, uint32_t count)
 {
-    return count <= WIRE_PAYLOAD && offset <= MODEL_STATE_BYTES && count <= MODEL_STATE_BYTES - offset;
+    return count <= WIRE_PAYLOAD && offset <= MODEL_STATE_BYTES &&
+           count <= MODEL_STATE_BYTES - offset;
 }
 
 void on_state_read(const frame *request)
 {
     if (!between_steps(request))
         return;
-    if (request->length != 8 || !within_state(get_u32(request->payload), get_u32(request->payload + 4))) {
+    if (request->length != 8 ||
+        !within_state(get_u32(request->payload), get_u32(request->payload + 4))) {
         send_error(request, ERROR_LENGTH, request->length, 8);
         return;
     }
@@ -43,7 +46,8 @@ void on_state_write(const frame *request)
         return;
     }
     if (session.mode == MODE_RESTORING)
-        memcpy((uint8_t *)model_state() + get_u32(request->payload), request->payload + 4, request->length - 4u);
+        memcpy((uint8_t *)model_state() + get_u32(request->payload), request->payload + 4,
+               request->length - 4u);
     send_answer(WIRE_STATE_WRITE | WIRE_ANSWER, request->sequence, 0);
 }
 
@@ -61,7 +65,8 @@ void on_state_commit(const frame *request)
         return;
     }
     if (session.mode == MODE_RESTORING) {
-        const uint32_t expected = get_u32(request->payload + 4), found = crc32(0, model_state(), MODEL_STATE_BYTES);
+        const uint32_t expected = get_u32(request->payload + 4),
+                       found = crc32(0, model_state(), MODEL_STATE_BYTES);
         if (expected != found) {
             send_error(request, ERROR_STATE, expected, found);
             return;

@@ -1,5 +1,6 @@
-/* Samples in, results out. A sample enters the network exactly once: DATA frames are taken in the order of their sequence, what was
- * taken before is acknowledged again and forgotten, and results are repeated from memory, never computed twice. */
+/* Samples in, results out. A sample enters the network exactly once: DATA frames are taken in the
+ * order of their sequence, what was taken before is acknowledged again and forgotten, and results
+ * are repeated from memory, never computed twice. */
 #include "requests.h"
 #include "session.h"
 #include "tap.h"
@@ -52,21 +53,24 @@ static void step_model(void)
         session.oldest = session.frames - APP_RESULTS;
 }
 
-/* A BEGIN with the current number is a repetition: answered, not obeyed. A lower one was overtaken. */
+/* A BEGIN with the current number is a repetition: answered, not obeyed. A lower one was
+ * overtaken. */
 void on_begin(const frame *request)
 {
     if (request->length != 4) {
         send_error(request, ERROR_LENGTH, request->length, 4);
         return;
     }
-    if (session.mode == MODE_REFUSING || request->session == 0 || request->session < session.number) {
+    if (session.mode == MODE_REFUSING || request->session == 0 ||
+        request->session < session.number) {
         in_session(request);
         return;
     }
     if (request->session > session.number) {
         const bool restore = get_u32(request->payload) == BEGIN_RESTORE;
         model_reset();
-        session = (session_state){.number = request->session, .mode = restore ? MODE_RESTORING : MODE_STREAMING};
+        session = (session_state){.number = request->session,
+                                  .mode = restore ? MODE_RESTORING : MODE_STREAMING};
     }
     send_answer(WIRE_BEGIN | WIRE_ANSWER, request->sequence, 0);
 }

@@ -1,12 +1,14 @@
-/* The records belong to the last step and are asked for between two steps, as often as it takes: nothing on the line can change them.
- * What is watched is said before the first sample of a session and holds to its end, so a late repetition cannot change it either. */
+/* The records belong to the last step and are asked for between two steps, as often as it takes:
+ * nothing on the line can change them. What is watched is said before the first sample of a session
+ * and holds to its end, so a late repetition cannot change it either. */
 #include "tap.h"
 #ifdef MODEL_TAP
 #include "crc32.h"
 #include "port.h"
 #include "session.h"
 
-/* Values of one operator kept at a time; the host repeats the step for the others. More costs two bytes of RAM each. */
+/* Values of one operator kept at a time; the host repeats the step for the others. More costs two
+ * bytes of RAM each. */
 #ifndef TAP_KEPT
 #define TAP_KEPT (MODEL_LARGEST_OUTPUT < 2048u ? MODEL_LARGEST_OUTPUT : 2048u)
 #endif
@@ -29,7 +31,8 @@ _Static_assert(sizeof(tap_record) == RECORD, "records are sent as they lie");
 static tap_watch watch;
 static tap_record records[MODEL_OPERATORS];
 static int16_t values[TAP_KEPT];
-static uint32_t kept, total; /* values of the watched operator: kept here, and put out by it so far in this step */
+/* values of the watched operator: kept here, and put out by it so far in this step */
+static uint32_t kept, total;
 static uint32_t mark;        /* when the operator began that runs now */
 
 static uint32_t smaller(uint32_t a, uint32_t b)
@@ -88,7 +91,8 @@ static void on_watch(const frame *request)
     send_answer(WIRE_TAP_WATCH | WIRE_ANSWER, request->sequence, 8);
 }
 
-/* Is there a last step of this session, and does the request ask for something below `limit`? Otherwise says so. */
+/* Is there a last step of this session, and does the request ask for something below `limit`?
+ * Otherwise says so. */
 static bool after_a_step(const frame *request, uint32_t limit)
 {
     if (!between_steps(request))

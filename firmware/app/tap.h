@@ -1,5 +1,6 @@
-/* What every operator of the network put out in the last step: its CRC-32, its ticks, the values of one operator. Only in an image built
- * with -DMODEL_TAP; any other has nothing of it and answers its requests as unknown ones. */
+/* What every operator of the network put out in the last step: its CRC-32, its ticks, the values of
+ * one operator. Only in an image built with -DMODEL_TAP; any other has nothing of it and answers
+ * its requests as unknown ones. */
 #ifndef TAP_H
 #define TAP_H
 #include "frame.h"

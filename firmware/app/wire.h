@@ -1,11 +1,13 @@
-/* Numbers of the serial line, version 2. SPEC.md part 4 states every byte; this file and host/protocol.py must agree with it.
- * Every field is little-endian, and so is every core this runs on: fields are copied, not assembled. */
+/* Numbers of the serial line, version 2. SPEC.md part 4 states every byte; this file and
+ * host/protocol.py must agree with it. Every field is little-endian, and so is every core this runs
+ * on: fields are copied, not assembled. */
 #ifndef WIRE_H
 #define WIRE_H
 #include <stdint.h>
 #include <string.h>
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the line is little-endian and fields are copied as they lie");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "the line is little-endian and fields are copied as they lie");
 
 #define WIRE_VERSION 2u
 #define WIRE_HEADER 12u  /* type u8, zero u8, length u16, session u32, sequence u32 */
@@ -13,7 +15,8 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the line is little-en
 #define WIRE_PAYLOAD 768u /* most payload bytes of one frame, either way */
 #define WIRE_FRAME (WIRE_HEADER + WIRE_PAYLOAD + WIRE_TRAILER)
 
-/* Requests; the answer to a request is its type | WIRE_ANSWER with the same sequence, or WIRE_ERROR. */
+/* Requests; the answer to a request is its type | WIRE_ANSWER with the same sequence, or
+ * WIRE_ERROR. */
 enum {
     WIRE_HELLO = 0x01,
     WIRE_BEGIN = 0x02,
@@ -46,9 +49,11 @@ enum { TAP_TICKS = 0, TAP_CRCS = 1, TAP_TENSOR = 2 };
 /* Codes of an error answer. */
 enum {
     ERROR_NONE = 0,
-    ERROR_TABLES = 1,   /* the constant tables are not what was exported: detail = CRC expected, CRC found */
+    ERROR_TABLES = 1,   /* the constant tables are not what was exported: detail = CRC expected, CRC
+                           found */
     ERROR_SESSION = 2,  /* another session is current: detail = current session, its mode */
-    ERROR_LENGTH = 3,   /* payload length does not suit the type: detail = length found, length allowed */
+    ERROR_LENGTH = 3,   /* payload length does not suit the type: detail = length found, length
+                           allowed */
     ERROR_TYPE = 4,     /* no such request: detail = type, 0 */
     ERROR_MODE = 5,     /* not possible in this mode of the session: detail = mode, 0 */
     ERROR_STATE = 6,    /* restored state is damaged: detail = CRC expected, CRC found */

@@ -1,15 +1,20 @@
-/* The kernels of Tendon: what a network's step calls. This header is the manual; SPEC.md part 1 defines the integers.
+/* The kernels of Tendon: what a network's step calls. This header is the manual; SPEC.md part 1
+ * defines the integers.
  *
- * Every tensor is int16, (frames, features), features contiguous; 8-bit activations (`w8a8`) are the same int16 values held
- * to −128…127 by lo and hi. The caller owns all memory; nothing is allocated, nothing is kept but the state of
- * nn_s4d_s16, the history of nn_window_s16, the past of nn_interpolate_s16, the cell of nn_lstm_cell_s16, the sum and count of
- * nn_integrate_s16 and the count of nn_start_up.
- * Shapes and ranges are proven when a model is exported, so kernels return nothing and check nothing.
+ * Every tensor is int16, (frames, features), features contiguous; 8-bit activations (`w8a8`) are
+ * the same int16 values held to −128…127 by lo and hi. The caller owns all memory; nothing is
+ * allocated, nothing is kept but the state of nn_s4d_s16, the history of nn_window_s16, the past
+ * of nn_interpolate_s16, the cell of nn_lstm_cell_s16, the sum and count of nn_integrate_s16 and
+ * the count of nn_start_up.
+ * Shapes and ranges are proven when a model is exported, so kernels return nothing and check
+ * nothing.
  *
- * Buffers need the alignment of their type (2 bytes for int16, 4 for tables and state). Rows on 4-byte boundaries (even
- * strides, as an exported model has them) take the fast paths; any other alignment gives the same values slower.
- * No kernel reads or writes past the elements its description names. All are reentrant and need no scratch but the stack
- * (at most 256 bytes when optimized). Every implementation, portable C, Armv7E-M or MVE, gives the same values bit for bit.
+ * Buffers need the alignment of their type (2 bytes for int16, 4 for tables and state). Rows on
+ * 4-byte boundaries (even strides, as an exported model has them) take the fast paths; any other
+ * alignment gives the same values slower.
+ * No kernel reads or writes past the elements its description names. All are reentrant and need no
+ * scratch but the stack (at most 256 bytes when optimized). Every implementation, portable C,
+ * Armv7E-M or MVE, gives the same values bit for bit.
  */
 #ifndef NN_H
 #define NN_H
@@ -23,11 +28,14 @@ extern "C" {
 #define NN_VERSION 3 /* raised whenever a name, an integer or a packed layout changes */
 
 /* Dense layer, or convolution over frames.
- *   acc[t][n] = bias[n] + Σ_k w[n][k]·x[t·x_stride + k],  y[t·y_stride + n] = clamp(requant(acc, shift, mult[n]), lo, hi)
- * x is read as one flat array: a convolution over `kernel` frames of C channels is in = kernel·C, x_stride = stride·C.
- * x and y must not overlap. |acc| << shift < 2³¹ must hold for every x in range, whatever the order of the sum. */
+ *   acc[t][n] = bias[n] + Σ_k w[n][k]·x[t·x_stride + k]
+ *   y[t·y_stride + n] = clamp(requant(acc, shift, mult[n]), lo, hi)
+ * x is read as one flat array: a convolution over `kernel` frames of C channels is in = kernel·C,
+ * x_stride = stride·C. x and y must not overlap. |acc| << shift < 2³¹ must hold for every x in
+ * range, whatever the order of the sum. */
 typedef struct {
-    const void *weights; /* as export/c/pack.py pack_linear() packs (out, in) for this `frames` and width; 4-byte aligned */
+    const void *weights; /* as export/c/pack.py pack_linear() packs (out, in) for this `frames` and
+                            width; 4-byte aligned */
     const int32_t *bias; /* (out) */
     const int32_t *mult; /* (out), 0…2³¹−1 */
     uint16_t in;         /* values of x in one sum, ≥ 1 */
@@ -39,12 +47,15 @@ typedef struct {
     int16_t lo, hi;      /* lo ≤ hi */
 } nn_linear;
 void nn_linear_s8_s16(const nn_linear *op, const int16_t *x, int16_t *y); /* weights −127…127 */
-void nn_linear_s4_s16(const nn_linear *op, const int16_t *x, int16_t *y); /* weights −7…7, two to a byte */
+/* weights −7…7, two to a byte */
+void nn_linear_s4_s16(const nn_linear *op, const int16_t *x, int16_t *y);
 
-/* The same layers for 128-bit vectors (MVE, Helium): in ≥ 16, and fast where in and x_stride are even. `weights`, as pack_lanes()
- * packs them, hold bias and mult as well: those two pointers are not read. */
+/* The same layers for 128-bit vectors (MVE, Helium): in ≥ 16, and fast where in and x_stride are
+ * even. `weights`, as pack_lanes() packs them, hold bias and mult as well: those two pointers are
+ * not read. */
 void nn_linear_s8_s16_mve(const nn_linear *op, const int16_t *x, int16_t *y); /* out ≥ 4 */
-void nn_linear_s8_s8_mve(const nn_linear *op, const int16_t *x, int16_t *y);  /* out ≥ 8, x in −128…127 */
+/* out ≥ 8, x in −128…127 */
+void nn_linear_s8_s8_mve(const nn_linear *op, const int16_t *x, int16_t *y);
 
 /* Mean of `factor` frames: y[t][c] = clamp(requant(Σ_j x[t·factor + j][c], shift, mult), lo, hi).
  * x (frames·factor, features), y (frames, features); y == x allowed. */
@@ -57,15 +68,21 @@ typedef struct {
 } nn_mean_pool;
 void nn_mean_pool_s16(const nn_mean_pool *op, const int16_t *x, int16_t *y);
 
-/* Largest of `factor` frames, ≥ 1, feature by feature: x (frames·factor, features), y (frames, features); y == x allowed. */
-void nn_max_pool_s16(const int16_t *x, int16_t *y, uint32_t factor, uint32_t frames, uint32_t features);
+/* Largest of `factor` frames, ≥ 1, feature by feature: x (frames·factor, features), y (frames,
+ * features); y == x allowed. */
+void nn_max_pool_s16(const int16_t *x, int16_t *y, uint32_t factor, uint32_t frames,
+                     uint32_t features);
 
-/* Overlapping, shorter or delayed groups of frames, each copied as one frame: with the sequence s = history then x,
- *   y[m][k] = s[skip + m·stride + k], k = 0…width−1;   afterwards history is the last `history` values of s.
- * x has windows·stride values and must reach as far as the last window. x and y must not overlap. The caller zeroes the history
- * before the first frame; it may be 0 where op->history is. All counts are values, not frames.
- * With several bands the frames of each band's n = features / bands values lie side by side: y[m] is (bands, frames, n) with
- * frames = width / features, and stride, history and skip are multiples of features. */
+/* Overlapping, shorter or delayed groups of frames, each copied as one frame: with the sequence s =
+ * history then x,
+ *   y[m][k] = s[skip + m·stride + k], k = 0…width−1
+ * Afterwards history is the last `history` values of s.
+ * x has windows·stride values and must reach as far as the last window. x and y must not overlap.
+ * The caller zeroes the history before the first frame; it may be 0 where op->history is. All
+ * counts are values, not frames.
+ * With several bands the frames of each band's n = features / bands values lie side by side: y[m]
+ * is (bands, frames, n) with frames = width / features, and stride, history and skip are multiples
+ * of features. */
 typedef struct {
     uint32_t windows; /* frames of y */
     uint32_t width;   /* values of one frame of y */
@@ -88,10 +105,13 @@ typedef struct {
 } nn_layer_norm;
 void nn_layer_norm_s16(const nn_layer_norm *op, const int16_t *x, int16_t *y);
 
-/* Diagonal state space with complex 16-bit state, one input and one output per channel; u, y (frames, channels), y == u allowed.
- *   coefficients[(h·states + n)·2 + {0: a, 1: c}] and state[h·states + n] hold re in the low half, im in the high half
+/* Diagonal state space with complex 16-bit state, one input and one output per channel; u, y
+ * (frames, channels), y == u allowed.
+ *   coefficients[(h·states + n)·2 + {0: a, 1: c}] and state[h·states + n] hold re in the low half,
+ *   im in the high half
  *   channel[h·3 + {0: g, 1: d, 2: mult}]
- * The caller zeroes the state before the first frame. states ≥ 1. No sum may pass 2³¹ for any input and any state. */
+ * The caller zeroes the state before the first frame. states ≥ 1. No sum may pass 2³¹ for any input
+ * and any state. */
 typedef struct {
     const uint32_t *coefficients;
     const int32_t *channel;
@@ -107,13 +127,15 @@ void nn_lut_s16(const int16_t table[257], const int16_t *x, int16_t *y, uint32_t
 /* high where x ≥ 0, else 0; n values, y == x allowed. */
 void nn_step_s16(const int16_t *x, int16_t *y, uint32_t n, int16_t high);
 
-/* Gated linear unit: (rows, 2n) → (rows, n), y = x[…n] · lut(x[n…]); table is the sigmoid in Q15, 0…32767. y == x allowed. */
+/* Gated linear unit: (rows, 2n) → (rows, n), y = x[…n] · lut(x[n…]); table is the sigmoid in Q15,
+ * 0…32767. y == x allowed. */
 void nn_glu_s16(const int16_t table[257], const int16_t *x, int16_t *y, uint32_t n, uint32_t rows);
 
 /* Saturating sum of n values; y may be a or b. */
 void nn_add_s16(const int16_t *a, const int16_t *b, int16_t *y, uint32_t n);
 
-/* Log-probabilities in units of 2^−fraction nats over n values of each frame; y == x allowed. n ≤ 65535. */
+/* Log-probabilities in units of 2^−fraction nats over n values of each frame; y == x allowed. n ≤
+ * 65535. */
 typedef struct {
     int32_t mult;
     uint16_t n, frames;
@@ -126,15 +148,18 @@ void nn_log_softmax_s16(const nn_log_softmax *op, const int16_t *x, int16_t *y);
 void nn_copy_s16(const int16_t *x, int16_t *y, uint32_t n);
 
 /* 2^log2_factor frames for each, on straight lines: with r = 2^log2_factor and x[−1] = past,
- *   y[r·k + j] = (x[k − 1]·(r − j) + x[k]·j + (r >> 1)) >> log2_factor,  j = 0…r−1;   afterwards past is the last frame of x.
- * x (frames, features), past (features), y (r·frames, features); frames ≥ 1, log2_factor 0…8. Nothing may overlap. The caller zeroes
- * past before the first frame. */
-void nn_interpolate_s16(const int16_t *x, int16_t *past, int16_t *y, uint32_t frames, uint32_t features, uint32_t log2_factor);
+ *   y[r·k + j] = (x[k − 1]·(r − j) + x[k]·j + (r >> 1)) >> log2_factor,  j = 0…r−1
+ * Afterwards past is the last frame of x.
+ * x (frames, features), past (features), y (r·frames, features); frames ≥ 1, log2_factor 0…8.
+ * Nothing may overlap. The caller zeroes past before the first frame. */
+void nn_interpolate_s16(const int16_t *x, int16_t *past, int16_t *y, uint32_t frames,
+                        uint32_t features, uint32_t log2_factor);
 
-/* LSTM cell, frame after frame: gates (frames, 4n) in the order i, f, g, o; y (frames, n); y == gates allowed.
+/* LSTM cell, frame after frame: gates (frames, 4n) in the order i, f, g, o; y (frames, n); y ==
+ * gates allowed.
  *   c = clamp(σ(f)·c + σ(i)·tanh(g)),  y = clamp16(σ(o)·tanh(c)·mult)
- * cell (n) in steps of 2⁻²⁴, |c| < 2³⁰; the tables take gates and cell in steps of 2⁻¹² and give Q15. The caller zeroes the cell before
- * the first frame. */
+ * cell (n) in steps of 2⁻²⁴, |c| < 2³⁰; the tables take gates and cell in steps of 2⁻¹² and give
+ * Q15. The caller zeroes the cell before the first frame. */
 typedef struct {
     const int16_t *sigmoid; /* (257), 0…32767 */
     const int16_t *tanh;    /* (257), −32767…32767 */
@@ -143,39 +168,50 @@ typedef struct {
 } nn_lstm_cell;
 void nn_lstm_cell_s16(const nn_lstm_cell *op, int32_t *cell, const int16_t *gates, int16_t *y);
 
-/* Increments summed frame after frame, from the values that a stream begins with.
- * x (frames, n), or with positions > 0 a position and an increment side by side, (frames, 2n): as many first frames give the sum itself.
- * y (frames, n), y == x allowed. initial (n) is kept as it is. sum holds n sums in steps of 2^−fraction of an output's, and behind them
- * the count of frames that gave a position, up to positions: the caller zeroes these n + 1 words before the first frame. */
+/* Increments summed frame after frame, from the values that a stream begins with. x (frames, n),
+ * or with positions > 0 a position and an increment side by side, (frames, 2n): as many first
+ * frames give the sum itself. y (frames, n), y == x allowed. initial (n) is kept as it is. sum
+ * holds n sums in steps of 2^−fraction of an output's, and behind them the count of frames that
+ * gave a position, up to positions: the caller zeroes these n + 1 words before the first frame. */
 typedef struct {
     uint16_t n, frames;
     uint32_t positions;
     uint8_t fraction; /* 0…14 */
 } nn_integrate;
-void nn_integrate_s16(const nn_integrate *op, const int16_t *initial, int32_t *sum, const int16_t *x, int16_t *y);
+void nn_integrate_s16(const nn_integrate *op, const int16_t *initial, int32_t *sum,
+                      const int16_t *x, int16_t *y);
 
-/* Where the sums of nn_integrate_s16 stand before its next frame, what a join reads of it: y (n). Nothing changes. */
-void nn_integral_s16(const nn_integrate *op, const int16_t *initial, const int32_t *sum, int16_t *y);
+/* Where the sums of nn_integrate_s16 stand before its next frame, what a join reads of it: y
+ * (n). Nothing changes. */
+void nn_integral_s16(const nn_integrate *op, const int16_t *initial, const int32_t *sum,
+                     int16_t *y);
 
-/* What a convolution over frames and columns sees of one step, zeros where it sees nothing, so that it gives as many of both:
+/* What a convolution over frames and columns sees of one step, zeros where it sees nothing, so that
+ * it gives as many of both:
  *   y[t][w][a][b] = x[t + a − (kernel_frames − 1) / 2][w + b − (kernel_columns − 1) / 2]
- * x (frames, width, n), y (frames, width, kernel_frames, kernel_columns, n); x and y must not overlap. Kernels ≥ 1. Of a step in
- * pieces, x is the first frame of the piece, with frames of the same step in front of it and behind it.
- * x may be smaller, (frames / factor, width / copies, n): it is seen as nn_repeat_s16 would enlarge it. */
+ * x (frames, width, n), y (frames, width, kernel_frames, kernel_columns, n); x and y must not
+ * overlap. Kernels ≥ 1. Of a step in pieces, x is the first frame of the piece, with frames of the
+ * same step in front of it and behind it.
+ * x may be smaller, (frames / factor, width / copies, n): it is seen as nn_repeat_s16 would enlarge
+ * it. */
 typedef struct {
     uint16_t frames, width, n;
     uint8_t kernel_frames, kernel_columns;
-    uint8_t before, after; /* frames in front of the piece and behind it that can be seen; 0: zeros are */
+    uint8_t before, after; /* frames in front of the piece and behind it that can be seen; 0: zeros
+                              are */
     uint8_t factor, copies; /* ≥ 1, divisors of frames and width */
 } nn_patches;
 void nn_patches_s16(const nn_patches *op, const int16_t *x, int16_t *y);
 
-/* Nearest-neighbour upsampling: each frame `factor` times, in it each of `width` columns of n values `copies` times, all ≥ 1.
- * x (frames, width, n), y (frames·factor, width·copies, n); x and y must not overlap. */
-void nn_repeat_s16(const int16_t *x, int16_t *y, uint32_t frames, uint32_t width, uint32_t n, uint32_t factor, uint32_t copies);
+/* Nearest-neighbour upsampling: each frame `factor` times, in it each of `width` columns of n
+ * values `copies` times, all ≥ 1. x (frames, width, n), y (frames·factor, width·copies, n); x and y
+ * must not overlap. */
+void nn_repeat_s16(const int16_t *x, int16_t *y, uint32_t frames, uint32_t width, uint32_t n,
+                   uint32_t factor, uint32_t copies);
 
-/* At the end of a step: counts it in *steps while that is below `until`, and then clears `state` (words), so that states begin
- * from zero with step number `until`, counted from 0. A step calls it once for all states that begin together. */
+/* At the end of a step: counts it in *steps while that is below `until`, and then clears `state`
+ * (words), so that states begin from zero with step number `until`, counted from 0. A step calls
+ * it once for all states that begin together. */
 void nn_start_up(uint32_t *steps, uint32_t until, uint32_t *state, uint32_t words);
 
 #ifdef __cplusplus

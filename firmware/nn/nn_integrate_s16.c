@@ -1,14 +1,16 @@
 #include "nn_integrate.h"
 
 /* Sums that stand at given values */
-static void take_position(const nn_integrate *op, const int16_t *initial, int32_t *sum, const int16_t *position)
+static void take_position(const nn_integrate *op, const int16_t *initial, int32_t *sum,
+                          const int16_t *position)
 {
     for (uint32_t j = 0; j < op->n; j++)
         sum[j] = nn_shift_left(position[j] - initial[j], op->fraction);
 }
 
 /* No sum leaves what int16 holds. */
-static void take_increment(const nn_integrate *op, const int16_t *initial, int32_t *sum, const int16_t *increment)
+static void take_increment(const nn_integrate *op, const int16_t *initial, int32_t *sum,
+                           const int16_t *increment)
 {
     for (uint32_t j = 0; j < op->n; j++) {
         const int32_t least = nn_shift_left(INT16_MIN - initial[j], op->fraction);
@@ -17,7 +19,8 @@ static void take_increment(const nn_integrate *op, const int16_t *initial, int32
     }
 }
 
-void nn_integrate_s16(const nn_integrate *op, const int16_t *initial, int32_t *sum, const int16_t *x, int16_t *y)
+void nn_integrate_s16(const nn_integrate *op, const int16_t *initial, int32_t *sum,
+                      const int16_t *x, int16_t *y)
 {
     const uint32_t n = op->n, features = op->positions ? 2 * n : n;
     int32_t *count = sum + n;

@@ -1,14 +1,17 @@
-/* The Armv7E-M instructions the kernels are written in. On a Cortex-M with __ARM_FEATURE_DSP they are one instruction
- * each; elsewhere, or with -DNN_PORTABLE, the same integers in portable C, free of undefined behaviour.
+/* The Armv7E-M instructions the kernels are written in. On a Cortex-M with __ARM_FEATURE_DSP they
+ * are one instruction each; elsewhere, or with -DNN_PORTABLE, the same integers in portable C, free
+ * of undefined behaviour.
  *
- * A "pair" is two int16 in a uint32, the first in the low half, as they lie in little-endian memory. */
+ * A "pair" is two int16 in a uint32, the first in the low half, as they lie in little-endian
+ * memory. */
 #ifndef NN_INTRINSICS_H
 #define NN_INTRINSICS_H
 
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__ARM_FEATURE_DSP) && defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M' && !defined(NN_PORTABLE)
+#if defined(__ARM_FEATURE_DSP) && defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M' && \
+    !defined(NN_PORTABLE)
 #define NN_DSP 1
 #define NN_COLD __attribute__((cold, noinline))
 #else
@@ -16,7 +19,8 @@
 #define NN_COLD
 #endif
 
-/* A computer rather than a microcontroller: stack is no question, speed without instructions of our own is. */
+/* A computer rather than a microcontroller: stack is no question, speed without instructions of our
+ * own is. */
 #if defined(__x86_64__) || defined(__aarch64__)
 #define NN_HOSTED 1
 #else
@@ -34,7 +38,8 @@
 #error "the kernels read packed tables as little-endian words"
 #endif
 
-/* Two or four bytes from an address that need not be aligned for them: LDR and STR, which Armv7-M allows unaligned. */
+/* Two or four bytes from an address that need not be aligned for them: LDR and STR, which Armv7-M
+ * allows unaligned. */
 static inline uint32_t nn_load_pair(const int16_t *p)
 {
     uint32_t v;
@@ -72,7 +77,8 @@ static inline uint32_t nn_on_words(const int16_t *x, const int16_t *y)
     return (((uintptr_t)x | (uintptr_t)y) & 3u) == 0;
 }
 
-/* n int16 from x to y, which must not overlap. In line, for short runs: a call of memcpy() takes longer than 16 values. */
+/* n int16 from x to y, which must not overlap. In line, for short runs: a call of memcpy() takes
+ * longer than 16 values. */
 static inline void nn_copy(int16_t *y, const int16_t *x, uint32_t n)
 {
     if (nn_on_words(x, y))
@@ -92,7 +98,9 @@ static inline void nn_copy(int16_t *y, const int16_t *x, uint32_t n)
 static inline void nn_next_words(const int32_t **p, int32_t *first, int32_t *second)
 {
 #if NN_DSP
-    __asm__("ldrd %0, %1, [%2], #8" : "=&r"(*first), "=&r"(*second), "+r"(*p) : "m"((*p)[0]), "m"((*p)[1]));
+    __asm__("ldrd %0, %1, [%2], #8"
+            : "=&r"(*first), "=&r"(*second), "+r"(*p)
+            : "m"((*p)[0]), "m"((*p)[1]));
 #else
     *first = *(*p)++;
     *second = *(*p)++;
@@ -120,7 +128,8 @@ static inline uint32_t nn_pair(int32_t low, int32_t high)
 #endif
 }
 
-/* Sums and shifts modulo 2³²: they never pass 2³¹ where that matters, and are defined where it does not. */
+/* Sums and shifts modulo 2³²: they never pass 2³¹ where that matters, and are defined where it does
+ * not. */
 static inline int32_t nn_add(int32_t a, int32_t b)
 {
     return (int32_t)((uint32_t)a + (uint32_t)b);
@@ -136,7 +145,8 @@ static inline int32_t nn_mla(int32_t a, int32_t b, int32_t acc)
 {
 #if NN_DSP
     int32_t r;
-    __asm__("mla %0, %1, %2, %3" : "=r"(r) : "r"(a), "r"(b), "r"(acc)); /* gcc would take two instructions */
+    /* gcc would take two instructions */
+    __asm__("mla %0, %1, %2, %3" : "=r"(r) : "r"(a), "r"(b), "r"(acc));
     return r;
 #else
     return (int32_t)((uint32_t)a * (uint32_t)b + (uint32_t)acc);
@@ -258,7 +268,8 @@ static inline uint32_t nn_smax16(uint32_t a, uint32_t b)
     __asm__("ssub16 %0, %1, %2\n\tsel %0, %1, %2" : "=&r"(r) : "r"(a), "r"(b) : "cc");
     return r;
 #else
-    return nn_pair(nn_low(a) > nn_low(b) ? nn_low(a) : nn_low(b), nn_high(a) > nn_high(b) ? nn_high(a) : nn_high(b));
+    return nn_pair(nn_low(a) > nn_low(b) ? nn_low(a) : nn_low(b),
+                   nn_high(a) > nn_high(b) ? nn_high(a) : nn_high(b));
 #endif
 }
 
@@ -301,7 +312,8 @@ static inline int32_t nn_usat16(int32_t v)
 
 static inline uint32_t nn_clz64(uint64_t v) /* v ≥ 1 */
 {
-    return v >> 32 ? (uint32_t)__builtin_clz((uint32_t)(v >> 32)) : 32u + (uint32_t)__builtin_clz((uint32_t)v);
+    return v >> 32 ? (uint32_t)__builtin_clz((uint32_t)(v >> 32))
+                   : 32u + (uint32_t)__builtin_clz((uint32_t)v);
 }
 
 static inline int32_t nn_clamp(int32_t v, int32_t lo, int32_t hi)
@@ -315,7 +327,8 @@ static inline int32_t nn_requant(int32_t acc, uint32_t shift, int32_t mult)
     return nn_smmulr(nn_shift_left(acc, shift), mult);
 }
 
-/* Two values held to lo…hi at once: with v − lo held to 0…65535 first, one saturating and one plain sum of halves remain. */
+/* Two values held to lo…hi at once: with v − lo held to 0…65535 first, one saturating and one plain
+ * sum of halves remain. */
 typedef struct {
     int32_t minus_lo;
     uint32_t top, back; /* 65535 − (hi − lo) and hi + 1, in both halves */
@@ -334,15 +347,18 @@ static inline uint32_t nn_clamp_both(const nn_clamp_pair *c, int32_t low, int32_
 }
 
 /* clamp(smmulr(a, mult_a)), clamp(smmulr(b, mult_b)) as a pair */
-static inline uint32_t nn_clamp_requant(const nn_clamp_pair *c, int32_t a, int32_t mult_a, int32_t b, int32_t mult_b)
+static inline uint32_t nn_clamp_requant(const nn_clamp_pair *c, int32_t a, int32_t mult_a,
+                                        int32_t b, int32_t mult_b)
 {
     return nn_clamp_both(c, nn_smmlar(a, mult_a, c->minus_lo), nn_smmlar(b, mult_b, c->minus_lo));
 }
 
-/* Two points of a table and how far x lies between them, 0…255 of 256: (left·(256 − f) + right·f + 128), eight bits too long */
+/* Two points of a table and how far x lies between them, 0…255 of 256: (left·(256 − f) + right·f +
+ * 128), eight bits too long */
 static inline int32_t nn_between(const int16_t *left, int32_t f)
 {
-    return nn_smlad(nn_load_pair(left), (uint32_t)nn_mla(f, 65535, 256), 128); /* the pair (256 − f, f) */
+    /* the pair (256 − f, f) */
+    return nn_smlad(nn_load_pair(left), (uint32_t)nn_mla(f, 65535, 256), 128);
 }
 
 /* lut(x) of SPEC.md part 1; middle is the table's entry 128 */
@@ -381,7 +397,8 @@ static inline uint32_t nn_pair_asr15(int32_t low, int32_t high)
 /* nn_lut() of eight values. A gather wants offsets from 0 on: the segments of x + 32768. */
 static inline int16x8_t nn_lut_eight(const int16_t table[257], int16x8_t x)
 {
-    const uint16x8_t segment = vshrq_n_u16(vreinterpretq_u16_s16(veorq_s16(x, vdupq_n_s16(-32768))), 8);
+    const uint16x8_t segment =
+        vshrq_n_u16(vreinterpretq_u16_s16(veorq_s16(x, vdupq_n_s16(-32768))), 8);
     const int16x8_t left = vldrhq_gather_shifted_offset_s16(table, segment);
     const int16x8_t right = vldrhq_gather_shifted_offset_s16(table + 1, segment);
     const int16x8_t f = vandq_s16(x, vdupq_n_s16(255)), g = vsubq_s16(vdupq_n_s16(256), f);

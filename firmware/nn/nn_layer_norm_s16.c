@@ -66,7 +66,8 @@ static norm norm_of(const int16_t *x, uint32_t n, uint64_t epsilon)
     uint64_t v = n * spread(x, n, &sum) + epsilon;
     int32_t e = (33 - (int32_t)nn_clz64(v)) >> 1;
     uint32_t shift = (uint32_t)(14 - e);
-    norm m = {(int32_t)(n << shift), (int32_t)(0u - ((uint32_t)sum << shift)), rsqrt((uint32_t)(e >= 0 ? v >> 2 * e : v << -2 * e))};
+    norm m = {(int32_t)(n << shift), (int32_t)(0u - ((uint32_t)sum << shift)),
+              rsqrt((uint32_t)(e >= 0 ? v >> 2 * e : v << -2 * e))};
     return m;
 }
 
@@ -89,11 +90,14 @@ static void norm_row(const nn_layer_norm *op, const int16_t *x, int16_t *y)
     const int32_t *gain = op->gain, *bias = op->bias;
     uint32_t n = op->n;
     const norm of = norm_of(x, n, op->epsilon);
-    const row_norm m = {vdupq_n_s32(of.scale), vdupq_n_s32(of.r), vdupq_n_s32(op->lo), vdupq_n_s32(op->hi), of.offset};
+    const row_norm m = {vdupq_n_s32(of.scale), vdupq_n_s32(of.r), vdupq_n_s32(op->lo),
+                        vdupq_n_s32(op->hi), of.offset};
     for (; n >= 4; n -= 4, x += 4, y += 4, gain += 4, bias += 4)
         vstrhq_s32(y, norm_four(&m, vldrhq_s32(x), vld1q_s32(gain), vld1q_s32(bias)));
     const mve_pred16_t rest = vctp32q(n);
-    vstrhq_p_s32(y, norm_four(&m, vldrhq_z_s32(x, rest), vldrwq_z_s32(gain, rest), vldrwq_z_s32(bias, rest)), rest);
+    vstrhq_p_s32(
+        y, norm_four(&m, vldrhq_z_s32(x, rest), vldrwq_z_s32(gain, rest), vldrwq_z_s32(bias, rest)),
+        rest);
 }
 
 void nn_layer_norm_s16(const nn_layer_norm *op, const int16_t *x, int16_t *y)
@@ -110,7 +114,8 @@ static inline int32_t normal(const norm *m, int32_t x)
     return nn_smmulr(nn_mla(x, m->scale, m->offset), m->r);
 }
 
-static void norm_row(const nn_layer_norm *op, const nn_clamp_pair *clamp, const int16_t *x, int16_t *y)
+static void norm_row(const nn_layer_norm *op, const nn_clamp_pair *clamp, const int16_t *x,
+                     int16_t *y)
 {
     const uint32_t n = op->n;
     const norm m = norm_of(x, n, op->epsilon);

@@ -1,4 +1,5 @@
-/* What the kernels of dense layers and convolutions share besides nn.h: the definition, and on Armv7E-M the frame of their loops. */
+/* What the kernels of dense layers and convolutions share besides nn.h: the definition, and on
+ * Armv7E-M the frame of their loops. */
 #ifndef NN_LINEAR_H
 #define NN_LINEAR_H
 
@@ -11,8 +12,10 @@
 /* Σ_k w[n][k]·x[k] */
 typedef int32_t sum_of_row(const nn_linear *op, uint32_t n, const int16_t *x);
 
-/* The definition, given the sum of a row. On Armv7E-M it serves only what the fast paths leave out. */
-static inline void linear_of_sums(const nn_linear *op, const int16_t *x, int16_t *y, sum_of_row *sum)
+/* The definition, given the sum of a row. On Armv7E-M it serves only what the fast paths leave
+ * out. */
+static inline void linear_of_sums(const nn_linear *op, const int16_t *x, int16_t *y,
+                                  sum_of_row *sum)
 {
     for (uint32_t t = 0; t < op->frames; t++, x += op->x_stride, y += op->y_stride)
         for (uint32_t n = 0; n < op->out; n++) {
@@ -29,8 +32,9 @@ typedef struct {
     nn_clamp_pair clamp;
 } output;
 
-/* The steps up to `part` one by one, then UNROLL of them a turn up to `end`; `at` is the pointer that tells, `spare` a
- * register free between steps. Where `part` is the start there is at least one whole turn. */
+/* The steps up to `part` one by one, then UNROLL of them a turn up to `end`; `at` is the pointer
+ * that tells, `spare` a register free between steps. Where `part` is the start there is at least
+ * one whole turn. */
 #define LOOPS(step, at, spare)                                                                \
     "ldr %[" spare "], %[part]\n\tcmp %[" at "], %[" spare "]\n\tbeq 2f\n"                    \
     "1:\n\t" step "ldr %[" spare "], %[part]\n\tcmp %[" at "], %[" spare "]\n\tbne 1b\n\t"    \
@@ -39,8 +43,8 @@ typedef struct {
     "ldr %[" spare "], %[end]\n\tcmp %[" at "], %[" spare "]\n\tbne 2b\n"                     \
     "3:\n\t"
 
-/* One frame of x: its whole steps, split as LOOPS wants it, the inputs left over, followed by zeros, and what all its sums begin
- * with besides their bias. */
+/* One frame of x: its whole steps, split as LOOPS wants it, the inputs left over, followed by
+ * zeros, and what all its sums begin with besides their bias. */
 typedef struct {
     const int16_t *start, *part, *end;
     int16_t rest[INPUTS] __attribute__((aligned(4)));
@@ -63,19 +67,24 @@ typedef struct {
     int32_t bias_a, bias_b, mult_a, mult_b;
 } two_rows;
 
-/* The sums of two rows over `count` frames, a constant, as outputs; the test of the shift is made once. */
-static inline __attribute__((always_inline)) void
-store_frames(const two_rows *r, const output *o, int32_t *a, int32_t *b, uint32_t count, int16_t *y, uint32_t y_stride)
+/* The sums of two rows over `count` frames, a constant, as outputs; the test of the shift is made
+ * once. */
+static inline __attribute__((always_inline)) void store_frames(const two_rows *r, const output *o,
+                                                               int32_t *a, int32_t *b,
+                                                               uint32_t count, int16_t *y,
+                                                               uint32_t y_stride)
 {
     if (o->shift)
         for (uint32_t t = 0; t < count; t++)
             a[t] = nn_shift_left(a[t], o->shift), b[t] = nn_shift_left(b[t], o->shift);
     for (uint32_t t = 0; t < count; t++)
-        nn_store_pair(y + t * y_stride, nn_clamp_requant(&o->clamp, a[t], r->mult_a, b[t], r->mult_b));
+        nn_store_pair(y + t * y_stride,
+                      nn_clamp_requant(&o->clamp, a[t], r->mult_a, b[t], r->mult_b));
 }
 
 /* The sums of four rows over one frame */
-static inline void store_rows(const output *o, int32_t a0, int32_t b0, int32_t a2, int32_t b2, const int32_t *mult, int16_t *y)
+static inline void store_rows(const output *o, int32_t a0, int32_t b0, int32_t a2, int32_t b2,
+                              const int32_t *mult, int16_t *y)
 {
     if (o->shift) {
         a0 = nn_shift_left(a0, o->shift), b0 = nn_shift_left(b0, o->shift);
@@ -86,12 +95,13 @@ static inline void store_rows(const output *o, int32_t a0, int32_t b0, int32_t a
 }
 
 /* Four rows over a frame; returns the weights of the next four. */
-typedef const uint32_t *rows_of_four(const frame *f, const output *o, const uint32_t *w, const int32_t *bias, const int32_t *mult,
-                                     int16_t *y);
+typedef const uint32_t *rows_of_four(const frame *f, const output *o, const uint32_t *w,
+                                     const int32_t *bias, const int32_t *mult, int16_t *y);
 
-/* Blocks of four rows; the last one to three rows are a block of their own with padded tables and output. */
-static inline __attribute__((always_inline)) void one_frame(const nn_linear *op, const output *o, const frame *f, int16_t *y,
-                                                            rows_of_four *four_rows)
+/* Blocks of four rows; the last one to three rows are a block of their own with padded tables and
+ * output. */
+static inline __attribute__((always_inline)) void
+one_frame(const nn_linear *op, const output *o, const frame *f, int16_t *y, rows_of_four *four_rows)
 {
     const uint32_t *w = op->weights;
     const int32_t *bias = op->bias, *mult = op->mult;

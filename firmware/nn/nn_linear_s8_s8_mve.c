@@ -1,10 +1,12 @@
 #if defined(__arm__) && defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("O3", "omit-frame-pointer") /* the inner loop needs 12 registers, in debug builds too */
+/* the inner loop needs 12 registers, in debug builds too */
+#pragma GCC optimize("O3", "omit-frame-pointer")
 #endif
 
 #include "nn_linear_mve.h"
 
-/* x is held to −128…127: VLD2 takes its low bytes out of memory, and VMLADAVA.S8 multiplies 16 of them by a row's weights. */
+/* x is held to −128…127: VLD2 takes its low bytes out of memory, and VMLADAVA.S8 multiplies 16 of
+ * them by a row's weights. */
 #define ROWS 8u
 
 NN_COLD static void linear_portable(const nn_linear *op, const int16_t *x, int16_t *y)
@@ -21,19 +23,22 @@ void nn_linear_s8_s8_mve(const nn_linear *op, const int16_t *x, int16_t *y)
 
 #else
 
-/* Eight rows × 16 inputs: 128 multiply-accumulates in 18 instructions. Loads lie between multiplications, with which a
- * Cortex-M55 overlaps them. */
+/* Eight rows × 16 inputs: 128 multiply-accumulates in 18 instructions. Loads lie between
+ * multiplications, with which a Cortex-M55 overlaps them. */
 #define LOAD(w) "vldrb.8 " w ", [%[w]], #16\n\t"
 #define MAC(row, w) "vmladava.s8 %[s" row "], q0, " w "\n\t"
-#define STEP                                                                                                       \
-    "vld20.8 {q0, q1}, [%[x]]\n\t" LOAD("q2") "vld21.8 {q0, q1}, [%[x]]!\n\t" LOAD("q3")                            \
-    MAC("0", "q2") LOAD("q2") MAC("1", "q3") LOAD("q3") MAC("2", "q2") LOAD("q2") MAC("3", "q3") LOAD("q3")         \
+#define STEP                                                                             \
+    "vld20.8 {q0, q1}, [%[x]]\n\t" LOAD("q2") "vld21.8 {q0, q1}, [%[x]]!\n\t" LOAD("q3") \
+    MAC("0", "q2") LOAD("q2") MAC("1", "q3") LOAD("q3")                                  \
+    MAC("2", "q2") LOAD("q2") MAC("3", "q3") LOAD("q3")                                  \
     MAC("4", "q2") LOAD("q2") MAC("5", "q3") LOAD("q3") MAC("6", "q2") MAC("7", "q3")
 #define STEP_CODE 72u
 
 /* Eight rows over one frame */
-static inline __attribute__((always_inline)) void
-eight_rows(const layer *l, const walk *s, int32x4_t mult, int32x4_t next_mult, const int16_t *x, const int8_t *w, int16_t *y)
+static inline __attribute__((always_inline)) void eight_rows(const layer *l, const walk *s,
+                                                             int32x4_t mult, int32x4_t next_mult,
+                                                             const int16_t *x, const int8_t *w,
+                                                             int16_t *y)
 {
     EIGHT_SUMS;
     register int32x4_t sums __asm__("q0"), more __asm__("q1");
@@ -53,9 +58,11 @@ eight_rows(const layer *l, const walk *s, int32x4_t mult, int32x4_t next_mult, c
     store_sums(l, second, next_mult, y + 4);
 }
 
-static inline void rows(const layer *l, const walk *s, const int16_t *x, const int8_t *w, int16_t *y)
+static inline void rows(const layer *l, const walk *s, const int16_t *x, const int8_t *w,
+                        int16_t *y)
 {
-    const int32x4_t mult = four_words(w + l->mults), next_mult = four_words(w + l->mults + 4 * WORD);
+    const int32x4_t mult = four_words(w + l->mults),
+                    next_mult = four_words(w + l->mults + 4 * WORD);
     for (uint32_t t = l->frames; t; t--, x += l->x_stride, y += l->y_stride)
         eight_rows(l, s, mult, next_mult, x, w, y);
 }

@@ -4,7 +4,8 @@
 #if NN_MVE
 
 /* Eight columns at a time; `wanted` are those there are. */
-static inline void largest_of(const int16_t *x, int16_t *y, uint32_t factor, uint32_t features, mve_pred16_t wanted)
+static inline void largest_of(const int16_t *x, int16_t *y, uint32_t factor, uint32_t features,
+                              mve_pred16_t wanted)
 {
     int16x8_t largest = vldrhq_z_s16(x, wanted);
     for (uint32_t j = factor - 1; j; j--) {
@@ -14,7 +15,8 @@ static inline void largest_of(const int16_t *x, int16_t *y, uint32_t factor, uin
     vstrhq_p_s16(y, largest, wanted);
 }
 
-void nn_max_pool_s16(const int16_t *x, int16_t *y, uint32_t factor, uint32_t frames, uint32_t features)
+void nn_max_pool_s16(const int16_t *x, int16_t *y, uint32_t factor, uint32_t frames,
+                     uint32_t features)
 {
     for (uint32_t t = frames; t; t--, x += factor * features, y += features)
         for (uint32_t at = 0; at < features; at += 8)
@@ -24,7 +26,8 @@ void nn_max_pool_s16(const int16_t *x, int16_t *y, uint32_t factor, uint32_t fra
 #else
 
 /* Two columns at a time. */
-void nn_max_pool_s16(const int16_t *x, int16_t *y, uint32_t factor, uint32_t frames, uint32_t features)
+void nn_max_pool_s16(const int16_t *x, int16_t *y, uint32_t factor, uint32_t frames,
+                     uint32_t features)
 {
     for (uint32_t t = frames; t; t--, x += (factor - 1) * features) {
         uint32_t left = features;

@@ -4,7 +4,8 @@
 #if NN_MVE
 
 /* Eight columns of as many rows as are averaged; `wanted` are those there are. */
-static inline void mean_of(const nn_mean_pool *op, const int16_t *x, int16_t *y, mve_pred16_t wanted)
+static inline void mean_of(const nn_mean_pool *op, const int16_t *x, int16_t *y,
+                           mve_pred16_t wanted)
 {
     int32x4_t even = vdupq_n_s32(0), odd = even;
     for (uint32_t j = op->factor, features = op->features; j; j--, x += features) {
@@ -12,7 +13,8 @@ static inline void mean_of(const nn_mean_pool *op, const int16_t *x, int16_t *y,
         even = vaddq_s32(even, vmovlbq_s16(row));
         odd = vaddq_s32(odd, vmovltq_s16(row));
     }
-    const int32x4_t mult = vdupq_n_s32(op->mult), lo = vdupq_n_s32(op->lo), hi = vdupq_n_s32(op->hi);
+    const int32x4_t mult = vdupq_n_s32(op->mult), lo = vdupq_n_s32(op->lo),
+                    hi = vdupq_n_s32(op->hi);
     even = vminq_s32(vmaxq_s32(vrmulhq_s32(vshlq_r_s32(even, op->shift), mult), lo), hi);
     odd = vminq_s32(vmaxq_s32(vrmulhq_s32(vshlq_r_s32(odd, op->shift), mult), lo), hi);
     vstrhq_p_s16(y, vmovntq_s32(vreinterpretq_s16_s32(even), odd), wanted);
@@ -45,8 +47,10 @@ void nn_mean_pool_s16(const nn_mean_pool *op, const int16_t *x, int16_t *y)
                 a += nn_low(first), b += nn_high(first), c += nn_low(second), d += nn_high(second);
                 p += features;
             } while (--j);
-            nn_store_pair(y, nn_clamp_requant(&clamp, nn_shift_left(a, shift), mult, nn_shift_left(b, shift), mult));
-            nn_store_pair(y + 2, nn_clamp_requant(&clamp, nn_shift_left(c, shift), mult, nn_shift_left(d, shift), mult));
+            nn_store_pair(y, nn_clamp_requant(&clamp, nn_shift_left(a, shift), mult,
+                                              nn_shift_left(b, shift), mult));
+            nn_store_pair(y + 2, nn_clamp_requant(&clamp, nn_shift_left(c, shift), mult,
+                                                  nn_shift_left(d, shift), mult));
         }
         for (; left; left--, x++) {
             int32_t sum = 0;

@@ -3,7 +3,8 @@
 #include "nn.h"
 #include "nn_intrinsics.h"
 
-/* One row of a patch, columns first … first + kernel_columns − 1 of a frame, of which some may lie outside; returns y behind it. */
+/* One row of a patch, columns first … first + kernel_columns − 1 of a frame, of which some may lie
+ * outside; returns y behind it. */
 static int16_t *patch_row(const nn_patches *op, const int16_t *frame, int32_t first, int16_t *y)
 {
     const int32_t n = op->n, width = op->width, last = first + op->kernel_columns;

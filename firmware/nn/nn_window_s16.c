@@ -4,10 +4,12 @@
 #include "nn_intrinsics.h"
 
 /* The window that begins `at` values into history and x, copied whole */
-static void one_window(const nn_window *op, const uint8_t *past, uint32_t at, const int16_t *x, int16_t *y)
+static void one_window(const nn_window *op, const uint8_t *past, uint32_t at, const int16_t *x,
+                       int16_t *y)
 {
     const uint32_t size = sizeof *x, kept = op->history;
-    const uint32_t reach = at < kept ? kept - at : 0; /* values from here to the end of the history */
+    /* values from here to the end of the history */
+    const uint32_t reach = at < kept ? kept - at : 0;
     const uint32_t old = reach < op->width ? reach : op->width;
     if (old)
         memcpy(y, past + at * size, old * size);
@@ -15,8 +17,10 @@ static void one_window(const nn_window *op, const uint8_t *past, uint32_t at, co
         memcpy(y + old, x + (at + old - kept), (op->width - old) * size);
 }
 
-/* n values of each of some frames, side by side; returns y behind them. Sixteen are the channels of most such layers. */
-static int16_t *frames_of_band(const int16_t *x, uint32_t frames, uint32_t features, uint32_t n, int16_t *y)
+/* n values of each of some frames, side by side; returns y behind them. Sixteen are the channels of
+ * most such layers. */
+static int16_t *frames_of_band(const int16_t *x, uint32_t frames, uint32_t features, uint32_t n,
+                               int16_t *y)
 {
     if (n == 16 && features % 2u == 0 && nn_on_words(x, y)) {
         for (; frames; frames--, x += features - 16)
@@ -29,11 +33,14 @@ static int16_t *frames_of_band(const int16_t *x, uint32_t frames, uint32_t featu
 }
 
 /* The same, where each band's values lie side by side: first those of frames in the history */
-static void window_of_bands(const nn_window *op, const int16_t *past, uint32_t at, const int16_t *x, int16_t *y)
+static void window_of_bands(const nn_window *op, const int16_t *past, uint32_t at, const int16_t *x,
+                            int16_t *y)
 {
     const uint32_t features = op->features, n = features / op->bands, frames = op->width / features;
-    const uint32_t reach = at < op->history ? (op->history - at) / features : 0, old = reach < frames ? reach : frames;
-    const int16_t *early = old ? past + at : x, *late = old < frames ? x + (at + old * features - op->history) : x;
+    const uint32_t reach = at < op->history ? (op->history - at) / features : 0,
+                   old = reach < frames ? reach : frames;
+    const int16_t *early = old ? past + at : x,
+                  *late = old < frames ? x + (at + old * features - op->history) : x;
     for (uint32_t b = op->bands; b; b--, early += n, late += n) {
         if (old)
             y = frames_of_band(early, old, features, n, y);

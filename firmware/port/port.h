@@ -1,7 +1,9 @@
-/* What a board gives to the application: five functions. Nothing else of the application knows the board.
+/* What a board gives to the application: five functions. Nothing else of the application knows the
+ * board.
  *
- * A port also brings its start-up code, a linker script where there is one, and board.toml: the memory map, the limits the export
- * checks, compiler, flags, clock, how to emulate it and whether it has run on silicon. Every wait in a port is bounded. */
+ * A port also brings its start-up code, a linker script where there is one, and board.toml: the
+ * memory map, the limits the export checks, compiler, flags, clock, how to emulate it and whether
+ * it has run on silicon. Every wait in a port is bounded. */
 #ifndef PORT_H
 #define PORT_H
 #include <stdint.h>
@@ -27,17 +29,20 @@ typedef struct {
     uint32_t stack_used;          /* most bytes of stack ever used; 0 where unknown */
     uint32_t stack_bytes;         /* size of the stack; 0 where unknown */
     uint32_t handler_ticks;       /* longest run of the receive handler, in ticks */
-    uint32_t masked_instructions; /* bound on those executed while interrupts are masked; 0 when they never are */
+    uint32_t masked_instructions; /* bound on those executed while interrupts are masked; 0 when
+                                     they never are */
 } port_health;
 
 /* Clock, counter, line. Afterwards every byte that arrives is kept. The result lives for ever. */
 const port_info *port_start(void);
 
-/* Takes up to `room` received bytes, oldest first, and returns how many. When none are waiting it may sleep, at most 200 ms, and
- * return 0. The application calls it at least twice a second: the port serves its watchdog here. */
+/* Takes up to `room` received bytes, oldest first, and returns how many. When none are waiting it
+ * may sleep, at most 200 ms, and return 0. The application calls it at least twice a second: the
+ * port serves its watchdog here. */
 uint32_t port_read(uint8_t *bytes, uint32_t room);
 
-/* Sends `count` bytes; waits for the line no longer than it takes to send them, then gives up on the rest (the host asks again). */
+/* Sends `count` bytes; waits for the line no longer than it takes to send them, then gives up on
+ * the rest (the host asks again). */
 void port_write(const uint8_t *bytes, uint32_t count);
 
 /* The counter, 32 bits, wrapping. */

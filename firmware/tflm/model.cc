@@ -1,6 +1,8 @@
-/* The model's interface (model.h) around TensorFlow Lite Micro's interpreter. The state is an input and an output of the file, and the
- * file's memory plan puts both at the same place, one state behind the other from the beginning of the arena: it is never copied, and
- * saved and restored as one piece. Nothing here needs a constructor before main(): objects are built in place when the model starts. */
+/* The model's interface (model.h) around TensorFlow Lite Micro's interpreter. The state is an input
+ * and an output of the file, and the file's memory plan puts both at the same place, one state
+ * behind the other from the beginning of the arena: it is never copied, and saved and restored as
+ * one piece. Nothing here needs a constructor before main(): objects are built in place when the
+ * model starts. */
 #include "model.h"
 #include "operators.h"
 #include "tensorflow/lite/micro/micro_interpreter.h"
@@ -9,7 +11,8 @@
 #include <cstring>
 #include <new>
 
-alignas(16) __attribute__((section(".bss.model_arena"))) uint8_t arena[MODEL_ARENA_BYTES]; /* where the board's linker script says */
+/* where the board's linker script says */
+alignas(16) __attribute__((section(".bss.model_arena"))) uint8_t arena[MODEL_ARENA_BYTES];
 
 static tflite::MicroInterpreter *interpreter;
 static uint32_t fault;
@@ -20,7 +23,8 @@ static bool state_is_in_place()
     static const uint32_t offsets[MODEL_STATE_COUNT] = MODEL_STATE_OFFSETS;
     for (uint32_t index = 0; index < MODEL_STATE_COUNT; index++) {
         const void *planned = arena + offsets[index];
-        if (interpreter->input(index + 1)->data.data != planned || interpreter->output(index + 1)->data.data != planned)
+        if (interpreter->input(index + 1)->data.data != planned ||
+            interpreter->output(index + 1)->data.data != planned)
             return false;
     }
     return true;
@@ -33,10 +37,12 @@ static uint32_t start()
     if (operators == nullptr)
         return MODEL_FAULT_OPERATORS;
     tflite::InitializeTarget();
-    interpreter = new (memory) tflite::MicroInterpreter(tflite::GetModel(model_tables[0].data), *operators, arena, sizeof arena);
+    interpreter = new (memory) tflite::MicroInterpreter(tflite::GetModel(model_tables[0].data),
+                                                        *operators, arena, sizeof arena);
     if (interpreter->AllocateTensors() != kTfLiteOk)
         return MODEL_FAULT_ARENA;
-    if (interpreter->input(0)->bytes != 2u * MODEL_SAMPLES_PER_STEP * MODEL_INPUTS || interpreter->output(0)->bytes != 2u * MODEL_OUTPUTS)
+    if (interpreter->input(0)->bytes != 2u * MODEL_SAMPLES_PER_STEP * MODEL_INPUTS ||
+        interpreter->output(0)->bytes != 2u * MODEL_OUTPUTS)
         return MODEL_FAULT_SHAPE;
     return state_is_in_place() ? MODEL_FAULT_NONE : MODEL_FAULT_STATE;
 }
@@ -50,7 +56,9 @@ uint32_t model_fault(void)
 
 uint32_t model_arena_used(void)
 {
-    return model_fault() == MODEL_FAULT_NONE ? static_cast<uint32_t>(interpreter->arena_used_bytes()) : 0u;
+    return model_fault() == MODEL_FAULT_NONE
+               ? static_cast<uint32_t>(interpreter->arena_used_bytes())
+               : 0u;
 }
 
 void model_reset(void)
@@ -67,7 +75,8 @@ void *model_state(void)
 /* A kernel that fails here would fail always: the trap resets the board, and the host sees that. */
 void model_step(const int16_t *samples, int16_t *out)
 {
-    std::memcpy(interpreter->input(0)->data.raw, samples, 2u * MODEL_SAMPLES_PER_STEP * MODEL_INPUTS);
+    std::memcpy(interpreter->input(0)->data.raw, samples,
+                2u * MODEL_SAMPLES_PER_STEP * MODEL_INPUTS);
     if (interpreter->Invoke() != kTfLiteOk)
         __builtin_trap();
     std::memcpy(out, interpreter->output(0)->data.raw, 2u * MODEL_OUTPUTS);

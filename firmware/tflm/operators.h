@@ -1,4 +1,5 @@
-/* The kernels of TensorFlow Lite Micro that a model needs; main.cc lists exactly those of its file. */
+/* The kernels of TensorFlow Lite Micro that a model needs; main.cc lists exactly those of its
+ * file. */
 #ifndef OPERATORS_H
 #define OPERATORS_H
 #include "tensorflow/lite/micro/micro_op_resolver.h"

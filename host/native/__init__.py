@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from compress import artifacts
 from compress.errors import TendonError
 from compress.evaluate import HeldOut
 from compress.graph import Array, Graph
@@ -95,9 +96,9 @@ def build(
     sources = {p.name: p.read_bytes() for p in sorted(NN.glob("*.[ch]"))} | {
         "driver.c": (HERE / "driver.c").read_bytes()
     }
-    digest = hashlib.sha256(
-        repr((sorted((files | sources).items()), flags, taps)).encode()
-    ).hexdigest()[:16]
+    code = artifacts.code_hash("firmware/nn", "host/native")
+    made_from = repr((sorted(files.items()), code, flags, taps))
+    digest = hashlib.sha256(made_from.encode()).hexdigest()[:16]
     library = folder / f"model-{digest}.so"
     if not library.is_file():
         _compile(

@@ -1,10 +1,12 @@
-/* Drives an exported model from Python: whole recordings in one call, and every operator's output through a callback. */
+/* Drives an exported model from Python: whole recordings in one call, and every operator's output
+ * through a callback. */
 #include "model.h"
 #include <stddef.h>
 
 void native_run(const int16_t *samples, uint32_t steps, int16_t *out);
 
-/* samples (steps · MODEL_SAMPLES_PER_STEP, MODEL_INPUTS) -> out (steps · MODEL_FRAMES_PER_STEP, MODEL_OUTPUTS); keeps the state between calls. */
+/* samples (steps · MODEL_SAMPLES_PER_STEP, MODEL_INPUTS) -> out (steps · MODEL_FRAMES_PER_STEP,
+ * MODEL_OUTPUTS); keeps the state between calls. */
 void native_run(const int16_t *samples, uint32_t steps, int16_t *out)
 {
     for (uint32_t i = 0; i < steps; i++) {

@@ -107,10 +107,11 @@ def test_a_branch_pairs_with_what_follows_when_it_is_not_taken_and_never_with_wh
     assert (straight.run(after), jumped.run(after), folded.run(after)) == (0, 1, 0)
 
 
-TEXT = """add r0, r1, r2; eor r1, r2, r3, lsl #4; smlad r2, r3, r4, r2; smlald r4, r5, r0, r1; sxtb16 r3, r4; ldr r5, [r6];
-ldr r6, [r7, #4]; ldrh r0, [r5]; str r1, [r6, #8]; ldrd r2, r3, [r4], #8; mov r7, r0; lsr r3, r2, #7; ubfx r4, r5, #3, #5;
-ssat r0, #16, r2, asr #15; pkhbt r1, r2, r3, lsl #16; cmp r4, r5; bne 20 <f>; umull r0, r1, r2, r3; udiv r2, r3, r4;
-push {r4, r5, lr}; movne r4, r5"""  # noqa: E501
+TEXT = """add r0, r1, r2; eor r1, r2, r3, lsl #4; smlad r2, r3, r4, r2; smlald r4, r5, r0, r1;
+sxtb16 r3, r4; ldr r5, [r6]; ldr r6, [r7, #4]; ldrh r0, [r5]; str r1, [r6, #8];
+ldrd r2, r3, [r4], #8; mov r7, r0; lsr r3, r2, #7; ubfx r4, r5, #3, #5;
+ssat r0, #16, r2, asr #15; pkhbt r1, r2, r3, lsl #16; cmp r4, r5; bne 20 <f>;
+umull r0, r1, r2, r3; udiv r2, r3, r4; push {r4, r5, lr}; movne r4, r5"""
 LINES = st.sampled_from([line.strip() for line in TEXT.split(";")])
 
 

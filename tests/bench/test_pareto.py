@@ -481,11 +481,12 @@ CHROMIUM = (
     "disable-component-update",
 )
 MEASURE = """<script>
-const root = document.documentElement, seen = [...document.querySelectorAll('figure svg')].map(s => s.getBoundingClientRect());
+const root = document.documentElement;
+const seen = [...document.querySelectorAll('figure svg')].map(s => s.getBoundingClientRect());
 root.dataset.overflow = root.scrollWidth - root.clientWidth;
 root.dataset.pictures = seen.filter(r => r.width > 600 && r.height > 250).length;
 root.dataset.broken = [...document.images].filter(i => !i.naturalWidth).length;
-</script></body>"""  # noqa: E501
+</script></body>"""
 
 
 def chromium(folder: Path, page: Path, *options: str) -> str:

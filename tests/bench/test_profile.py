@@ -318,35 +318,48 @@ def test_an_image_of_another_model_is_refused(made) -> None:
 OF_EACH_CLASS = {
     "load_store": (
         """
-        ldr r0, [r1], #4 | ldrd r2, r3, [r0], #8 | ldrsh.w r1, [r9, ip, lsl #1] | strd r0, r1, [r2], #8 | ldmia r0!, {r4-r7}
-        vldrb.s16 q3, [r5] | vldrht.u16 q2, [r1], #16 | vstrh.32 q2, [r3] | vld20.16 {q0, q1}, [r0]"""  # noqa: E501
+        ldr r0, [r1], #4 | ldrd r2, r3, [r0], #8 | ldrsh.w r1, [r9, ip, lsl #1]
+        strd r0, r1, [r2], #8 | ldmia r0!, {r4-r7}
+        vldrb.s16 q3, [r5] | vldrht.u16 q2, [r1], #16 | vstrh.32 q2, [r3]
+        vld20.16 {q0, q1}, [r0]"""
     ),
     "unpack": (
         """
-        sxtb16 r0, r1, ror #8 | pkhbt r0, r1, r2, lsl #16 | and r0, r1, r2, lsr #4 | and r0, r1, r2 | asrs r4, r4, #16
-        ubfx r0, r1, #4, #4 | veor q0, q0, q1 | vmovlb.s8 q3, q3 | vshllt.s8 q0, q0, #8 | vmovnb.i32 q3, q1"""  # noqa: E501
+        sxtb16 r0, r1, ror #8 | pkhbt r0, r1, r2, lsl #16 | and r0, r1, r2, lsr #4 | and r0, r1, r2
+        asrs r4, r4, #16
+        ubfx r0, r1, #4, #4 | veor q0, q0, q1 | vmovlb.s8 q3, q3 | vshllt.s8 q0, q0, #8
+        vmovnb.i32 q3, q1"""
     ),
     "mac": (
         """
-        smlad r0, r1, r2, r0 | smlald r0, r1, r2, r3 | smlsd r0, r1, r2, r3 | smladx r0, r1, r2, r3 | mla r0, r1, r2, r3
-        muls r0, r1 | smull r0, r1, r2, r3 | umull r0, r1, r2, r3 | smusd r0, r1, r2 | smuadx r0, r1, r2 | smlalbb r0, r1, r2, r3
-        smlatt r0, r1, r2, r3 | vmladavax.s16 r2, q3, q3 | vmlavat.s16 r6, q3, q2 | vmlalva.s32 r4, r5, q2, q2 | vaddv.s16 r0, q3
-        vmul.i32 q1, q2, q2 | vqrdmlsdh.s16 q3, q3, q3 | vmlas.s16 q0, q1, r2 | vmullb.s16 q0, q1, q2
-        vrmlaldavh.s32 r0, r1, q0, q1"""  # noqa: E501
+        smlad r0, r1, r2, r0 | smlald r0, r1, r2, r3 | smlsd r0, r1, r2, r3 | smladx r0, r1, r2, r3
+        mla r0, r1, r2, r3
+        muls r0, r1 | smull r0, r1, r2, r3 | umull r0, r1, r2, r3 | smusd r0, r1, r2
+        smuadx r0, r1, r2 | smlalbb r0, r1, r2, r3
+        smlatt r0, r1, r2, r3 | vmladavax.s16 r2, q3, q3 | vmlavat.s16 r6, q3, q2
+        vmlalva.s32 r4, r5, q2, q2 | vaddv.s16 r0, q3
+        vmul.i32 q1, q2, q2 | vqrdmlsdh.s16 q3, q3, q3 | vmlas.s16 q0, q1, r2
+        vmullb.s16 q0, q1, q2
+        vrmlaldavh.s32 r0, r1, q0, q1"""
     ),
     "requantize": (
         """
-        smmulr r0, r1, r2 | smmlar r0, r1, r2, r3 | ssat r0, #16, r0, asr #15 | usat r0, #16, r1 | uqadd16 r0, r1, r2
-        uadd16 r0, r1, r2 | qadd16 r0, r1, r2 | sel r0, r1, r2 | vqrdmulh.s32 q2, q2, r5 | vrmulh.s32 q0, q1, q2
-        vrshl.s32 q2, q2, q0 | vqmovnb.s32 q3, q2 | vmin.s32 q0, q1, q2 | vqadd.s16 q3, q3, q0"""  # noqa: E501
+        smmulr r0, r1, r2 | smmlar r0, r1, r2, r3 | ssat r0, #16, r0, asr #15 | usat r0, #16, r1
+        uqadd16 r0, r1, r2
+        uadd16 r0, r1, r2 | qadd16 r0, r1, r2 | sel r0, r1, r2 | vqrdmulh.s32 q2, q2, r5
+        vrmulh.s32 q0, q1, q2
+        vrshl.s32 q2, q2, q0 | vqmovnb.s32 q3, q2 | vmin.s32 q0, q1, q2 | vqadd.s16 q3, q3, q0"""
     ),
     "rest": (
         """
-        ldr r0, [sp, #4] | ldr r2, [pc, #104] | push {r4, lr} | ldmia.w sp!, {r4, pc} | stmdb sp!, {r4, lr}
-        ldrd r0, r1, [sp, #8] | adds r0, #1 | cmp r0, r1 | bne 8001150 <nn_lut_s16+0x4> | bl 8000100 <memset>
+        ldr r0, [sp, #4] | ldr r2, [pc, #104] | push {r4, lr} | ldmia.w sp!, {r4, pc}
+        stmdb sp!, {r4, lr}
+        ldrd r0, r1, [sp, #8] | adds r0, #1 | cmp r0, r1 | bne 8001150 <nn_lut_s16+0x4>
+        bl 8000100 <memset>
         lsls r0, r1, #2 | bic.w r3, r8, #1
-        and r0, r1, #15 | le lr, 100 <f> | dlstp.16 lr, r2 | vctp.16 r2 | vpst | vdup.32 q2, r6 | vadd.i32 q0, q1, q2
-        mov r0, r1 | it cs | nop | clz r0, r1"""  # noqa: E501
+        and r0, r1, #15 | le lr, 100 <f> | dlstp.16 lr, r2 | vctp.16 r2 | vpst | vdup.32 q2, r6
+        vadd.i32 q0, q1, q2
+        mov r0, r1 | it cs | nop | clz r0, r1"""
     ),
 }
 

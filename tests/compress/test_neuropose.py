@@ -133,7 +133,7 @@ def test_the_published_network_gives_the_published_poses_of_every_window(
     )
 
 
-def test_the_published_network_fits_half_a_megabyte_of_ram_since_no_convolution_holds_a_whole_window(  # noqa: E501
+def test_the_published_network_fits_half_a_megabyte_since_no_convolution_holds_a_whole_window(
     published: tuple[Any, g.Graph],
 ) -> None:
     _, real = published

@@ -259,7 +259,10 @@ def test_a_digest_beside_the_file_is_honoured(sound: Path, tmp_path: Path) -> No
         PoseSession(path)
 
 
-HEADER = "user,session,stage,side,moving_hand,held_out_user,held_out_stage,split,generalization,filename\n"  # noqa: E501
+HEADER = (
+    "user,session,stage,side,moving_hand,held_out_user,held_out_stage,split,generalization,"
+    "filename\n"
+)
 
 
 def table(folder: Path, *lines: tuple[str, str], files: bool = True) -> Path:

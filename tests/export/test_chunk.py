@@ -70,9 +70,7 @@ def test_the_exported_c_says_the_same_words_however_many_frames_a_step_computes(
     np.testing.assert_array_equal(IntegerInterpreter(graph).run(x[None])[0], expected)
 
 
-def test_a_layer_that_the_kernels_take_for_several_frames_is_one_call_and_others_go_frame_by_frame() -> (  # noqa: E501
-    None
-):
+def test_a_layer_of_kernels_for_several_frames_is_one_call_and_others_go_frame_by_frame() -> None:
     graph = g.in_chunks(small(), FRAMES)
     source = emit.files(emit.build(graph))["model.c"].decode()
     for index, op in enumerate(graph.ops):

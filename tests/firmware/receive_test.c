@@ -1,5 +1,5 @@
-/* Reads pairs of status and data register from standard input, as the receive interrupt would find them; writes what reached the ring,
- * then the three counts. */
+/* Reads pairs of status and data register from standard input, as the receive interrupt would find
+ * them; writes what reached the ring, then the three counts. */
 #include "receive.h"
 #include <stdio.h>
 
@@ -12,6 +12,7 @@ int main(void)
         receive(&into, &counts, (uint32_t)status, (uint8_t)byte);
     uint8_t out[RING_BYTES];
     printf("%.*s|", (int)ring_take(&into, out, sizeof out), (const char *)out);
-    printf("%u %u %u", (unsigned)counts.overruns, (unsigned)counts.dropped, (unsigned)counts.line_errors);
+    printf("%u %u %u", (unsigned)counts.overruns, (unsigned)counts.dropped,
+           (unsigned)counts.line_errors);
     return 0;
 }

@@ -26,7 +26,9 @@
 #define WATCHDOG_CONTROL_RESET 2u
 #define WATCHDOG_LOCK_OPEN 0x1ACCE551u
 
-#define WRITE_TURNS 5000000u /* polls of the transmitter, about 20 ms of the emulator's own time: it waits for a socket, not for a wire */
+/* polls of the transmitter, about 20 ms of the emulator's own time: it waits for a socket, not for
+ * a wire */
+#define WRITE_TURNS 5000000u
 
 /* 1 s of executed instructions to the NMI, 1 s more to the reset. */
 static void start_watchdog(void)
@@ -36,8 +38,9 @@ static void start_watchdog(void)
     WATCHDOG_CONTROL = WATCHDOG_CONTROL_INTERRUPT | WATCHDOG_CONTROL_RESET;
 }
 
-/* While the core sleeps the emulator's clock follows the host's, also while the host does not let the emulator run: no fault of the program. It
- * cannot be stopped and started again (QEMU 7.2 counts on and remembers), but given its longest period. */
+/* While the core sleeps the emulator's clock follows the host's, also while the host does not let
+ * the emulator run: no fault of the program. It cannot be stopped and started again (QEMU 7.2
+ * counts on and remembers), but given its longest period. */
 void line_rest_watchdog(void)
 {
     WATCHDOG_LOAD = UINT32_MAX;
@@ -58,11 +61,13 @@ void cmsdk_start(void)
     start_watchdog();
 }
 
-/* The interrupt is cleared before the byte is taken: reading it makes room for the next one, whose interrupt must stay. */
+/* The interrupt is cleared before the byte is taken: reading it makes room for the next one, whose
+ * interrupt must stay. */
 static void UART_RX_Handler(void)
 {
     const uint32_t begin = counter_ticks(), state = UART_STATE;
-    const uint32_t waiting = (state & UART_STATE_RX_FULL) ? RECEIVE_RXNE : 0u, overrun = (state & UART_STATE_RX_OVERRUN) ? RECEIVE_ORE : 0u;
+    const uint32_t waiting = (state & UART_STATE_RX_FULL) ? RECEIVE_RXNE : 0u,
+                   overrun = (state & UART_STATE_RX_OVERRUN) ? RECEIVE_ORE : 0u;
     UART_INTCLEAR = UART_INT_RX;
     line_receive(waiting | overrun, (uint8_t)UART_DATA);
     UART_STATE = state & UART_STATE_RX_OVERRUN;

@@ -1,6 +1,7 @@
-/* Registers of the core itself, alike on every Cortex-M4, M7 and M55. ARM DDI 0403 is the Armv7-M architecture; Armv8-M and Armv8.1-M (ARM DDI
- * 0553, chapter D1) have the same registers at the same addresses. The Cortex-M7's caches and the lock of its trace unit are in ARM DDI 0489
- * (r1p2). Only what is used is declared. */
+/* Registers of the core itself, alike on every Cortex-M4, M7 and M55. ARM DDI 0403 is the Armv7-M
+ * architecture; Armv8-M and Armv8.1-M (ARM DDI 0553, chapter D1) have the same registers at the
+ * same addresses. The Cortex-M7's caches and the lock of its trace unit are in ARM DDI 0489 (r1p2).
+ * Only what is used is declared. */
 #ifndef CORE_H
 #define CORE_H
 #include <stdint.h>
@@ -28,7 +29,8 @@
 #define SCB_CCR_IC (1u << 17)
 #define SCB_SHPR3 REGISTER(0xE000ED20u)
 
-/* Coprocessors 10 and 11 are floating point and, on Armv8.1-M, vectors: ARM DDI 0403 B3.2.20. Where there are neither, the bits read as 0. */
+/* Coprocessors 10 and 11 are floating point and, on Armv8.1-M, vectors: ARM DDI 0403 B3.2.20. Where
+ * there are neither, the bits read as 0. */
 #define SCB_CPACR REGISTER(0xE000ED88u)
 #define SCB_CPACR_CP10_CP11 (0xFu << 20)
 
@@ -51,8 +53,8 @@
 #define MPU_RASR_READ_ONLY (6u << 24)            /* no access without */
 #define MPU_RASR_XN (1u << 28)
 
-/* Cycle counter, ARM DDI 0403 C1.6 and C1.8; the lock is CoreSight's: a Cortex-M7 ignores writes to the DWT until it is opened, a
- * Cortex-M4 has none */
+/* Cycle counter, ARM DDI 0403 C1.6 and C1.8; the lock is CoreSight's: a Cortex-M7 ignores writes to
+ * the DWT until it is opened, a Cortex-M4 has none */
 #define DEMCR REGISTER(0xE000EDFCu)
 #define DEMCR_TRCENA (1u << 24)
 #define DWT_CTRL REGISTER(0xE0001000u)

@@ -34,7 +34,8 @@ void SysTick_Handler(void)
     wraps++;
 }
 
-/* SysTick counts down and fires on reaching 0, so 0 begins a turn. A wrap that has fired but is not yet counted is seen pending. */
+/* SysTick counts down and fires on reaching 0, so 0 begins a turn. A wrap that has fired but is not
+ * yet counted is seen pending. */
 static uint32_t turn_ticks(void)
 {
     return (0u - SYSTICK_VAL) & SYSTICK_MASK;

@@ -6,8 +6,9 @@ ring received;
 receive_counts receive_seen;
 volatile uint32_t receive_ticks;
 
-/* Sleeps until an interrupt, unless a byte is there already. Masked for MASKED_INSTRUCTIONS: WFI wakes on an interrupt that waits, and
- * the check cannot be overtaken by one. (WFE needs no masking, but QEMU 7.2 spins on it and receives a third as fast.) */
+/* Sleeps until an interrupt, unless a byte is there already. Masked for MASKED_INSTRUCTIONS: WFI
+ * wakes on an interrupt that waits, and the check cannot be overtaken by one. (WFE needs no
+ * masking, but QEMU 7.2 spins on it and receives a third as fast.) */
 #define MASKED_INSTRUCTIONS 16u
 static void sleep_unless_received(void)
 {
@@ -33,7 +34,8 @@ uint32_t port_ticks(void)
 void port_measure(port_health *out)
 {
     *out = (port_health){
-        .received = atomic_load_explicit(&received.head, memory_order_relaxed) + receive_seen.dropped,
+        .received =
+            atomic_load_explicit(&received.head, memory_order_relaxed) + receive_seen.dropped,
         .overruns = receive_seen.overruns,
         .dropped = receive_seen.dropped,
         .line_errors = receive_seen.line_errors,

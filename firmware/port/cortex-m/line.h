@@ -1,5 +1,6 @@
-/* The receiving half of a Cortex-M port: port_read(), port_ticks() and port_measure() are the same on all of them (line.c). A board brings
- * port_start(), port_write(), the handler of its UART and the two functions of its watchdog. */
+/* The receiving half of a Cortex-M port: port_read(), port_ticks() and port_measure() are the same
+ * on all of them (line.c). A board brings port_start(), port_write(), the handler of its UART and
+ * the two functions of its watchdog. */
 #ifndef LINE_H
 #define LINE_H
 #include "counter.h"
@@ -9,7 +10,8 @@ extern ring received;
 extern receive_counts receive_seen;           /* written by the interrupt alone */
 extern volatile uint32_t receive_ticks;       /* longest run of the handler */
 
-/* Of the board, around every sleep: before it, its watchdog may be patient until it is served; after it, it is content for its period. */
+/* Of the board, around every sleep: before it, its watchdog may be patient until it is served;
+ * after it, it is content for its period. */
 void line_rest_watchdog(void);
 void line_serve_watchdog(void);
 

@@ -1,4 +1,5 @@
-/* The stack lies at the bottom of RAM: what overflows it faults at once instead of overwriting a variable. start.c paints it. */
+/* The stack lies at the bottom of RAM: what overflows it faults at once instead of overwriting a
+ * variable. start.c paints it. */
 #ifndef STACK_H
 #define STACK_H
 #include <stdint.h>

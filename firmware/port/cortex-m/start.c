@@ -1,4 +1,5 @@
-/* Vector table, reset, faults: the same on every Cortex-M. A board adds the vectors of its peripherals (vectors.h). */
+/* Vector table, reset, faults: the same on every Cortex-M. A board adds the vectors of its
+ * peripherals (vectors.h). */
 #include "registers.h"
 #include "stack.h"
 #include "vectors.h"
@@ -21,8 +22,9 @@ typedef struct {
 /* What nobody enabled has no handler: should it come, it is a fault. */
 const core_vectors vectors __attribute__((section(".vectors.core"), used)) = {
     .stack = stack_top,
-    .system = {Reset_Handler, Fault_Handler, Fault_Handler, Fault_Handler, Fault_Handler, Fault_Handler, 0, 0, 0, 0,
-               Fault_Handler, Fault_Handler, 0, Fault_Handler, SysTick_Handler},
+    .system = {Reset_Handler, Fault_Handler, Fault_Handler, Fault_Handler, Fault_Handler,
+               Fault_Handler, 0, 0, 0, 0, Fault_Handler, Fault_Handler, 0, Fault_Handler,
+               SysTick_Handler},
 };
 
 /* Bytes between two symbols of the linker script. */
@@ -54,8 +56,9 @@ uint32_t stack_used(void)
     return stack_bytes() - 4u * untouched;
 }
 
-/* Before the first instruction that needs them, wherever the compiler puts it. An interrupt saves their registers only if the code below used
- * any, and then lazily, as FPCCR stands after a reset. */
+/* Before the first instruction that needs them, wherever the compiler puts it. An interrupt saves
+ * their registers only if the code below used any, and then lazily, as FPCCR stands after a
+ * reset. */
 static inline void allow_vectors(void)
 {
     SCB_CPACR |= SCB_CPACR_CP10_CP11;

@@ -6,8 +6,9 @@
 #define HSI_HZ 16000000u
 #define CORE_HZ 180000000u
 
-/* RM0390 6.3.2: HSI / 8 = 2 MHz, which is recommended against jitter; VCO = 2 MHz · 180 = 360 MHz, core = VCO / 2. The outputs Q (VCO / 8)
- * and R (VCO / 2) are not used. The scale of the voltage is chosen while the PLL is off (5.4.1). */
+/* RM0390 6.3.2: HSI / 8 = 2 MHz, which is recommended against jitter; VCO = 2 MHz · 180 = 360 MHz,
+ * core = VCO / 2. The outputs Q (VCO / 8) and R (VCO / 2) are not used. The scale of the voltage is
+ * chosen while the PLL is off (5.4.1). */
 static void start_pll(void)
 {
     RCC_APB1ENR |= RCC_APB1ENR_PWR;
@@ -17,7 +18,8 @@ static void start_pll(void)
     RCC_CR |= RCC_CR_PLLON;
 }
 
-/* RM0390 chapter 5, voltage regulator, "Entering Over-drive mode": after the PLL was switched on, before the core runs on it. */
+/* RM0390 chapter 5, voltage regulator, "Entering Over-drive mode": after the PLL was switched on,
+ * before the core runs on it. */
 static bool over_drive_ready(void)
 {
     PWR_CR |= PWR_CR_ODEN;
@@ -27,14 +29,16 @@ static bool over_drive_ready(void)
     return wait_for(&PWR_CSR, PWR_CSR_ODSWRDY, PWR_CSR_ODSWRDY);
 }
 
-/* RM0390 3.4.1: 5 wait states for 150 to 180 MHz at 2.7 to 3.6 V; the new value must read back. Prefetch and both caches on (ART). */
+/* RM0390 3.4.1: 5 wait states for 150 to 180 MHz at 2.7 to 3.6 V; the new value must read back.
+ * Prefetch and both caches on (ART). */
 static bool flash_ready(void)
 {
     FLASH_ACR = 5u | FLASH_ACR_PRFTEN | FLASH_ACR_ICEN | FLASH_ACR_DCEN;
     return wait_for(&FLASH_ACR, FLASH_ACR_LATENCY, 5u);
 }
 
-/* APB1 at 45 and APB2 at 90 MHz, their limits (STM32F446 data sheet, general operating conditions). */
+/* APB1 at 45 and APB2 at 90 MHz, their limits (STM32F446 data sheet, general operating
+ * conditions). */
 static bool switched(void)
 {
     if (!wait_for(&RCC_CR, RCC_CR_PLLRDY, RCC_CR_PLLRDY))
@@ -48,5 +52,6 @@ clock_state clock_start(void)
     start_pll();
     const bool fast = over_drive_ready() && flash_ready() && switched();
     counter_start();
-    return (clock_state){.core_hz = fast ? CORE_HZ : HSI_HZ, .line_hz = fast ? CORE_HZ / 4u : HSI_HZ};
+    return (clock_state){.core_hz = fast ? CORE_HZ : HSI_HZ,
+                         .line_hz = fast ? CORE_HZ / 4u : HSI_HZ};
 }

@@ -1,5 +1,6 @@
-/* The registers this port touches, beside those of the core. RM0390 is ST's reference manual of the STM32F446. Only what is used is declared;
- * addresses and bits were compared with ST's device header. */
+/* The registers this port touches, beside those of the core. RM0390 is ST's reference manual of the
+ * STM32F446. Only what is used is declared; addresses and bits were compared with ST's device
+ * header. */
 #ifndef REGISTERS_H
 #define REGISTERS_H
 #include "core.h"
@@ -42,7 +43,8 @@
 #define FLASH_ACR_ICEN (1u << 9)
 #define FLASH_ACR_DCEN (1u << 10)
 
-/* Debug support, RM0390 33.16, DBGMCU_APB1_FZ: the watchdog stands still while a debugger has stopped the core */
+/* Debug support, RM0390 33.16, DBGMCU_APB1_FZ: the watchdog stands still while a debugger has
+ * stopped the core */
 #define DBGMCU_APB1_FZ REGISTER(0xE0042008u)
 #define DBGMCU_IWDG_STOP (1u << 12)
 

@@ -12,15 +12,17 @@ static bool is_revision_v(void)
     return DBGMCU_IDCODE >> 16 == DBGMCU_REVISION_V;
 }
 
-/* ES0392, AXI SRAM of revision Y: "reading from AXI SRAM may lead to data read corruption" unless reads go one at a time. */
+/* ES0392, AXI SRAM of revision Y: "reading from AXI SRAM may lead to data read corruption" unless
+ * reads go one at a time. */
 static void guard_axi_sram(void)
 {
     if (DBGMCU_IDCODE >> 16 < 0x2000u)
         AXI_TARG7_FN_MOD = 1u;
 }
 
-/* RM0433 6.8.4: the supply is chosen by the first write after power-on, which also makes the voltage scale changeable; here the LDO, the
- * only regulator of this chip. Then scale 1, and scale 0 on top of it by the overdrive (RM0433 chapter 6, voltage scaling). */
+/* RM0433 6.8.4: the supply is chosen by the first write after power-on, which also makes the
+ * voltage scale changeable; here the LDO, the only regulator of this chip. Then scale 1, and scale
+ * 0 on top of it by the overdrive (RM0433 chapter 6, voltage scaling). */
 static bool supply_ready(bool overdrive)
 {
     PWR_CR3 = (PWR_CR3 & ~(PWR_CR3_SCUEN | PWR_CR3_BYPASS)) | PWR_CR3_LDOEN;
@@ -37,14 +39,16 @@ static bool supply_ready(bool overdrive)
     return wait_for(&PWR_D3CR, PWR_D3CR_VOSRDY, PWR_D3CR_VOSRDY);
 }
 
-/* RM0433 table 17, by the AXI clock: 4 wait states at 240 MHz (scale 0), 2 at 200 MHz (scale 1); the new value must read back. */
+/* RM0433 table 17, by the AXI clock: 4 wait states at 240 MHz (scale 0), 2 at 200 MHz (scale 1);
+ * the new value must read back. */
 static bool flash_ready(uint32_t wait_states)
 {
     FLASH_ACR = wait_states | FLASH_ACR_WRHIGHFREQ_2;
     return wait_for(&FLASH_ACR, FLASH_ACR_LATENCY, wait_states);
 }
 
-/* RM0433 8.5: AXI and AHB at half the core's clock, every APB at half of that, before the clock is raised. */
+/* RM0433 8.5: AXI and AHB at half the core's clock, every APB at half of that, before the clock is
+ * raised. */
 static void set_dividers(void)
 {
     RCC_D1CFGR = RCC_D1CFGR_HPRE_DIV2 | RCC_D1CFGR_D1PPRE_DIV2;
@@ -52,12 +56,15 @@ static void set_dividers(void)
     RCC_D3CFGR = RCC_D3CFGR_D3PPRE_DIV2;
 }
 
-/* VCO = 16 MHz · n, core = VCO / 2: 960 / 2 on revision V, 800 / 2 on Y, within both VCOs' range. Outputs Q and R are not used. */
+/* VCO = 16 MHz · n, core = VCO / 2: 960 / 2 on revision V, 800 / 2 on Y, within both VCOs' range.
+ * Outputs Q and R are not used. */
 static bool pll_ready(uint32_t core_hz)
 {
     const uint32_t n = 2u * core_hz / PLL_INPUT_HZ;
-    RCC_PLLCKSELR = (RCC_PLLCKSELR & ~(RCC_PLLCKSELR_PLLSRC | RCC_PLLCKSELR_DIVM1)) | (HSI_HZ / PLL_INPUT_HZ) << 4;
-    RCC_PLLCFGR = (RCC_PLLCFGR & ~RCC_PLLCFGR_PLL1) | RCC_PLLCFGR_PLL1RGE_16MHZ | RCC_PLLCFGR_DIVP1EN;
+    RCC_PLLCKSELR = (RCC_PLLCKSELR & ~(RCC_PLLCKSELR_PLLSRC | RCC_PLLCKSELR_DIVM1)) |
+                    (HSI_HZ / PLL_INPUT_HZ) << 4;
+    RCC_PLLCFGR =
+        (RCC_PLLCFGR & ~RCC_PLLCFGR_PLL1) | RCC_PLLCFGR_PLL1RGE_16MHZ | RCC_PLLCFGR_DIVP1EN;
     RCC_PLL1DIVR = (n - 1u) | (2u - 1u) << 9 | (8u - 1u) << 16 | (8u - 1u) << 24;
     RCC_CR |= RCC_CR_PLL1ON;
     if (!wait_for(&RCC_CR, RCC_CR_PLL1RDY, RCC_CR_PLL1RDY))
@@ -66,7 +73,8 @@ static bool pll_ready(uint32_t core_hz)
     return wait_for(&RCC_CFGR, RCC_CFGR_SWS, RCC_CFGR_SWS_PLL1);
 }
 
-/* ARM DDI 0403 B2.2: the caches come out of reset with what was in them, so every line is declared empty before they are used. */
+/* ARM DDI 0403 B2.2: the caches come out of reset with what was in them, so every line is declared
+ * empty before they are used. */
 static void start_caches(void)
 {
     __asm volatile("dsb\n\tisb" ::: "memory");

@@ -1,4 +1,5 @@
-/* NUCLEO-H743ZI2: USART3 on PD8 (TX) and PD9 (RX), which its ST-LINK carries to USB; 921600 baud, 8N1. */
+/* NUCLEO-H743ZI2: USART3 on PD8 (TX) and PD9 (RX), which its ST-LINK carries to USB; 921600 baud,
+ * 8N1. */
 #include "port.h"
 #include "clock.h"
 #include "pin.h"
@@ -7,7 +8,8 @@
 #include "usart.h"
 #include "watchdog.h"
 
-static port_info info = {.name = "nucleo-h743zi2", .counts = PORT_COUNTS_CYCLES, .tick_num = 1u, .tick_den = 1u, .line_bytes = RING_BYTES};
+static port_info info = {.name = "nucleo-h743zi2", .counts = PORT_COUNTS_CYCLES, .tick_num = 1u,
+                         .tick_den = 1u, .line_bytes = RING_BYTES};
 
 /* Alternate function 7 on PD8 and PD9 (STM32H743 data sheet, table of port D). */
 static void set_pins(void)
@@ -20,7 +22,8 @@ static void set_pins(void)
     pin_pull_up(GPIOD, 9u);
 }
 
-/* BRR: 120 MHz / 130 is 0.2 % fast, 100 MHz / 109 0.5 % slow. On 16 MHz, should the PLL fail, 1/17 is 2.1 % fast: still received. */
+/* BRR: 120 MHz / 130 is 0.2 % fast, 100 MHz / 109 0.5 % slow. On 16 MHz, should the PLL fail, 1/17
+ * is 2.1 % fast: still received. */
 const port_info *port_start(void)
 {
     const clock_state clock = clock_start();

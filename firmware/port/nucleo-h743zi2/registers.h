@@ -1,5 +1,5 @@
-/* The registers this port touches, beside those of the core. RM0433 is ST's reference manual of the STM32H743 (chapters as in revision 7), ES0392
- * its errata. Only what is used is declared. */
+/* The registers this port touches, beside those of the core. RM0433 is ST's reference manual of the
+ * STM32H743 (chapters as in revision 7), ES0392 its errata. Only what is used is declared. */
 #ifndef REGISTERS_H
 #define REGISTERS_H
 #include "core.h"
@@ -18,7 +18,8 @@
 #define PWR_CR3_LDOEN (1u << 1)
 #define PWR_CR3_SCUEN (1u << 2)
 #define PWR_D3CR_VOSRDY (1u << 13)
-#define PWR_D3CR_VOS1 (3u << 14) /* scale 1: up to 400 MHz; scale 0 is this one with SYSCFG_PWRCR_ODEN */
+/* scale 1: up to 400 MHz; scale 0 is this one with SYSCFG_PWRCR_ODEN */
+#define PWR_D3CR_VOS1 (3u << 14)
 
 /* System configuration, RM0433 chapter 12 */
 #define SYSCFG_PWRCR REGISTER(0x5800042Cu)
@@ -48,7 +49,8 @@
 #define RCC_D3CFGR_D3PPRE_DIV2 (4u << 4)  /* APB4 */
 #define RCC_PLLCKSELR_PLLSRC (3u << 0)    /* 0: HSI */
 #define RCC_PLLCKSELR_DIVM1 (0x3Fu << 4)
-#define RCC_PLLCFGR_PLL1 (0xFu << 0)         /* FRACEN, VCOSEL (0: 192 to 836, rev. V 960 MHz), RGE */
+/* FRACEN, VCOSEL (0: 192 to 836, rev. V 960 MHz), RGE */
+#define RCC_PLLCFGR_PLL1 (0xFu << 0)
 #define RCC_PLLCFGR_PLL1RGE_16MHZ (3u << 2)  /* 8 to 16 MHz into the PLL */
 #define RCC_PLLCFGR_DIVP1EN (1u << 16)
 #define RCC_AHB4ENR_GPIOD (1u << 3)
@@ -64,7 +66,8 @@
 #define DBGMCU_IDCODE REGISTER(0x5C001000u)
 #define DBGMCU_APB4FZ1 REGISTER(0x5C001054u)
 #define DBGMCU_REVISION_V 0x2003u /* bits 31…16 of IDCODE; Y is 0x1003 */
-#define DBGMCU_WDGLSD1 (1u << 18) /* the watchdog stands still while a debugger has stopped the core */
+/* the watchdog stands still while a debugger has stopped the core */
+#define DBGMCU_WDGLSD1 (1u << 18)
 
 /* Interconnect, RM0433 2.2: how many reads the AXI SRAM may have under way */
 #define AXI_TARG7_FN_MOD REGISTER(0x51008108u)

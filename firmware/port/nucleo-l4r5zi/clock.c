@@ -17,26 +17,31 @@ static bool runs_on(uint32_t source, uint32_t status)
 static bool hsi_ready(void)
 {
     RCC_CR |= RCC_CR_HSION;
-    return wait_for(&RCC_CR, RCC_CR_HSIRDY, RCC_CR_HSIRDY) && runs_on(RCC_CFGR_SW_HSI, RCC_CFGR_SWS_HSI);
+    return wait_for(&RCC_CR, RCC_CR_HSIRDY, RCC_CR_HSIRDY) &&
+           runs_on(RCC_CFGR_SW_HSI, RCC_CFGR_SWS_HSI);
 }
 
-/* RM0432 3.3.3: 5 wait states for 100 to 120 MHz in range 1 boost; the new value must read back. Prefetch and both caches on (ART). */
+/* RM0432 3.3.3: 5 wait states for 100 to 120 MHz in range 1 boost; the new value must read back.
+ * Prefetch and both caches on (ART). */
 static bool flash_ready(void)
 {
     FLASH_ACR = 5u | FLASH_ACR_PRFTEN | FLASH_ACR_ICEN | FLASH_ACR_DCEN;
     return wait_for(&FLASH_ACR, FLASH_ACR_LATENCY, 5u);
 }
 
-/* RM0432 6.4.4: HSI / 2 = 8 MHz; VCO = 8 MHz · 30 = 240 MHz, core = VCO / 2 by output R; P and Q stay off. */
+/* RM0432 6.4.4: HSI / 2 = 8 MHz; VCO = 8 MHz · 30 = 240 MHz, core = VCO / 2 by output R; P and Q
+ * stay off. */
 static bool pll_ready(void)
 {
-    RCC_PLLCFGR = RCC_PLLCFGR_HSI | (2u - 1u) << 4 | 30u << 8 | RCC_PLLCFGR_PLLREN; /* PLLR = 0: VCO / 2 */
+    /* PLLR = 0: VCO / 2 */
+    RCC_PLLCFGR = RCC_PLLCFGR_HSI | (2u - 1u) << 4 | 30u << 8 | RCC_PLLCFGR_PLLREN;
     RCC_CR |= RCC_CR_PLLON;
     return wait_for(&RCC_CR, RCC_CR_PLLRDY, RCC_CR_PLLRDY);
 }
 
-/* RM0432 chapter 5, dynamic voltage scaling: out of reset the regulator is in range 1, without boost. Boost comes on while AHB is divided by
- * two, and AHB goes to full speed no sooner than 1 µs after the switch: 256 turns are at least 8 µs. */
+/* RM0432 chapter 5, dynamic voltage scaling: out of reset the regulator is in range 1, without
+ * boost. Boost comes on while AHB is divided by two, and AHB goes to full speed no sooner than 1 µs
+ * after the switch: 256 turns are at least 8 µs. */
 static bool boosted(void)
 {
     RCC_CFGR |= RCC_CFGR_HPRE_DIV2;

@@ -1,10 +1,12 @@
-/* The registers this port touches, beside those of the core. RM0432 is ST's reference manual of the STM32L4+. Only what is used is declared;
- * addresses and bits were compared with ST's device header. */
+/* The registers this port touches, beside those of the core. RM0432 is ST's reference manual of the
+ * STM32L4+. Only what is used is declared; addresses and bits were compared with ST's device
+ * header. */
 #ifndef REGISTERS_H
 #define REGISTERS_H
 #include "core.h"
 
-/* Blocks whose registers port/stm32 and port/stm32-usart-isr know: RM0432, chapters IWDG, LPUART and GPIO */
+/* Blocks whose registers port/stm32 and port/stm32-usart-isr know: RM0432, chapters IWDG, LPUART
+ * and GPIO */
 #define IWDG_BASE 0x40003000u
 #define USART_BASE 0x40008000u /* LPUART1 */
 #define GPIOG 0x48001800u
@@ -15,7 +17,8 @@
 #define PWR_CR2_IOSV (1u << 9)   /* VDDIO2, the supply of PG2 to PG15, is there */
 #define PWR_CR5_R1MODE (1u << 8) /* set: range 1 without boost, to 80 MHz */
 
-/* Reset and clock control, RM0432 6.4: RCC_CR, RCC_CFGR, RCC_PLLCFGR, RCC_AHB2ENR, RCC_APB1ENR1, RCC_APB1ENR2 */
+/* Reset and clock control, RM0432 6.4: RCC_CR, RCC_CFGR, RCC_PLLCFGR, RCC_AHB2ENR, RCC_APB1ENR1,
+ * RCC_APB1ENR2 */
 #define RCC_CR REGISTER(0x40021000u)
 #define RCC_CFGR REGISTER(0x40021008u)
 #define RCC_PLLCFGR REGISTER(0x4002100Cu)
@@ -46,7 +49,8 @@
 #define FLASH_ACR_ICEN (1u << 9)
 #define FLASH_ACR_DCEN (1u << 10)
 
-/* Debug support, RM0432 chapter DBG, DBGMCU_APB1FZR1: the watchdog stands still while a debugger has stopped the core */
+/* Debug support, RM0432 chapter DBG, DBGMCU_APB1FZR1: the watchdog stands still while a debugger
+ * has stopped the core */
 #define DBGMCU_APB1FZR1 REGISTER(0xE0042008u)
 #define DBGMCU_IWDG_STOP (1u << 12)
 

@@ -7,8 +7,9 @@
 #define HSI_HZ 16000000u
 #define CORE_HZ 160000000u
 
-/* RM0456 chapter 10, dynamic voltage scaling: range 1 before anything is fast. Then the supply: this board (-Q) has the coil of the SMPS, which
- * takes less current than the LDO that is on out of reset; both reach range 1, so staying with the LDO is no fault. */
+/* RM0456 chapter 10, dynamic voltage scaling: range 1 before anything is fast. Then the supply:
+ * this board (-Q) has the coil of the SMPS, which takes less current than the LDO that is on out of
+ * reset; both reach range 1, so staying with the LDO is no fault. */
 static bool supply_ready(void)
 {
     RCC_AHB3ENR |= RCC_AHB3ENR_PWR;
@@ -21,7 +22,8 @@ static bool supply_ready(void)
     return true;
 }
 
-/* RM0456 7.3, read access latency: 4 wait states for 128 to 160 MHz in range 1, and enough for 16 MHz in range 4; the value must read back. */
+/* RM0456 7.3, read access latency: 4 wait states for 128 to 160 MHz in range 1, and enough for 16
+ * MHz in range 4; the value must read back. */
 static bool flash_ready(void)
 {
     FLASH_ACR = 4u | FLASH_ACR_PRFTEN;
@@ -38,12 +40,14 @@ static bool runs_on(uint32_t source, uint32_t status)
 static bool hsi_ready(void)
 {
     RCC_CR |= RCC_CR_HSION;
-    return wait_for(&RCC_CR, RCC_CR_HSIRDY, RCC_CR_HSIRDY) && runs_on(RCC_CFGR1_SW_HSI, RCC_CFGR1_SWS_HSI);
+    return wait_for(&RCC_CR, RCC_CR_HSIRDY, RCC_CR_HSIRDY) &&
+           runs_on(RCC_CFGR1_SW_HSI, RCC_CFGR1_SWS_HSI);
 }
 
-/* RM0456 chapter 11, PLL: HSI / 1 = 16 MHz; VCO = 16 MHz · 20 = 320 MHz, core = VCO / 2 by output R; P and Q stay off, divided by 2. Above
- * 55 MHz the core's supply needs the EPOD booster (chapter 10), which runs on the PLL's source, here HSI / 2 = 8 MHz of the 4 to 16 it may
- * have: so the source is chosen first, then the booster, then the PLL. */
+/* RM0456 chapter 11, PLL: HSI / 1 = 16 MHz; VCO = 16 MHz · 20 = 320 MHz, core = VCO / 2 by output
+ * R; P and Q stay off, divided by 2. Above 55 MHz the core's supply needs the EPOD booster (chapter
+ * 10), which runs on the PLL's source, here HSI / 2 = 8 MHz of the 4 to 16 it may have: so the
+ * source is chosen first, then the booster, then the PLL. */
 static bool pll_ready(void)
 {
     PWR_VOSR &= ~PWR_VOSR_BOOSTEN;
@@ -57,7 +61,8 @@ static bool pll_ready(void)
     return wait_for(&RCC_CR, RCC_CR_PLL1RDY, RCC_CR_PLL1RDY);
 }
 
-/* Through half the speed, so that the supply sees no step of 16 to 160 MHz; 256 turns are at least 6 µs. */
+/* Through half the speed, so that the supply sees no step of 16 to 160 MHz; 256 turns are at least
+ * 6 µs. */
 static bool switched(void)
 {
     RCC_CFGR2 |= RCC_CFGR2_HPRE_DIV2;
@@ -68,7 +73,8 @@ static bool switched(void)
     return on_pll;
 }
 
-/* RM0456 chapter 8: after a reset the cache invalidates itself; then it serves instructions and tables alike, both being read over the code bus. */
+/* RM0456 chapter 8: after a reset the cache invalidates itself; then it serves instructions and
+ * tables alike, both being read over the code bus. */
 static void start_cache(void)
 {
     if (wait_for(&ICACHE_SR, ICACHE_SR_BUSYF, 0))

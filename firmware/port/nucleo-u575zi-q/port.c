@@ -1,4 +1,5 @@
-/* NUCLEO-U575ZI-Q: USART1 on PA9 (TX) and PA10 (RX), which its ST-LINK carries to USB; 921600 baud, 8N1. */
+/* NUCLEO-U575ZI-Q: USART1 on PA9 (TX) and PA10 (RX), which its ST-LINK carries to USB; 921600 baud,
+ * 8N1. */
 #include "port.h"
 #include "clock.h"
 #include "pin.h"
@@ -7,7 +8,8 @@
 #include "usart.h"
 #include "watchdog.h"
 
-static port_info info = {.name = "nucleo-u575zi-q", .counts = PORT_COUNTS_CYCLES, .tick_num = 1u, .tick_den = 1u, .line_bytes = RING_BYTES};
+static port_info info = {.name = "nucleo-u575zi-q", .counts = PORT_COUNTS_CYCLES, .tick_num = 1u,
+                         .tick_den = 1u, .line_bytes = RING_BYTES};
 
 /* Alternate function 7 on PA9 and PA10 (STM32U575 data sheet, table of alternate functions). */
 static void set_pins(void)
@@ -20,7 +22,8 @@ static void set_pins(void)
     pin_pull_up(GPIOA, 10u);
 }
 
-/* BRR: 160 MHz / 174 is 0.2 % slow. On 16 MHz, should the PLL fail, 1/17 is 2.1 % fast: still received. */
+/* BRR: 160 MHz / 174 is 0.2 % slow. On 16 MHz, should the PLL fail, 1/17 is 2.1 % fast: still
+ * received. */
 const port_info *port_start(void)
 {
     const clock_state clock = clock_start();

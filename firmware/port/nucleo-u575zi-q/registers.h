@@ -1,10 +1,12 @@
-/* The registers this port touches, beside those of the core. RM0456 is ST's reference manual of the STM32U5. Non-secure addresses: TrustZone is
- * off. Only what is used is declared; addresses and bits were compared with ST's device header. */
+/* The registers this port touches, beside those of the core. RM0456 is ST's reference manual of the
+ * STM32U5. Non-secure addresses: TrustZone is off. Only what is used is declared; addresses and
+ * bits were compared with ST's device header. */
 #ifndef REGISTERS_H
 #define REGISTERS_H
 #include "core.h"
 
-/* Blocks whose registers port/stm32 and port/stm32-usart-isr know: RM0456, chapters IWDG, USART and GPIO */
+/* Blocks whose registers port/stm32 and port/stm32-usart-isr know: RM0456, chapters IWDG, USART and
+ * GPIO */
 #define IWDG_BASE 0x40003000u
 #define USART_BASE 0x40013800u /* USART1 */
 #define GPIOA 0x42020000u
@@ -20,7 +22,8 @@
 #define PWR_VOSR_RANGE_1 (3u << 16)
 #define PWR_VOSR_BOOSTEN (1u << 18)
 
-/* Reset and clock control, RM0456 chapter 11: RCC_CR, RCC_CFGR1, RCC_CFGR2, RCC_PLL1CFGR, RCC_PLL1DIVR, RCC_AHB2ENR1, RCC_AHB3ENR, RCC_APB2ENR */
+/* Reset and clock control, RM0456 chapter 11: RCC_CR, RCC_CFGR1, RCC_CFGR2, RCC_PLL1CFGR,
+ * RCC_PLL1DIVR, RCC_AHB2ENR1, RCC_AHB3ENR, RCC_APB2ENR */
 #define RCC_CR REGISTER(0x46020C00u)
 #define RCC_CFGR1 REGISTER(0x46020C1Cu)
 #define RCC_CFGR2 REGISTER(0x46020C20u)
@@ -59,7 +62,8 @@
 #define ICACHE_CR_EN (1u << 0)
 #define ICACHE_SR_BUSYF (1u << 0)
 
-/* Debug support, RM0456 chapter DBG, DBGMCU_APB1FZR1: the watchdog stands still while a debugger has stopped the core */
+/* Debug support, RM0456 chapter DBG, DBGMCU_APB1FZR1: the watchdog stands still while a debugger
+ * has stopped the core */
 #define DBGMCU_APB1FZR1 REGISTER(0xE0044008u)
 #define DBGMCU_IWDG_STOP (1u << 12)
 

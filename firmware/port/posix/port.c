@@ -1,9 +1,12 @@
-/* The application as a process: the line is standard input and output, a pipe, a socket or a pty in raw mode.
+/* The application as a process: the line is standard input and output, a pipe, a socket or a pty in
+ * raw mode.
  *
- * By itself the line waits: no more is read than the ring has room for. Two variables of the environment make it one that does not,
- * as a UART whose reader is busy:
- *   TENDON_LINE_BYTES=N    everything sent is fetched at once, and what exceeds N bytes (at most 4096) is lost
- *   TENDON_LOSE_EVERY=N    everything sent is fetched at once, and one byte in about N is overwritten before anyone fetches it
+ * By itself the line waits: no more is read than the ring has room for. Two variables of the
+ * environment make it one that does not, as a UART whose reader is busy:
+ *   TENDON_LINE_BYTES=N    everything sent is fetched at once, and what exceeds N bytes (at most
+ *                          4096) is lost
+ *   TENDON_LOSE_EVERY=N    everything sent is fetched at once, and one byte in about N is
+ *                          overwritten before anyone fetches it
  *
  * There is no cycle counter worth reporting and the stack is the system's. */
 #define _POSIX_C_SOURCE 200809L
@@ -19,7 +22,8 @@ static ring received;
 static port_health health;
 static uint32_t line_bytes, lose_every; /* 0: not asked for */
 
-static port_info info = {.name = "posix", .counts = PORT_COUNTS_NOTHING, .tick_num = 1, .tick_den = 1, .line_bytes = RING_BYTES};
+static port_info info = {.name = "posix", .counts = PORT_COUNTS_NOTHING, .tick_num = 1,
+                         .tick_den = 1, .line_bytes = RING_BYTES};
 
 static uint32_t from_environment(const char *name)
 {
@@ -53,8 +57,8 @@ static void arrive(uint8_t byte)
         health.dropped++;
 }
 
-/* Fetches what the line holds; waits up to `timeout_ms` for the first byte. When the input has ended and
- * what it held is answered, so has the board. */
+/* Fetches what the line holds; waits up to `timeout_ms` for the first byte. When the input has
+ * ended and what it held is answered, so has the board. */
 static void fetch(int timeout_ms)
 {
     struct pollfd line = {.fd = STDIN_FILENO, .events = POLLIN};

@@ -1,5 +1,6 @@
-/* The newer USART and LPUART, of the STM32H7, L4+ and U5: FIFOs, separate status, clear and data registers (the chapters "USART" and "LPUART"
- * of RM0432, RM0433 and RM0456, whose registers are at the same offsets). */
+/* The newer USART and LPUART, of the STM32H7, L4+ and U5: FIFOs, separate status, clear and data
+ * registers (the chapters "USART" and "LPUART" of RM0432, RM0433 and RM0456, whose registers are at
+ * the same offsets). */
 #include "usart.h"
 #include "line.h"
 #include "port.h"
@@ -34,7 +35,8 @@ void usart_start(uint32_t divider, uint32_t core_hz)
     NVIC_ISER(USART_IRQ) = 1u << (USART_IRQ % 32u);
 }
 
-/* Everything the FIFO holds. Errors belong to the reading that showed them and are cleared by hand here, unlike on the STM32F4. */
+/* Everything the FIFO holds. Errors belong to the reading that showed them and are cleared by hand
+ * here, unlike on the STM32F4. */
 static void USART_IRQHandler(void)
 {
     const uint32_t begin = counter_ticks();

@@ -30,7 +30,8 @@ void usart_start(uint32_t divider, uint32_t core_hz)
 static void USART_IRQHandler(void)
 {
     const uint32_t begin = counter_ticks();
-    const uint32_t status = USART_SR; /* SR, then DR: this order clears RXNE, ORE, FE and NF (RM0090 30.6.1, RM0390 25.6.1) */
+    /* SR, then DR: this order clears RXNE, ORE, FE and NF (RM0090 30.6.1, RM0390 25.6.1) */
+    const uint32_t status = USART_SR;
     line_receive(status, (uint8_t)USART_DR);
     line_handled_since(begin);
 }

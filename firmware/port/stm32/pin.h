@@ -1,5 +1,6 @@
-/* A pin of a port (GPIO): the same registers on every STM32 from the F4 on. RM0090 8.4, RM0390 7.4, RM0432 8.4, RM0433 11.4, RM0456 13.4:
- * MODER, OSPEEDR, PUPDR, AFRL and AFRH. The port's clock runs already. */
+/* A pin of a port (GPIO): the same registers on every STM32 from the F4 on. RM0090 8.4, RM0390 7.4,
+ * RM0432 8.4, RM0433 11.4, RM0456 13.4: MODER, OSPEEDR, PUPDR, AFRL and AFRH. The port's clock runs
+ * already. */
 #ifndef PIN_H
 #define PIN_H
 #include "core.h"
@@ -11,7 +12,8 @@ static inline void pin_field(uint32_t address, uint32_t field, uint32_t bits, ui
     REGISTER(address) = (REGISTER(address) & ~(mask << shift)) | value << shift;
 }
 
-/* The pin belongs to a peripheral, by the number of its alternate function (the chip's data sheet), with fast edges. */
+/* The pin belongs to a peripheral, by the number of its alternate function (the chip's data sheet),
+ * with fast edges. */
 static inline void pin_alternate(uint32_t port, uint32_t pin, uint32_t function)
 {
     pin_field(port + 0x20u + 4u * (pin / 8u), pin % 8u, 4u, function);

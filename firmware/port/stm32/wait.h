@@ -4,7 +4,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* 100,000 turns of about 8 cycles are 50 ms at 16 MHz: a crystal starts within 20, everything else within 1. */
+/* 100,000 turns of about 8 cycles are 50 ms at 16 MHz: a crystal starts within 20, everything else
+ * within 1. */
 #define WAIT_TURNS 100000u
 
 /* True when the register's masked bits became `value`. */

@@ -1,5 +1,5 @@
-/* RM0090 21.4, RM0390 20.4, and the chapter "Independent watchdog (IWDG)" of RM0432, RM0433 and RM0456: the same registers. The board's
- * registers.h says where they are. */
+/* RM0090 21.4, RM0390 20.4, and the chapter "Independent watchdog (IWDG)" of RM0432, RM0433 and
+ * RM0456: the same registers. The board's registers.h says where they are. */
 #include "watchdog.h"
 #include "line.h"
 #include "registers.h"

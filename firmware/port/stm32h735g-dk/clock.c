@@ -8,11 +8,14 @@
 #define CORE_HZ 520000000u
 #define PLL1_INPUT_HZ 8000000u /* HSI / 8 */
 
-/* RM0468, PWR, supply configuration: the first write after power-on chooses it and makes the voltage scale changeable. This board is wired
- * for the chip's step-down converter alone (direct SMPS supply). Then scale 0, which 520 MHz need. */
+/* RM0468, PWR, supply configuration: the first write after power-on chooses it and makes the
+ * voltage scale changeable. This board is wired for the chip's step-down converter alone (direct
+ * SMPS supply). Then scale 0, which 520 MHz need. */
 static bool supply_ready(void)
 {
-    PWR_CR3 = (PWR_CR3 & ~(PWR_CR3_BYPASS | PWR_CR3_LDOEN | PWR_CR3_SMPSEXTHP | PWR_CR3_SMPSLEVEL)) | PWR_CR3_SMPSEN;
+    PWR_CR3 =
+        (PWR_CR3 & ~(PWR_CR3_BYPASS | PWR_CR3_LDOEN | PWR_CR3_SMPSEXTHP | PWR_CR3_SMPSLEVEL)) |
+        PWR_CR3_SMPSEN;
     if (!wait_for(&PWR_CSR1, PWR_CSR1_ACTVOSRDY, PWR_CSR1_ACTVOSRDY))
         return false;
     PWR_D3CR &= ~PWR_D3CR_VOS;
@@ -20,14 +23,16 @@ static bool supply_ready(void)
     return wait_for(&PWR_D3CR, PWR_D3CR_VOSRDY, PWR_D3CR_VOSRDY);
 }
 
-/* RM0468, FLASH, wait states by the AXI clock: 3 at up to 275 MHz at scale 0; the new value must read back. */
+/* RM0468, FLASH, wait states by the AXI clock: 3 at up to 275 MHz at scale 0; the new value must
+ * read back. */
 static bool flash_ready(void)
 {
     FLASH_ACR = 3u | FLASH_ACR_WRHIGHFREQ_3;
     return wait_for(&FLASH_ACR, FLASH_ACR_LATENCY, 3u);
 }
 
-/* RM0468, RCC, clock distribution: AXI and AHB at half the core's clock (275 MHz at most), every APB at half of that. */
+/* RM0468, RCC, clock distribution: AXI and AHB at half the core's clock (275 MHz at most), every
+ * APB at half of that. */
 static void set_dividers(void)
 {
     RCC_D1CFGR = RCC_D1CFGR_HPRE_DIV2 | RCC_D1CFGR_D1PPRE_DIV2;
@@ -35,12 +40,16 @@ static void set_dividers(void)
     RCC_D3CFGR = RCC_D3CFGR_D3PPRE_DIV2;
 }
 
-/* VCO = core = 8 MHz · 65, within the wide VCO's 192 to 836 MHz; this family's PLL1 may go on undivided (P = 1). Q and R are not used. */
+/* VCO = core = 8 MHz · 65, within the wide VCO's 192 to 836 MHz; this family's PLL1 may go on
+ * undivided (P = 1). Q and R are not used. */
 static bool pll_ready(void)
 {
-    RCC_PLLCKSELR = (RCC_PLLCKSELR & ~(RCC_PLLCKSELR_PLLSRC | RCC_PLLCKSELR_DIVM1)) | (HSI_HZ / PLL1_INPUT_HZ) << 4;
-    RCC_PLLCFGR = (RCC_PLLCFGR & ~RCC_PLLCFGR_PLL1) | RCC_PLLCFGR_PLL1RGE_8MHZ | RCC_PLLCFGR_DIVP1EN;
-    RCC_PLL1DIVR = (CORE_HZ / PLL1_INPUT_HZ - 1u) | (8u - 1u) << 16 | (8u - 1u) << 24; /* P − 1 is 0 */
+    RCC_PLLCKSELR = (RCC_PLLCKSELR & ~(RCC_PLLCKSELR_PLLSRC | RCC_PLLCKSELR_DIVM1)) |
+                    (HSI_HZ / PLL1_INPUT_HZ) << 4;
+    RCC_PLLCFGR =
+        (RCC_PLLCFGR & ~RCC_PLLCFGR_PLL1) | RCC_PLLCFGR_PLL1RGE_8MHZ | RCC_PLLCFGR_DIVP1EN;
+    /* P − 1 is 0 */
+    RCC_PLL1DIVR = (CORE_HZ / PLL1_INPUT_HZ - 1u) | (8u - 1u) << 16 | (8u - 1u) << 24;
     RCC_CR |= RCC_CR_PLL1ON;
     if (!wait_for(&RCC_CR, RCC_CR_PLL1RDY, RCC_CR_PLL1RDY))
         return false;
@@ -48,13 +57,16 @@ static bool pll_ready(void)
     return wait_for(&RCC_CFGR, RCC_CFGR_SWS, RCC_CFGR_SWS_PLL1);
 }
 
-/* ARM DDI 0403 B3.5. The core reads ahead of normal memory, also where none answers: all external memory is closed, and of it the flash
- * opened for reading, write-through in the cache. The higher number counts where regions overlap. */
+/* ARM DDI 0403 B3.5. The core reads ahead of normal memory, also where none answers: all external
+ * memory is closed, and of it the flash opened for reading, write-through in the cache. The higher
+ * number counts where regions overlap. */
 static void protect_memory(void)
 {
     const uint32_t closed = MPU_RASR_XN | MPU_RASR_SIZE(29u) | MPU_RASR_ENABLE;
-    const uint32_t flash = MPU_RASR_XN | MPU_RASR_READ_ONLY | MPU_RASR_C | MPU_RASR_SIZE(26u) | MPU_RASR_ENABLE;
-    const uint32_t regions[][2] = {{0x60000000u, closed}, {0x80000000u, closed}, {OCTOSPI_MAPPED, flash}};
+    const uint32_t flash =
+        MPU_RASR_XN | MPU_RASR_READ_ONLY | MPU_RASR_C | MPU_RASR_SIZE(26u) | MPU_RASR_ENABLE;
+    const uint32_t regions[][2] = {
+        {0x60000000u, closed}, {0x80000000u, closed}, {OCTOSPI_MAPPED, flash}};
     for (uint32_t i = 0; i < sizeof regions / sizeof regions[0]; i++) {
         MPU_RNR = i;
         MPU_RBAR = regions[i][0];
@@ -64,7 +76,8 @@ static void protect_memory(void)
     __asm volatile("dsb\n\tisb" ::: "memory");
 }
 
-/* ARM DDI 0403 B2.2: the caches come out of reset with what was in them, so every line is declared empty before they are used. */
+/* ARM DDI 0403 B2.2: the caches come out of reset with what was in them, so every line is declared
+ * empty before they are used. */
 static void start_caches(void)
 {
     __asm volatile("dsb\n\tisb" ::: "memory");
@@ -80,7 +93,8 @@ static void start_caches(void)
     __asm volatile("dsb\n\tisb" ::: "memory");
 }
 
-/* 520 MHz; 64, HSI's, when supply or PLL did not start. The external flash comes after the core's clock and before the caches. */
+/* 520 MHz; 64, HSI's, when supply or PLL did not start. The external flash comes after the core's
+ * clock and before the caches. */
 clock_state clock_start(void)
 {
     const bool supplied = supply_ready() && flash_ready();

@@ -1,4 +1,5 @@
-/* STM32H735G-DK: USART3 on PD8 (TX) and PD9 (RX), which its ST-LINK carries to USB; 921600 baud, 8N1. */
+/* STM32H735G-DK: USART3 on PD8 (TX) and PD9 (RX), which its ST-LINK carries to USB; 921600 baud,
+ * 8N1. */
 #include "port.h"
 #include "clock.h"
 #include "pin.h"
@@ -7,9 +8,11 @@
 #include "usart.h"
 #include "watchdog.h"
 
-static port_info info = {.name = "stm32h735g-dk", .counts = PORT_COUNTS_CYCLES, .tick_num = 1u, .tick_den = 1u, .line_bytes = RING_BYTES};
+static port_info info = {.name = "stm32h735g-dk", .counts = PORT_COUNTS_CYCLES, .tick_num = 1u,
+                         .tick_den = 1u, .line_bytes = RING_BYTES};
 
-/* Alternate function 7 on PD8 and PD9 (STM32H735 data sheet, table of port D). Port D has its clock from octospi_start(). */
+/* Alternate function 7 on PD8 and PD9 (STM32H735 data sheet, table of port D). Port D has its clock
+ * from octospi_start(). */
 static void set_pins(void)
 {
     RCC_APB1LENR |= RCC_APB1LENR_USART3;
@@ -19,7 +22,8 @@ static void set_pins(void)
     pin_pull_up(GPIOD, 9u);
 }
 
-/* BRR: 130 MHz / 141 is 0.04 % fast. On 16 MHz, should the PLL fail, 1/17 is 2.1 % fast: still received. */
+/* BRR: 130 MHz / 141 is 0.04 % fast. On 16 MHz, should the PLL fail, 1/17 is 2.1 % fast: still
+ * received. */
 const port_info *port_start(void)
 {
     const clock_state clock = clock_start();

@@ -1,5 +1,6 @@
-/* The registers this port touches, beside those of the core. RM0468 is ST's reference manual of the STM32H735, whose chapters are named;
- * commands of the external flash are those of the MX25LM51245G's data sheet. Only what is used is declared. */
+/* The registers this port touches, beside those of the core. RM0468 is ST's reference manual of the
+ * STM32H735, whose chapters are named; commands of the external flash are those of the
+ * MX25LM51245G's data sheet. Only what is used is declared. */
 #ifndef REGISTERS_H
 #define REGISTERS_H
 #include "core.h"
@@ -124,7 +125,8 @@
 #define OCTOSPI_CCR_DQSE (1u << 29)
 #define OCTOSPI_TCR_DHQC (1u << 28) /* outputs a quarter of a clock later: both edges */
 
-/* MX25LM51245G on one line (8 bits) and on eight lines, both edges (16 bits: the command and its complement) */
+/* MX25LM51245G on one line (8 bits) and on eight lines, both edges (16 bits: the command and its
+ * complement) */
 #define NOR_RESET_ENABLE 0x66u
 #define NOR_RESET 0x99u
 #define NOR_WRITE_ENABLE 0x06u
@@ -145,7 +147,8 @@
 
 /* Debug support, RM0468 chapter DBG */
 #define DBGMCU_APB4FZ1 REGISTER(0x5C001054u)
-#define DBGMCU_WDGLSD1 (1u << 18) /* the watchdog stands still while a debugger has stopped the core */
+/* the watchdog stands still while a debugger has stopped the core */
+#define DBGMCU_WDGLSD1 (1u << 18)
 
 #define USART_IRQ 39u /* RM0468, NVIC */
 #define PERIPHERALS 163u

@@ -10,12 +10,14 @@
 #define PLL_SOURCE 0u
 #define PLL_INPUT_HZ 16000000u /* HSI */
 #endif
-_Static_assert(PLL_INPUT_HZ % 2000000u == 0, "the PLL's divided input is 2 MHz (RM0090 7.3.2 recommends it against jitter)");
+_Static_assert(PLL_INPUT_HZ % 2000000u == 0,
+               "the PLL's divided input is 2 MHz (RM0090 7.3.2 recommends it against jitter)");
 
 #define HSI_HZ 16000000u
 #define CORE_HZ 168000000u
 
-/* RM0090 3.5.1: 5 wait states at 168 MHz and 2.7 to 3.6 V, before the clock is raised; the new value must read back. */
+/* RM0090 3.5.1: 5 wait states at 168 MHz and 2.7 to 3.6 V, before the clock is raised; the new
+ * value must read back. */
 static bool flash_ready(void)
 {
     const uint32_t wanted = 5u | FLASH_ACR_PRFTEN | FLASH_ACR_ICEN | FLASH_ACR_DCEN;
@@ -33,13 +35,15 @@ static bool source_ready(void)
 #endif
 }
 
-/* RM0090 7.3.2: VCO = 2 MHz · 168 = 336 MHz, core = VCO / 2, the 48 MHz domain = VCO / 7; APB1 42 MHz, APB2 84 MHz. */
+/* RM0090 7.3.2: VCO = 2 MHz · 168 = 336 MHz, core = VCO / 2, the 48 MHz domain = VCO / 7; APB1 42
+ * MHz, APB2 84 MHz. */
 static bool pll_ready(void)
 {
     RCC_APB1ENR |= RCC_APB1ENR_PWR;
     (void)RCC_APB1ENR; /* until the clock runs */
     PWR_CR |= PWR_CR_VOS;
-    RCC_PLLCFGR = (PLL_INPUT_HZ / 2000000u) | 168u << 6 | PLL_SOURCE | 7u << 24; /* PLLP = 0: VCO / 2 */
+    /* PLLP = 0: VCO / 2 */
+    RCC_PLLCFGR = (PLL_INPUT_HZ / 2000000u) | 168u << 6 | PLL_SOURCE | 7u << 24;
     RCC_CR |= RCC_CR_PLLON;
     if (!wait_for(&RCC_CR, RCC_CR_PLLRDY, RCC_CR_PLLRDY))
         return false;
@@ -52,6 +56,7 @@ clock_state clock_start(void)
 {
     const bool emulated = !counter_start(); /* QEMU, which does not model the clock tree either */
     const bool fast = emulated || (flash_ready() && source_ready() && pll_ready());
-    return (clock_state){
-        .core_hz = fast ? CORE_HZ : HSI_HZ, .line_hz = fast ? CORE_HZ / 2u : HSI_HZ, .emulated = emulated};
+    return (clock_state){.core_hz = fast ? CORE_HZ : HSI_HZ,
+                         .line_hz = fast ? CORE_HZ / 2u : HSI_HZ,
+                         .emulated = emulated};
 }

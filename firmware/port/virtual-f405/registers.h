@@ -1,5 +1,5 @@
-/* The registers this port touches, beside those of the core. RM0090 is ST's reference manual of the STM32F405 (revision 19). Only what is used is
- * declared. */
+/* The registers this port touches, beside those of the core. RM0090 is ST's reference manual of the
+ * STM32F405 (revision 19). Only what is used is declared. */
 #ifndef REGISTERS_H
 #define REGISTERS_H
 #include "core.h"

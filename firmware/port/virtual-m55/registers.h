@@ -1,6 +1,7 @@
-/* What this port knows of its board beside the core: AN547 (ARM DAI 0547), Arm's application note of this FPGA image of the MPS3 board, memory
- * map and interrupts; the watchdog is that of its subsystem, the SSE-300 (ARM 101773), on the slow clock. Addresses are the secure ones: the
- * core starts in the secure state and stays there. Only what is used is declared. */
+/* What this port knows of its board beside the core: AN547 (ARM DAI 0547), Arm's application note
+ * of this FPGA image of the MPS3 board, memory map and interrupts; the watchdog is that of its
+ * subsystem, the SSE-300 (ARM 101773), on the slow clock. Addresses are the secure ones: the core
+ * starts in the secure state and stays there. Only what is used is declared. */
 #ifndef REGISTERS_H
 #define REGISTERS_H
 #include "core.h"

@@ -1,5 +1,5 @@
-/* What this port knows of its board beside the core: AN500, Arm's application note of this FPGA image of the MPS2 board, memory map and
- * interrupts. Only what is used is declared. */
+/* What this port knows of its board beside the core: AN500, Arm's application note of this FPGA
+ * image of the MPS2 board, memory map and interrupts. Only what is used is declared. */
 #ifndef REGISTERS_H
 #define REGISTERS_H
 #include "core.h"

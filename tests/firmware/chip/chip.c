@@ -1,8 +1,10 @@
-/* A chip of registers alone: the port's start-up runs against them on the development machine. Standard input says how they follow each
- * other, one line each, numbers in hexadecimal:
+/* A chip of registers alone: the port's start-up runs against them on the development machine.
+ * Standard input says how they follow each other, one line each, numbers in hexadecimal:
  *     = address value                          out of reset
- *     > address bits address bits              while all of the first register's bits are set, those of the second are set too
- * Standard output is every write that changed a register, in order, and at the end what port_start() returned. */
+ *     > address bits address bits              while all of the first register's bits are set,
+ *                                              those of the second are set too
+ * Standard output is every write that changed a register, in order, and at the end what
+ * port_start() returned. */
 #include <core.h> /* the one that is found first, before the ports' */
 #include "line.h"
 #include "port.h"

@@ -1,4 +1,5 @@
-/* The part of CMSIS-NN's interface that bench/speed/peers.c calls, so that the tests can go the whole way without CMSIS-NN. */
+/* The part of CMSIS-NN's interface that bench/speed/peers.c calls, so that the tests can go the
+ * whole way without CMSIS-NN. */
 #ifndef ARM_NNFUNCTIONS_H
 #define ARM_NNFUNCTIONS_H
 #include <stdint.h>
@@ -10,22 +11,30 @@ typedef struct { int32_t w, h; } cmsis_nn_tile;
 typedef struct { int32_t min, max; } cmsis_nn_activation;
 typedef struct { int32_t *multiplier, *shift; } cmsis_nn_per_channel_quant_params;
 typedef struct { int32_t *multiplier, *shift, is_per_channel; } cmsis_nn_quant_params;
-typedef struct { int32_t input_offset, filter_offset, output_offset; cmsis_nn_activation activation; } cmsis_nn_fc_params;
+typedef struct {
+    int32_t input_offset, filter_offset, output_offset;
+    cmsis_nn_activation activation;
+} cmsis_nn_fc_params;
 typedef struct {
     int32_t input_offset, output_offset;
     cmsis_nn_tile stride, padding, dilation;
     cmsis_nn_activation activation;
 } cmsis_nn_conv_params;
 
-arm_cmsis_nn_status arm_fully_connected_wrapper_s8(const cmsis_nn_context *, const cmsis_nn_fc_params *, const cmsis_nn_quant_params *,
-                                                   const cmsis_nn_dims *, const int8_t *, const cmsis_nn_dims *, const int8_t *,
-                                                   const cmsis_nn_dims *, const int32_t *, const cmsis_nn_dims *, int8_t *);
+arm_cmsis_nn_status
+arm_fully_connected_wrapper_s8(const cmsis_nn_context *, const cmsis_nn_fc_params *,
+                               const cmsis_nn_quant_params *, const cmsis_nn_dims *, const int8_t *,
+                               const cmsis_nn_dims *, const int8_t *, const cmsis_nn_dims *,
+                               const int32_t *, const cmsis_nn_dims *, int8_t *);
 int32_t arm_fully_connected_s8_get_buffer_size(const cmsis_nn_dims *);
-arm_cmsis_nn_status arm_vector_sum_s8(int32_t *, int32_t, int32_t, const int8_t *, int32_t, int32_t, const int32_t *);
+arm_cmsis_nn_status arm_vector_sum_s8(int32_t *, int32_t, int32_t, const int8_t *, int32_t, int32_t,
+                                      const int32_t *);
 arm_cmsis_nn_status arm_convolve_wrapper_s8(const cmsis_nn_context *, const cmsis_nn_conv_params *,
-                                            const cmsis_nn_per_channel_quant_params *, const cmsis_nn_dims *, const int8_t *,
-                                            const cmsis_nn_dims *, const int8_t *, const cmsis_nn_dims *, const int32_t *,
+                                            const cmsis_nn_per_channel_quant_params *,
+                                            const cmsis_nn_dims *, const int8_t *,
+                                            const cmsis_nn_dims *, const int8_t *,
+                                            const cmsis_nn_dims *, const int32_t *,
                                             const cmsis_nn_dims *, int8_t *);
-int32_t arm_convolve_wrapper_s8_get_buffer_size(const cmsis_nn_conv_params *, const cmsis_nn_dims *, const cmsis_nn_dims *,
-                                                const cmsis_nn_dims *);
+int32_t arm_convolve_wrapper_s8_get_buffer_size(const cmsis_nn_conv_params *, const cmsis_nn_dims *,
+                                                const cmsis_nn_dims *, const cmsis_nn_dims *);
 #endif

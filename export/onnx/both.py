@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from compress import graph as g
+from compress.ops.slice import IntSlice, Slice
 from export.onnx import integral, layers
 from export.onnx.stream import Stream
 
 Pool = g.MeanPool | g.MaxPool | g.IntMeanPool | g.IntMaxPool
-Unfold = g.Unfold1d | g.IntUnfold1d
-Im2Col = g.Im2Col | g.IntIm2Col
-Tile = g.Tile | g.IntTile
 DelayedConcat = g.DelayedConcat | g.IntDelayedConcat
 Interpolate = g.Interpolate | g.IntInterpolate
 
@@ -58,21 +58,29 @@ def _groups(m: Stream, op: g.GroupReduce, how: str) -> None:
 # --- values moved --------------------------------------------------------------------------------
 
 
-def unfold1d(m: Stream, op: Unfold) -> None:
+def unfold1d(m: Stream, op: layers.Unfold) -> None:
     _move(m, op, lambda x, name: layers.window(m.w, x, op, m.dtype(name), *m.size(name)))
 
 
-def im2col(m: Stream, op: Im2Col) -> None:
+def im2col(m: Stream, op: layers.Im2Col) -> None:
     _move(m, op, lambda x, name: layers.patches(m.w, x, op, m.dtype(name), *m.size(name)))
 
 
-def tile(m: Stream, op: Tile) -> None:
+def tile(m: Stream, op: layers.Tile) -> None:
     _move(m, op, lambda x, name: layers.repeat(m.w, x, op, *m.size(name)))
 
 
 def _move(m: Stream, op: g.Op, moved: Callable[[str, str], str]) -> None:
     name = op.inputs[0]
     m.bind(op.output, moved(m.handle(name), name))
+
+
+def slice_features(m: Stream, op: Slice | IntSlice) -> None:
+    def moved(x: str, name: str) -> str:
+        some = m.w.constant("features", np.arange(op.begin, op.end))
+        return m.w.add("Gather", x, some, axis=1)
+
+    _move(m, op, moved)
 
 
 def delayed_concat(m: Stream, op: DelayedConcat) -> None:
@@ -137,7 +145,8 @@ def layer_norm(
     parameters: Callable[[int], tuple[str, str]],
 ) -> None:
     """`parameters`: gain and bias (n,) of a band, as real values."""
-    parts = m.w.split(m.real(op.inputs[0]), *op.gain.shape, axis=1)
+    bands, n = op.gain.shape
+    parts = m.w.split(m.real(op.inputs[0]), bands, n, axis=1)
     outputs = [
         m.w.add("LayerNormalization", x, *parameters(band), axis=-1, epsilon=epsilon)
         for band, x in enumerate(parts)

@@ -22,7 +22,7 @@ INT32 = TensorProto.INT32
 def of(stream: Any, op: g.Integrate | g.IntIntegrate) -> Integral:
     """The sum of an operator, made where it is first asked for: its loop reads it before."""
     if op.output not in stream.kept:
-        kind = QuantizedIntegral if op.is_integer else FloatIntegral
+        kind: type[Integral] = QuantizedIntegral if op.is_integer else FloatIntegral
         stream.kept[op.output] = kind(stream, op)
     made = stream.kept[op.output]
     assert isinstance(made, Integral)

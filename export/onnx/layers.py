@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from onnx import TensorProto
@@ -21,6 +21,9 @@ FUNCTIONS = {
     "leaky_relu": "LeakyRelu",
 }
 LEAK = 0.01
+Unfold = g.Unfold1d | g.IntUnfold1d
+Im2Col = g.Im2Col | g.IntIm2Col
+Tile = g.Tile | g.IntTile
 FLOAT = TensorProto.FLOAT
 
 
@@ -43,7 +46,7 @@ def pool(w: Writer, x: str, how: str, factor: int, rows: int, shape: tuple[int, 
     return reduced if rows == frames else w.reshape(reduced, frames, features)
 
 
-def window(w: Writer, x: str, op: g.Unfold1d, dtype: str, frames: int, features: int) -> str:
+def window(w: Writer, x: str, op: Unfold, dtype: str, frames: int, features: int) -> str:
     """(frames, features) -> the frames that each convolution sees, side by side; keeps those that
     later ones reach back to."""
     first = op.history + op.frames_per_output - op.lag - op.frames
@@ -60,7 +63,7 @@ def window(w: Writer, x: str, op: g.Unfold1d, dtype: str, frames: int, features:
     return w.reshape(gathered, len(seen), op.frames * features)
 
 
-def patches(w: Writer, x: str, op: g.Im2Col, dtype: str, frames: int, features: int) -> str:
+def patches(w: Writer, x: str, op: Im2Col, dtype: str, frames: int, features: int) -> str:
     """What a convolution sees around each place of a picture: rows of what it is repeated from, and
     one of zeros as border."""
     n, size = features // op.width, (op.frames * op.factor, op.width * op.copies)
@@ -80,7 +83,7 @@ def patches(w: Writer, x: str, op: g.Im2Col, dtype: str, frames: int, features: 
     return w.concat(outputs, axis=0)
 
 
-def repeat(w: Writer, x: str, op: g.Tile, frames: int, features: int) -> str:
+def repeat(w: Writer, x: str, op: Tile, frames: int, features: int) -> str:
     """Each frame `factor` times, in it each column `copies` times."""
     n = features // op.width
     times = w.constant("times", np.array([frames, op.factor, op.width, op.copies, n]))
@@ -125,8 +128,8 @@ def function(w: Writer, x: str, kind: str) -> str:
         return step(w, x, w.constant("one", np.ones((), np.float32)))
     if kind not in FUNCTIONS:
         raise GraphError(f"{w.module}: the function {kind!r} cannot be exported as ONNX")
-    alpha = {"alpha": LEAK} if kind == "leaky_relu" else {}
-    return w.add(FUNCTIONS[kind], x, **alpha)
+    attributes: dict[str, Any] = {"alpha": LEAK} if kind == "leaky_relu" else {}
+    return w.add(FUNCTIONS[kind], x, **attributes)
 
 
 def step(w: Writer, x: str, high: str) -> str:

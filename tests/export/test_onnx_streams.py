@@ -21,6 +21,7 @@ from compress.graph.samples import Signal, to_int16, to_real
 from compress.interpreter.base import Interpreter
 from compress.interpreter.float import FloatInterpreter
 from compress.interpreter.integer import IntegerInterpreter
+from compress.ops.slice import Slice
 from compress.quantization.calibrate import observe
 from compress.quantization.quantize import quantize
 from compress.tasks.typing import scores
@@ -85,7 +86,8 @@ def two_integrals(seed: int = 0) -> g.Graph:
 
 
 def state_spaces(seed: int = 0) -> g.Graph:
-    """A state space in a loop, and one behind a convolution that begins later."""
+    """A state space in a loop, and one behind a convolution that begins later; two features of
+    it."""
     rng, b = np.random.default_rng(seed), Builder(4, RATE)
 
     def states(path: str) -> None:
@@ -103,6 +105,7 @@ def state_spaces(seed: int = 0) -> g.Graph:
     window(b, "window", 5, 2)
     matrix(b, "conv", 3, rng)
     states("outer")
+    b.add(Slice, "some", begin=1, end=3)
     return finished(b)
 
 

@@ -13,16 +13,18 @@ from tqdm import tqdm
 
 from compress import graph as g
 from compress.errors import TendonError
+from compress.graph.samples import Initial
+from export.onnx.writer import INITIAL
 
 Array = g.Array
 DTYPES = {"float32": np.float32, "int32": np.int32, "int16": np.int16, "int8": np.int8}
 
 
 def run(
-    model: onnx.ModelProto, signal: Array, progress: str = "", initial: Array | None = None
+    model: onnx.ModelProto, signal: Array, progress: str = "", initial: Initial | None = None
 ) -> npt.NDArray[np.float32]:
     """Real samples (time, inputs), whole steps -> (frames, outputs) by a step model from its zero
-    state, or an initial pose."""
+    state, with these values of its extra inputs."""
     return StepModel(model.SerializeToString()).run(signal, progress, initial)
 
 
@@ -48,22 +50,27 @@ class StepModel:
                 f" {error}"
             ) from error
         self.samples_per_step = int(metadata["samples_per_step"])
-        self.initial_pose = metadata.get("initial_pose", "")
+        self.initial = {
+            key.removeprefix(INITIAL): state
+            for key, state in metadata.items()
+            if key.startswith(INITIAL)
+        }
         self.reset()
 
-    def reset(self, initial: Array | None = None) -> None:
-        """All state to zero, but for the pose (joints,) in rad that the stream begins with.
+    def reset(self, initial: Initial | None = None) -> None:
+        """All state to zero, but for the extra inputs (features,) that the stream begins with.
 
-        TendonError when the model begins with none, or with one of other joints.
+        TendonError when the model has none of this name, or one of other features.
         """
         self.state = {s["in"]: np.zeros(s["shape"], DTYPES[s["dtype"]]) for s in self.states}
-        if initial is None:
-            return
-        if not self.initial_pose or np.size(initial) != self.state[self.initial_pose].size:
-            raise TendonError(
-                f"the step model begins with no pose, or not with one of {np.size(initial)} angles"
-            )
-        self.state[self.initial_pose] = np.asarray(initial, np.float32).reshape(1, -1)
+        for name, values in (initial or {}).items():
+            state = self.initial.get(name, "")
+            if not state or np.size(values) != self.state[state].size:
+                raise TendonError(
+                    f"the step model begins with no {name!r}, or not with one of {np.size(values)}"
+                    " values"
+                )
+            self.state[state] = np.asarray(values, np.float32).reshape(1, -1)
 
     def step(self, samples: Array) -> npt.NDArray[np.float32]:
         """Real samples (samples_per_step, inputs) -> (frames of a step, outputs); keeps the
@@ -74,9 +81,9 @@ class StepModel:
         return np.asarray(frame)
 
     def run(
-        self, signal: Array, progress: str = "", initial: Array | None = None
+        self, signal: Array, progress: str = "", initial: Initial | None = None
     ) -> npt.NDArray[np.float32]:
-        """Real samples (time, inputs), whole steps, from the zero state and an initial pose ->
+        """Real samples (time, inputs), whole steps, from the zero state and these extra inputs ->
         (frames, outputs)."""
         self.reset(initial)
         steps = signal.astype(np.float32).reshape(-1, self.samples_per_step, signal.shape[-1])

@@ -84,6 +84,7 @@ class Op:
     delayed: ClassVar[bool] = False  # reads the frame before of tensors that are made later
     groups_frames: ClassVar[bool] = True  # frames are taken in groups, the first from frame 0
     unseen_macs: ClassVar[bool] = False  # general tools count no MACs for it: listed apart
+    gives: ClassVar[str] = ""  # what its output is called where it is a network's ("log_probs")
 
     @property
     def title(self) -> str:

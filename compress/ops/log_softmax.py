@@ -22,6 +22,7 @@ LN2 = 11357  # round(2¹⁴·ln 2)
 SPREAD = 65535  # largest difference of two inputs
 MARGIN = 1.3  # observed range × this is the range that can be represented
 FRACTIONS = (6, 10)  # bits after the point: −512 nats, −32 nats
+GIVES = "log_probs"
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class LogSoftmax(FloatOp):
     """y = x − log Σ eˣ over the features."""
 
     code: ClassVar[str] = "log_softmax"
+    gives: ClassVar[str] = GIVES
 
     def run(self, inputs: list[Array], memory: Memory) -> Array:
         shifted = inputs[0] - inputs[0].max(-1, keepdims=True)
@@ -53,6 +55,7 @@ class IntLogSoftmax(IntOp):
     shift: int
     fraction: int
     code: ClassVar[str] = "int.log_softmax"
+    gives: ClassVar[str] = GIVES
 
     def run(self, inputs: list[Array], memory: Memory) -> Array:
         return log_softmax(inputs[0], self)

@@ -3,17 +3,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from onnx import TensorProto
 
 from compress import graph as g
+from compress.errors import GraphError
 from export.onnx.writer import Writer
 
-ACTIVATIONS = {"relu": "Relu", "gelu": "Gelu", "sigmoid": "Sigmoid", "leaky_relu": "LeakyRelu"}
+FUNCTIONS = {
+    "relu": "Relu",
+    "gelu": "Gelu",
+    "sigmoid": "Sigmoid",
+    "tanh": "Tanh",
+    "leaky_relu": "LeakyRelu",
+}
 LEAK = 0.01
+Unfold = g.Unfold1d | g.IntUnfold1d
+Im2Col = g.Im2Col | g.IntIm2Col
+Tile = g.Tile | g.IntTile
 FLOAT = TensorProto.FLOAT
 
 
@@ -21,13 +31,10 @@ class Kept(Protocol):
     """A state tensor in the form's own precision."""
 
     def read(self) -> str:
-        """The value from before this step."""
+        """Its real value as the next frame sees it."""
 
-    def keep(self, value: str) -> str:
-        """The value as the next frame will see it."""
-
-    def write(self) -> None:
-        """Hand the last value kept to the next step."""
+    def keep(self, value: str) -> None:
+        """Its value after a frame."""
 
 
 def pool(w: Writer, x: str, how: str, factor: int, rows: int, shape: tuple[int, int]) -> str:
@@ -39,7 +46,7 @@ def pool(w: Writer, x: str, how: str, factor: int, rows: int, shape: tuple[int, 
     return reduced if rows == frames else w.reshape(reduced, frames, features)
 
 
-def window(w: Writer, x: str, op: g.Unfold1d, dtype: str, frames: int, features: int) -> str:
+def window(w: Writer, x: str, op: Unfold, dtype: str, frames: int, features: int) -> str:
     """(frames, features) -> the frames that each convolution sees, side by side; keeps those that
     later ones reach back to."""
     first = op.history + op.frames_per_output - op.lag - op.frames
@@ -56,7 +63,7 @@ def window(w: Writer, x: str, op: g.Unfold1d, dtype: str, frames: int, features:
     return w.reshape(gathered, len(seen), op.frames * features)
 
 
-def patches(w: Writer, x: str, op: g.Im2Col, dtype: str, frames: int, features: int) -> str:
+def patches(w: Writer, x: str, op: Im2Col, dtype: str, frames: int, features: int) -> str:
     """What a convolution sees around each place of a picture: rows of what it is repeated from, and
     one of zeros as border."""
     n, size = features // op.width, (op.frames * op.factor, op.width * op.copies)
@@ -76,7 +83,7 @@ def patches(w: Writer, x: str, op: g.Im2Col, dtype: str, frames: int, features: 
     return w.concat(outputs, axis=0)
 
 
-def repeat(w: Writer, x: str, op: g.Tile, frames: int, features: int) -> str:
+def repeat(w: Writer, x: str, op: Tile, frames: int, features: int) -> str:
     """Each frame `factor` times, in it each column `copies` times."""
     n = features // op.width
     times = w.constant("times", np.array([frames, op.factor, op.width, op.copies, n]))
@@ -109,83 +116,59 @@ def ungrouped(w: Writer, x: str, groups: int, frames: int, features: int) -> str
     return w.reshape(x, frames, features) if groups > 1 else x
 
 
-def per_band(w: Writer, x: str, bands: int, width: int, layer: Callable[[int, str], str]) -> str:
-    """Split the features (bands · width) into bands, one layer for each, and put the outputs side
-    by side."""
-    parts = w.split(x, bands, width, axis=1)
-    return w.concat([layer(band, part) for band, part in enumerate(parts)], axis=1)
-
-
 def windows(w: Writer, x: str, kernel: int, frames: int, width: int) -> str:
     """Frames side by side, kernel at a time: (frames, width) -> (frames / kernel, kernel ·
     width)."""
     return w.reshape(x, frames // kernel, kernel * width) if kernel > 1 else x
 
 
-def dense(w: Writer, x: str, weight: str, bias: str) -> str:
-    """x (frames, in), weight (out, in), bias (out); a convolution whose stride is its kernel is
-    this, over windows."""
-    return w.add("Gemm", x, weight, bias, transB=1)
-
-
-def layer_norm(w: Writer, x: str, gain: str, bias: str, epsilon: float) -> str:
-    return w.add("LayerNormalization", x, gain, bias, axis=-1, epsilon=epsilon)
-
-
-def activation(w: Writer, x: str, kind: str) -> str:
-    if kind == "leaky_relu":
-        return w.add(ACTIVATIONS[kind], x, alpha=LEAK)
-    return w.add(ACTIVATIONS[kind], x)
-
-
-def scalar(w: Writer, what: str, value: float) -> str:
-    return w.constant(what, np.full(1, value, np.float32))
+def function(w: Writer, x: str, kind: str) -> str:
+    """A function by its name in compress.ops.tables.FUNCTIONS; GraphError where ONNX has none."""
+    if kind == "step":
+        return step(w, x, w.constant("one", np.ones((), np.float32)))
+    if kind not in FUNCTIONS:
+        raise GraphError(f"{w.module}: the function {kind!r} cannot be exported as ONNX")
+    attributes: dict[str, Any] = {"alpha": LEAK} if kind == "leaky_relu" else {}
+    return w.add(FUNCTIONS[kind], x, **attributes)
 
 
 def step(w: Writer, x: str, high: str) -> str:
     """`high` from zero on, else 0."""
-    return w.add(
-        "Mul",
-        w.add(
-            "Cast",
-            w.add("GreaterOrEqual", x, w.constant("zero", np.zeros((), np.float32))),
-            to=FLOAT,
-        ),
-        high,
-    )
+    zero = w.constant("zero", np.zeros((), np.float32))
+    return w.add("Mul", w.add("Cast", w.add("GreaterOrEqual", x, zero), to=FLOAT), high)
 
 
-def started(w: Writer, start_up: int) -> str:
-    """0 in the steps of the start-up, 1 after it: what states are multiplied with at the end of a
-    step. Counts the steps."""
-    w.module = "start_up"
-    steps = w.state("steps", (1,), "float32")
-    most = w.constant("until", np.full(1, start_up, np.float32))
-    counted = w.add("Add", steps.before, w.constant("one", np.ones(1, np.float32)))
-    w.add("Min", counted, most, output=steps.after)
-    return w.add("Cast", w.add("Greater", counted, most), to=FLOAT)
+def started(w: Writer, begins: Sequence[int]) -> dict[int, str]:
+    """For each step with which a state begins: 0 in the steps before, 1 from it on, what the state
+    is multiplied with at the end of a step. Counts the steps, as far as it must."""
+    if not begins:
+        return {}
+    with w.inside("start_up"):
+        steps = w.state("steps", (1,), "float32")
+        until = {b: w.constant("until", np.full(1, b, np.float32)) for b in sorted(set(begins))}
+        counted = w.add("Add", steps.before, w.constant("one", np.ones(1, np.float32)))
+        w.add("Min", counted, until[max(begins)], output=steps.after)
+        return {b: w.add("Cast", w.add("Greater", counted, u), to=FLOAT) for b, u in until.items()}
 
 
 def recurrence(
-    w: Writer, u: str, a: tuple[str, str], states: tuple[Kept, Kept], frames: int, channels: int
+    w: Writer, columns: Sequence[str], a: tuple[str, str], states: tuple[Kept, Kept]
 ) -> tuple[str, str]:
     """x' = a·x + u in real arithmetic for every frame of the step; returns all (frames, H, N) real
     and imaginary parts.
 
-    u (frames, H); a and the states (1, H, N). The frames are unrolled: plain nodes run everywhere
-    and faster than a Scan.
+    u (1, H, 1), one for each frame; a and the states (1, H, N). The frames are unrolled: plain
+    nodes run everywhere and faster than a Scan.
     """
-    ar, ai = a
-    re, im = states[0].read(), states[1].read()
+    (ar, ai), (re, im) = a, states
     history: tuple[list[str], list[str]] = [], []
-    for column in w.split(w.reshape(u, frames, channels, 1), frames, 1, axis=0):
-        turned = w.add("Sub", w.add("Mul", ar, re), w.add("Mul", ai, im))
-        other = w.add("Add", w.add("Mul", ar, im), w.add("Mul", ai, re))
-        re, im = states[0].keep(w.add("Add", turned, column)), states[1].keep(other)
-        history[0].append(re)
-        history[1].append(im)
-    for state in states:
-        state.write()
+    for column in columns:
+        turned = w.add("Sub", w.add("Mul", ar, re.read()), w.add("Mul", ai, im.read()))
+        other = w.add("Add", w.add("Mul", ar, im.read()), w.add("Mul", ai, re.read()))
+        re.keep(w.add("Add", turned, column))
+        im.keep(other)
+        history[0].append(re.read())
+        history[1].append(im.read())
     return w.concat(history[0], axis=0), w.concat(history[1], axis=0)
 
 
@@ -195,7 +178,3 @@ def read_out(w: Writer, x: tuple[str, str], u: str, c: tuple[str, str], d: str) 
     products = w.add("Sub", w.add("Mul", c[0], x[0]), w.add("Mul", c[1], x[1]))
     total = w.add("ReduceSum", products, w.constant("axes", np.array([2])), keepdims=0)
     return w.add("Add", total, w.add("Mul", d, u))
-
-
-def glu(w: Writer, half: str, gate: str) -> str:
-    return w.add("Mul", half, gate)

@@ -139,9 +139,20 @@ class _Reader:
             return None
         reach = rule(self, node)
         if reach is not None:
-            for name in node.output:
-                self.reach[name] = reach
+            for index, name in enumerate(node.output):
+                self.reach[name] = self._part(node, reach, index)
         return reach
+
+    def _part(self, node: onnx.NodeProto, reach: Reach, index: int) -> Reach:
+        """What the output of this index can reach, of all that go in: a Split cuts what has a
+        magnitude for each feature."""
+        if node.op_type != "Split" or np.ndim(reach.most) == 0:
+            return reach
+        axis = _attribute(node, "axis", 0)
+        ends = np.cumsum(self.array(node.input[1]))
+        cut = slice(int(ends[index - 1]) if index else 0, int(ends[index]))
+        most, unit = (_cut(x, axis, cut) for x in (reach.most, reach.unit))
+        return Reach(most, unit, reach.accumulated)
 
     def _operands(self, node: onnx.NodeProto) -> list[str]:
         """Inputs that have to be known: all of sums and products, the first of what only moves
@@ -196,8 +207,21 @@ def _dequantize(r: _Reader, node: onnx.NodeProto) -> Reach | None:
     return Reach(np.maximum(highest - zero, zero - lowest) * scale, unit)
 
 
+def _cut(x: Array, axis: int, part: slice) -> Array:
+    """A part of an axis, or all where one value stands for all of it."""
+    return x if np.shape(x)[axis] == 1 else np.take(x, range(part.start, part.stop), axis)
+
+
+def _split(r: _Reader, node: onnx.NodeProto) -> Reach | None:
+    """Magnitudes for each feature are cut with the values (`_Reader._part`), where it is known
+    how."""
+    reach = r.reach[node.input[0]]
+    known = len(node.input) > 1 and node.input[1] in r.constants
+    return reach if known or np.ndim(reach.most) == 0 else None
+
+
 def _moved(r: _Reader, node: onnx.NodeProto) -> Reach | None:
-    """Reshape, Split and the like: one scale for all values moves with them."""
+    """Reshape and the like: one scale for all values moves with them."""
     reach = r.reach[node.input[0]]
     return reach if np.ndim(reach.most) == 0 else None
 
@@ -248,7 +272,7 @@ def _rows(r: _Reader, node: onnx.NodeProto) -> Reach | None:
 _RULES: dict[str, Callable[[_Reader, onnx.NodeProto], Reach | None]] = {
     "DequantizeLinear": _dequantize,
     "Reshape": _moved,
-    "Split": _moved,
+    "Split": _split,
     "Transpose": _moved,
     "Slice": _moved,
     "Concat": _concat,

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +15,13 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from compress import graph as g
-from compress import tasks
 from export.version import GENERATOR
 
 Array = g.Array
 OPSET = 21  # the first whose QuantizeLinear knows int16; Gelu came with 20
 IR_VERSION = 10
 SAMPLES = "samples"
+INITIAL = "initial_"  # and the name of an extra input: the metadata key that says its state's name
 TYPES = {
     "float32": TensorProto.FLOAT,
     "int32": TensorProto.INT32,
@@ -29,8 +31,9 @@ TYPES = {
 
 
 def output_name(graph: g.Graph) -> str:
-    """What a step gives: log-probabilities of classes, or what the network's task calls it."""
-    return "log_probs" if graph.ops[-1].title == "LogSoftmax" else tasks.of(graph).output
+    """What a step gives: as the last operator calls it ("log_probs"), else what the network is for
+    ("pose")."""
+    return graph.ops[-1].gives or str(graph.provenance.get("task", "output"))
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,18 @@ class Writer:
     def __init__(self) -> None:
         self.module = ""
         self.states: list[State] = []
-        self.initial_pose = ""  # the state input that begins with a pose in rad instead of zeros
+        self.initial: dict[str, str] = {}  # extra input of the graph -> the state that begins so
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._initializers: list[onnx.TensorProto] = []
         self._used: Counter[str] = Counter()
+
+    @contextmanager
+    def inside(self, module: str) -> Iterator[None]:
+        """Name what is added in between after this module."""
+        outside, self.module = self.module, module
+        yield
+        self.module = outside
 
     def add(self, op_type: str, *inputs: str, output: str = "", **attributes: Any) -> str:
         """Append a node with one output; returns the output's name."""
@@ -139,7 +149,7 @@ class Writer:
             {"in": s.before, "out": s.after, "shape": s.shape, "dtype": s.dtype}
             for s in self.states
         ]
-        begins = {"initial_pose": self.initial_pose} if self.initial_pose else {}
+        begins = {f"{INITIAL}{name}": state for name, state in self.initial.items()}
         return begins | {
             "model": graph.name,
             "form": form,

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -22,7 +24,8 @@ from compress.frontend import checkpoint
 from compress.frontend.lower import lower
 from compress.graph.samples import to_int16, to_real
 from compress.interpreter.integer import IntegerInterpreter
-from compress.quantization.quantize import PRECISIONS, accumulator_bounds
+from compress.quantization.proof import accumulator_bounds
+from compress.quantization.scales import PRECISIONS
 from compress.tasks import distances
 from export.__main__ import main as export_main
 from export.check import check
@@ -166,14 +169,23 @@ def test_an_operator_without_an_onnx_form_is_named_with_its_path_and_the_format(
         write(dataclasses.replace(graph, ops=tuple(ops)))
 
 
-def test_a_table_of_no_known_function_is_refused(quantized):
-    graph = quantized("TC_S4_small", "w8a16")[1]
+def changed(graph: g.Graph, **fields: Callable[[Any], Any]) -> g.Graph:
+    """The graph with these fields of each table operator made anew."""
     ops = [
-        dataclasses.replace(op, table=op.table[::-1].copy()) if isinstance(op, g.IntLut) else op
+        dataclasses.replace(op, **{name: make(op) for name, make in fields.items()})
+        if isinstance(op, g.IntLut)
+        else op
         for op in graph.ops
     ]
-    with pytest.raises(GraphError, match="a table of none of relu, gelu, sigmoid"):
-        qdq_form.write(dataclasses.replace(graph, ops=tuple(ops)))
+    return dataclasses.replace(graph, ops=tuple(ops))
+
+
+def test_a_table_that_is_not_its_function_is_refused(quantized):
+    graph = quantized("TC_S4_small", "w8a16")[1]
+    with pytest.raises(GraphError, match="a table that is not gelu"):
+        qdq_form.write(changed(graph, table=lambda op: op.table[::-1].copy()))
+    with pytest.raises(GraphError, match=r"expected one of relu, .*found 'swish'"):
+        qdq_form.write(changed(graph, function=lambda op: "swish"))
 
 
 def test_a_graph_that_could_overflow_is_not_exported(quantized):

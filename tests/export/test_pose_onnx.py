@@ -56,7 +56,7 @@ def recording(graph: g.Graph, steps: int, seed: int = 0) -> Signal:
     samples = rng.standard_normal(
         (graph.samples_per_step * (graph.start_up_steps + steps), 16)
     ) * rng.uniform(0.3, 2.0, 16)
-    return Signal(samples.astype(np.float32), rng.uniform(-1.0, 1.0, 20))
+    return Signal(samples.astype(np.float32), {"pose": rng.uniform(-1.0, 1.0, 20)})
 
 
 def integer(loaded: Checkpoint, precision: str = "w8a16") -> g.Graph:
@@ -66,13 +66,13 @@ def integer(loaded: Checkpoint, precision: str = "w8a16") -> g.Graph:
 
 def words_of(graph: g.Graph, signal: Signal) -> np.ndarray:
     machine = IntegerInterpreter(graph)
-    machine.begin_at(np.asarray(signal.initial)[None])
+    machine.begin_with([signal])
     return machine.run(to_int16(graph, signal.samples)[None])[0]
 
 
 def real_of(graph: g.Graph, signal: Signal) -> np.ndarray:
     machine = FloatInterpreter(graph)
-    machine.begin_at(np.asarray(signal.initial)[None])
+    machine.begin_with([signal])
     return machine.run(signal.samples[None].astype(float))[0]
 
 
@@ -110,12 +110,12 @@ def velocities(fraction: int) -> g.Graph:
     """Integration alone: what comes in are velocities, finer than the pose by so many bits."""
     rate = Fraction(50)
     tensors = {
-        "x": g.Tensor("x", 20, rate, 2.0 ** -(12 + fraction)),
-        "pose": g.Tensor("pose", 20, rate, 2.0**-12),
+        "x": g.Tensor("x", 20, rate).scaled(2.0 ** -(12 + fraction)),
+        "pose": g.Tensor("pose", 20, rate).scaled(2.0**-12),
     }
-    return g.verify(
-        g.Graph("integration", tensors, (g.IntIntegrate(("x",), "pose", "pose", 0, fraction),))
-    )
+    initial = {"first": g.Tensor("first", 20, Fraction(0)).scaled(2.0**-12)}
+    ops = (g.IntIntegrate(("x",), "pose", "pose", 0, fraction, initial="first"),)
+    return g.verify(g.Graph("integration", tensors, ops, initial=initial))
 
 
 @pytest.mark.parametrize("fraction", [0, 9, 14])
@@ -126,7 +126,7 @@ def test_an_integration_does_not_drift(fraction):
         np.int16
     )
     x -= (x.astype(int).sum(0) // len(x)).astype(np.int16)
-    signal = Signal(x * float(graph.input.scale or 0), rng.uniform(-1, 1, 20))
+    signal = Signal(x * graph.input.scale, {"first": rng.uniform(-1, 1, 20)})
     found = onnx_engine.run(qdq_form.write(graph), signal.samples, initial=signal.initial) * 2**12
     assert np.abs(found - words_of(graph, signal)).max() <= 1
 
@@ -140,8 +140,11 @@ def test_the_metadata_names_the_input_that_begins_with_a_pose():
         "shape"
     ] == [1, 20]
     assert {o.name for o in model.graph.output} == {"pose", *(s["out"] for s in states.values())}
-    with pytest.raises(TendonError, match="not with one of 7 angles"):
-        onnx_engine.run(model, recording(graph, 1).samples, initial=np.zeros(7))
+    samples = recording(graph, 1).samples
+    with pytest.raises(TendonError, match="no 'pose', or not with one of 7 values"):
+        onnx_engine.run(model, samples, initial={"pose": np.zeros(7)})
+    with pytest.raises(TendonError, match="no 'first'"):
+        onnx_engine.run(model, samples, initial={"first": np.zeros(20)})
 
 
 def test_every_sum_of_a_pose_network_fits_32_bits_and_a_row_that_does_not_is_named(tmp_path):

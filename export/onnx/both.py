@@ -1,0 +1,154 @@
+"""Operators that are written alike in both forms: the stream knows how a value is stored, and that
+what is only moved moves as it is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from compress import graph as g
+from compress.ops.slice import IntSlice, Slice
+from export.onnx import integral, layers
+from export.onnx.stream import Stream
+
+Pool = g.MeanPool | g.MaxPool | g.IntMeanPool | g.IntMaxPool
+DelayedConcat = g.DelayedConcat | g.IntDelayedConcat
+Interpolate = g.Interpolate | g.IntInterpolate
+
+
+# --- sums and reductions -------------------------------------------------------------------------
+
+
+def add(m: Stream, op: g.Add | g.IntAdd) -> None:
+    m.put(op.output, m.w.add("Add", *(m.real(name) for name in op.inputs)))
+
+
+def log_softmax(m: Stream, op: g.LogSoftmax | g.IntLogSoftmax) -> None:
+    m.put(op.output, m.w.add("LogSoftmax", m.real(op.inputs[0]), axis=-1))
+
+
+def mean_pool(m: Stream, op: Pool) -> None:
+    _pool(m, op, "ReduceMean")
+
+
+def max_pool(m: Stream, op: Pool) -> None:
+    _pool(m, op, "ReduceMax")
+
+
+def _pool(m: Stream, op: Pool, how: str) -> None:
+    shape = m.size(op.output)
+    m.put(op.output, layers.pool(m.w, m.real(op.inputs[0]), how, op.factor, shape[0], shape))
+
+
+def group_mean(m: Stream, op: g.GroupReduce) -> None:
+    _groups(m, op, "ReduceMean")
+
+
+def group_max(m: Stream, op: g.GroupReduce) -> None:
+    _groups(m, op, "ReduceMax")
+
+
+def _groups(m: Stream, op: g.GroupReduce, how: str) -> None:
+    shape = m.size(op.output)
+    rows = shape[0] * op.bands
+    m.put(op.output, layers.pool(m.w, m.real(op.inputs[0]), how, op.copies, rows, shape))
+
+
+# --- values moved --------------------------------------------------------------------------------
+
+
+def unfold1d(m: Stream, op: layers.Unfold) -> None:
+    _move(m, op, lambda x, name: layers.window(m.w, x, op, m.dtype(name), *m.size(name)))
+
+
+def im2col(m: Stream, op: layers.Im2Col) -> None:
+    _move(m, op, lambda x, name: layers.patches(m.w, x, op, m.dtype(name), *m.size(name)))
+
+
+def tile(m: Stream, op: layers.Tile) -> None:
+    _move(m, op, lambda x, name: layers.repeat(m.w, x, op, *m.size(name)))
+
+
+def _move(m: Stream, op: g.Op, moved: Callable[[str, str], str]) -> None:
+    name = op.inputs[0]
+    m.bind(op.output, moved(m.handle(name), name))
+
+
+def slice_features(m: Stream, op: Slice | IntSlice) -> None:
+    def moved(x: str, name: str) -> str:
+        some = m.w.constant("features", np.arange(op.begin, op.end))
+        return m.w.add("Gather", x, some, axis=1)
+
+    _move(m, op, moved)
+
+
+def delayed_concat(m: Stream, op: DelayedConcat) -> None:
+    before = [m.previous(name, n) for name, n in zip(op.previous, op.widths, strict=True)]
+    m.bind(op.output, m.w.concat([m.handle(op.inputs[0]), *before], axis=1))
+
+
+# --- state ---------------------------------------------------------------------------------------
+
+
+def interpolate(m: Stream, op: Interpolate) -> None:
+    name = op.inputs[0]
+    frames, features = m.size(name)
+    newest = m.w.split(m.handle(name), frames, 1, axis=0)[-1]
+    past = m.carry("past", (1, features), m.dtype(name), lambda _: newest)
+    before = m.real_of(name, past)
+    x = m.real(name)
+    m.put(op.output, layers.interpolate(m.w, x, before, op.factor, frames, features))
+
+
+def integrate(m: Stream, op: g.Integrate | g.IntIntegrate) -> None:
+    """Its sums are rounded already."""
+    sums, frames = integral.of(m, op), m.size(op.output)[0]
+    rows = m.w.split(m.handle(op.inputs[0]), frames, 1, axis=0)
+    m.bind(op.output, m.w.concat([sums.advance(row) for row in rows], axis=0))
+
+
+# --- matrices ------------------------------------------------------------------------------------
+
+
+def dense(
+    m: Stream, op: g.Dense | g.IntDense, parameters: Callable[[int], tuple[str, str]]
+) -> None:
+    """`parameters`: weight (out, kernel·in) and bias (out,) of a band, as real values.
+
+    A convolution whose stride is its kernel is a dense layer over windows. Where values have to be
+    moved for it, they are moved as they are stored: onnxruntime 1.31 cannot load int8 that is
+    dequantized first.
+    """
+    outputs = [
+        m.w.add("Gemm", x, *parameters(band), transB=1) for band, x in enumerate(_seen(m, op))
+    ]
+    y = layers.ungrouped(m.w, m.w.concat(outputs, axis=1), op.shared, *m.size(op.output))
+    m.put(op.output, y)
+
+
+def _seen(m: Stream, op: g.Dense | g.IntDense) -> list[str]:
+    """What the matrix of each band multiplies, (windows, kernel·in)."""
+    name, (bands, _, kernel, width) = op.inputs[0], op.weight.shape
+    frames, features = m.size(name)
+    if kernel == 1 and op.shared == 1:
+        return m.w.split(m.real(name), bands, width, axis=1)
+    apart = layers.grouped(m.w, m.handle(name), op.shared, frames, features)
+    parts = m.w.split(apart, bands, width, axis=1)
+    return [m.real_of(name, layers.windows(m.w, x, kernel, frames, width)) for x in parts]
+
+
+def layer_norm(
+    m: Stream,
+    op: g.LayerNorm | g.IntLayerNorm,
+    epsilon: float,
+    parameters: Callable[[int], tuple[str, str]],
+) -> None:
+    """`parameters`: gain and bias (n,) of a band, as real values."""
+    bands, n = op.gain.shape
+    parts = m.w.split(m.real(op.inputs[0]), bands, n, axis=1)
+    outputs = [
+        m.w.add("LayerNormalization", x, *parameters(band), axis=-1, epsilon=epsilon)
+        for band, x in enumerate(parts)
+    ]
+    m.put(op.output, m.w.concat(outputs, axis=1))

@@ -26,18 +26,19 @@ from compress.ops.pool import (
     MaxPool,
     MeanPool,
 )
+from compress.ops.slice import IntSlice, Slice
 from compress.ops.state_space import IntStateSpace, StateSpace
 from compress.ops.tensor import INT8, INT16, Array, Segment, Tensor
 from compress.ops.unfold import IntUnfold1d, Unfold1d
 
 FLOAT: tuple[type[FloatOp], ...] = (
     *(Activation, Add, BatchNorm, DelayedConcat, Dense, Glu, GroupMax, GroupMean, Im2Col),
-    *(Integrate, Interpolate, LayerNorm, LogSoftmax, LstmCell, MaxPool, MeanPool, StateSpace),
-    *(Tile, Unfold1d),
+    *(Integrate, Interpolate, LayerNorm, LogSoftmax, LstmCell, MaxPool, MeanPool, Slice),
+    *(StateSpace, Tile, Unfold1d),
 )
 INTEGER: tuple[type[IntOp], ...] = (
     *(IntAdd, IntDelayedConcat, IntDense, IntGlu, IntGroupMax, IntGroupMean, IntIm2Col),
     *(IntIntegrate, IntInterpolate, IntLayerNorm, IntLogSoftmax, IntLstmCell, IntLut),
-    *(IntMaxPool, IntMeanPool, IntStateSpace, IntStep, IntTile, IntUnfold1d),
+    *(IntMaxPool, IntMeanPool, IntSlice, IntStateSpace, IntStep, IntTile, IntUnfold1d),
 )
 OPERATORS: dict[str, type[Op]] = {op.code: op for op in (*FLOAT, *INTEGER)}

@@ -115,7 +115,6 @@ class Task(ABC):
     points: ClassVar[str]  # unit of a difference between two errors
     collection: ClassVar[Collection]  # its recordings
     array: ClassVar[str]  # shape of an input given as .npy, in words
-    output: ClassVar[str] = "values"  # name of an exported network's output
     factor: ClassVar[float] = 1.0  # sums of `runs` × this is the error in `unit`
     text: ClassVar[Text | None] = None  # of a task whose frames are read as text
     loop: ClassVar[Loop | None] = None  # of a task with networks in a closed loop

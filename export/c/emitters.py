@@ -64,6 +64,16 @@ def window(model: Model, index: int, op: g.IntUnfold1d) -> None:
     model.call(index, f"&op{index}, {history}, {model.through(op)}")
 
 
+def features(model: Model, index: int, op: g.IntSlice) -> None:
+    """A window of one frame that begins behind the first features."""
+    frames, width = model.shape(op.output)
+    model.describe(
+        f"static const nn_window op{index} = {{.windows = {frames}, .width = {width}, .stride ="
+        f" {model.graph.source(op).features}, .skip = {op.begin}, .bands = 1}};"
+    )
+    model.call(index, f"&op{index}, 0, {model.through(op)}")
+
+
 def interpolate(model: Model, index: int, op: g.IntInterpolate) -> None:
     frames, features = model.shape(op.inputs[0])
     past, shift = halves_at(model.plan.kept_offsets[op.output]), op.factor.bit_length() - 1

@@ -55,6 +55,7 @@ TABLE: dict[type[g.Op], Entry | str] = {  # or a reason: a sentence for the user
     g.IntMeanPool: Entry(
         emitters.mean_pool, ("nn_mean_pool_s16",), in_place=True, by_frame=True, sampled=True
     ),
+    g.IntSlice: Entry(emitters.features, ("nn_window_s16",), by_frame=True),
     g.IntStateSpace: Entry(emitters_recurrent.state_space, ("nn_s4d_s16",), in_place=True),
     g.IntStep: Entry(emitters.step, ("nn_step_s16",), in_place=True, by_frame=True),
     g.IntTile: Entry(emitters.repeat, ("nn_repeat_s16",), by_frame=True),

@@ -8,7 +8,6 @@ from collections.abc import Callable
 import numpy as np
 
 from compress import graph as g
-from compress.ops.slice import IntSlice, Slice
 from export.onnx import integral, layers
 from export.onnx.stream import Stream
 
@@ -75,7 +74,7 @@ def _move(m: Stream, op: g.Op, moved: Callable[[str, str], str]) -> None:
     m.bind(op.output, moved(m.handle(name), name))
 
 
-def slice_features(m: Stream, op: Slice | IntSlice) -> None:
+def slice_features(m: Stream, op: g.Slice | g.IntSlice) -> None:
     def moved(x: str, name: str) -> str:
         some = m.w.constant("features", np.arange(op.begin, op.end))
         return m.w.add("Gather", x, some, axis=1)

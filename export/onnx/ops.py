@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from compress import graph as g
-from compress.ops.slice import IntSlice, Slice
 from export.onnx import both, float_ops, integral, qdq_ops
 from export.onnx.stream import Recall, Table
 
@@ -32,7 +31,7 @@ FLOAT: Table = {
     g.LstmCell: float_ops.lstm_cell,
     g.MaxPool: both.max_pool,
     g.MeanPool: both.mean_pool,
-    Slice: both.slice_features,
+    g.Slice: both.slice_features,
     g.StateSpace: float_ops.state_space,
     g.Tile: both.tile,
     g.Unfold1d: both.unfold1d,
@@ -53,7 +52,7 @@ INTEGER: Table = {
     g.IntLut: qdq_ops.lut,
     g.IntMaxPool: both.max_pool,
     g.IntMeanPool: both.mean_pool,
-    IntSlice: both.slice_features,
+    g.IntSlice: both.slice_features,
     g.IntStateSpace: qdq_ops.state_space,
     g.IntStep: qdq_ops.step,
     g.IntTile: both.tile,

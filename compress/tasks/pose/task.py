@@ -47,7 +47,6 @@ class Pose(Task):
 
     name = "pose"
     metric, unit, points = "angle MAE", "°", "°"
-    output = "pose"
     title = "Angle error (mean absolute)"
     collection = COLLECTION
     array = f"({ELECTRODES} electrodes, samples)"

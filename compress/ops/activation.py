@@ -26,6 +26,7 @@ class Activation(FloatOp):
 
     kind: str
     code: ClassVar[str] = "activation"
+    clamps: ClassVar[bool] = True
 
     @property
     def is_clamp(self) -> bool:

@@ -52,6 +52,10 @@ class Glu(_Glu, FloatOp):
         half = source.features // 2
         return Segment(half, plan.own_scale(source.name)), Segment(half, GATE_SCALE)
 
+    def offers(self, plan: Plan, peak: float) -> float:
+        """σ ≤ 1: the scale of its value serves its output too."""
+        return plan.own_scale(self.inputs[0])
+
     def quantize(self, plan: Plan) -> IntGlu:
         return IntGlu(*plan.head(self), sigmoid_table())
 
@@ -73,7 +77,6 @@ class IntGlu(_Glu, IntOp):
         if (scales[half:] != GATE_SCALE).any():
             yield f"expected a gate in steps of {GATE_SCALE:g}, found {scales[half:].max():g}"
         if (scales[:half] != target.scales()).any():
-            # σ ≤ 1: a product is no larger than its value, and may have a coarser scale
             yield "expected the output in the scale of the value"
         if not np.array_equal(self.table, sigmoid_table()):
             yield "a table that is not the sigmoid in Q15"

@@ -113,10 +113,12 @@ class Plan:
         return (peak or 1.0) * MARGIN[8 if narrow else 16] / (INT8 if narrow else INT16)[1]
 
     def _narrow(self, name: str) -> bool:
-        """Whether eight bits will do: what only matrices multiply, and no sum holds."""
-        return (
-            self.widths.activations == 8 and name not in self.tied and self._only_multiplied(name)
-        )
+        """Whether eight bits will do: what only matrices multiply, no sum holds, and its maker can
+        hold to them."""
+        maker = self._maker(name)
+        held = maker is not None and (maker.clamps or maker.copies_values)
+        narrow = self.widths.activations == 8 and held and name not in self.tied
+        return narrow and self._only_multiplied(name)
 
     def _only_multiplied(self, name: str) -> bool:
         """Whether every user is a matrix, or hands copies to matrices alone."""

@@ -21,6 +21,8 @@ from compress.errors import GraphError
 from compress.frontend import checkpoint
 from compress.frontend.lower import lower
 from compress.graph.samples import Signal
+from compress.interpreter.float import FloatInterpreter
+from compress.interpreter.integer import IntegerInterpreter
 from compress.quantization.calibrate import observe
 from compress.quantization.quantize import quantize
 from compress.quantization.scales import PRECISIONS
@@ -122,3 +124,24 @@ def test_a_graph_that_is_saved_and_loaded_keeps_every_scale(precision: str, tmp_
     again = g.load(tmp_path / "graph.npz")
     assert again.tensors == graph.tensors and again.initial == graph.initial
     assert again.hash() == graph.hash()
+
+
+@pytest.mark.parametrize("precision", ["w8a16", "w8a8"])
+def test_a_glu_that_is_not_summed_has_the_scale_of_its_value(precision: str) -> None:
+    rng = np.random.default_rng(3)
+
+    def dense(source: str, name: str, rows: int, columns: int) -> g.Dense:
+        weight = rng.standard_normal((1, rows, 1, columns)) / np.sqrt(columns)
+        return g.Dense((source,), name, name, weight, np.zeros((1, rows)))
+
+    ops = (dense("x", "a", 16, 8), g.Glu(("a",), "b", "glu"), dense("b", "y", 4, 8))
+    tensors = {
+        n: g.Tensor(n, f, Fraction(10)) for n, f in (("x", 8), ("a", 16), ("b", 8), ("y", 4))
+    }
+    real = g.verify(g.Graph("glu", tensors, ops))
+    x = rng.standard_normal((400, 8))
+    graph = quantize(real, observe(real, [x]), precision)
+    assert graph.tensors["b"].scale == graph.tensors["a"].segments[0].scale
+    expected = FloatInterpreter(real).run(x[None])[0]
+    found = graph.output.real(IntegerInterpreter(graph).run(graph.input.integers(x)[None])[0])
+    assert np.abs(found - expected).max() < 0.05 * np.abs(expected).max()

@@ -157,13 +157,18 @@ class Graph:
     @cached_property
     def begins(self) -> dict[str, int]:
         """Output of a recurrent operator -> the step, counted from 0, with which its state begins:
-        that of its first valid frame. What it took in before is forgotten."""
+        that of its first valid frame, in a loop of the latest in the loop, whose frames need each
+        other. What it took in before is forgotten."""
         first = first_valid_frames(self)
-        return {
+        begins = {
             op.output: first[op.inputs[0]] // self.frames_per_step(op.inputs[0])
             for op in self.ops
             if op.recurrent
         }
+        for loop in self.loops:
+            names = [self.ops[index].output for index in loop if self.ops[index].recurrent]
+            begins |= dict.fromkeys(names, max(begins[name] for name in names))
+        return begins
 
     @property
     def left_context(self) -> int:

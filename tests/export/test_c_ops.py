@@ -1,0 +1,57 @@
+"""Every integer operator has an answer in C: kernels that are there, tested and measured, or a
+reason for the user."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+from bench.bare import cases
+from bench.bare.cases import Case
+from bench.speed import rows
+from compress import graph as g
+from compress.errors import GraphError
+from export.c import emit, ops
+from export.c.step import Entry
+from host.native import NN
+
+ENTRIES = [entry for entry in ops.TABLE.values() if isinstance(entry, Entry)]
+CASES = {Case(name, (), {}).function: name for name in cases.KERNELS}
+
+
+@pytest.mark.parametrize("op", g.INTEGER, ids=lambda op: op.__name__)
+def test_every_integer_operator_is_in_the_table(op: type[g.IntOp]) -> None:
+    found = ops.TABLE[op]
+    if isinstance(found, str):
+        assert found.strip()
+    else:
+        assert found.kernels and all((NN / f"{name}.c").is_file() for name in found.kernels)
+
+
+def test_the_table_holds_nothing_else() -> None:
+    assert set(ops.TABLE) == set(g.INTEGER)
+
+
+def test_every_kernel_is_called_by_an_operator_and_has_a_case_of_its_own() -> None:
+    called = {name for entry in ENTRIES for name in entry.kernels} | {emit.START_UP}
+    assert called == {path.stem for path in NN.glob("*.c")}
+    assert called <= set(CASES)
+
+
+def test_every_kernel_has_a_floor_or_a_reason_for_none() -> None:
+    known = {row.kernel for row in rows.rows() if row.floor is not None}
+    known |= {case for case, _ in rows.VECTOR_KERNELS.values()}
+    for name in {name for entry in ENTRIES for name in entry.kernels} | {emit.START_UP}:
+        assert (CASES[name] in known) != (CASES[name] in rows.WITHOUT_FLOOR), name
+
+
+def test_what_is_refused_is_refused_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    op = g.IntAdd(("x", "x"), "y", "model.sum")
+    tensors = {n: g.Tensor(n, 3, Fraction(1)).scaled(1.0) for n in ("x", "y")}
+    graph = g.verify(g.Graph("sums", tensors, (op,)))
+    monkeypatch.setitem(ops.TABLE, g.IntAdd, "sums are for another day")
+    with pytest.raises(
+        GraphError, match=r"model\.sum: IntAdd has no C kernel: sums are for another day"
+    ):
+        emit.build(graph)

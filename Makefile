@@ -1,4 +1,4 @@
-# Every target does its own set-up. Variables: MODEL, CHECKPOINT, DATA, PRECISION, FORMAT, BOARD, PORT, TOOL, SECONDS, LATENCY, INPUT, OUTPUT, ENGINE, DECODER, LM,
+# Every target does its own set-up. Variables: MODEL, CHECKPOINT, DATA, SPLIT, PRECISION, FORMAT, BOARD, PORT, TOOL, SECONDS, LATENCY, INPUT, OUTPUT, ENGINE, DECODER, LM,
 # TFLM, CMSIS_NN, COREMARK, AES, INITIAL, WINDOW, FLASH, RAM, LOAD, STEPS.
 MODEL ?= TC_S4_small
 BUILD ?= build
@@ -46,8 +46,9 @@ macs: setup ## multiply-accumulates per layer and second of signal   [MODEL= CHE
 recordings: setup ## write the simulated recordings   [TASK=typing|pose]
 	$(PYTHON) -m compress recordings --build $(BUILD) $(if $(TASK),--task $(TASK))
 
-train: setup ## train a network on simulated recordings; continues where it was interrupted   [MODEL=]
-	OMP_WAIT_POLICY=PASSIVE $(PYTHON) -m compress train --model $(MODEL) --build $(BUILD)
+train: setup ## train a network, on simulated or own recordings; continues where it was interrupted   [MODEL= DATA= SPLIT=user.yaml CHECKPOINT= STEPS=]
+	OMP_WAIT_POLICY=PASSIVE $(PYTHON) -m compress train --model $(MODEL) --build $(BUILD) $(if $(DATA),--data "$(DATA)") \
+		$(if $(SPLIT),--split "$(SPLIT)") $(if $(CHECKPOINT),--checkpoint "$(CHECKPOINT)") $(if $(STEPS),--steps $(STEPS))
 
 export: setup ## integer graph -> C project or another format   [MODEL= PRECISION= FORMAT=c|onnx|tflite|tflm BOARD= LATENCY=ms]
 	$(PYTHON) -m export $(FORMAT) $(common) $(data) --board $(BOARD) $(latency)

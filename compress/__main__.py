@@ -13,7 +13,7 @@ from compress.compression.cost import CORES
 from compress.data import recordings
 from compress.files import write_json
 from compress.graph import macs
-from compress.training import command as training
+from compress.tasks import train as training
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     count.set_defaults(run=_macs)
     for name, module, text in (
         ("recordings", recordings, "write the simulated recordings that are missing"),
-        ("train", training, "train a network on simulated recordings"),
+        ("train", training, "train a network, on simulated recordings or your own"),
     ):
         command = commands.add_parser(name, help=text)
         module.add_arguments(command)

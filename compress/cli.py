@@ -10,7 +10,7 @@ from pathlib import Path
 
 from compress.artifacts import Folder
 from compress.errors import TendonError
-from compress.quantization.quantize import PRECISIONS
+from compress.quantization.scales import PRECISIONS
 
 
 def add_checkpoint_arguments(parser: argparse.ArgumentParser) -> None:

@@ -22,7 +22,9 @@ from compress.frontend.families import HYPER_PARAMETERS, PUBLISHED
 from compress.frontend.lower import lower
 from compress.graph.samples import Signal
 from compress.quantization.calibrate import Ranges, observe
-from compress.quantization.quantize import PRECISIONS, accumulator_bounds, quantize
+from compress.quantization.proof import accumulator_bounds
+from compress.quantization.quantize import quantize
+from compress.quantization.scales import PRECISIONS
 from compress.tasks import Recorded
 from compress.tasks.pose.task import Pose
 from compress.tasks.typing import scores

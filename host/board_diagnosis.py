@@ -20,7 +20,7 @@ from tqdm import tqdm
 from compress import graph as g
 from compress.errors import TendonError
 from compress.files import write_json
-from compress.graph.samples import Signal, to_int16
+from compress.graph.samples import Initial, Signal, to_int16
 from compress.interpreter.base import Tap
 from compress.interpreter.integer import IntegerInterpreter
 from export import build
@@ -68,9 +68,9 @@ def run(made: Artifacts, board: str, port: str | None, signal: Signal) -> dict[s
 
 
 def compare(
-    graph: g.Graph, board: Board, samples: Words, source: Path, initial: g.Array | None = None
+    graph: g.Graph, board: Board, samples: Words, source: Path, initial: Initial | None = None
 ) -> dict[str, Any]:
-    """int16 samples (whole steps, inputs) through a board with a tap, from the pose `initial` if
+    """int16 samples (whole steps, inputs) through a board with a tap, from the values `initial` if
     any. `source`: model.c of its image."""
     hello = board.link.handshake()
     print("computing what every operator must put out")
@@ -112,7 +112,7 @@ class Place:
 
 
 def reference_crcs(
-    graph: g.Graph, samples: Words, initial: g.Array | None = None
+    graph: g.Graph, samples: Words, initial: Initial | None = None
 ) -> npt.NDArray[np.uint32]:
     """(steps, operators): CRC-32 of what each operator must put out in each step, as it lies in
     memory."""
@@ -126,7 +126,7 @@ def reference_crcs(
     return np.array([columns[op.output] for op in graph.ops], np.uint32).T
 
 
-def _reference(graph: g.Graph, samples: Words, initial: g.Array | None, see: Tap) -> None:
+def _reference(graph: g.Graph, samples: Words, initial: Initial | None, see: Tap) -> None:
     machine = IntegerInterpreter(graph)
     machine.begin_with([Signal(samples, initial)])
     machine.run(samples[None], see)
@@ -146,7 +146,7 @@ def _first_wrong(
 
 
 def reference_tensors(
-    graph: g.Graph, samples: Words, operator: int, initial: g.Array | None = None
+    graph: g.Graph, samples: Words, operator: int, initial: Initial | None = None
 ) -> tuple[Words, Words]:
     """(frames, features) of one operator in the last step of these samples, and in the step before
     (zero before the first)."""
@@ -170,7 +170,7 @@ def _look(
     samples: Words,
     place: Place,
     source: Path,
-    initial: g.Array | None,
+    initial: Initial | None,
 ) -> Difference:
     """Fetch the first tensor that differs and compare it value by value."""
     index = place.operators[0]
@@ -277,7 +277,7 @@ def _of_place(graph: g.Graph, place: Place) -> list[str]:
         f"what it reads was right when it was put out ({', '.join(sources)}), and so was everything"
         " before"
     ]
-    if place.step and isinstance(op, (*g.RECURRENT, g.IntUnfold1d, g.IntInterpolate)):
+    if place.step and _keeps(graph, op):
         facts.append(
             f"it keeps a state and was right for {place.step} steps: what is in the state, or who"
             " else writes there?"
@@ -293,6 +293,12 @@ def _of_place(graph: g.Graph, place: Place) -> list[str]:
             f"{others} of the {after} operators after it differ in this step too, as they must"
         )
     return facts
+
+
+def _keeps(graph: g.Graph, op: g.Op) -> bool:
+    """Whether an operator has a state or a history."""
+    features = graph.source(op).features
+    return bool(op.kept_values(features) or op.state_values(features))
 
 
 def _of_board(board: Board) -> list[str]:

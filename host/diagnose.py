@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from compress import evaluate
 from compress import graph as g
 from compress.errors import TendonError
 from compress.files import write_json
@@ -64,7 +63,7 @@ def compare(made: Artifacts, engines: tuple[str, str], signal: Signal) -> dict[s
 
 
 def _real(made: Artifacts, name: str, values: Array, engine: str) -> Array:
-    return evaluate.dequantize(made.integer, name, values) if engine in EXACT else values
+    return made.integer.tensors[name].real(values) if engine in EXACT else values
 
 
 def _first(made: Artifacts, name: str, a: Array, b: Array, tolerance: float) -> Difference | None:

@@ -15,7 +15,7 @@ from compress import artifacts, pipeline
 from compress import graph as g
 from compress.artifacts import Folder
 from compress.errors import TendonError
-from compress.graph.samples import Signal, to_int16, to_real
+from compress.graph.samples import Initial, Signal, to_int16, to_real
 from compress.interpreter.base import Interpreter
 from compress.interpreter.float import FloatInterpreter
 from compress.interpreter.integer import IntegerInterpreter
@@ -105,9 +105,9 @@ def words(engine: str, made: Artifacts, signal: Signal, port: str | None = None)
     return _on_board(engine, made, signal, port)
 
 
-def beginning(graph: g.Graph, initial: Array | None) -> bytes | None:
-    """The snapshot that a stream on a board begins from: one with this pose, or none, the zero
-    state."""
+def beginning(graph: g.Graph, initial: Initial | None) -> bytes | None:
+    """The snapshot that a stream on a board begins from: one with these values of its extra
+    inputs, or none, the zero state."""
     return (
         None
         if initial is None
@@ -116,7 +116,7 @@ def beginning(graph: g.Graph, initial: Array | None) -> bytes | None:
 
 
 def run_of(graph: g.Graph, signal: Signal, snapshot_every: int = 0) -> Run:
-    """A run of this signal on a board, from the pose it begins with."""
+    """A run of this signal on a board, from the values it begins with."""
     return Run(to_int16(graph, signal.samples), snapshot_every, beginning(graph, signal.initial))
 
 
@@ -146,7 +146,8 @@ def _torch(path: Path, signal: Signal, graph: g.Graph) -> npt.NDArray[np.float32
         windows = signal.samples.reshape(-1, graph.samples_per_step, signal.samples.shape[1])
         return np.concatenate([checkpoint.forward(loaded, window) for window in windows])
     if loaded.task == "pose":
-        poses = checkpoint.forward(loaded, signal.samples, signal.initial)
+        initial = next(iter((signal.initial or {}).values()), None)
+        poses = checkpoint.forward(loaded, signal.samples, initial)
         return np.concatenate([np.zeros((graph.start_up, poses.shape[1]), np.float32), poses])
     frames, start_up = checkpoint.forward(loaded, signal.samples), graph.start_up
     nothing_yet = np.full((start_up, frames.shape[1]), -np.log(frames.shape[1]), np.float32)

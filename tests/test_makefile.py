@@ -18,6 +18,7 @@ from tests.conftest import ROOT
 GIVEN = {  # a value for every variable that a recipe may pass on
     "CHECKPOINT": "a.ckpt",
     "DATA": "folder",
+    "SPLIT": "user0.yaml",
     "CALIBRATION": "a.npy",
     "PORT": "socket://localhost:1",
     "LATENCY": "100",

@@ -85,10 +85,9 @@ class Layer:
 def layers(graph: g.Graph, ranges: Ranges, core: Core, rankable: Sequence[str]) -> list[Layer]:
     """Every matrix of a float graph. `rankable`: paths of those that the network can hold as two
     factors."""
-    matrices = [op for op in graph.ops if isinstance(op, g.Dense)]
     return [
         _layer(op, matrix_of(graph, op), ranges.moments[op.output], core, op.module in rankable)
-        for op in tqdm(matrices, desc="forms", unit="layer")
+        for op in tqdm(graph.matrices, desc="forms", unit="layer")
     ]
 
 

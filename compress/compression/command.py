@@ -27,12 +27,10 @@ from compress.errors import CheckpointError, TendonError
 from compress.files import write_json
 from compress.frontend import checkpoint
 from compress.frontend.checkpoint import Checkpoint
-from compress.frontend.families import HybridNetwork
 from compress.frontend.lower import lower
 from compress.quantization.calibrate import observe
 from compress.quantization.quantize import quantize
-from compress.tasks.pose import tuning as tune_pose
-from compress.tasks.typing import tuning as tune_typing
+from compress.tasks.training import Tuning, tuning_of
 
 VERSION = 1
 
@@ -130,19 +128,16 @@ def _make(
     }
 
 
-def tunable(model: Any, tendon: dict[str, Any], request: Request) -> bool:
-    """Whether a network is fine-tuned: a tracking one whenever something was changed, a typing one
-    when steps are given."""
+def tuning_for(loaded: Checkpoint, tendon: dict[str, Any], request: Request) -> Tuning | None:
+    """How a network is fine-tuned, if it is: where something was changed and its task tunes such
+    networks, by default or because steps are given."""
     if request.steps == 0 or not (tendon["ranks"] or tendon["bits"]):
-        return False
-    if isinstance(model, HybridNetwork):
-        return (
-            request.steps is not None
-        )  # bits alone cost these so little that minutes of tuning are for who asks
-    if tune_pose.possible(model):
-        return True
-    print("not fine-tuned: only typing and tracking networks are")
-    return False
+        return None
+    found = tuning_of(loaded.task)
+    if found is None or not found.possible(loaded.model):
+        print(f"not fine-tuned: the {loaded.task} task has no recipe for such a network")
+        return None
+    return found if found.BY_DEFAULT or request.steps is not None else None
 
 
 def _improve(
@@ -156,7 +151,8 @@ def _improve(
 ) -> Tuned | None:
     """Fine-tune the rebuilt network in place, if it is worth it and if it helps; None where that
     was not asked."""
-    if not tunable(model, tendon, request):
+    recipes = tuning_for(loaded, tendon, request)
+    if recipes is None:
         return None
     task = tasks.TASKS[loaded.task]
     whole, before = (
@@ -169,7 +165,8 @@ def _improve(
     if request.steps is None and before <= whole * (1 + ENOUGH):
         return Tuned(0, task.metric, task.unit, whole, before, None)
     kept = copy.deepcopy(model.state_dict())
-    steps = _tune(folder, loaded, model, tendon, training_sessions(data, folder, task), request)
+    sessions = training_sessions(data, folder, task)
+    steps = _tune(recipes, folder, loaded, model, tendon, sessions, request)
     tuned = Tuned(
         steps,
         task.metric,
@@ -184,6 +181,7 @@ def _improve(
 
 
 def _tune(
+    recipes: Tuning,
     folder: Folder,
     loaded: Checkpoint,
     model: Any,
@@ -203,14 +201,15 @@ def _tune(
     )
     origin = hashlib.sha256(said.encode()).hexdigest()
     state.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(model, HybridNetwork):
-        typed = tune_typing.recipe(request.steps, request.seed)
-        return tune_typing.tune(
-            model, loaded.model, tendon["bits"], training, typed, state, origin, request.threads
-        )
-    tracked = tune_pose.recipe(request.steps, request.seed)
-    return tune_pose.tune(
-        model, loaded.model, tendon["bits"], training, tracked, state, origin, request.threads
+    return recipes.tune(
+        model,
+        loaded.model,
+        tendon["bits"],
+        training,
+        recipes.recipe(request.steps, request.seed),
+        state,
+        origin,
+        request.threads,
     )
 
 
@@ -307,7 +306,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--steps",
         type=int,
         help=(
-            "steps of fine-tuning; 0 for none (default: 320 of a tracking network that needs them)"
+            "steps of fine-tuning; 0 for none (default: those of the task's recipe, where it tunes"
+            " a network that needs them)"
         ),
     )
     parser.add_argument("--seed", type=int, default=1)

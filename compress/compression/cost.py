@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from compress import graph as g
 
 ROW_BYTES = 8  # bias and multiplier
@@ -21,22 +23,24 @@ FINE = 8  # rows of inner factors are a multiple of this
 @dataclass(frozen=True)
 class Core:
     """Cycles for each multiply-accumulate and for each weight fetched, by bits of the weights;
-    cycles for a value elsewhere."""
+    elsewhere cycles by the kind of work that an operator says (`Op.work`)."""
 
     mac: dict[int, float]
     fetch: dict[int, float]
-    norm: float
-    table: float
-    cell: float
-    state: float
+    cycles: dict[str, float]
 
 
+VALUE = {"value": 4.0, "nothing": 0.0, "matrix": 0.0}  # matrices are counted apart
 CORES = {
     "cortex-m7": Core(
-        {8: 1.03, 4: 0.95}, {8: 0.5, 4: 0.27}, norm=20.0, table=10.5, cell=75.0, state=19.4
+        {8: 1.03, 4: 0.95},
+        {8: 0.5, 4: 0.27},
+        VALUE | {"norm": 20.0, "table": 10.5, "cell": 75.0, "state": 19.4},
     ),
     "cortex-m4": Core(
-        {8: 1.45, 4: 1.45}, {8: 0.32, 4: 0.25}, norm=28.0, table=16.0, cell=116.0, state=18.5
+        {8: 1.45, 4: 1.45},
+        {8: 0.32, 4: 0.25},
+        VALUE | {"norm": 28.0, "table": 16.0, "cell": 116.0, "state": 18.5},
     ),
 }
 
@@ -76,13 +80,14 @@ def matrix_of(graph: g.Graph, op: g.Dense) -> Matrix:
 
 
 def table_bytes(ops: Sequence[g.Op]) -> int:
-    """Tables of the other operators of an integer graph: what their arrays hold."""
-    others = (op for op in ops if not isinstance(op, g.IntDense))
+    """Tables of the other operators of an integer graph: what their arrays hold, but for the scales
+    that no kernel reads."""
     return sum(
         value.nbytes
-        for op in others
+        for op in ops
+        if not op.multiplies
         for value in vars(op).values()
-        if isinstance(value, g.np.ndarray)
+        if isinstance(value, np.ndarray) and value.dtype.kind in "iu"
     )
 
 
@@ -90,18 +95,7 @@ def other_cycles(graph: g.Graph, core: Core) -> float:
     """Per second of signal, of all that is no matrix in a float graph."""
     total = 0.0
     for op in graph.ops:
-        target = graph.tensors[op.output]
-        values = target.features * float(target.rate)
-        if isinstance(op, g.LayerNorm):
-            total += core.norm * values
-        elif isinstance(op, g.Activation | g.Glu) and not (
-            isinstance(op, g.Activation) and op.kind == "relu"
-        ):
-            total += core.table * values
-        elif isinstance(op, g.LstmCell):
-            total += core.cell * values
-        elif isinstance(op, g.StateSpace):
-            total += core.state * op.a.size * float(target.rate)
-        elif not isinstance(op, g.Dense):
-            total += 4.0 * values
+        target = graph.target(op)
+        kind, amount = op.work(target.features)
+        total += core.cycles[kind] * amount * float(target.rate)
     return total

@@ -31,11 +31,7 @@ def rankable(loaded: Checkpoint, graph: g.Graph) -> list[str]:
     network."""
     if not isinstance(loaded.model, PoseNetwork):
         return []  # the layers of typing networks are small, and four bits suffice
-    large = [
-        op
-        for op in graph.ops
-        if isinstance(op, g.Dense) and op.weight.size >= RANKED and op.shared == 1
-    ]
+    large = [op for op in graph.matrices if op.weight.size >= RANKED and op.shared == 1]
     return [op.module for op in large if _weights(loaded.model, _path(op.module)) is not None]
 
 
@@ -58,11 +54,7 @@ def rebuild(
     """A copy of the network with factors of the ranks in `tendon`, the best for the inputs that
     calibration saw."""
     model = copy.deepcopy(loaded.model)
-    seen = {
-        _path(op.module): ranges.moments[op.output][0]
-        for op in graph.ops
-        if isinstance(op, g.Dense)
-    }
+    seen = {_path(op.module): ranges.moments[op.output][0] for op in graph.matrices}
     orders = columns(loaded, graph, list(tendon["ranks"]))
     means, covariances, weights = {}, {}, {}
     for path, order in orders.items():
@@ -115,7 +107,7 @@ def columns(loaded: Checkpoint, graph: g.Graph, paths: Sequence[str]) -> dict[st
                 )
                 begin += rows.shape[1]
     marked = lower(dataclasses.replace(loaded, model=model))
-    found = {_path(op.module): op for op in marked.ops if isinstance(op, g.Dense)}
+    found = {_path(op.module): op for op in marked.matrices}
     # Column numbers may have come out scaled; their order has not changed.
     return {
         path: np.argsort(np.argsort(found[path].weight[0, 0].reshape(-1), kind="stable"))

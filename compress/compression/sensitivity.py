@@ -53,7 +53,7 @@ def harm(form: Form, known: Mapping[str, float]) -> float:
 def _with(graph: g.Graph, module: str, probe: Probe) -> g.Graph:
     """The graph with other weights in one layer."""
     ops = list(graph.ops)
-    place = next(i for i, op in enumerate(ops) if isinstance(op, g.Dense) and op.module == module)
+    place = next(i for i, op in enumerate(ops) if op.multiplies and op.module == module)
     ops[place] = dataclasses.replace(ops[place], weight=probe.weight, bias=probe.bias)  # type: ignore[call-arg]
     return dataclasses.replace(graph, ops=tuple(ops))
 

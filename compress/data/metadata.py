@@ -74,6 +74,12 @@ def splits(path: Path) -> dict[str, list[Path]]:
     return there
 
 
+def counts(path: Path) -> dict[str, int]:
+    """How many recordings the table lists in each split, be they there or not."""
+    listed = {(row["split"], row["filename"]) for row in _rows(path)}
+    return {split: sum(split == of for of, _ in listed) for split in SPLITS}
+
+
 def write(path: Path, rows: Sequence[Row]) -> None:
     """Write the table atomically."""
     text = io.StringIO()

@@ -9,4 +9,4 @@ they are done. A graph is spoken of in its operators: g.Dense, g.IntDense.
 from compress.graph.file import FORMAT_VERSION, load, save
 from compress.graph.graph import Graph, first_valid_frames, in_chunks
 from compress.graph.verify import verify
-from compress.ops import *  # noqa: F403
+from compress.ops import *  # noqa: F403  the one list of operators is there

@@ -120,7 +120,8 @@ def _of_tensor(tensor: Tensor) -> dict[str, Any]:
 
 
 def _describe(graph: Graph) -> tuple[dict[str, Any], dict[str, Array]]:
-    ops, arrays = [], {}
+    ops: list[dict[str, Any]] = []
+    arrays: dict[str, Array] = {}
     for index, op in enumerate(graph.ops):
         entry, tables = _of_operator(op)
         ops.append(entry)

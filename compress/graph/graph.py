@@ -7,10 +7,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 from compress.errors import GraphError
-from compress.ops import Op, Tensor
+from compress.ops import Dense, Op, Tensor
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,11 @@ class Graph:
             for name in op.inputs:
                 found.setdefault(name, []).append(op)
         return found
+
+    @property
+    def matrices(self) -> list[Dense]:
+        """The dense layers of a float graph, in execution order."""
+        return [cast(Dense, op) for op in self.ops if op.multiplies and not op.is_integer]
 
     def source(self, op: Op) -> Tensor:
         """The tensor that an operator reads first."""

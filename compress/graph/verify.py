@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 from compress.errors import GraphError
 from compress.graph.graph import Graph, first_valid_frames
@@ -19,7 +19,8 @@ def verify(graph: Graph) -> Graph:
     _raise(graph.input.name, check_segments(graph.input))
     for op in graph.ops:
         _verify_place(graph, op, seen)
-        _raise(_where(graph, op), op.check([graph.source(op)], graph.target(op)))
+        sources = [graph.tensors[name] for name in op.inputs]
+        _raise(_where(graph, op), op.check(sources, graph.target(op)))
         seen.add(op.output)
     if (graph.input.rate / graph.output.rate).denominator != 1:
         raise GraphError(
@@ -38,7 +39,7 @@ def _where(graph: Graph, op: Op) -> str:
     return f"{op.module or graph.name}: {type(op).__name__}"
 
 
-def _raise(where: str, problems: Iterator[str]) -> None:
+def _raise(where: str, problems: Iterable[str]) -> None:
     for problem in problems:
         raise GraphError(f"{where}: {problem}")
 
@@ -55,8 +56,8 @@ def _verify_place(graph: Graph, op: Op, seen: set[str]) -> None:
         )
     sources, target = [graph.tensors[name] for name in op.inputs], graph.target(op)
     rate, features = sources[0].rate / op.stride, op.out_features(sources[0].features)
-    if any((s.rate, s.features) != (sources[0].rate, sources[0].features) for s in sources):
-        raise GraphError(f"{where}: inputs differ in rate or features: {sources}")
+    if any(s.rate != sources[0].rate for s in sources):
+        raise GraphError(f"{where}: inputs differ in rate: {[str(s.rate) for s in sources]}")
     if target.rate != rate:
         raise GraphError(f"{where}: expected rate {rate}, found {target.rate}")
     if target.features != features:
@@ -125,4 +126,4 @@ def _verify_scales(graph: Graph, op: IntOp) -> None:
         problems = list(op.relations(around, target))
     except GraphError as error:  # a tensor with several scales where the operator knows one
         problems = [str(error)]
-    _raise(where, iter(problems))
+    _raise(where, problems)

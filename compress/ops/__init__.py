@@ -1,5 +1,5 @@
 """The one table of all operators. To add one: a file here, a line in it, and answers in the tables
-of the export formats (`export/*/ops.py`), which tests/test_operators.py demands."""
+of the export formats (`export/*/ops.py`), which tests/compress/test_operators.py demands."""
 
 from __future__ import annotations
 
@@ -41,9 +41,3 @@ INTEGER: tuple[type[IntOp], ...] = (
     *(IntMaxPool, IntMeanPool, IntStateSpace, IntStep, IntTile, IntUnfold1d),
 )
 OPERATORS: dict[str, type[Op]] = {op.code: op for op in (*FLOAT, *INTEGER)}
-
-__all__ = [
-    *("FLOAT", "INT8", "INT16", "INTEGER", "OPERATORS", "WEIGHT_BITS", "Array", "Bound"),
-    *("FloatOp", "GroupReduce", "IntOp", "Memory", "Op", "Segment", "Tensor"),
-    *(op.__name__ for op in (*FLOAT, *INTEGER)),
-]

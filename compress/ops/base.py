@@ -159,7 +159,9 @@ class Op:
     # --- checks --------------------------------------------------------------------------------
 
     def check(self, sources: list[Tensor], target: Tensor) -> Iterator[str]:
-        """What does not fit in its fields and shapes, in words."""
+        """What does not fit in its fields and shapes, in words; `sources`: all its inputs."""
+        if any(s.features != sources[0].features for s in sources):
+            yield f"inputs differ in features: {[s.features for s in sources]}"
         for f in fields(self):
             value = getattr(self, f.name)
             real = isinstance(value, np.ndarray) and value.dtype.kind in "fc"

@@ -87,7 +87,7 @@ class Task(ABC):
             raise RecordingError(
                 f"INITIAL={initial}: expected {expected}, found an array of shape {pose.shape}"
             )
-        return replace(found, signal=Signal(found.samples, pose))
+        return replace(found, signal=Signal(found.samples, dict.fromkeys(graph.initial, pose)))
 
     @abstractmethod
     def from_array(self, array: Array) -> Array:

@@ -340,7 +340,7 @@ def test_a_core_begins_with_the_pose_it_is_given(here: Path, report: list[dict[s
     pose = np.linspace(-0.5, 0.5, 20)
     samples = np.zeros(((integer.start_up_steps + 2) * integer.samples_per_step, 16), np.int16)
     project = folder.target("virtual-f405") / "project"
-    for initial in (pose, None):
+    for initial in ({"pose": pose}, None):
         machine = IntegerInterpreter(integer)
         machine.begin_with([Signal(samples, initial)])
         found = model_steps.count(integer, project, "virtual-f405", samples, initial).words

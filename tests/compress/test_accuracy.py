@@ -22,7 +22,7 @@ from compress.artifacts import Folder
 from compress.data import datasets
 from compress.evaluate import HeldOut
 from compress.graph.samples import to_real
-from compress.quantization.quantize import accumulator_bounds
+from compress.quantization.proof import accumulator_bounds
 from compress.tasks.typing import scores
 from host import native
 from tests.conftest import ROOT

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import dataclasses
 import itertools
 import json
 from collections.abc import Iterator
@@ -36,6 +37,7 @@ from compress.graph.samples import Signal
 from compress.quantization.calibrate import Ranges, observe
 from compress.quantization.quantize import quantize
 from compress.quantization.rounding import moments
+from compress.tasks.pose import tuning as tune_pose
 from compress.tasks.typing import tuning as tune_typing
 from tests.compress.test_pose_networks import tiny
 
@@ -81,7 +83,8 @@ def observed(given_checkpoint: Path) -> tuple[g.Graph, Ranges, Signal]:
     graph = pipeline.load_float("tiny", given_checkpoint)
     rng = np.random.default_rng(1)
     signal = Signal(
-        rng.standard_normal((8000, 16)) * np.linspace(0.2, 2.0, 16), rng.standard_normal(20) * 0.1
+        rng.standard_normal((8000, 16)) * np.linspace(0.2, 2.0, 16),
+        {"pose": rng.standard_normal(20) * 0.1},
     )
     return graph, observe(graph, [signal]), signal
 
@@ -198,7 +201,7 @@ def test_factors_of_full_rank_change_nothing(
     model = rebuild.rebuild(loaded, graph, ranges, {"ranks": full, "bits": {}})
     emg, pose = (
         torch.from_numpy(signal.samples[:4000].T[None]).float(),
-        torch.from_numpy(signal.initial[None]).float(),
+        torch.from_numpy(signal.initial["pose"][None]).float(),
     )  # type: ignore[index]
     with torch.no_grad():
         torch.testing.assert_close(model(emg, pose), loaded.model(emg, pose), rtol=1e-4, atol=1e-4)
@@ -298,10 +301,10 @@ def test_a_compressed_network_is_smaller_loads_quantizes_and_comes_out_the_same_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        command.tune_pose,
+        tune_pose,
         "RECIPE",
-        command.tune_pose.dataclasses.replace(
-            command.tune_pose.RECIPE,
+        dataclasses.replace(
+            tune_pose.RECIPE,
             feature_batch=2,
             feature_s=0.5,
             lanes=2,

@@ -100,7 +100,7 @@ def published_stream(
 
 def streamed(graph: g.Graph, x: np.ndarray, first: np.ndarray) -> np.ndarray:
     machine = FloatInterpreter(graph)
-    machine.begin_at(first[None])
+    machine.begin_at({"pose": first[None]})
     return machine.run(x[None].astype(np.float64))[0]
 
 
@@ -133,8 +133,8 @@ def test_native_c_of_any_network_equals_the_reference_word_for_word(
 ) -> None:
     graph = lower(loaded(h, seed))
     x, first = bursts(whole(graph, 40), seed), pose(seed)
-    integer = quantize(graph, observe(graph, [Signal(x, first)]), precision)
-    signal, samples = Signal(x, first), to_int16(integer, x)
+    integer = quantize(graph, observe(graph, [Signal(x, {"pose": first})]), precision)
+    signal, samples = Signal(x, {"pose": first}), to_int16(integer, x)
     samples[len(x) // 2 : len(x) // 2 + 200] = np.random.default_rng(seed).choice(
         [-32768, 32767], size=(200, 16)
     )
@@ -164,7 +164,7 @@ def test_a_published_network_streams_the_published_poses(
     x[: case["input"].shape[1]] = case["input"].T
     features: list[np.ndarray] = []
     machine, featurizer = FloatInterpreter(graph), "model.network.layers.3.linear_layer"
-    machine.begin_at(case["initial_pos"][None])
+    machine.begin_at({"pose": case["initial_pos"][None]})
     poses = machine.run(
         x[None].astype(np.float64),
         lambda op, y: features.append(y[0]) if op.output == featurizer else None,
@@ -186,9 +186,9 @@ def test_a_published_network_streams_the_published_poses(
 def test_the_integers_follow_the_floats_and_a_pose_begins_where_it_is_told_to() -> None:
     graph = lower(loaded(tiny()))
     x, first = bursts(whole(graph, 60)), pose(3)
-    integer = quantize(graph, observe(graph, [Signal(x, first)]), "w8a16")
+    integer = quantize(graph, observe(graph, [Signal(x, {"pose": first})]), "w8a16")
     machine = IntegerInterpreter(integer)
-    machine.begin_at(first[None])
+    machine.begin_at({"pose": first[None]})
     found, real = (
         to_real(integer, machine.run(to_int16(integer, x)[None])[0]),
         streamed(graph, x, first),
@@ -202,10 +202,10 @@ def test_an_integrated_pose_does_not_drift_from_the_sum_of_its_velocities() -> N
     to half a step."""
     rng = np.random.default_rng(0)
     velocities = rng.integers(-300, 301, (1, 100_000, 20))
-    op = g.IntIntegrate(("v",), "pose", "pose", 0, 9)
+    op = g.IntIntegrate(("v",), "pose", "pose", 0, 9, initial="pose")
     tensors = {
-        "v": g.Tensor("v", 20, Fraction(50), 1.0),
-        "pose": g.Tensor("pose", 20, Fraction(50), 512.0),
+        "v": g.Tensor("v", 20, Fraction(50)).scaled(1.0),
+        "pose": g.Tensor("pose", 20, Fraction(50)).scaled(512.0),
     }
     machine = IntegerInterpreter(g.Graph("sum", tensors, (op,)))
     found = machine.run(velocities)[0, -1]
@@ -215,9 +215,9 @@ def test_an_integrated_pose_does_not_drift_from_the_sum_of_its_velocities() -> N
 def test_the_state_says_where_a_stream_begins() -> None:
     graph = lower(loaded(tiny()))
     x, first = bursts(whole(graph)), pose(5)
-    integer = quantize(graph, observe(graph, [Signal(x, first)]), "w8a16")
+    integer = quantize(graph, observe(graph, [Signal(x, {"pose": first})]), "w8a16")
     plan = memory.plan(integer)
-    state = memory.initial_state(integer, first)
+    state = memory.initial_state(integer, {"pose": first})
     assert len(state) == plan.state_bytes
     words = np.frombuffer(state, "<i2", 20, plan.kept_offsets["model.pose"])
     np.testing.assert_allclose(
@@ -247,5 +247,5 @@ def test_what_has_no_streaming_form_is_refused_by_name(
 
 def test_a_network_that_takes_no_pose_says_so() -> None:
     graph = lower(loaded(tiny() | {"provide_initial_pos": False}))
-    with pytest.raises(GraphError, match="begins with no pose"):
-        FloatInterpreter(graph).begin_at(np.zeros((1, 19)))
+    with pytest.raises(GraphError, match="expected 20 values"):
+        FloatInterpreter(graph).begin_at({"pose": np.zeros((1, 19))})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -14,19 +15,19 @@ from compress.errors import GraphError
 from compress.frontend import checkpoint
 from compress.frontend.lower import lower
 from compress.graph.samples import to_int16, to_real
-from compress.interpreter import integer as ref
-from compress.interpreter.float import FloatInterpreter, gelu
+from compress.interpreter.float import FloatInterpreter
 from compress.interpreter.integer import IntegerInterpreter
-from compress.ops.tables import fit_table
+from compress.ops import arithmetic
+from compress.ops.arithmetic import multiplier
+from compress.ops.log_softmax import log_softmax
+from compress.ops.norm import layer_norm
+from compress.ops.state_space import state_space
+from compress.ops.tables import fit_table, gelu
 from compress.quantization import rounding
 from compress.quantization.calibrate import observe
-from compress.quantization.quantize import (
-    PRECISIONS,
-    accumulator_bounds,
-    multiplier,
-    prove_no_overflow,
-    quantize,
-)
+from compress.quantization.proof import accumulator_bounds, prove_no_overflow
+from compress.quantization.quantize import quantize
+from compress.quantization.scales import PRECISIONS
 from tests.compress.test_streaming import signal
 from tests.conftest import HYBRID
 
@@ -162,7 +163,7 @@ def test_state_space_sums_never_wrap_even_from_extreme_states(seed, quantized):
     re = a[..., 0] * state[..., 0] - a[..., 1] * state[..., 1] + (u[:, 0] * op.g + 2**14)[..., None]
     im = a[..., 0] * state[..., 1] + a[..., 1] * state[..., 0] + 2**14
     assert (re == wrap32(re)).all() and (im == wrap32(im)).all()
-    _, after = ref.state_space(u, op, state, *g.INT16)
+    _, after = state_space(u, op, state, *g.INT16)
     out = u[:, 0] * op.d + (c[..., 0] * after[..., 0] - c[..., 1] * after[..., 1]).sum(-1)
     assert (out == wrap32(out)).all()
 
@@ -170,19 +171,19 @@ def test_state_space_sums_never_wrap_even_from_extreme_states(seed, quantized):
 @given(st.lists(st.integers(2**30, 2**32 - 1), min_size=1, max_size=200))
 def test_rsqrt_is_accurate_over_its_range(values):
     m = np.array([*values, 2**30, 2**32 - 1], dtype=np.int64)
-    assert np.abs(ref.rsqrt(m) / (2.0**46 / np.sqrt(m)) - 1).max() < 3e-7
+    assert np.abs(arithmetic.rsqrt(m) / (2.0**46 / np.sqrt(m)) - 1).max() < 3e-7
 
 
 @given(st.integers(1, 2**60))
 def test_bit_length_is_exact(value):
-    assert ref.bit_length(np.array([value, 2**53 - 1, 2**53 + 1]))[0] == value.bit_length()
+    assert arithmetic.bit_length(np.array([value, 2**53 - 1, 2**53 + 1]))[0] == value.bit_length()
 
 
 @pytest.mark.parametrize("scale", [6 / 32768, 12 / 32768])
 def test_a_function_table_is_within_half_a_thousandth_of_the_function(scale):
     x = np.arange(-32768, 32768)
     table = fit_table(gelu, scale, scale, *g.INT16)
-    assert np.abs(ref.lut(x, table) * scale - gelu(x * scale)).max() < 1e-3
+    assert np.abs(arithmetic.lut(x, table) * scale - gelu(x * scale)).max() < 1e-3
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(2, 99), st.integers(6, 10))
@@ -193,7 +194,7 @@ def test_log_softmax_is_within_two_steps_of_the_real_one(seed, n, fraction):
     x = rng.integers(-32768, 32768, size=(1, 3, n))
     mult, shift = multiplier(np.array([scale * 2**fraction]), 65535, "test")
     y = (
-        ref.log_softmax(x, g.IntLogSoftmax(("x",), "y", "", int(mult[0]), shift, fraction))
+        log_softmax(x, g.IntLogSoftmax(("x",), "y", "", int(mult[0]), shift, fraction))
         * 2.0**-fraction
     )
     real = x * scale
@@ -206,6 +207,25 @@ def test_log_softmax_is_within_two_steps_of_the_real_one(seed, n, fraction):
     assert np.abs(y - np.maximum(expected, lowest)).max() < 1.5 * 2.0**-fraction + 1e-3
 
 
+class Between:
+    """A plan with nothing but the scales of one operator."""
+
+    def __init__(self, s_in: float, s_out: float) -> None:
+        self._source, self._target = (
+            g.Tensor(name, 1, Fraction(1)).scaled(scale)
+            for name, scale in (("x", s_in), ("y", s_out))
+        )
+
+    def source(self, _: g.Op) -> g.Tensor:
+        return self._source
+
+    def target(self, _: g.Op) -> g.Tensor:
+        return self._target
+
+    def head(self, op: g.Op) -> tuple[tuple[str, ...], str, str]:
+        return op.inputs, op.output, op.module
+
+
 @given(st.integers(0, 2**32 - 1), st.integers(2, 512))
 @settings(max_examples=50, deadline=None)
 def test_layer_norm_is_within_one_step_of_the_real_one(seed, n):
@@ -215,9 +235,7 @@ def test_layer_norm_is_within_one_step_of_the_real_one(seed, n):
     op = g.LayerNorm(
         ("x",), "y", "", rng.uniform(0.5, 1.5, (1, n)), rng.uniform(-1, 1, (1, n)), 1e-5
     )
-    from compress.quantization.quantize import _layer_norm
-
-    y = ref.layer_norm(x, _layer_norm(op, (("x",), "y", ""), scale, out), *g.INT16)
+    y = layer_norm(x, op.quantize(Between(scale, out)), *g.INT16)
     real = x * scale
     centred = real - real.mean(-1, keepdims=True)
     expected = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5) * op.gain + op.bias

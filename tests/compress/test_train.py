@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from compress.training import state
 
 from compress import artifacts
 from compress.data import recordings
@@ -18,12 +19,13 @@ from compress.data.simulator.session import simulate, write
 from compress.errors import CheckpointError, RecordingError
 from compress.frontend import checkpoint
 from compress.frontend.families import HYPER_PARAMETERS, build
+from compress.tasks import state
+from compress.tasks.training import TrainingRequest
 from compress.tasks.typing import charset
 from compress.tasks.typing import training as typing
 from compress.tasks.typing import training_set as typing_set
 from compress.tasks.typing.session import Session
 from compress.tasks.typing.training import Recipe
-from compress.training import state
 
 RECIPE = Recipe(
     steps=7,
@@ -55,6 +57,12 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     config["model_LF"] |= {"d_model": 8, "d_latent_space": 4, "n_layers": 2}
     monkeypatch.setitem(HYPER_PARAMETERS, "tiny", config)
     return config
+
+
+def asked(sessions: list[Path], out: Path, **changes: Any) -> TrainingRequest:
+    """To train "tiny" on all sessions but the last, which validates."""
+    request = TrainingRequest("tiny", tuple(sessions[:-1]), tuple(sessions[-1:]), out, threads=1)
+    return dataclasses.replace(request, **changes)
 
 
 def test_windows_hold_the_pooled_samples_and_the_keys_pressed_in_them(sessions: list[Path]) -> None:
@@ -100,11 +108,10 @@ def test_training_is_repeatable_and_its_checkpoint_loads(
     sessions: list[Path], tmp_path: Path
 ) -> None:
     results = [
-        typing.train("tiny", sessions, tmp_path / f"{i}.ckpt", RECIPE, threads=1) for i in range(2)
+        typing.train(asked(sessions, tmp_path / f"{i}.ckpt"), RECIPE).figures for i in range(2)
     ]
-    assert results[0]["validation_cer"] == results[1]["validation_cer"] and np.isfinite(
-        results[0]["loss"]
-    )
+    assert results[0]["validation_cer"] == results[1]["validation_cer"]
+    assert np.isfinite(results[0]["loss"])
     states = [checkpoint.load(tmp_path / f"{i}.ckpt").model.state_dict() for i in range(2)]
     assert all(torch.equal(states[0][k], states[1][k]) for k in states[0])
     start = build(HYPER_PARAMETERS["tiny"]).state_dict()
@@ -127,18 +134,18 @@ def _interrupted(
     with monkeypatch.context() as patch:
         patch.setattr(typing, "draw", draw)
         with pytest.raises(KeyboardInterrupt):
-            typing.train("tiny", sessions, out, RECIPE, threads=1)
+            typing.train(asked(sessions, out), RECIPE)
 
 
 def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(
     sessions: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    typing.train("tiny", sessions, tmp_path / "whole.ckpt", RECIPE, threads=1)
+    typing.train(asked(sessions, tmp_path / "whole.ckpt"), RECIPE)
     out = tmp_path / "parts.ckpt"
     for after in (5, 2):
         _interrupted(monkeypatch, sessions, out, after)
         assert out.with_name("parts.ckpt.state").is_file() and not out.exists()
-    typing.train("tiny", sessions, out, RECIPE, threads=1)
+    typing.train(asked(sessions, out), RECIPE)
     whole, parts = (checkpoint.load(p).model.state_dict() for p in (tmp_path / "whole.ckpt", out))
     assert all(torch.equal(whole[k], parts[k]) for k in whole)
 
@@ -150,25 +157,45 @@ def test_a_state_of_another_recipe_is_not_continued(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     _interrupted(monkeypatch, sessions, tmp_path / "a.ckpt", 5)
-    typing.train(
-        "tiny", sessions, tmp_path / "a.ckpt", dataclasses.replace(RECIPE, steps=2), threads=1
-    )
+    typing.train(asked(sessions, tmp_path / "a.ckpt"), dataclasses.replace(RECIPE, steps=2))
     assert "starting over" in capsys.readouterr().out
 
 
 def test_a_damaged_state_is_named(sessions: list[Path], tmp_path: Path) -> None:
     (tmp_path / "a.ckpt.state").write_bytes(b"damage")
     with pytest.raises(CheckpointError, match=r"a\.ckpt\.state: damaged"):
-        typing.train("tiny", sessions, tmp_path / "a.ckpt", RECIPE, threads=1)
+        typing.train(asked(sessions, tmp_path / "a.ckpt"), RECIPE)
 
 
-def test_too_few_sessions_and_unknown_networks_are_refused(
+def test_unknown_networks_and_those_of_another_task_are_refused(
     sessions: list[Path], tmp_path: Path
 ) -> None:
-    with pytest.raises(RecordingError, match="two sessions"):
-        typing.train("tiny", sessions[:1], tmp_path / "a.ckpt", RECIPE)
     with pytest.raises(CheckpointError, match="TC_S4_small"):
-        typing.train("LSTM", sessions, tmp_path / "a.ckpt", RECIPE)
+        typing.train(asked(sessions, tmp_path / "a.ckpt", model="LSTM"), RECIPE)
+    with pytest.raises(CheckpointError, match="expected a typing network, found 'tracking_vemg2po"):
+        typing.train(asked(sessions, tmp_path / "a.ckpt", model="tracking_vemg2pose"), RECIPE)
+
+
+def test_sessions_too_short_for_a_window_are_named_or_refused(
+    sessions: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    short = tmp_path / "short.hdf5"
+    write(short, simulate("train", 5, 3.0, seed=3), short.stem, 1.7e9)
+    quick = dataclasses.replace(RECIPE, steps=3)
+    typing.train(asked([short, *sessions], tmp_path / "a.ckpt"), quick)
+    assert "too short for windows of 4 s, which are drawn from others: short.hdf5" in (
+        capsys.readouterr().out
+    )
+    with pytest.raises(RecordingError, match="longer than its windows of 4 s, found none among sh"):
+        typing.train(asked([short, sessions[0]], tmp_path / "b.ckpt"), quick)
+
+
+def test_several_validation_sessions_are_scored_together(sessions: list[Path]) -> None:
+    frames = build(HYPER_PARAMETERS["tiny"]).model[2:]
+    data = [typing_set.load(path, 4) for path in sessions]
+    errors = sum(typing.stream_cer(frames, d) * len(d.labels) for d in data)
+    pooled = errors / sum(len(d.labels) for d in data)
+    assert typing.validation_cer(frames, data) == pytest.approx(pooled)
 
 
 def test_the_rate_warms_up_and_falls_to_nothing() -> None:

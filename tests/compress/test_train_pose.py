@@ -23,6 +23,8 @@ from compress.tasks.pose import training_set as pose_set
 from compress.tasks.pose.tracker_start import begin_as_tracker
 from compress.tasks.pose.training import Recipe, TrackingRun
 from compress.tasks.pose.training_set import Tracked
+from compress.tasks.state import Origin
+from compress.tasks.training import TrainingRequest
 from tests.compress.test_pose_networks import tiny
 
 RECIPE = Recipe(
@@ -34,7 +36,7 @@ RECIPE = Recipe(
         "lanes": 3,
         "rollout_s": 0.4,
     },
-    **{"warmup": 2, "validation": 1, "save_every": 2, "score_every": 4, "renew": 0.3},
+    **{"warmup": 2, "save_every": 2, "score_every": 4, "renew": 0.3},
 )
 
 
@@ -62,9 +64,15 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+def asked(sessions: list[Path], out: Path, **changes: Any) -> TrainingRequest:
+    """To train "tiny" on all sessions but the last, which validates."""
+    request = TrainingRequest("tiny", tuple(sessions[:-1]), tuple(sessions[-1:]), out, threads=1)
+    return dataclasses.replace(request, **changes)
+
+
 def started(tmp_path: Path, recipe: Recipe = RECIPE) -> TrackingRun:
     torch.manual_seed(0)
-    return TrackingRun(build(HYPER_PARAMETERS["tiny"]), recipe, tmp_path / "none", "")
+    return TrackingRun(build(HYPER_PARAMETERS["tiny"]), recipe, tmp_path / "none", Origin(""))
 
 
 def test_windows_are_cut_from_the_sessions_with_the_angles_of_their_frames(
@@ -183,10 +191,9 @@ def test_training_is_repeatable_and_its_checkpoint_loads_in_half_precision(
     sessions: list[Path], tmp_path: Path
 ) -> None:
     scores = [
-        tracking.train("tiny", sessions, tmp_path / f"{i}.ckpt", RECIPE, threads=1)
-        for i in range(2)
+        tracking.train(asked(sessions, tmp_path / f"{i}.ckpt"), RECIPE).figures for i in range(2)
     ]
-    assert scores[0] == scores[1] and np.isfinite(scores[0].mae)
+    assert scores[0] == scores[1] and np.isfinite(scores[0]["mae"])
     states = [checkpoint.load(tmp_path / f"{i}.ckpt").model.state_dict() for i in range(2)]
     assert all(torch.equal(states[0][k], states[1][k]) for k in states[0])
     stored = torch.load(tmp_path / "0.ckpt", weights_only=True)["state_dict"]
@@ -209,18 +216,18 @@ def _interrupted(
     with monkeypatch.context() as patch:
         patch.setattr(tracking._Phase, "advance", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            tracking.train("tiny", sessions, out, RECIPE, threads=1)
+            tracking.train(asked(sessions, out), RECIPE)
 
 
 def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(
     sessions: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tracking.train("tiny", sessions, tmp_path / "whole.ckpt", RECIPE, threads=1)
+    tracking.train(asked(sessions, tmp_path / "whole.ckpt"), RECIPE)
     out = tmp_path / "parts.ckpt"
     for after in (3, 7):  # once in each phase
         _interrupted(monkeypatch, sessions, out, after)
         assert out.with_name("parts.ckpt.state").is_file() and not out.exists()
-    tracking.train("tiny", sessions, out, RECIPE, threads=1)
+    tracking.train(asked(sessions, out), RECIPE)
     whole, parts = (checkpoint.load(p).model.state_dict() for p in (tmp_path / "whole.ckpt", out))
     assert all(torch.equal(whole[k], parts[k]) for k in whole)
 
@@ -228,16 +235,17 @@ def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(
 def test_a_damaged_state_is_named(sessions: list[Path], tmp_path: Path) -> None:
     (tmp_path / "a.ckpt.state").write_bytes(b"damage")
     with pytest.raises(CheckpointError, match=r"a\.ckpt\.state: damaged"):
-        tracking.train("tiny", sessions, tmp_path / "a.ckpt", RECIPE, threads=1)
+        tracking.train(asked(sessions, tmp_path / "a.ckpt"), RECIPE)
 
 
 def test_what_cannot_be_trained_says_why(
     sessions: list[Path], data: list[Tracked], tmp_path: Path
 ) -> None:
-    with pytest.raises(RecordingError, match="more than 1 sessions"):
-        tracking.train("tiny", sessions[:1], tmp_path / "a.ckpt", RECIPE)
-    with pytest.raises(CheckpointError, match="regression_neuropose"):
-        tracking.train("regression_neuropose", sessions, tmp_path / "a.ckpt", RECIPE)
+    for other in ("regression_neuropose", "TC_S4_small"):
+        with pytest.raises(
+            CheckpointError, match=f"expected a tracking network .* found '{other}'"
+        ):
+            tracking.train(asked(sessions, tmp_path / "a.ckpt", model=other), RECIPE)
     with pytest.raises(
         RecordingError, match="a session of 40028 samples or more, found at most 8000"
     ):
@@ -245,7 +253,8 @@ def test_what_cannot_be_trained_says_why(
 
 
 def test_steps_are_divided_between_the_phases() -> None:
-    base, half = Recipe(), tracking.recipe_for(steps=510, seed=7)
+    asks = TrainingRequest("tiny", (), (), Path("a.ckpt"), steps=510, seed=7)
+    base, half = Recipe(), tracking.recipe_for(asks)
     assert half.feature_steps + half.rollout_steps == 510 and half.seed == 7
     assert half.feature_steps / 510 == pytest.approx(
         base.feature_steps / (base.feature_steps + base.rollout_steps), abs=0.01
@@ -259,7 +268,8 @@ def test_training_can_start_from_a_checkpoint_and_then_leaves_its_featurizer(
     first, second = tmp_path / "first.ckpt", tmp_path / "second.ckpt"
     checkpoint.save(first, network, HYPER_PARAMETERS["tiny"], torch.float16)
     recipe = dataclasses.replace(RECIPE, feature_steps=0, rollout_steps=3)
-    tracking.train("tiny", sessions, second, recipe, threads=1, start=first)
+    again = asked(sessions, second, checkpoint=first)
+    tracking.train(again, recipe)
     before, after = (checkpoint.load(path).model.state_dict() for path in (first, second))
     changed = {key.split(".")[1] for key in before if not torch.equal(before[key], after[key])}
     assert changed == {"decoder"}
@@ -267,7 +277,24 @@ def test_training_can_start_from_a_checkpoint_and_then_leaves_its_featurizer(
         CheckpointError,
         match="expected a checkpoint of tracking_vemg2pose to start from, found tiny",
     ):
-        tracking.train("tracking_vemg2pose", sessions, second, recipe, start=first)
+        tracking.train(dataclasses.replace(again, model="tracking_vemg2pose"), recipe)
+
+
+def test_sessions_too_short_for_a_phase_are_named(
+    sessions: list[Path], data: list[Tracked], tmp_path: Path
+) -> None:
+    run = started(tmp_path)
+    end = run.model.left_context + 24 * 40  # one sample less than 25 frames take; 21 fit
+    short = Tracked(data[1].emg[:end], data[1].angles[:end], data[1].known[:end])
+    said = run.too_short(sessions[:2], [data[0], short])
+    assert said == ["too short for windows of 0.5 s, which are drawn from others: 1.hdf5"]
+
+
+def test_a_stream_that_can_begin_nowhere_is_refused(data: list[Tracked], tmp_path: Path) -> None:
+    run = started(tmp_path)
+    blind = dataclasses.replace(data[0], known=np.zeros(len(data[0].emg), bool))
+    with pytest.raises(RecordingError, match="known angles where a stream can begin"):
+        run.rollout_loss([blind], [closed_loop.features_of(run.model, blind)])
 
 
 def test_a_decoder_begins_as_a_tracker_of_the_readout_and_leaves_a_wrong_pose_by_itself() -> None:

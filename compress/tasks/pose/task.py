@@ -64,7 +64,7 @@ class Pose(Task):
                     f"{path}: expected more than the {graph.left_context} samples before the first"
                     f" pose, found {stop}"
                 )
-            initial = angles[graph.left_context]
+            initial = dict.fromkeys(graph.initial, angles[graph.left_context])
         return Recorded(path, Signal(samples, initial), Angles(angles, valid))
 
     def from_array(self, array: Array) -> Array:

@@ -30,9 +30,11 @@ from tqdm import tqdm
 from compress.data.recording_file import SAMPLE_RATE
 from compress.errors import CheckpointError, RecordingError, TendonError
 from compress.frontend import checkpoint
-from compress.frontend.families import HYPER_PARAMETERS, PoseNetwork, build
+from compress.frontend.families import PoseNetwork
 from compress.frontend.families.emg2pose.decoders import SequentialLSTM
 from compress.frontend.families.emg2pose.pose import JOINTS, StatePoseModule, between
+from compress.tasks import start
+from compress.tasks import state as saved
 from compress.tasks.pose.closed_loop import (
     Score,
     features_of,
@@ -42,8 +44,10 @@ from compress.tasks.pose.closed_loop import (
 )
 from compress.tasks.pose.tracker_start import begin_as_tracker
 from compress.tasks.pose.training_set import Tracked, draw, load
-from compress.training import state as saved
+from compress.tasks.training import Trained, TrainingRequest
 
+_TRIES = 10_000  # draws of a place where a stream begins, until its angles are known
+HELD_BACK = 2  # sessions of train that validate when nothing says which
 _VELOCITY_S = (
     0.1  # the readout's velocity is the change in so many seconds, about as large as the pose
 )
@@ -68,91 +72,66 @@ class Recipe:
     warmup: int = 30
     gain: float = 0.05
     clip: float = 1.0
-    validation: int = 2  # sessions kept for it
     save_every: int = 50
     score_every: int = 100
 
 
-def recipe_for(again: bool = False, **changes: int | None) -> Recipe:
-    """The recipe, with what the user set (not None) in place of its values; `steps` are divided
-    between the phases.
-
-    `again` is for weights that are already good: phase 2 alone.
-    """
-    steps = changes.pop("steps", None)
-    base = Recipe(feature_steps=0) if again else Recipe()
-    if steps is not None:
+def recipe_for(request: TrainingRequest) -> Recipe:
+    """The recipe, with what the user set in place of its values; `steps` are divided between the
+    phases. A checkpoint's weights are already good: phase 2 alone."""
+    base = Recipe() if request.checkpoint is None else Recipe(feature_steps=0)
+    if request.steps is not None:
         share = base.feature_steps / (base.feature_steps + base.rollout_steps)
-        changes |= {
-            "feature_steps": round(steps * share),
-            "rollout_steps": steps - round(steps * share),
-        }
-    return dataclasses.replace(base, **{k: v for k, v in changes.items() if v is not None})
+        first = round(request.steps * share)
+        base = dataclasses.replace(base, feature_steps=first, rollout_steps=request.steps - first)
+    return dataclasses.replace(base, seed=request.seed)
 
 
-def train(
-    model_name: str,
-    sessions: Sequence[Path],
-    out: Path,
-    recipe: Recipe | None = None,
-    threads: int = 2,
-    start: Path | None = None,
-) -> Score:
-    """Train and write the checkpoint in half precision; returns the score of the validation
-    sessions, the last ones.
+def train(request: TrainingRequest, recipe: Recipe | None = None) -> Trained:
+    """Train and write the checkpoint in half precision; the figures are those of `Score`, of the
+    validation sessions.
 
-    With `start` the weights are those of that checkpoint to begin with, and only the decoder is
-    trained. `<out>.state` holds an interrupted training and is removed at the end.
+    The state beside it holds an interrupted training and is removed at the end.
     """
-    recipe = recipe or recipe_for(again=start is not None)
-    hyper_parameters = HYPER_PARAMETERS.get(model_name, {})
-    if (
-        hyper_parameters.get("network_conf", {}).get("_target_")
-        != "emg2pose.pose_modules.StatePoseModule"
-    ):
+    recipe = recipe or recipe_for(request)
+    torch.set_num_threads(request.threads)
+    torch.manual_seed(recipe.seed)
+    network, hyper_parameters = start.network(request)
+    if not isinstance(network, PoseNetwork) or not isinstance(network.model, StatePoseModule):
         raise CheckpointError(
-            f"model: expected a tracking network (tracking_vemg2pose), found {model_name!r}, not"
+            f"model: expected a tracking network (tracking_vemg2pose), found {request.model!r}, not"
             " trained here"
         )
-    if len(sessions) <= recipe.validation:
-        raise RecordingError(
-            f"training needs more than {recipe.validation} sessions, which are for validation;"
-            f" found {len(sessions)}"
-        )
-    torch.set_num_threads(threads)
-    torch.manual_seed(recipe.seed)
-    network = build(hyper_parameters)
-    assert isinstance(network, PoseNetwork)
-    if start is not None:
-        network.load_state_dict(_weights_to_start_from(start, model_name))
-    data = [load(path) for path in tqdm(sessions, desc="read recordings", unit="session")]
     run = TrackingRun(
-        network,
-        recipe,
-        out.with_name(out.name + ".state"),
-        saved.origin(model_name, [*sessions, *([start] if start else [])], recipe),
+        network, recipe, request.state, saved.origin(request, hyper_parameters, recipe)
     )
-    result = run.fit(data[: -recipe.validation], data[-recipe.validation :])
-    checkpoint.save(out, network, hyper_parameters, torch.float16)
+    paths = [*request.train, *request.validation]
+    data = [load(path) for path in tqdm(paths, desc="read recordings", unit="session")]
+    for line in run.too_short(request.train, data):
+        print(line)
+    score = run.fit(data[: len(request.train)], data[len(request.train) :])
+    checkpoint.save(request.out, network, hyper_parameters, torch.float16)
     run.state.unlink(missing_ok=True)
-    return result
+    return Trained(
+        dataclasses.asdict(score), _text(recipe, request, score), dataclasses.asdict(recipe)
+    )
 
 
-def _weights_to_start_from(start: Path, model_name: str) -> dict[str, Tensor]:
-    found = checkpoint.load(start)
-    if found.name != model_name:
-        raise CheckpointError(
-            f"{start}: expected a checkpoint of {model_name} to start from, found {found.name}"
-        )
-    weights: dict[str, Tensor] = found.model.state_dict()
-    return weights
+def _text(recipe: Recipe, request: TrainingRequest, score: Score) -> str:
+    return (
+        f"{recipe.feature_steps} + {recipe.rollout_steps} steps; {len(request.validation)}"
+        f" validation sessions in closed loop: MAE {score.mae:.2f}°, initial pose held"
+        f" {score.hold_initial:.2f}°, mean pose {score.mean_pose:.2f}°"
+    )
 
 
 class TrackingRun:
     """A training in progress: network, readout, optimizers, and the next step of both phases
     together."""
 
-    def __init__(self, network: PoseNetwork, recipe: Recipe, state: Path, origin: str) -> None:
+    def __init__(
+        self, network: PoseNetwork, recipe: Recipe, state: Path, origin: saved.Origin
+    ) -> None:
         assert isinstance(network.model, StatePoseModule)
         self.network, self.model, self.recipe, self.state, self.origin = (
             network,
@@ -207,6 +186,34 @@ class TrackingRun:
             "rollout", self.rollout, loss, lambda: stream_score(self.model, validation, mean).mae
         )
         return stream_score(self.model, validation, mean)
+
+    def too_short(self, paths: Sequence[Path], data: Sequence[Tracked]) -> list[str]:
+        """Of the first sessions, those that a phase cannot draw from, in words."""
+        r, left, stride = self.recipe, self.model.left_context, self.model.network.stride
+        needs = [
+            (
+                "windows",
+                self.features.steps,
+                r.feature_s,
+                round(r.feature_s * SAMPLE_RATE / stride),
+            ),
+            (
+                "streams",
+                self.rollout.steps,
+                r.rollout_s,
+                1 + round(r.rollout_s * SAMPLE_RATE / stride),
+            ),
+        ]
+        lines = []
+        for what, steps, seconds, frames in needs:
+            samples = left + (frames - 1) * stride + 1
+            short = [p.name for p, d in zip(paths, data, strict=False) if len(d.emg) < samples]
+            if steps and short:
+                lines.append(
+                    f"too short for {what} of {seconds:g} s, which are drawn from others:"
+                    f" {', '.join(short)}"
+                )
+        return lines
 
     def steps_of(self, name: str, phase: _Phase, loss: Any, score: Any) -> None:
         smooth, mae = math.nan, math.nan
@@ -311,7 +318,7 @@ class TrackingRun:
             new, wrong, offset = rng.random(), rng.random(), rng.standard_normal(JOINTS)
             if session >= 0 and new >= r.renew and frame + length < len(frames[session]):
                 continue
-            while True:
+            for _ in range(_TRIES):
                 session = int(rng.choice(len(frames), p=sizes / sizes.sum()))
                 frame = int(rng.integers(len(frames[session]) - length))
                 pose, known = data[session].at(
@@ -319,6 +326,11 @@ class TrackingRun:
                 )
                 if known[0]:
                     break
+            else:
+                raise RecordingError(
+                    f"training needs known angles where a stream can begin, found none in {_TRIES}"
+                    " tries"
+                )
             lanes["session"][i], lanes["frame"][i] = session, frame
             lanes["pose"][i] = torch.from_numpy(
                 pose[0] + (wrong < r.perturbed) * r.perturbation * offset

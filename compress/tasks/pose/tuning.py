@@ -25,11 +25,13 @@ from compress.compression.rounded import four_bits
 from compress.data.recording_file import SAMPLE_RATE
 from compress.frontend.families import PoseNetwork
 from compress.frontend.families.emg2pose.pose import StatePoseModule
+from compress.tasks import state as saved
 from compress.tasks.pose import training_set as pose_set
 from compress.tasks.pose.closed_loop import features_of, step_samples, stream_poses
 from compress.tasks.pose.training import Recipe, TrackingRun
 from compress.tasks.pose.training_set import Tracked
 
+BY_DEFAULT = True  # whenever something of the network was changed
 RECIPE = Recipe(
     feature_steps=100, rollout_steps=220, rate=6e-4, warmup=10, save_every=50, score_every=1000
 )
@@ -65,7 +67,7 @@ def tune(
     data = [pose_set.load(path) for path in tqdm(sessions, desc="read recordings", unit="session")]
     assert isinstance(teacher.model, StatePoseModule) and isinstance(student.model, StatePoseModule)
     with four_bits(student, bits):
-        _Distillation(student, teacher.model, recipe, state, origin).distil(data)
+        _Distillation(student, teacher.model, recipe, state, saved.Origin(origin)).distil(data)
     state.unlink(missing_ok=True)
     return recipe.feature_steps + recipe.rollout_steps
 
@@ -79,7 +81,7 @@ class _Distillation(TrackingRun):
         teacher: StatePoseModule,
         recipe: Recipe,
         state: Path,
-        origin: str,
+        origin: saved.Origin,
     ) -> None:
         super().__init__(network, recipe, state, origin)
         self.teacher = teacher

@@ -22,13 +22,16 @@ from tqdm import tqdm
 
 from compress.errors import CheckpointError, RecordingError, TendonError
 from compress.frontend import checkpoint
-from compress.frontend.families import HYPER_PARAMETERS, HybridNetwork, build
+from compress.frontend.families import HybridNetwork
 from compress.frontend.families.hybrid.model import InputMeanPooling
+from compress.tasks import start
+from compress.tasks import state as saved
+from compress.tasks.training import Trained, TrainingRequest
 from compress.tasks.typing import charset, scores
 from compress.tasks.typing.session import SAMPLE_RATE
 from compress.tasks.typing.training_set import Labelled, Windows, draw, load
-from compress.training import state as saved
 
+HELD_BACK = 1  # session of train that validates when nothing says which
 _STATE_SPACE = ("log_dt", "log_A_real", "A_imag")
 
 
@@ -59,59 +62,86 @@ RECIPES = {
 }
 
 
-def recipe_for(model_name: str, **changes: int | None) -> Recipe:
-    """The recipe of a published network, with what the user set (not None) in place of its
-    values."""
-    base = RECIPES.get(model_name, Recipe())
-    return dataclasses.replace(base, **{k: v for k, v in changes.items() if v is not None})
+def recipe_for(request: TrainingRequest) -> Recipe:
+    """The recipe of a network, with what the user set in place of its values.
 
-
-def train(
-    model_name: str,
-    sessions: Sequence[Path],
-    out: Path,
-    recipe: Recipe | None = None,
-    threads: int = 2,
-) -> dict[str, Any]:
-    """Train and write the checkpoint; returns {"steps", "validation_cer", "loss"}.
-
-    The last session is kept for validation. `<out>.state` holds an interrupted training and is
-    removed at the end.
+    Weights that are already good move at a fifth of the rate: at the full one they would first be
+    lost and then learned again.
     """
-    if model_name not in HYPER_PARAMETERS:
-        raise CheckpointError(
-            f"model: expected one of {', '.join(HYPER_PARAMETERS)}, found {model_name!r}"
+    base = RECIPES.get(request.model, Recipe())
+    if request.checkpoint is not None:
+        base = dataclasses.replace(
+            base, rate=base.rate / 5, state_space_rate=base.state_space_rate / 5
         )
-    if len(sessions) < 2:
-        raise RecordingError(
-            "training needs two sessions or more, one of them for validation; found"
-            f" {len(sessions)}"
-        )
-    recipe = recipe or recipe_for(model_name)
-    torch.set_num_threads(threads)
+    steps = base.steps if request.steps is None else request.steps
+    return dataclasses.replace(base, steps=steps, seed=request.seed)
+
+
+def train(request: TrainingRequest, recipe: Recipe | None = None) -> Trained:
+    """Train and write the checkpoint; the figures are validation_cer in %, and the loss.
+
+    The state beside it holds an interrupted training and is removed at the end.
+    """
+    recipe = recipe or recipe_for(request)
+    torch.set_num_threads(request.threads)
     torch.manual_seed(recipe.seed)
-    network = build(HYPER_PARAMETERS[model_name])
+    network, hyper_parameters = start.network(request)
     if not isinstance(network, HybridNetwork):
-        raise CheckpointError(f"model: expected a typing network, found {model_name!r}")
-    run = _Run(
-        network,
-        recipe,
-        out.with_name(out.name + ".state"),
-        saved.origin(model_name, sessions, recipe),
-    )
-    data = [
-        load(path, run.pooling) for path in tqdm(sessions, desc="read recordings", unit="session")
-    ]
-    loss, cer = run.fit(data[:-1], data[-1])
-    checkpoint.save(out, run.model, HYPER_PARAMETERS[model_name])
+        raise CheckpointError(f"model: expected a typing network, found {request.model!r}")
+    origin = saved.origin(request, hyper_parameters, recipe)
+    run = _Run(network, recipe, request.state, origin)
+    data, validation = _read(request, run.pooling, recipe)
+    loss, cer = run.fit(data, validation)
+    checkpoint.save(request.out, run.model, hyper_parameters)
     run.state.unlink(missing_ok=True)
-    return {"steps": recipe.steps, "validation_cer": cer, "loss": loss}
+    count = "one session" if len(validation) == 1 else f"{len(validation)} sessions"
+    return Trained(
+        {"steps": recipe.steps, "validation_cer": cer, "loss": loss},
+        f"{recipe.steps} steps, validation CER {cer:.2f} % ({count}, greedy)",
+        dataclasses.asdict(recipe),
+    )
+
+
+def _read(
+    request: TrainingRequest, pooling: int, recipe: Recipe
+) -> tuple[list[Labelled], list[Labelled]]:
+    """Sessions to train on and to validate with, in memory; what cannot be used is said before the
+    first step."""
+    bar = tqdm([*request.train, *request.validation], desc="read recordings", unit="session")
+    read = [load(path, pooling) for path in bar]
+    data, validation = read[: len(request.train)], read[len(request.train) :]
+    if not any(len(session.labels) for session in validation):
+        raise RecordingError(
+            "validation: expected at least one typed character, found none in"
+            f" {', '.join(path.name for path in request.validation)}"
+        )
+    for seconds in (recipe.short_s, recipe.long_s):
+        _check_lengths(request, data, seconds, whole_frames(seconds, pooling))
+    return data, validation
+
+
+def _check_lengths(
+    request: TrainingRequest, data: Sequence[Labelled], seconds: float, length: int
+) -> None:
+    """Say which sessions windows of so many frames cannot be drawn from; refuse when it is all."""
+    pairs = zip(request.train, data, strict=True)
+    short = [path.name for path, session in pairs if len(session.frames) <= length]
+    if len(short) == len(data):
+        raise RecordingError(
+            f"training needs a session longer than its windows of {seconds:g} s, found none among"
+            f" {', '.join(short)}"
+        )
+    if short:
+        names = ", ".join(short)
+        print(f"too short for windows of {seconds:g} s, which are drawn from others: {names}")
 
 
 class _Run:
     """A training in progress: network, optimizer and the next step."""
 
-    def __init__(self, model: HybridNetwork, recipe: Recipe, state: Path, origin: str) -> None:
+    def __init__(
+        self, model: HybridNetwork, recipe: Recipe, state: Path, origin: saved.Origin
+    ) -> None:
         self.model, self.recipe, self.state, self.origin, self.step = (
             model,
             recipe,
@@ -140,8 +170,8 @@ class _Run:
             self.schedule.load_state_dict(found["schedule"])
             self.step = int(found["step"])
 
-    def fit(self, data: Sequence[Labelled], validation: Labelled) -> tuple[float, float]:
-        """Run the remaining steps; the last smoothed loss and the validation session's CER in %."""
+    def fit(self, data: Sequence[Labelled], validation: Sequence[Labelled]) -> tuple[float, float]:
+        """Run the remaining steps; the last smoothed loss and the validation sessions' CER in %."""
         loss, cer = math.nan, math.nan
         bar = tqdm(
             range(self.step, self.recipe.steps),
@@ -154,11 +184,11 @@ class _Run:
             now = self._advance(data)
             loss = now if math.isnan(loss) else 0.95 * loss + 0.05 * now
             if self.step % self.recipe.score_every == 0:
-                cer = stream_cer(self.frames, validation)
+                cer = validation_cer(self.frames, validation)
             if self.step % self.recipe.save_every == 0:
                 self._save()
             bar.set_postfix(loss=f"{loss:.3f}", validation_CER=f"{cer:.1f} %")
-        return loss, stream_cer(self.frames, validation)
+        return loss, validation_cer(self.frames, validation)
 
     def _advance(self, data: Sequence[Labelled]) -> float:
         r = self.recipe
@@ -205,12 +235,20 @@ def ctc(frames: nn.Module, windows: Windows) -> Tensor:
     )
 
 
-@torch.no_grad()
 def stream_cer(frames: nn.Module, session: Labelled) -> float:
     """Greedy CER in % over the whole session in one stream."""
+    return validation_cer(frames, [session])
+
+
+@torch.no_grad()
+def validation_cer(frames: nn.Module, sessions: Sequence[Labelled]) -> float:
+    """Greedy CER in % over whole sessions, each in one stream, errors pooled."""
     frames.eval()
-    emissions = frames(torch.from_numpy(session.frames.astype(np.float32)).unsqueeze(1))[:, 0]
-    return scores.error_rates(charset.decode(session.labels), scores.greedy(emissions.numpy())).cer
+    texts = []
+    for session in sessions:
+        whole = torch.from_numpy(session.frames.astype(np.float32)).unsqueeze(1)
+        texts.append(scores.greedy(frames(whole)[:, 0].numpy()))
+    return scores.score_texts(texts, [charset.decode(s.labels) for s in sessions]).cer
 
 
 def whole_frames(seconds: float, pooling: int) -> int:

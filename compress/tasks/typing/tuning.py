@@ -1,7 +1,7 @@
 """Fine-tuning a compressed typing network: the labels' CTC loss, and the whole network's
 probabilities frame by frame.
 
-Windows as in training (`training/typing.py`): short ones and, every third step, a long one. Norms
+Windows as in training (`training.py`): short ones and, every third step, a long one. Norms
 keep their running statistics.
 """
 
@@ -21,10 +21,12 @@ from compress.compression.rounded import four_bits
 from compress.errors import TendonError
 from compress.frontend.families import HybridNetwork
 from compress.frontend.families.hybrid.model import InputMeanPooling
+from compress.tasks import state as saved
 from compress.tasks.typing import charset
 from compress.tasks.typing.training import whole_frames
 from compress.tasks.typing.training_set import Labelled, Windows, draw, load
-from compress.training import state as saved
+
+BY_DEFAULT = False  # bits alone cost these so little that minutes of tuning are for who asks
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,11 @@ def recipe(steps: int | None, seed: int) -> Recipe:
     return Recipe(seed=seed) if steps is None else Recipe(steps=steps, seed=seed)
 
 
+def possible(model: object) -> bool:
+    """Whether this network is tuned here."""
+    return isinstance(model, HybridNetwork)
+
+
 def tune(
     student: HybridNetwork,
     teacher: HybridNetwork,
@@ -66,7 +73,7 @@ def tune(
     pooling = cast(InputMeanPooling, student.model[1]).factor
     data = [load(path, pooling) for path in tqdm(sessions, desc="read recordings", unit="session")]
     with four_bits(student, bits):
-        _run(student, teacher, data, recipe, state, origin, pooling)
+        _run(student, teacher, data, recipe, state, saved.Origin(origin), pooling)
     state.unlink(missing_ok=True)
     return recipe.steps
 
@@ -77,7 +84,7 @@ def _run(
     data: Sequence[Labelled],
     recipe: Recipe,
     state: Path,
-    origin: str,
+    origin: saved.Origin,
     pooling: int,
 ) -> None:
     """The steps that remain of a tuning."""

@@ -1,0 +1,132 @@
+"""Which sessions a training learns from, and which it validates with: the simulated ones, those of
+a folder, or those that a split file lists."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from compress.data import datasets, metadata, recordings, splits
+from compress.data.recordings import Collection
+from compress.errors import RecordingError
+
+
+@dataclass(frozen=True)
+class TrainingSessions:
+    """Sessions in order. `validation` is empty where nothing says which they are. `source`: where
+    they come from, in words; `test`: left alone; `notes`: lines about what is not used."""
+
+    train: tuple[Path, ...]
+    validation: tuple[Path, ...]
+    source: str
+    test: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
+    split: str | None = None  # hash of the split file's lists
+
+    def with_validation(self, count: int) -> TrainingSessions:
+        """Where nothing says which sessions validate: the last `count` of those to train on."""
+        if self.validation:
+            return self
+        if len(self.train) <= count:
+            raise RecordingError(
+                f"training needs more than {count} session{'s' * (count > 1)}, {count} of them for"
+                f" validation; found {len(self.train)} ({self.source})"
+            )
+        which = "session of train is" if count == 1 else f"{count} sessions of train are"
+        note = f"no sessions are there for validation: the last {which} kept for it"
+        return replace(
+            self,
+            train=self.train[:-count],
+            validation=self.train[-count:],
+            notes=(note, *self.notes),
+        )
+
+    def text(self) -> str:
+        """What a user reads before the training begins."""
+        lines = [f"training on {_counted(self.train)}, from {self.source}"]
+        if self.validation:
+            lines.append(f"validating with {_counted(self.validation)}")
+        if self.test:
+            lines.append(f"left for testing: {_counted(self.test)}")
+        return "\n".join([*lines, *self.notes])
+
+
+def find(
+    data: Path | None, split: Path | None, build: Path, collection: Collection
+) -> TrainingSessions:
+    """Sessions of `data`, or of the simulated train split (made when missing).
+
+    With a split file `data` is the folder of its sessions. Without one: a folder with `train` (and
+    `val`) is taken as it is; of one with a metadata.csv the train and val recordings; of any other
+    every session in it.
+    """
+    if data is None:
+        if split is not None:
+            raise RecordingError(
+                f"SPLIT={split}: expected DATA=folder too, in which the sessions of the split are"
+            )
+        paths = recordings.ensure(build / collection.folder, "train", collection)
+        return TrainingSessions(tuple(paths), (), "the simulated recordings")
+    if not data.is_dir():
+        raise RecordingError(
+            f"{data}: expected a folder of {collection.group} sessions (*.hdf5), found no such"
+            " folder"
+        )
+    found = _listed(data, split) if split is not None else _in_folder(data, collection)
+    return replace(found, notes=(*found.notes, *_unused(data, found)))
+
+
+def _listed(data: Path, split: Path) -> TrainingSessions:
+    lists = splits.read(split)
+    train, val, test = (tuple(paths) for paths in splits.locate(split, lists, data).values())
+    return TrainingSessions(train, val, f"{split} in {data}", test, split=lists.sha256)
+
+
+def _in_folder(data: Path, collection: Collection) -> TrainingSessions:
+    if (data / "train").is_dir():
+        val = datasets.sessions(data / "val", collection) if (data / "val").is_dir() else []
+        train = datasets.sessions(data / "train", collection)
+        return TrainingSessions(tuple(train), tuple(val), str(data / "train"))
+    table = data / metadata.NAME
+    if table.is_file():
+        return _of_table(table)
+    try:
+        return TrainingSessions(tuple(datasets.sessions(data, collection)), (), str(data))
+    except RecordingError as error:
+        raise RecordingError(
+            f"{error}; expected them there, or a folder train, or a {metadata.NAME}, or SPLIT=file"
+        ) from error
+
+
+def _of_table(table: Path) -> TrainingSessions:
+    """Train and val of a metadata.csv; smaller downloads lack most of what it lists."""
+    found, listed = metadata.splits(table), metadata.counts(table)
+    if not found["train"]:
+        there = ", ".join(f"{len(paths)} {name}" for name, paths in found.items())
+        raise RecordingError(f"{table}: expected train recordings, found {there}")
+    notes = [
+        f"{table.name} lists {listed[name]} {name} recordings, {len(found[name])} are there"
+        for name in ("train", "val")
+        if len(found[name]) < listed[name]
+    ]
+    train, val, test = (tuple(found[name]) for name in metadata.SPLITS)
+    return TrainingSessions(train, val, str(table), test, tuple(notes))
+
+
+def _unused(data: Path, found: TrainingSessions) -> list[str]:
+    """Session files that lie there and belong to none of the three."""
+    used = {path.resolve() for path in (*found.train, *found.validation, *found.test)}
+    others = [path for path in splits.files(data) if path.resolve() not in used]
+    if not others:
+        return []
+    folders = Counter(path.parent.relative_to(data).as_posix() for path in others)
+    places = [f"{count} in {data / folder}" for folder, count in sorted(folders.items())]
+    names = splits.some([path.name for path in others])
+    return [f"not used: {', '.join(places)} ({names})"]
+
+
+def _counted(paths: Sequence[Path]) -> str:
+    count = f"{len(paths)} session{'s' * (len(paths) != 1)}"
+    return f"{count} ({splits.some([path.name for path in paths])})"

@@ -1,0 +1,108 @@
+"""What every training here shares: the rate's schedule, and a state on disk from which an
+interrupted one continues."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from compress.data.recording_file import file_digest
+from compress.errors import CheckpointError, RecordingError
+from compress.files import replace_atomically
+from compress.tasks.training import TrainingRequest
+
+
+def share_of_rate(step: int, steps: int, warmup: int) -> float:
+    """Linear warm-up, then a cosine to nothing."""
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a state belongs to. `recipe`: a hash of how it is trained; `inputs`: a hash of each
+    thing that the user gave, by the variable that names it."""
+
+    recipe: str
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+
+def origin(request: TrainingRequest, hyper_parameters: Mapping[str, Any], recipe: Any) -> Origin:
+    """Of a training: all that its result depends on. `recipe` is a dataclass."""
+    said = json.dumps(dataclasses.asdict(recipe))
+    train, validation = (_digests(paths) for paths in (request.train, request.validation))
+    _refuse_shared(request, train, validation)
+    inputs = {
+        "MODEL": _hash(json.dumps([request.model, hyper_parameters], sort_keys=True, default=str)),
+        "DATA": _hash(json.dumps([train, validation])),
+        "SPLIT": request.split or "",
+        "CHECKPOINT": file_digest(request.checkpoint) if request.checkpoint else "",
+    }
+    return Origin(_hash(said), inputs)
+
+
+def _refuse_shared(
+    request: TrainingRequest, train: Sequence[str], validation: Sequence[str]
+) -> None:
+    """A recording that is trained on must not validate, under whatever name."""
+    of = dict(zip(train, request.train, strict=True))
+    for digest, path in zip(validation, request.validation, strict=True):
+        if digest in of:
+            raise RecordingError(
+                f"{path}: is to validate, and is the same recording as {of[digest]}, which is"
+                " trained on: expected it in one of the two"
+            )
+
+
+def _digests(paths: Sequence[Path]) -> list[str]:
+    return [file_digest(path) for path in paths]
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def save(path: Path, origin: Origin, content: dict[str, Any]) -> None:
+    """Write the state of an interrupted training aside and rename it."""
+    buffer = io.BytesIO()
+    torch.save(_said(origin) | content, buffer)
+    replace_atomically(path, buffer.getvalue())
+
+
+def load(path: Path, origin: Origin) -> dict[str, Any] | None:
+    """The state to continue from; None where there is none, or one of another recipe, and training
+    starts over. CheckpointError for a state of other inputs: what was trained so far is not thrown
+    away for a variable that was forgotten."""
+    if not path.is_file():
+        return None
+    try:
+        found = dict(torch.load(path, weights_only=True))
+        recipe, inputs = found.get("recipe"), dict(found.get("inputs") or {})
+    except Exception as error:  # a damaged zip raises whatever its reader meets first
+        raise CheckpointError(
+            f"{path}: damaged ({type(error).__name__}): delete it to start over"
+        ) from error
+    others = [name for name, digest in origin.inputs.items() if inputs.get(name) != digest]
+    if others:
+        raise CheckpointError(
+            f"{path}: an interrupted training with another {', '.join(others)}: give the same again"
+            " to continue it, or delete it to start over"
+        )
+    if recipe != origin.recipe:
+        print(f"{path}: of another recipe; starting over")
+        return None
+    return found
+
+
+def _said(origin: Origin) -> dict[str, Any]:
+    return {"recipe": origin.recipe, "inputs": dict(origin.inputs)}

@@ -94,6 +94,7 @@ class Lowering(Builder):
         used = {self.graph.output.name}.union(*(op.inputs for op in outside))
         frames: dict[str, list[tuple[Part, ...]]] = {op.output: [] for op in ops}
         rows = {name: self._frames_of(name) for name in given}
+        whole = {name: self.parts[name] for name in given}
         for t in range(self.graph.frames_per_step(ops[0].output)):
             self.frame = t
             self.parts |= {name: rows[name][t] for name in given}
@@ -103,7 +104,8 @@ class Lowering(Builder):
             for name, parts in frames.items():
                 parts.append(self.parts[name])
         self.frame = None
-        self.parts |= {name: self._joined(f, name) for name, f in frames.items() if name in used}
+        joined = {name: self._joined(f, name) for name, f in frames.items() if name in used}
+        self.parts |= whole | joined
 
     def _frames_of(self, name: str) -> list[tuple[Part, ...]]:
         """A tensor in single frames."""

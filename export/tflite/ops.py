@@ -10,6 +10,7 @@ that an operator may be asked (8-bit activations, a factor), it checks itself.
 from __future__ import annotations
 
 from compress import graph as g
+from compress.ops.slice import IntSlice
 from export.tflite import frames, linear, norm, pointwise, rollout, state_space
 from export.tflite.lowering import Table
 
@@ -29,6 +30,7 @@ TABLE: Table = {
     g.IntLut: pointwise.lut,
     g.IntMaxPool: frames.max_pool,
     g.IntMeanPool: frames.mean_pool,
+    IntSlice: pointwise.features,
     g.IntStateSpace: state_space.state_space,
     g.IntStep: "no operator of TFLite-Micro compares 16-bit values",
     g.IntTile: frames.repeat,

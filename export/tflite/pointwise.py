@@ -9,6 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from compress import graph as g
 from compress.errors import GraphError
+from compress.ops.slice import IntSlice
 from export.tflite.lowering import Lowering
 from export.tflite.model import OP, Value
 
@@ -82,3 +83,7 @@ def glu(b: Lowering, op: g.IntGlu) -> None:
 
 def add(b: Lowering, op: g.IntAdd) -> None:
     b.add(b.value(op.inputs[0]), b.value(op.inputs[1]), b.result(op))
+
+
+def features(b: Lowering, op: IntSlice) -> None:
+    b.put(op.output, b.pick(op.inputs[0], np.arange(op.begin, op.end)))

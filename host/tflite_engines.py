@@ -3,12 +3,15 @@ this machine."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
 from compress import graph as g
 from compress.artifacts import Folder
 from compress.errors import TendonError
+from compress.graph.samples import Initial, check_initial
 from export.tflite import interpreter, make_tflite
 from export.tflite.read import TfliteError, notes_of, parse
 
@@ -17,15 +20,15 @@ Words = npt.NDArray[np.int16]
 
 
 def run(
-    engine: str, graph: g.Graph, folder: Folder, samples: Words, initial: g.Array | None = None
+    engine: str, graph: g.Graph, folder: Folder, samples: Words, initial: Initial | None = None
 ) -> Words:
     """int16 samples (time, features), whole steps -> int16 output words (frames, outputs), from the
     zero state.
 
-    initial (joints,): the pose in rad that the stream begins with.
+    initial: real values (features,) of the extra inputs that the stream begins with, by name.
     """
     path = make_tflite(graph, folder)
-    begin = None if initial is None else pose_words(graph, initial)
+    begin = None if initial is None else initial_words(graph, initial)
     if engine == "tflm":
         return interpreter.run(path, samples, initial=begin)
     if engine == "litert":
@@ -33,15 +36,19 @@ def run(
     raise TendonError(f"ENGINE={engine}: expected one of {', '.join(ENGINES)}")
 
 
-def pose_words(graph: g.Graph, initial: g.Array) -> Words:
-    """A pose in rad in the steps of the output, as IntegerInterpreter begins with it."""
-    return np.clip(
-        np.round(np.asarray(initial) / float(graph.output.scale or 1.0)), *g.INT16
-    ).astype(np.int16)
+def initial_words(graph: g.Graph, initial: Initial) -> dict[str, Words]:
+    """Real values of extra inputs in their steps, as IntegerInterpreter begins with them."""
+    check_initial(graph, initial)
+    return {
+        name: graph.initial[name].integers(value).astype(np.int16)
+        for name, value in initial.items()
+    }
 
 
-def run_litert(content: bytes, samples: Words, name: str, initial: Words | None = None) -> Words:
-    """The same for the bytes of either form of the step, from a pose in words (joints,).
+def run_litert(
+    content: bytes, samples: Words, name: str, initial: Mapping[str, Words] | None = None
+) -> Words:
+    """The same for the bytes of either form of the step, from extra inputs in words.
 
     Without LiteRT's default delegates: they change the arithmetic.
     """
@@ -55,9 +62,9 @@ def run_litert(content: bytes, samples: Words, name: str, initial: Words | None 
         raise TfliteError(f"{name}: LiteRT refuses the file: {error}") from error
     inputs, outputs = machine.get_input_details(), machine.get_output_details()
     values = [np.zeros(detail["shape"], detail["dtype"]) for detail in inputs]
-    if initial is not None:
-        index = interpreter.initial_pose(notes_of(parse(content, name)), name)
-        values[index] = initial.reshape(values[index].shape)
+    noted = notes_of(parse(content, name))
+    for index, value in interpreter.initial_inputs(noted, initial or {}, name).items():
+        values[index] = value.reshape(values[index].shape)
     frames = []
     for step in samples.reshape(-1, *inputs[0]["shape"]):
         values[0] = step

@@ -10,9 +10,9 @@ from compress.artifacts import Folder
 from compress.errors import GraphError
 from compress.files import replace_atomically
 from export.tflite import lint
-from export.tflite.lower import EMITTERS
 from export.tflite.lowering import Lowering
 from export.tflite.model import File
+from export.tflite.ops import TABLE
 from export.version import GENERATOR
 
 FORMS = {"step.tflite": True, "step_io.tflite": False}  # file -> state in resource variables
@@ -40,7 +40,7 @@ def step_file(graph: g.Graph, variables: bool) -> File:
     """The same before it becomes bytes; they are for the lint, whoever asks for them."""
     _refuse_narrow(graph)
     file = File(f"{graph.name}: one step, written by Tendon {GENERATOR}", variables)
-    Lowering(graph, file).run(EMITTERS)
+    Lowering(graph, file, TABLE).run()
     for name, text in (("model", graph.name), ("graph", graph.hash()), ("generator", GENERATOR)):
         file.note(f"tendon.{name}", text)
     return file
@@ -49,8 +49,8 @@ def step_file(graph: g.Graph, variables: bool) -> File:
 def _refuse_narrow(graph: g.Graph) -> None:
     """8-bit activations would need their clamp, which 16-bit tensors of TFLite do not have."""
     for op in graph.ops:
-        tensor = graph.tensors[op.output]
-        if tensor.hi != g.INT16[1]:
+        tensor = graph.target(op)
+        if any(s.lo not in (0, g.INT16[0]) or s.hi != g.INT16[1] for s in tensor.segments):
             raise GraphError(
                 f"{op.module}: {type(op).__name__} with values {tensor.lo}…{tensor.hi} has no"
                 " TFLite form; TFLite files take 16-bit activations: PRECISION=w8a16"

@@ -8,8 +8,8 @@ from ai_edge_litert import schema_py_generated as schema
 
 from compress import graph as g
 from compress.errors import GraphError
-from export.tflite import linear
-from export.tflite.lowering import Lowering
+from export.tflite.linear import looked_into
+from export.tflite.lowering import Lowering, Window
 from export.tflite.model import OP, Value
 
 FINEST = 64  # frames for each that weights of a line have eight bits for
@@ -18,7 +18,7 @@ FINEST = 64  # frames for each that weights of a line have eight bits for
 def window(b: Lowering, op: g.IntUnfold1d) -> None:
     """The frames that are seen, in a row; a convolution looks into them itself, anything else gets
     them side by side."""
-    x = b.values[op.inputs[0]]
+    x = b.value(op.inputs[0])
     frames, count = x.shape[1], x.shape[1] // op.frames_per_output
     if op.history:
         past = b.file.read_state(f"{op.module}.past", (1, op.history, 1, x.shape[3]), x.scale)
@@ -27,18 +27,17 @@ def window(b: Lowering, op: g.IntUnfold1d) -> None:
     first = op.history + op.frames_per_output - op.lag - op.frames
     end = first + (count - 1) * op.frames_per_output + op.frames
     if op.frames == 1:
-        b.values[op.output] = b.slice(x, first, end, op.frames_per_output, op.output)
+        b.put(op.output, b.slice(x, first, end, op.frames_per_output, op.output))
         return
-    b.windows[op.output] = (b.slice(x, first, end, 1, f"{op.module}.seen"), op)
-    if not _only_looked_into(b, op):
-        b.values[op.output] = _side_by_side(b, op, *b.windows.pop(op.output), count)
+    seen = b.slice(x, first, end, 1, f"{op.module}.seen")
+    looked = Window(seen, (op.frames, 1), (1, op.bands), op.frames_per_output, op.bands)
+    if looked_into(b, op.output, looked):
+        b.windows[op.output] = looked
+    else:
+        b.put(op.output, _side_by_side(b, op, seen, count))
 
 
-def _only_looked_into(b: Lowering, op: g.IntUnfold1d | g.IntIm2Col) -> bool:
-    return all(linear.fits(user, op) for user in b.users.get(op.output, []))
-
-
-def _side_by_side(b: Lowering, op: g.IntUnfold1d, x: Value, seen: g.Op, count: int) -> Value:
+def _side_by_side(b: Lowering, op: g.IntUnfold1d, x: Value, count: int) -> Value:
     """(1, frames, 1, features) -> (1, count, 1, frames of a window · features), those of each band
     together."""
     width, reach = x.shape[3] // op.bands, (count - 1) * op.frames_per_output + 1
@@ -52,7 +51,7 @@ def _side_by_side(b: Lowering, op: g.IntUnfold1d, x: Value, seen: g.Op, count: i
 
 def interpolate(b: Lowering, op: g.IntInterpolate) -> None:
     """Points on the line between two frames: a depthwise convolution over both for each."""
-    x, k = b.values[op.inputs[0]], op.factor
+    x, k = b.value(op.inputs[0]), op.factor
     if k > FINEST:
         raise GraphError(
             f"{op.module}: IntInterpolate of {k} frames for each has no TFLite form; {FINEST} at"
@@ -65,9 +64,8 @@ def interpolate(b: Lowering, op: g.IntInterpolate) -> None:
         b.slice(both, 0, frames, 1, f"{op.module}.begin"),
         *(_point(b, op, both, j) for j in range(1, k)),
     ]
-    b.values[op.output] = b.reshape(
-        b.join(points, op.module, axis=3), b.frames(op.output), op.output
-    )
+    joined = b.join(points, op.module, axis=3)
+    b.put(op.output, b.reshape(joined, b.frames(op.output), op.output))
     b.file.write_state(past, b.slice(both, frames, frames + 1, 1, f"{op.module}.newest"))
 
 
@@ -88,20 +86,37 @@ def _point(b: Lowering, op: g.IntInterpolate, x: Value, j: int) -> Value:
     )
 
 
+def mean_pool(b: Lowering, op: g.IntMeanPool) -> None:
+    x, y = b.value(op.inputs[0]), b.result(op)
+    gain = np.full(x.shape[3], 1 / op.factor)
+    b.per_channel(x, gain, np.zeros(x.shape[3]), y, op.module, taps=op.factor, relu=b.relu(op))
+
+
+def mean_over(b: Lowering, op: g.IntGroupMean) -> None:
+    """The copies of a band lie behind each other like the frames of a pool."""
+    x = b.value(op.inputs[0])
+    n, groups = x.shape[3] // (op.bands * op.copies), x.shape[1] * op.bands
+    copies = b.reshape(x, (1, groups * op.copies, 1, n), f"{op.module}.copies")
+    scale = b.graph.target(op).scale
+    y = b.step.tensor(f"{op.module}.means", (1, groups, 1, n), np.int16, scale)
+    gain = np.full(n, 1 / op.copies)
+    b.per_channel(copies, gain, np.zeros(n), y, op.module, taps=op.copies, relu=b.relu(op))
+    b.put(op.output, b.reshape(y, b.frames(op.output), op.output))
+
+
 def max_pool(b: Lowering, op: g.IntMaxPool) -> None:
-    _largest(b, b.values[op.inputs[0]], b.result(op), (op.factor, 1))
+    _largest(b, b.value(op.inputs[0]), b.result(op), (op.factor, 1))
 
 
 def max_over(b: Lowering, op: g.IntGroupMax) -> None:
-    x = b.values[op.inputs[0]]
+    x = b.value(op.inputs[0])
     n = x.shape[3] // (op.bands * op.copies)
     copies = b.reshape(x, (1, x.shape[1] * op.bands, op.copies, n), f"{op.module}.copies")
     largest = b.step.tensor(
         f"{op.module}.largest", (1, x.shape[1] * op.bands, 1, n), np.int16, x.scale
     )
-    b.values[op.output] = b.reshape(
-        _largest(b, copies, largest, (1, op.copies)), b.frames(op.output), op.output
-    )
+    _largest(b, copies, largest, (1, op.copies))
+    b.put(op.output, b.reshape(largest, b.frames(op.output), op.output))
 
 
 def _largest(b: Lowering, x: Value, y: Value, size: tuple[int, int]) -> Value:
@@ -115,17 +130,20 @@ def _largest(b: Lowering, x: Value, y: Value, size: tuple[int, int]) -> Value:
 def patches(b: Lowering, op: g.IntIm2Col) -> None:
     """Pictures of each window (windows, frames, width, channels), which padded convolutions look
     into themselves."""
-    if not _only_looked_into(b, op):
+    repeated = _repeated(b, b.value(op.inputs[0]), op, op.frames)
+    kernel, columns = (op.kernel_frames, op.kernel_columns), op.width * op.copies
+    b.windows[op.output] = Window(repeated, kernel, (columns,), padded=True)
+    if not looked_into(b, op.output, b.windows[op.output]):
         raise GraphError(
             f"{op.module}: IntIm2Col has no TFLite form but in front of a convolution over all its"
             " columns"
         )
-    b.windows[op.output] = (_repeated(b, b.values[op.inputs[0]], op, op.frames), op)
 
 
 def repeat(b: Lowering, op: g.IntTile) -> None:
-    x = b.values[op.inputs[0]]
-    b.values[op.output] = b.reshape(_repeated(b, x, op, x.shape[1]), b.frames(op.output), op.output)
+    x = b.value(op.inputs[0])
+    repeated = _repeated(b, x, op, x.shape[1])
+    b.put(op.output, b.reshape(repeated, b.frames(op.output), op.output))
 
 
 def _repeated(b: Lowering, x: Value, op: g.IntIm2Col | g.IntTile, frames: int) -> Value:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -25,31 +26,38 @@ PROCESS = Path(__file__).with_name("process.py")
 Words = npt.NDArray[np.int16]
 
 
-def run(path: Path, samples: Words, arena: int = AMPLE, initial: Words | None = None) -> Words:
+def run(
+    path: Path, samples: Words, arena: int = AMPLE, initial: Mapping[str, Words] | None = None
+) -> Words:
     """int16 samples (time, features), whole steps -> int16 output words (frames, outputs), from the
     zero state.
 
-    initial (joints,): words of the pose that the stream begins with; TfliteError where the file
-    begins with none.
+    initial: words (features,) of the extra inputs that the stream begins with, by name; TfliteError
+    where the file has no such input.
     """
     step = read(path).subgraphs[0]
     content = io.BytesIO()
     np.save(content, samples.reshape(-1, *step.tensors[step.inputs[0]].shape).astype(np.int16))
-    index = 0
-    if initial is not None:
-        index = initial_pose(notes(path), str(path))
-        np.save(content, initial.astype(np.int16))
-    done = _start("run", path, arena, index, content=content.getvalue())
+    inputs = initial_inputs(notes(path) if initial else {}, initial or {}, str(path))
+    for value in inputs.values():
+        np.save(content, np.asarray(value, np.int16))
+    done = _start("run", path, arena, *inputs, content=content.getvalue())
     if done.returncode:
         raise TfliteError(f"{path}: TFLite-Micro stopped ({_reason(done)})")
     return np.asarray(np.load(io.BytesIO(done.stdout)), np.int16)
 
 
-def initial_pose(noted: dict[str, str], name: str) -> int:
-    """The input that takes the pose a stream begins with, from the notes of a file."""
-    if "initial_pose" not in noted:
-        raise TfliteError(f"{name}: the step begins with no pose")
-    return int(noted["initial_pose"])
+def initial_inputs(
+    noted: Mapping[str, str], initial: Mapping[str, Words], name: str
+) -> dict[int, Words]:
+    """Input of the step -> what it begins with, from the notes of a file and values by the names of
+    extra inputs."""
+    found = {}
+    for extra, value in initial.items():
+        if f"initial_{extra}" not in noted:
+            raise TfliteError(f"{name}: the step begins with no {extra}")
+        found[int(noted[f"initial_{extra}"])] = value
+    return found
 
 
 def smallest_arena(path: Path) -> int:

@@ -1,11 +1,11 @@
 """The process in which TFLite-Micro runs a step file; started by path from `interpreter.py`,
 imports as little as it can.
 
-process.py run MODEL ARENA INPUT  .npy of steps on stdin, .npy of output frames on stdout; outputs
-                                  after the first are the next state; INPUT: which input begins with
-                                  the pose that follows on stdin as .npy, 0 for none
-process.py arena MODEL LOW HIGH   prints `LOW HIGH` (in units of GRAIN bytes) as it closes in on the
-smallest arena that works
+process.py run MODEL ARENA [INPUT …]  .npy of steps on stdin, .npy of output frames on stdout;
+                                      outputs after the first are the next state; INPUT …: which
+                                      inputs begin with the values that follow on stdin, a .npy each
+process.py arena MODEL LOW HIGH       prints `LOW HIGH` (in units of GRAIN bytes) as it closes in on
+                                      the smallest arena that works
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ def main(task: str, model: str, *numbers: str) -> None:
         bisect(content, int(numbers[0]), int(numbers[1]))
         return
     given, found = io.BytesIO(sys.stdin.buffer.read()), io.BytesIO()
-    steps, index = np.load(given), int(numbers[1])
-    np.save(found, run(content, int(numbers[0]), steps, {index: np.load(given)} if index else {}))
+    steps, arena, *inputs = np.load(given), *(int(n) for n in numbers)
+    np.save(found, run(content, arena, steps, {index: np.load(given) for index in inputs}))
     sys.stdout.buffer.write(found.getvalue())
 
 

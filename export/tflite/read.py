@@ -98,8 +98,8 @@ def operators(path: Path) -> list[str]:
 
 
 def notes(path: Path) -> dict[str, str]:
-    """What Tendon wrote into the file's metadata: model, graph (its hash), generator, initial_pose
-    (the input it goes to)."""
+    """What Tendon wrote into the file's metadata: model, graph (its hash), generator, and for each
+    extra input of the graph initial_<name> (which input of the step it is)."""
     return notes_of(read(path))
 
 

@@ -10,7 +10,6 @@ from typing import Any
 from compress import artifacts
 from compress import graph as g
 from compress.artifacts import Folder
-from compress.errors import GraphError
 from compress.files import write_json
 from export.boards import FIRMWARE, load_board
 from export.build import compiler_version
@@ -19,6 +18,7 @@ from export.c.placement import Placement, Sizes
 from export.tflite import lint, step_file
 from export.tflm import arena, emit, library, project_files
 from export.tflm.emit import Step
+from export.tflm.ops import refuse
 from export.tflm.state import plan_state
 
 FORM = "tflm"
@@ -28,20 +28,9 @@ KERNELS = 96 * 1024  # of code, before anything is built: interpreter, its kerne
 def build_step(graph: g.Graph) -> Step:
     """The step with its state in place, and the arena its interpreter needs, found by running it.
 
-    GraphError for pose networks: the runtime around the interpreter sets no initial pose and hands
-    out one frame a step.
+    GraphError for networks that it cannot run (ops.py).
     """
-    feedback = [op for op in graph.ops if isinstance(op, g.IntIntegrate | g.IntLstmCell)]
-    if feedback or graph.chunk > 1:
-        what = (
-            f"{feedback[0].module}: {type(feedback[0]).__name__}"
-            if feedback
-            else f"{graph.chunk} frames a step"
-        )
-        raise GraphError(
-            f"{graph.name}: {what} has no FORMAT=tflm project yet; FORMAT=c runs it, FORMAT=tflite"
-            " writes its step"
-        )
+    refuse(graph)
     file = step_file(graph, variables=False)
     state = plan_state(file)
     content = file.finish()

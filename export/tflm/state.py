@@ -20,7 +20,8 @@ from export.tflite.model import File
 PLAN = "OfflineMemoryAllocation"
 PLAN_VERSION, SUBGRAPH, PLANNED_ONLINE = 1, 0, -1
 ALIGNMENT = 16  # of a tensor in the arena
-ITEM_BYTES = 2  # state is int16
+# bytes of a value of a state
+ITEM_BYTES = {schema.TensorType.INT16: 2, schema.TensorType.FLOAT32: 4}
 IN_PLACE = (
     schema.BuiltinOperator.ADD,
     schema.BuiltinOperator.MUL,
@@ -52,7 +53,8 @@ def plan_state(file: File) -> StatePlan:
         _check_in_place(file, before, after)
         tensors[before] = tensors[after] = end
         offsets.append(end)
-        size = ITEM_BYTES * int(np.prod(step.tensors[before].shape))
+        state = step.tensors[before]
+        size = ITEM_BYTES[state.type] * int(np.prod(state.shape))
         end += -(-size // ALIGNMENT) * ALIGNMENT
     header = np.array([PLAN_VERSION, SUBGRAPH, len(tensors)], np.int32)
     file.attach(PLAN, np.concatenate([header, tensors]).astype("<i4").tobytes())
@@ -64,12 +66,10 @@ def _check_in_place(file: File, before: int, after: int) -> None:
     operator that writes it."""
     step = file.step.content
     name, old, new = step.tensors[before].name, step.tensors[before], step.tensors[after]
-    if (list(old.shape), old.type) != (
-        list(new.shape),
-        new.type,
-    ) or old.type != schema.TensorType.INT16:
+    if (list(old.shape), old.type) != (list(new.shape), new.type) or old.type not in ITEM_BYTES:
         raise GraphError(
-            f"state {name}: int16 of shape {list(old.shape)} goes in, {list(new.shape)} comes out"
+            f"state {name}: int16 or float32 of one shape goes in and out, found"
+            f" {list(old.shape)} of type {old.type} and {list(new.shape)} of type {new.type}"
         )
     read = [i for i, op in enumerate(step.operators) if before in list(op.inputs)]
     written = [i for i, op in enumerate(step.operators) if after in list(op.outputs)]

@@ -21,7 +21,6 @@ from compress.graph.samples import Signal, to_int16, to_real
 from compress.interpreter.base import Interpreter
 from compress.interpreter.float import FloatInterpreter
 from compress.interpreter.integer import IntegerInterpreter
-from compress.ops.slice import Slice
 from compress.quantization.calibrate import observe
 from compress.quantization.quantize import quantize
 from compress.tasks.typing import scores
@@ -105,7 +104,7 @@ def state_spaces(seed: int = 0) -> g.Graph:
     window(b, "window", 5, 2)
     matrix(b, "conv", 3, rng)
     states("outer")
-    b.add(Slice, "some", begin=1, end=3)
+    b.add(g.Slice, "some", begin=1, end=3)
     return finished(b)
 
 

@@ -3,6 +3,7 @@ step, and no drift."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from compress.errors import GraphError
 from compress.graph.samples import Signal, to_int16
 from compress.tasks import distances
 from export.tflite import interpreter, step_bytes
-from export.tflite.read import TfliteError, parse
+from export.tflite.read import TfliteError, notes, parse
 from export.tflm.build import build_step
 from host import tflite_engines
 from tests.export.test_pose_onnx import (
@@ -32,7 +33,10 @@ from tests.export.test_pose_onnx import (
 
 
 def tflm(
-    content: bytes, samples: np.ndarray, folder: Path, initial: np.ndarray | None = None
+    content: bytes,
+    samples: np.ndarray,
+    folder: Path,
+    initial: Mapping[str, np.ndarray] | None = None,
 ) -> np.ndarray:
     path = folder / "step.tflite"
     path.write_bytes(content)
@@ -47,7 +51,7 @@ def test_both_interpreters_give_the_poses_of_the_integers_from_the_first_step_on
     """The start-up, the initial pose, the frames that give the pose itself, and the loop."""
     graph = integer(network(module, seed))
     signal = recording(graph, 60, seed)
-    x, begin = to_int16(graph, signal.samples), tflite_engines.pose_words(graph, signal.initial)
+    x, begin = to_int16(graph, signal.samples), tflite_engines.initial_words(graph, signal.initial)
     expected, content = words_of(graph, signal), step_bytes(graph, variables)
     for found in (
         tflite_engines.run_litert(content, x, module, begin),
@@ -65,8 +69,9 @@ def test_an_integration_is_that_of_the_integers_word_for_word(fraction, variable
         np.int16
     )
     x -= (x.astype(int).sum(0) // len(x)).astype(np.int16)
-    signal = Signal(x * float(graph.input.scale or 0), rng.uniform(-1, 1, 20))
-    expected, begin = words_of(graph, signal), tflite_engines.pose_words(graph, signal.initial)
+    initial = {name: rng.uniform(-1, 1, 20) for name in graph.initial}
+    signal = Signal(x * graph.input.scale, initial)
+    expected, begin = words_of(graph, signal), tflite_engines.initial_words(graph, signal.initial)
     assert (
         np.abs(expected).max() < 32767
     )  # beyond it the integers keep what is left of a step differently
@@ -81,10 +86,12 @@ def test_the_initial_pose_is_an_input_of_every_step_or_a_state_that_is_handed_on
     path = tmp_path / "step.tflite"
     path.write_bytes(step_bytes(graph, variables=True))
     step = parse(path.read_bytes(), "step").subgraphs[0]
+    begin = tflite_engines.initial_words(graph, signal.initial)
     assert (
         len(step.inputs) == 2
         and len(step.outputs) == 1
-        and interpreter.initial_pose({"initial_pose": "1"}, "step") == 1
+        and notes(path)["initial_pose"] == "1"
+        and interpreter.initial_inputs(notes(path), begin, "step").keys() == {1}
     )
     io = parse(step_bytes(graph, variables=False), "io").subgraphs[0]
     assert len(io.inputs) == len(io.outputs)
@@ -93,7 +100,7 @@ def test_the_initial_pose_is_an_input_of_every_step_or_a_state_that_is_handed_on
         == words_of(graph, signal).shape
     )
     with pytest.raises(TfliteError, match="begins with no pose"):
-        interpreter.initial_pose({}, "typing.tflite")
+        interpreter.initial_inputs({}, begin, "typing.tflite")
 
 
 @pytest.mark.parametrize("name", ["tracking_vemg2pose", "regression_neuropose"])
@@ -102,18 +109,18 @@ def test_the_published_network_is_written_and_runs_close_to_the_integers(
 ):
     _, graph, signal, expected = published(published_checkpoint(name))
     x = to_int16(graph, signal.samples)
-    begin = None if signal.initial is None else tflite_engines.pose_words(graph, signal.initial)
+    begin = None if signal.initial is None else tflite_engines.initial_words(graph, signal.initial)
     content = step_bytes(graph, variables=True)
     for found in (
         tflite_engines.run_litert(content, x, name, begin),
         tflm(content, x, tmp_path, begin),
     ):
-        assert np.degrees(np.abs(found - expected).max() * float(graph.output.scale or 0)) < 0.1
+        assert np.degrees(np.abs(found - expected).max() * graph.output.scale) < 0.1
         assert distances.sqnr_db(expected.astype(float), found.astype(float)) > LEAST_DB
 
 
 def test_a_project_around_the_interpreter_is_refused_with_what_to_do():
     with pytest.raises(
-        GraphError, match=r"IntLstmCell has no FORMAT=tflm project yet; FORMAT=c runs it"
+        GraphError, match=r"IntIntegrate has no FORMAT=tflm project yet; FORMAT=c runs it"
     ):
         build_step(integer(network()))

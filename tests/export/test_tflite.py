@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,16 @@ from compress.artifacts import Folder
 from compress.data import datasets
 from compress.errors import GraphError, TendonError
 from compress.graph.samples import to_int16, to_real
-from compress.interpreter.float import FloatInterpreter, gelu
+from compress.interpreter.float import FloatInterpreter
 from compress.interpreter.integer import IntegerInterpreter
+from compress.ops.tables import gelu
 from compress.tasks import distances
 from compress.tasks.typing import scores
 from compress.tasks.typing.session import Session
 from compress.tasks.typing.simulated import COLLECTION as TYPING
 from export.__main__ import main as export_main
 from export.check import check
-from export.tflite import interpreter, lint, lower, make_tflite, step_bytes
+from export.tflite import interpreter, lint, make_tflite, pointwise, step_bytes
 from export.tflite.read import NAMES, TfliteError, code, notes, operators, parse
 from host import tflite_engines
 from tests.compress.test_networks import integer, network
@@ -158,14 +160,16 @@ def linear_graph(rows: int = 40) -> g.Graph:
     """One dense layer whose multipliers are exact in the file's 32-bit scales, and no powers of
     two."""
     rng = np.random.default_rng(5)
-    rate = g.Fraction(10)
-    tensors = {"x": g.Tensor("x", 32, rate, 2.0**-7), "y": g.Tensor("y", rows, rate, 2.0**-6)}
+    rate = Fraction(10)
+    tensors = {
+        "x": g.Tensor("x", 32, rate).scaled(2.0**-7),
+        "y": g.Tensor("y", rows, rate).scaled(2.0**-6),
+    }
     mult = rng.integers(2**23, 2**24, (1, rows)).astype(np.int32)
     weight = rng.integers(-127, 128, (1, rows, 1, 32)).astype(np.int8)
     bias = rng.integers(-(2**20), 2**20, (1, rows)).astype(np.int32)
-    return g.verify(
-        g.Graph("dense", tensors, (g.IntDense(("x",), "y", "dense", weight, bias, mult, 0),))
-    )
+    op = g.IntDense(("x",), "y", "dense", weight, bias, mult, 0, mult * 2.0**-31)
+    return g.verify(g.Graph("dense", tensors, (op,)))
 
 
 def test_the_interpreters_differ_in_where_ties_go_and_nothing_else(tmp_path):
@@ -189,7 +193,7 @@ def test_the_interpreters_differ_in_where_ties_go_and_nothing_else(tmp_path):
 
 def test_gelu_of_sigmoids_is_as_near_as_a_step_of_its_output():
     x = np.linspace(-12, 12, 4001)
-    gate = np.clip(x * (lower.GELU[0] + lower.GELU[1] * np.minimum(x * x, 16)), -12, 12)
+    gate = np.clip(x * (pointwise.GELU[0] + pointwise.GELU[1] * np.minimum(x * x, 16)), -12, 12)
     assert np.abs(x / (1 + np.exp(-gate)) - gelu(x)).max() < 3.2e-4
 
 

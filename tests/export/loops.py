@@ -8,7 +8,8 @@ from fractions import Fraction
 import numpy as np
 
 from compress import graph as g
-from compress.frontend.builder import Builder, window
+from compress.frontend.builder import Builder
+from compress.frontend.handlers import window
 from compress.graph.samples import Signal, to_int16
 from compress.interpreter.integer import IntegerInterpreter
 from compress.quantization.calibrate import observe

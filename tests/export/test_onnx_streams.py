@@ -16,14 +16,15 @@ import pytest
 from compress import graph as g
 from compress import ops as operators
 from compress.errors import GraphError
-from compress.frontend.builder import Builder, window
+from compress.frontend.builder import Builder
+from compress.frontend.handlers import window
 from compress.graph.samples import Signal, to_int16, to_real
 from compress.interpreter.base import Interpreter
 from compress.interpreter.float import FloatInterpreter
 from compress.interpreter.integer import IntegerInterpreter
 from compress.quantization.calibrate import observe
 from compress.quantization.quantize import quantize
-from compress.tasks.typing import scores
+from compress.tasks import distances
 from export.onnx import float_form, lint, ops, qdq_form
 from export.onnx.stream import Table
 from host import onnx_engine
@@ -146,7 +147,7 @@ def test_qdq_onnx_is_close_to_the_integers_from_the_first_step_on(
         signal = signal_of(graph)
         words = frames_of(IntegerInterpreter(graph), signal, to_int16(graph, signal.samples))
         found = onnx_engine.run(qdq_form.write(graph), signal.samples, initial=signal.initial)
-        assert scores.sqnr_db(to_real(graph, words), found) > LEAST_DB
+        assert distances.sqnr_db(to_real(graph, words), found) > LEAST_DB
 
 
 def test_each_state_begins_with_its_own_step() -> None:

@@ -18,7 +18,7 @@ from compress.frontend.builder import Builder
 from compress.graph.samples import to_int16
 from compress.quantization.calibrate import observe
 from compress.quantization.quantize import quantize
-from compress.tasks.typing import scores
+from compress.tasks import distances
 from export.tflite import interpreter, lowering, ops, step_bytes, step_file
 from export.tflite.contents import subgraphs
 from export.tflite.model import File
@@ -64,7 +64,7 @@ def test_an_lstm_behind_a_convolution_behind_an_lstm_begins_with_its_own_step(va
         assert len(graph.loops) == 2 and graph.begins["first"] == 0 and graph.begins["second"] == 1
         expected, found = litert(graph, 200, variables)
         assert np.abs(found - expected).max() <= MOST_WORDS
-        assert scores.sqnr_db(expected.astype(float), found.astype(float)) > LEAST_DB
+        assert distances.sqnr_db(expected.astype(float), found.astype(float)) > LEAST_DB
 
 
 @both_forms
@@ -75,7 +75,7 @@ def test_loops_run_like_the_integers_in_both_interpreters(make, variables, tmp_p
     expected, found = litert(graph, 60, variables)
     micro = tflm(step_bytes(graph, variables), graph, 60, tmp_path)
     for words in (found, micro):
-        assert scores.sqnr_db(expected.astype(float), words.astype(float)) > LEAST_DB
+        assert distances.sqnr_db(expected.astype(float), words.astype(float)) > LEAST_DB
 
 
 @both_forms
@@ -212,7 +212,7 @@ def test_the_table_of_kernels_says_what_every_operator_is_run_by():
 def test_each_function_of_a_table_is_its_own_operator_and_runs_like_the_integers():
     graph = integer(functions())
     expected, found = litert(graph, 60, True)
-    assert scores.sqnr_db(expected.astype(float), found.astype(float)) > LEAST_DB
+    assert distances.sqnr_db(expected.astype(float), found.astype(float)) > LEAST_DB
 
 
 # --- the project around TFLite-Micro --------------------------------------------------------------

@@ -19,6 +19,7 @@ from bench.speed.kernel_cases import (
     ends,
     finish,
 )
+from bench.speed.row import Alone, Floor, Step
 from compress import graph as g
 from compress.ops.image import patches_of, repeat_of
 from compress.ops.integrate import integrate as integrate_of
@@ -206,3 +207,41 @@ def _standing(contents: Contents, n: int, fraction: int) -> tuple[Array, Array]:
 def _alone(values: Array) -> Array:
     """As the reference takes it: a batch of one stream."""
     return values.astype(np.int64)[None]
+
+
+# --- rows of the table (rows.py) ------------------------------------------------------------------
+
+INPUTS, CELLS = 84, 512  # of the steps that are counted: those of the published trackers
+STEPS = (
+    Step(
+        "lstm step",
+        f"{INPUTS}→{CELLS}: 2 copies, linear, cell",
+        lambda contents, case: lstm_step(contents, INPUTS, CELLS, case),
+        (INPUTS + CELLS) * 4 * CELLS,
+        {"cortex-m4": 1.35, "cortex-m7": 1.35, "cortex-m55": 0.4},
+        {"cortex-m4": 2_573_954, "cortex-m7": 2_573_954, "cortex-m55": 706_833},
+    ),
+)
+VECTOR_FLOORS = {
+    "lstm_cell": Floor(
+        101 / 8,
+        "8 values: 4 luts of gates without their stores, VLD2 and VST2 of the cell, 2 × VMULL,"
+        " VSHLL, VRSHR, VSHL, VRMULH, VADD, VMAX, VMIN; 2 VQRSHRN, a lut without load and store, 2"
+        " × VMULL, VSHL, VRMULH, VQMOVN; store",
+    ),
+}
+ALONE: tuple[Alone, ...] = (
+    (
+        "lstm_cell",
+        "512",
+        lambda c: lstm_cell(c, 512, 1),
+        512,
+        "value",
+        Floor(
+            47.0,
+            "4 luts of gates without their stores; load and store of the cell, 2 shifts, "
+            "product, + ½ step, shift, SMMLAR, 4 to hold to the limits; + ½ step, SSAT, 6 of a "
+            "lut, product, shift, SMMULR, SSAT, ½ pack, ½ store",
+        ),
+    ),
+)

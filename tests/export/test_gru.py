@@ -12,6 +12,8 @@ from torch import nn
 
 from compress import graph as g
 from compress.errors import GraphError
+from compress.frontend import handlers
+from compress.frontend.builder import Builder
 from compress.graph.samples import to_int16
 from compress.interpreter.float import FloatInterpreter
 from compress.quantization.calibrate import observe
@@ -21,7 +23,14 @@ from export.c.linear import FAMILIES
 from export.onnx import float_form, qdq_form
 from export.tflite import step_bytes
 from host import native, onnx_engine, tflite_engines
-from tests.export.loops import gru_convolution_gru, integer, signal_of, words_of
+from tests.export.loops import (
+    RATE,
+    finished,
+    gru_convolution_gru,
+    integer,
+    signal_of,
+    words_of,
+)
 
 STEPS = 120
 
@@ -114,3 +123,22 @@ def test_a_gru_whose_inputs_do_not_fit_is_refused() -> None:
     ops[place] = g.GruCell(ops[place].inputs[::-1], "first", "first")
     with pytest.raises(GraphError, match="first: GruCell: expected"):
         g.verify(g.Graph("wrong", real.tensors, tuple(ops)))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_an_nn_gru_of_two_layers_is_lowered_to_the_stream_that_it_is(bias: bool) -> None:
+    torch.manual_seed(1)
+    module = nn.GRU(5, 6, num_layers=2, bias=bias, batch_first=True).double().eval()
+    b = Builder(5, RATE)
+    handlers.gru(b, "gru", module)
+    graph = finished(b)
+    assert [len(loop) for loop in graph.loops] == [6, 6]
+    x = signal_of(graph, STEPS).samples.astype(np.float64)
+    with torch.no_grad():
+        expected = module(torch.tensor(x[None]))[0][0].numpy()
+    np.testing.assert_allclose(FloatInterpreter(graph).run(x[None])[0], expected, atol=1e-9)
+
+
+def test_a_gru_of_two_directions_is_refused() -> None:
+    with pytest.raises(GraphError, match="net: expected one direction"):
+        handlers.gru(Builder(5, RATE), "net", nn.GRU(5, 6, bidirectional=True))

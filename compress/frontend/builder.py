@@ -58,17 +58,11 @@ def fold_batch_norms(graph: g.Graph) -> g.Graph:
     ops: list[g.Op] = []
     tensors = dict(graph.tensors)
     for op in graph.ops:
-        if not isinstance(op, g.BatchNorm):
+        if not op.folds:
             ops.append(op)
             continue
-        before = ops[-1]
-        if not isinstance(before, g.Dense) or before.output != op.inputs[0]:
-            raise GraphError(
-                f"{op.module}: a BatchNorm can only be folded into a convolution right before it"
-            )
-        gain = op.gain.reshape(before.bias.shape)
-        bias = before.bias * gain + op.bias.reshape(before.bias.shape)
-        weight = before.weight * gain[:, :, None, None]
-        ops[-1] = dataclasses.replace(before, output=op.output, weight=weight, bias=bias)
-        del tensors[before.output]
+        if not ops:
+            raise GraphError(f"{op.module}: nothing before it that it could fold into")
+        del tensors[ops[-1].output]
+        ops[-1] = op.folded_into(ops[-1])
     return dataclasses.replace(graph, tensors=tensors, ops=tuple(ops))

@@ -56,7 +56,7 @@ def _bits(checkpoint: Checkpoint, ops: Sequence[g.Op]) -> dict[str, int]:
     bits = own.get("bits", {}) if isinstance(own, dict) else own
     if not isinstance(bits, dict):
         raise CheckpointError(f"tendon.bits: expected a dict of matrix to bits, found {bits!r}")
-    matrices = {op.module for op in ops if isinstance(op, g.Dense)}
+    matrices = {op.module for op in ops if op.multiplies}
     for module, width in bits.items():
         if module not in matrices:
             raise CheckpointError(f"tendon.bits: the network has no matrix {module!r}")

@@ -81,6 +81,7 @@ class Op:
     recurrent: ClassVar[bool] = False  # its state begins with the first valid frame
     across_frames: ClassVar[bool] = False  # cannot be computed frame by frame
     whole_window: ClassVar[bool] = False  # each step is a window of its own
+    folds: ClassVar[bool] = False  # is multiplied into the operator before it, and never run
     delayed: ClassVar[bool] = False  # reads the frame before of tensors that are made later
     groups_frames: ClassVar[bool] = True  # frames are taken in groups, the first from frame 0
     unseen_macs: ClassVar[bool] = False  # general tools count no MACs for it: listed apart
@@ -144,6 +145,10 @@ class Op:
     def initial_names(self) -> tuple[str, ...]:
         """Named extra inputs of the graph that a stream begins with."""
         return ()
+
+    def folded_into(self, before: Op) -> Op:
+        """The operator before it with this one in it; GraphError where that cannot be."""
+        raise GraphError(f"{self.module}: {type(self).__name__} does not fold")
 
     # --- meaning -------------------------------------------------------------------------------
 

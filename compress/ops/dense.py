@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -154,9 +154,20 @@ class BatchNorm(FloatOp):
     gain: Array
     bias: Array
     code: ClassVar[str] = "batch_norm"
+    folds: ClassVar[bool] = True
 
     def run(self, inputs: list[Array], memory: Memory) -> Array:
         return np.asarray(inputs[0] * self.gain + self.bias)
+
+    def folded_into(self, before: Op) -> Op:
+        if not isinstance(before, Dense) or before.output != self.inputs[0]:
+            raise GraphError(
+                f"{self.module}: a BatchNorm can only be folded into a convolution right before it"
+            )
+        gain = self.gain.reshape(before.bias.shape)
+        bias = before.bias * gain + self.bias.reshape(before.bias.shape)
+        weight = before.weight * gain[:, :, None, None]
+        return replace(before, output=self.output, weight=weight, bias=bias)
 
 
 # --- meaning -------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ def pairs() -> list[tuple[str, type[Op] | None, type[Op] | None]]:
         (kind.__name__, kind, integers.pop(kind.code, None)) for kind in FLOAT
     ]
     found += [(kind.__name__, None, kind) for kind in integers.values()]
-    return sorted(found, key=lambda pair: (pair[1] or pair[2]).code.removeprefix("int."))
+    return sorted(found, key=lambda pair: pair[0].removeprefix("Int" if pair[1] is None else ""))
 
 
 def page() -> str:

@@ -24,11 +24,13 @@ SOURCES = (".c", ".cc", ".h", ".ld", ".toml", ".json", ".py")
 TASKS = "compress.tasks.*.task"
 FAMILIES = "compress.frontend.families.*.*"
 HANDS = "compress/data/hands"  # sizes of bones, which scores of poses read
-# Not for keys: a recording counts by its content, whoever made it.
+# Not for keys: a recording counts by its content, whoever made it, and pages decide no figure.
 SIMULATOR = (
-    *("compress.data.simulator", "compress.data.simulator.*"),
+    "compress.data.simulator",
+    "compress.data.simulator.*",
     "compress.tasks.*.simulated",
 )
+PAGES = ("compress.report", "compress.report.*", "compress.tasks.*.pictures")
 _C_COMMENT = re.compile(
     rb"""("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|/\*.*?\*/|//[^\n]*""", re.DOTALL
 )

@@ -28,6 +28,14 @@ from compress.quantization.scales import PRECISIONS
 from compress.tasks import distances
 
 REPORT_VERSION = 2
+SCORES = (  # of a task: what its networks are judged by says nothing about their integers
+    "compress.tasks.*.scores",
+    "compress.tasks.*.text",
+    "compress.tasks.costs",
+    "compress.tasks.distances",
+    "compress.tasks.statistics",
+    "compress.tasks.text",
+)
 
 
 def run(
@@ -94,7 +102,7 @@ def _graph(
 ) -> g.Graph:
     _check(folder, checkpoint_path)
     key = artifacts.key(
-        code=_code_of("family", without=("compress.tasks.*.scores",)),
+        code=_code_of("family", without=SCORES),
         model=folder.model,
         checkpoint=checkpoint_path,
         precision=folder.precision,
@@ -117,7 +125,8 @@ def _graph(
 def _code_of(name: str, without: tuple[str, ...] = ()) -> str:
     """Digest of the code that decides what a function here makes of checkpoint and recordings."""
     entries = (f"{__name__}:{name}", artifacts.TASKS, artifacts.FAMILIES, artifacts.HANDS)
-    return artifacts.code_hash(*entries, without=(*artifacts.SIMULATOR, *without))
+    apart = (*artifacts.SIMULATOR, *artifacts.PAGES, *without)
+    return artifacts.code_hash(*entries, without=apart)
 
 
 def _check(folder: Folder, checkpoint_path: Path) -> None:

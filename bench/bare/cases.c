@@ -16,9 +16,10 @@
 
 enum { TABLE, SECOND, THIRD, X, Y, STATE, BUFFERS };
 enum { VALUES = 9, GUARD = 16, CANARY = 0xA5, ARENA = 2 * 1024 * 1024 };
-enum {
+/* cases.py reads this list. */
+enum kernel {
     LINEAR, MEAN_POOL, LAYER_NORM, S4D, LUT, GLU, ADD, LOG_SOFTMAX, MAX_POOL, WINDOW, STEP,
-    START_UP, LINEAR_S4, LINEAR_S16_MVE, LINEAR_S8_MVE, COPY, INTERPOLATE, LSTM_CELL, INTEGRAL,
+    START_UP, LINEAR_S4, LINEAR_S16_MVE, LINEAR_S8_MVE, COPY, INTERPOLATE, LSTM_CELL, GRU_CELL, INTEGRAL,
     INTEGRATE, PATCHES, REPEAT, NOTHING
 };
 
@@ -112,6 +113,9 @@ static uint32_t time_kernel(const header *c)
     const int16_t *second = (const int16_t *)(const void *)at[SECOND];
     const nn_lstm_cell cell = {.sigmoid = table, .tanh = second, .mult = v[0], .n = U16(1),
                                .frames = U16(2)};
+    const nn_gru_cell gru = {.sigmoid = table, .tanh = second, .reset_mult = v[0], .mult = v[1],
+                             .n = U16(2), .frames = U16(3)};
+    const int16_t *a = x + 2 * v[2] * v[3]; /* behind the gates */
     uint32_t *state = (uint32_t *)(void *)at[STATE];
     int32_t *sum = (int32_t *)(void *)at[STATE];
     int16_t *past = (int16_t *)(void *)at[STATE];
@@ -157,6 +161,8 @@ static uint32_t time_kernel(const header *c)
         TIMED(nn_interpolate_s16(x, past, y, n, rows, (uint32_t)v[2]));
     case LSTM_CELL:
         TIMED(nn_lstm_cell_s16(&cell, sum, x, y));
+    case GRU_CELL:
+        TIMED(nn_gru_cell_s16(&gru, sum, x, a, a + v[2] * v[3], y));
     case INTEGRAL:
         TIMED(nn_integral_s16(&integrate, second, sum, y));
     case INTEGRATE:

@@ -6,6 +6,7 @@ cases.c is the other side. One call runs any number of cases: booting costs more
 
 from __future__ import annotations
 
+import re
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,31 +21,17 @@ from compress.errors import TendonError
 Array = npt.NDArray[Any]
 
 ROOT = Path(__file__).parent.parent.parent
-KERNELS = (
-    "linear",
-    "mean_pool",
-    "layer_norm",
-    "s4d",
-    "lut",
-    "glu",
-    "add",
-    "log_softmax",
-    "max_pool",
-    "window",
-    "step",
-    "start_up",
-    "linear_s4",
-    "linear_s16_mve",
-    "linear_s8_mve",
-    "copy",
-    "interpolate",
-    "lstm_cell",
-    "integral",
-    "integrate",
-    "patches",
-    "repeat",
-    "nothing",
-)
+
+
+def _kernels() -> tuple[str, ...]:
+    """Names of the cases that cases.c knows, in the order of its numbers."""
+    source = (HERE / "cases.c").read_text(encoding="utf-8")
+    listed = re.search(r"enum kernels? \{([^}]*)\}", source)
+    assert listed, "cases.c has no list of kernels"
+    return tuple(name.strip().lower() for name in listed.group(1).split(","))
+
+
+KERNELS = _kernels()
 FUNCTIONS = {  # of those that are not nn_…_s16
     "linear": "nn_linear_s8_s16",
     "linear_s4": "nn_linear_s4_s16",

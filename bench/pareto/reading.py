@@ -105,7 +105,7 @@ def float_frames(setting: Setting, job: Job, session: Path) -> Frames:
 def _code_of(function: Callable[..., Any], *more: str) -> str:
     """Digest of the code that decides what a function here finds in a recording."""
     entry = f"{__name__}:{function.__name__}"
-    return artifacts.code_hash(entry, *more, without=artifacts.SIMULATOR)
+    return artifacts.code_hash(entry, *more, without=artifacts.SIMULATOR + artifacts.PAGES)
 
 
 def _streamed(real: g.Graph, signal: Signal) -> g.Array:

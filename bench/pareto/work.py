@@ -90,7 +90,7 @@ def _quantize(setting: Setting, model: str, precisions: list[str], path: Path) -
             artifacts.TASKS,
             artifacts.FAMILIES,
             artifacts.HANDS,
-            without=artifacts.SIMULATOR,
+            without=artifacts.SIMULATOR + artifacts.PAGES,
         ),
     )
     return remembered(setting, key, lambda: _describe(setting, model, path))
@@ -128,7 +128,7 @@ def place(setting: Setting, job: Job) -> Result:
             "firmware",
             "host/native",
             "bench/bare",
-            without=artifacts.SIMULATOR,
+            without=artifacts.SIMULATOR + artifacts.PAGES,
         ),
     )
     return own | remembered(setting, key, lambda: _measure(setting, integer, folder))

@@ -19,7 +19,10 @@ from bench.speed.kernel_cases import (
     ends,
     finish,
 )
+from bench.speed.row import Alone, Floor, Step
 from compress import graph as g
+from compress.ops.gru import HIDDEN_LIMIT
+from compress.ops.gru import gru_cell as gru_cell_of
 from compress.ops.image import patches_of, repeat_of
 from compress.ops.integrate import integrate as integrate_of
 from compress.ops.integrate import position
@@ -80,6 +83,38 @@ def lstm_cell(
     )
     check.expected["state"] = after[0].astype(np.int32)
     return check
+
+
+def gru_cell(
+    contents: Contents,
+    n: int,
+    frames: int,
+    inputs: tuple[Array, Array, Array] | None = None,
+    tables: tuple[Array, Array] | None = None,
+) -> Check:
+    """Any tables of a sigmoid and a tanh; the hidden state is that of any frames before. x holds
+    the gates, then what input and hidden state add to the new value."""
+    if inputs is None:
+        gates, a, b = (contents.integers(*INT16, (frames, width)) for width in (2 * n, n, n))
+        inputs = gates, a, b
+    any_tables = contents.integers(0, INT16_MAX, 257), contents.integers(-INT16_MAX, INT16_MAX, 257)
+    sigmoid, tanh = tables or any_tables
+    reset_mult, mult = (
+        int(contents.rng.integers(0, INT32_MAX, endpoint=True)) >> int(contents.rng.integers(0, 20))
+        for _ in range(2)
+    )
+    hidden = contents.integers(-HIDDEN_LIMIT, HIDDEN_LIMIT, n, np.int32)
+    op = g.IntGruCell(*NAMES, sigmoid, tanh, reset_mult, mult)
+    y, after = gru_cell_of([_alone(x) for x in inputs], op, _alone(hidden))
+    x = np.concatenate([part.reshape(-1) for part in inputs])
+    buffers = {"table": sigmoid, "second": tanh, "x": x, "y": blank(y[0].shape), "state": hidden}
+    offsets = ends(contents) | {
+        "table": contents.offset(2),
+        "second": contents.offset(2),
+        "state": contents.offset(4),
+    }
+    expected = {"y": y[0].astype(np.int16), "state": after[0].astype(np.int32)}
+    return Check(Case("gru_cell", (reset_mult, mult, n, frames), buffers, offsets), expected)
 
 
 def integrate(
@@ -174,6 +209,21 @@ def lstm_step(contents: Contents, inputs: int, n: int, kernel: str) -> list[Chec
     return _as_exported([copy(contents, inputs, x), copy(contents, n, hidden), gates, cell])
 
 
+def gru_step(contents: Contents, inputs: int, n: int, kernel: str) -> list[Check]:
+    """One frame of a GRU layer: input and hidden state side by side for the gates, each by itself
+    for the new value, the cell. `kernel` is a key of LINEAR."""
+    kind = LINEAR[kernel].x
+    x, hidden = contents.integers(*kind, inputs), contents.integers(*kind, n)
+    both = np.concatenate([x, hidden])
+    gates = kernel_cases.linear(contents, inputs + n, 2 * n, 1, kernel=kernel, x=both)
+    value = kernel_cases.linear(contents, inputs, n, 1, kernel=kernel, x=x)
+    share = kernel_cases.linear(contents, n, n, 1, kernel=kernel, x=hidden)
+    rows = [check.expected["y"].reshape(1, -1) for check in (gates, value, share)]
+    cell = gru_cell(contents, n, 1, inputs=(rows[0], rows[1], rows[2]))
+    moved = [copy(contents, inputs, x), copy(contents, n, hidden), copy(contents, n, hidden)]
+    return _as_exported([*moved, gates, value, share, cell])
+
+
 def banded_convolution(
     contents: Contents, frames: int, channels: int, kernel: int, groups: int, linear: str
 ) -> list[Check]:
@@ -206,3 +256,70 @@ def _standing(contents: Contents, n: int, fraction: int) -> tuple[Array, Array]:
 def _alone(values: Array) -> Array:
     """As the reference takes it: a batch of one stream."""
     return values.astype(np.int64)[None]
+
+
+# --- rows of the table (rows.py) ------------------------------------------------------------------
+
+INPUTS, CELLS = 84, 512  # of the steps that are counted: those of the published trackers
+STEPS = (
+    Step(
+        "lstm step",
+        f"{INPUTS}→{CELLS}: 2 copies, linear, cell",
+        lambda contents, case: lstm_step(contents, INPUTS, CELLS, case),
+        (INPUTS + CELLS) * 4 * CELLS,
+        {"cortex-m4": 1.35, "cortex-m7": 1.35, "cortex-m55": 0.4},
+        {"cortex-m4": 2_573_954, "cortex-m7": 2_573_954, "cortex-m55": 706_833},
+    ),
+    Step(
+        "gru step",
+        f"{INPUTS}→{CELLS}: 3 copies, 3 linear, cell",
+        lambda contents, case: gru_step(contents, INPUTS, CELLS, case),
+        (INPUTS + CELLS) * 3 * CELLS,
+        {"cortex-m4": 1.1, "cortex-m7": 1.1},
+        {},
+    ),
+)
+VECTOR_FLOORS = {
+    "gru_cell": Floor(
+        84 / 8,
+        "8 values: 2 luts of gates without their stores, a lut without load and store, 2 loads of "
+        "the shares, VLD2 and VST2 of the hidden state; 2 × VMULL, VSHL, VRMULH, VMOVL, VADD, "
+        "VQMOVN; 2 × VMOVL, VSHL, VSUB, VSHL, VSHLL, VRMULH, VADD, VMAX, VMIN; 2 × VSHL, VRMULH, "
+        "VQMOVN; store",
+    ),
+    "lstm_cell": Floor(
+        101 / 8,
+        "8 values: 4 luts of gates without their stores, VLD2 and VST2 of the cell, 2 × VMULL,"
+        " VSHLL, VRSHR, VSHL, VRMULH, VADD, VMAX, VMIN; 2 VQRSHRN, a lut without load and store, 2"
+        " × VMULL, VSHL, VRMULH, VQMOVN; store",
+    ),
+}
+ALONE: tuple[Alone, ...] = (
+    (
+        "gru_cell",
+        "512",
+        lambda c: gru_cell(c, 512, 1),
+        512,
+        "value",
+        Floor(
+            33.0,
+            "3 luts without their stores, ½ load of both shares; product, shift, SMMLAR, SSAT of "
+            "the argument; load and store of the hidden state, shift of the new value, "
+            "difference, shift, SMMLAR, 4 to hold to the limits; shift, SMMULR, SSAT, ½ pack, "
+            "½ store",
+        ),
+    ),
+    (
+        "lstm_cell",
+        "512",
+        lambda c: lstm_cell(c, 512, 1),
+        512,
+        "value",
+        Floor(
+            47.0,
+            "4 luts of gates without their stores; load and store of the cell, 2 shifts, "
+            "product, + ½ step, shift, SMMLAR, 4 to hold to the limits; + ½ step, SSAT, 6 of a "
+            "lut, product, shift, SMMULR, SSAT, ½ pack, ½ store",
+        ),
+    ),
+)

@@ -9,38 +9,14 @@ loop control come on top.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from bench.speed import kernel_cases, recurrent_cases
 from bench.speed.kernel_cases import Check, Contents
 from bench.speed.layers import LAYERS, Layer
+from bench.speed.row import Alone, Floor, Row
 
 DSP_CORES, VECTOR_CORE = ("cortex-m4", "cortex-m7"), "cortex-m55"
-
-
-@dataclass(frozen=True)
-class Floor:
-    """Instructions per unit, and where they come from."""
-
-    per_unit: float
-    words: str
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table. `units` are multiply-accumulates, or what `unit` says, of one call, or
-    of all the calls that make a layer; `peer` is CMSIS-NN's count."""
-
-    kernel: str
-    shape: str
-    core: str
-    precision: str
-    make: Callable[[Contents], list[Check]]
-    units: int
-    unit: str = "MAC"
-    floor: Floor | None = None
-    target: float | None = None
-    peer: int | None = None
 
 
 def rows() -> list[Row]:
@@ -157,26 +133,15 @@ VECTOR_KERNELS = {
 
 # --- layers that are several calls ----------------------------------------------------------------
 
-LSTM_INPUTS, LSTM_CELLS, TDS_FRAMES, TDS_CHANNELS, TDS_KERNEL, TDS_GROUPS = 84, 512, 32, 16, 9, 16
-LSTM_TARGETS = {"cortex-m4": 1.35, "cortex-m7": 1.35, "cortex-m55": 0.4}
-LSTM_PEER = {"cortex-m4": 2_573_954, "cortex-m7": 2_573_954, "cortex-m55": 706_833}
+TDS_FRAMES, TDS_CHANNELS, TDS_KERNEL, TDS_GROUPS = 32, 16, 9, 16
 
 
 def _of_several_calls(core: str, precision: str) -> Iterator[Row]:
-    """A step of an LSTM, and a convolution over frames that all groups of features share: MACs of
-    the layer in them."""
+    """Steps of recurrent layers, and a convolution over frames that all groups of features share:
+    MACs of the layer in them."""
     case, vector_floor = ("linear", None) if core in DSP_CORES else VECTOR_KERNELS[precision]
-    yield Row(
-        "lstm step",
-        f"{LSTM_INPUTS}→{LSTM_CELLS}: 2 copies, linear, cell",
-        core,
-        precision,
-        lambda contents: recurrent_cases.lstm_step(contents, LSTM_INPUTS, LSTM_CELLS, case),
-        (LSTM_INPUTS + LSTM_CELLS) * 4 * LSTM_CELLS,
-        floor=vector_floor or dsp_floor(1),
-        target=LSTM_TARGETS[core],
-        peer=LSTM_PEER[core],
-    )
+    for step in recurrent_cases.STEPS:
+        yield step.row(core, precision, case, vector_floor or dsp_floor(1))
     yield Row(
         "tds conv",
         f"{TDS_CHANNELS}ch k{TDS_KERNEL}, {TDS_GROUPS} groups, {TDS_FRAMES} frames",
@@ -206,7 +171,7 @@ def _alone(make: Callable[[Contents], Check]) -> Callable[[Contents], list[Check
 
 
 S4D_TARGETS = {"cortex-m4": 14.0, "cortex-m7": 14.0, "cortex-m55": 6.0}
-VECTOR_FLOORS = {
+VECTOR_FLOORS = recurrent_cases.VECTOR_FLOORS | {
     "layer_norm": Floor(
         23 / 8,
         "8 values: load, VADDVA, VMLALDAVA for the statistics; 2 × load, VMLAS, VRMULH, 2 loads of"
@@ -223,19 +188,14 @@ VECTOR_FLOORS = {
     ),
     "glu": Floor(18 / 8, "8 values: a lut without its store, 1 load, VQRDMULH, store"),
     "add": Floor(4 / 8, "8 values: 2 loads, VQADD, store"),
-    "lstm_cell": Floor(
-        101 / 8,
-        "8 values: 4 luts of gates without their stores, VLD2 and VST2 of the cell, 2 × VMULL,"
-        " VSHLL, VRSHR, VSHL, VRMULH, VADD, VMAX, VMIN; 2 VQRSHRN, a lut without load and store, 2"
-        " × VMULL, VSHL, VRMULH, VQMOVN; store",
-    ),
     "s4d": Floor(
         11 / 4,
         "4 states: 2 loads of a and c, 1 of the state, VMULLB, VMULLT, VSUB, VADD, VQRDMLADHX,"
         " VQRSHRNB, store, VMLSDAVA",
     ),
 }
-OTHERS: tuple[tuple[str, str, Callable[[Contents], Check], int, str, Floor | None], ...] = (
+OTHERS: tuple[Alone, ...] = (
+    *recurrent_cases.ALONE,
     (
         "s4d",
         "96 channels × 16 states",
@@ -299,19 +259,6 @@ OTHERS: tuple[tuple[str, str, Callable[[Contents], Check], int, str, Floor | Non
         96,
         "value",
         Floor(9.5, "a lut without its store, ½ load, 1 product, ½ shift, ½ pack, ½ store"),
-    ),
-    (
-        "lstm_cell",
-        "512",
-        lambda c: recurrent_cases.lstm_cell(c, 512, 1),
-        512,
-        "value",
-        Floor(
-            47.0,
-            "4 luts of gates without their stores; load and store of the cell, 2 shifts, "
-            "product, + ½ step, shift, SMMLAR, 4 to hold to the limits; + ½ step, SSAT, 6 of a "
-            "lut, product, shift, SMMULR, SSAT, ½ pack, ½ store",
-        ),
     ),
     (
         "interpolate",

@@ -59,6 +59,7 @@ def run(
         code=artifacts.code_hash(
             f"{__name__}:_make",
             artifacts.TASKS,
+            "compress.tasks.*.training",
             "compress.tasks.*.tuning",
             artifacts.FAMILIES,
             artifacts.HANDS,

@@ -203,13 +203,41 @@ def lstm(
         b.add(g.LstmCell, where)
 
 
+def gru(b: Builder, path: str, module: nn.GRU) -> None:
+    """Each layer three matrices and a cell: gates r, z over its input beside its own hidden state,
+    the new value over each of them apart."""
+    if module.bidirectional:
+        raise GraphError(f"{path}: expected one direction, found {module}")
+    for layer in range(module.num_layers):
+        where, n = f"{path}.l{layer}", module.hidden_size
+        source, columns = b.here, b.features
+        delayed(b, where, [(where, n)])
+        joined = b.here
+        # rows of r, z and of the new value, of what multiplies the input and the hidden state
+        (w_in, w_state), (b_in, b_state) = _parameters(module, layer)
+        both = np.concatenate([w_in[: 2 * n], w_state[: 2 * n]], axis=1)
+        matrix(b, f"{where}{GATES}", both, b_in[: 2 * n] + b_state[: 2 * n])
+        gates, b.here = b.here, source
+        matrix(b, f"{where}.input", w_in[2 * n :], b_in[2 * n :])
+        value, b.here = b.here, joined
+        b.add(g.Slice, f"{where}.hidden", begin=columns, end=columns + n)
+        matrix(b, f"{where}.state", w_state[2 * n :], b_state[2 * n :])
+        share, b.here = b.here, gates
+        b.add(g.GruCell, where, value, share)
+
+
+def _parameters(module: nn.RNNBase, layer: int) -> tuple[list[Array], list[Array]]:
+    """Weights and biases of one layer, each of its input and of its hidden state."""
+    weights = [numpy(getattr(module, f"weight_{kind}_l{layer}")) for kind in ("ih", "hh")]
+    if not module.bias:
+        return weights, [np.zeros(len(w)) for w in weights]
+    return weights, [numpy(getattr(module, f"bias_{kind}_l{layer}")) for kind in ("ih", "hh")]
+
+
 def _gates(b: Builder, path: str, module: nn.LSTM | FactoredLSTM, layer: int) -> None:
     """All gates i, f, g, o of a layer: [W_ih, W_hh] and both biases."""
     if isinstance(module, FactoredLSTM):
         dense(b, path, module.get_submodule(f"l{layer}"))
         return
-    parts = [numpy(getattr(module, f"weight_{kind}_l{layer}")) for kind in ("ih", "hh")]
-    bias = sum(
-        numpy(getattr(module, f"bias_{kind}_l{layer}")) for kind in ("ih", "hh") if module.bias
-    )
-    matrix(b, path, np.concatenate(parts, axis=1), np.asarray(bias) if module.bias else None)
+    weights, biases = _parameters(module, layer)
+    matrix(b, path, np.concatenate(weights, axis=1), biases[0] + biases[1])

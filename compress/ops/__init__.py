@@ -9,6 +9,7 @@ from compress.ops.base import Bound, FloatOp, IntOp, Memory, Op
 from compress.ops.delayed_concat import DelayedConcat, IntDelayedConcat
 from compress.ops.dense import WEIGHT_BITS, BatchNorm, Dense, IntDense
 from compress.ops.glu import Glu, IntGlu
+from compress.ops.gru import GruCell, IntGruCell
 from compress.ops.image import Im2Col, IntIm2Col, IntTile, Tile
 from compress.ops.integrate import Integrate, IntIntegrate
 from compress.ops.interpolate import Interpolate, IntInterpolate
@@ -32,12 +33,12 @@ from compress.ops.tensor import INT8, INT16, Array, Segment, Tensor
 from compress.ops.unfold import IntUnfold1d, Unfold1d
 
 FLOAT: tuple[type[FloatOp], ...] = (
-    *(Activation, Add, BatchNorm, DelayedConcat, Dense, Glu, GroupMax, GroupMean, Im2Col),
+    *(Activation, Add, BatchNorm, DelayedConcat, Dense, Glu, GroupMax, GroupMean, GruCell, Im2Col),
     *(Integrate, Interpolate, LayerNorm, LogSoftmax, LstmCell, MaxPool, MeanPool, Slice),
     *(StateSpace, Tile, Unfold1d),
 )
 INTEGER: tuple[type[IntOp], ...] = (
-    *(IntAdd, IntDelayedConcat, IntDense, IntGlu, IntGroupMax, IntGroupMean, IntIm2Col),
+    *(IntAdd, IntDelayedConcat, IntDense, IntGlu, IntGroupMax, IntGroupMean, IntGruCell, IntIm2Col),
     *(IntIntegrate, IntInterpolate, IntLayerNorm, IntLogSoftmax, IntLstmCell, IntLut),
     *(IntMaxPool, IntMeanPool, IntSlice, IntStateSpace, IntStep, IntTile, IntUnfold1d),
 )

@@ -37,6 +37,19 @@ def lstm_cell(model: Model, index: int, op: g.IntLstmCell) -> None:
     model.call(index, f"&op{index}, {cell}, {model.through(op)}")
 
 
+def gru_cell(model: Model, index: int, op: g.IntGruCell) -> None:
+    frames, features = model.shape(op.output)
+    sigmoid = model.table("sigmoid_table", op.sigmoid.astype(np.int16))
+    tanh = model.table("tanh_table", op.tanh.astype(np.int16))
+    model.describe(
+        f"static const nn_gru_cell op{index} = {{.sigmoid = {sigmoid}, .tanh = {tanh}, .reset_mult"
+        f" = {op.reset_mult}, .mult = {op.mult}, .n = {features}, .frames = {frames}}};"
+    )
+    hidden = sums_at(model.plan.state_offsets[op.output])
+    places = ", ".join(model.at(name) for name in (*op.inputs, op.output))
+    model.call(index, f"&op{index}, {hidden}, {places}")
+
+
 def integrate(model: Model, index: int, op: g.IntIntegrate) -> None:
     frames, features = model.shape(op.output)
     model.describe(

@@ -37,6 +37,7 @@ TABLE: dict[type[g.Op], Entry | str] = {  # or a reason: a sentence for the user
         rows=lambda op: op.bands,
         sampled=True,
     ),
+    g.IntGruCell: Entry(emitters_recurrent.gru_cell, ("nn_gru_cell_s16",)),
     g.IntIm2Col: Entry(emitters.patches, ("nn_patches_s16",), begins_pieces=True),
     g.IntIntegrate: Entry(
         emitters_recurrent.integrate,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from compress import graph as g
+from compress.ops.tables import Q15, TANH_SCALE
 from export.onnx import integral, layers
 from export.onnx.stream import Stream
 
@@ -151,3 +152,23 @@ def layer_norm(
         for band, x in enumerate(parts)
     ]
     m.put(op.output, m.w.concat(outputs, axis=1))
+
+
+# --- recurrence -----------------------------------------------------------------------------------
+
+
+def gru_cell(m: Stream, op: g.GruCell | g.IntGruCell) -> None:
+    """A hidden state has no 32-bit form in QDQ; float32 holds as many bits. It lies in −1…1, which
+    the clip says for those who prove that nothing overflows."""
+    n = m.size(op.output)[1]
+    ends = [m.w.constant("end", np.asarray(end, np.float32)) for end in (-1.0, 1.0)]
+
+    def frame(gates: str, a: str, b: str, hidden: str) -> tuple[str, str]:
+        reset, keep = m.w.split(m.rounded(m.w.add("Sigmoid", gates), Q15), 2, n, axis=1)
+        seen = m.rounded(m.w.add("Add", a, m.w.add("Mul", reset, b)), TANH_SCALE)
+        new = m.rounded(m.w.add("Tanh", seen), Q15)
+        way = m.w.add("Mul", keep, m.w.add("Sub", hidden, new))
+        hidden = m.w.add("Clip", m.w.add("Add", new, way), *ends)
+        return hidden, hidden
+
+    m.put(op.output, m.w.concat(m.recur(op, "hidden", frame), axis=0))

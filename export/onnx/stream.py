@@ -65,6 +65,10 @@ class Stream(ABC):
     def real_of(self, name: str, handle: str) -> str:
         """Real values of a handle, however it was moved, that holds features of this tensor."""
 
+    def rounded(self, value: str, scale: float) -> str:
+        """What is left of a value where the integers hold it in 16 bits between two tables."""
+        return value
+
     @abstractmethod
     def dtype(self, name: str) -> str:
         """The type of its handle."""
@@ -153,8 +157,8 @@ class Stream(ABC):
         begun = self.begun(op)
         return self.w.add("Mul", value, begun) if begun else value
 
-    def recur(self, op: g.Op, what: str, frame: Callable[[str, str], tuple[str, str]]) -> list[str]:
-        """The outputs of each frame, by `frame`: input and state (1, width) -> output and new
+    def recur(self, op: g.Op, what: str, frame: Callable[..., tuple[str, str]]) -> list[str]:
+        """The outputs of each frame, by `frame`: inputs and state (1, width) -> output and new
         state, which is float32 in both forms and as wide as the output."""
         (count, width), key = self.size(op.output), op.output
         if key not in self.kept:
@@ -162,8 +166,9 @@ class Stream(ABC):
                 what, (1, width), "float32", lambda _: self.cleared(self.kept[key], op)
             )
         outputs = []
-        for x in self.w.split(self.real(op.inputs[0]), count, 1, axis=0):
-            y, self.kept[key] = frame(x, self.kept[key])
+        split = [self.w.split(self.real(name), count, 1, axis=0) for name in op.inputs]
+        for inputs in zip(*split, strict=True):
+            y, self.kept[key] = frame(*inputs, self.kept[key])
             outputs.append(y)
         return outputs
 

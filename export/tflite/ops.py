@@ -20,6 +20,7 @@ TABLE: Table = {
     g.IntGlu: pointwise.glu,
     g.IntGroupMax: frames.max_over,
     g.IntGroupMean: frames.mean_over,
+    g.IntGruCell: rollout.gru_cell,
     g.IntIm2Col: frames.patches,
     g.IntIntegrate: rollout.integrate,
     g.IntInterpolate: frames.interpolate,

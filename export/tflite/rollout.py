@@ -55,6 +55,44 @@ def _hidden(b: Lowering, op: g.IntLstmCell, gates: Value, value: Value) -> Value
     return b.multiply(out, b.sigmoid(shown, f"{module}.tanh", OP.TANH), b.result(op))
 
 
+# --- GRU ------------------------------------------------------------------------------------------
+
+
+def gru_cell(b: Lowering, op: g.IntGruCell) -> None:
+    """new = tanh(a + σ(r)·b) of 16-bit words, h = new + σ(z)·(h − new) in float32."""
+    gates, value, share = (b.value(name) for name in op.inputs)
+    halves = b.split(b.sigmoid(gates, f"{op.module}.open"), f"{op.module}.open", axis=3, parts=2)
+    pieces = [
+        b.split(v, f"{op.module}.{k}")
+        for v, k in zip((*halves, value, share), ("reset", "keep", "value", "share"), strict=True)
+    ]
+    b.put(
+        op.output,
+        b.join([_gru_hidden(b, op, *row) for row in zip(*pieces, strict=True)], op.module),
+    )
+
+
+def _gru_hidden(
+    b: Lowering, op: g.IntGruCell, reset: Value, keep: Value, value: Value, share: Value
+) -> Value:
+    """The hidden state of one frame."""
+    module, shape = op.module, value.shape
+
+    def real(name: str) -> Value:
+        return b.step.tensor(f"{module}.{name}", shape, np.float32)
+
+    less = b.multiply(reset, share, b.step.tensor(f"{module}.less", shape, np.int16, share.scale))
+    seen = b.add(value, less, b.step.tensor(f"{module}.seen", shape, np.int16, value.scale))
+    new = b.real(b.sigmoid(seen, f"{module}.new", OP.TANH), f"{module}.new")
+    before = b.state(op, "hidden", shape, 0.0)
+    way = b.multiply(
+        b.real(keep, f"{module}.keep"), b.subtract(before, new, real("way")), real("kept")
+    )
+    hidden = b.add(new, way, real("hidden"))
+    b.keep(op, "hidden", hidden)
+    return b.convert(OP.QUANTIZE, hidden, b.result(op))
+
+
 # --- integrals ------------------------------------------------------------------------------------
 
 

@@ -48,13 +48,6 @@ ALLOWED = {
     f"{FAMILIES}/__init__.py": "the table of families",
     "compress/data/simulator/session.py": "simulates the recordings of one task, in its layout",
     "compress/data/simulator/pose.py": "simulates the recordings of one task, in its layout",
-    "compress/training/command.py": "chooses the training of a task",
-    "compress/compression/command.py": "chooses the tuning of a task",
-    "compress/compression/rebuild.py": "factors the networks of one family only",
-    "compress/frontend/checkpoint.py": "lays out the input of the published forward of each family",
-    "compress/frontend/lower.py": "chooses the lowering of a family",
-    "bench/bare/cases.py": "`pose` is a kernel here, nn_pose_s16",
-    "bench/speed/recurrent_cases.py": "`pose` is a kernel here, nn_pose_s16",
 }
 
 
@@ -223,7 +216,9 @@ def toy_graph(task: str = "force") -> g.Graph:
         "samples": g.Tensor("samples", INPUTS, rate),
         "forces": g.Tensor("forces", OUTPUTS, rate / STEP),
     }
-    dense = g.Dense(("samples",), "forces", "forces", weight, np.zeros((1, OUTPUTS)), STEP)
+    dense = g.Dense(
+        ("samples",), "forces", "forces", weight, np.zeros((1, OUTPUTS)), frames_per_output=STEP
+    )
     return g.verify(
         g.Graph("toy", tensors, (dense,), {"task": task, "checkpoint": "none", "bits": {}})
     )

@@ -30,6 +30,21 @@ def lstm(b: Builder, path: str, width: int, rng: np.random.Generator) -> None:
     b.add(g.LstmCell, path)
 
 
+def gru(b: Builder, path: str, width: int, rng: np.random.Generator) -> None:
+    """Gates from input and hidden state together, the new value from each apart, and a cell."""
+    source, columns = b.here, b.features
+    b.add(g.DelayedConcat, f"{path}.join", previous=(path,), widths=(width,))
+    joined = b.here
+    matrix(b, f"{path}.gates", 2 * width, rng)
+    gates, b.here = b.here, source
+    matrix(b, f"{path}.input", width, rng)
+    value, b.here = b.here, joined
+    b.add(g.Slice, f"{path}.hidden", begin=columns, end=columns + width)
+    matrix(b, f"{path}.state", width, rng)
+    share, b.here = b.here, gates
+    b.add(g.GruCell, path, value, share)
+
+
 def finished(b: Builder, **initial: int) -> g.Graph:
     extra = {name: g.Tensor(name, features, Fraction(0)) for name, features in initial.items()}
     return g.verify(g.Graph("loops", b.tensors, tuple(b.ops), initial=extra))
@@ -42,6 +57,17 @@ def lstm_convolution_lstm(seed: int = 0) -> g.Graph:
     window(b, "conv.window", 3, 2)
     matrix(b, "conv", 7, rng)
     lstm(b, "second", 4, rng)
+    return finished(b)
+
+
+def gru_convolution_gru(seed: int = 0) -> g.Graph:
+    """The second begins later than the first: a window of three frames has to be full."""
+    rng, b = np.random.default_rng(seed), Builder(5, RATE)
+    gru(b, "first", 6, rng)
+    window(b, "conv.window", 3, 2)
+    matrix(b, "conv", 7, rng)
+    gru(b, "second", 4, rng)
+    matrix(b, "out", 3, rng)
     return finished(b)
 
 

@@ -20,7 +20,8 @@ from torch import nn
 
 from compress import graph as g
 from compress.errors import GraphError
-from compress.frontend.builder import Builder, convolution, dense
+from compress.frontend.builder import Builder
+from compress.frontend.handlers import convolution, dense
 from compress.graph.samples import Signal, to_int16
 from compress.interpreter.float import FloatInterpreter
 from compress.interpreter.integer import IntegerInterpreter

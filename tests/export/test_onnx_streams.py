@@ -6,7 +6,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -16,112 +15,31 @@ import pytest
 from compress import graph as g
 from compress import ops as operators
 from compress.errors import GraphError
-from compress.frontend.builder import Builder, window
+from compress.frontend.builder import Builder
 from compress.graph.samples import Signal, to_int16, to_real
 from compress.interpreter.base import Interpreter
 from compress.interpreter.float import FloatInterpreter
 from compress.interpreter.integer import IntegerInterpreter
-from compress.quantization.calibrate import observe
-from compress.quantization.quantize import quantize
-from compress.tasks.typing import scores
+from compress.tasks import distances
 from export.onnx import float_form, lint, ops, qdq_form
 from export.onnx.stream import Table
 from host import onnx_engine
+from tests.export.loops import (
+    RATE,
+    finished,
+    integer,
+    signal_of,
+    state_spaces,
+    two_integrals,
+    two_loops,
+)
 
-RATE = Fraction(100)
 LEAST_DB = 60.0  # as of pose networks; measured 61 and more
-
-
-def matrix(b: Builder, path: str, out: int, rng: np.random.Generator) -> None:
-    weight = rng.standard_normal((1, out, 1, b.features)) / np.sqrt(b.features)
-    b.add(g.Dense, path, weight=weight, bias=rng.uniform(-0.5, 0.5, (1, out)))
-
-
-def lstm(b: Builder, path: str, width: int, rng: np.random.Generator) -> None:
-    """One matrix over the input beside the hidden state, and a cell."""
-    b.add(g.DelayedConcat, f"{path}.join", previous=(path,), widths=(width,))
-    matrix(b, f"{path}.gates", 4 * width, rng)
-    b.add(g.LstmCell, path)
-
-
-def finished(b: Builder, **initial: int) -> g.Graph:
-    extra = {name: g.Tensor(name, features, Fraction(0)) for name, features in initial.items()}
-    return g.verify(g.Graph("loops", b.tensors, tuple(b.ops), initial=extra))
-
-
-def two_loops(seed: int = 0) -> g.Graph:
-    """LSTM with a residual around it -> convolution, kernel 3, stride 2 -> LSTM -> a gate, added
-    to what goes into it."""
-    rng, b = np.random.default_rng(seed), Builder(5, RATE)
-    matrix(b, "project", 6, rng)
-    b.add(g.Activation, "project.tanh", kind="tanh")
-    source = b.here
-    lstm(b, "first", 6, rng)
-    b.add(g.Add, "residual", source)
-    window(b, "conv.window", 3, 2)
-    matrix(b, "conv", 7, rng)
-    lstm(b, "second", 4, rng)
-    source = b.here
-    matrix(b, "out", 8, rng)
-    b.add(g.Glu, "gate")
-    b.add(g.Add, "sum", source)
-    return finished(b)
-
-
-def two_integrals(seed: int = 0) -> g.Graph:
-    """Two sums with an extra input each: one that reads itself and begins with positions, one
-    behind it at half its rate."""
-    rng, b = np.random.default_rng(seed), Builder(4, RATE)
-    b.add(g.DelayedConcat, "join", previous=("place",), widths=(3,))
-    weight = rng.standard_normal((1, 6, 1, b.features)) * 0.02
-    weight[0, 3:, 0, 4:] -= 0.2 * np.eye(3)  # a place draws back to where it is zero
-    b.add(g.Dense, "steps", weight=weight, bias=np.zeros((1, 6)))
-    b.add(g.Integrate, "place", position_steps=5, initial="origin")
-    window(b, "window", 2, 2)
-    weight = rng.standard_normal((1, 2, 1, b.features)) * 0.01
-    b.add(g.Dense, "turns", weight=weight, bias=np.zeros((1, 2)))
-    b.add(g.Integrate, "angle", initial="heading")
-    return finished(b, origin=3, heading=2)
-
-
-def state_spaces(seed: int = 0) -> g.Graph:
-    """A state space in a loop, and one behind a convolution that begins later; two features of
-    it."""
-    rng, b = np.random.default_rng(seed), Builder(4, RATE)
-
-    def states(path: str) -> None:
-        shape = (b.features, 3)
-        radius, turn = rng.uniform(0.5, 0.95, shape), rng.uniform(0, np.pi, shape)
-        c = rng.standard_normal((*shape, 2)).view(np.complex128)[..., 0] * 0.2
-        b.add(
-            g.StateSpace, path, a=radius * np.exp(1j * turn), c=c, d=rng.standard_normal(shape[0])
-        )
-
-    b.add(g.DelayedConcat, "join", previous=("back",), widths=(2,))
-    states("inner")
-    matrix(b, "mix", 2, rng)
-    b.add(g.Activation, "back", kind="tanh")
-    window(b, "window", 5, 2)
-    matrix(b, "conv", 3, rng)
-    states("outer")
-    b.add(g.Slice, "some", begin=1, end=3)
-    return finished(b)
-
-
-def signal_of(graph: g.Graph, steps: int = 60, seed: int = 1) -> Signal:
-    rng = np.random.default_rng(seed)
-    samples = rng.standard_normal((graph.samples_per_step * steps, graph.input.features))
-    initial = {n: rng.uniform(-1.0, 1.0, t.features) for n, t in graph.initial.items()}
-    return Signal(samples.astype(np.float32), initial)
 
 
 def frames_of(machine: Interpreter, signal: Signal, samples: np.ndarray) -> np.ndarray:
     machine.begin_with([signal])
     return machine.run(samples[None])[0]
-
-
-def integer(graph: g.Graph) -> g.Graph:
-    return quantize(graph, observe(graph, [signal_of(graph, 200, seed=2)]), "w8a16")
 
 
 makers = pytest.mark.parametrize("make", [two_loops, two_integrals, state_spaces])
@@ -146,7 +64,7 @@ def test_qdq_onnx_is_close_to_the_integers_from_the_first_step_on(
         signal = signal_of(graph)
         words = frames_of(IntegerInterpreter(graph), signal, to_int16(graph, signal.samples))
         found = onnx_engine.run(qdq_form.write(graph), signal.samples, initial=signal.initial)
-        assert scores.sqnr_db(to_real(graph, words), found) > LEAST_DB
+        assert distances.sqnr_db(to_real(graph, words), found) > LEAST_DB
 
 
 def test_each_state_begins_with_its_own_step() -> None:

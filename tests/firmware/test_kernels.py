@@ -116,6 +116,7 @@ any_recurrent = st.one_of(
     st.builds(recurrent_cases.copy, contents, st.integers(0, 70)),
     st.builds(recurrent_cases.interpolate, contents, few, st.integers(1, 20), st.integers(0, 8)),
     st.builds(recurrent_cases.lstm_cell, contents, st.integers(1, 35), few, in_place),
+    st.builds(recurrent_cases.gru_cell, contents, st.integers(1, 35), few),
     st.builds(
         recurrent_cases.integrate,
         contents,
@@ -456,6 +457,32 @@ def test_a_cell_is_held_to_its_limits_and_every_gate_goes_through_its_table(
         checks.append(
             recurrent_cases.lstm_cell(Contents(gate), 1024, 64, gates=gates.reshape(64, -1))
         )
+    assert_equal(
+        checks, cases.run_native(native["sanitized"], [c.case for c in checks]), "sanitized"
+    )
+    for name in FASTEST:
+        assert_equal(checks, emulated[name].run(checks), name)
+
+
+def test_a_hidden_state_is_held_to_its_limits_and_every_input_goes_through_its_table(
+    native: dict[str, Path], emulated: dict[str, Runner]
+) -> None:
+    """A gate that lets the new value in drives the state to either end; then all int16 as each of
+    the inputs."""
+    tables = (
+        (np.arange(257) * 32767 // 256).astype(np.int16),
+        (np.arange(-128, 129) * 32767 // 128).astype(np.int16),
+    )
+    gates, a, b = (np.full((40, width), 32767, np.int16) for width in (16, 8, 8))
+    gates[:, 8:], a[:, ::2], b[:, ::2] = -32768, -32768, -32768
+    checks = [recurrent_cases.gru_cell(Contents(1), 8, 40, (gates, a, b), tables)]
+    np.testing.assert_array_equal(checks[0].expected["state"], [-32767 << 9, 32766 << 9] * 4)
+    every = np.arange(-32768, 32768).astype(np.int16).reshape(64, 1024)
+    for place in range(4):
+        gates, a, b = (Contents(place).integers(-32768, 32767, (64, w)) for w in (2048, 1024, 1024))
+        target = (gates[:, :1024], gates[:, 1024:], a, b)[place]
+        target[:] = every
+        checks.append(recurrent_cases.gru_cell(Contents(place), 1024, 64, (gates, a, b)))
     assert_equal(
         checks, cases.run_native(native["sanitized"], [c.case for c in checks]), "sanitized"
     )

@@ -19,8 +19,7 @@ from compress import cli, tasks
 from compress.data import recordings
 from compress.data.recording_file import SAMPLE_RATE
 from compress.errors import TendonError
-from compress.files import replace_atomically, write_json
-from compress.frontend.checkpoint import sha256
+from compress.files import replace_atomically, write_json, sha256
 from compress.report.drawing import BLUE, GREEN, ORANGE, SOFT, STYLE, Picture, svg
 from compress.tasks.task import Followed, Loop, Task
 from host import engines

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from compress.errors import TendonError
-from export.c.linear import FAMILIES
 
 FIRMWARE = Path(__file__).parent.parent / "firmware"
+# of kernels: for the instructions of Armv7E-M; for 128-bit vectors (Helium) where a layer suits them
+FAMILIES = ("dsp", "mve")
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Loading:
 @dataclass(frozen=True)
 class Description:
     """One board. `prefix` of its compiler ("" is this machine's own), flags that choose the core,
-    the family of `kernels` it wants (linear.py), folders of firmware/port it `shares`; `loading` is
+    the family of `kernels` it wants (c/linear.py), folders of firmware/port it `shares`; `loading` is
     None where there is nothing to load onto; memory by region, those that are touched fastest first
     (none: no limits)."""
 

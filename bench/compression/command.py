@@ -18,7 +18,7 @@ from compress import artifacts, cli, evaluate, pipeline, tasks
 from compress import graph as g
 from compress.artifacts import COMPRESSED, Folder
 from compress.compression import command as shrink
-from compress.compression.cost import CORES
+from compress.compression.cores import CORES
 from compress.data import datasets
 from compress.data.datasets import Dataset
 from compress.errors import TendonError

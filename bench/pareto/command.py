@@ -23,7 +23,7 @@ from compress.errors import RecordingError, TendonError
 from compress.files import replace_atomically, write_json
 from compress.frontend import checkpoint
 from compress.frontend.families import HYPER_PARAMETERS
-from compress.quantization.scales import PRECISIONS
+from compress.quantization.precisions import PRECISIONS
 from host import decoders, lm
 
 PRECISION_NAMES = (FLOAT, *PRECISIONS)

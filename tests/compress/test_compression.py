@@ -26,7 +26,8 @@ from compress.artifacts import Folder
 from compress.compression import candidates, choose, command, cost, rebuild, rounded, sensitivity
 from compress.compression.budget import CODE, SHARE, Budget, BudgetError, parse_bytes
 from compress.compression.candidates import Form, Layer
-from compress.compression.cost import CORES, Matrix
+from compress.compression.cores import CORES
+from compress.compression.cost import Matrix
 from compress.data.simulator import pose as simulated_pose
 from compress.data.simulator import session as simulated_typing
 from compress.errors import CheckpointError, TendonError

@@ -24,7 +24,7 @@ from compress.interpreter.integer import IntegerInterpreter
 from compress.quantization.calibrate import observe
 from compress.quantization.quantize import quantize
 from export.c import emit, memory
-from export.c.linear import FAMILIES
+from export.boards import FAMILIES
 from host import native
 from tests.compress.test_pose_networks import tiny
 from tests.conftest import Cases

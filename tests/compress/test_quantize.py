@@ -27,7 +27,7 @@ from compress.quantization import rounding
 from compress.quantization.calibrate import observe
 from compress.quantization.proof import accumulator_bounds, prove_no_overflow
 from compress.quantization.quantize import quantize
-from compress.quantization.scales import PRECISIONS
+from compress.quantization.precisions import PRECISIONS
 from tests.compress.test_streaming import signal
 from tests.conftest import HYBRID
 

@@ -23,7 +23,7 @@ from compress.frontend.lower import lower
 from compress.graph.samples import Signal
 from compress.quantization.calibrate import observe
 from compress.quantization.quantize import quantize
-from compress.quantization.scales import PRECISIONS
+from compress.quantization.precisions import PRECISIONS
 
 SHIPPED = sorted((Path(artifacts.__file__).parent / "checkpoints").glob("*.ckpt"))
 FACTORS = (3.0, 0.5)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 
 from compress import cli
-from compress.cli import Command
+from compress.cli import Command, run_main
 
 COMMANDS = (
     Command(
@@ -44,7 +44,7 @@ COMMANDS = (
 
 def main(arguments: list[str] | None = None) -> int:
     """The commands of this package; returns the exit code."""
-    return cli.run(cli.parser_of("compress", __doc__, COMMANDS), arguments)
+    return run_main("compress", __doc__, COMMANDS, arguments)
 
 
 if __name__ == "__main__":

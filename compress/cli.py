@@ -46,7 +46,9 @@ class Command:
         return getattr(import_module(module), function)(args)
 
 
-def parser_of(package: str, about: str | None, commands: Sequence[Command]) -> argparse.ArgumentParser:
+def parser_of(
+    package: str, about: str | None, commands: Sequence[Command]
+) -> argparse.ArgumentParser:
     """The parser of `python -m <package>`, with all its commands."""
     parser = argparse.ArgumentParser(prog=f"python -m {package}", description=about)
     added = parser.add_subparsers(required=True, metavar="command")
@@ -192,6 +194,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
 
+
 def add_shrink_arguments(parser: argparse.ArgumentParser) -> None:
     """Those of `shrink`."""
     add_checkpoint_arguments(parser)
@@ -230,12 +233,14 @@ def add_budget_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
 
+
 def size(text: str) -> int:
     """An option's bytes."""
     try:
         return parse_bytes(text)
     except TendonError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
 
 def refuse_latency(args: argparse.Namespace) -> None:
     """An interpreter runs a file of one frame a step."""
@@ -249,6 +254,13 @@ def refuse_latency(args: argparse.Namespace) -> None:
 def folder(args: argparse.Namespace) -> Folder:
     """Where the artifacts of these arguments live."""
     return Folder(args.build, args.model, args.precision, args.window)
+
+
+def run_main(
+    package: str, about: str | None, commands: Sequence[Command], arguments: Sequence[str] | None
+) -> int:
+    """What `python -m <package>` does; returns its exit code."""
+    return run(parser_of(package, about, commands), arguments)
 
 
 def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:

@@ -22,9 +22,9 @@ from compress.frontend.families import HYPER_PARAMETERS, PUBLISHED
 from compress.graph import macs
 from compress.graph.samples import Signal
 from compress.quantization.calibrate import Ranges, observe
+from compress.quantization.precisions import PRECISIONS
 from compress.quantization.proof import accumulator_bounds
 from compress.quantization.quantize import quantize
-from compress.quantization.precisions import PRECISIONS
 from compress.tasks import distances
 
 REPORT_VERSION = 2
@@ -76,8 +76,7 @@ def _task_of(folder: Folder, checkpoint_path: Path) -> str:
     A graph that this code made from it says so. Without one its hyper-parameters do, which takes
     torch to read; export, build and run of a graph that is there do without.
     """
-    made = _read(folder)
-    known = {} if made is None else made.provenance
+    known = g.provenance(folder.graph)
     if known.get("checkpoint") == sha256(checkpoint_path) and known.get("code") == _graph_code():
         return str(known["task"])
     from compress.frontend import checkpoint
@@ -150,13 +149,8 @@ def _check(folder: Folder, checkpoint_path: Path) -> None:
 
 def _unchanged(folder: Folder, key: str) -> g.Graph | None:
     """The integer graph on disk when it has this key and the float graph lies beside it."""
-    graph = _read(folder)
-    current = graph is not None and graph.provenance.get("key") == key
-    return graph if current and folder.float_graph.is_file() else None
-
-
-def _read(folder: Folder) -> g.Graph | None:
-    """The integer graph on disk, if there is one that can be read."""
+    if g.provenance(folder.graph).get("key") != key or not folder.float_graph.is_file():
+        return None
     try:
         return g.load(folder.graph)
     except GraphError:

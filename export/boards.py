@@ -10,7 +10,7 @@ from typing import Any
 from compress.errors import TendonError
 
 FIRMWARE = Path(__file__).parent.parent / "firmware"
-# of kernels: for the instructions of Armv7E-M; for 128-bit vectors (Helium) where a layer suits them
+# of kernels: for the instructions of Armv7E-M; for 128-bit vectors (Helium) where a layer suits
 FAMILIES = ("dsp", "mve")
 
 
@@ -57,7 +57,7 @@ class Loading:
 @dataclass(frozen=True)
 class Description:
     """One board. `prefix` of its compiler ("" is this machine's own), flags that choose the core,
-    the family of `kernels` it wants (c/linear.py), folders of firmware/port it `shares`; `loading` is
+    the family of `kernels` it wants (linear.py), folders of firmware/port it `shares`; `loading` is
     None where there is nothing to load onto; memory by region, those that are touched fastest first
     (none: no limits)."""
 
@@ -96,6 +96,11 @@ class Description:
 def names() -> list[str]:
     """Boards that have a port."""
     return sorted(path.parent.name for path in (FIRMWARE / "port").glob("*/board.toml"))
+
+
+def chips() -> list[str]:
+    """Boards that an image can be loaded onto."""
+    return [name for name in names() if load_board(name).loading]
 
 
 def load_board(name: str) -> Description:

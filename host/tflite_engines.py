@@ -11,8 +11,9 @@ from compress.artifacts import Folder
 from compress.errors import TendonError
 from export.tflite import interpreter, make_tflite
 from export.tflite.read import TfliteError, notes_of, parse
+from host.names import INTERPRETERS
 
-ENGINES = ("litert", "tflm")
+ENGINES = INTERPRETERS
 Words = npt.NDArray[np.int16]
 
 

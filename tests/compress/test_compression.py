@@ -3,7 +3,6 @@ out of it."""
 
 from __future__ import annotations
 
-import argparse
 import copy
 import dataclasses
 import itertools
@@ -18,6 +17,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from bench.__main__ import main as bench_main
 from bench.compression import command as bench_command
 from bench.compression import page
 from compress import graph as g
@@ -349,10 +349,8 @@ def test_the_report_says_what_was_lost_and_what_it_takes(
         "--build",
         str(tmp_path),
     ]
-    parser = argparse.ArgumentParser()
-    bench_command.add_arguments(parser)
-    args = parser.parse_args([*arguments, "--flash", "1M", "--steps", "0", "--board", "posix"])
-    assert args.run(args) == 0
+    wanted = ["--flash", "1M", "--steps", "0", "--board", "posix"]
+    assert bench_main(["compress", *arguments, *wanted]) == 0
     said = capsys.readouterr().out
     found = json.loads((tmp_path / "tiny" / "compressed" / "compress.json").read_text())
     assert (

@@ -22,8 +22,8 @@ from compress.frontend import checkpoint
 from compress.frontend.lower import lower
 from compress.graph.samples import Signal
 from compress.quantization.calibrate import observe
-from compress.quantization.quantize import quantize
 from compress.quantization.precisions import PRECISIONS
+from compress.quantization.quantize import quantize
 
 SHIPPED = sorted((Path(artifacts.__file__).parent / "checkpoints").glob("*.ckpt"))
 FACTORS = (3.0, 0.5)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -19,25 +18,12 @@ from compress import cli, tasks
 from compress.data import recordings
 from compress.data.recording_file import SAMPLE_RATE
 from compress.errors import TendonError
-from compress.files import replace_atomically, write_json
-from compress.frontend.checkpoint import sha256
+from compress.files import replace_atomically, sha256, write_json
 from compress.report.drawing import BLUE, GREEN, ORANGE, SOFT, STYLE, Picture, svg
 from compress.tasks.task import Followed, Loop, Task
 from host import engines
 
 MINUTE = 60 * SAMPLE_RATE
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `python -m bench drift`."""
-    cli.add_model_arguments(parser)
-    cli.add_data_arguments(parser)
-    parser.add_argument(
-        "--input",
-        type=Path,
-        help="a session of two minutes or more (default: a simulated one of ten)",
-    )
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,16 +1,62 @@
-"""What the four commands (`python -m compress|export|host|bench`) share: options, and how errors
-end."""
+"""What the four mains (`python -m compress|export|host|bench`) share: tables of commands, options,
+and how errors end; and the options of `python -m compress`.
+
+Options are asked for far more often than commands run, so that whoever defines them imports nothing
+that is slow to import: names come from light modules, and the code of a command is imported when it
+runs.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
+from compress import tasks
 from compress.artifacts import Folder
+from compress.compression.budget import parse_bytes
+from compress.compression.cores import CORES
 from compress.errors import TendonError
-from compress.quantization.scales import PRECISIONS
+from compress.quantization.precisions import PRECISIONS
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command of a main.
+
+    Args:
+        help: a line about it.
+        add_arguments: gives a parser its options.
+        runs: `module:function`, called with the parsed options; returns the exit code, or None
+            for 0.
+    """
+
+    name: str
+    help: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    runs: str
+
+    def run(self, args: argparse.Namespace) -> Any:
+        """Import its code and call it."""
+        module, _, function = self.runs.partition(":")
+        return getattr(import_module(module), function)(args)
+
+
+def parser_of(
+    package: str, about: str | None, commands: Sequence[Command]
+) -> argparse.ArgumentParser:
+    """The parser of `python -m <package>`, with all its commands."""
+    parser = argparse.ArgumentParser(prog=f"python -m {package}", description=about)
+    added = parser.add_subparsers(required=True, metavar="command")
+    for command in commands:
+        own = added.add_parser(command.name, help=command.help)
+        command.add_arguments(own)
+        own.set_defaults(run=command.run)
+    return parser
 
 
 def add_checkpoint_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +105,12 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_graph_arguments(parser: argparse.ArgumentParser) -> None:
+    """--model, …, --window, --data, --calibration: what an integer graph is made from."""
+    add_model_arguments(parser)
+    add_data_arguments(parser)
+
+
 def add_format_arguments(parser: argparse.ArgumentParser) -> None:
     """--format, --tflm."""
     parser.add_argument(
@@ -87,6 +139,109 @@ def add_latency_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_recordings_arguments(parser: argparse.ArgumentParser) -> None:
+    """Those of `recordings`."""
+    parser.add_argument(
+        "--task",
+        choices=tasks.names(),
+        help="which kind of recordings to make (default: all)",
+    )
+    parser.add_argument(
+        "--build",
+        type=Path,
+        default=Path("build"),
+        help="where the folders go (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--splits",
+        nargs="+",
+        metavar="SPLIT",
+        help="which to make: train, calibration, heldout, … (default: all)",
+    )
+
+
+def add_train_arguments(parser: argparse.ArgumentParser) -> None:
+    """Those of `train`."""
+    parser.add_argument(
+        "--model", default="TC_S4_small", help="name of the network (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="folder of sessions to train on (default: the simulated train split)",
+    )
+    parser.add_argument(
+        "--split",
+        type=Path,
+        help="YAML file of emg2qwerty's kind: which sessions of --data train, validate and test",
+    )
+    parser.add_argument(
+        "--checkpoint",
+        "--start",
+        type=Path,
+        help="checkpoint whose weights to begin with (default: random ones, from the seed)",
+    )
+    parser.add_argument(
+        "--build",
+        type=Path,
+        default=Path("build"),
+        help="where artifacts go (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--out", type=Path, help="checkpoint to write (default: <build>/<MODEL>/train/<MODEL>.ckpt)"
+    )
+    parser.add_argument("--steps", type=int, help="steps to train (default: the network's recipe)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
+
+
+def add_shrink_arguments(parser: argparse.ArgumentParser) -> None:
+    """Those of `shrink`."""
+    add_checkpoint_arguments(parser)
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="folder of sessions: train, calibration (default: the simulated set)",
+    )
+    parser.add_argument(
+        "--core",
+        default="cortex-m7",
+        choices=sorted(CORES),
+        help="whose cycles count (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--cycles",
+        type=float,
+        help="core cycles a second of signal that it may take (default: any)",
+    )
+    add_budget_arguments(parser)
+
+
+def add_budget_arguments(parser: argparse.ArgumentParser) -> None:
+    """--flash, --steps, --seed, --threads, of what makes a network fit."""
+    parser.add_argument(
+        "--flash", type=size, required=True, help="flash for the whole image: 2M, 384K or bytes"
+    )
+    parser.add_argument(
+        "--steps",
+        type=int,
+        help=(
+            "steps of fine-tuning; 0 for none (default: those of the task's recipe, where it tunes"
+            " a network that needs them)"
+        ),
+    )
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
+
+
+def size(text: str) -> int:
+    """An option's bytes."""
+    try:
+        return parse_bytes(text)
+    except TendonError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def refuse_latency(args: argparse.Namespace) -> None:
     """An interpreter runs a file of one frame a step."""
     if args.latency:
@@ -99,6 +254,13 @@ def refuse_latency(args: argparse.Namespace) -> None:
 def folder(args: argparse.Namespace) -> Folder:
     """Where the artifacts of these arguments live."""
     return Folder(args.build, args.model, args.precision, args.window)
+
+
+def run_main(
+    package: str, about: str | None, commands: Sequence[Command], arguments: Sequence[str] | None
+) -> int:
+    """What `python -m <package>` does; returns its exit code."""
+    return run(parser_of(package, about, commands), arguments)
 
 
 def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:

@@ -3,6 +3,7 @@ when a key changes."""
 
 from __future__ import annotations
 
+import argparse
 import functools
 import json
 from collections.abc import Callable
@@ -10,21 +11,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from compress import artifacts, evaluate, tasks
+from compress import artifacts, cli, evaluate, tasks
 from compress import graph as g
 from compress.artifacts import Folder
 from compress.data import datasets
 from compress.data.datasets import Dataset
 from compress.errors import CheckpointError, GraphError, TendonError
-from compress.files import write_json
-from compress.frontend import checkpoint
+from compress.files import sha256, write_json
 from compress.frontend.families import HYPER_PARAMETERS, PUBLISHED
-from compress.frontend.lower import lower
+from compress.graph import macs
 from compress.graph.samples import Signal
 from compress.quantization.calibrate import Ranges, observe
+from compress.quantization.precisions import PRECISIONS
 from compress.quantization.proof import accumulator_bounds
 from compress.quantization.quantize import quantize
-from compress.quantization.scales import PRECISIONS
 from compress.tasks import distances
 
 REPORT_VERSION = 2
@@ -72,10 +72,24 @@ def graphs(
     _check(folder, checkpoint_path)
     if calibration:
         return family([folder], checkpoint_path, [calibration])[0]
-    collection = tasks.named(checkpoint.task_of(checkpoint_path)).collection
+    collection = tasks.named(_task_of(folder, checkpoint_path)).collection
     return family(
         [folder], checkpoint_path, datasets.find(data, folder.build, collection).calibration
     )[0]
+
+
+def _task_of(folder: Folder, checkpoint_path: Path) -> str:
+    """The task of a checkpoint's network.
+
+    A graph that this code made from it says so. Without one its hyper-parameters do, which takes
+    torch to read; export, build and run of a graph that is there do without.
+    """
+    known = g.provenance(folder.graph)
+    if known.get("checkpoint") == sha256(checkpoint_path) and known.get("code") == _graph_code():
+        return str(known["task"])
+    from compress.frontend import checkpoint
+
+    return checkpoint.task_of(checkpoint_path)
 
 
 def family(folders: list[Folder], checkpoint_path: Path, signals_from: list[Path]) -> list[g.Graph]:
@@ -102,7 +116,7 @@ def _graph(
 ) -> g.Graph:
     _check(folder, checkpoint_path)
     key = artifacts.key(
-        code=_code_of("family", without=SCORES),
+        code=_graph_code(),
         model=folder.model,
         checkpoint=checkpoint_path,
         precision=folder.precision,
@@ -115,11 +129,17 @@ def _graph(
         return known
     real, ranges = observed()
     integer = quantize(real, ranges, folder.precision)
+    integer.provenance["code"] = _graph_code()
     integer.provenance["key"] = key  # vouches for both files, so the integer graph is written last
     folder.graph.unlink(missing_ok=True)
     g.save(real, folder.float_graph)
     g.save(integer, folder.graph)
     return integer
+
+
+def _graph_code() -> str:
+    """Digest of the code that decides a graph."""
+    return _code_of("family", without=SCORES)
 
 
 def _code_of(name: str, without: tuple[str, ...] = ()) -> str:
@@ -138,11 +158,12 @@ def _check(folder: Folder, checkpoint_path: Path) -> None:
 
 def _unchanged(folder: Folder, key: str) -> g.Graph | None:
     """The integer graph on disk when it has this key and the float graph lies beside it."""
+    if g.provenance(folder.graph).get("key") != key or not folder.float_graph.is_file():
+        return None
     try:
-        graph = g.load(folder.graph)
+        return g.load(folder.graph)
     except GraphError:
         return None
-    return graph if graph.provenance.get("key") == key and folder.float_graph.is_file() else None
 
 
 def _signal(graph: g.Graph, path: Path) -> Signal:
@@ -151,6 +172,9 @@ def _signal(graph: g.Graph, path: Path) -> Signal:
 
 def load_float(model: str, path: Path, window: int | None = None) -> g.Graph:
     """The float graph of a checkpoint that must be the model asked for; `window` as in `lower`."""
+    from compress.frontend import checkpoint  # torch, which a graph that is there does not need
+    from compress.frontend.lower import lower
+
     loaded = checkpoint.load(path)
     if (
         "tendon" in loaded.hyper_parameters
@@ -251,3 +275,21 @@ def text(report: dict[str, Any]) -> str:
             f" ({report['published']['source']})"
         )
     return "\n".join(lines)
+
+
+def quantize_command(args: argparse.Namespace) -> None:
+    """`python -m compress quantize`."""
+    folder = cli.folder(args)
+    path = artifacts.checkpoint_for(folder, args.checkpoint)
+    print(text(run(folder, path, args.data, args.calibration)))
+    print(f"wrote {folder.graph} and {folder.quantize_json}")
+
+
+def macs_command(args: argparse.Namespace) -> None:
+    """`python -m compress macs`."""
+    path = artifacts.checkpoint_for(cli.folder(args), args.checkpoint)
+    graph = load_float(args.model, path, args.window)
+    print(macs.table(graph))
+    out = args.build / args.model / "macs.json"
+    write_json(out, macs.report(graph))
+    print(f"wrote {out}")

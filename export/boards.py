@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from compress.errors import TendonError
-from export.c.linear import FAMILIES
 
 FIRMWARE = Path(__file__).parent.parent / "firmware"
+# of kernels: for the instructions of Armv7E-M; for 128-bit vectors (Helium) where a layer suits
+FAMILIES = ("dsp", "mve")
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,11 @@ class Description:
 def names() -> list[str]:
     """Boards that have a port."""
     return sorted(path.parent.name for path in (FIRMWARE / "port").glob("*/board.toml"))
+
+
+def chips() -> list[str]:
+    """Boards that an image can be loaded onto."""
+    return [name for name in names() if load_board(name).loading]
 
 
 def load_board(name: str) -> Description:

@@ -15,8 +15,9 @@ from compress.tasks.text import Alphabet
 from host import character_model
 from host.beam import BeamDecoder
 from host.decode import StreamDecoder
+from host.names import DECODERS
 
-NAMES = ("greedy", "beam", "beam+lm")
+NAMES = DECODERS
 LONG = 2000  # frames: a search longer than this shows its progress
 
 

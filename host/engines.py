@@ -21,16 +21,13 @@ from compress.interpreter.float import FloatInterpreter
 from compress.interpreter.integer import IntegerInterpreter
 from export import boards, build
 from export.c import memory
-from export.onnx import float_form as onnx_float
-from export.onnx import qdq_form as onnx_qdq
-from host import native, onnx_engine, tflite_engines
+from host import native
 from host.boards import open_board
+from host.names import INTERPRETERS, LOCAL
 from host.protocol import Snapshot
 from host.run import Run
 
 Array = g.Array
-FLOAT = ("torch", "graph", "onnx")
-LOCAL = (*FLOAT, "integer", "native", "onnx-qdq", *tflite_engines.ENGINES)
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,10 @@ def infer_float(
     if engine == "torch":
         return _torch(checkpoint, signal, graph)
     if engine == "onnx":
-        return onnx_engine.run(onnx_float.write(graph), signal.samples, "onnx", signal.initial)
+        from export.onnx import float_form  # slow to import, as the other formats are
+        from host import onnx_engine
+
+        return onnx_engine.run(float_form.write(graph), signal.samples, "onnx", signal.initial)
     machine = FloatInterpreter(graph)
     machine.begin_with([signal])
     return machine.run(signal.samples[None].astype(np.float64))[0].astype(np.float32)
@@ -80,7 +80,10 @@ def infer(
 ) -> npt.NDArray[np.float32]:
     """Whole steps of a signal -> float32 output frames of an integer engine."""
     if engine == "onnx-qdq":
-        return onnx_engine.run(onnx_qdq.write(made.integer), signal.samples, engine, signal.initial)
+        from export.onnx import qdq_form
+        from host import onnx_engine
+
+        return onnx_engine.run(qdq_form.write(made.integer), signal.samples, engine, signal.initial)
     return to_real(made.integer, words(engine, made, signal, port))
 
 
@@ -96,7 +99,9 @@ def words(engine: str, made: Artifacts, signal: Signal, port: str | None = None)
         model = native.load(made.integer, made.folder.path / "native")
         model.begin_with(signal)
         return model.run(samples)
-    if engine in tflite_engines.ENGINES:
+    if engine in INTERPRETERS:
+        from host import tflite_engines
+
         return tflite_engines.run(engine, made.integer, made.folder, samples, signal.initial)
     if engine not in boards.names():
         raise TendonError(

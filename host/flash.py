@@ -13,7 +13,6 @@ from compress import artifacts, cli, pipeline
 from compress.errors import TendonError
 from export import boards
 from export import build as c_project
-from export.tflm import build as tflm_project
 from host import checklist
 from host.boards import open_board
 from host.conversation import Timing
@@ -34,35 +33,6 @@ class Chosen:
     others: list[str]
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
-    """The options of `flash`."""
-    cli.add_model_arguments(command)
-    cli.add_data_arguments(command)
-    cli.add_format_arguments(command)
-    cli.add_latency_argument(command)
-    command.add_argument("--board", default="virtual-f405", help=f"one of {', '.join(chips())}")
-    command.add_argument(
-        "--port",
-        help="serial port: of the board once it runs, and of its boot loader for stm32flash",
-    )
-    command.add_argument(
-        "--tool",
-        choices=[loader.name for loader in LOADERS],
-        help="with which (default: the first that answers)",
-    )
-    command.add_argument(
-        "--tap",
-        action="store_true",
-        help="the image that `diagnose` and `profile` need on a board, C only",
-    )
-    command.set_defaults(run=run)
-
-
-def chips() -> list[str]:
-    """Boards that an image can be loaded onto."""
-    return [name for name in boards.names() if boards.load_board(name).loading]
-
-
 def run(args: argparse.Namespace) -> None:
     """Build, choose, load, ask."""
     board = boards.load_board(args.board)
@@ -70,13 +40,15 @@ def run(args: argparse.Namespace) -> None:
         how = "QEMU plays it" if board.emulator else "it is a process here"
         raise FlashError(
             f"{board.name}: nothing is to be flashed: {how}. make hil BOARD={board.name} runs its"
-            f" firmware; boards to flash are {', '.join(chips())}"
+            f" firmware; boards to flash are {', '.join(boards.chips())}"
         )
     folder = cli.folder(args)
     graph = pipeline.graphs(
         folder, artifacts.checkpoint_for(folder, args.checkpoint), args.data, args.calibration
     )
     if args.format == "tflm":
+        from export.tflm import build as tflm_project
+
         cli.refuse_latency(args)
         image = tflm_project.make_firmware(graph, folder, board.name, args.tflm)
     else:

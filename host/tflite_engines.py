@@ -14,8 +14,9 @@ from compress.errors import TendonError
 from compress.graph.samples import Initial, check_initial
 from export.tflite import interpreter, make_tflite
 from export.tflite.read import TfliteError, notes_of, parse
+from host.names import INTERPRETERS
 
-ENGINES = ("litert", "tflm")
+ENGINES = INTERPRETERS
 Words = npt.NDArray[np.int16]
 
 

@@ -14,11 +14,11 @@ from typing import Any
 from bench import footprint
 from bench.compression import page
 from bench.cycles import chips, on_board
-from compress import artifacts, cli, evaluate, pipeline, tasks
+from compress import artifacts, evaluate, pipeline, tasks
 from compress import graph as g
 from compress.artifacts import COMPRESSED, Folder
 from compress.compression import command as shrink
-from compress.compression.cost import CORES
+from compress.compression.cores import CORES
 from compress.data import datasets
 from compress.data.datasets import Dataset
 from compress.errors import TendonError
@@ -27,38 +27,6 @@ from compress.graph.samples import to_int16, to_real
 from export import boards, build
 from export.boards import Description, load_board
 from host import native
-
-LOAD = (
-    0.6  # of the board's clock that a network may take: the rest is the application's, and margin
-)
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `python -m bench compress`."""
-    cli.add_checkpoint_arguments(parser)
-    parser.add_argument(
-        "--data",
-        type=Path,
-        help="folder of sessions: train, calibration, heldout (default: the simulated set)",
-    )
-    parser.add_argument(
-        "--board",
-        default="nucleo-h743zi2",
-        help=f"one of {', '.join(boards.names())} (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--ram",
-        type=shrink.size,
-        help="bytes of RAM that the image may take: 400K, … (default: the board's)",
-    )
-    parser.add_argument(
-        "--load",
-        type=float,
-        default=LOAD,
-        help="share of the board's clock it may take (default: %(default)s)",
-    )
-    shrink.add_arguments(parser)
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bench.cli import LEAST_SECONDS
 from bench.crosscheck import text
 from bench.hil.streaming import stream, stretches, window
 from compress import cli, tasks
@@ -31,10 +32,10 @@ from export.version import GENERATOR
 from host import engines
 from host.boards import Board, open_board
 from host.engines import Artifacts
+from host.names import FLOAT
 
 Array = npt.NDArray[np.generic]
 VERSION = 1
-LEAST_SECONDS = 30.0
 TITLES = {
     "torch": "PyTorch float",
     "onnx": "ONNX float",
@@ -168,7 +169,7 @@ def first_board(made: Artifacts) -> str:
 
 def _run(engine: str, made: Artifacts, parts: list[Recorded]) -> Ran:
     print(f"running {TITLES[engine]}", flush=True)
-    if engine in engines.FLOAT:
+    if engine in FLOAT:
         return Ran(
             [engines.infer_float(engine, made.real, made.checkpoint, p.signal) for p in parts],
             None,
@@ -273,27 +274,3 @@ def _write_page(path: Path, report: dict[str, Any]) -> Path:
     from bench.crosscheck import page  # matplotlib is slow to import, and only needed here
 
     return page.write(path, report)
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """--input, --seconds, --board, --port."""
-    parser.add_argument(
-        "--input", type=Path, help="a recording or .npy (default: the first held-out sessions)"
-    )
-    parser.add_argument(
-        "--seconds",
-        type=float,
-        default=LEAST_SECONDS,
-        help="how much signal (default and least: %(default)s)",
-    )
-    parser.add_argument(
-        "--board",
-        help=(
-            f"one of {', '.join(boards.names())} (default: the smallest emulated one that is"
-            " enough)"
-        ),
-    )
-    parser.add_argument(
-        "--port", help="its serial port: device, socket://host:port (default: started here)"
-    )
-    parser.set_defaults(run=run)

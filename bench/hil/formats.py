@@ -12,8 +12,6 @@ from compress.graph import Graph
 from compress.graph.samples import to_int16
 from compress.tasks.task import Recorded
 from export import build
-from export.tflite import interpreter
-from export.tflm import build as tflm_build
 from host.engines import Artifacts
 
 Words = list[npt.NDArray[np.int16]]
@@ -56,6 +54,8 @@ class Tflm:
 
     def build(self, made: Artifacts, board: str) -> Path:
         """The image of a board."""
+        from export.tflm import build as tflm_build
+
         return tflm_build.make_firmware(made.integer, made.folder, board, self.checkout)
 
     def graph(self, made: Artifacts, board: str) -> Graph:
@@ -66,6 +66,8 @@ class Tflm:
         self, made: Artifacts, board: str, parts: list[Recorded], integers: Words
     ) -> Words:
         """What the board must answer to each stretch."""
+        from export.tflite import interpreter
+
         file = made.folder.target(board, self.name) / "project" / "model" / "model.tflite"
         return [interpreter.run(file, to_int16(made.integer, part.samples)) for part in parts]
 

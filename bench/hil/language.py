@@ -14,7 +14,7 @@ from tqdm import tqdm
 from bench.hil.schema import Language
 from compress import tasks
 from compress.errors import TendonError
-from compress.frontend.checkpoint import sha256
+from compress.files import sha256
 from compress.graph import Graph
 from compress.tasks.text import Alphabet, Text
 from host import beam

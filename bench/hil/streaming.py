@@ -15,7 +15,7 @@ from tqdm import tqdm
 from bench.hil.schema import Window
 from compress import graph as g
 from compress import tasks
-from compress.frontend.checkpoint import sha256
+from compress.files import sha256
 from compress.tasks.task import Recorded
 from host.boards import Board
 from host.decode import StreamDecoder

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.pareto import points, reports, sweep, table
-from bench.pareto.jobs import FLOAT, Setting
+from bench.pareto.jobs import Setting
 from bench.pareto.points import Point
 from bench.pareto.reports import Report
 from compress import artifacts
@@ -22,65 +22,7 @@ from compress.data.datasets import Dataset
 from compress.errors import RecordingError, TendonError
 from compress.files import replace_atomically, write_json
 from compress.frontend import checkpoint
-from compress.frontend.families import HYPER_PARAMETERS
-from compress.quantization.scales import PRECISIONS
-from host import decoders, lm
-
-PRECISION_NAMES = (FLOAT, *PRECISIONS)
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `python -m bench pareto`."""
-    parser.add_argument(
-        "--models",
-        nargs="+",
-        default=list(HYPER_PARAMETERS),
-        help="networks (default: those with a checkpoint)",
-    )
-    parser.add_argument(
-        "--checkpoints", type=Path, help="folder of <MODEL>.ckpt instead of the shipped ones"
-    )
-    parser.add_argument(
-        "--precisions",
-        nargs="+",
-        default=list(PRECISION_NAMES),
-        choices=PRECISION_NAMES,
-        metavar="PRECISION",
-    )
-    parser.add_argument(
-        "--decoders",
-        nargs="+",
-        default=list(decoders.NAMES),
-        choices=decoders.NAMES,
-        metavar="DECODER",
-    )
-    parser.add_argument(
-        "--lm",
-        type=Path,
-        default=lm.SHIPPED,
-        help="KenLM character model for beam+lm (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--data",
-        type=Path,
-        help="folder of one task's sessions (default: the simulated sets)",
-    )
-    parser.add_argument(
-        "--build",
-        type=Path,
-        default=Path("build"),
-        help="where artifacts go (default: %(default)s)",
-    )
-    parser.add_argument("--jobs", type=int, help="how many jobs at a time (default: one per core)")
-    parser.add_argument(
-        "--backend",
-        help="joblib's: loky, threading, multiprocessing, dask, ray, … (default: processes here)",
-    )
-    parser.add_argument(
-        "--scheduler",
-        help="address of a running dask or ray cluster whose workers see the same files",
-    )
-    parser.set_defaults(run=run)
+from host import lm
 
 
 def run(args: argparse.Namespace) -> int:

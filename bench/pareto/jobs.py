@@ -22,7 +22,6 @@ from compress.artifacts import COMPRESSED, Folder
 from compress.files import replace_atomically, write_json
 from compress.graph import Array
 
-FLOAT = "float"
 Result = dict[str, Any]
 
 

@@ -15,8 +15,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from bench.pareto import FLOAT
 from bench.pareto.front import Session, interval, non_dominated, pooled
-from bench.pareto.jobs import FLOAT, Job, Setting
+from bench.pareto.jobs import Job, Setting
 from bench.pareto.reports import COSTS, Report
 from bench.pareto.sweep import Swept
 from compress import artifacts

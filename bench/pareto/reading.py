@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from bench.pareto import FLOAT
 from bench.pareto.front import Session
-from bench.pareto.jobs import FLOAT, Job, Result, Setting, remembered, remembered_arrays
+from bench.pareto.jobs import Job, Result, Setting, remembered, remembered_arrays
 from compress import artifacts, tasks
 from compress import graph as g
 from compress.frontend import checkpoint

@@ -19,8 +19,8 @@ from typing import Any
 import joblib
 from tqdm import tqdm
 
-from bench.pareto import work
-from bench.pareto.jobs import FLOAT, Job, Outcome, Result, Setting
+from bench.pareto import FLOAT, work
+from bench.pareto.jobs import Job, Outcome, Result, Setting
 from compress.artifacts import COMPRESSED
 from compress.errors import TendonError
 from compress.frontend.families import PUBLISHED

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.bare import model_steps
-from bench.pareto import fitting, reading
-from bench.pareto.jobs import FLOAT, Job, Outcome, Result, Setting, remembered
+from bench.pareto import FLOAT, fitting, reading
+from bench.pareto.jobs import Job, Outcome, Result, Setting, remembered
 from compress import artifacts, pipeline, tasks
 from compress import graph as g
 from compress.artifacts import COMPRESSED, Folder

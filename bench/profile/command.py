@@ -33,22 +33,6 @@ from host.engines import Artifacts
 NAME = "profile"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Those of model and data, --board, --latency and --port."""
-    cli.add_model_arguments(parser)
-    cli.add_data_arguments(parser)
-    parser.add_argument(
-        "--board",
-        default="virtual-f405",
-        help=f"one of {', '.join(boards.names())} (default: %(default)s)",
-    )
-    cli.add_latency_argument(parser)
-    parser.add_argument(
-        "--port", help="its serial port: device, socket://host:port (default: emulated here)"
-    )
-    parser.set_defaults(run=run)
-
-
 def run(args: argparse.Namespace) -> int:
     """Profile, print, write; 1 when the profiled steps did not answer what the reference does."""
     board, folder = boards.load_board(args.board), cli.folder(args)

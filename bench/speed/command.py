@@ -12,21 +12,6 @@ from bench.speed.layers import LAYERS
 from compress.files import write_json
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--build",
-        type=Path,
-        default=Path("build"),
-        help="where artifacts go (default: %(default)s)",
-    )
-    help_text = (
-        "folder of CMSIS-NN, with a library or sources, to measure beside ours (default: recorded"
-        " figures)"
-    )
-    parser.add_argument("--cmsis-nn", type=Path, help=help_text)
-    parser.set_defaults(run=run)
-
-
 def run(args: argparse.Namespace) -> int:
     """Count, print both tables, write kernels.json and networks.json; 1 when a target is missed."""
     out = args.build / "bench"

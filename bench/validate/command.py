@@ -140,14 +140,6 @@ PUBLISHED = (
 )
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--coremark", type=Path, help="checkout of github.com/eembc/coremark")
-    parser.add_argument(
-        "--cmsis-nn", type=Path, help="checkout of github.com/ARM-software/CMSIS-NN"
-    )
-    parser.add_argument("--aes", type=Path, help="checkout of github.com/jnk0le/cortexm-AES")
-
-
 def run(args: argparse.Namespace) -> int:
     """Measure what there are sources for, print it beside what was published, store it."""
     if args.coremark is None and args.aes is None and args.cmsis_nn is None:

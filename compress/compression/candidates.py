@@ -16,7 +16,8 @@ import numpy as np
 from tqdm import tqdm
 
 from compress import graph as g
-from compress.compression.cost import FINE, Core, Matrix, matrix_of
+from compress.compression.cores import Core
+from compress.compression.cost import FINE, Matrix, matrix_of
 from compress.quantization import rounding
 from compress.quantization.calibrate import Ranges
 from compress.quantization.rounding import Moments

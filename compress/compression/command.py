@@ -17,13 +17,13 @@ from compress import artifacts, tasks
 from compress import graph as g
 from compress.artifacts import COMPRESSED, Folder
 from compress.compression import candidates, check, choose, cost, rebuild, sensitivity
-from compress.compression.budget import Budget, parse_bytes
+from compress.compression.budget import Budget
 from compress.compression.candidates import Form, Layer
-from compress.compression.cost import CORES
+from compress.compression.cores import CORES
 from compress.compression.sensitivity import Sensitivity
 from compress.compression.tuned import ENOUGH, Tuned
 from compress.data import datasets, recordings
-from compress.errors import CheckpointError, TendonError
+from compress.errors import CheckpointError
 from compress.files import write_json
 from compress.frontend import checkpoint
 from compress.frontend.checkpoint import Checkpoint
@@ -302,31 +302,6 @@ def tuning(report: dict[str, Any]) -> str:
         return f"{on}: no fine-tuning needed"
     verdict = "" if tuned["kept"] else ": worse, and not kept"
     return f"{on}, after {tuned['steps']} steps of fine-tuning {tuned['after']:.2f}{verdict}"
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """--flash, --steps, --seed, --threads."""
-    parser.add_argument(
-        "--flash", type=size, required=True, help="flash for the whole image: 2M, 384K or bytes"
-    )
-    parser.add_argument(
-        "--steps",
-        type=int,
-        help=(
-            "steps of fine-tuning; 0 for none (default: those of the task's recipe, where it tunes"
-            " a network that needs them)"
-        ),
-    )
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=2)
-
-
-def size(text: str) -> int:
-    """An option's bytes."""
-    try:
-        return parse_bytes(text)
-    except TendonError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def request(args: argparse.Namespace, core: str, cycles: float | None) -> Request:

@@ -99,27 +99,6 @@ def ensure(root: Path, split: str, collection: Collection) -> list[Path]:
     return paths
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `python -m compress recordings`."""
-    parser.add_argument(
-        "--task",
-        choices=tasks.names(),
-        help="which kind of recordings to make (default: all)",
-    )
-    parser.add_argument(
-        "--build",
-        type=Path,
-        default=Path("build"),
-        help="where the folders go (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--splits",
-        nargs="+",
-        metavar="SPLIT",
-        help="which to make: train, calibration, heldout, … (default: all)",
-    )
-
-
 def run(args: argparse.Namespace) -> int:
     """Make the chosen splits and say where they are."""
     chosen = [

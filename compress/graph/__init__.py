@@ -6,7 +6,7 @@ one graph gives MACs, state bytes, latency and the step function. A graph is eit
 they are done. A graph is spoken of in its operators: g.Dense, g.IntDense.
 """
 
-from compress.graph.file import FORMAT_VERSION, load, save
+from compress.graph.file import FORMAT_VERSION, load, provenance, save
 from compress.graph.graph import Graph, first_valid_frames, in_chunks
 from compress.graph.verify import verify
 from compress.ops import *  # noqa: F403  the one list of operators is there

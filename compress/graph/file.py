@@ -66,6 +66,17 @@ def load(path: Path) -> Graph:
     return verify(graph)
 
 
+def provenance(path: Path) -> dict[str, Any]:
+    """What a graph file says it was made from, without reading or verifying the graph; nothing of a
+    file that is not there, is damaged or of another version."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            header = json.loads(archive.read("graph.json"))
+        return dict(header["provenance"]) if header["version"] == FORMAT_VERSION else {}
+    except (zipfile.BadZipFile, KeyError, TypeError, ValueError, OSError, EOFError):
+        return {}
+
+
 def digest(graph: Graph) -> str:
     """SHA-256 over all that decides what a graph computes and what its integers mean.
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from compress.errors import GraphError
 from compress.graph import FloatOp, Graph, Op, verify
 from compress.quantization.calibrate import Ranges
+from compress.quantization.precisions import PRECISIONS
 from compress.quantization.proof import prove_no_overflow
-from compress.quantization.scales import PRECISIONS, Plan
+from compress.quantization.scales import Plan
 
 
 def quantize(graph: Graph, ranges: Ranges, precision: str) -> Graph:

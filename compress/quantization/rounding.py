@@ -14,7 +14,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import lapack
 
 from compress.ops.tensor import Array
 
@@ -98,6 +97,8 @@ def integers(weight: Array, scale: Array, covariance: Array, limit: int) -> Arra
 def _factor_of_inverse(covariance: Array) -> Array:
     """Upper R with Rᵀ·R = covariance⁻¹: the inverse of the upper M with M·Mᵀ = covariance, without
     the inverse itself."""
+    from scipy.linalg import lapack  # slow to import, and needed only for four bits
+
     upper = np.linalg.cholesky(covariance[::-1, ::-1])[::-1, ::-1]
     inverse, failed = lapack.dtrtri(np.asfortranarray(upper), lower=0)
     if failed:

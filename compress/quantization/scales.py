@@ -7,32 +7,14 @@ itself (`FloatOp.wants`, `offers`); its integers follow from the plan (`FloatOp.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from compress.errors import GraphError
 from compress.graph import INT8, INT16, Array, Dense, FloatOp, Graph, Op, Tensor
 from compress.quantization import rounding
 from compress.quantization.calibrate import Ranges
+from compress.quantization.precisions import Widths
 
-
-class Widths(NamedTuple):
-    """Bits of a matrix and of what it multiplies. Sums and states have 16 bits, coefficients of a
-    state space and tables too."""
-
-    weights: int
-    activations: int
-
-
-# `compressed`: what `compress` wrote, whose checkpoint says which layers have four bits; the others
-# have eight.
-PRECISIONS = {
-    "w8a16": Widths(8, 16),
-    "w8a8": Widths(8, 8),
-    "w4a16": Widths(4, 16),
-    "compressed": Widths(8, 16),
-}
 MARGIN = {16: 1.3, 8: 1.0}  # observed range × this is the range that can be represented
 
 

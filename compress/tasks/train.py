@@ -17,41 +17,6 @@ from compress.tasks.training import TrainingRequest, training_of
 VERSION = 1
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `python -m compress train`."""
-    parser.add_argument(
-        "--model", default="TC_S4_small", help="name of the network (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--data",
-        type=Path,
-        help="folder of sessions to train on (default: the simulated train split)",
-    )
-    parser.add_argument(
-        "--split",
-        type=Path,
-        help="YAML file of emg2qwerty's kind: which sessions of --data train, validate and test",
-    )
-    parser.add_argument(
-        "--checkpoint",
-        "--start",
-        type=Path,
-        help="checkpoint whose weights to begin with (default: random ones, from the seed)",
-    )
-    parser.add_argument(
-        "--build",
-        type=Path,
-        default=Path("build"),
-        help="where artifacts go (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--out", type=Path, help="checkpoint to write (default: <build>/<MODEL>/train/<MODEL>.ckpt)"
-    )
-    parser.add_argument("--steps", type=int, help="steps to train (default: the network's recipe)")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=2)
-
-
 def run(args: argparse.Namespace) -> int:
     """Train, then say where the checkpoint is and how it validates."""
     from compress.tasks import start  # torch, which an option's help does not need

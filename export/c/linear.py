@@ -7,12 +7,6 @@ import numpy as np
 from compress import graph as g
 from export.c import pack
 
-FAMILIES = (
-    "dsp",
-    "mve",
-    # kernels for the instructions of Armv7E-M, and for 128-bit vectors (Helium) where a layer suits
-    # them
-)
 KERNELS = ("nn_linear_s8_s16", "nn_linear_s4_s16", *pack.LANES)
 
 

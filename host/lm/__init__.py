@@ -6,3 +6,5 @@ from __future__ import annotations
 from pathlib import Path
 
 SHIPPED = Path(__file__).parent / "characters.arpa"
+ORDER = 6  # as the published model
+PROMPTS = 2500

@@ -21,6 +21,7 @@ from compress.tasks.task import Recorded
 from compress.tasks.typing.task import Typed
 from host import engines
 from host.engines import Artifacts
+from host.names import FLOAT
 from tests.conftest import ROOT
 
 FRAMES = 640
@@ -43,7 +44,7 @@ def results(graph: g.Graph, wrong: str | None = None) -> dict[str, Ran]:
     return {
         name: Ran(
             [to_real(graph, other if name == wrong else words)],
-            None if name in engines.FLOAT else [other if name == wrong else words],
+            None if name in FLOAT else [other if name == wrong else words],
             f"{name} 1.0",
         )
         for name in crosscheck.TITLES
@@ -69,7 +70,7 @@ def test_all_eight_columns_are_in_the_table_the_json_and_the_page(made, tmp_path
         assert column["title"] in page and column["title"] in table and column["version"] in table
         assert column["low"] <= column["cer"] <= column["high"]
     assert {c["engine"] for c in report["columns"] if c["bit_exact"]} == {*crosscheck.TITLES} - {
-        *engines.FLOAT
+        *FLOAT
     }
     assert "<svg" in page and "src=" not in page and 'href="http' not in page
     assert "BIT-EXACT" in page and "NOT BIT-EXACT" not in page

@@ -3,7 +3,6 @@ out of it."""
 
 from __future__ import annotations
 
-import argparse
 import copy
 import dataclasses
 import itertools
@@ -18,6 +17,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from bench.__main__ import main as bench_main
 from bench.compression import command as bench_command
 from bench.compression import page
 from compress import graph as g
@@ -26,7 +26,8 @@ from compress.artifacts import Folder
 from compress.compression import candidates, choose, command, cost, rebuild, rounded, sensitivity
 from compress.compression.budget import CODE, SHARE, Budget, BudgetError, parse_bytes
 from compress.compression.candidates import Form, Layer
-from compress.compression.cost import CORES, Matrix
+from compress.compression.cores import CORES
+from compress.compression.cost import Matrix
 from compress.data.simulator import pose as simulated_pose
 from compress.data.simulator import session as simulated_typing
 from compress.errors import CheckpointError, TendonError
@@ -348,10 +349,8 @@ def test_the_report_says_what_was_lost_and_what_it_takes(
         "--build",
         str(tmp_path),
     ]
-    parser = argparse.ArgumentParser()
-    bench_command.add_arguments(parser)
-    args = parser.parse_args([*arguments, "--flash", "1M", "--steps", "0", "--board", "posix"])
-    assert args.run(args) == 0
+    wanted = ["--flash", "1M", "--steps", "0", "--board", "posix"]
+    assert bench_main(["compress", *arguments, *wanted]) == 0
     said = capsys.readouterr().out
     found = json.loads((tmp_path / "tiny" / "compressed" / "compress.json").read_text())
     assert (

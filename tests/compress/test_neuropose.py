@@ -35,8 +35,8 @@ from compress.interpreter.float import FloatInterpreter
 from compress.interpreter.integer import IntegerInterpreter
 from compress.quantization.calibrate import observe
 from compress.quantization.quantize import quantize
+from export.boards import FAMILIES
 from export.c import emit, pieces
-from export.c.linear import FAMILIES
 from export.c.project import build_project, write_project
 from host import native
 from host.boards import open_board

@@ -23,8 +23,8 @@ from compress.interpreter.float import FloatInterpreter
 from compress.interpreter.integer import IntegerInterpreter
 from compress.quantization.calibrate import observe
 from compress.quantization.quantize import quantize
+from export.boards import FAMILIES
 from export.c import emit, memory
-from export.c.linear import FAMILIES
 from host import native
 from tests.compress.test_pose_networks import tiny
 from tests.conftest import Cases

@@ -25,9 +25,9 @@ from compress.ops.state_space import state_space
 from compress.ops.tables import fit_table, gelu
 from compress.quantization import rounding
 from compress.quantization.calibrate import observe
+from compress.quantization.precisions import PRECISIONS
 from compress.quantization.proof import accumulator_bounds, prove_no_overflow
 from compress.quantization.quantize import quantize
-from compress.quantization.scales import PRECISIONS
 from tests.compress.test_streaming import signal
 from tests.conftest import HYBRID
 

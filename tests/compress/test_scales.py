@@ -24,8 +24,8 @@ from compress.graph.samples import Signal
 from compress.interpreter.float import FloatInterpreter
 from compress.interpreter.integer import IntegerInterpreter
 from compress.quantization.calibrate import observe
+from compress.quantization.precisions import PRECISIONS
 from compress.quantization.quantize import quantize
-from compress.quantization.scales import PRECISIONS
 
 SHIPPED = sorted((Path(artifacts.__file__).parent / "checkpoints").glob("*.ckpt"))
 FACTORS = (3.0, 0.5)

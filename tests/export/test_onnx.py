@@ -24,8 +24,8 @@ from compress.frontend import checkpoint
 from compress.frontend.lower import lower
 from compress.graph.samples import to_int16, to_real
 from compress.interpreter.integer import IntegerInterpreter
+from compress.quantization.precisions import PRECISIONS
 from compress.quantization.proof import accumulator_bounds
-from compress.quantization.scales import PRECISIONS
 from compress.tasks import distances
 from export.__main__ import main as export_main
 from export.check import check

@@ -222,7 +222,7 @@ def test_hil_without_tflm_ends_with_the_message(tmp_path, capsys, monkeypatch):
     """Before anything is streamed: exit code 2, one error."""
     monkeypatch.setattr("export.tflm.build.make_tflm", lambda *_: pytest.fail("nothing is built"))
     monkeypatch.setattr(
-        "bench.__main__.engines.prepare_scored", lambda *_: pytest.fail("nothing is prepared")
+        "host.engines.prepare_scored", lambda *_: pytest.fail("nothing is prepared")
     )
     assert bench_main(["hil", "--format", "tflm", "--board", BOARD, "--build", str(tmp_path)]) == 2
     assert "error: FORMAT=tflm needs TFLM=path" in capsys.readouterr().err

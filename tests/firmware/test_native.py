@@ -13,8 +13,8 @@ from compress import graph as g
 from compress.frontend import checkpoint
 from compress.graph.samples import to_int16, to_real
 from compress.interpreter.integer import IntegerInterpreter
+from export.boards import FAMILIES
 from export.c import emit
-from export.c.linear import FAMILIES
 from host import native
 from tests.compress.test_streaming import signal
 

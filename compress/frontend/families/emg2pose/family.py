@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from compress.errors import TendonError
 from compress.frontend.families.emg2pose.published import NETWORKS
 from compress.frontend.families.record import Family
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
     from torch import Tensor
 
@@ -55,6 +54,7 @@ class Emg2Pose(Family):
     def _batch(self, loaded: Checkpoint, initial: npt.NDArray[np.float32] | None) -> Tensor | None:
         """The initial pose as a batch of one; TendonError when the network takes none or the shape
         is another."""
+        import numpy as np
         import torch
 
         from compress.frontend.families.emg2pose.pose import JOINTS

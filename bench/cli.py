@@ -1,0 +1,210 @@
+"""The options of `python -m bench`. Nothing here is slow to import (see compress/cli.py)."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from bench.pareto import FLOAT
+from compress import cli
+from compress.frontend.families import HYPER_PARAMETERS
+from compress.quantization.precisions import PRECISIONS
+from export import boards
+from host.lm import SHIPPED
+from host.names import DECODERS
+
+LEAST_SECONDS = 30.0  # of a crosscheck
+LOAD = 0.6  # of the board's clock that a compressed network may take: the rest is for others
+
+
+def add_hil_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `hil`: those of a stream, --format, --tflm, --latency, --lm."""
+    _add_stream_arguments(parser)
+    cli.add_format_arguments(parser)
+    cli.add_latency_argument(parser)
+    _add_lm_argument(parser, "none")
+
+
+def add_demo_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `demo`: those of a stream, --lm."""
+    _add_stream_arguments(parser)
+    _add_lm_argument(parser, "the shipped one")
+
+
+def _add_stream_arguments(parser: argparse.ArgumentParser) -> None:
+    """Those of a graph, --board, --port, --seconds."""
+    cli.add_graph_arguments(parser)
+    parser.add_argument(
+        "--board",
+        default="virtual-f405",
+        help=f"one of {', '.join(boards.names())} (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--port", help="its serial port: device, socket://host:port (default: started here)"
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=15.0,
+        help="how much signal to stream (default: %(default)s)",
+    )
+
+
+def _add_lm_argument(parser: argparse.ArgumentParser, default: str) -> None:
+    parser.add_argument(
+        "--lm",
+        type=Path,
+        help=f"KenLM character model for a second reading (default: {default})",
+    )
+
+
+def add_crosscheck_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `crosscheck`: those of a graph, --input, --seconds, --board, --port."""
+    cli.add_graph_arguments(parser)
+    parser.add_argument(
+        "--input", type=Path, help="a recording or .npy (default: the first held-out sessions)"
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=LEAST_SECONDS,
+        help="how much signal (default and least: %(default)s)",
+    )
+    parser.add_argument(
+        "--board",
+        help=(
+            f"one of {', '.join(boards.names())} (default: the smallest emulated one that is"
+            " enough)"
+        ),
+    )
+    parser.add_argument(
+        "--port", help="its serial port: device, socket://host:port (default: started here)"
+    )
+
+
+def add_speed_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `speed`: --build, --cmsis-nn."""
+    parser.add_argument(
+        "--build",
+        type=Path,
+        default=Path("build"),
+        help="where artifacts go (default: %(default)s)",
+    )
+    help_text = (
+        "folder of CMSIS-NN, with a library or sources, to measure beside ours (default: recorded"
+        " figures)"
+    )
+    parser.add_argument("--cmsis-nn", type=Path, help=help_text)
+
+
+def add_profile_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `profile`: those of a graph, --board, --latency, --port."""
+    cli.add_graph_arguments(parser)
+    parser.add_argument(
+        "--board",
+        default="virtual-f405",
+        help=f"one of {', '.join(boards.names())} (default: %(default)s)",
+    )
+    cli.add_latency_argument(parser)
+    parser.add_argument(
+        "--port", help="its serial port: device, socket://host:port (default: emulated here)"
+    )
+
+
+def add_drift_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `drift`: those of a graph, --input."""
+    cli.add_graph_arguments(parser)
+    parser.add_argument(
+        "--input",
+        type=Path,
+        help="a session of two minutes or more (default: a simulated one of ten)",
+    )
+
+
+def add_validate_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `validate`: checkouts of the programs."""
+    parser.add_argument("--coremark", type=Path, help="checkout of github.com/eembc/coremark")
+    parser.add_argument(
+        "--cmsis-nn", type=Path, help="checkout of github.com/ARM-software/CMSIS-NN"
+    )
+    parser.add_argument("--aes", type=Path, help="checkout of github.com/jnk0le/cortexm-AES")
+
+
+def add_pareto_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `pareto`: what is swept, with what, and how."""
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        default=list(HYPER_PARAMETERS),
+        help="networks (default: those with a checkpoint)",
+    )
+    parser.add_argument(
+        "--checkpoints", type=Path, help="folder of <MODEL>.ckpt instead of the shipped ones"
+    )
+    parser.add_argument(
+        "--precisions",
+        nargs="+",
+        default=[FLOAT, *PRECISIONS],
+        choices=(FLOAT, *PRECISIONS),
+        metavar="PRECISION",
+    )
+    parser.add_argument(
+        "--decoders",
+        nargs="+",
+        default=list(DECODERS),
+        choices=DECODERS,
+        metavar="DECODER",
+    )
+    parser.add_argument(
+        "--lm",
+        type=Path,
+        default=SHIPPED,
+        help="KenLM character model for beam+lm (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="folder of one task's sessions (default: the simulated sets)",
+    )
+    parser.add_argument(
+        "--build",
+        type=Path,
+        default=Path("build"),
+        help="where artifacts go (default: %(default)s)",
+    )
+    parser.add_argument("--jobs", type=int, help="how many jobs at a time (default: one per core)")
+    parser.add_argument(
+        "--backend",
+        help="joblib's: loky, threading, multiprocessing, dask, ray, … (default: processes here)",
+    )
+    parser.add_argument(
+        "--scheduler",
+        help="address of a running dask or ray cluster whose workers see the same files",
+    )
+
+
+def add_compress_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `compress`: those of a checkpoint, --data, --board and what a network may take."""
+    cli.add_checkpoint_arguments(parser)
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="folder of sessions: train, calibration, heldout (default: the simulated set)",
+    )
+    parser.add_argument(
+        "--board",
+        default="nucleo-h743zi2",
+        help=f"one of {', '.join(boards.names())} (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--ram",
+        type=cli.size,
+        help="bytes of RAM that the image may take: 400K, … (default: the board's)",
+    )
+    parser.add_argument(
+        "--load",
+        type=float,
+        default=LOAD,
+        help="share of the board's clock it may take (default: %(default)s)",
+    )
+    cli.add_budget_arguments(parser)

@@ -1,0 +1,63 @@
+"""What `python -m export c|tflm|firmware|onnx|tflite` do with the graph of a checkpoint. Each
+imports the format that it writes."""
+
+from __future__ import annotations
+
+import argparse
+
+from compress import artifacts, cli, pipeline
+from compress import graph as g
+from compress.artifacts import Folder
+from export import boards, build
+
+
+def graph_of(args: argparse.Namespace) -> tuple[g.Graph, Folder]:
+    """The integer graph of these options, made when something changed, and where it lies."""
+    folder = cli.folder(args)
+    path = artifacts.checkpoint_for(folder, args.checkpoint)
+    return pipeline.graphs(folder, path, args.data, args.calibration), folder
+
+
+def c(args: argparse.Namespace) -> None:
+    """The C project."""
+    graph, folder = graph_of(args)
+    stretched = build.in_longest_steps(graph, args.board, args.latency)
+    print(f"wrote {build.make_project(stretched, folder, args.board)}")
+
+
+def tflm(args: argparse.Namespace) -> None:
+    """The project around TFLite-Micro's interpreter."""
+    from export.tflm import build as tflm_build
+
+    graph, folder = graph_of(args)
+    print(f"wrote {tflm_build.make_tflm(graph, folder, args.board)}")
+
+
+def firmware(args: argparse.Namespace) -> None:
+    """The image of either project."""
+    if args.format == "tflm":
+        from export.tflm import build as tflm_build
+        from export.tflm import library
+
+        cli.refuse_latency(args)
+        library.find(args.tflm, boards.load_board(args.board))
+        print(f"built {tflm_build.make_firmware(*graph_of(args), args.board, args.tflm)}")
+        return
+    graph, folder = graph_of(args)
+    stretched = build.in_longest_steps(graph, args.board, args.latency)
+    print(f"built {build.make_firmware(stretched, folder, args.board)}")
+
+
+def onnx(args: argparse.Namespace) -> None:
+    """The step as ONNX, in both forms."""
+    from export.onnx import make_onnx
+
+    graph, folder = graph_of(args)
+    print(f"wrote {make_onnx(graph, folder)}: float.onnx, qdq.onnx")
+
+
+def tflite(args: argparse.Namespace) -> None:
+    """The step as TFLite files."""
+    from export.tflite import make_tflite
+
+    print(f"wrote {make_tflite(*graph_of(args))}")

@@ -1,0 +1,128 @@
+"""The options of `python -m host`. Nothing here is slow to import (see compress/cli.py)."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from compress import cli
+from export import boards
+from host.lm import ORDER, PROMPTS, SHIPPED
+from host.loaders import LOADERS
+from host.names import DECODERS, LOCAL
+
+# that `diagnose` compares; a line takes seconds for a second of signal
+SECONDS, ON_BOARD_SECONDS = 10.0, 2.0
+
+
+def add_infer_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `infer`: those of a graph, --engine, --input, --initial, --output, --port."""
+    cli.add_graph_arguments(parser)
+    parser.add_argument(
+        "--engine",
+        default="integer",
+        help=f"{', '.join(LOCAL)} or a board (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--input",
+        type=Path,
+        required=True,
+        help="a recording, or a .npy of the shape that the network's task says",
+    )
+    parser.add_argument(
+        "--initial",
+        type=Path,
+        help="a .npy of what the network begins with, where it does (default: the recording's)",
+    )
+    parser.add_argument(
+        "--output", type=Path, required=True, help="where to write float32 frames (.npy)"
+    )
+    parser.add_argument(
+        "--port", help="serial port of the board: device, socket://… (default: the board's own)"
+    )
+
+
+def add_decode_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `decode`: --input, --decoder, --lm."""
+    parser.add_argument(
+        "--input",
+        type=Path,
+        required=True,
+        help="a .npy of log-probabilities, float (frames, classes)",
+    )
+    parser.add_argument(
+        "--decoder", default="beam+lm", choices=DECODERS, help="which (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--lm", type=Path, default=SHIPPED, help="KenLM character model (default: the shipped one)"
+    )
+
+
+def add_flash_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `flash`: those of a graph and its form, --board, --port, --tool, --tap."""
+    cli.add_graph_arguments(parser)
+    cli.add_format_arguments(parser)
+    cli.add_latency_argument(parser)
+    parser.add_argument(
+        "--board", default="virtual-f405", help=f"one of {', '.join(boards.chips())}"
+    )
+    parser.add_argument(
+        "--port",
+        help="serial port: of the board once it runs, and of its boot loader for stm32flash",
+    )
+    parser.add_argument(
+        "--tool",
+        choices=[loader.name for loader in LOADERS],
+        help="with which (default: the first that answers)",
+    )
+    parser.add_argument(
+        "--tap",
+        action="store_true",
+        help="the image that `diagnose` and `profile` need on a board, C only",
+    )
+
+
+def add_lm_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `lm`: --output, --prompts, --order."""
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=SHIPPED,
+        help="where to write the model (default: the shipped one)",
+    )
+    parser.add_argument(
+        "--prompts",
+        type=int,
+        default=PROMPTS,
+        help="how many prompts to read (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--order",
+        type=int,
+        default=ORDER,
+        choices=range(2, 7),
+        help="longest n-gram (default: %(default)s)",
+    )
+
+
+def add_diagnose_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `diagnose`: those of a graph, --engines or --board, --port, --input, --seconds."""
+    cli.add_graph_arguments(parser)
+    sides = parser.add_mutually_exclusive_group()
+    sides.add_argument(
+        "--engines", nargs=2, default=["integer", "native"], help="two of graph, integer, native"
+    )
+    sides.add_argument(
+        "--board", choices=boards.names(), help="a board beside the integer reference"
+    )
+    parser.add_argument(
+        "--port", help="serial port of the board: device, socket://… (default: the board's own)"
+    )
+    parser.add_argument(
+        "--input", type=Path, help="a recording or .npy (default: the first held-out session)"
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        help=f"of the input (default: {SECONDS:g}, on a board {ON_BOARD_SECONDS:g})",
+    )

@@ -147,6 +147,9 @@ compress: setup tools ## a network within a budget: ranks and bits by layer, tun
 		--board $(BOARD) --flash "$(FLASH)" $(if $(RAM),--ram "$(RAM)") \
 		$(if $(LOAD),--load $(LOAD)) $(if $(STEPS),--steps $(STEPS))
 
+docs: setup ## the generated pages of the documentation
+	$(PYTHON) -m bench operators
+
 setup: $(READY)
 
 $(READY): pyproject.toml
@@ -161,5 +164,5 @@ tools: ## cross compiler and emulator from the distribution
 clean: ## delete what was built, keep the environment
 	rm -rf $(BUILD)
 
-.PHONY: help demo flash decode lm test quantize macs recordings train export firmware hil infer \
+.PHONY: help demo flash docs decode lm test quantize macs recordings train export firmware hil infer \
 	diagnose profile crosscheck drift bench validate pareto compress setup tools clean

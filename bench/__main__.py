@@ -1,5 +1,5 @@
-"""python -m bench hil|demo|profile|crosscheck|drift|speed|validate|pareto|compress: measure,
-compare, count, draw, compress."""
+"""python -m bench hil|demo|profile|crosscheck|drift|speed|validate|pareto|operators|compress:
+measure, compare, count, draw, compress."""
 
 from __future__ import annotations
 
@@ -56,6 +56,12 @@ COMMANDS = (
         "error against cost: every network, precision and decoder; a report per task",
         cli.add_pareto_arguments,
         "bench.pareto.command:run",
+    ),
+    Command(
+        "operators",
+        "the documentation's page of operators, formats and cores",
+        cli.add_no_arguments,
+        "bench.operators:run",
     ),
     Command(
         "compress",

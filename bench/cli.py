@@ -17,6 +17,10 @@ LEAST_SECONDS = 30.0  # of a crosscheck
 LOAD = 0.6  # of the board's clock that a compressed network may take: the rest is for others
 
 
+def add_no_arguments(_: argparse.ArgumentParser) -> None:
+    """A command without options."""
+
+
 def add_hil_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `hil`: those of a stream, --format, --tflm, --latency, --lm."""
     _add_stream_arguments(parser)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,10 @@ def page() -> str:
         named = ", ".join(f"`{k}`" for k in kernels) or (cell(entry) if entry else "")
         speeds = [_speed(kernels, macro) for macro in CORES.values()]
         lines.append(_row([title, codes, *answers, named, *speeds, _floor(kernels)]))
-    notes = [f"{number}. {reason}" for number, reason in enumerate(reasons, 1)]
+    notes = [
+        textwrap.fill(f"{number}. {reason}", 100, subsequent_indent="   ")
+        for number, reason in enumerate(reasons, 1)
+    ]
     return "\n".join([INTRO, *lines, "", "Reasons:", "", *notes, ""])
 
 
@@ -109,14 +113,8 @@ def _floor(kernels: tuple[str, ...]) -> str:
     return YES if any(case not in rows.WITHOUT_FLOOR for case in known) else "none"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """--out."""
-    parser.add_argument("--out", type=Path, default=PAGE, help="page (default: %(default)s)")
-
-
-def run(args: argparse.Namespace) -> int:
+def run(_: argparse.Namespace) -> int:
     """Write the page."""
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    replace_atomically(args.out, page().encode())
-    print(f"{len(OPERATORS)} operators: wrote {args.out}")
+    replace_atomically(PAGE, page().encode())
+    print(f"{len(OPERATORS)} operators: wrote docs/{PAGE.name}")
     return 0

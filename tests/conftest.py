@@ -31,7 +31,7 @@ LONG = (  # files that take minutes, the longest first
     "test_hil",
     "test_tflite",
     "test_kernels",
-    "test_shrink",
+    "test_compression",
 )
 HYBRID = ("TC_S4_small", "TC_S4_medium", "S4_large")
 

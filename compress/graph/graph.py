@@ -161,7 +161,7 @@ class Graph:
         other. What it took in before is forgotten."""
         first = first_valid_frames(self)
         begins = {
-            op.output: first[op.inputs[0]] // self.frames_per_step(op.inputs[0])
+            op.output: max(first[name] for name in op.inputs) // self.frames_per_step(op.inputs[0])
             for op in self.ops
             if op.recurrent
         }

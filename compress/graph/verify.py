@@ -101,7 +101,8 @@ def _verify_start(graph: Graph) -> None:
     step."""
     first = first_valid_frames(graph)
     for op in graph.ops:
-        begin, step = first[op.inputs[0]], graph.frames_per_step(op.inputs[0])
+        begin = max(first[name] for name in op.inputs)
+        step = graph.frames_per_step(op.inputs[0])
         if op.groups_frames and begin % op.stride:
             raise GraphError(
                 f"{_where(graph, op)}: groups of {op.stride} frames cannot begin with frame"

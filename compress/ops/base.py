@@ -216,6 +216,12 @@ class IntOp(Op):
             yield f"does not clamp: expected the range of int16, found {target.lo}…{target.hi}"
 
 
+def within(what: str, value: int, least: int, most: int) -> Iterator[str]:
+    """What is wrong with a field that a kernel takes only within limits."""
+    if not least <= value <= most:
+        yield f"expected {what} in {least}…{most}, found {value}"
+
+
 def same_segments(source: Tensor, target: Tensor) -> Iterator[str]:
     """What differs between two tensors that hold the same values, feature by feature apart."""
     if not same_scale(source.segments, target.segments):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from compress.ops.base import FloatOp, IntOp, Memory, Op
+from compress.ops.base import FloatOp, IntOp, Memory, Op, within
 from compress.ops.tensor import INT16, Array, Segment, Tensor
 
 if TYPE_CHECKING:
@@ -112,6 +112,10 @@ class IntIntegrate(_Integrate, IntOp):
 
     fraction: int = 0
     code: ClassVar[str] = "int.integrate"
+
+    def check(self, sources: list[Tensor], target: Tensor) -> Iterator[str]:
+        yield from super().check(sources, target)
+        yield from within("fraction", self.fraction, 0, FRACTION)
 
     def run(self, inputs: list[Array], memory: Memory) -> Array:
         initial, total = self.begin(memory).astype(np.int64), self._total(memory)

@@ -76,6 +76,11 @@ class IntInterpolate(_Interpolate, IntOp):
 
     code: ClassVar[str] = "int.interpolate"
 
+    def check(self, sources: list[Tensor], target: Tensor) -> Iterator[str]:
+        yield from super().check(sources, target)
+        if self.factor & (self.factor - 1) or not 1 <= self.factor <= MOST:
+            yield f"expected a power of two up to {MOST}, found {self.factor}"
+
     def run(self, inputs: list[Array], memory: Memory) -> Array:
         return interpolate(inputs[0], self.before(inputs[0], memory), self.factor)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from compress.ops.arithmetic import bit_length, multiplier, requant, same_multiplier
-from compress.ops.base import Bound, FloatOp, IntOp, Memory
+from compress.ops.base import Bound, FloatOp, IntOp, Memory, within
 from compress.ops.tensor import INT16, Array, Tensor
 
 if TYPE_CHECKING:
@@ -55,6 +55,11 @@ class IntLogSoftmax(IntOp):
     shift: int
     fraction: int
     code: ClassVar[str] = "int.log_softmax"
+
+    def check(self, sources: list[Tensor], target: Tensor) -> Iterator[str]:
+        yield from super().check(sources, target)
+        yield from within("fraction", self.fraction, *FRACTIONS)
+
     gives: ClassVar[str] = GIVES
 
     def run(self, inputs: list[Array], memory: Memory) -> Array:

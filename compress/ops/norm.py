@@ -11,7 +11,7 @@ import numpy as np
 
 from compress.errors import GraphError
 from compress.ops.arithmetic import bit_length, rsqrt, smmulr
-from compress.ops.base import FloatOp, IntOp, Memory, Op
+from compress.ops.base import FloatOp, IntOp, Memory, Op, within
 from compress.ops.tensor import Array, Tensor
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MOST = 512  # features of one row: sums of squares then keep to 64 bits
 LEAST_EPSILON, MOST_EPSILON = 1, 2**58
+LARGEST = 2**30 - 1  # gain and bias in integers
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class LayerNorm(_Norm, FloatOp):
             )
         gain_scale = _gain_scale(n, s_out)
         gain, bias = np.round(self.gain / gain_scale), np.round(self.bias / s_out)
-        if max(np.abs(gain).max(), np.abs(bias).max()) >= 2**30:
+        if max(np.abs(gain).max(), np.abs(bias).max()) > LARGEST:
             raise GraphError(
                 f"{self.module}: gain or bias too large for 32 bits at output scale {s_out:g}"
             )
@@ -90,6 +91,14 @@ class IntLayerNorm(_Norm, IntOp):
     bias_scale: float
     variance_epsilon: float
     code: ClassVar[str] = "int.layer_norm"
+
+    def check(self, sources: list[Tensor], target: Tensor) -> Iterator[str]:
+        yield from super().check(sources, target)
+        yield from within("features of a row", self.gain.shape[-1], 2, MOST)
+        yield from within("epsilon", self.epsilon, LEAST_EPSILON, MOST_EPSILON)
+        for name in ("gain", "bias"):
+            largest = int(np.abs(getattr(self, name).astype(np.int64)).max(initial=0))
+            yield from within(f"|{name}|", largest, 0, LARGEST)
 
     def run(self, inputs: list[Array], memory: Memory) -> Array:
         return layer_norm(inputs[0], self, memory.target.lo, memory.target.hi)

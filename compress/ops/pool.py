@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from compress.ops.arithmetic import multiplier, requant, same_multiplier
-from compress.ops.base import Bound, FloatOp, IntOp, Memory, Op, same_segments
+from compress.ops.base import Bound, FloatOp, IntOp, Memory, Op, same_segments, within
 from compress.ops.tensor import Array, Tensor
 
 if TYPE_CHECKING:
@@ -30,6 +30,10 @@ class _Pool(Op):
 
     factor: int
     decimation: ClassVar[str | None] = "factor"
+
+    def check(self, sources: list[Tensor], target: Tensor) -> Iterator[str]:
+        yield from super().check(sources, target)
+        yield from within("factor", self.factor, 1, 65535)
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@
  * Every tensor is int16, (frames, features), features contiguous; 8-bit activations (`w8a8`) are
  * the same int16 values held to −128…127 by lo and hi. The caller owns all memory; nothing is
  * allocated, nothing is kept but the state of nn_s4d_s16, the history of nn_window_s16, the past
- * of nn_interpolate_s16, the cell of nn_lstm_cell_s16, the hidden state of nn_gru_cell_s16, the sum and count of nn_integrate_s16 and
- * the count of nn_start_up.
+ * of nn_interpolate_s16, the cell of nn_lstm_cell_s16, the hidden state of nn_gru_cell_s16, the sum
+ * and count of nn_integrate_s16 and the count of nn_start_up.
  * Shapes and ranges are proven when a model is exported, so kernels return nothing and check
  * nothing.
  *
@@ -168,11 +168,11 @@ typedef struct {
 } nn_lstm_cell;
 void nn_lstm_cell_s16(const nn_lstm_cell *op, int32_t *cell, const int16_t *gates, int16_t *y);
 
-/* GRU cell, frame after frame: gates (frames, 2n) in the order r, z; what the input (a) and what the
- * hidden state (b) adds to the new value, each (frames, n); y (frames, n), which overlaps none.
+/* GRU cell, frame after frame: gates (frames, 2n) in the order r, z; what the input (a) and what
+ * the hidden state (b) adds to the new value, each (frames, n); y (frames, n), which overlaps none.
  *   new = tanh(a + σ(r)·b·reset_mult),  h = clamp(new + σ(z)·(h − new)),  y = clamp16(h·mult)
- * hidden (n) in steps of 2⁻²⁴, |h| ≤ 2²⁴; the tables take gates and a in their own steps, b comes to
- * those of a by reset_mult, and both give Q15. The caller zeroes hidden before the first frame. */
+ * hidden (n) in steps of 2⁻²⁴, |h| ≤ 2²⁴; the tables take gates and a in their own steps, b comes
+ * to those of a by reset_mult, and both give Q15. The caller zeroes hidden before the first frame. */
 typedef struct {
     const int16_t *sigmoid; /* (257), 0…32767 */
     const int16_t *tanh;    /* (257), −32767…32767 */

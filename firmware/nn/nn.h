@@ -172,7 +172,8 @@ void nn_lstm_cell_s16(const nn_lstm_cell *op, int32_t *cell, const int16_t *gate
  * the hidden state (b) adds to the new value, each (frames, n); y (frames, n), which overlaps none.
  *   new = tanh(a + σ(r)·b·reset_mult),  h = clamp(new + σ(z)·(h − new)),  y = clamp16(h·mult)
  * hidden (n) in steps of 2⁻²⁴, |h| ≤ 2²⁴; the tables take gates and a in their own steps, b comes
- * to those of a by reset_mult, and both give Q15. The caller zeroes hidden before the first frame. */
+ * to those of a by reset_mult, and both give Q15. The caller zeroes hidden before the first
+ * frame. */
 typedef struct {
     const int16_t *sigmoid; /* (257), 0…32767 */
     const int16_t *tanh;    /* (257), −32767…32767 */

@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bench import operators
 from bench.bare import cases
 from bench.speed import rows
+from compress import ops
 from compress.ops import FLOAT, INTEGER, OPERATORS, FloatOp, IntOp, Op
 from export.c import ops as c
 from export.onnx import ops as onnx
@@ -73,3 +76,25 @@ def test_the_specification_has_a_heading_for_every_integer_operator(kind: type[I
 
 def test_the_page_of_operators_is_what_the_tables_say() -> None:
     assert operators.PAGE.read_text(encoding="utf-8") == operators.page(), "run `make docs`"
+
+
+RATE = Fraction(10)
+TABLE = np.zeros(257, np.int16)
+BEYOND: dict[str, IntOp] = {  # fields that no kernel takes -> the message
+    "expected fraction in 0…14, found 20": ops.IntIntegrate(("x",), "y", "y", 0, 20),
+    "expected fraction in 6…10, found 3": ops.IntLogSoftmax(("x",), "y", "y", 1, 0, 3),
+    "expected a power of two up to 256, found 3": ops.IntInterpolate(("x",), "y", "y", 3),
+    "expected factor in 1…65535, found 0": ops.IntMeanPool(("x",), "y", "y", 0, 1, 0),
+    "expected mult in 0…2147483647, found -1": ops.IntLstmCell(("x",), "y", "y", TABLE, TABLE, -1),
+    r"expected \|gain\| in 0…1073741823": ops.IntLayerNorm(
+        *(("x",), "y", "y", np.full((1, 4), 2**30), np.zeros((1, 4), np.int32), 1, 1.0, 1.0, 1.0)
+    ),
+    "features 3…9 of 4": ops.IntSlice(("x",), "y", "y", 3, 9),
+}
+
+
+@pytest.mark.parametrize("message", BEYOND)
+def test_a_field_beyond_what_its_kernel_takes_is_refused(message: str) -> None:
+    source, target = (ops.Tensor(name, 4, RATE).scaled(0.1) for name in "xy")
+    problems = list(BEYOND[message].check([source], target))
+    assert any(re.search(message, problem) for problem in problems), problems

@@ -23,7 +23,8 @@ SOURCES = (".c", ".cc", ".h", ".ld", ".toml", ".json", ".py")
 # Entries of keys. Tasks and families are imported by names that a program makes when it runs.
 TASKS = "compress.tasks.*.task"
 FAMILIES = "compress.frontend.families.*.*"
-HANDS = "compress/data/hands"  # sizes of bones, which scores of poses read
+# what the scores of a task read besides code and recordings
+TASK_DATA = tuple(sorted(f"compress/tasks/{p.parent.name}/data" for p in HERE.glob("tasks/*/data")))
 # Not for keys: a recording counts by its content, whoever made it, and pages decide no figure.
 SIMULATOR = (
     "compress.data.simulator",

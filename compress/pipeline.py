@@ -144,7 +144,7 @@ def _graph_code() -> str:
 
 def _code_of(name: str, without: tuple[str, ...] = ()) -> str:
     """Digest of the code that decides what a function here makes of checkpoint and recordings."""
-    entries = (f"{__name__}:{name}", artifacts.TASKS, artifacts.FAMILIES, artifacts.HANDS)
+    entries = (f"{__name__}:{name}", artifacts.TASKS, artifacts.FAMILIES, *artifacts.TASK_DATA)
     apart = (*artifacts.SIMULATOR, *artifacts.PAGES, *without)
     return artifacts.code_hash(*entries, without=apart)
 

@@ -172,6 +172,6 @@ def _runs(setting: Setting, job: Job, session: Path, frames: Frames) -> dict[str
         recorded = task.read(graph, session)
         return Session(*task.runs(graph, frames.values * frames.scale, recorded)).to_json()
 
-    code = _code_of(_runs, artifacts.TASKS, artifacts.FAMILIES, artifacts.HANDS)
+    code = _code_of(_runs, artifacts.TASKS, artifacts.FAMILIES, *artifacts.TASK_DATA)
     key = artifacts.key(frames=frames.key, recording=session, code=code)
     return dict.fromkeys(setting.decoders, remembered(setting, key, make))

@@ -89,7 +89,7 @@ def _quantize(setting: Setting, model: str, precisions: list[str], path: Path) -
             f"{__name__}:_describe",
             artifacts.TASKS,
             artifacts.FAMILIES,
-            artifacts.HANDS,
+            *artifacts.TASK_DATA,
             without=artifacts.SIMULATOR + artifacts.PAGES,
         ),
     )

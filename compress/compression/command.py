@@ -62,7 +62,7 @@ def run(
             "compress.tasks.*.training",
             "compress.tasks.*.tuning",
             artifacts.FAMILIES,
-            artifacts.HANDS,
+            *artifacts.TASK_DATA,
         ),
         checkpoint=checkpoint_path,
         calibration=dataset.calibration,

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from compress import artifacts
 from compress import graph as g
 from compress.errors import GraphError
+from compress.frontend import checkpoint
 from compress.frontend.checkpoint import Checkpoint
 from compress.frontend.families import HYPER_PARAMETERS, PUBLISHED, build
 from compress.frontend.lower import lower
@@ -133,3 +136,55 @@ def test_other_sizes_and_norms_lower_to_a_graph_that_computes_the_same(changes):
 def test_macs_agree_with_the_published_total(name):
     total = macs.report(lower(network(name)))["macs_per_s"] / 1e9
     assert abs(total / PUBLISHED[name].gmacs_per_s - 1) < 0.15
+
+
+def renamed(graph: g.Graph) -> g.Graph:
+    """The same network under other names of tensors, modules and of itself."""
+    names = {name: f"t{index}" for index, name in enumerate(graph.tensors)}
+    extra = {name: f"given{index}" for index, name in enumerate(graph.initial)}
+
+    def other(op: g.Op) -> g.Op:
+        changed: dict[str, Any] = {"module": f"elsewhere.{names[op.output]}"}
+        for field in op.name_fields:
+            value, known = getattr(op, field), extra if field == "initial" else names
+            changed[field] = (
+                known[value] if isinstance(value, str) else tuple(known[v] for v in value)
+            )
+        return dataclasses.replace(op, **changed)
+
+    tensors = {names[n]: dataclasses.replace(t, name=names[n]) for n, t in graph.tensors.items()}
+    initial = {extra[n]: dataclasses.replace(t, name=extra[n]) for n, t in graph.initial.items()}
+    ops = tuple(other(op) for op in graph.ops)
+    return g.Graph("other", tensors, ops, {"from": "elsewhere"}, graph.chunk, initial)
+
+
+@pytest.mark.parametrize("name", ["TC_S4_small", "tracking_vemg2pose"])
+def test_the_hash_knows_no_names(name: str) -> None:
+    graph = lower(checkpoint.load(artifacts.checkpoint_of(name, None)))
+    again = g.verify(renamed(graph))
+    assert again.hash() == graph.hash()
+    ops = list(graph.ops)
+    ops[3] = type("Renamed", (type(ops[3]),), {})(**vars(ops[3]))
+    assert dataclasses.replace(graph, ops=tuple(ops)).hash() == graph.hash()
+
+
+def test_the_hash_knows_every_value_and_every_scale() -> None:
+    graph = lower(network())
+    seen, changes = {graph.hash()}, 1
+    for index, op in enumerate(graph.ops):
+        for field in dataclasses.fields(op):
+            value = getattr(op, field.name)
+            if isinstance(value, np.ndarray):
+                changed: Any = value.copy()
+                changed.flat[0] += 1
+            elif isinstance(value, int | float) and not isinstance(value, bool):
+                changed = value + 1
+            else:
+                continue
+            ops = list(graph.ops)
+            ops[index] = dataclasses.replace(op, **{field.name: changed})
+            seen.add(dataclasses.replace(graph, ops=tuple(ops), chunk=graph.chunk).hash())
+            changes += 1
+    tensors = graph.tensors | {graph.input.name: graph.input.scaled(0.5)}
+    seen.add(dataclasses.replace(graph, tensors=tensors).hash())
+    assert len(seen) == changes + 1 > len(graph.ops)

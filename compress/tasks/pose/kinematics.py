@@ -52,7 +52,7 @@ NO_MOVEMENT = tuple(
 )
 MOVING = tuple(i for i in range(len(LANDMARKS)) if i not in NO_MOVEMENT)
 
-SIMPLE_HAND = Path(__file__).parents[2] / "data" / "hands" / "simple.json"
+SIMPLE_HAND = Path(__file__).parent / "data" / "hands" / "simple.json"
 DOF = 4  # joints of a finger
 BONES = 2 + 3 * len(FINGERS)
 NONE = 255  # the layout's "no such joint"

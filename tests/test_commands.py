@@ -132,9 +132,9 @@ def test_diagnose_names_the_first_difference_between_float_and_integers(here):
 
 
 def test_a_diagnosis_finds_the_layer_that_was_tampered_with(here, monkeypatch):
-    from compress.interpreter import integer as reference
+    from compress.ops import dense
 
-    original = reference.linear
+    original = dense.linear
 
     def tampered(x, op, lo, hi, *weights):
         y = original(x, op, lo, hi, *weights)
@@ -142,7 +142,7 @@ def test_a_diagnosis_finds_the_layer_that_was_tampered_with(here, monkeypatch):
             y[:, 5, 7] += 1
         return y
 
-    monkeypatch.setattr(reference, "linear", tampered)
+    monkeypatch.setattr(dense, "linear", tampered)
     arguments = [
         "diagnose",
         *common(here),

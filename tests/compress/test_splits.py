@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from compress.data import splits, training_sessions
-from compress.data.recordings import TYPING
 from compress.errors import RecordingError
+from compress.tasks.typing.simulated import COLLECTION as TYPING
 
 PUBLISHED = """\
 # @package _global_

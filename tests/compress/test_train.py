@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from compress.training import state
 
 from compress import artifacts
 from compress.data import recordings

@@ -20,7 +20,7 @@ from compress.data.simulator import pose as simulated_pose
 from compress.data.simulator import session as simulated_typing
 from compress.frontend import checkpoint
 from compress.frontend.families import HYPER_PARAMETERS, build
-from compress.tasks import NAMES, state, training
+from compress.tasks import names, state, training
 from compress.tasks.pose import training as tracking
 from compress.tasks.typing import training as typing
 from tests.compress.test_pose_networks import tiny as tiny_pose
@@ -200,14 +200,14 @@ def test_an_interrupted_training_refuses_other_inputs_by_name(
     torch.manual_seed(10)
     other = tmp_path / "other.ckpt"
     checkpoint.save(other, build(HYPER_PARAMETERS[own.model]), HYPER_PARAMETERS[own.model])
-    for arguments, names in (
+    for arguments, named in (
         (["--checkpoint", str(other)], "CHECKPOINT"),
         (["--split", str(no_test)], "SPLIT"),
         (["--split", str(swapped)], "DATA, SPLIT"),
     ):
         capsys.readouterr()
         assert own.train(out, *arguments) == 2
-        assert f"an interrupted training with another {names}: give" in capsys.readouterr().err
+        assert f"an interrupted training with another {named}: give" in capsys.readouterr().err
         assert out.with_name("out.ckpt.state").read_bytes() == kept
     assert own.train(out) == 0
 
@@ -308,7 +308,7 @@ def test_weights_that_are_good_already_move_at_a_lower_rate() -> None:
     assert typing.recipe_for(again).rate == pytest.approx(typing.recipe_for(asks).rate / 5)
 
 
-@pytest.mark.parametrize("task", NAMES)
+@pytest.mark.parametrize("task", names())
 def test_every_task_offers_a_training_and_a_tuning(task: str) -> None:
     found = training.training_of(task)
     assert found.HELD_BACK >= 1 and callable(found.train)

@@ -178,7 +178,8 @@ def functions() -> g.Graph:
 
 
 def graphs() -> list[g.Graph]:
-    made = (loops.two_loops(), loops.two_integrals(), loops.state_spaces(), functions())
+    streams = (loops.two_loops, loops.gru_convolution_gru, loops.two_integrals, loops.state_spaces)
+    made = (*(make() for make in streams), functions())
     options: list[dict[str, Any]] = [
         {"offsets": [-1, 0, 1]},
         {"offsets": [0, 3], "pooling": "max", "norm": "layernorm"},

@@ -36,9 +36,9 @@ EMULATED = {
     "cortex-m55 O0": ("-O0",),
 }
 FASTEST = [name for name in EMULATED if name.endswith("O3")]
-KERNELS_FLASH = (
-    14_000  # no model links all: one of the linear kernels, and recurrent ones or state spaces
-)
+# bytes a kernel on average; no model links all: one of the linear kernels, and recurrent ones or
+# state spaces
+KERNEL_FLASH = 700
 
 contents = st.builds(Contents, st.integers(0, 2**63), st.sampled_from(MODES))
 in_place = st.booleans()
@@ -504,7 +504,8 @@ def test_a_kernel_that_left_its_buffers_would_be_noticed(native: dict[str, Path]
 
 def test_all_kernels_together_are_small(tmp_path: Path) -> None:
     need("arm-none-eabi-gcc")
-    for source in (s for s in cases.sources()[1:] if not s.stem.endswith("_mve")):
+    kernels = [s for s in cases.sources()[1:] if not s.stem.endswith("_mve")]
+    for source in kernels:
         command = [
             "arm-none-eabi-gcc",
             "-mcpu=cortex-m4",
@@ -519,7 +520,7 @@ def test_all_kernels_together_are_small(tmp_path: Path) -> None:
         ["arm-none-eabi-size", *tmp_path.glob("*.o")], capture_output=True, text=True, check=True
     ).stdout
     total = sum(int(line.split()[0]) for line in sizes.splitlines()[1:])
-    assert 1000 < total <= KERNELS_FLASH
+    assert 1000 < total <= KERNEL_FLASH * len(kernels)
 
 
 def test_the_tables_of_log_softmax_are_those_of_the_definition() -> None:

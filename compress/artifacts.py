@@ -9,6 +9,7 @@ import hashlib
 import importlib.util
 import json
 import re
+import threading
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -119,6 +120,10 @@ def recorded_key(path: Path) -> str | None:
     return content.get("key") if isinstance(content, dict) else None
 
 
+# Python 3.11 builds trees of one source at a time: in two threads it loses count of its depth
+_READING = threading.Lock()
+
+
 def code_hash(*entries: str, without: tuple[str, ...] = (), root: Path = ROOT) -> str:
     """Digest of the code that decides a result: where it begins, and all that is imported for it.
 
@@ -133,7 +138,8 @@ def code_hash(*entries: str, without: tuple[str, ...] = (), root: Path = ROOT) -
             is counted by its content, or says nothing about this result.
         root: the folder of the packages.
     """
-    return _code_hash(entries, without, root)
+    with _READING:
+        return _code_hash(entries, without, root)
 
 
 @functools.cache  # a process is one state of the code

@@ -24,9 +24,9 @@ from hypothesis import strategies as st
 
 from bench.__main__ import main as bench_main
 from bench.bare import model_steps
-from bench.pareto import fitting, pictures, points, reading, reports, sweep, table, work
+from bench.pareto import FLOAT, fitting, pictures, points, reading, reports, sweep, table, work
 from bench.pareto.front import Session, interval, non_dominated
-from bench.pareto.jobs import FLOAT, Job, Outcome, Setting
+from bench.pareto.jobs import Job, Outcome, Setting
 from bench.pareto.points import Point
 from bench.pareto.sweep import Backend
 from compress import graph as g

@@ -15,9 +15,9 @@ import torch
 
 from bench.__main__ import main as bench_main
 from bench.bare import model_steps
-from bench.pareto import pictures, points, reports, sweep, table, work
+from bench.pareto import FLOAT, pictures, points, reports, sweep, table, work
 from bench.pareto.front import Session, interval, pooled
-from bench.pareto.jobs import FLOAT, Job, Outcome, Setting
+from bench.pareto.jobs import Job, Outcome, Setting
 from bench.pareto.page import html
 from bench.pareto.points import Point
 from bench.pareto.sweep import Backend

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -218,3 +219,14 @@ def test_every_function_that_runs_while_a_network_is_quantized_counts(
     own = {name for name in ran if name.split(".")[0] in ("compress", "bench", "host", "export")}
     assert "compress.quantization.quantize" in own
     assert own <= set(closure(*GRAPH, without=(*APART, *pipeline.SCORES)))
+
+
+def test_keys_are_told_in_several_threads_at_once() -> None:
+    """As sweeps do; Python 3.11 cannot build the trees of two sources at a time."""
+    entries = [
+        f"compress.ops.{p.stem}" for p in sorted((ROOT / "compress" / "ops").glob("[a-z]*.py"))
+    ]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(artifacts.code_hash, entries))
+    artifacts._code_hash.cache_clear()
+    assert together == [artifacts.code_hash(entry) for entry in entries]

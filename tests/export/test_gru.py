@@ -19,7 +19,7 @@ from compress.interpreter.float import FloatInterpreter
 from compress.quantization.calibrate import observe
 from compress.quantization.quantize import quantize
 from compress.tasks import distances
-from export.c.linear import FAMILIES
+from export.boards import FAMILIES
 from export.onnx import float_form, qdq_form
 from export.tflite import step_bytes
 from host import native, onnx_engine, tflite_engines

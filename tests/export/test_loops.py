@@ -27,8 +27,8 @@ from compress.interpreter.float import FloatInterpreter
 from compress.interpreter.integer import IntegerInterpreter
 from compress.quantization.calibrate import observe
 from compress.quantization.quantize import quantize
+from export.boards import FAMILIES
 from export.c import emit, memory
-from export.c.linear import FAMILIES
 from host import native
 
 INPUTS, RATE, STEPS = 4, Fraction(100), 24

@@ -1,6 +1,7 @@
 # Every target does its own set-up. Variables: MODEL, CHECKPOINT, DATA, SPLIT, PRECISION, FORMAT,
-# BOARD, PORT, TOOL, SECONDS, LATENCY, INPUT, OUTPUT, ENGINE, DECODER, LM, TFLM, CMSIS_NN, COREMARK,
-# AES, INITIAL, WINDOW, FLASH, RAM, LOAD, STEPS.
+# BOARD, PORT, TOOL, TAP, SECONDS, LATENCY, CALIBRATION, INPUT, OUTPUT, ENGINE, DECODER, LM, TFLM,
+# CMSIS_NN, COREMARK, AES, INITIAL, WINDOW, FLASH, RAM, LOAD, STEPS, TASK; of sweeps MODELS,
+# PRECISIONS, DECODERS, CHECKPOINTS, JOBS, BACKEND, SCHEDULER.
 MODEL ?= TC_S4_small
 BUILD ?= build
 # A network that `make compress` made is the one that is meant from then on, unless a checkpoint or
@@ -57,10 +58,11 @@ recordings: setup ## write the simulated recordings   [TASK=typing|pose]
 	$(PYTHON) -m compress recordings --build $(BUILD) $(if $(TASK),--task $(TASK))
 
 train: setup ## train a network, on simulated or own recordings; continues where it was interrupted
-## [MODEL= DATA= SPLIT=user.yaml CHECKPOINT= STEPS=]
+## [MODEL= DATA= SPLIT=user.yaml CHECKPOINT= STEPS= OUTPUT=]
 	OMP_WAIT_POLICY=PASSIVE $(PYTHON) -m compress train --model $(MODEL) --build $(BUILD) \
 		$(if $(DATA),--data "$(DATA)") $(if $(SPLIT),--split "$(SPLIT)") \
-		$(if $(CHECKPOINT),--checkpoint "$(CHECKPOINT)") $(if $(STEPS),--steps $(STEPS))
+		$(if $(CHECKPOINT),--checkpoint "$(CHECKPOINT)") $(if $(STEPS),--steps $(STEPS)) \
+		$(if $(OUTPUT),--out "$(OUTPUT)")
 
 export: setup ## integer graph -> C project or another format
 ## [MODEL= PRECISION= FORMAT=c|onnx|tflite|tflm BOARD= LATENCY=ms]
@@ -83,7 +85,8 @@ flash: setup tools ## build the firmware, load it with what is there
 
 decode: setup ## text from frames that infer wrote
 ## [INPUT=frames.npy DECODER=greedy|beam|beam+lm LM=]
-	$(PYTHON) -m host decode --input "$(INPUT)" $(if $(DECODER),--decoder "$(DECODER)") $(lm)
+	$(PYTHON) -m host decode $(if $(INPUT),--input "$(INPUT)") \
+		$(if $(DECODER),--decoder "$(DECODER)") $(lm)
 
 lm: setup ## the shipped character model again, from the simulator's train prompts
 	$(PYTHON) -m host lm
@@ -92,8 +95,8 @@ infer: setup ## one input through one engine
 ## [ENGINE=torch|graph|onnx|integer|native|onnx-qdq|litert|tflm|<board> INPUT= OUTPUT= INITIAL=
 ## CALIBRATION=]
 	$(PYTHON) -m host infer $(common) $(data) --engine $(or $(ENGINE),integer) \
-		--input "$(INPUT)" --output "$(OUTPUT)" $(if $(INITIAL),--initial "$(INITIAL)") \
-		$(if $(PORT),--port "$(PORT)")
+		$(if $(INPUT),--input "$(INPUT)") $(if $(OUTPUT),--output "$(OUTPUT)") \
+		$(if $(INITIAL),--initial "$(INITIAL)") $(if $(PORT),--port "$(PORT)")
 
 diagnose: setup tools ## a board, or two engines, layer by layer: the first difference
 ## [BOARD= PORT= or ENGINE="graph native"; INPUT= SECONDS=]

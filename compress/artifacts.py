@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from compress.errors import TendonError
-from compress.files import sha256
+from compress.files import read_json, sha256
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -113,11 +113,7 @@ def key(**inputs: Any) -> str:
 
 def recorded_key(path: Path) -> str | None:
     """The key in a JSON artifact, or None when it is missing or unreadable."""
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
-    return content.get("key") if isinstance(content, dict) else None
+    return read_json(path).get("key")
 
 
 # Python 3.11 builds trees of one source at a time: in two threads it loses count of its depth

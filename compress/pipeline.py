@@ -131,6 +131,7 @@ def _graph(
     integer = quantize(real, ranges, folder.precision)
     integer.provenance["code"] = _graph_code()
     integer.provenance["key"] = key  # vouches for both files, so the integer graph is written last
+    folder.quantize_json.unlink(missing_ok=True)  # it speaks of the graph that was there
     folder.graph.unlink(missing_ok=True)
     g.save(real, folder.float_graph)
     g.save(integer, folder.graph)

@@ -76,13 +76,17 @@ def read(path: Path) -> SessionLists:
     return found
 
 
-def locate(path: Path, lists: SessionLists, folder: Path) -> dict[str, list[Path]]:
+def locate(
+    path: Path, lists: SessionLists, folder: Path, suffixes: tuple[str, ...] = SUFFIXES
+) -> dict[str, list[Path]]:
     """The files of the lists in a folder or below it; RecordingError names the sessions that are
     not there, or are there twice."""
     there: dict[str, list[Path]] = {}
-    for file in files(folder):
+    for file in files(folder, suffixes):
         there.setdefault(file.stem, []).append(file)
-    found = {name: [_file(folder, s, there) for s in listed] for name, listed in lists.items()}
+    found = {
+        name: [_file(folder, s, there, suffixes) for s in listed] for name, listed in lists.items()
+    }
     missing = [
         f"{session} ({name})"
         for name, listed in lists.items()
@@ -98,9 +102,9 @@ def locate(path: Path, lists: SessionLists, folder: Path) -> dict[str, list[Path
     return {name: [file for file in chosen if file] for name, chosen in found.items()}
 
 
-def files(folder: Path) -> list[Path]:
+def files(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[Path]:
     """Every session file in a folder or below it, by name."""
-    return sorted(p for p in folder.rglob("*") if p.suffix in SUFFIXES and p.is_file())
+    return sorted(p for p in folder.rglob("*") if p.suffix in suffixes and p.is_file())
 
 
 def some(names: Sequence[str]) -> str:
@@ -195,9 +199,11 @@ def _default_user(path: Path, root: dict[str, yaml.Node]) -> Path | None:
     return None
 
 
-def _file(folder: Path, session: str, there: dict[str, list[Path]]) -> Path | None:
+def _file(
+    folder: Path, session: str, there: dict[str, list[Path]], suffixes: tuple[str, ...]
+) -> Path | None:
     """The one file of a session: in the folder itself, or else somewhere below."""
-    direct = folder / f"{session}{SUFFIXES[0]}"
+    direct = folder / f"{session}{suffixes[0]}"
     if direct.is_file():
         return direct
     found = there.get(PurePosixPath(session).name, [])

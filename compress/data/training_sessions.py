@@ -71,16 +71,17 @@ def find(
         return TrainingSessions(tuple(paths), (), "the simulated recordings")
     if not data.is_dir():
         raise RecordingError(
-            f"{data}: expected a folder of {collection.group} sessions (*.hdf5), found no such"
-            " folder"
+            f"{data}: expected a folder of {collection.group} sessions (*{collection.suffixes[0]}),"
+            " found no such folder"
         )
-    found = _listed(data, split) if split is not None else _in_folder(data, collection)
-    return replace(found, notes=(*found.notes, *_unused(data, found)))
+    found = _listed(data, split, collection) if split else _in_folder(data, collection)
+    return replace(found, notes=(*found.notes, *_unused(data, found, collection)))
 
 
-def _listed(data: Path, split: Path) -> TrainingSessions:
+def _listed(data: Path, split: Path, collection: Collection) -> TrainingSessions:
     lists = splits.read(split)
-    train, val, test = (tuple(paths) for paths in splits.locate(split, lists, data).values())
+    found = splits.locate(split, lists, data, collection.suffixes)
+    train, val, test = (tuple(paths) for paths in found.values())
     return TrainingSessions(train, val, f"{split} in {data}", test, split=lists.sha256)
 
 
@@ -115,10 +116,12 @@ def _of_table(table: Path) -> TrainingSessions:
     return TrainingSessions(train, val, str(table), test, tuple(notes))
 
 
-def _unused(data: Path, found: TrainingSessions) -> list[str]:
+def _unused(data: Path, found: TrainingSessions, collection: Collection) -> list[str]:
     """Session files that lie there and belong to none of the three."""
     used = {path.resolve() for path in (*found.train, *found.validation, *found.test)}
-    others = [path for path in splits.files(data) if path.resolve() not in used]
+    others = [
+        path for path in splits.files(data, collection.suffixes) if path.resolve() not in used
+    ]
     if not others:
         return []
     folders = Counter(path.parent.relative_to(data).as_posix() for path in others)

@@ -69,6 +69,11 @@ class Plan:
         base, maker = self.graph.tensors[name], self._maker(name)
         if maker is not None and maker.copies_values:
             source = self.source(maker)
+            if len(source.segments) != 1:
+                raise GraphError(
+                    f"{maker.module}: {type(maker).__name__} of {source.name!r}, whose parts have"
+                    f" {len(source.segments)} scales: expected one"
+                )
             return base.scaled(source.scale, source.lo, source.hi)
         wanted = {
             segments

@@ -11,7 +11,8 @@ from typing import Any
 from compress import tasks
 from compress.data import training_sessions
 from compress.data.recording_file import file_digest
-from compress.files import write_json
+from compress.errors import TendonError
+from compress.files import read_json, write_json
 from compress.tasks.training import TrainingRequest, training_of
 
 VERSION = 1
@@ -38,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
         threads=args.threads,
     )
     inputs = _inputs(request)  # before the checkpoint may be written over what it began with
+    _check_kept(request.out, inputs)
     trained = training.train(request)
     write_json(
         request.out.with_suffix(".json"),
@@ -65,6 +67,21 @@ def _inputs(request: TrainingRequest) -> dict[str, Any]:
         "train": _sessions(request.train),
         "validation": _sessions(request.validation),
     }
+
+
+def _check_kept(out: Path, inputs: dict[str, Any]) -> None:
+    """TendonError where the checkpoint to write is there, from something else: a finished training
+    is not lost for a variable that was forgotten."""
+    if not out.is_file():
+        return
+    known = read_json(out.with_suffix(".json"))
+    names = {"started_from": "CHECKPOINT", "split": "SPLIT", "train": "DATA", "validation": "DATA"}
+    others = dict.fromkeys(names[key] for key, value in inputs.items() if known.get(key) != value)
+    if others:
+        raise TendonError(
+            f"{out}: a finished training with another {', '.join(others)}: move it away, or write"
+            " elsewhere with OUTPUT=path.ckpt"
+        )
 
 
 def _sessions(paths: Sequence[Path]) -> list[dict[str, str]]:

@@ -216,3 +216,11 @@ def test_folders_without_sessions_to_train_on_are_refused(tmp_path: Path) -> Non
     data = recordings(tmp_path, "calibration/a.hdf5", "heldout/b.hdf5")
     with pytest.raises(RecordingError, match="found none; expected them there, or a folder train"):
         training_sessions.find(data, None, tmp_path, TYPING)
+
+
+def test_recordings_of_any_ending_are_found(tmp_path: Path) -> None:
+    for name in ("a.npz", "b.npz"):
+        (tmp_path / name).write_bytes(b"")
+    lists = splits.SessionLists(("a",), ("b",), ())
+    found = splits.locate(Path("s.yaml"), lists, tmp_path, (".npz",))
+    assert [p.name for p in (*found["train"], *found["val"])] == ["a.npz", "b.npz"]

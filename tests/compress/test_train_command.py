@@ -181,6 +181,21 @@ def test_an_interrupted_training_on_own_recordings_goes_on(
     assert not (tmp_path / "parts.ckpt.state").exists()
 
 
+def test_a_finished_training_is_not_replaced_by_one_from_other_inputs(
+    own: Own, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.ckpt"
+    assert own.train(out) == 0
+    kept = out.read_bytes()
+    no_test = tmp_path / "no_test.yaml"
+    no_test.write_text(SPLIT[: SPLIT.index("  test:")])
+    capsys.readouterr()
+    assert own.train(out, "--split", str(no_test)) == 2
+    assert "a finished training with another SPLIT" in capsys.readouterr().err
+    assert out.read_bytes() == kept
+    assert own.train(out) == 0  # the same again may
+
+
 def test_an_interrupted_training_refuses_other_inputs_by_name(
     own: Own,
     tmp_path: Path,

@@ -46,7 +46,9 @@ def run(
     integer = graphs(folder, checkpoint_path, data, calibration)
     dataset = datasets.find(data, folder.build, tasks.of(integer).collection)
     key = artifacts.key(
-        graph=integer.provenance["key"], heldout=dataset.heldout, code=_code_of("run")
+        graph=integer.provenance["key"],
+        heldout=dataset.heldout,
+        code=_code_of("run", *artifacts.TASK_DATA),
     )
     if key == artifacts.recorded_key(folder.quantize_json):
         print(f"{folder.quantize_json}: unchanged")
@@ -143,9 +145,10 @@ def _graph_code() -> str:
     return _code_of("family", without=SCORES)
 
 
-def _code_of(name: str, without: tuple[str, ...] = ()) -> str:
-    """Digest of the code that decides what a function here makes of checkpoint and recordings."""
-    entries = (f"{__name__}:{name}", artifacts.TASKS, artifacts.FAMILIES, *artifacts.TASK_DATA)
+def _code_of(name: str, *data: str, without: tuple[str, ...] = ()) -> str:
+    """Digest of the code, and of folders of `data`, that decide what a function here makes of
+    checkpoint and recordings."""
+    entries = (f"{__name__}:{name}", artifacts.TASKS, artifacts.FAMILIES, *data)
     apart = (*artifacts.SIMULATOR, *artifacts.PAGES, *without)
     return artifacts.code_hash(*entries, without=apart)
 
@@ -158,10 +161,11 @@ def _check(folder: Folder, checkpoint_path: Path) -> None:
 
 
 def _unchanged(folder: Folder, key: str) -> g.Graph | None:
-    """The integer graph on disk when it has this key and the float graph lies beside it."""
-    if g.provenance(folder.graph).get("key") != key or not folder.float_graph.is_file():
+    """The integer graph on disk when it has this key and the float graph lies beside it, whole."""
+    if g.provenance(folder.graph).get("key") != key:
         return None
     try:
+        g.load(folder.float_graph)
         return g.load(folder.graph)
     except GraphError:
         return None

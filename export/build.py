@@ -3,6 +3,7 @@ from has changed."""
 
 from __future__ import annotations
 
+import math
 import shutil
 import subprocess
 from dataclasses import asdict
@@ -28,7 +29,7 @@ def in_longest_steps(graph: g.Graph, board: str, latency_ms: float) -> g.Graph:
     Every weight is then loaded once for all frames of a step. A network with a start-up keeps to
     one.
     """
-    if latency_ms < 0:
+    if not 0 <= latency_ms < math.inf:
         raise TendonError(
             f"LATENCY={latency_ms:g}: expected milliseconds of 0 or more that an output frame may"
             " come later"

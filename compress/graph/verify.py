@@ -6,21 +6,27 @@ from collections.abc import Iterable
 
 from compress.errors import GraphError
 from compress.graph.graph import Graph, first_valid_frames
-from compress.ops import IntOp, Op
+from compress.ops import INT16, IntOp, Op
 from compress.ops.tensor import check_segments
 
 
 def verify(graph: Graph) -> Graph:
     """Check shapes, rates, ranges and the scales of the whole graph; returns it so that passes can
     end with it. GraphError names the operator and what does not fit."""
-    if not graph.ops:
+    if not graph.ops or not graph.tensors:
         raise GraphError(f"{graph.name}: expected at least one operator, found none")
+    _verify_names(graph)
     seen = {graph.input.name}
     _raise(graph.input.name, check_segments(graph.input))
+    if graph.input.quantized and (graph.input.lo, graph.input.hi) != INT16:
+        raise GraphError(f"{graph.input.name}: expected the range of int16, which samples have")
     for op in graph.ops:
-        _verify_place(graph, op, seen)
-        sources = [graph.tensors[name] for name in op.inputs]
-        _raise(_where(graph, op), op.check(sources, graph.target(op)))
+        try:
+            _verify_place(graph, op, seen)
+            sources = [graph.tensors[name] for name in op.inputs]
+            _raise(_where(graph, op), op.check(sources, graph.target(op)))
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise GraphError(f"{_where(graph, op)}: fields that do not fit: {error}") from error
         seen.add(op.output)
     if (graph.input.rate / graph.output.rate).denominator != 1:
         raise GraphError(
@@ -33,6 +39,22 @@ def verify(graph: Graph) -> Graph:
         if isinstance(op, IntOp):
             _verify_scales(graph, op)
     return graph
+
+
+def _verify_names(graph: Graph) -> None:
+    """Every tensor is made, every extra input is used, and no name means two things."""
+    made = {graph.input.name, *(op.output for op in graph.ops)}
+    used = {name for op in graph.ops for name in op.initial_names}
+    for names, known, what in (
+        (graph.tensors, made, "a tensor that no operator makes"),
+        (graph.initial, used, "an extra input that no operator uses"),
+    ):
+        for name in names:
+            if name not in known:
+                raise GraphError(f"{graph.name}: {name!r}: {what}")
+    both = sorted(set(graph.initial) & set(graph.tensors))
+    if both:
+        raise GraphError(f"{graph.name}: {both[0]!r} names a tensor and an extra input")
 
 
 def _where(graph: Graph, op: Op) -> str:
@@ -125,6 +147,6 @@ def _verify_scales(graph: Graph, op: IntOp) -> None:
         raise GraphError(f"{where}: expected a scale for {', '.join(bare)}")
     try:
         problems = list(op.relations(around, target))
-    except GraphError as error:  # a tensor with several scales where the operator knows one
-        problems = [str(error)]
+    except (GraphError, ArithmeticError, TypeError, ValueError) as error:
+        problems = [str(error)]  # a tensor with several scales where the operator knows one, …
     _raise(where, problems)

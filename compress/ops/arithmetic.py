@@ -14,7 +14,7 @@ from compress.errors import GraphError
 from compress.ops.base import INT32
 from compress.ops.tensor import Array
 
-DEAD = 2.0**-16  # multiplier of a row without weights: any will do that does not ask for a shift
+DEAD = 2.0**-8  # multiplier of a row without weights: any will do that does not ask for a shift
 
 
 def smmulr(a: Array, b: Array | int) -> Array:
@@ -50,9 +50,7 @@ def same_multiplier(mult: Array | int, shift: int, ratios: Array | float) -> boo
         expected, of = multiplier(ratios, 0, "")
     except (GraphError, ValueError, OverflowError):
         return False
-    return shift == of and np.array_equal(
-        np.asarray(mult, np.int64).reshape(expected.shape), expected
-    )
+    return shift == of and np.array_equal(np.asarray(mult, np.int64), expected)
 
 
 def bit_length(v: Array) -> Array:

@@ -170,8 +170,8 @@ class Op:
             yield f"inputs differ in features: {[s.features for s in sources]}"
         for f in fields(self):
             value = getattr(self, f.name)
-            real = isinstance(value, np.ndarray) and value.dtype.kind in "fc"
-            if real and not np.isfinite(value).all():
+            array = isinstance(value, np.ndarray) and value.dtype.kind in "fc"
+            if (array or isinstance(value, float)) and not np.isfinite(value).all():
                 yield f"{f.name} holds NaN or infinite values"
 
 
@@ -214,6 +214,16 @@ class IntOp(Op):
         graph's scales are its own."""
         if not (self.clamps or self.copies_values) and (target.lo, target.hi) != INT16:
             yield f"does not clamp: expected the range of int16, found {target.lo}…{target.hi}"
+
+
+def holds(op: Op, shape: tuple[int, ...], kinds: str, *names: str) -> Iterator[str]:
+    """What is wrong with array fields that all have this shape; `kinds`: of NumPy's dtype, "i" for
+    integers, "f" for floats."""
+    for name in names:
+        value = np.asarray(getattr(op, name))
+        if value.shape != shape or value.dtype.kind not in kinds:
+            what = "integers" if kinds == "i" else "numbers"
+            yield f"expected {name} as {what} {shape}, found {value.dtype} {value.shape}"
 
 
 def within(what: str, value: int, least: int, most: int) -> Iterator[str]:

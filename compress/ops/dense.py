@@ -10,7 +10,7 @@ import numpy as np
 
 from compress.errors import GraphError
 from compress.ops.arithmetic import DEAD, multiplier, requant, same_multiplier
-from compress.ops.base import INT32, Bound, FloatOp, IntOp, Memory, Op
+from compress.ops.base import INT32, Bound, FloatOp, IntOp, Memory, Op, holds
 from compress.ops.tensor import Array, Tensor
 
 if TYPE_CHECKING:
@@ -126,6 +126,8 @@ class IntDense(_Dense, IntOp):
                 f" {self.weight_bits}"
             )
             return
+        yield from holds(self, self.weight.shape[:2], "i", "bias", "mult")
+        yield from holds(self, self.weight.shape[:2], "f", "weight_scale")
         limit = 2 ** (self.weight_bits - 1) - 1
         if self.weight.size and np.abs(self.weight.astype(np.int64)).max() > limit:
             found = f"{self.weight.min()}…{self.weight.max()}"
@@ -227,9 +229,10 @@ def _quantized(op: Dense, plan: Plan) -> IntDense:
     source, bits = plan.source(op), plan.weight_bits(op)
     s_in, s_out = source.scale, row_scales(op, plan.target(op))
     rows = op.weight.reshape(*op.weight.shape[:2], -1)
-    # a bias keeps to 30 bits
+    # a bias keeps to 30 bits; a row without weights has nothing else, and eight bits finer than the
+    # output's steps are enough for it: a larger sum could keep the other rows from their shift
     s_row = np.maximum(plan.row_scales(op, rows), np.abs(op.bias) / (s_in * 2.0**30))
-    s_row = np.where(s_row == 0, DEAD * s_out / s_in, s_row)
+    s_row = np.where(rows.any(-1), s_row, DEAD * s_out / s_in)
     # Σ|w| in integers, rounding included, and the largest sum it can make
     total = np.abs(rows).sum(-1) / s_row + rows.shape[-1] / 2
     bound = total * source.peak + np.abs(op.bias) / (s_in * s_row) + 1

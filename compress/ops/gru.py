@@ -14,7 +14,7 @@ import numpy as np
 
 from compress.errors import GraphError
 from compress.ops.arithmetic import lut, smmulr
-from compress.ops.base import INT32, FloatOp, IntOp, Memory, Op, within
+from compress.ops.base import INT32, FloatOp, IntOp, Memory, Op, holds, within
 from compress.ops.tables import GATE_SCALE, TANH_SCALE, sigmoid, sigmoid_table, tanh_table
 from compress.ops.tensor import INT16, Array, Segment, Tensor
 
@@ -102,6 +102,7 @@ class IntGruCell(_GruCell, IntOp):
 
     def check(self, sources: list[Tensor], target: Tensor) -> Iterator[str]:
         yield from super().check(sources, target)
+        yield from holds(self, (257,), "i", "sigmoid", "tanh")
         yield from within("reset_mult", self.reset_mult, 0, INT32 - 1)
         yield from within("mult", self.mult, 0, INT32 - 1)
 

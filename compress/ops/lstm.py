@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from compress.ops.arithmetic import lut, smmulr
-from compress.ops.base import INT32, FloatOp, IntOp, Memory, Op, within
+from compress.ops.base import INT32, FloatOp, IntOp, Memory, Op, holds, within
 from compress.ops.tables import GATE_SCALE, TANH_SCALE, sigmoid, sigmoid_table, tanh_table
 from compress.ops.tensor import INT16, Array, Segment, Tensor
 
@@ -87,6 +87,7 @@ class IntLstmCell(_LstmCell, IntOp):
 
     def check(self, sources: list[Tensor], target: Tensor) -> Iterator[str]:
         yield from super().check(sources, target)
+        yield from holds(self, (257,), "i", "sigmoid", "tanh")
         yield from within("mult", self.mult, 0, INT32 - 1)
 
     def run(self, inputs: list[Array], memory: Memory) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 
 from compress.errors import GraphError
 from compress.ops.arithmetic import bit_length, rsqrt, smmulr
-from compress.ops.base import FloatOp, IntOp, Memory, Op, within
+from compress.ops.base import FloatOp, IntOp, Memory, Op, holds, within
 from compress.ops.tensor import Array, Tensor
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ class IntLayerNorm(_Norm, IntOp):
 
     def check(self, sources: list[Tensor], target: Tensor) -> Iterator[str]:
         yield from super().check(sources, target)
+        yield from holds(self, self.gain.shape, "i", "gain", "bias")
         yield from within("features of a row", self.gain.shape[-1], 2, MOST)
         yield from within("epsilon", self.epsilon, LEAST_EPSILON, MOST_EPSILON)
         for name in ("gain", "bias"):

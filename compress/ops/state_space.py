@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from compress.ops.arithmetic import DEAD, multiplier, requant, same_multiplier
-from compress.ops.base import INT32, Bound, FloatOp, IntOp, Memory, Op
+from compress.ops.base import INT32, Bound, FloatOp, IntOp, Memory, Op, holds
 from compress.ops.scan import BLOCK, Scan
 from compress.ops.tensor import INT16, Array, Tensor
 
@@ -107,6 +107,12 @@ class IntStateSpace(_StateSpace, IntOp):
     state_scale: Array
     sum_scale: Array
     code: ClassVar[str] = "int.state_space"
+
+    def check(self, sources: list[Tensor], target: Tensor) -> Iterator[str]:
+        yield from super().check(sources, target)
+        yield from holds(self, (*self.shape, 2), "i", "a", "c")
+        yield from holds(self, self.shape[:1], "i", "g", "d", "mult")
+        yield from holds(self, self.shape[:1], "f", "state_scale", "sum_scale")
 
     def run(self, inputs: list[Array], memory: Memory) -> Array:
         state = memory.state.get("x")

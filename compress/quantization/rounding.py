@@ -49,7 +49,9 @@ class Moments:
         little."""
         c = self.products / max(self.rows, 1) - np.outer(self.mean, self.mean)
         variance = np.maximum(np.diag(c), 0.0)
-        variance = np.maximum(variance, 1e-6 * (variance.mean() or 1.0))
+        # of constant inputs nothing is left here but what sums of squares were rounded by
+        rounded = 1e-9 * float((self.mean**2).mean())
+        variance = np.maximum(variance, max(1e-6 * float(variance.mean()), rounded) or 1e-6)
         return np.asarray((1 - INDEPENDENT) * (c - np.diag(np.diag(c))) + np.diag(variance))
 
 

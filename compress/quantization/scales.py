@@ -7,6 +7,8 @@ itself (`FloatOp.wants`, `offers`); its integers follow from the plan (`FloatOp.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from compress.errors import GraphError
@@ -37,13 +39,17 @@ class Plan:
     def _fusable(self, op: Op) -> bool:
         """A ReLU whose work the clamp of the operator before it can do."""
         maker = self._maker(op.inputs[0])
-        alone = len(self.graph.users[op.inputs[0]]) == 1
+        # nobody else reads what it clamps, in this frame or in the next
+        recalled = any(op.inputs[0] in other.previous_names for other in self.graph.ops)
+        alone = len(self.graph.users[op.inputs[0]]) == 1 and not recalled
         return getattr(op, "is_clamp", False) and alone and maker is not None and maker.clamps
 
     def name(self, name: str) -> str:
         """The tensor that holds this one in the integer graph: a fused ReLU's output stands for its
-        input."""
-        return self.renamed.get(name, name)
+        input, and where two follow each other the last one's."""
+        while name in self.renamed:
+            name = self.renamed[name]
+        return name
 
     def head(self, op: Op) -> tuple[tuple[str, ...], str, str]:
         """Inputs, output and module of its integer form."""
@@ -84,7 +90,10 @@ class Plan:
             users = ", ".join(user.module for user in self.graph.users[name])
             raise GraphError(f"{name}: {users} want it in different scales")
         if wanted:
-            return Tensor(base.name, base.features, base.rate, wanted.pop())
+            segments = wanted.pop()
+            if name in self.fused:  # the clamp of a ReLU: no part of it is negative
+                segments = tuple(replace(segment, lo=0) for segment in segments)
+            return Tensor(base.name, base.features, base.rate, segments)
         lo, hi = INT8 if self._narrow(name) else INT16
         return base.scaled(self.own_scale(name), 0 if name in self.fused else lo, hi)
 

@@ -22,6 +22,12 @@ def run(args: argparse.Namespace) -> int:
     """Train, then say where the checkpoint is and how it validates."""
     from compress.tasks import start  # torch, which an option's help does not need
 
+    for name in ("steps", "threads"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise TendonError(f"--{name}: expected 1 or more, found {value}")
+    if args.out is not None and args.out.is_dir():
+        raise TendonError(f"--out {args.out}: expected a file to write, found a folder")
     task = start.task_of(args.model, args.checkpoint)
     training, collection = training_of(task), tasks.named(task).collection
     sessions = training_sessions.find(args.data, args.split, args.build, collection)

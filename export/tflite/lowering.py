@@ -128,6 +128,10 @@ class Lowering(Builder):
     def value(self, name: str) -> Value:
         """The same, to be read. GraphError where it has several scales, which only some operators
         can read."""
+        if name not in self.parts:
+            raise GraphError(
+                f"{name}: has no TFLite form but in front of a convolution, which looks into it"
+            )
         if len(self.parts[name]) != 1:
             readers = ", ".join(op.module for op in self.graph.users[name])
             raise GraphError(

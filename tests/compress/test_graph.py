@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import zipfile
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -188,3 +189,15 @@ def test_the_hash_knows_every_value_and_every_scale() -> None:
     tensors = graph.tensors | {graph.input.name: graph.input.scaled(0.5)}
     seen.add(dataclasses.replace(graph, tensors=tensors).hash())
     assert len(seen) == changes + 1 > len(graph.ops)
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "null", "[" * 100_000, '{"version": 4}', '{"version": 4, "tensors": []}']
+)
+def test_a_graph_file_with_another_header_is_one_clear_line(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "graph.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("graph.json", text)
+    with pytest.raises(GraphError, match=r"graph.npz: .*quantize again"):
+        g.load(path)
+    assert g.provenance(path) == {}

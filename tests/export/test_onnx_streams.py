@@ -24,6 +24,7 @@ from compress.tasks import distances
 from export.onnx import float_form, lint, ops, qdq_form
 from export.onnx.stream import Table
 from host import onnx_engine
+from tests.export import test_tflite_streams
 from tests.export.loops import (
     RATE,
     finished,
@@ -136,3 +137,13 @@ def test_a_reason_is_said() -> None:
         GraphError, match=r"norm: BatchNorm cannot be exported as float ONNX: .*fold"
     ):
         float_form.write(finished(b))
+
+
+def test_every_operator_of_the_table_is_written_somewhere() -> None:
+    """So that none is left out: the streams of TFLite's test hold all but a step, which it lacks."""
+    made = test_tflite_streams.graphs()
+    for graph in made:
+        onnx.checker.check_model(qdq_form.write(graph))
+    seen = {type(op) for graph in made for op in graph.ops}
+    written = {kind for kind, answer in ops.INTEGER.items() if not isinstance(answer, str)}
+    assert written - seen == {g.IntStep}

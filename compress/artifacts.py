@@ -34,7 +34,7 @@ SIMULATOR = (
 )
 PAGES = ("compress.report", "compress.report.*", "compress.tasks.*.pictures")
 _C_COMMENT = re.compile(
-    rb"""("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|/\*.*?\*/|//[^\n]*""", re.DOTALL
+    rb"""("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|/\*.*?\*/|//(?:[^\\\n]|\\.)*""", re.DOTALL
 )
 COMPRESSED = "compressed"  # the precision of networks that `compress` made
 

@@ -21,6 +21,7 @@ like a number or a date, and a key that stands twice is found instead of losing 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections import Counter
@@ -204,8 +205,9 @@ def _file(
 ) -> Path | None:
     """The one file of a session: in the folder itself, or else somewhere below."""
     direct = folder / f"{session}{suffixes[0]}"
-    if direct.is_file():
-        return direct
+    with contextlib.suppress(OSError):  # a name that no file can have
+        if direct.is_file():
+            return direct
     found = there.get(PurePosixPath(session).name, [])
     names = {p: "/" + p.relative_to(folder).as_posix() for p in found}
     found = [p for p in found if names[p].removesuffix(p.suffix).endswith(f"/{session}")]

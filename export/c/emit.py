@@ -36,6 +36,7 @@ def build(graph: g.Graph, family: str = "dsp") -> Model:
             f"{graph.name}: expected an integer graph to export as C, found float operators;"
             " quantize first"
         )
+    _check_names(graph)
     model = Model(graph, memory.plan(graph), entries_of(graph), family)
     in_pieces = {stretch.ops.start: stretch for stretch in stretches(graph)}
     inside = {index for stretch in in_pieces.values() for index in stretch.ops}
@@ -192,6 +193,18 @@ def _header(model: Model) -> Iterator[str]:
     yield "void model_tap(unsigned op, const int16_t *data, uint32_t count);"
     yield "#endif"
     yield "#endif"
+
+
+def _check_names(graph: g.Graph) -> None:
+    """GraphError for names that C cannot hold: they stand in a string, in comments and macros."""
+    for module in (graph.name, *(op.module for op in graph.ops)):
+        if not module.isprintable() or any(mark in module for mark in ('"', "\\", "*/", "/*")):
+            raise GraphError(f"{module!r}: a name that C cannot hold in a string or comment")
+    macros: dict[str, str] = {}
+    for name in graph.initial:
+        other = macros.setdefault(macro_of(name), name)
+        if other != name:
+            raise GraphError(f"{graph.name}: extra inputs {other!r} and {name!r} are one name in C")
 
 
 def macro_of(name: str) -> str:

@@ -3,6 +3,7 @@ reason for the user."""
 
 from __future__ import annotations
 
+import dataclasses
 from fractions import Fraction
 
 import pytest
@@ -15,6 +16,7 @@ from compress.errors import GraphError
 from export.c import emit, ops
 from export.c.step import Entry
 from host.native import NN
+from tests.export import loops
 
 ENTRIES = [entry for entry in ops.TABLE.values() if isinstance(entry, Entry)]
 CASES = {Case(name, (), {}).function: name for name in cases.KERNELS}
@@ -55,3 +57,22 @@ def test_what_is_refused_is_refused_with_its_reason(monkeypatch: pytest.MonkeyPa
         GraphError, match=r"model\.sum: IntAdd has no C kernel: sums are for another day"
     ):
         emit.build(graph)
+
+
+@pytest.mark.parametrize("name", ['a"b', "a*/b", "a\nb"])
+def test_a_name_that_c_cannot_hold_is_refused(name: str) -> None:
+    graph = dataclasses.replace(loops.integer(loops.lstm_convolution_lstm()), name=name)
+    with pytest.raises(GraphError, match="a name that C cannot hold"):
+        emit.build(graph)
+
+
+def test_extra_inputs_that_would_be_one_macro_are_refused() -> None:
+    graph = loops.integer(loops.two_integrals())
+    names = dict(zip(graph.initial, ("a-b", "a_b"), strict=True))
+    ops = tuple(
+        dataclasses.replace(op, initial=names[op.initial]) if op.initial_names else op
+        for op in graph.ops
+    )
+    initial = {names[n]: dataclasses.replace(t, name=names[n]) for n, t in graph.initial.items()}
+    with pytest.raises(GraphError, match="'a-b' and 'a_b' are one name in C"):
+        emit.build(dataclasses.replace(graph, ops=ops, initial=initial))

@@ -140,7 +140,7 @@ def test_a_reason_is_said() -> None:
 
 
 def test_every_operator_of_the_table_is_written_somewhere() -> None:
-    """So that none is left out: the streams of TFLite's test hold all but a step, which it lacks."""
+    """So that none is left out; the streams of TFLite's test hold all but a step."""
     made = test_tflite_streams.graphs()
     for graph in made:
         onnx.checker.check_model(qdq_form.write(graph))

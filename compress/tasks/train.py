@@ -22,10 +22,10 @@ def run(args: argparse.Namespace) -> int:
     """Train, then say where the checkpoint is and how it validates."""
     from compress.tasks import start  # torch, which an option's help does not need
 
-    for name in ("steps", "threads"):
+    for name, least in (("steps", 0), ("threads", 1)):
         value = getattr(args, name)
-        if value is not None and value < 1:
-            raise TendonError(f"--{name}: expected 1 or more, found {value}")
+        if value is not None and value < least:
+            raise TendonError(f"--{name}: expected {least} or more, found {value}")
     if args.out is not None and args.out.is_dir():
         raise TendonError(f"--out {args.out}: expected a file to write, found a folder")
     task = start.task_of(args.model, args.checkpoint)

@@ -298,6 +298,24 @@ def test_a_training_of_no_steps_gives_the_checkpoint_back_and_its_score(
     assert json.loads(out.with_suffix(".json").read_text())["figures"]
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [("--steps", "-3", "expected 0 or more"), ("--threads", "0", "expected 1 or more")],
+)
+def test_counts_that_are_none_are_one_line(
+    own: Own,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    option: str,
+    value: str,
+    message: str,
+) -> None:
+    assert own.train(tmp_path / "out.ckpt", option, value) == 2
+    assert f"{option}: {message}, found {value}" in capsys.readouterr().err
+    assert own.train(tmp_path) == 2  # a folder to write
+    assert "found a folder" in capsys.readouterr().err
+
+
 def test_a_checkpoint_that_is_missing_is_one_line(
     own: Own, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -88,12 +88,7 @@ def add_crosscheck_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_speed_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `speed`: --build, --cmsis-nn."""
-    parser.add_argument(
-        "--build",
-        type=Path,
-        default=Path("build"),
-        help="where artifacts go (default: %(default)s)",
-    )
+    cli.add_build_argument(parser)
     help_text = (
         "folder of CMSIS-NN, with a library or sources, to measure beside ours (default: recorded"
         " figures)"
@@ -170,12 +165,7 @@ def add_pareto_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="folder of one task's sessions (default: the simulated sets)",
     )
-    parser.add_argument(
-        "--build",
-        type=Path,
-        default=Path("build"),
-        help="where artifacts go (default: %(default)s)",
-    )
+    cli.add_build_argument(parser)
     parser.add_argument("--jobs", type=int, help="how many jobs at a time (default: one per core)")
     parser.add_argument(
         "--backend",

@@ -59,22 +59,38 @@ def parser_of(
     return parser
 
 
-def add_checkpoint_arguments(parser: argparse.ArgumentParser) -> None:
-    """--model, --checkpoint, --build."""
+def add_build_argument(parser: argparse.ArgumentParser, what: str = "artifacts") -> None:
+    """--build; `what` goes there."""
+    parser.add_argument(
+        "--build",
+        type=Path,
+        default=Path("build"),
+        help=f"where {what} go (default: %(default)s)",
+    )
+
+
+def _add_model_argument(parser: argparse.ArgumentParser) -> None:
+    """--model."""
     parser.add_argument(
         "--model", default="TC_S4_small", help="name of the network (default: %(default)s)"
     )
+
+
+def _add_training_arguments(parser: argparse.ArgumentParser) -> None:
+    """--seed, --threads."""
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
+
+
+def add_checkpoint_arguments(parser: argparse.ArgumentParser) -> None:
+    """--model, --checkpoint, --build."""
+    _add_model_argument(parser)
     parser.add_argument(
         "--checkpoint",
         type=Path,
         help="Lightning .ckpt in the published format (default: the shipped one)",
     )
-    parser.add_argument(
-        "--build",
-        type=Path,
-        default=Path("build"),
-        help="where artifacts go (default: %(default)s)",
-    )
+    add_build_argument(parser)
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -146,12 +162,7 @@ def add_recordings_arguments(parser: argparse.ArgumentParser) -> None:
         choices=tasks.names(),
         help="which kind of recordings to make (default: all)",
     )
-    parser.add_argument(
-        "--build",
-        type=Path,
-        default=Path("build"),
-        help="where the folders go (default: %(default)s)",
-    )
+    add_build_argument(parser, "the folders")
     parser.add_argument(
         "--splits",
         nargs="+",
@@ -162,9 +173,7 @@ def add_recordings_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     """Those of `train`."""
-    parser.add_argument(
-        "--model", default="TC_S4_small", help="name of the network (default: %(default)s)"
-    )
+    _add_model_argument(parser)
     parser.add_argument(
         "--data",
         type=Path,
@@ -181,18 +190,12 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="checkpoint whose weights to begin with (default: random ones, from the seed)",
     )
-    parser.add_argument(
-        "--build",
-        type=Path,
-        default=Path("build"),
-        help="where artifacts go (default: %(default)s)",
-    )
+    add_build_argument(parser)
     parser.add_argument(
         "--out", type=Path, help="checkpoint to write (default: <build>/<MODEL>/train/<MODEL>.ckpt)"
     )
     parser.add_argument("--steps", type=int, help="steps to train (default: the network's recipe)")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=2)
+    _add_training_arguments(parser)
 
 
 def add_shrink_arguments(parser: argparse.ArgumentParser) -> None:
@@ -230,8 +233,7 @@ def add_budget_arguments(parser: argparse.ArgumentParser) -> None:
             " a network that needs them)"
         ),
     )
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=2)
+    _add_training_arguments(parser)
 
 
 def size(text: str) -> int:

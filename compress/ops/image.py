@@ -16,8 +16,30 @@ if TYPE_CHECKING:
     from compress.quantization.scales import Plan
 
 
+class _Enlarged(Op):
+    """Frames of `width` columns, each given `factor` times. The fields are the subclasses' own, in
+    the order of theirs."""
+
+    factor: int
+    width: int
+    copies_values: ClassVar[bool] = True
+    across_frames: ClassVar[bool] = True
+
+    @property
+    def stride(self) -> Fraction:
+        return Fraction(1, self.factor)
+
+    def first_valid(self, first: int) -> int:
+        return self.factor * first
+
+    def check(self, sources: list[Tensor], target: Tensor) -> Iterator[str]:
+        yield from super().check(sources, target)
+        if self.width < 1 or sources[0].features % self.width:
+            yield f"{self.width} columns do not divide {sources[0].features} features"
+
+
 @dataclass(frozen=True)
-class _Im2Col(Op):
+class _Im2Col(_Enlarged):
     """What a convolution over frames and columns sees of one step, padded with zeros so that it
     gives as many of both.
 
@@ -33,23 +55,10 @@ class _Im2Col(Op):
     kernel_columns: int
     factor: int = 1
     copies: int = 1
-    copies_values: ClassVar[bool] = True
-    across_frames: ClassVar[bool] = True
     whole_window: ClassVar[bool] = True
-
-    @property
-    def stride(self) -> Fraction:
-        return Fraction(1, self.factor)
 
     def out_features(self, features: int) -> int:
         return features * self.copies * self.kernel_frames * self.kernel_columns
-
-    def first_valid(self, first: int) -> int:
-        return self.factor * first
-
-    def check(self, sources: list[Tensor], target: Tensor) -> Iterator[str]:
-        yield from super().check(sources, target)
-        yield from _check_width(self.width, sources[0])
 
     def run(self, inputs: list[Array], memory: Memory) -> Array:
         """The same in floats and integers: values are moved, none is computed."""
@@ -80,29 +89,16 @@ class IntIm2Col(_Im2Col, IntOp):
 
 
 @dataclass(frozen=True)
-class _Tile(Op):
+class _Tile(_Enlarged):
     """Nearest-neighbour upsampling: each frame `factor` times, in it each of `width` columns
     `copies` times; all ≥ 1."""
 
     factor: int
     width: int
     copies: int
-    copies_values: ClassVar[bool] = True
-    across_frames: ClassVar[bool] = True
-
-    @property
-    def stride(self) -> Fraction:
-        return Fraction(1, self.factor)
 
     def out_features(self, features: int) -> int:
         return features * self.copies
-
-    def first_valid(self, first: int) -> int:
-        return self.factor * first
-
-    def check(self, sources: list[Tensor], target: Tensor) -> Iterator[str]:
-        yield from super().check(sources, target)
-        yield from _check_width(self.width, sources[0])
 
     def run(self, inputs: list[Array], memory: Memory) -> Array:
         """The same in floats and integers: values are moved, none is computed."""
@@ -127,11 +123,6 @@ class IntTile(_Tile, IntOp):
 
     def relations(self, sources: list[Tensor], target: Tensor) -> Iterator[str]:
         yield from same_segments(sources[0], target)
-
-
-def _check_width(width: int, source: Tensor) -> Iterator[str]:
-    if width < 1 or source.features % width:
-        yield f"{width} columns do not divide {source.features} features"
 
 
 def patches_of(op: _Im2Col, x: Array) -> Array:

@@ -1,5 +1,4 @@
-"""What every training here shares: the rate's schedule, and a state on disk from which an
-interrupted one continues."""
+"""What every training here keeps on disk: a state from which an interrupted one continues."""
 
 from __future__ import annotations
 
@@ -7,7 +6,6 @@ import dataclasses
 import hashlib
 import io
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,13 +17,6 @@ from compress.data.recording_file import file_digest
 from compress.errors import CheckpointError, RecordingError
 from compress.files import replace_atomically
 from compress.tasks.training import TrainingRequest
-
-
-def share_of_rate(step: int, steps: int, warmup: int) -> float:
-    """Linear warm-up, then a cosine to nothing."""
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from compress.data.simulator.session import simulate, write
 from compress.errors import CheckpointError, RecordingError
 from compress.frontend import checkpoint
 from compress.frontend.families import HYPER_PARAMETERS, build
-from compress.tasks import state
+from compress.tasks import steps
 from compress.tasks.training import TrainingRequest
 from compress.tasks.typing import charset
 from compress.tasks.typing import training as typing
@@ -200,7 +200,7 @@ def test_several_validation_sessions_are_scored_together(sessions: list[Path]) -
 
 def test_the_rate_warms_up_and_falls_to_nothing() -> None:
     shares = [
-        state.share_of_rate(step, RECIPE.steps, RECIPE.warmup) for step in range(RECIPE.steps + 1)
+        steps.share_of_rate(step, RECIPE.steps, RECIPE.warmup) for step in range(RECIPE.steps + 1)
     ]
     assert (
         shares[:2] == [0.5, 1.0]

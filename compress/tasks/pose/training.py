@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from compress.data.recording_file import SAMPLE_RATE
-from compress.errors import CheckpointError, RecordingError, TendonError
+from compress.errors import CheckpointError, RecordingError
 from compress.frontend import checkpoint
 from compress.frontend.families import PoseNetwork
 from compress.frontend.families.emg2pose.decoders import SequentialLSTM
@@ -44,6 +44,7 @@ from compress.tasks.pose.closed_loop import (
 )
 from compress.tasks.pose.tracker_start import begin_as_tracker
 from compress.tasks.pose.training_set import Tracked, draw, load
+from compress.tasks.steps import advance, schedule_of
 from compress.tasks.training import Trained, TrainingRequest
 
 _TRIES = 10_000  # draws of a place where a stream begins, until its angles are known
@@ -359,24 +360,21 @@ class _Phase:
         self.steps, self.step, self.clip = steps, 0, recipe.clip
         self.parameters = [p for module in modules for p in module.parameters()]
         self.optimizer = torch.optim.Adam(self.parameters, lr=rate)
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimizer, lambda step: saved.share_of_rate(step, steps, recipe.warmup)
-        )
+        self.schedule = schedule_of(self.optimizer, steps, recipe.warmup)
 
     def advance(self, loss: Tensor) -> float:
         """One step of Adam; TendonError when the loss is no longer a number."""
-        if not math.isfinite(loss.item()):
-            raise TendonError(
-                f"training diverged at step {self.step}: expected a finite loss, found"
-                f" {loss.item()}; lower the rate"
-            )
-        self.optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.parameters, self.clip)
-        self.optimizer.step()
-        self.schedule.step()
+        found = advance(
+            loss,
+            self.parameters,
+            self.optimizer,
+            self.schedule,
+            self.clip,
+            f"training diverged at step {self.step}",
+            "lower the rate",
+        )
         self.step += 1
-        return float(loss.detach())
+        return found
 
     def state_dict(self) -> dict[str, Any]:
         return {

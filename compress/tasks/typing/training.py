@@ -20,12 +20,13 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from compress.errors import CheckpointError, RecordingError, TendonError
+from compress.errors import CheckpointError, RecordingError
 from compress.frontend import checkpoint
 from compress.frontend.families import HybridNetwork
 from compress.frontend.families.hybrid.model import InputMeanPooling
 from compress.tasks import start
 from compress.tasks import state as saved
+from compress.tasks.steps import advance, schedule_of
 from compress.tasks.training import Trained, TrainingRequest
 from compress.tasks.typing import charset, scores
 from compress.tasks.typing.session import SAMPLE_RATE
@@ -160,9 +161,7 @@ class _Run:
         for name, parameter in model.named_parameters():
             groups[name.rsplit(".", 1)[-1] in _STATE_SPACE]["params"].append(parameter)
         self.optimizer = torch.optim.Adam(groups)
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimizer, lambda step: saved.share_of_rate(step, recipe.steps, recipe.warmup)
-        )
+        self.schedule = schedule_of(self.optimizer, recipe.steps, recipe.warmup)
         found = saved.load(state, origin)
         if found is not None:
             self.model.load_state_dict(found["model"])
@@ -199,18 +198,17 @@ class _Run:
         loss = ctc(
             self.frames.train(), draw(data, whole_frames(seconds, self.pooling), batch, r.gain, rng)
         )
-        if not math.isfinite(loss.item()):
-            raise TendonError(
-                f"training diverged at step {self.step}: expected a finite loss, found"
-                f" {loss.item()}; lower the rate"
-            )
-        self.optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), r.clip)
-        self.optimizer.step()
-        self.schedule.step()
+        found = advance(
+            loss,
+            self.model.parameters(),
+            self.optimizer,
+            self.schedule,
+            r.clip,
+            f"training diverged at step {self.step}",
+            "lower the rate",
+        )
         self.step += 1
-        return float(loss.detach())
+        return found
 
     def _save(self) -> None:
         parts: dict[str, Any] = {

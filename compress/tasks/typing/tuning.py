@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from compress.compression.rounded import four_bits
-from compress.errors import TendonError
 from compress.frontend.families import HybridNetwork
 from compress.frontend.families.hybrid.model import InputMeanPooling
 from compress.tasks import state as saved
+from compress.tasks.steps import advance, schedule_of
 from compress.tasks.typing import charset
 from compress.tasks.typing.training import whole_frames
 from compress.tasks.typing.training_set import Labelled, Windows, draw, load
@@ -90,9 +90,7 @@ def _run(
     """The steps that remain of a tuning."""
     student.eval(), teacher.eval()
     optimizer = torch.optim.Adam(student.parameters(), lr=recipe.rate)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: saved.share_of_rate(step, recipe.steps, recipe.warmup)
-    )
+    schedule = schedule_of(optimizer, recipe.steps, recipe.warmup)
     parts: dict[str, nn.Module | torch.optim.Optimizer | torch.optim.lr_scheduler.LambdaLR]
     parts = {"model": student, "optimizer": optimizer, "schedule": schedule}
     begin, found = 0, saved.load(state, origin)
@@ -105,16 +103,9 @@ def _run(
     ):
         rng = np.random.default_rng([recipe.seed, step])
         loss = _loss(student, teacher, _windows(data, recipe, step, rng, pooling))
-        if not torch.isfinite(loss):
-            raise TendonError(
-                f"tuning diverged at step {step}: expected a finite loss, found {loss.item()}; try"
-                " fewer STEPS"
-            )
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(student.parameters(), recipe.clip)
-        optimizer.step()
-        schedule.step()
+        diverged = f"tuning diverged at step {step}"
+        parameters = student.parameters()
+        advance(loss, parameters, optimizer, schedule, recipe.clip, diverged, "try fewer STEPS")
         if (step + 1) % recipe.save_every == 0:
             saved.save(
                 state, origin, {"step": step + 1} | {k: v.state_dict() for k, v in parts.items()}

@@ -24,11 +24,11 @@ static inline uint32_t row_of(const nn_attention *op)
 }
 
 #if NN_MVE
-/* Four shortened sums as outputs. */
-static inline void store_four(const nn_attention *op, int32x4_t sums, int16_t *y)
+/* Four sums as outputs; those that are shortened already have `bits` of 0. */
+static inline int32x4_t four_outputs(const nn_attention *op, int32x4_t sums, uint32_t bits)
 {
-    const int32x4_t of = vrmulhq_s32(sums, vdupq_n_s32(op->mult));
-    vstrhq_s32(y, vminq_s32(vmaxq_s32(of, vdupq_n_s32(op->lo)), vdupq_n_s32(op->hi)));
+    const int32x4_t y = vrmulhq_s32(vshlq_r_s32(sums, -(int32_t)bits), vdupq_n_s32(op->mult));
+    return vminq_s32(vmaxq_s32(y, vdupq_n_s32(op->lo)), vdupq_n_s32(op->hi));
 }
 #endif
 

@@ -18,34 +18,51 @@ static inline void every_value(const nn_attention *op, const int16_t *weights,
 
 #if NN_MVE
 
-#define AT_ONCE 4u /* frames that share a column, values that share a row */
+#define AT_ONCE 4u /* frames that share a column */
 
+/* A column of eight keys is loaded at once, by offsets of 16 bits. */
 static inline uint32_t in_columns(const nn_attention *op, const int16_t *weights)
 {
     (void)weights;
-    return op->shared && op->frames >= AT_ONCE && op->keys <= COLUMN;
+    return op->shared && op->frames >= AT_ONCE && op->keys <= COLUMN && row_of(op) <= 65535 / 7;
 }
 
-/* Four frames, whose weights lie `next` apart, with one column */
-static inline void several_frames(const nn_attention *op, const int16_t *weights, uint32_t next,
-                                  const int16_t *column, int16_t *y)
+/* One value of all keys, in front of zeros up to a multiple of eight */
+static inline void take_column(const nn_attention *op, const int16_t *values, int16_t *column)
 {
-    const int16_t *w0 = weights, *w1 = w0 + next, *w2 = w1 + next, *w3 = w2 + next;
+    const uint32_t row = row_of(op);
+    const uint16x8_t places = vmulq_n_u16(vidupq_n_u16(0, 1), (uint16_t)row);
+    for (int32_t left = op->keys; left > 0; left -= 8, values += 8 * row, column += 8)
+        vst1q_s16(column, vldrhq_gather_shifted_offset_z_s16(values, places,
+                                                             vctp16q((uint32_t)left)));
+}
+
+/* Four frames, whose weights lie `next` apart, with one column: their sums. */
+static inline int32x4_t sums_of_four(const nn_attention *op, const int16_t *w0, uint32_t next,
+                                     const int16_t *x)
+{
+    const int16_t *w1 = w0 + next, *w2 = w1 + next, *w3 = w2 + next;
+    const uint32_t turns = op->keys / 8u, rest = op->keys % 8u;
     int32_t a = half_of(op), b = a, c = a, d = a;
-    for (int32_t left = op->keys; left > 0; left -= 8) {
-        const mve_pred16_t there = vctp16q((uint32_t)left);
-        const int16x8_t v = vld1q_s16(column);
-        a = vmladavaq_s16(a, v, vldrhq_z_s16(w0, there));
-        b = vmladavaq_s16(b, v, vldrhq_z_s16(w1, there));
-        c = vmladavaq_s16(c, v, vldrhq_z_s16(w2, there));
-        d = vmladavaq_s16(d, v, vldrhq_z_s16(w3, there));
-        column += 8, w0 += 8, w1 += 8, w2 += 8, w3 += 8;
+    __asm__("wls lr, %[turns], 2f\n1:\n\tvldrh.u16 q0, [%[x]], #16\n\t"
+            "vldrh.u16 q1, [%[w0]], #16\n\tvldrh.u16 q2, [%[w1]], #16\n\t"
+            "vmladava.s16 %[a], q0, q1\n\tvmladava.s16 %[b], q0, q2\n\t"
+            "vldrh.u16 q1, [%[w2]], #16\n\tvldrh.u16 q2, [%[w3]], #16\n\t"
+            "vmladava.s16 %[c], q0, q1\n\tvmladava.s16 %[d], q0, q2\n\tle lr, 1b\n2:\n\t"
+            : [x] "+&r"(x), [w0] "+&r"(w0), [w1] "+&r"(w1), [w2] "+&r"(w2), [w3] "+&r"(w3),
+              [a] "+&Te"(a), [b] "+&Te"(b), [c] "+&Te"(c), [d] "+&Te"(d)
+            : [turns] "r"(turns)
+            : "q0", "q1", "q2", "lr", "memory");
+    if (rest) {
+        const mve_pred16_t there = vctp16q(rest);
+        const int16x8_t last = vld1q_s16(x);
+        a = vmladavaq_s16(a, last, vldrhq_z_s16(w0, there));
+        b = vmladavaq_s16(b, last, vldrhq_z_s16(w1, there));
+        c = vmladavaq_s16(c, last, vldrhq_z_s16(w2, there));
+        d = vmladavaq_s16(d, last, vldrhq_z_s16(w3, there));
     }
     const int32x4_t sums = {a, b, c, d};
-    int16_t found[4];
-    store_four(op, vshlq_r_s32(sums, -op->bits), found);
-    for (uint32_t i = 0; i < 4; i++, y += row_of(op))
-        *y = found[i];
+    return sums;
 }
 
 /* All frames with one column; the last block holds the last frames, some of them once more. */
@@ -53,8 +70,10 @@ static inline void all_frames(const nn_attention *op, const int16_t *weights, ui
                               const int16_t *column, int16_t *y)
 {
     const uint32_t last = op->frames - AT_ONCE, row = row_of(op);
+    const uint32x4_t places = vmulq_n_u32(vidupq_n_u32(0, 1), row);
     for (uint32_t t = 0;; t = t + AT_ONCE < last ? t + AT_ONCE : last) {
-        several_frames(op, weights + t * next, next, column, y + t * row);
+        const int32x4_t sums = sums_of_four(op, weights + t * next, next, column);
+        vstrhq_scatter_shifted_offset_s32(y + t * row, places, four_outputs(op, sums, op->bits));
         if (t == last)
             break;
     }
@@ -63,7 +82,7 @@ static inline void all_frames(const nn_attention *op, const int16_t *weights, ui
 static inline uint32_t in_rows(const nn_attention *op, const int16_t *values)
 {
     (void)values;
-    return op->depth >= AT_ONCE;
+    return op->depth >= 4;
 }
 
 /* Four values of one frame */
@@ -74,7 +93,7 @@ static inline void several_values(const nn_attention *op, const int16_t *weights
     int32x4_t sums = vdupq_n_s32(half_of(op));
     for (uint32_t k = op->keys; k; k--, values += row)
         sums = vmlaq_n_s32(sums, vldrhq_s32(values), *weights++);
-    store_four(op, vshlq_r_s32(sums, -op->bits), y);
+    vstrhq_s32(y, four_outputs(op, sums, op->bits));
 }
 
 #elif NN_DSP
@@ -85,6 +104,14 @@ static inline uint32_t in_columns(const nn_attention *op, const int16_t *weights
 {
     return op->shared && op->frames >= AT_ONCE && op->keys <= COLUMN && op->keys % 2u == 0 &&
            ((uintptr_t)weights & 3u) == 0;
+}
+
+/* One value of all keys */
+static inline void take_column(const nn_attention *op, const int16_t *values, int16_t *column)
+{
+    const uint32_t row = row_of(op);
+    for (uint32_t k = op->keys; k; k--, values += row)
+        *column++ = *values;
 }
 
 /* Eight keys of one frame, whose values are in r3 … r6 */
@@ -173,17 +200,6 @@ static inline void several_values(const nn_attention *op, const int16_t *weights
 #endif
 
 #ifdef AT_ONCE
-
-/* One value of all keys, in front of zeros up to a multiple of eight */
-static inline void take_column(const nn_attention *op, const int16_t *values, int16_t *column)
-{
-    const uint32_t row = row_of(op);
-    uint32_t k = 0;
-    for (; k < op->keys; k++, values += row)
-        column[k] = *values;
-    for (; k & 7u; k++)
-        column[k] = 0;
-}
 
 /* Value by value, each for all frames */
 static void by_columns(const nn_attention *op, const int16_t *weights, const int16_t *values,

@@ -22,38 +22,61 @@ static inline uint32_t loadable(const nn_attention *op, const int16_t *queries, 
     return op->keys >= AT_ONCE;
 }
 
-/* One query with four keys */
-static inline void several_keys(const nn_attention *op, const int16_t *query, const int16_t *key,
-                                int16_t *y)
+#define LONGEST 4u /* vectors of a query that registers hold */
+
+/* One query with four keys; `vectors`, a constant: of eight values, in `q`. */
+static inline __attribute__((always_inline)) int32x4_t
+four_keys(const nn_attention *op, const int16x8_t *q, const int16_t *key, uint32_t vectors)
 {
-    const uint32_t row = row_of(op);
-    const int16_t *k0 = key, *k1 = key + row, *k2 = k1 + row, *k3 = k2 + row;
-    int64_t a = half_of(op), b = a, c = a, d = a;
-    for (int32_t left = op->depth; left > 0; left -= 8) {
-        const mve_pred16_t there = vctp16q((uint32_t)left);
-        const int16x8_t q = vldrhq_z_s16(query, there);
-        a = vmlaldavaq_s16(a, q, vldrhq_z_s16(k0, there));
-        b = vmlaldavaq_s16(b, q, vldrhq_z_s16(k1, there));
-        c = vmlaldavaq_s16(c, q, vldrhq_z_s16(k2, there));
-        d = vmlaldavaq_s16(d, q, vldrhq_z_s16(k3, there));
-        query += 8, k0 += 8, k1 += 8, k2 += 8, k3 += 8;
+    int32x4_t sums = vdupq_n_s32(0);
+    for (int i = 0; i < 4; i++, key += row_of(op)) {
+        int64_t acc = half_of(op);
+        for (uint32_t v = 0; v < vectors; v++)
+            acc = vmlaldavaq_s16(acc, q[v], vld1q_s16(key + 8 * v));
+        sums[i] = (int32_t)(acc >> op->bits);
     }
-    const uint32_t bits = op->bits;
-    const int32x4_t sums = {(int32_t)(a >> bits), (int32_t)(b >> bits), (int32_t)(c >> bits),
-                            (int32_t)(d >> bits)};
-    store_four(op, sums, y);
+    return sums;
 }
 
 /* A query of one head with all keys; the last block holds the last keys, some of them once more. */
-static inline void one_query(const nn_attention *op, const int16_t *query, const int16_t *key,
-                             int16_t *y)
+static inline __attribute__((always_inline)) void
+keys_of_vectors(const nn_attention *op, const int16_t *query, const int16_t *key, int16_t *y,
+                uint32_t vectors)
 {
     const uint32_t last = op->keys - AT_ONCE, row = row_of(op);
+    int16x8_t q[LONGEST];
+    for (uint32_t v = 0; v < vectors; v++)
+        q[v] = vld1q_s16(query + 8 * v);
     for (uint32_t k = 0;; k = k + AT_ONCE < last ? k + AT_ONCE : last) {
-        several_keys(op, query, key + k * row, y + k);
+        vstrhq_s32(y + k, four_outputs(op, four_keys(op, q, key + k * row, vectors), 0));
         if (k == last)
             break;
     }
+}
+
+/* The same for any number of values */
+static inline int32_t long_product(const nn_attention *op, const int16_t *query, const int16_t *key)
+{
+    int64_t acc = half_of(op);
+    for (int32_t left = op->depth; left > 0; left -= 8, query += 8, key += 8) {
+        const mve_pred16_t there = vctp16q((uint32_t)left);
+        acc = vmlaldavaq_s16(acc, vldrhq_z_s16(query, there), vldrhq_z_s16(key, there));
+    }
+    return (int32_t)(acc >> op->bits);
+}
+
+static inline void one_query(const nn_attention *op, const int16_t *query, const int16_t *key,
+                             int16_t *y)
+{
+    if (op->depth == 8)
+        keys_of_vectors(op, query, key, y, 1);
+    else if (op->depth == 16)
+        keys_of_vectors(op, query, key, y, 2);
+    else if (op->depth == 32)
+        keys_of_vectors(op, query, key, y, LONGEST);
+    else
+        for (uint32_t k = op->keys; k; k--, key += row_of(op))
+            *y++ = output_of(op, long_product(op, query, key));
 }
 
 #elif NN_DSP

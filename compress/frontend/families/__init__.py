@@ -58,6 +58,15 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+def leaves() -> dict[type[nn.Module], Any]:
+    """The modules of all families that stay whole when a network is traced (`frontend/layers.py`),
+    from their `handlers.py`."""
+    found: dict[type[nn.Module], Any] = {}
+    for folder in FOLDERS:
+        found |= getattr(import_module(f"{__name__}.{folder}.handlers"), "LEAVES", {})
+    return found
+
+
 def family_of(hyper_parameters: dict[str, Any]) -> Family:
     """The family whose keys are all there; CheckpointError says what would be needed."""
     for family in every():

@@ -54,8 +54,9 @@ class Family(ABC):
         """What makes a network this one and no other, to be compared by ==."""
 
     @abstractmethod
-    def lower(self, b: Builder, model: Any, window: int | None) -> None:
-        """Append the network's operators. `window`: samples at a time, None for a stream."""
+    def lower(self, b: Builder, model: Any, window: int | None) -> dict[str, Any] | None:
+        """Append the network's operators; returns what provenance says of them beside the task, if
+        anything. `window`: samples at a time, None for a stream."""
 
     @abstractmethod
     def forward(

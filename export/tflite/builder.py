@@ -58,7 +58,9 @@ class Builder:
         return y
 
     def subtract(self, a: Value, b: Value, y: Value) -> Value:
-        self.step.op(OP.SUB, [a, b], [y], schema.SubOptionsT())
+        options = schema.SubOptionsT()
+        options.potScaleInt16 = False
+        self.step.op(OP.SUB, [a, b], [y], options)
         return y
 
     def convert(self, code: int, x: Value, y: Value) -> Value:
@@ -120,6 +122,34 @@ class Builder:
             self.step.op(OP.CONCATENATION, group, [y], options)
             joined.append(y)
         return self.join(joined, name, axis)
+
+    def transpose(self, x: Value, order: tuple[int, ...], name: str) -> Value:
+        """Axes in another order; what lies alike in memory is reshaped."""
+        shape = tuple(x.shape[axis] for axis in order)
+        moving = [axis for axis in order if x.shape[axis] > 1]
+        if moving == sorted(moving):
+            return self.reshape(x, shape, name)
+        y = self.step.tensor(name, shape, x.dtype, x.scale)
+        axes = self.step.constant("order", np.array(order, np.int32))
+        self.step.op(OP.TRANSPOSE, [x, axes], [y], schema.TransposeOptionsT())
+        return y
+
+    def zeros(self, shape: tuple[int, ...], scale: float) -> Value:
+        """int16, or float32 with scale 0."""
+        return self.step.constant(
+            "zeros", np.zeros(shape, np.int16 if scale else np.float32), scale
+        )
+
+    def held(self, x: Value, lo: int, hi: int, name: str) -> Value:
+        """Integers of x within lo…hi, as far as 16 bits alone do not hold them to that."""
+        for code, end, free in ((OP.MAXIMUM, lo, -32768), (OP.MINIMUM, hi, 32767)):
+            if end == free:
+                continue
+            limit = self.step.constant("limit", np.full(x.shape, end, np.int16), x.scale)
+            y = self.step.tensor(name, x.shape, np.int16, x.scale)
+            self.step.op(code, [x, limit], [y], schema.MaximumMinimumOptionsT())
+            x = y
+        return x
 
     def sigmoid(self, x: Value, name: str, code: int = OP.LOGISTIC) -> Value:
         """LOGISTIC, or TANH."""

@@ -14,17 +14,15 @@ from export.tflite.reals import Reals
 Product = g.IntAttentionScores | g.IntAttentionContext
 WIDTH = 2.0 ** (FRACTION - 4)  # places of q in one segment of the exponential
 LARGEST = 32767
-UNIT = 2**14  # a factor in integers: its product is shifted back
 
 
 def scores(b: Lowering, op: g.IntAttentionScores) -> None:
     """Queries with keys. A product with the factor leaves the integers of the queries as they are
     and changes their scale."""
     queries, keys = (_heads(b, op, name, (0, 2, 1, 3)) for name in op.inputs)
-    factor = b.step.constant("factor", np.full(queries.shape, UNIT, np.int16), op.factor / UNIT)
     scale = queries.scale * op.factor
-    scaled = b.step.tensor(f"{op.module}.scaled", queries.shape, np.int16, scale)
-    _product(b, op, b.multiply(queries, factor, scaled), keys)
+    scaled = b.times(queries, op.factor, scale, f"{op.module}.scaled")
+    _product(b, op, scaled, keys)
 
 
 def context(b: Lowering, op: g.IntAttentionContext) -> None:

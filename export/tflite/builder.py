@@ -15,6 +15,7 @@ from export.tflite.model import OP, Array, File, Value
 NONE, RELU = schema.ActivationFunctionType.NONE, schema.ActivationFunctionType.RELU
 Q15 = 2.0**-15
 UNIT = 64  # weight of a per-channel gain: the gain itself is in the channel's scale
+WHOLE = 2**14  # a factor in integers: so long is a product before it is rounded
 MOST_JOINED = 8  # CONCATENATION takes ten inputs at most
 
 
@@ -151,11 +152,10 @@ class Builder:
             x = y
         return x
 
-    def sigmoid(self, x: Value, name: str, code: int = OP.LOGISTIC) -> Value:
-        """LOGISTIC, or TANH."""
-        y = self.step.tensor(name, x.shape, np.int16, Q15)
-        self.step.op(code, [x], [y])
-        return y
+    def times(self, x: Value, factor: float, scale: float, name: str) -> Value:
+        """x·factor in a scale, rounded once: QUANTIZE rounds twice, by up to 3/4 of a step."""
+        one = self.step.constant("factor", np.full(x.shape, WHOLE, np.int16), factor / WHOLE)
+        return self.multiply(x, one, self.step.tensor(name, x.shape, np.int16, scale))
 
     def dot(self, a: Value, b: Value, y: Value) -> Value:
         """(1, batch, i, k) · (1, batch, j, k)ᵀ -> (1, batch, i, j): sums of 16 × 16 bits, rounded
@@ -164,13 +164,6 @@ class Builder:
         options.adjY = True
         self.step.op(OP.BATCH_MATMUL, [a, b], [y], options)
         return y
-
-    def everywhere(self, value: float, shape: tuple[int, ...]) -> Value:
-        """A constant of one value in every place: broadcasting one costs five times an element's
-        work in TFLite-Micro."""
-        return self.step.constant(
-            f"constant.{value:g}", np.full(shape, 32767, np.int16), value / 32767
-        )
 
     def per_channel(
         self,

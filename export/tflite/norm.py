@@ -15,26 +15,20 @@ def rms_norm(b: Lowering, op: g.IntRmsNorm) -> None:
 
 
 def layer_norm(b: Lowering, op: g.IntLayerNorm, centred: bool = True) -> None:
-    """In float32: there is no 16-bit RSQRT. Many rows become 16-bit integers before gain and
-    bias."""
+    """In float32: there is no 16-bit RSQRT."""
     x, y, n = b.value(op.inputs[0]), b.result(op), op.gain.shape[1]
-    rows, relu = x.shape[1] * op.gain.shape[0], b.relu(op)
-    gain, bias = op.gain.reshape(-1) * op.gain_scale, op.bias.reshape(-1) * op.bias_scale
+    rows = x.shape[1] * op.gain.shape[0]
     apart = b.reshape(x, (rows, n, 1, 1), f"{op.module}.rows")
     normal = _normalize(b, apart, op.variance_epsilon, op.module, centred)
-    if rows == 1:
-        frame = b.reshape(normal, x.shape, f"{op.module}.frame")
-        b.convert(OP.QUANTIZE, _affine(b, frame, gain, bias, op.module, relu), y)
-        return
-    integers = b.step.tensor(f"{op.module}.normalized", normal.shape, np.int16, np.sqrt(n) / 32767)
-    framed = b.reshape(b.convert(OP.QUANTIZE, normal, integers), x.shape, f"{op.module}.frames")
-    b.per_channel(framed, gain, bias, y, op.module, relu=relu)
+    framed = b.reshape(normal, x.shape, f"{op.module}.frame")
+    gain, bias = op.gain * op.gain_scale, op.bias * op.bias_scale
+    b.convert(OP.QUANTIZE, _affine(b, framed, gain, bias, op.module, b.relu(op)), y)
 
 
 def _affine(b: Lowering, x: Value, gain: Array, bias: Array, module: str, relu: bool) -> Value:
-    """x·gain + bias in float32, shape for shape."""
+    """x·gain + bias in float32, the same for each frame."""
     gains, biases = (
-        b.step.constant(f"{module}.{k}", v.astype(np.float32).reshape(x.shape))
+        b.step.constant(f"{module}.{k}", v.astype(np.float32).reshape(1, 1, 1, -1))
         for k, v in (("gain", gain), ("bias", bias))
     )
     scaled, y = (

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from export.tflite.builder import Q15
 from export.tflite.lowering import Lowering
 from export.tflite.model import OP, Array, Value
 
@@ -110,6 +111,23 @@ class Reals:
         options.axis, options.batchDims = axis, 0
         self.b.step.op(OP.GATHER, [x, index], [y], options)
         return y
+
+
+def looked_up(b: Lowering, x: Value, table: Array, y: Value, name: str) -> Value:
+    """What a table (257,) of the integers makes of int16 x: the line between two points, which the
+    upper byte of x chooses."""
+    r, points = Reals(b, name), table.astype(np.float64)
+    place = r.add(r.multiply(r.of(x), 1 / 256), 128.0)
+    begin = r.floor(place)
+    index = r.whole(begin)
+    way = r.multiply(r.at(np.diff(points), index), r.subtract(place, begin))
+    # a half in the table: what is cut off is then rounded
+    return r.words(r.floor(r.add(r.at(points[:-1] + 0.5, index), way)), y)
+
+
+def in_q15(b: Lowering, x: Value, table: Array, name: str) -> Value:
+    """The same into steps of 2⁻¹⁵: gates, and what a tanh makes."""
+    return looked_up(b, x, table, b.step.tensor(name, x.shape, np.int16, Q15), name)
 
 
 def moved(b: Lowering, x: Value, index: Array, axis: int, name: str) -> Value:

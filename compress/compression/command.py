@@ -311,10 +311,10 @@ def request(args: argparse.Namespace, core: str, cycles: float | None) -> Reques
 
 def from_arguments(args: argparse.Namespace) -> int:
     """`python -m compress shrink`."""
-    folder = Folder(args.build, args.model, COMPRESSED)
+    folder = Folder(args.build, args.model, COMPRESSED, network=args.network)
     found = run(
         folder,
-        artifacts.checkpoint_of(args.model, args.checkpoint),
+        artifacts.whole_checkpoint(folder, args.checkpoint),
         args.data,
         request(args, args.core, args.cycles),
     )

@@ -93,6 +93,38 @@ def _add_model_argument(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(network=None)
 
 
+class _Models(argparse.Action):
+    """`args.models`: names of networks; `args.networks`: by name the files of the user's that hold
+    some of them."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
+        namespace.models, namespace.networks = [], {}
+        for value in values:
+            file = named(value)
+            name = value if file is None else file.name
+            if file is not None and namespace.networks.setdefault(name, file) != file:
+                raise TendonError(
+                    f"MODELS: {namespace.networks[name]} and {file} would both be called {name};"
+                    " rename one of the files"
+                )
+            namespace.models.append(name)
+
+
+def add_models_argument(parser: argparse.ArgumentParser, default: list[str]) -> None:
+    """--models, which also sets `networks`."""
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        action=_Models,
+        default=default,
+        help=(
+            "networks, by name or by files of yours, path/net.py or path/net.py:name, which are"
+            " executed (default: those with a checkpoint)"
+        ),
+    )
+    parser.set_defaults(networks={})
+
+
 def _add_training_arguments(parser: argparse.ArgumentParser) -> None:
     """--seed, --threads."""
     parser.add_argument("--seed", type=int, default=1)

@@ -25,7 +25,6 @@ from compress.quantization.calibrate import Ranges, observe
 from compress.quantization.precisions import PRECISIONS
 from compress.quantization.proof import accumulator_bounds
 from compress.quantization.quantize import quantize
-from compress.report.figures import difference, figure
 from compress.tasks import distances
 
 REPORT_VERSION = 2
@@ -45,7 +44,7 @@ def run(
     """Quantize, score on the held-out sessions, write the artifacts; returns quantize.json's
     content."""
     integer = graphs(folder, checkpoint_path, data, calibration)
-    dataset = datasets.find(data, folder.build, tasks.collection_of(integer))
+    dataset = datasets.find(data, folder.build, tasks.of(integer).collection)
     key = artifacts.key(
         graph=integer.provenance["key"],
         heldout=dataset.heldout,
@@ -212,8 +211,7 @@ def score(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]:
     heldout = evaluate.read_heldout(integer, dataset.heldout)
     task, recorded = tasks.of(integer), heldout.recorded
     a, b = heldout.float_frames(real), heldout.integer_frames(integer)
-    error = task.error(integer, a, recorded)  # None of recordings that say nothing to get right
-    low, high = (None, None) if error is None else task.difference(integer, a, b, recorded)
+    low, high = task.difference(integer, a, b, recorded)
     published, (amount, amount_is) = PUBLISHED.get(integer.name), task.amount(recorded)
     return {
         "version": REPORT_VERSION,
@@ -226,7 +224,7 @@ def score(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]:
         "metric": {
             "name": task.metric,
             "unit": task.unit,
-            "float": error,
+            "float": task.error(integer, a, recorded),
             "quantized": task.error(integer, b, recorded),
             "low": low,
             "high": high,
@@ -240,7 +238,7 @@ def score(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]:
             "float": task.details(integer, a, recorded),
             "quantized": task.details(integer, b, recorded),
         },
-        "trivial": ({} if error is None else task.trivial(integer, recorded, dataset.calibration)),
+        "trivial": task.trivial(integer, recorded, dataset.calibration),
         "agreement": task.agreement(a, b),
         "sqnr_db": distances.sqnr_db(distances.concatenate(a), distances.concatenate(b)),
         "accumulators": [
@@ -263,12 +261,16 @@ def text(report: dict[str, Any]) -> str:
             f"{report['model']} {report['precision']} on {report['amount']:,} held-out"
             f" {report['amount_is']} of {where}"
         ),
-        f"  {_errors(m)}",
+        (
+            f"  {m['name']} float {m['float']:.2f} {m['unit']}, integer {m['quantized']:.2f}"
+            f" {m['unit']} (difference {m['quantized'] - m['float']:+.2f}, 95 % interval"
+            f" {m['low']:+.2f} … {m['high']:+.2f})"
+        ),
         f"  {agreement}output SQNR {report['sqnr_db']:.1f} dB",
     ]
     if report["trivial"]:
         trivial = ", ".join(
-            f"{name.replace('_', ' ')} {figure(value, m['unit'])}"
+            f"{name.replace('_', ' ')} {value:.2f} {m['unit']}"
             for name, value in report["trivial"].items()
         )
         lines.append(f"  trivial predictors: {trivial}")
@@ -278,21 +280,6 @@ def text(report: dict[str, Any]) -> str:
             f" ({report['published']['source']})"
         )
     return "\n".join(lines)
-
-
-def _errors(metric: dict[str, Any]) -> str:
-    """Both errors and how far they are apart, where the recordings say what is right."""
-    name, unit = metric["name"], metric["unit"]
-    if metric["float"] is None:
-        return f"{name}: the recordings do not say what is right"
-    apart, low, high = (
-        difference(value, unit)
-        for value in (metric["quantized"] - metric["float"], metric["low"], metric["high"])
-    )
-    return (
-        f"{name} float {figure(metric['float'], unit)}, integer"
-        f" {figure(metric['quantized'], unit)} (difference {apart}, 95 % interval {low} … {high})"
-    )
 
 
 def quantize_command(args: argparse.Namespace) -> None:

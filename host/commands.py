@@ -58,8 +58,7 @@ def diagnose(args: argparse.Namespace) -> None:
     """A board, or two engines, layer by layer."""
     made = _prepare(args)
     task = tasks.of(made.integer)
-    collection = tasks.collection_of(made.integer)
-    path = args.input or datasets.find(args.data, args.build, collection).heldout[0]
+    path = args.input or datasets.find(args.data, args.build, task.collection).heldout[0]
     seconds = args.seconds or (ON_BOARD_SECONDS if args.board else SECONDS)
     signal = task.load_input(made.integer, path, seconds).signal
     if args.board:

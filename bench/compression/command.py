@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     )
     print(shrink.text(found))
     graph = pipeline.graphs(folder, folder.checkpoint, args.data)
-    dataset = datasets.find(args.data, args.build, tasks.collection_of(graph))
+    dataset = datasets.find(args.data, args.build, tasks.of(graph).collection)
     found |= {
         "scores": score(
             pipeline.load_float(args.model, given),
@@ -96,8 +96,7 @@ def score(
         name: task.error(integer, frames, recorded)
         for name, frames in zip(NAMES, (before, after, exact), strict=True)
     }
-    known = all(error is not None for error in errors.values())
-    low, high = task.difference(integer, before, exact, recorded) if known else (None, None)
+    low, high = task.difference(integer, before, exact, recorded)
     amount, amount_is = task.amount(recorded)
     return {
         "metric": task.metric,
@@ -107,7 +106,7 @@ def score(
         "amount_is": amount_is,
         "errors": errors,
         "difference": {"low": low, "high": high},
-        "trivial": task.trivial(integer, recorded, dataset.calibration) if known else {},
+        "trivial": task.trivial(integer, recorded, dataset.calibration),
     }
 
 

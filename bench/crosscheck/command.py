@@ -122,7 +122,7 @@ def _stretches(args: argparse.Namespace, made: Artifacts) -> list[Recorded]:
     task = tasks.of(made.integer)
     _text(made)
     if args.input is None:
-        dataset = datasets.find(args.data, args.build, tasks.collection_of(made.integer))
+        dataset = datasets.find(args.data, args.build, task.collection)
         parts = stretches(made.integer, dataset.heldout, args.seconds)
     else:
         parts = [task.load_input(made.integer, args.input, args.seconds)]
@@ -210,7 +210,7 @@ def report_of(
     made: Artifacts, parts: list[Recorded], board: str, ran: dict[str, Ran]
 ) -> dict[str, Any]:
     """crosscheck.json: one column for each engine, in the order of TITLES."""
-    text, collection = _text(made), tasks.collection_of(made.integer)
+    text, collection = _text(made), tasks.of(made.integer).collection
     targets = [text.of(p.target) for p in parts]
     reference, words = ran["torch"].frames, ran["integer"].words
     columns = [

@@ -15,7 +15,7 @@ def run(args: argparse.Namespace) -> int:
     """Stream, compare, report; exit code 0 only for a valid, bit-exact run."""
     folder, form = cli.folder(args), _format(args)
     made = engines.prepare_scored(folder, args.checkpoint, args.data, args.calibration)
-    dataset = datasets.find(args.data, args.build, tasks.collection_of(made.integer))
+    dataset = datasets.find(args.data, args.build, tasks.of(made.integer).collection)
     outcome = measurement.run(made, dataset, args.board, args.port, args.seconds, form, args.lm)
     page = measurement.write(outcome, folder.target(args.board, form.name))
     print(text.console_report(outcome.report))

@@ -26,8 +26,8 @@ def run(args: argparse.Namespace) -> int:
     _headline(1, f"quantize {folder.model} to {folder.precision}")
     made = engines.prepare_scored(folder, args.checkpoint, args.data, args.calibration)
     print(pipeline.text(pipeline.read_report(folder)))
-    task, collection = tasks.of(made.integer), tasks.collection_of(made.integer)
-    dataset = datasets.find(args.data, folder.build, collection)
+    task = tasks.of(made.integer)
+    dataset = datasets.find(args.data, folder.build, task.collection)
     _headline(2, "count its multiply-accumulates")
     print(macs.table(made.real))
     _headline(3, f"export, build and run on {args.board}")
@@ -51,8 +51,7 @@ def heldout(made: Artifacts, dataset: Dataset, lm: Path | None) -> dict[str, Any
     graph, recorded, task = made.integer, sessions.recorded, tasks.of(made.integer)
     words = native.words(graph, sessions, made.folder.path / "native")
     found = [to_real(graph, w) for w in words]
-    error = task.error(graph, real, recorded)
-    low, high = (None, None) if error is None else task.difference(graph, real, found, recorded)
+    low, high = task.difference(graph, real, found, recorded)
     amount, amount_is = task.amount(recorded)
     with_model = None
     if lm is not None:
@@ -65,7 +64,7 @@ def heldout(made: Artifacts, dataset: Dataset, lm: Path | None) -> dict[str, Any
         "amount": amount,
         "amount_is": amount_is,
         "points": task.points,
-        "float": error,
+        "float": task.error(graph, real, recorded),
         "native": task.error(graph, found, recorded),
         "low": low,
         "high": high,

@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     board, folder = boards.load_board(args.board), cli.folder(args)
     check_board(board, args.port, args.latency)
     made = engines.prepare(folder, args.checkpoint, args.data, args.calibration)
-    dataset = datasets.find(args.data, args.build, tasks.collection_of(made.integer))
+    dataset = datasets.find(args.data, args.build, tasks.of(made.integer).collection)
     found = profile(made, board, dataset, args.port, args.latency)
     print(table.text(found))
     path = write(found, folder.target(board.name))

@@ -91,7 +91,7 @@ def _cards(report: Report) -> str:
     if held is not None:
         small = (
             f"native C, {held['amount']:,} held-out {held['amount_is']}, {recordings(report)};"
-            f" float {held['float']:.2f} {unit}"
+            f" float {value_of(held['float'], unit)}"
         )
         cards.append(markup.card(f"{name} held out", value_of(held["native"], unit), small))
         with_model = held["language"]

@@ -11,18 +11,21 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from compress.errors import TendonError
+from compress.frontend.own.named import NetworkFile
 
 
 @dataclass(frozen=True)
 class TrainingRequest:
     """One training. `model`: a published name, or any name for a checkpoint's own architecture;
-    `checkpoint`: whose weights to begin with; `steps` None: those of the recipe; `split`: the hash
+    `network`: the file of the user's that holds it, if one does; `checkpoint`: whose weights to begin
+    with; `steps` None: those of the recipe; `split`: the hash
     of the split that the sessions come from."""
 
     model: str
     train: tuple[Path, ...]
     validation: tuple[Path, ...]
     out: Path
+    network: NetworkFile | None = None
     checkpoint: Path | None = None
     split: str | None = None
     steps: int | None = None

@@ -99,7 +99,13 @@ def _check_kept(out: Path, inputs: dict[str, Any]) -> None:
     if not out.is_file():
         return
     known = read_json(out.with_suffix(".json"))
-    names = {"network": "MODEL", "started_from": "CHECKPOINT", "split": "SPLIT", "train": "DATA", "validation": "DATA"}
+    names = {
+        "network": "MODEL",
+        "started_from": "CHECKPOINT",
+        "split": "SPLIT",
+        "train": "DATA",
+        "validation": "DATA",
+    }
     others = dict.fromkeys(names[key] for key, value in inputs.items() if known.get(key) != value)
     if others:
         raise TendonError(

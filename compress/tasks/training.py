@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from compress.errors import TendonError
+from compress.frontend.own.named import NetworkFile
 
 
 @dataclass(frozen=True)
 class TrainingRequest:
     """One training. `model`: a published name, or any name for a checkpoint's own architecture;
     `checkpoint`: whose weights to begin with; `steps` None: those of the recipe; `split`: the hash
-    of the split that the sessions come from."""
+    of the split that the sessions come from; `network`: the file of the user's that holds the
+    network, if one does."""
 
     model: str
     train: tuple[Path, ...]
@@ -28,6 +30,7 @@ class TrainingRequest:
     steps: int | None = None
     seed: int = 1
     threads: int = 2
+    network: NetworkFile | None = None
 
     @property
     def state(self) -> Path:

@@ -3,7 +3,8 @@ task on the held-out ones."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from compress.interpreter.base import side_by_side, trim
 from compress.interpreter.float import FloatInterpreter
 from compress.interpreter.integer import IntegerInterpreter
 from compress.tasks import distances
-from compress.tasks.task import Recorded
+from compress.tasks.task import Recorded, Task
+from compress.tasks.unscored import Unscored
 
 Array = g.Array
 LAYER_SECONDS = 20.0
@@ -58,15 +60,25 @@ class HeldOut:
         )
 
 
-def read_heldout(graph: g.Graph, paths: list[Path]) -> HeldOut:
-    """Read the sessions once, for every engine that is compared on them."""
+def read_heldout(graph: g.Graph, paths: Sequence[Path], scored: bool = True) -> HeldOut:
+    """Read the sessions once, for every engine that is compared on them; what is right in them only
+    where they are scored."""
     task = tasks.of(graph)
     recorded = [
-        task.read(graph, p)
+        task.load_input(graph, p)
         for p in tqdm(paths, desc="reading held-out", unit="session", leave=False)
     ]
+    if not scored:
+        recorded = [replace(r, target=None) for r in recorded]
     batch, steps = side_by_side([r.samples for r in recorded], graph.samples_per_step)
     return HeldOut(batch, steps, recorded)
+
+
+def judge(graph: g.Graph, recorded: Sequence[Recorded]) -> Task:
+    """The network's task, for these recordings: without an error where they do not say what is
+    right."""
+    task = tasks.of(graph)
+    return Unscored(task) if any(r.target is None for r in recorded) else task
 
 
 def layers(real: g.Graph, integer: g.Graph, signal: Signal) -> list[dict[str, Any]]:

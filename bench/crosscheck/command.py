@@ -17,8 +17,7 @@ import numpy.typing as npt
 from bench.cli import LEAST_SECONDS
 from bench.crosscheck import text
 from bench.hil.streaming import stream, stretches, window
-from compress import cli, tasks
-from compress.data import datasets
+from compress import cli, pipeline, tasks
 from compress.errors import TendonError
 from compress.files import write_json
 from compress.graph.samples import to_real
@@ -122,8 +121,8 @@ def _stretches(args: argparse.Namespace, made: Artifacts) -> list[Recorded]:
     task = tasks.of(made.integer)
     _text(made)
     if args.input is None:
-        dataset = datasets.find(args.data, args.build, task.collection)
-        parts = stretches(made.integer, dataset.heldout, args.seconds)
+        dataset = pipeline.dataset_of(made.folder, made.integer, args.data, args.calibration)
+        parts = stretches(made.integer, dataset, args.seconds)
     else:
         parts = [task.load_input(made.integer, args.input, args.seconds)]
     found = sum(p.seconds for p in parts)

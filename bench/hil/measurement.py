@@ -64,7 +64,7 @@ def run(
         )
     image = form.build(made, board)
     measured, differences = measure(image, made.folder, description, form.name)
-    parts = stretches(graph, dataset.heldout, seconds)
+    parts = stretches(graph, dataset, seconds)
 
     def connect() -> Board:
         return open_board(board, image, graph.hash(), port=port)

@@ -11,11 +11,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.pareto import points, reports, sweep, table
+from bench.pareto import FLOAT, points, reports, sweep, table
 from bench.pareto.jobs import Setting
 from bench.pareto.points import Point
 from bench.pareto.reports import Report
-from compress import artifacts
+from compress import artifacts, pipeline
 from compress.artifacts import COMPRESSED
 from compress.data import datasets
 from compress.data.datasets import Dataset
@@ -82,7 +82,7 @@ def _checkpoints(args: argparse.Namespace) -> tuple[dict[str, dict[str, Path]], 
     for model in dict.fromkeys(args.models):
         try:
             given = None if args.checkpoints is None else args.checkpoints / f"{model}.ckpt"
-            path = artifacts.checkpoint_of(model, given)
+            path = _checkpoint(args, model, given)
         except TendonError as error:
             missing.append(str(error))
             continue
@@ -96,6 +96,19 @@ def _checkpoints(args: argparse.Namespace) -> tuple[dict[str, dict[str, Path]], 
             + "\n  ".join(missing)
         )
     return checkpoints, missing
+
+
+def _checkpoint(args: argparse.Namespace, model: str, given: Path | None) -> Path:
+    """Of one network; one of a file that cannot be lowered is refused before anything is swept."""
+    file = args.networks.get(model)
+    folder = artifacts.Folder(args.build, model, FLOAT, network=file)
+    if file is None or given is None or given.is_file():
+        path = artifacts.whole_checkpoint(folder, given)
+    else:
+        return given
+    if file is not None:
+        pipeline.load_float(model, path)
+    return path
 
 
 def _recordings(
@@ -158,6 +171,7 @@ def _setting(
         decoders=tuple(dict.fromkeys(args.decoders)) if report.decodes else ("",),
         lm=args.lm.resolve(),
         compressed={model: path for model, path in compressed.items() if model in checkpoints},
+        networks={model: file for model, file in args.networks.items() if model in checkpoints},
         task=report.task.name,
     )
 

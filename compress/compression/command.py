@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compress import artifacts, tasks
+from compress import artifacts, pipeline, tasks
 from compress import graph as g
 from compress.artifacts import COMPRESSED, Folder
 from compress.compression import candidates, check, choose, cost, rebuild, sensitivity
@@ -53,8 +53,9 @@ def run(
     """Choose, rebuild, tune and write, unless what it is made from is unchanged; returns
     compress.json's content."""
     folder = dataclasses.replace(folder, precision=COMPRESSED)
-    task = tasks.named(checkpoint.task_of(checkpoint_path))
-    dataset = datasets.find(data, folder.build, task.collection)
+    whole = pipeline.load_float(folder.model, checkpoint_path)
+    dataset = pipeline.dataset_of(folder, whole, data)
+    task = tasks.of(whole)
     key = artifacts.key(
         code=artifacts.code_hash(
             f"{__name__}:_make",
@@ -311,10 +312,10 @@ def request(args: argparse.Namespace, core: str, cycles: float | None) -> Reques
 
 def from_arguments(args: argparse.Namespace) -> int:
     """`python -m compress shrink`."""
-    folder = Folder(args.build, args.model, COMPRESSED)
+    folder = Folder(args.build, args.model, COMPRESSED, network=args.network)
     found = run(
         folder,
-        artifacts.checkpoint_of(args.model, args.checkpoint),
+        artifacts.whole_checkpoint(folder, args.checkpoint),
         args.data,
         request(args, args.core, args.cycles),
     )

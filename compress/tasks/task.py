@@ -155,7 +155,7 @@ class Task(ABC):
         count, step = steps * graph.samples_per_step, graph.samples_per_step
         # what a stream begins with may belong to the sample behind the left context
         least = max(count, graph.left_context + 1) + step
-        return self.read(graph, path, least / float(graph.input.rate)).samples[:count]
+        return self.load_input(graph, path, least / float(graph.input.rate)).samples[:count]
 
     @abstractmethod
     def from_array(self, array: Array) -> Array:
@@ -216,11 +216,6 @@ class Task(ABC):
     def published_layout(self, graph: g.Graph, frames: Array) -> Array:
         """Frames as the published code of the task has them."""
         return frames
-
-    def nothing_yet(self, frames: int, outputs: int) -> Array:
-        """What stands for the frames of a start-up, (frames, outputs) float32, beside a published
-        forward that has none."""
-        return np.zeros((frames, outputs), np.float32)
 
     def agreement(self, first: Sequence[Array], second: Sequence[Array]) -> float | None:
         """Share of frames in which two engines decide the same; None where nothing is decided."""

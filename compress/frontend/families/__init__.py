@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 FOLDERS = (
     "hybrid",
     "emg2pose",
+    "networkfile",
 )
 HYPER_PARAMETERS: dict[str, dict[str, Any]]  # of every published network, by its name
 PUBLISHED: dict[str, Published]  # what their authors report
@@ -51,7 +52,8 @@ def __getattr__(name: str) -> Any:
     together = {"HYPER_PARAMETERS": _hyper_parameters, "PUBLISHED": _published}
     if name in together:
         return together[name]()
-    for folder in FOLDERS if not name.startswith("_") else ():
+    public = [] if name.startswith("_") else [f for f in FOLDERS if load(f).networks]
+    for folder in public:
         module = import_module(f"{__name__}.{folder}.model")
         if hasattr(module, name):
             return getattr(module, name)
@@ -59,10 +61,10 @@ def __getattr__(name: str) -> Any:
 
 
 def family_of(hyper_parameters: dict[str, Any]) -> Family:
-    """The family whose keys are all there; CheckpointError says what would be needed."""
+    """The record of the family whose keys are all there; CheckpointError says what would be needed."""
     for family in every():
         if all(key in hyper_parameters for key in family.keys):
-            return family
+            return family.of(hyper_parameters)
     expected = " or ".join(f"{', '.join(f.keys)} ({f.source})" for f in every())
     found = ", ".join(map(str, hyper_parameters)) or "(none)"
     raise CheckpointError(
@@ -93,11 +95,12 @@ def ranks(hyper_parameters: dict[str, Any]) -> dict[str, int]:
 
 
 def name_of(hyper_parameters: dict[str, Any]) -> str:
-    """The published network with this structure, else "custom"."""
+    """The published network with this structure, else the name that the network has, else
+    "custom"."""
     family = family_of(hyper_parameters)
     if not ranks(hyper_parameters):
         for name, published in _hyper_parameters().items():
             same_family = family_of(published) is family
             if same_family and family.structure(published) == family.structure(hyper_parameters):
                 return name
-    return "custom"
+    return family.named(hyper_parameters) or "custom"

@@ -69,10 +69,6 @@ class Typing(Task):
             )
         return array.reshape(len(array), -1)
 
-    def nothing_yet(self, frames: int, outputs: int) -> Array:
-        """Every class is equally likely."""
-        return np.full((frames, outputs), -np.log(outputs), np.float32)
-
     def agreement(self, first: Sequence[Array], second: Sequence[Array]) -> float | None:
         return distances.agreement([np.asarray(f) for f in first], [np.asarray(f) for f in second])
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from compress import tasks
 from compress.data import training_sessions
 from compress.data.recording_file import file_digest
 from compress.errors import TendonError
@@ -29,7 +28,8 @@ def run(args: argparse.Namespace) -> int:
     if args.out is not None and args.out.is_dir():
         raise TendonError(f"--out {args.out}: expected a file to write, found a folder")
     task = start.task_of(args.model, args.checkpoint)
-    training, collection = training_of(task), tasks.named(task).collection
+    training = training_of(task)
+    collection = start.collection_of(args.model, task)
     sessions = training_sessions.find(args.data, args.split, args.build, collection)
     sessions = sessions.with_validation(training.HELD_BACK)
     print(sessions.text())

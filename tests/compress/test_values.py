@@ -99,7 +99,7 @@ def test_the_simulated_forces_follow_the_muscles_and_are_made_for_the_network(
         assert found.rate == 250 and found.emg.shape[1] == 6 and found.target is not None
         assert found.target.shape == (len(found.emg), 3) and np.isnan(found.target[:100]).all()
         known = found.target[125:]
-        assert known.min() >= 0.0 and 60.0 < known.max() <= activity.MAXIMUM
+        assert known.min() >= 0.0 and 0.6 < known.max() <= 1.0
 
 
 def test_the_forces_can_be_found_in_the_electrodes_strengths() -> None:

@@ -75,10 +75,9 @@ def read_heldout(graph: g.Graph, paths: Sequence[Path], scored: bool = True) -> 
 
 
 def judge(graph: g.Graph, recorded: Sequence[Recorded]) -> Task:
-    """The network's task, for these recordings: without an error where they do not say what is
-    right."""
+    """The network's task, for these recordings: without an error where none says what is right."""
     task = tasks.of(graph)
-    return Unscored(task) if any(r.target is None for r in recorded) else task
+    return Unscored(task) if all(r.target is None for r in recorded) else task
 
 
 def layers(real: g.Graph, integer: g.Graph, signal: Signal) -> list[dict[str, Any]]:

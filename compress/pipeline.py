@@ -88,7 +88,7 @@ def dataset_of(
 ) -> Dataset:
     """What calibrates, and what is held out. A network file with a signal to calibrate on needs no
     more: that signal is both, and nothing is scored."""
-    collection = tasks.of(graph).collection
+    collection = tasks.collection_of(graph)
     if folder.network is None or data is not None or calibration is None:
         return datasets.find(data, folder.build, collection)
     simulated = calibration.suffix != ".npy" and collection.is_simulated(calibration)
@@ -208,7 +208,10 @@ def _lowered(model: str, path: Path, _: str, window: int | None) -> g.Graph:
             f"{path}: expected a checkpoint of {model}, found one of {loaded.name} by its"
             " hyper-parameters"
         )
-    return lower(loaded, window)
+    graph = lower(loaded, window)
+    if graph.provenance.get("own"):  # what is published suits its task
+        tasks.of(graph).check(graph)
+    return graph
 
 
 def read_report(folder: Folder) -> dict[str, Any]:
@@ -242,7 +245,7 @@ def score(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]:
         "recordings": [p.name for p in dataset.heldout],
         "simulated": dataset.simulated,
         "scored": dataset.scored,
-        "latency": latency.latency(integer),
+        "stream_latency": latency.of(integer),
         "metric": {
             "name": task.metric,
             "unit": task.unit,
@@ -283,8 +286,8 @@ def text(report: dict[str, Any]) -> str:
         *_errors(m),
         f"  {agreement}output SQNR {report['sqnr_db']:.1f} dB",
     ]
-    if report["latency"]:
-        lines.append(f"  {latency.text(report['latency'])}")
+    if report["stream_latency"]:
+        lines.append(f"  {latency.text(report['stream_latency'])}")
     if report["trivial"]:
         trivial = ", ".join(
             f"{name.replace('_', ' ')} {value:.2f} {m['unit']}"
@@ -334,9 +337,9 @@ def macs_command(args: argparse.Namespace) -> None:
     path = artifacts.checkpoint_for(cli.folder(args), args.checkpoint)
     graph = load_float(args.model, path, args.window)
     print(macs.table(graph))
-    found = latency.latency(graph)
+    found = latency.of(graph)
     if found:
         print(latency.text(found))
     out = args.build / args.model / "macs.json"
-    write_json(out, macs.report(graph) | ({"latency": found} if found else {}))
+    write_json(out, macs.report(graph) | ({"stream_latency": found} if found else {}))
     print(f"wrote {out}")

@@ -13,6 +13,7 @@ from bench.hil.schema import Line, Report, Window
 from bench.hil.text import over, percent, recordings, used_regions, value_of
 from compress import tasks
 from compress.files import replace_atomically
+from compress.graph import latency as stream_latency
 
 
 def write_report(path: Path, outcome: Outcome) -> Path:
@@ -200,6 +201,8 @@ def _facts(report: Report) -> str:
             else "not known on this board"
         ),
     }
+    if report["stream_latency"]:
+        facts["latency of the network itself"] = stream_latency.text(report["stream_latency"])
     if report["language"]:
         facts["language model"] = "; ".join(
             filter(None, (report["language"][k] for k in ("name", "caveat", "settings")))

@@ -6,6 +6,7 @@ from typing import Any
 
 from bench.hil.schema import Language, Metric, Report, Spread
 from compress import tasks
+from compress.graph import latency as stream_latency
 from compress.report.figures import between, difference, figure
 
 WIDTH = 22
@@ -229,6 +230,8 @@ def _time(report: Report) -> list[str]:
             )
         )
     lines.append(row("ms are", latency["ms_is"]))
+    if report["stream_latency"]:
+        lines.append(row("network itself", stream_latency.text(report["stream_latency"])))
     if report["real_time_factor"] is not None:
         lines.append(row("real-time factor", f"{report['real_time_factor']:.1f} × computing alone"))
     lines.append(

@@ -15,10 +15,11 @@ from bench.pareto import FLOAT, points, reports, sweep, table
 from bench.pareto.jobs import Setting
 from bench.pareto.points import Point
 from bench.pareto.reports import Report
-from compress import artifacts, pipeline
+from compress import artifacts, pipeline, tasks
 from compress.artifacts import COMPRESSED
 from compress.data import datasets
 from compress.data.datasets import Dataset
+from compress.data.recordings import Collection
 from compress.errors import RecordingError, TendonError
 from compress.files import replace_atomically, write_json
 from compress.frontend import checkpoint
@@ -121,13 +122,33 @@ def _recordings(
         models = checkpoints.get(report.task.name)
         if models:
             try:
-                found.append((report, datasets.find(args.data, args.build, report.task.collection)))
+                collection = _collection(args, report, models, missing)
+                found.append((report, datasets.find(args.data, args.build, collection)))
             except RecordingError as error:
                 errors.append(error)
                 missing.append(f"{', '.join(models)}: {error}")
     if not found:
         raise errors[0]
     return found
+
+
+def _collection(
+    args: argparse.Namespace, report: Report, models: dict[str, Path], missing: list[str]
+) -> Collection:
+    """The recordings that all networks of a report read: those of the first. Networks of files that
+    read others, at another rate or of other electrodes, are among the missing."""
+    own = [model for model in models if model in args.networks]
+    if len(own) < len(models) or not own:
+        return report.task.collection
+    found = {
+        model: tasks.collection_of(pipeline.load_float(model, models[model])) for model in own
+    }
+    first = found[own[0]]
+    for model in own:
+        if found[model].folder != first.folder:
+            missing.append(f"{model}: reads other recordings than {own[0]}; sweep it by itself")
+            del models[model]
+    return first
 
 
 def _compressed(

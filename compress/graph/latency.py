@@ -8,7 +8,7 @@ from typing import Any
 from compress.graph.graph import Graph
 
 
-def latency(graph: Graph) -> dict[str, Any] | None:
+def of(graph: Graph) -> dict[str, Any] | None:
     """Look-ahead in samples, start-up in output frames, both also in ms; None of a network that
     says nothing of a look-ahead."""
     if "lookahead" not in graph.provenance:

@@ -1,6 +1,4 @@
-"""The network that a training begins with: built from its seed, or with a checkpoint's weights; a
-published one, or that of a file of the user's.
-"""
+"""The network that a training begins with: built from its seed, or with a checkpoint's weights."""
 
 from __future__ import annotations
 
@@ -10,14 +8,12 @@ from typing import Any
 
 from torch import nn
 
-from compress import tasks
-from compress.data.recordings import Collection
 from compress.errors import CheckpointError
 from compress.frontend import checkpoint
 from compress.frontend.checkpoint import Checkpoint
 from compress.frontend.families import HYPER_PARAMETERS, Family, build, family_of, name_of
 from compress.frontend.lower import lower
-from compress.frontend.own import frozen, named, source, weights
+from compress.frontend.own import frozen, source, weights
 from compress.frontend.own.named import NetworkFile
 from compress.graph import Graph
 from compress.tasks.training import TrainingRequest
@@ -26,11 +22,8 @@ _SHOWN = 8  # differences in a message; the rest are counted
 
 
 def task_of(model: str, given: Path | None) -> str:
-    """The task that a network is trained for: of a network file, of a published name, or of the
-    checkpoint, which is read in any case: what is wrong with it is said before recordings are
-    looked for."""
-    if is_own(model):
-        return source.read(named.those[model]).description.task
+    """The task that a network is trained for: of a published name, or of the checkpoint, which is
+    read in any case: what is wrong with it is said before recordings are looked for."""
     of_given = None if given is None else checkpoint.task_of(given)
     if model in HYPER_PARAMETERS:
         return family_of(HYPER_PARAMETERS[model]).task
@@ -38,36 +31,15 @@ def task_of(model: str, given: Path | None) -> str:
         return of_given
     raise CheckpointError(
         f"model: expected one of {', '.join(HYPER_PARAMETERS)}, found {model!r}; a network of"
-        " another name needs CHECKPOINT=path"
+        " another name needs CHECKPOINT=path, one of your own MODEL=path/net.py"
     )
-
-
-def is_own(model: str) -> bool:
-    """Whether a network is that of a file of the user's, which was named."""
-    return model in named.those
-
-
-def collection_of(model: str, task: str) -> Collection:
-    """The recordings that a network is trained on. What of a network file cannot be run as a stream
-    of integers is said here, before anything is simulated or learned."""
-    if not is_own(model):
-        return tasks.named(task).collection
-    found = source.read(named.those[model])
-    graph = lowered(found.network(), frozen.hyper_parameters_of(found))
-    tasks.of(graph).check(graph)
-    return tasks.collection_of(graph)
-
-
-def lowered(network: nn.Module, hyper_parameters: dict[str, Any]) -> Graph:
-    """The float graph of a network as it is now: it says where its frames lie in time."""
-    return lower(Checkpoint(network.eval(), name_of(hyper_parameters), hyper_parameters, ""))
 
 
 def network(request: TrainingRequest) -> tuple[nn.Module, dict[str, Any]]:
     """A network to train and its hyper-parameters, its weights torch's random ones or those of the
     checkpoint; CheckpointError names what differs when that is another network."""
-    if is_own(request.model):
-        return _own(named.those[request.model], request)
+    if request.network is not None:
+        return _own(request, request.network)
     task_of(request.model, request.checkpoint)  # refuses a name that nothing describes
     published = HYPER_PARAMETERS.get(request.model)
     made = build(published) if published is not None else None
@@ -89,30 +61,36 @@ def network(request: TrainingRequest) -> tuple[nn.Module, dict[str, Any]]:
     return made, published
 
 
-def _own(file: NetworkFile, request: TrainingRequest) -> tuple[nn.Module, dict[str, Any]]:
-    """The network of a file, from the request's seed or with a checkpoint's weights."""
+def _own(request: TrainingRequest, file: NetworkFile) -> tuple[nn.Module, dict[str, Any]]:
+    """The network of a file, with the weights of the checkpoint, or those that its function gives,
+    random ones from the request's seed."""
     found = source.read(file)
     made = found.network(request.seed)
     if request.checkpoint is not None:
-        entries, said = weights.stored(request.checkpoint)
-        _refuse_compressed(request.checkpoint, said)
+        entries, theirs = weights.stored(request.checkpoint)
+        _refuse_compressed(request.checkpoint, theirs)
         for words in weights.load(made, request.checkpoint, entries, file.title):
             print(f"{request.checkpoint}: {words}")
     return made, frozen.hyper_parameters_of(found)
 
 
-def _refuse_compressed(path: Path, hyper_parameters: Mapping[str, Any]) -> None:
+def _refuse_compressed(path: Path, hyper_parameters: dict[str, Any]) -> None:
     if "tendon" in hyper_parameters:
         raise CheckpointError(
             f"{path}: this network has been compressed; give the checkpoint that it was made from"
         )
 
 
+def lowered(network: nn.Module, hyper_parameters: dict[str, Any]) -> Graph:
+    """The float graph of a network as it is now: it says where its frames lie in time."""
+    return lower(Checkpoint(network.eval(), name_of(hyper_parameters), hyper_parameters, ""))
+
+
 def differences(expected: dict[str, Any], found: dict[str, Any]) -> list[str]:
     """What makes one network another than the expected one, in words; nothing for the same
     structure. Rates and dropout, which only a training sees, do not count."""
     family, other = family_of(expected), family_of(found)
-    if other is not family:
+    if other.source != family.source:
         return [f"expected a network of {family.source}, found one of {other.source}"]
     if family.structure(expected) == family.structure(found):
         return []

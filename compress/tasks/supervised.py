@@ -12,6 +12,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -97,8 +98,11 @@ def train(
     data, validation = read[: len(request.train)], read[len(request.train) :]
     validation = [_beginning(graph, recorded) for recorded in validation]
     _check_known(objective(graph, validation), validation)
-    run = _Run(network, objective(graph, data), recipe, request, origin)
-    loss, error = run.fit(lambda: _error(task, graph, network, validation))
+    run = Run(
+        network, recipe, request.state, origin, _loss(network, objective(graph, data), recipe)
+    )
+    loss = run.fit(lambda: _error(task, graph, network, validation))
+    error = _error(task, graph, network, validation)
     checkpoint.save(request.out, network.eval(), hyper_parameters)
     request.state.unlink(missing_ok=True)
     count = "one session" if len(validation) == 1 else f"{len(validation)} sessions"
@@ -134,22 +138,20 @@ def _error(task: Task, graph: Graph, network: nn.Module, validation: Sequence[Re
     return math.nan if found is None else found
 
 
-class _Run:
-    """A training in progress: network, optimizer and the next step."""
+class Run:
+    """A training in progress: network, optimizer and the next step, continued from the state at
+    `path` if there is one. `loss` of a step, from its random numbers."""
 
     def __init__(
         self,
         network: nn.Module,
-        objective: Objective,
         recipe: Recipe,
-        request: TrainingRequest,
+        path: Path,
         origin: saved.Origin,
+        loss: Callable[[np.random.Generator], Tensor],
     ) -> None:
-        self.network, self.objective, self.recipe = network, objective, recipe
-        self.path, self.origin, self.step = request.state, origin, 0
-        sessions = objective.sessions
-        known = [objective.known(session) for session in range(len(sessions))]
-        self.cropper = Cropper(objective.graph, sessions, known, recipe.seconds)
+        self.network, self.recipe, self.loss = network, recipe, loss
+        self.path, self.origin, self.step = path, origin, 0
         self.optimizer = torch.optim.AdamW(_groups(network, recipe.decay), lr=recipe.rate)
         self.schedule = schedule_of(self.optimizer, recipe.steps, recipe.warmup)
         self._parts: dict[str, Any] = {
@@ -157,14 +159,14 @@ class _Run:
             "optimizer": self.optimizer,
             "schedule": self.schedule,
         }
-        found = saved.load(self.path, origin)
+        found = saved.load(path, origin)
         if found is not None:
             for name, part in self._parts.items():
                 part.load_state_dict(found[name])
             self.step = int(found["step"])
 
-    def fit(self, error: Callable[[], float]) -> tuple[float, float]:
-        """Run the remaining steps; the last smoothed loss and the validation sessions' error."""
+    def fit(self, error: Callable[[], float] = lambda: math.nan) -> float:
+        """Run the remaining steps, saying the error from time to time; the last smoothed loss."""
         r, loss, now = self.recipe, math.nan, math.nan
         steps = range(self.step, r.steps)
         bar = tqdm(steps, initial=self.step, total=r.steps, desc="train", unit="step")
@@ -177,13 +179,13 @@ class _Run:
                 content = {name: part.state_dict() for name, part in self._parts.items()}
                 saved.save(self.path, self.origin, {"step": self.step} | content)
             bar.set_postfix(loss=f"{loss:.3f}", validation=f"{now:.3g}")
-        return loss, error()
+        return loss
 
     def _advance(self) -> float:
         rng = np.random.default_rng([self.recipe.seed, self.step])
         torch.manual_seed(int(rng.integers(2**62)))
         found = advance(
-            self._loss(rng),
+            self.loss(rng),
             self.network.parameters(),
             self.optimizer,
             self.schedule,
@@ -194,20 +196,30 @@ class _Run:
         self.step += 1
         return found
 
-    def _loss(self, rng: np.random.Generator) -> Tensor:
-        """Of a batch with something known at a frame."""
-        r, over_windows = self.recipe, bool(self.cropper.window)
-        self.network.train()
+
+def _loss(
+    network: nn.Module, objective: Objective, recipe: Recipe
+) -> Callable[[np.random.Generator], Tensor]:
+    """What a step takes: the loss of a batch with something known at a frame."""
+    known = [objective.known(session) for session in range(len(objective.sessions))]
+    cropper = Cropper(objective.graph, objective.sessions, known, recipe.seconds)
+    over_windows = bool(cropper.window)
+    batch = recipe.windows if over_windows else recipe.batch
+
+    def loss(rng: np.random.Generator) -> Tensor:
+        network.train()
         for _ in range(_TRIES):
-            x, crops = self.cropper.draw(r.windows if over_windows else r.batch, r.gain, rng)
-            outputs = forward(self.network, x, over_windows)
-            loss = self.objective.loss(outputs, self.cropper.placed(crops, outputs.shape[1]))
-            if loss is not None:
-                return loss
+            x, crops = cropper.draw(batch, recipe.gain, rng)
+            outputs = forward(network, x, over_windows)
+            found = objective.loss(outputs, cropper.placed(crops, outputs.shape[1]))
+            if found is not None:
+                return found
         raise RecordingError(
             f"training: no frame of {_TRIES} batches has a label of its own: expected labels that"
             " last longer than a frame"
         )
+
+    return loss
 
 
 def _groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:

@@ -40,15 +40,20 @@ class Classification(supervised.Objective):
         labels = torch.from_numpy(np.stack([self._label(crop) for crop in crops]))
         if not (labels >= 0).any():
             return None
-        scores = outputs.clamp_min(_LEAST).log() if _are_probabilities(outputs) else outputs
         return nn.functional.cross_entropy(
-            scores.flatten(0, 1), labels.flatten(), self._weights, ignore_index=-1
+            logarithms(outputs).flatten(0, 1), labels.flatten(), self._weights, ignore_index=-1
         )
 
     def _label(self, crop: Crop) -> Array:
         """(frames,): the class of each, or −1."""
         target = self.sessions[crop.session].target
         return np.where(crop.at >= 0, target[np.maximum(crop.at, 0)], -1)
+
+
+def logarithms(outputs: Tensor) -> Tensor:
+    """Scores (…, classes) as a softmax takes them: of probabilities the logarithms, others as they
+    are."""
+    return outputs.clamp_min(_LEAST).log() if _are_probabilities(outputs) else outputs
 
 
 def _are_probabilities(outputs: Tensor) -> bool:

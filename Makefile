@@ -2,8 +2,8 @@
 # BOARD, PORT, TOOL, TAP, SECONDS, LATENCY, CALIBRATION, INPUT, OUTPUT, ENGINE, DECODER, LM, TFLM,
 # CMSIS_NN, COREMARK, AES, INITIAL, WINDOW, FLASH, RAM, LOAD, STEPS, TASK; of sweeps MODELS,
 # PRECISIONS, DECODERS, CHECKPOINTS, JOBS, BACKEND, SCHEDULER.
-# MODEL is a name, or a Python file of yours, path/net.py or path/net.py:name, which is executed; its
-# artifacts are called net or net-name. MODELS may mix both.
+# MODEL is a name, or a Python file of yours, path/net.py or path/net.py:name, which is executed;
+# its artifacts are called net or net-name. MODELS may mix both.
 MODEL ?= TC_S4_small
 BUILD ?= build
 named = $(lastword $(patsubst %.py,%,$(notdir $(subst .py:,-,$(MODEL)))))

@@ -109,6 +109,10 @@ def checkpoint_for(folder: Folder, given: Path | None) -> Path:
         if not folder.checkpoint.is_file():
             make = f"`make compress MODEL={folder.network or folder.model} FLASH=…` makes one"
             raise TendonError(f"{folder.checkpoint}: no compressed network; {make}")
+        if folder.network is not None:
+            from compress.frontend.own import frozen  # torch
+
+            frozen.check(folder.build, folder.network, folder.checkpoint)
         return folder.checkpoint
     return whole_checkpoint(folder, given)
 

@@ -61,23 +61,23 @@ class HeldOut:
 
 
 def read_heldout(graph: g.Graph, paths: Sequence[Path], scored: bool = True) -> HeldOut:
-    """Read the sessions once, for every engine that is compared on them; what is right in them only
-    where they are scored."""
+    """Read the sessions once, for every engine that is compared on them; the error is taken on
+    them where they are `scored`."""
     task = tasks.of(graph)
     recorded = [
         task.load_input(graph, p)
         for p in tqdm(paths, desc="reading held-out", unit="session", leave=False)
     ]
     if not scored:
-        recorded = [replace(r, target=None) for r in recorded]
+        recorded = [replace(r, scored=False) for r in recorded]
     batch, steps = side_by_side([r.samples for r in recorded], graph.samples_per_step)
     return HeldOut(batch, steps, recorded)
 
 
 def judge(graph: g.Graph, recorded: Sequence[Recorded]) -> Task:
-    """The network's task, for these recordings: without an error where none says what is right."""
+    """The network's task, for these recordings: without an error where none is scored."""
     task = tasks.of(graph)
-    return Unscored(task) if all(r.target is None for r in recorded) else task
+    return Unscored(task) if not any(r.scored for r in recorded) else task
 
 
 def layers(real: g.Graph, integer: g.Graph, signal: Signal) -> list[dict[str, Any]]:

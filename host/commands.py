@@ -57,9 +57,10 @@ def diagnose(args: argparse.Namespace) -> None:
     """A board, or two engines, layer by layer."""
     made = _prepare(args)
     task = tasks.of(made.integer)
-    path = args.input or pipeline.dataset_of(
-        made.folder, made.integer, args.data, args.calibration
-    ).heldout[0]
+    path = (
+        args.input
+        or pipeline.dataset_of(made.folder, made.integer, args.data, args.calibration).heldout[0]
+    )
     seconds = args.seconds or (ON_BOARD_SECONDS if args.board else SECONDS)
     signal = task.load_input(made.integer, path, seconds).signal
     if args.board:

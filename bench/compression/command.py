@@ -69,8 +69,9 @@ def run(args: argparse.Namespace) -> int:
     out = folder.path / "compress.html"
     replace_atomically(out, page.html(found).encode())
     print(page.text(found))
+    model = args.network or args.model
     print(
-        f"report: {out}\nnext: make firmware MODEL={args.network or args.model} PRECISION={COMPRESSED}"
+        f"report: {out}\nnext: make firmware MODEL={model} PRECISION={COMPRESSED}"
         f" BOARD={args.board}"
     )
     return 1 if found["missed"] else 0

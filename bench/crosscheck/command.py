@@ -57,7 +57,7 @@ PACKAGES = {
 @dataclass(frozen=True)
 class Column:
     """One engine. SQNR in dB and agreement (share of frames, where frames decide something) against
-    PyTorch; the error that the report names and its interval, None where nothing says what is right.
+    PyTorch; the error that the report names and its interval, None where none is taken.
 
     `bit_exact`: whether every word equals the integer reference; None for engines that compute in
     float.
@@ -216,8 +216,7 @@ def report_of(
     columns = [
         {key if name == "error" else name: value for name, value in asdict(column).items()}
         for column in (
-            _column(engine, board, ran[engine], reference, words, graph, parts)
-            for engine in TITLES
+            _column(engine, board, ran[engine], reference, words, graph, parts) for engine in TITLES
         )
     ]
     return {
@@ -273,14 +272,16 @@ Error = tuple[float | None, float | None, float | None]
 
 
 def _error(graph: Graph, parts: list[Recorded], frames: Sequence[Array]) -> Error:
-    """The task's error with its interval; of text that of what is read; None where nothing says
-    what is right."""
+    """The task's error with its interval; of text that of what is read; None where none is
+    taken."""
     task = evaluate.judge(graph, parts)
     if task.text is not None:
         targets = [task.text.of(p.target) for p in parts]
         read = [task.text.read(f) for f in frames]
         known = any(targets)
-        return (task.text.error(read, targets), *task.text.interval(read, targets)) if known else NONE
+        return (
+            (task.text.error(read, targets), *task.text.interval(read, targets)) if known else NONE
+        )
     error = task.error(graph, frames, parts)
     return NONE if error is None else (error, *task.interval(graph, frames, parts))
 

@@ -111,7 +111,10 @@ def _bars(axes: Axes, columns: list[dict[str, Any]], key: str, unit: str) -> Non
             axes.plot([column["low"], column["high"]], [y, y], color=INK, linewidth=1.2)
             end = column["high"]
         axes.text(
-            max(value, end), y, f"  {value:.1f}" if key == "sqnr_db" else f"  {value:.2f}", va="center"
+            max(value, end),
+            y,
+            f"  {value:.1f}" if key == "sqnr_db" else f"  {value:.2f}",
+            va="center",
         )
     axes.set_xlabel(unit)
     axes.margins(x=0.18)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 
-
 def rows(report: dict[str, Any]) -> list[str]:
     """Names of the figures of a column, each with its unit."""
     return [

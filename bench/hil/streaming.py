@@ -49,7 +49,7 @@ class Streamed:
 
 def stretches(graph: g.Graph, dataset: Dataset, seconds: float) -> list[Recorded]:
     """Held-out recordings in order, from the beginning of each, until they give `seconds` (rounded
-    up to whole steps) or end; what is right in them only where they are scored."""
+    up to whole steps) or end."""
     found: list[Recorded] = []
     task, rate = tasks.of(graph), float(graph.input.rate)
     left = math.ceil(round(seconds * rate) / graph.samples_per_step)
@@ -57,7 +57,7 @@ def stretches(graph: g.Graph, dataset: Dataset, seconds: float) -> list[Recorded
         if not left:
             break
         part = task.load_input(graph, path, left * graph.samples_per_step / rate)
-        found.append(part if dataset.scored else replace(part, target=None))
+        found.append(part if dataset.scored else replace(part, scored=False))
         left -= len(found[-1].samples) // graph.samples_per_step
     return found
 

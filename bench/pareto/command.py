@@ -140,9 +140,7 @@ def _collection(
     own = [model for model in models if model in args.networks]
     if len(own) < len(models) or not own:
         return report.task.collection
-    found = {
-        model: tasks.collection_of(pipeline.load_float(model, models[model])) for model in own
-    }
+    found = {model: tasks.collection_of(pipeline.load_float(model, models[model])) for model in own}
     first = found[own[0]]
     for model in own:
         if found[model].folder != first.folder:

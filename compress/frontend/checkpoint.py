@@ -228,9 +228,7 @@ def load_strictly(
             problems.append(f"{key}: expected a tensor, found {type(found).__name__}")
     problems += _disagreements(model, tensors)
     if problems:
-        raise CheckpointError(
-            f"{path}: does not fit {whose}:\n  " + "\n  ".join(problems)
-        )
+        raise CheckpointError(f"{path}: does not fit {whose}:\n  " + "\n  ".join(problems))
     model.load_state_dict(tensors, strict=True)
 
 

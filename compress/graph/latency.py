@@ -1,5 +1,5 @@
-"""How late a stream's frames are because of what the network waits for: samples that it looks ahead,
-and the start-up before its first frame. Computing comes on top."""
+"""How late a stream's frames are because of what the network waits for: samples that it looks
+ahead, and the start-up before its first frame. Computing comes on top."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ def of(graph: Graph) -> dict[str, Any] | None:
 
 def text(found: dict[str, Any]) -> str:
     """One line about it."""
-    return (
-        f"look-ahead {found['lookahead']:,} samples = {found['lookahead_ms']:.1f} ms, by which"
-        f" outputs come later; start-up {found['start_up']:,} frames = {found['start_up_ms']:.1f} ms"
-    )
+    ahead = f"look-ahead {found['lookahead']:,} samples = {found['lookahead_ms']:.1f} ms"
+    start_up = f"start-up {found['start_up']:,} frames = {found['start_up_ms']:.1f} ms"
+    return f"{ahead}, by which outputs come later; {start_up}"

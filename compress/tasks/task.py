@@ -37,12 +37,14 @@ Runs = tuple[Array, Array]
 @dataclass(frozen=True)
 class Recorded:
     """One recording from its beginning, whole steps: what goes in, and what a perfect network
-    answers, in the task's type. rate: samples per second."""
+    answers, in the task's type. rate: samples per second. scored: whether the error is taken on
+    it; not on what says nothing of a perfect network, or only calibrates."""
 
     path: Path
     signal: Signal
     target: Any
     rate: float = SAMPLE_RATE
+    scored: bool = True
 
     @property
     def samples(self) -> Array:
@@ -203,7 +205,7 @@ class Task(ABC):
         rate = float(graph.input.rate)
         stop = len(samples) if seconds is None else round(seconds * rate)
         whole = whole_steps(graph, np.ascontiguousarray(samples[:stop]))
-        return Recorded(path, Signal(whole), None, rate)
+        return Recorded(path, Signal(whole), None, rate, scored=False)
 
     # --- what comes out ---------------------------------------------------------------------------
 

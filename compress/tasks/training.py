@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class TrainingRequest:
     """One training. `model`: a published name, or any name for a checkpoint's own architecture;
-    `network`: the file of the user's that holds it, if one does; `checkpoint`: whose weights to begin
-    with; `steps` None: those of the recipe; `split`: the hash
-    of the split that the sessions come from."""
+    `checkpoint`: whose weights to begin with; `steps` None: those of the recipe; `split`: the hash
+    of the split that the sessions come from; `network`: the file of the user's that holds the
+    network, if one does."""
 
     model: str
     train: tuple[Path, ...]
     validation: tuple[Path, ...]
     out: Path
-    network: NetworkFile | None = None
     checkpoint: Path | None = None
     split: str | None = None
     steps: int | None = None
     seed: int = 1
     threads: int = 2
+    network: NetworkFile | None = None
 
     @property
     def state(self) -> Path:

@@ -1,17 +1,16 @@
-"""A task whose recordings do not say what is right: there is no error, and nothing about one."""
+"""A task on recordings on which no error is taken: there is none, and nothing about one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from compress import graph as g
 from compress.tasks.task import Array, Recorded, Runs, Task
 
 
 class Unscored(Task):
-    """Another task, for recordings without targets: it reads and compares as that one does."""
+    """Another task, for such recordings: it reads and compares as that one does."""
 
     def __init__(self, task: Task) -> None:
         self._task = task
@@ -29,7 +28,7 @@ class Unscored(Task):
         return self._task.agreement(first, second)
 
     def runs(self, graph: g.Graph, frames: Array, recorded: Recorded) -> Runs:
-        raise AssertionError(f"{recorded.path}: nothing is known of what is right in it")
+        raise AssertionError(f"{recorded.path}: no error is taken on it")
 
     def error(
         self, graph: g.Graph, frames: Sequence[Array], recorded: Sequence[Recorded]

@@ -61,7 +61,7 @@ def __getattr__(name: str) -> Any:
 
 
 def family_of(hyper_parameters: dict[str, Any]) -> Family:
-    """The record of the family whose keys are all there; CheckpointError says what would be needed."""
+    """The record of the family whose keys are all there; CheckpointError says what is needed."""
     for family in every():
         if all(key in hyper_parameters for key in family.keys):
             return family.of(hyper_parameters)

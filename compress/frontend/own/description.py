@@ -51,7 +51,7 @@ def described(where: str, values: Mapping[str, Any]) -> Description:
             f"{where}: STRIDE={found['stride']} without WINDOW: expected both, or neither for a"
             " network that runs as a stream"
         )
-    if "classes" in found:
+    if values.get("CLASSES") is not None:
         found["classes"] = _classes(where, found["classes"])
     if "window" in found:
         found.setdefault("stride", found["window"])

@@ -7,12 +7,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from compress.errors import TendonError
+from compress.errors import CheckpointError, TendonError
 from compress.files import read_json, replace_atomically, write_json
 from compress.frontend import checkpoint, factored
 from compress.frontend.own import source, weights
 from compress.frontend.own.named import KEY, NetworkFile
 from compress.frontend.own.source import Source
+
 
 def freeze(build: Path, file: NetworkFile, given: Path | None) -> Path:
     """The checkpoint of the file's network with the weights of `given`, or those that its function
@@ -24,7 +25,9 @@ def freeze(build: Path, file: NetworkFile, given: Path | None) -> Path:
     hyper_parameters = hyper_parameters_of(found)
     model = found.network()
     if given is None:
-        print(f"{file.title}: weights as {file.function}() gives them: untrained unless it loads some")
+        print(
+            f"{file.title}: weights as {file.function}() gives them: untrained unless it loads some"
+        )
     else:
         entries, theirs = weights.stored(given)
         if "tendon" in theirs:  # compressed
@@ -36,6 +39,17 @@ def freeze(build: Path, file: NetworkFile, given: Path | None) -> Path:
     if not path.is_file() or path.read_bytes() != content:
         replace_atomically(path, content)
     return path
+
+
+def check(build: Path, file: NetworkFile, path: Path) -> None:
+    """CheckpointError for a checkpoint that was made from another state of the file."""
+    claim(build / file.name, file)
+    _, said = weights.stored(path)
+    if said.get(KEY) != hyper_parameters_of(source.read(file))[KEY]:
+        raise CheckpointError(
+            f"{path}: was made from another state of {file.path}; make it again, or go back to that"
+            " state"
+        )
 
 
 def hyper_parameters_of(found: Source) -> dict[str, Any]:

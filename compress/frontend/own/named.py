@@ -60,7 +60,7 @@ def named(text: str) -> NetworkFile | None:
                 " path/net.py:name"
             )
         return None
-    path, function = Path(found["path"]).resolve(), found["function"]
+    path, function = Path(found["path"]).expanduser().resolve(), found["function"]
     if not path.is_file():
         raise TendonError(f"MODEL={text}: no such file; it has to hold {HOLDS}")
     if function is not None and not function.isidentifier():

@@ -98,7 +98,9 @@ def _executed(file: NetworkFile) -> Source:
     _neighbours.clear()
     _neighbours.update(_imported(file.path.parent, before))
     digests = {
-        Path(str(m.__file__)).relative_to(file.path.parent).as_posix(): sha256(Path(str(m.__file__)))
+        Path(str(m.__file__)).relative_to(file.path.parent).as_posix(): sha256(
+            Path(str(m.__file__))
+        )
         for m in _neighbours.values()
     }
     sources = {file.path.name: hashlib.sha256(content).hexdigest()} | dict(sorted(digests.items()))

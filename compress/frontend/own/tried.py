@@ -31,17 +31,16 @@ def check(file: NetworkFile, said: Description, model: nn.Module) -> None:
     raise TendonError(_refused(file, said, error, lengths[0]))
 
 
-def _refused(
-    file: NetworkFile, said: Description, error: Exception | None, samples: int
-) -> str:
+def _refused(file: NetworkFile, said: Description, error: Exception | None, samples: int) -> str:
     """What forward raised, where in the user's files, and what it was given."""
-    window = f", WINDOW={said.window}" if said.window else ""
     frames = traceback.extract_tb(None if error is None else error.__traceback__)
     own = [f for f in frames if f.filename.startswith(str(file.path.parent))]
     where = f"{own[-1].filename}, line {own[-1].lineno}" if own else str(file.path)
+    reason = next(iter(str(error).splitlines()), "")
+    window = f" and WINDOW={said.window}" if said.window else ""
     return (
-        f"{where}: forward refused (batch, electrodes, samples) = (1, {said.electrodes}, {samples}):"
-        f" {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}; check"
+        f"{where}: forward of {file.path.name} refused (batch, electrodes, samples) ="
+        f" (1, {said.electrodes}, {samples}): {type(error).__name__}: {reason}; check"
         f" ELECTRODES={said.electrodes}{window}, and that the network takes its input so"
     )
 
@@ -62,6 +61,4 @@ def _check_layout(file: NetworkFile, said: Description, found: object) -> None:
         if said.window
         else "give WINDOW in the file if the network answers once per window"
     )
-    raise TendonError(
-        f"{file.path}: expected forward to give {expected}, found {shape}; {other}"
-    )
+    raise TendonError(f"{file.path}: expected forward to give {expected}, found {shape}; {other}")

@@ -64,8 +64,9 @@ def read_heldout(graph: g.Graph, paths: Sequence[Path], scored: bool = True) -> 
     """Read the sessions once, for every engine that is compared on them; the error is taken on
     them where they are `scored`."""
     task = tasks.of(graph)
+    read = task.read if scored else task.load_input  # what only calibrates may be an array
     recorded = [
-        task.load_input(graph, p)
+        read(graph, p)
         for p in tqdm(paths, desc="reading held-out", unit="session", leave=False)
     ]
     if not scored:

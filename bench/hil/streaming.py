@@ -52,11 +52,12 @@ def stretches(graph: g.Graph, dataset: Dataset, seconds: float) -> list[Recorded
     up to whole steps) or end."""
     found: list[Recorded] = []
     task, rate = tasks.of(graph), float(graph.input.rate)
+    read = task.read if dataset.scored else task.load_input  # what only calibrates may be an array
     left = math.ceil(round(seconds * rate) / graph.samples_per_step)
     for path in dataset.heldout:
         if not left:
             break
-        part = task.load_input(graph, path, left * graph.samples_per_step / rate)
+        part = read(graph, path, left * graph.samples_per_step / rate)
         found.append(part if dataset.scored else replace(part, scored=False))
         left -= len(found[-1].samples) // graph.samples_per_step
     return found

@@ -1,5 +1,5 @@
-"""Fine-tuning a compressed network of one's own: its frames are to be those of the whole network, on
-any recordings, labelled or not. Norms keep their running statistics."""
+"""Fine-tuning a compressed network of one's own: its frames are to be those of the whole network,
+on any recordings, labelled or not. Norms keep their running statistics."""
 
 from __future__ import annotations
 

@@ -114,11 +114,14 @@ def digest(graph: Graph) -> str:
 
 
 def _of_operator(op: Op) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Its fields as JSON, in the order of their names, and those that are arrays."""
+    """Its fields as JSON, in the order of their names, and those that are arrays; without those
+    that came later and say nothing (`ops.base.later`)."""
     entry: dict[str, Any] = {"op": op.code}
     arrays: dict[str, Array] = {}
     for f in sorted(fields(op), key=lambda f: f.name):
         value = getattr(op, f.name)
+        if f.metadata.get("later") and value == f.default:
+            continue
         if isinstance(value, np.ndarray):
             arrays[f.name] = value
         else:
@@ -157,7 +160,7 @@ def _rebuild(header: dict[str, Any], archive: zipfile.ZipFile) -> Graph:
         kind = OPERATORS[entry.pop("op")]
         entry |= {key: tuple(value) for key, value in entry.items() if isinstance(value, list)}
         for f in fields(kind):
-            if f.name not in entry:
+            if f.name not in entry and not f.metadata.get("later"):
                 with archive.open(f"{index}.{f.name}.npy") as file:
                     entry[f.name] = np.lib.format.read_array(
                         io.BytesIO(file.read()), allow_pickle=False

@@ -100,7 +100,7 @@ class Graph:
     @property
     def windowed(self) -> bool:
         """Whether each step is a window of its own."""
-        return any(op.whole_window for op in self.ops)
+        return any(op.whole_window or op.makes_windows for op in self.ops)
 
     @cached_property
     def loops(self) -> list[range]:
@@ -158,7 +158,9 @@ class Graph:
     def begins(self) -> dict[str, int]:
         """Output of a recurrent operator -> the step, counted from 0, with which its state begins:
         that of its first valid frame, in a loop of the latest in the loop, whose frames need each
-        other. What it took in before is forgotten."""
+        other. What it took in before is forgotten. Over windows it begins anew with every step."""
+        if self.windowed:
+            return {op.output: 0 for op in self.ops if op.recurrent}
         first = first_valid_frames(self)
         begins = {
             op.output: max(first[name] for name in op.inputs) // self.frames_per_step(op.inputs[0])

@@ -120,9 +120,12 @@ def _verify_loops(graph: Graph) -> None:
 
 def _verify_start(graph: Graph) -> None:
     """Whatever groups frames begins with the first valid frame; recurrent state begins with a
-    step."""
+    step. Over windows all begins with each window, which the first operator makes."""
     first = first_valid_frames(graph)
-    for op in graph.ops:
+    for op in graph.ops[1:]:
+        if op.makes_windows:
+            raise GraphError(f"{_where(graph, op)}: expected as the first operator of a graph")
+    for op in () if graph.windowed else graph.ops:
         begin = max(first[name] for name in op.inputs)
         step = graph.frames_per_step(op.inputs[0])
         if op.groups_frames and begin % op.stride:

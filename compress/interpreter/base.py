@@ -103,15 +103,38 @@ class Interpreter:
                 live |= self._frame_by_frame(ops, live)
             else:
                 live[ops[0].output] = self._run(ops[0], [live[name] for name in ops[0].inputs])
+            if ops[0].makes_windows:
+                live[ops[0].output] = self._apart(live[ops[0].output])
             for index, op in zip(indices, ops, strict=True):
                 if tap is not None:
-                    tap(op, live[op.output])
+                    tap(op, self._in_a_row(live[op.output]))
                 for name in op.inputs:
                     if self.last_use[name] == index:
                         live.pop(name, None)
         self.steps += samples.shape[1] // self.graph.samples_per_step
         self._forget()
-        return live[self.graph.output.name]
+        return self._in_a_row(live[self.graph.output.name])
+
+    def _apart(self, windows: Array) -> Array:
+        """Windows (batch, steps·frames, features) as recordings of their own, (batch·steps, frames,
+        features): what comes after the first operator begins anew with each."""
+        frames = self.graph.frames_per_step(self.graph.ops[0].output)
+        apart = windows.reshape(-1, frames, windows.shape[2])
+        self.before = {}
+        for op in self.graph.ops[1:]:
+            known = self.memories[op.output]
+            self.memories[op.output] = Memory(
+                len(apart),
+                known.target,
+                recall=self._recall,
+                watch=known.watch,
+                derived=known.derived,
+            )
+        return apart
+
+    def _in_a_row(self, frames: Array) -> Array:
+        """The frames of each recording one after the other: (batch, time, features)."""
+        return frames.reshape(self.batch, -1, frames.shape[2])
 
     def _run(self, op: Op, inputs: list[Array]) -> Array:
         return op.run(inputs, self.memories[op.output])

@@ -1,7 +1,8 @@
-"""Functions of one value: from a table, or a step."""
+"""Functions of one value: from a table, a step, or a clamp."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -9,8 +10,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from compress.ops.arithmetic import lut
-from compress.ops.base import FloatOp, IntOp, Memory, Op
-from compress.ops.tables import FUNCTIONS, table_of
+from compress.ops.base import FloatOp, IntOp, Memory, Op, same_segments, within
+from compress.ops.tables import function, names, table_of
 from compress.ops.tensor import INT16, Array, Tensor
 
 if TYPE_CHECKING:
@@ -21,28 +22,29 @@ STEP = "step"
 
 @dataclass(frozen=True)
 class Activation(FloatOp):
-    """kind: a name of `tables.FUNCTIONS`: relu, leaky_relu (slope 0.01 below zero), gelu, sigmoid,
-    tanh, or step (1 from zero on, else 0)."""
+    """kind: a name that `tables.function` knows: relu, leaky_relu (slope 0.01 below zero), gelu,
+    sigmoid, tanh, step (1 from zero on, else 0), …; of a family with its numbers, "elu(1.0)"."""
 
     kind: str
     code: ClassVar[str] = "activation"
     clamps: ClassVar[bool] = True
 
     @property
-    def is_clamp(self) -> bool:
-        """Whether the clamp of the operator before it can do the same."""
-        return self.kind == "relu"
+    def limits(self) -> tuple[float, float] | None:
+        return (0.0, math.inf) if self.kind == "relu" else None
 
     def work(self, features: int) -> tuple[str, int]:
-        return ("nothing", 0) if self.is_clamp else ("table", features)
+        return ("nothing", 0) if self.limits else ("table", features)
 
     def check(self, sources: list[Tensor], target: Tensor) -> Iterator[str]:
         yield from super().check(sources, target)
-        if self.kind not in FUNCTIONS:
-            yield f"expected one of {', '.join(FUNCTIONS)}, found {self.kind!r}"
+        if function(self.kind) is None:
+            yield f"expected one of {names()}, found {self.kind!r}"
 
     def run(self, inputs: list[Array], memory: Memory) -> Array:
-        return np.asarray(FUNCTIONS[self.kind](inputs[0]))
+        found = function(self.kind)
+        assert found is not None, self.kind
+        return np.asarray(found(inputs[0]))
 
     def quantize(self, plan: Plan) -> Op:
         source, target = plan.source(self), plan.target(self)
@@ -68,8 +70,8 @@ class IntLut(IntOp):
         return lut(inputs[0], self.table)
 
     def relations(self, sources: list[Tensor], target: Tensor) -> Iterator[str]:
-        if self.function not in FUNCTIONS:
-            yield f"expected one of {', '.join(FUNCTIONS)}, found {self.function!r}"
+        if function(self.function) is None:
+            yield f"expected one of {names()}, found {self.function!r}"
             return
         limits = target.lo, target.hi
         expected = table_of(self.function, sources[0].scale, target.scale, *limits)
@@ -101,3 +103,61 @@ def _high(target: Tensor) -> int:
 def step(x: Array, high: int) -> Array:
     """`high` where x ≥ 0, else 0."""
     return np.where(x >= 0, high, 0)
+
+
+# --- limits --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Clamp(FloatOp):
+    """y = min(max(x, lo), hi), lo < hi, either may be infinite."""
+
+    lo: float
+    hi: float
+    code: ClassVar[str] = "clamp"
+    copies_values: ClassVar[bool] = True
+
+    @property
+    def limits(self) -> tuple[float, float] | None:
+        return (self.lo, self.hi) if self.lo <= 0.0 < self.hi else None
+
+    def work(self, features: int) -> tuple[str, int]:
+        return ("nothing", 0) if self.limits else ("value", features)
+
+    def check(self, sources: list[Tensor], target: Tensor) -> Iterator[str]:
+        if not self.lo < self.hi:
+            yield f"expected lo below hi, found {self.lo:g}…{self.hi:g}"
+
+    def run(self, inputs: list[Array], memory: Memory) -> Array:
+        return np.clip(inputs[0], self.lo, self.hi)
+
+    def quantize(self, plan: Plan) -> IntClamp:
+        scale = plan.target(self).scale
+        return IntClamp(*plan.head(self), *whole_limits(self.lo, self.hi, scale, INT16))
+
+
+@dataclass(frozen=True)
+class IntClamp(IntOp):
+    """y = min(max(x, least), most) in the scale of x; int16, least ≤ most."""
+
+    least: int
+    most: int
+    code: ClassVar[str] = "int.clamp"
+    copies_values: ClassVar[bool] = True
+
+    def check(self, sources: list[Tensor], target: Tensor) -> Iterator[str]:
+        yield from super().check(sources, target)
+        yield from within("least", self.least, INT16[0], INT16[1])
+        yield from within("most", self.most, self.least, INT16[1])
+
+    def run(self, inputs: list[Array], memory: Memory) -> Array:
+        return np.clip(inputs[0], self.least, self.most)
+
+    def relations(self, sources: list[Tensor], target: Tensor) -> Iterator[str]:
+        yield from same_segments(sources[0], target)
+
+
+def whole_limits(lo: float, hi: float, scale: float, within: tuple[int, int]) -> tuple[int, int]:
+    """Real limits as the nearest integers in a scale, held to a range of integers."""
+    low, high = (int(np.clip(np.round(end / scale), *within)) for end in (lo, hi))
+    return low, high

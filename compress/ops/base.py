@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 INT32 = 2**31
 
 
+def later(default: Any) -> Any:
+    """A field that operators were given later: files and hashes hold it only where it says more
+    than its default, so that older graphs keep theirs."""
+    return field(default=default, kw_only=True, metadata={"later": True})
+
+
 @dataclass
 class Memory:
     """What one operator of one interpreter keeps between chunks, and what it may ask for.
@@ -81,6 +87,7 @@ class Op:
     recurrent: ClassVar[bool] = False  # its state begins with the first valid frame
     across_frames: ClassVar[bool] = False  # cannot be computed frame by frame
     whole_window: ClassVar[bool] = False  # each step is a window of its own
+    makes_windows: ClassVar[bool] = False  # every step after it is a window of its own
     folds: ClassVar[bool] = False  # is multiplied into the operator before it, and never run
     delayed: ClassVar[bool] = False  # reads the frame before of tensors that are made later
     groups_frames: ClassVar[bool] = True  # frames are taken in groups, the first from frame 0
@@ -128,6 +135,12 @@ class Op:
         """16-bit values of recurrent state kept between frames; it begins from zero with the first
         valid frame."""
         return 0
+
+    @property
+    def limits(self) -> tuple[float, float] | None:
+        """Real limits lo ≤ 0 < hi of an operator that only clamps, which the clamp of the operator
+        before it can do as well; None of any other."""
+        return None
 
     def work(self, features: int) -> tuple[str, int]:
         """What a cost model charges by for one output frame of `features` values: the kind of

@@ -1,10 +1,10 @@
-"""LayerNorm over the features of a frame."""
+"""LayerNorm and RMSNorm over the features of a frame."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -124,13 +124,45 @@ def _epsilon(n: int, epsilon: float, s_in: float) -> int:
     return min(max(LEAST_EPSILON, round(n**3 * epsilon / s_in**2)), MOST_EPSILON)
 
 
-def layer_norm(x: Array, op: IntLayerNorm, lo: int, hi: int) -> Array:
+def layer_norm(x: Array, op: IntLayerNorm, lo: int, hi: int, centred: bool = True) -> Array:
     """x (batch, time, bands·n) -> the same shape."""
     rows = x.reshape(*x.shape[:2], *op.gain.shape)  # (batch, time, bands, n)
-    d = op.gain.shape[1] * rows - rows.sum(-1, keepdims=True)  # n·(x − mean), exact
+    d = op.gain.shape[1] * rows  # n·(x − mean), exact
+    if centred:
+        d = d - rows.sum(-1, keepdims=True)
     v = (d * d).sum(-1, keepdims=True) + op.epsilon  # n³·(variance + ε)
     e = (bit_length(v) - 31) >> 1  # so that m = v / 4ᵉ has 31 or 32 bits
     m = np.where(e >= 0, v >> np.maximum(2 * e, 0), v << np.maximum(-2 * e, 0))
     z = smmulr(d << (14 - e), rsqrt(m))  # d / √v in Q28
     y = np.clip(smmulr(z, op.gain.astype(np.int64)) + op.bias, lo, hi)
     return np.asarray(y.reshape(x.shape))
+
+
+# --- without the mean ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RmsNorm(LayerNorm):
+    """y = x / √(mean square + epsilon) · gain + bias (Zhang and Sennrich, 2019)."""
+
+    code: ClassVar[str] = "rms_norm"
+
+    def run(self, inputs: list[Array], memory: Memory) -> Array:
+        x = inputs[0]
+        bands = x.reshape(*x.shape[:2], *self.gain.shape)
+        size = np.sqrt((bands**2).mean(-1, keepdims=True) + self.epsilon)
+        return np.asarray((bands / size * self.gain + self.bias).reshape(x.shape))
+
+    def quantize(self, plan: Plan) -> IntRmsNorm:
+        made = super().quantize(plan)
+        return IntRmsNorm(**{f.name: getattr(made, f.name) for f in fields(made)})
+
+
+@dataclass(frozen=True)
+class IntRmsNorm(IntLayerNorm):
+    """As `IntLayerNorm` with a mean of 0: d = n·x."""
+
+    code: ClassVar[str] = "int.rms_norm"
+
+    def run(self, inputs: list[Array], memory: Memory) -> Array:
+        return layer_norm(inputs[0], self, memory.target.lo, memory.target.hi, centred=False)

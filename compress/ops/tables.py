@@ -32,26 +32,81 @@ def sigmoid(x: Array) -> Array:
     return np.asarray(expit(x))
 
 
-FUNCTIONS: dict[str, Callable[[Array], Array]] = {
+Function = Callable[[Array], Array]
+
+
+def gelu_tanh(x: Array) -> Array:
+    """PyTorch's approximate="tanh"."""
+    return np.asarray(0.5 * x * (1.0 + np.tanh(np.sqrt(2.0 / np.pi) * (x + 0.044715 * x**3))))
+
+
+def softplus(x: Array, beta: float, threshold: float) -> Array:
+    """log(1 + e^(βx)) / β, x itself where βx passes the threshold."""
+    return np.where(x * beta > threshold, x, np.logaddexp(0.0, x * beta) / beta)
+
+
+FUNCTIONS: dict[str, Function] = {
     "relu": lambda x: np.maximum(x, 0.0),
     "leaky_relu": lambda x: np.where(x < 0.0, 0.01 * x, x),
     "tanh": np.tanh,
     "gelu": gelu,
     "sigmoid": sigmoid,
     "step": lambda x: (x >= 0.0).astype(np.float64),
+    "abs": np.abs,
+    "gelu_tanh": gelu_tanh,
+    "silu": lambda x: x * sigmoid(x),
+    "hardswish": lambda x: x * np.clip(x + 3.0, 0.0, 6.0) / 6.0,
+    "hardsigmoid": lambda x: np.clip(x + 3.0, 0.0, 6.0) / 6.0,
+    "mish": lambda x: x * np.tanh(np.logaddexp(0.0, x)),
+    "softsign": lambda x: x / (1.0 + np.abs(x)),
+}
+# functions of x and of numbers that a network chooses, in PyTorch's order
+FAMILIES: dict[str, Callable[..., Array]] = {
+    "leaky_relu": lambda x, slope: np.where(x < 0.0, slope * x, x),
+    "elu": lambda x, alpha: np.where(x < 0.0, alpha * np.expm1(np.minimum(x, 0.0)), x),
+    "softplus": softplus,
 }
 
 
+def named(family: str, *numbers: float) -> str:
+    """The name of a function of a family: "leaky_relu(0.2)"."""
+    return f"{family}({', '.join(repr(float(n)) for n in numbers)})"
+
+
+@functools.cache
+def function(name: str) -> Function | None:
+    """The function of a name, "relu" or "leaky_relu(0.2)"; None where there is none."""
+    family, _, rest = name.partition("(")
+    if not rest:
+        return FUNCTIONS.get(name)
+    try:
+        numbers = [float(n) for n in rest.removesuffix(")").split(",")]
+        known = FAMILIES.get(family)
+        if known is None or named(family, *numbers) != name:
+            return None
+        known(np.zeros(1), *numbers)
+    except (ValueError, TypeError):
+        return None
+    return lambda x: np.asarray(known(x, *numbers))
+
+
+def names() -> str:
+    """Every function and family, for a message."""
+    return ", ".join([*FUNCTIONS, *(f"{family}(…)" for family in FAMILIES)])
+
+
 @functools.lru_cache(maxsize=512)
-def _fitted(function: str, s_in: float, s_out: float, lo: int, hi: int) -> Array:
-    table = fit_table(FUNCTIONS[function], s_in, s_out, lo, hi)
+def _fitted(name: str, s_in: float, s_out: float, lo: int, hi: int) -> Array:
+    found = function(name)
+    assert found is not None, name
+    table = fit_table(found, s_in, s_out, lo, hi)
     table.setflags(write=False)
     return table
 
 
-def table_of(function: str, s_in: float, s_out: float, lo: int, hi: int) -> Array:
+def table_of(name: str, s_in: float, s_out: float, lo: int, hi: int) -> Array:
     """The table int16 (257,) of a named function between these scales and limits."""
-    return _fitted(function, s_in, s_out, lo, hi)
+    return _fitted(name, s_in, s_out, lo, hi)
 
 
 def sigmoid_table() -> Array:
@@ -64,9 +119,7 @@ def tanh_table() -> Array:
     return table_of("tanh", TANH_SCALE, Q15, -32767, 32767)
 
 
-def fit_table(
-    function: Callable[[Array], Array], s_in: float, s_out: float, lo: int, hi: int
-) -> Array:
+def fit_table(function: Function, s_in: float, s_out: float, lo: int, hi: int) -> Array:
     """int16 (257,): the least-squares piecewise linear fit of function(x·s_in)/s_out over all int16
     x, clipped to lo…hi.
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from compress.errors import GraphError
 from compress.graph import INT8, INT16, Array, Dense, FloatOp, Graph, Op, Tensor
+from compress.ops.activation import whole_limits
 from compress.quantization import rounding
 from compress.quantization.calibrate import Ranges
 from compress.quantization.precisions import Widths
@@ -37,12 +38,27 @@ class Plan:
     # --- names ---------------------------------------------------------------------------------
 
     def _fusable(self, op: Op) -> bool:
-        """A ReLU whose work the clamp of the operator before it can do."""
+        """A ReLU, or another clamp, whose work the clamp of the operator before it can do."""
         maker = self._maker(op.inputs[0])
         # nobody else reads what it clamps, in this frame or in the next
         recalled = any(op.inputs[0] in other.previous_names for other in self.graph.ops)
         alone = len(self.graph.users[op.inputs[0]]) == 1 and not recalled
-        return getattr(op, "is_clamp", False) and alone and maker is not None and maker.clamps
+        return op.limits is not None and alone and maker is not None and self._clamps(maker)
+
+    def _clamps(self, op: Op) -> bool:
+        """Whether its integers end with a clamp, its own or that of one before it that it becomes
+        part of."""
+        return op.clamps or (op.limits is not None and self._fusable(op))
+
+    def _limits(self, name: str, scale: float, within: tuple[int, int]) -> tuple[int, int]:
+        """Range of a tensor: the given one, and within it what the clamps ask for that became part
+        of its maker."""
+        while name in self.fused:
+            maker = self._maker(name)
+            assert maker is not None and maker.limits is not None
+            within = whole_limits(*maker.limits, scale, within)
+            name = self.fused[name]
+        return within
 
     def name(self, name: str) -> str:
         """The tensor that holds this one in the integer graph: a fused ReLU's output stands for its
@@ -73,7 +89,7 @@ class Plan:
 
     def _scaled(self, name: str) -> Tensor:
         base, maker = self.graph.tensors[name], self._maker(name)
-        if maker is not None and maker.copies_values:
+        if maker is not None and maker.copies_values and name not in self.fused:
             source = self.source(maker)
             if len(source.segments) != 1:
                 raise GraphError(
@@ -90,12 +106,11 @@ class Plan:
             users = ", ".join(user.module for user in self.graph.users[name])
             raise GraphError(f"{name}: {users} want it in different scales")
         if wanted:
-            segments = wanted.pop()
-            if name in self.fused:  # the clamp of a ReLU: no part of it is negative
-                segments = tuple(replace(segment, lo=0) for segment in segments)
+            parts = [(s, self._limits(name, s.scale, (s.lo, s.hi))) for s in wanted.pop()]
+            segments = tuple(replace(s, lo=lo, hi=hi) for s, (lo, hi) in parts)
             return Tensor(base.name, base.features, base.rate, segments)
-        lo, hi = INT8 if self._narrow(name) else INT16
-        return base.scaled(self.own_scale(name), 0 if name in self.fused else lo, hi)
+        scale = self.own_scale(name)
+        return base.scaled(scale, *self._limits(name, scale, INT8 if self._narrow(name) else INT16))
 
     def own_scale(self, name: str) -> float:
         """The scale that follows from the range of a tensor itself, or from the ranges of all that

@@ -32,6 +32,11 @@ def load(folder: str) -> Family:
     return family
 
 
+def with_networks() -> list[str]:
+    """The folders whose networks are published, and so have modules here."""
+    return [folder for folder in FOLDERS if load(folder).networks]
+
+
 def every() -> list[Family]:
     """The records of all folders."""
     return [load(folder) for folder in FOLDERS]
@@ -52,12 +57,20 @@ def __getattr__(name: str) -> Any:
     together = {"HYPER_PARAMETERS": _hyper_parameters, "PUBLISHED": _published}
     if name in together:
         return together[name]()
-    public = [] if name.startswith("_") else [f for f in FOLDERS if load(f).networks]
-    for folder in public:
+    for folder in [] if name.startswith("_") else with_networks():
         module = import_module(f"{__name__}.{folder}.model")
         if hasattr(module, name):
             return getattr(module, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def leaves() -> dict[type[nn.Module], Any]:
+    """The modules of all families that stay whole when a network is traced (`frontend/layers.py`),
+    from their `handlers.py`."""
+    found: dict[type[nn.Module], Any] = {}
+    for folder in with_networks():
+        found |= getattr(import_module(f"{__name__}.{folder}.handlers"), "LEAVES", {})
+    return found
 
 
 def family_of(hyper_parameters: dict[str, Any]) -> Family:

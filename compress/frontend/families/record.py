@@ -67,8 +67,8 @@ class Family(ABC):
 
     @abstractmethod
     def lower(self, b: Builder, model: Any, window: int | None) -> dict[str, Any] | None:
-        """Append the network's operators. `window`: samples at a time, None for a stream. Returns
-        what else the graph's provenance has to say."""
+        """Append the network's operators; returns what provenance says of them beside the task, if
+        anything. `window`: samples at a time, None for a stream."""
 
     @abstractmethod
     def forward(

@@ -51,23 +51,13 @@ def stretches(graph: g.Graph, dataset: Dataset, seconds: float) -> list[Recorded
     """Held-out recordings in order, from the beginning of each, until they give `seconds` (rounded
     up to whole steps) or end."""
     found: list[Recorded] = []
-<<<<<<< HEAD
     rate = float(graph.input.rate)
-=======
-    task, rate = tasks.of(graph), float(graph.input.rate)
-    read = task.read if dataset.scored else task.load_input  # what only calibrates may be an array
->>>>>>> tasks
     left = math.ceil(round(seconds * rate) / graph.samples_per_step)
     for path in dataset.heldout:
         if not left:
             break
-<<<<<<< HEAD
         seconds = left * graph.samples_per_step / rate
         found.append(evaluate.read(graph, path, seconds, dataset.scored))
-=======
-        part = read(graph, path, left * graph.samples_per_step / rate)
-        found.append(part if dataset.scored else replace(part, scored=False))
->>>>>>> tasks
         left -= len(found[-1].samples) // graph.samples_per_step
     return found
 

@@ -2,11 +2,14 @@
 # BOARD, PORT, TOOL, TAP, SECONDS, LATENCY, CALIBRATION, INPUT, OUTPUT, ENGINE, DECODER, LM, TFLM,
 # CMSIS_NN, COREMARK, AES, INITIAL, WINDOW, FLASH, RAM, LOAD, STEPS, TASK; of sweeps MODELS,
 # PRECISIONS, DECODERS, CHECKPOINTS, JOBS, BACKEND, SCHEDULER.
+# MODEL is a name, or a Python file of yours, path/net.py or path/net.py:name, which is executed;
+# its artifacts are called net or net-name. MODELS may mix both.
 MODEL ?= TC_S4_small
 BUILD ?= build
+named = $(lastword $(patsubst %.py,%,$(notdir $(subst .py:,-,$(MODEL)))))
 # A network that `make compress` made is the one that is meant from then on, unless a checkpoint or
 # another precision is named.
-made = $(wildcard $(BUILD)/$(MODEL)/compressed/checkpoint.ckpt)
+made = $(wildcard $(BUILD)/$(named)/compressed/checkpoint.ckpt)
 PRECISION ?= $(if $(and $(made),$(if $(CHECKPOINT),,yes)),compressed,w8a16)
 FORMAT ?= c
 BOARD ?= $(if $(filter tflm,$(FORMAT)),virtual-m7,virtual-f405)
@@ -16,14 +19,14 @@ export OPENBLAS_NUM_THREADS := 1 # matrices here are small: threads only wait fo
 
 ifeq ($(origin PRECISION)$(PRECISION),filecompressed)
 takes_it = demo quantize macs export firmware hil flash infer diagnose profile crosscheck drift
-$(if $(filter $(takes_it),$(MAKECMDGOALS)),$(info taking the compressed $(MODEL) of \
-	$(BUILD)/$(MODEL)/compressed; PRECISION=w8a16 takes the whole one))
+$(if $(filter $(takes_it),$(MAKECMDGOALS)),$(info taking the compressed $(named) of \
+	$(BUILD)/$(named)/compressed; PRECISION=w8a16 takes the whole one))
 endif
 
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 READY := .venv/ready
-common = --model $(MODEL) --precision $(PRECISION) --build $(BUILD) \
+common = --model "$(MODEL)" --precision $(PRECISION) --build $(BUILD) \
 	$(if $(CHECKPOINT),--checkpoint "$(CHECKPOINT)") $(if $(WINDOW),--window $(WINDOW))
 form = --format $(FORMAT) $(if $(TFLM),--tflm "$(TFLM)")
 data = $(if $(DATA),--data "$(DATA)") $(if $(CALIBRATION),--calibration "$(CALIBRATION)")
@@ -48,18 +51,18 @@ test: setup tools ## every test, linter and type check
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 quantize: setup ## checkpoint -> integer graph, its error rate
-## [MODEL= CHECKPOINT= DATA= PRECISION= WINDOW=]
+## [MODEL=name|path/net.py CHECKPOINT= DATA= CALIBRATION= PRECISION= WINDOW=]
 	$(PYTHON) -m compress quantize $(common) $(data)
 
 macs: setup ## multiply-accumulates per layer and second of signal   [MODEL= CHECKPOINT=]
 	$(PYTHON) -m compress macs $(common)
 
-recordings: setup ## write the simulated recordings   [TASK=typing|pose]
+recordings: setup ## write the simulated recordings   [TASK=typing|pose|classes|values]
 	$(PYTHON) -m compress recordings --build $(BUILD) $(if $(TASK),--task $(TASK))
 
 train: setup ## train a network, on simulated or own recordings; continues where it was interrupted
 ## [MODEL= DATA= SPLIT=user.yaml CHECKPOINT= STEPS= OUTPUT=]
-	OMP_WAIT_POLICY=PASSIVE $(PYTHON) -m compress train --model $(MODEL) --build $(BUILD) \
+	OMP_WAIT_POLICY=PASSIVE $(PYTHON) -m compress train --model "$(MODEL)" --build $(BUILD) \
 		$(if $(DATA),--data "$(DATA)") $(if $(SPLIT),--split "$(SPLIT)") \
 		$(if $(CHECKPOINT),--checkpoint "$(CHECKPOINT)") $(if $(STEPS),--steps $(STEPS)) \
 		$(if $(OUTPUT),--out "$(OUTPUT)")
@@ -145,7 +148,7 @@ pareto: setup tools ## error rate against cost: table, pictures, page
 compress: BOARD = nucleo-h743zi2
 compress: setup tools ## a network within a budget: ranks and bits by layer, tuned, scored, built
 ## [FLASH=2M RAM= LOAD=0.6 BOARD= STEPS= CHECKPOINT= DATA=]
-	OMP_WAIT_POLICY=PASSIVE $(PYTHON) -m bench compress --model $(MODEL) --build $(BUILD) \
+	OMP_WAIT_POLICY=PASSIVE $(PYTHON) -m bench compress --model "$(MODEL)" --build $(BUILD) \
 		$(if $(CHECKPOINT),--checkpoint "$(CHECKPOINT)") $(if $(DATA),--data "$(DATA)") \
 		--board $(BOARD) --flash "$(FLASH)" $(if $(RAM),--ram "$(RAM)") \
 		$(if $(LOAD),--load $(LOAD)) $(if $(STEPS),--steps $(STEPS))

@@ -131,12 +131,7 @@ def add_validate_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_pareto_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `pareto`: what is swept, with what, and how."""
-    parser.add_argument(
-        "--models",
-        nargs="+",
-        default=list(HYPER_PARAMETERS),
-        help="networks (default: those with a checkpoint)",
-    )
+    cli.add_models_argument(parser, list(HYPER_PARAMETERS))
     parser.add_argument(
         "--checkpoints", type=Path, help="folder of <MODEL>.ckpt instead of the shipped ones"
     )

@@ -17,6 +17,7 @@ from typing import Any
 
 from compress.errors import TendonError
 from compress.files import read_json, sha256
+from compress.frontend.own.named import NetworkFile
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -49,6 +50,7 @@ class Folder:
     window: int | None = (
         None  # samples at a time, of a network that is not causal (default: as `lower` has it)
     )
+    network: NetworkFile | None = None  # that holds the model, if a file of the user's does
 
     @property
     def path(self) -> Path:
@@ -85,20 +87,34 @@ def checkpoint_of(model: str, given: Path | None) -> Path:
         known = ", ".join(sorted(p.stem for p in shipped.parent.glob("*.ckpt"))) or "none"
         raise TendonError(
             f"MODEL={model}: no checkpoint is shipped for it (shipped: {known}); give one with"
-            " CHECKPOINT=path"
+            " CHECKPOINT=path, or MODEL=path/net.py, a file of yours that holds the network"
         )
     return shipped
 
 
+def whole_checkpoint(folder: Folder, given: Path | None) -> Path:
+    """The checkpoint of a network as it is before it is compressed: of a network file the one that
+    holds what it says and the weights that count (made here), else as `checkpoint_of`."""
+    if folder.network is None:
+        return checkpoint_of(folder.model, given)
+    from compress.frontend.own import frozen  # torch
+
+    return frozen.freeze(folder.build, folder.network, given)
+
+
 def checkpoint_for(folder: Folder, given: Path | None) -> Path:
     """The user's checkpoint; of a compressed network the one that `compress` wrote; else the one
-    that is shipped."""
+    that is shipped, or of a network file."""
     if given is None and folder.precision == COMPRESSED:
         if not folder.checkpoint.is_file():
-            make = f"`make compress MODEL={folder.model} FLASH=…` makes one"
+            make = f"`make compress MODEL={folder.network or folder.model} FLASH=…` makes one"
             raise TendonError(f"{folder.checkpoint}: no compressed network; {make}")
+        if folder.network is not None:
+            from compress.frontend.own import frozen  # torch
+
+            frozen.check(folder.build, folder.network, folder.checkpoint)
         return folder.checkpoint
-    return checkpoint_of(folder.model, given)
+    return whole_checkpoint(folder, given)
 
 
 def key(**inputs: Any) -> str:

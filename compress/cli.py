@@ -21,6 +21,7 @@ from compress.artifacts import Folder
 from compress.compression.budget import parse_bytes
 from compress.compression.cores import CORES
 from compress.errors import TendonError
+from compress.frontend.own.named import HOLDS, named
 from compress.quantization.precisions import PRECISIONS
 
 
@@ -69,11 +70,59 @@ def add_build_argument(parser: argparse.ArgumentParser, what: str = "artifacts")
     )
 
 
+class _Model(argparse.Action):
+    """`args.model`: the network's name; `args.network`: the file of the user's that holds it, or
+    None."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
+        namespace.network = named(values)
+        namespace.model = values if namespace.network is None else namespace.network.name
+
+
 def _add_model_argument(parser: argparse.ArgumentParser) -> None:
-    """--model."""
+    """--model, which also sets `network`."""
     parser.add_argument(
-        "--model", default="TC_S4_small", help="name of the network (default: %(default)s)"
+        "--model",
+        action=_Model,
+        default="TC_S4_small",
+        help=(
+            "name of the network, or path/net.py or path/net.py:name, a Python file of yours that"
+            f" holds {HOLDS}; it is executed (default: %(default)s)"
+        ),
     )
+    parser.set_defaults(network=None)
+
+
+class _Models(argparse.Action):
+    """`args.models`: names of networks; `args.networks`: by name the files of the user's that hold
+    some of them."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
+        namespace.models, namespace.networks = [], {}
+        for value in values:
+            file = named(value)
+            name = value if file is None else file.name
+            if file is not None and namespace.networks.setdefault(name, file) != file:
+                raise TendonError(
+                    f"MODELS: {namespace.networks[name]} and {file} would both be called {name};"
+                    " rename one of the files"
+                )
+            namespace.models.append(name)
+
+
+def add_models_argument(parser: argparse.ArgumentParser, default: list[str]) -> None:
+    """--models, which also sets `networks`."""
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        action=_Models,
+        default=default,
+        help=(
+            "networks, by name or by files of yours, path/net.py or path/net.py:name, which are"
+            " executed (default: those with a checkpoint)"
+        ),
+    )
+    parser.set_defaults(networks={})
 
 
 def _add_training_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,7 +137,10 @@ def add_checkpoint_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint",
         type=Path,
-        help="Lightning .ckpt in the published format (default: the shipped one)",
+        help=(
+            "Lightning .ckpt in the published format; of a network file any .pt, .pth or .ckpt with"
+            " its state_dict (default: the shipped one, the weights that the file gives)"
+        ),
     )
     add_build_argument(parser)
 
@@ -254,8 +306,14 @@ def refuse_latency(args: argparse.Namespace) -> None:
 
 
 def folder(args: argparse.Namespace) -> Folder:
-    """Where the artifacts of these arguments live."""
-    return Folder(args.build, args.model, args.precision, args.window)
+    """Where the artifacts of these arguments live; TendonError for a window beside a network
+    file."""
+    if args.network is not None and args.window is not None:
+        raise TendonError(
+            f"WINDOW={args.window}: the window of {args.network.title} is the one that the file"
+            f" says: set WINDOW in {args.network.path}"
+        )
+    return Folder(args.build, args.model, args.precision, args.window, args.network)
 
 
 def run_main(
@@ -268,8 +326,8 @@ def run_main(
 def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:
     """Parse and call the command's `run`; a TendonError becomes one line and exit code 2, an
     interruption exit code 130."""
-    parsed = parser.parse_args(arguments)
     try:
+        parsed = parser.parse_args(arguments)
         return int(parsed.run(parsed) or 0)
     except TendonError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -3,7 +3,8 @@ task on the held-out ones."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from compress.interpreter.base import side_by_side, trim
 from compress.interpreter.float import FloatInterpreter
 from compress.interpreter.integer import IntegerInterpreter
 from compress.tasks import distances
-from compress.tasks.task import Recorded
+from compress.tasks.task import Recorded, Task
+from compress.tasks.unscored import Unscored
 
 Array = g.Array
 LAYER_SECONDS = 20.0
@@ -58,15 +60,29 @@ class HeldOut:
         )
 
 
-def read_heldout(graph: g.Graph, paths: list[Path]) -> HeldOut:
-    """Read the sessions once, for every engine that is compared on them."""
-    task = tasks.of(graph)
+def read_heldout(graph: g.Graph, paths: Sequence[Path], scored: bool = True) -> HeldOut:
+    """Read the sessions once, for every engine that is compared on them; the error is taken on
+    them where they are `scored`."""
     recorded = [
-        task.read(graph, p)
+        read(graph, p, scored=scored)
         for p in tqdm(paths, desc="reading held-out", unit="session", leave=False)
     ]
     batch, steps = side_by_side([r.samples for r in recorded], graph.samples_per_step)
     return HeldOut(batch, steps, recorded)
+
+
+def read(graph: g.Graph, path: Path, seconds: float | None = None, scored: bool = True) -> Recorded:
+    """A recording of the network's task; one that is not scored may be a `.npy` as well."""
+    task = tasks.of(graph)
+    if scored:
+        return task.read(graph, path, seconds)
+    return replace(task.load_input(graph, path, seconds), scored=False)
+
+
+def judge(graph: g.Graph, recorded: Sequence[Recorded]) -> Task:
+    """The network's task, for these recordings: without an error where none is scored."""
+    task = tasks.of(graph)
+    return Unscored(task) if not any(r.scored for r in recorded) else task
 
 
 def layers(real: g.Graph, integer: g.Graph, signal: Signal) -> list[dict[str, Any]]:

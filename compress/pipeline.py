@@ -4,6 +4,7 @@ when a key changes."""
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import json
 from collections.abc import Callable
@@ -19,12 +20,13 @@ from compress.data.datasets import Dataset
 from compress.errors import CheckpointError, GraphError, TendonError
 from compress.files import sha256, write_json
 from compress.frontend.families import HYPER_PARAMETERS, PUBLISHED
-from compress.graph import macs
+from compress.graph import latency, macs
 from compress.graph.samples import Signal
 from compress.quantization.calibrate import Ranges, observe
 from compress.quantization.precisions import PRECISIONS
 from compress.quantization.proof import accumulator_bounds
 from compress.quantization.quantize import quantize
+from compress.report.figures import between, difference, figure
 from compress.tasks import distances
 
 REPORT_VERSION = 2
@@ -44,10 +46,11 @@ def run(
     """Quantize, score on the held-out sessions, write the artifacts; returns quantize.json's
     content."""
     integer = graphs(folder, checkpoint_path, data, calibration)
-    dataset = datasets.find(data, folder.build, tasks.of(integer).collection)
+    dataset = dataset_of(folder, integer, data, calibration)
     key = artifacts.key(
         graph=integer.provenance["key"],
         heldout=dataset.heldout,
+        scored=dataset.scored,
         code=_code_of("run", *artifacts.TASK_DATA),
     )
     if key == artifacts.recorded_key(folder.quantize_json):
@@ -74,24 +77,33 @@ def graphs(
     _check(folder, checkpoint_path)
     if calibration:
         return family([folder], checkpoint_path, [calibration])[0]
-    collection = tasks.named(_task_of(folder, checkpoint_path)).collection
-    return family(
-        [folder], checkpoint_path, datasets.find(data, folder.build, collection).calibration
-    )[0]
+    graph = _known(folder, checkpoint_path)
+    if graph is None:  # what cannot be lowered is refused before recordings are made
+        graph = load_float(folder.model, checkpoint_path, folder.window)
+    signals_from = dataset_of(folder, graph, data, calibration).calibration
+    return family([folder], checkpoint_path, signals_from)[0]
 
 
-def _task_of(folder: Folder, checkpoint_path: Path) -> str:
-    """The task of a checkpoint's network.
+def dataset_of(
+    folder: Folder, graph: g.Graph, data: Path | None, calibration: Path | None = None
+) -> Dataset:
+    """What calibrates, and what is held out. A network file with a signal to calibrate on needs no
+    more: that signal is both, and nothing is scored."""
+    collection = tasks.collection_of(graph)
+    if folder.network is None or data is not None or calibration is None:
+        return datasets.find(data, folder.build, collection)
+    simulated = calibration.suffix != ".npy" and collection.is_simulated(calibration)
+    return Dataset([calibration], [calibration], simulated, scored=False)
 
-    A graph that this code made from it says so. Without one its hyper-parameters do, which takes
-    torch to read; export, build and run of a graph that is there do without.
-    """
+
+def _known(folder: Folder, checkpoint_path: Path) -> g.Graph | None:
+    """The graph on disk, if this code made it from this checkpoint: it says what the network is
+    for, without torch."""
     known = g.provenance(folder.graph)
     if known.get("checkpoint") == sha256(checkpoint_path) and known.get("code") == _graph_code():
-        return str(known["task"])
-    from compress.frontend import checkpoint
-
-    return checkpoint.task_of(checkpoint_path)
+        with contextlib.suppress(GraphError):
+            return g.load(folder.graph)
+    return None
 
 
 def family(folders: list[Folder], checkpoint_path: Path, signals_from: list[Path]) -> list[g.Graph]:
@@ -177,6 +189,13 @@ def _signal(graph: g.Graph, path: Path) -> Signal:
 
 def load_float(model: str, path: Path, window: int | None = None) -> g.Graph:
     """The float graph of a checkpoint that must be the model asked for; `window` as in `lower`."""
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint")
+    return _lowered(model, path, sha256(path), window)
+
+
+@functools.lru_cache(maxsize=1)  # one command asks for the same network several times
+def _lowered(model: str, path: Path, _: str, window: int | None) -> g.Graph:
     from compress.frontend import checkpoint  # torch, which a graph that is there does not need
     from compress.frontend.lower import lower
 
@@ -190,7 +209,10 @@ def load_float(model: str, path: Path, window: int | None = None) -> g.Graph:
             f"{path}: expected a checkpoint of {model}, found one of {loaded.name} by its"
             " hyper-parameters"
         )
-    return lower(loaded, window)
+    graph = lower(loaded, window)
+    if graph.provenance.get("own"):  # what is published suits its task
+        tasks.of(graph).check(graph)
+    return graph
 
 
 def read_report(folder: Folder) -> dict[str, Any]:
@@ -207,11 +229,13 @@ def read_report(folder: Folder) -> dict[str, Any]:
 
 def score(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]:
     """What quantize.json says of both graphs on the held-out sessions."""
-    print(f"scoring {len(dataset.heldout)} held-out sessions, float and integer")
-    heldout = evaluate.read_heldout(integer, dataset.heldout)
-    task, recorded = tasks.of(integer), heldout.recorded
+    what = f"{len(dataset.heldout)} held-out sessions" if dataset.scored else "the signal itself"
+    print(f"{'scoring' if dataset.scored else 'comparing on'} {what}, float and integer")
+    heldout = evaluate.read_heldout(integer, dataset.heldout, dataset.scored)
+    task, recorded = evaluate.judge(integer, heldout.recorded), heldout.recorded
     a, b = heldout.float_frames(real), heldout.integer_frames(integer)
-    low, high = task.difference(integer, a, b, recorded)
+    errors = [task.error(integer, frames, recorded) for frames in (a, b)]
+    low, high = (None, None) if None in errors else task.difference(integer, a, b, recorded)
     published, (amount, amount_is) = PUBLISHED.get(integer.name), task.amount(recorded)
     return {
         "version": REPORT_VERSION,
@@ -221,11 +245,13 @@ def score(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]:
         "checkpoint": integer.provenance["checkpoint"],
         "recordings": [p.name for p in dataset.heldout],
         "simulated": dataset.simulated,
+        "scored": dataset.scored,
+        "stream_latency": latency.of(integer),
         "metric": {
             "name": task.metric,
             "unit": task.unit,
-            "float": task.error(integer, a, recorded),
-            "quantized": task.error(integer, b, recorded),
+            "float": errors[0],
+            "quantized": errors[1],
             "low": low,
             "high": high,
         },
@@ -250,27 +276,22 @@ def score(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]:
 
 def text(report: dict[str, Any]) -> str:
     """What a user reads on the console."""
-    m, where = report["metric"], "simulated recordings" if report["simulated"] else "recordings"
+    m = report["metric"]
     agreement = (
         ""
         if report["agreement"] is None
         else f"frames with equal arg-max {100 * report['agreement']:.2f} %, "
     )
     lines = [
-        (
-            f"{report['model']} {report['precision']} on {report['amount']:,} held-out"
-            f" {report['amount_is']} of {where}"
-        ),
-        (
-            f"  {m['name']} float {m['float']:.2f} {m['unit']}, integer {m['quantized']:.2f}"
-            f" {m['unit']} (difference {m['quantized'] - m['float']:+.2f}, 95 % interval"
-            f" {m['low']:+.2f} … {m['high']:+.2f})"
-        ),
+        _where(report),
+        *(_errors(m) if report["scored"] else []),
         f"  {agreement}output SQNR {report['sqnr_db']:.1f} dB",
     ]
+    if report["stream_latency"]:
+        lines.append(f"  {latency.text(report['stream_latency'])}")
     if report["trivial"]:
         trivial = ", ".join(
-            f"{name.replace('_', ' ')} {value:.2f} {m['unit']}"
+            f"{name.replace('_', ' ')} {figure(value, m['unit'])}"
             for name, value in report["trivial"].items()
         )
         lines.append(f"  trivial predictors: {trivial}")
@@ -280,6 +301,29 @@ def text(report: dict[str, Any]) -> str:
             f" ({report['published']['source']})"
         )
     return "\n".join(lines)
+
+
+def _where(report: dict[str, Any]) -> str:
+    """The network, and over what it was compared."""
+    where = "simulated recordings" if report["simulated"] else "recordings"
+    over = (
+        f"{report['amount']:,} held-out {report['amount_is']} of {where}"
+        if report["scored"]
+        else f"{', '.join(report['recordings'])}, the signal that calibrates it; nothing is scored"
+    )
+    return f"{report['model']} {report['precision']} on {over}"
+
+
+def _errors(m: dict[str, Any]) -> list[str]:
+    """The errors of both, and how far they are apart."""
+    unit, apart = m["unit"], between(m["float"], m["quantized"])
+    if apart is None:
+        return [f"  {m['name']}: not known, the recordings do not say what is right"]
+    change, low, high = (difference(value, unit) for value in (apart, m["low"], m["high"]))
+    return [
+        f"  {m['name']} float {figure(m['float'], unit)}, integer {figure(m['quantized'], unit)}"
+        f" (difference {change}, 95 % interval {low} … {high})"
+    ]
 
 
 def quantize_command(args: argparse.Namespace) -> None:
@@ -295,6 +339,9 @@ def macs_command(args: argparse.Namespace) -> None:
     path = artifacts.checkpoint_for(cli.folder(args), args.checkpoint)
     graph = load_float(args.model, path, args.window)
     print(macs.table(graph))
+    found = latency.of(graph)
+    if found:
+        print(latency.text(found))
     out = args.build / args.model / "macs.json"
-    write_json(out, macs.report(graph))
+    write_json(out, macs.report(graph) | ({"stream_latency": found} if found else {}))
     print(f"wrote {out}")

@@ -9,7 +9,6 @@ import numpy as np
 
 from compress import artifacts, cli, pipeline, tasks
 from compress import graph as g
-from compress.data import datasets
 from compress.files import replace_atomically
 from compress.graph.samples import Signal
 from host import board_diagnosis, engines
@@ -58,7 +57,10 @@ def diagnose(args: argparse.Namespace) -> None:
     """A board, or two engines, layer by layer."""
     made = _prepare(args)
     task = tasks.of(made.integer)
-    path = args.input or datasets.find(args.data, args.build, task.collection).heldout[0]
+    path = (
+        args.input
+        or pipeline.dataset_of(made.folder, made.integer, args.data, args.calibration).heldout[0]
+    )
     seconds = args.seconds or (ON_BOARD_SECONDS if args.board else SECONDS)
     signal = task.load_input(made.integer, path, seconds).signal
     if args.board:

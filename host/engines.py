@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from compress import artifacts, pipeline, tasks
+from compress import artifacts, pipeline
 from compress import graph as g
 from compress.artifacts import Folder
 from compress.errors import TendonError
@@ -141,17 +141,11 @@ def _on_board(board: str, made: Artifacts, signal: Signal, port: str | None) -> 
 
 
 def _torch(path: Path, signal: Signal, graph: g.Graph) -> npt.NDArray[np.float32]:
-    """The published forward has no frames for the start-up of a stream: the task says what stands
-    there. It sees the whole recording, which a stream does not (DESIGN.md)."""
+    """The published forward sees the whole recording, which a stream does not (DESIGN.md)."""
     from compress.frontend import checkpoint
 
-    loaded = checkpoint.load(path)
-    if graph.windowed:  # the published forward of each window by itself
-        windows = signal.samples.reshape(-1, graph.samples_per_step, signal.samples.shape[1])
-        return np.concatenate([checkpoint.forward(loaded, window) for window in windows])
     initial = next(iter((signal.initial or {}).values()), None)
-    frames = checkpoint.forward(loaded, signal.samples, initial)
-    return np.concatenate([tasks.of(graph).nothing_yet(graph.start_up, frames.shape[1]), frames])
+    return checkpoint.stream_forward(checkpoint.load(path), graph, signal.samples, initial)
 
 
 def layers(engine: str, made: Artifacts, signal: Signal) -> Iterator[tuple[str, Array]]:

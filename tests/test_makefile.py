@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -76,6 +77,20 @@ def called(target: str, variables: dict[str, str]) -> list[str]:
     ]
     assert len(commands) == 1, recipe
     return commands[0][commands[0].index("-m") + 1 :]
+
+
+@pytest.mark.parametrize("model", ["my nets/net.py", "nets/net.py:wide", "net.py"])
+def test_a_network_file_is_one_argument_and_its_compressed_network_is_found(
+    model: str, tmp_path: Path
+) -> None:
+    """Even in a folder with a space."""
+    name = "net-wide" if model.endswith("wide") else "net"
+    for precision in ("w8a16", "compressed"):
+        words = called("quantize", {"MODEL": model, "BUILD": str(tmp_path)})
+        assert words[words.index("--model") + 1] == model
+        assert words[words.index("--precision") + 1] == precision
+        (tmp_path / name / "compressed").mkdir(parents=True, exist_ok=True)
+        (tmp_path / name / "compressed" / "checkpoint.ckpt").touch()
 
 
 @pytest.mark.parametrize("target", COMMANDS)

@@ -19,7 +19,6 @@ from compress import graph as g
 from compress.artifacts import COMPRESSED, Folder
 from compress.compression import command as shrink
 from compress.compression.cores import CORES
-from compress.data import datasets
 from compress.data.datasets import Dataset
 from compress.errors import TendonError
 from compress.files import replace_atomically, write_json
@@ -32,20 +31,21 @@ from host import native
 def run(args: argparse.Namespace) -> int:
     """Choose, tune, score, build, model; exit code 1 when what was built is not within the
     budget."""
-    folder, board = Folder(args.build, args.model, COMPRESSED), load_board(args.board)
+    folder = Folder(args.build, args.model, COMPRESSED, network=args.network)
+    board = load_board(args.board)
     core = core_of(board)
     if not 0 < args.load <= 1:
         raise TendonError(
             f"LOAD={args.load:g}: expected a share of the board's clock, more than 0 and at most 1"
         )
-    given = artifacts.checkpoint_of(args.model, args.checkpoint)
+    given = artifacts.whole_checkpoint(folder, args.checkpoint)
     cycles = args.load * board.clock_hz if core else None
     found = shrink.run(
         folder, given, args.data, shrink.request(args, core or next(iter(CORES)), cycles)
     )
     print(shrink.text(found))
     graph = pipeline.graphs(folder, folder.checkpoint, args.data)
-    dataset = datasets.find(args.data, args.build, tasks.of(graph).collection)
+    dataset = pipeline.dataset_of(folder, graph, args.data)
     found |= {
         "scores": score(
             pipeline.load_float(args.model, given),
@@ -69,8 +69,9 @@ def run(args: argparse.Namespace) -> int:
     out = folder.path / "compress.html"
     replace_atomically(out, page.html(found).encode())
     print(page.text(found))
+    model = args.network or args.model
     print(
-        f"report: {out}\nnext: make firmware MODEL={args.model} PRECISION={COMPRESSED}"
+        f"report: {out}\nnext: make firmware MODEL={model} PRECISION={COMPRESSED}"
         f" BOARD={args.board}"
     )
     return 1 if found["missed"] else 0

@@ -9,6 +9,7 @@ from typing import Any
 from bench import markup
 from bench.compression import pictures
 from compress.compression import command as shrink
+from compress.report.figures import difference, figure
 
 
 def html(found: dict[str, Any]) -> str:
@@ -31,13 +32,11 @@ def text(found: dict[str, Any]) -> str:
     where = "simulated recordings" if found["simulated"] else "recordings"
     lines = [f"{found['model']} on {s['amount']:,} held-out {s['amount_is']} of {where}"]
     lines += [f"  {s['metric']} {name:22}{_error(value, s)}" for name, value in s["errors"].items()]
-    d = s["difference"]
     lines.append(
-        f"  integers minus float network: 95 % interval {d['low']:+.2f} … {d['high']:+.2f}"
-        f" {s['points']}{_relative(s)}"
+        f"  integers minus float network: 95 % interval {_interval(s)} {s['points']}{_relative(s)}"
     )
     lines += [
-        f"  trivial predictor {name.replace('_', ' ')}: {value:.2f} {s['unit']}"
+        f"  trivial predictor {name.replace('_', ' ')}: {_error(value, s)}"
         for name, value in s["trivial"].items()
     ]
     if m["flash"] is not None:
@@ -53,13 +52,17 @@ def text(found: dict[str, Any]) -> str:
 
 
 def _error(value: float | None, s: dict[str, Any]) -> str:
-    return "–" if value is None else f"{value:.2f} {s['unit']}"
+    return figure(value, s["unit"])
 
 
 def _apart(s: dict[str, Any]) -> str:
     """How far the integers are from the whole network."""
-    d = s["difference"]
-    return f"{d['low']:+.2f} … {d['high']:+.2f} {s['points']} against float{_relative(s)}"
+    return f"{_interval(s)} {s['points']} against float{_relative(s)}"
+
+
+def _interval(s: dict[str, Any]) -> str:
+    low, high = (difference(s["difference"][end], s["points"]) for end in ("low", "high"))
+    return f"{low} … {high}"
 
 
 def _relative(s: dict[str, Any]) -> str:
@@ -132,14 +135,13 @@ def _row(row: dict[str, Any]) -> str:
 
 def _facts(found: dict[str, Any]) -> str:
     m, estimated = found["measured"], found["estimated"]
-    interval = found["scores"]["difference"]
     return markup.facts(
         {
             "whole network": found["checkpoint"],
             "compressed network": found["compressed"],
             "calibration": ", ".join(found["calibration"]),
             "integers minus float network": (
-                f"95 % interval {interval['low']:+.3f} … {interval['high']:+.3f}, paired"
+                f"95 % interval {_interval(found['scores'])} {found['scores']['points']}, paired"
             ),
             "tables by rule, before and after": (
                 f"{estimated['tables']['before']:,} and {estimated['tables']['after']:,} bytes"

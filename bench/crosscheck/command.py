@@ -17,14 +17,13 @@ import numpy.typing as npt
 from bench.cli import LEAST_SECONDS
 from bench.crosscheck import text
 from bench.hil.streaming import stream, stretches, window
-from compress import cli, tasks
-from compress.data import datasets
+from compress import cli, evaluate, pipeline, tasks
 from compress.errors import TendonError
 from compress.files import write_json
+from compress.graph import Graph
 from compress.graph.samples import to_real
 from compress.tasks import distances
 from compress.tasks.task import Recorded
-from compress.tasks.text import Text
 from export import boards, build
 from export.boards import load_board
 from export.c import emit
@@ -57,8 +56,8 @@ PACKAGES = {
 
 @dataclass(frozen=True)
 class Column:
-    """One engine. SQNR in dB and agreement (share of frames) against PyTorch; CER and its interval
-    in %, None without text.
+    """One engine. SQNR in dB and agreement (share of frames, where frames decide something) against
+    PyTorch; the error that the report names and its interval, None where none is taken.
 
     `bit_exact`: whether every word equals the integer reference; None for engines that compute in
     float.
@@ -68,8 +67,8 @@ class Column:
     title: str
     version: str
     sqnr_db: float | None
-    agreement: float
-    cer: float | None
+    agreement: float | None
+    error: float | None
     low: float | None
     high: float | None
     bit_exact: bool | None
@@ -120,10 +119,10 @@ def _check_engines() -> None:
 
 def _stretches(args: argparse.Namespace, made: Artifacts) -> list[Recorded]:
     task = tasks.of(made.integer)
-    _text(made)
+    _check_task(made)
     if args.input is None:
-        dataset = datasets.find(args.data, args.build, task.collection)
-        parts = stretches(made.integer, dataset.heldout, args.seconds)
+        dataset = pipeline.dataset_of(made.folder, made.integer, args.data, args.calibration)
+        parts = stretches(made.integer, dataset, args.seconds)
     else:
         parts = [task.load_input(made.integer, args.input, args.seconds)]
     found = sum(p.seconds for p in parts)
@@ -135,15 +134,14 @@ def _stretches(args: argparse.Namespace, made: Artifacts) -> list[Recorded]:
     return parts
 
 
-def _text(made: Artifacts) -> Text:
-    """How the network's frames are read; TendonError when they are no text."""
-    text = tasks.of(made.integer).text
-    if text is None:
+def _check_task(made: Artifacts) -> None:
+    """TendonError for a published network whose frames are no text: its forward over a recording
+    gives something else than a stream."""
+    if tasks.of(made.integer).text is None and "own" not in made.integer.provenance:
         raise TendonError(
             f"crosscheck: {made.integer.name} does not type; its engines are compared by hil and"
             " infer"
         )
-    return text
 
 
 def first_board(made: Artifacts) -> str:
@@ -210,12 +208,16 @@ def report_of(
     made: Artifacts, parts: list[Recorded], board: str, ran: dict[str, Ran]
 ) -> dict[str, Any]:
     """crosscheck.json: one column for each engine, in the order of TITLES."""
-    text, collection = _text(made), tasks.of(made.integer).collection
-    targets = [text.of(p.target) for p in parts]
+    graph, collection = made.integer, tasks.collection_of(made.integer)
+    task = tasks.of(graph)
+    amount, amount_is = _amount(graph, parts)
     reference, words = ran["torch"].frames, ran["integer"].words
+    key = "error" if task.text is None else task.metric.lower()
     columns = [
-        asdict(_column(engine, board, ran[engine], reference, words, text, targets))
-        for engine in TITLES
+        {key if name == "error" else name: value for name, value in asdict(column).items()}
+        for column in (
+            _column(engine, board, ran[engine], reference, words, graph, parts) for engine in TITLES
+        )
     ]
     return {
         "version": VERSION,
@@ -230,7 +232,9 @@ def report_of(
         ),
         "seconds": sum(p.seconds for p in parts),
         "frames": sum(map(len, reference)),
-        "characters": sum(map(len, targets)),
+        "error": {"key": key, "name": task.metric, "title": task.title, "unit": task.unit},
+        amount_is: amount,
+        "amount_is": amount_is,
         "columns": columns,
     }
 
@@ -241,13 +245,9 @@ def _column(
     ran: Ran,
     reference: Sequence[Array],
     words: Sequence[Array] | None,
-    text: Text,
-    targets: list[str],
+    graph: Graph,
+    parts: list[Recorded],
 ) -> Column:
-    cer, low, high = None, None, None
-    if any(targets):
-        read = [text.read(frames) for frames in ran.frames]
-        cer, (low, high) = text.error(read, targets), text.interval(read, targets)
     exact = None
     if ran.words is not None and words is not None:
         exact = all(np.array_equal(a, b) for a, b in zip(words, ran.words, strict=True))
@@ -262,12 +262,39 @@ def _column(
                 distances.concatenate(reference), distances.concatenate(ran.frames)
             )
         ),
-        distances.agreement(reference, ran.frames),
-        cer,
-        low,
-        high,
+        tasks.of(graph).agreement(reference, ran.frames),
+        *_error(graph, parts, ran.frames),
         exact,
     )
+
+
+Error = tuple[float | None, float | None, float | None]
+
+
+def _error(graph: Graph, parts: list[Recorded], frames: Sequence[Array]) -> Error:
+    """The task's error with its interval; of text that of what is read; None where none is
+    taken."""
+    task = evaluate.judge(graph, parts)
+    if task.text is not None:
+        targets = [task.text.of(p.target) for p in parts]
+        read = [task.text.read(f) for f in frames]
+        known = any(targets)
+        return (
+            (task.text.error(read, targets), *task.text.interval(read, targets)) if known else NONE
+        )
+    error = task.error(graph, frames, parts)
+    return NONE if error is None else (error, *task.interval(graph, frames, parts))
+
+
+NONE: Error = (None, None, None)
+
+
+def _amount(graph: Graph, parts: list[Recorded]) -> tuple[int, str]:
+    """How much the errors are taken over."""
+    text = tasks.of(graph).text
+    if text is None:
+        return evaluate.judge(graph, parts).amount(parts)
+    return sum(len(text.of(p.target)) for p in parts), "characters"
 
 
 def _write_page(path: Path, report: dict[str, Any]) -> Path:

@@ -12,14 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench import markup
-from bench.crosscheck.text import ROWS, cells, headline
+from bench.crosscheck.text import cells, headline, rows
 from compress.files import replace_atomically
 from compress.report.drawing import BLUE, GREEN, INK, SOFT, STYLE, svg
 
 CAPTION = (
-    "Left: power of PyTorch's log-probabilities over the power of the difference from them. Right:"
-    " character error rate on the same seconds with its 95 % bootstrap interval. Green: every word"
-    " equals the integer reference."
+    "Left: power of PyTorch's outputs over the power of the difference from them. Right: the error"
+    " on the same seconds with its 95 % bootstrap interval. Green: every word equals the integer"
+    " reference."
 )
 
 
@@ -62,13 +62,13 @@ def _verdict(report: dict[str, Any]) -> str:
 def _table(report: dict[str, Any]) -> str:
     columns = report["columns"]
     head = "".join(f"<th class=n>{escape(c['title'])}</th>" for c in columns)
-    by_row = zip(ROWS, *(cells(c) for c in columns), strict=True)
-    rows = "".join(
+    by_row = zip(rows(report), *(cells(report, c) for c in columns), strict=True)
+    body = "".join(
         f"<tr><td>{escape(name)}</td>"
         f"{''.join(f'<td class=n>{escape(v)}</td>' for v in values)}</tr>"
         for name, *values in by_row
     )
-    return f"<table><tr><th></th>{head}</tr>{rows}</table>"
+    return f"<table><tr><th></th>{head}</tr>{body}</table>"
 
 
 def _facts(report: dict[str, Any]) -> str:
@@ -91,7 +91,8 @@ def _picture(report: dict[str, Any]) -> str:
         figure = Figure(figsize=(9.6, 0.9 + 0.32 * len(columns)), layout="constrained")
         near, rate = figure.subplots(1, 2, sharey=True)
         _bars(near, columns, "sqnr_db", "output SQNR against PyTorch, dB")
-        _bars(rate, columns, "cer", "character error rate, %")
+        title, error = report["error"]["title"], report["error"]["key"]
+        _bars(rate, columns, error, f"{title[0].lower()}{title[1:]}, {report['error']['unit']}")
         near.set_yticks(range(len(columns)), [c["title"] for c in columns])
         near.invert_yaxis()
     return svg(figure, "crosscheck")
@@ -106,11 +107,14 @@ def _bars(axes: Axes, columns: list[dict[str, Any]], key: str, unit: str) -> Non
         exact = column["bit_exact"] or column["engine"] == "integer"
         axes.barh(y, value, color=GREEN if exact else BLUE, height=0.62)
         end = value
-        if key == "cer" and column["low"] is not None:
+        if key != "sqnr_db" and column["low"] is not None:
             axes.plot([column["low"], column["high"]], [y, y], color=INK, linewidth=1.2)
             end = column["high"]
         axes.text(
-            max(value, end), y, f"  {value:.2f}" if key == "cer" else f"  {value:.1f}", va="center"
+            max(value, end),
+            y,
+            f"  {value:.1f}" if key == "sqnr_db" else f"  {value:.2f}",
+            va="center",
         )
     axes.set_xlabel(unit)
     axes.margins(x=0.18)

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-ROWS = (
-    "output SQNR against PyTorch, dB",
-    "equal arg-max, % of frames",
-    "CER, %",
-    "  95 % interval",
-    "equal to the reference",
-)
+
+def rows(report: dict[str, Any]) -> list[str]:
+    """Names of the figures of a column, each with its unit."""
+    return [
+        "output SQNR against PyTorch, dB",
+        "equal arg-max, % of frames",
+        f"{report['error']['name']}, {report['error']['unit']}",
+        "  95 % interval",
+        "equal to the reference",
+    ]
 
 
-def cells(column: dict[str, Any]) -> list[str]:
-    """The figures of one column, in the order of ROWS."""
+def cells(report: dict[str, Any], column: dict[str, Any]) -> list[str]:
+    """The figures of one column, in the order of `rows`."""
     sqnr, exact = column["sqnr_db"], {None: "–", True: "yes", False: "no"}[column["bit_exact"]]
+    error, agreement = column[report["error"]["key"]], column["agreement"]
     interval = "–" if column["low"] is None else f"{column['low']:.2f} … {column['high']:.2f}"
     return [
         "–" if sqnr is None else f"{sqnr:.1f}",
-        f"{100 * column['agreement']:.2f}",
-        "–" if column["cer"] is None else f"{column['cer']:.2f}",
+        "–" if agreement is None else f"{100 * agreement:.2f}",
+        "–" if error is None else f"{error:.2f}",
         interval,
         "the reference" if column["engine"] == "integer" else exact,
     ]
@@ -31,8 +35,8 @@ def headline(report: dict[str, Any]) -> str:
     kind = "simulated recordings" if report["simulated"] else "recordings"
     names = ", ".join(w["recording"] for w in report["recordings"])
     return (
-        f"{report['seconds']:.1f} s, {report['frames']} frames, {report['characters']} characters"
-        f" of {kind} ({names})"
+        f"{report['seconds']:.1f} s, {report['frames']} frames,"
+        f" {report[report['amount_is']]} {report['amount_is']} of {kind} ({names})"
     )
 
 
@@ -40,14 +44,16 @@ def table(report: dict[str, Any]) -> str:
     """For the console: one line for each engine, which fits a terminal where eight columns do
     not."""
     lines = [f"{report['model']} {report['precision']}, {headline(report)}"]
+    error = f"{report['error']['name']} {report['error']['unit']}"
+    width = max(8, len(error) + 2)
     lines.append(
-        f"{'':<22}{'SQNR dB':>9}{'arg-max %':>11}{'CER %':>8}{'95 % interval':>17}  "
+        f"{'':<22}{'SQNR dB':>9}{'arg-max %':>11}{error:>{width}}{'95 % interval':>17}  "
         f" {'bit-exact':<15}engine"
     )
     for column in report["columns"]:
-        sqnr, agreement, cer, interval, exact = cells(column)
+        sqnr, agreement, error, interval, exact = cells(report, column)
         lines.append(
-            f"{column['title']:<22}{sqnr:>9}{agreement:>11}{cer:>8}{interval:>17}  "
+            f"{column['title']:<22}{sqnr:>9}{agreement:>11}{error:>{width}}{interval:>17}  "
             f" {exact:<15}{column['version']}"
         )
     return "\n".join(lines)

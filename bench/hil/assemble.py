@@ -15,7 +15,7 @@ from bench.cycles.modelling import Modelled
 from bench.hil import schema
 from bench.hil.schema import Latency, Line, Metric, Spread, Text
 from bench.hil.streaming import Streamed, window
-from compress import tasks
+from compress import evaluate
 from compress.graph import Graph
 from compress.graph.samples import to_int16
 from compress.interpreter.base import side_by_side, trim
@@ -82,7 +82,7 @@ def run_report(
     other: Engines,
 ) -> dict[str, Any]:
     """Everything that came out of the run itself, but the latency."""
-    hello, task = back.hello, tasks.of(graph)
+    hello, task = back.hello, evaluate.judge(graph, parts)
     on_board = [other.scale * w for w in back.words]
     amount, amount_is = task.amount(parts)
     compiler, _, flags = hello.compiler.partition("; ")
@@ -153,7 +153,7 @@ def metric(
 ) -> Metric:
     """The task's error of each engine over the same seconds; None when there is nothing in them to
     get right."""
-    task = tasks.of(graph)
+    task = evaluate.judge(graph, parts)
     engines: dict[str, Sequence[Frames]] = {
         "float": other.real,
         "quantized": [other.scale * w for w in other.words],

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 
 from bench.hil import formats, measurement, text
-from compress import cli, tasks
-from compress.data import datasets
+from compress import cli, pipeline
 from export import boards
 from host import engines
 
@@ -15,7 +14,7 @@ def run(args: argparse.Namespace) -> int:
     """Stream, compare, report; exit code 0 only for a valid, bit-exact run."""
     folder, form = cli.folder(args), _format(args)
     made = engines.prepare_scored(folder, args.checkpoint, args.data, args.calibration)
-    dataset = datasets.find(args.data, args.build, tasks.of(made.integer).collection)
+    dataset = pipeline.dataset_of(folder, made.integer, args.data, args.calibration)
     outcome = measurement.run(made, dataset, args.board, args.port, args.seconds, form, args.lm)
     page = measurement.write(outcome, folder.target(args.board, form.name))
     print(text.console_report(outcome.report))

@@ -10,7 +10,6 @@ from typing import Any
 from bench.hil import language, measurement, text
 from bench.hil.schema import Report
 from compress import cli, evaluate, pipeline, tasks
-from compress.data import datasets
 from compress.data.datasets import Dataset
 from compress.graph import macs
 from compress.graph.samples import to_real
@@ -27,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     made = engines.prepare_scored(folder, args.checkpoint, args.data, args.calibration)
     print(pipeline.text(pipeline.read_report(folder)))
     task = tasks.of(made.integer)
-    dataset = datasets.find(args.data, folder.build, task.collection)
+    dataset = pipeline.dataset_of(folder, made.integer, args.data, args.calibration)
     _headline(2, "count its multiply-accumulates")
     print(macs.table(made.real))
     _headline(3, f"export, build and run on {args.board}")
@@ -46,12 +45,14 @@ def run(args: argparse.Namespace) -> int:
 def heldout(made: Artifacts, dataset: Dataset, lm: Path | None) -> dict[str, Any]:
     """Float graph and native C over whole held-out sessions: the error of each, that of texts also
     with a model, and the intervals."""
-    sessions = evaluate.read_heldout(made.integer, dataset.heldout)
+    sessions = evaluate.read_heldout(made.integer, dataset.heldout, dataset.scored)
     real = sessions.float_frames(made.real)
-    graph, recorded, task = made.integer, sessions.recorded, tasks.of(made.integer)
+    graph, recorded = made.integer, sessions.recorded
+    task = evaluate.judge(graph, recorded)
     words = native.words(graph, sessions, made.folder.path / "native")
     found = [to_real(graph, w) for w in words]
-    low, high = task.difference(graph, real, found, recorded)
+    errors = [task.error(graph, frames, recorded) for frames in (real, found)]
+    low, high = (None, None) if None in errors else task.difference(graph, real, found, recorded)
     amount, amount_is = task.amount(recorded)
     with_model = None
     if lm is not None:
@@ -64,8 +65,8 @@ def heldout(made: Artifacts, dataset: Dataset, lm: Path | None) -> dict[str, Any
         "amount": amount,
         "amount_is": amount_is,
         "points": task.points,
-        "float": task.error(graph, real, recorded),
-        "native": task.error(graph, found, recorded),
+        "float": errors[0],
+        "native": errors[1],
         "low": low,
         "high": high,
         "details": {

@@ -22,6 +22,7 @@ from compress.errors import TendonError
 from compress.files import write_json
 from compress.frontend.families import PUBLISHED
 from compress.graph import Graph, macs
+from compress.graph import latency as stream_latency
 from compress.graph.samples import to_int16
 from compress.tasks.task import Recorded
 from export.boards import Description, load_board
@@ -64,7 +65,7 @@ def run(
         )
     image = form.build(made, board)
     measured, differences = measure(image, made.folder, description, form.name)
-    parts = stretches(graph, dataset.heldout, seconds)
+    parts = stretches(graph, dataset, seconds)
 
     def connect() -> Board:
         return open_board(board, image, graph.hash(), port=port)
@@ -92,6 +93,7 @@ def run(
             "against_integers": assemble.against_integers(other, streamed),
             "language": with_model,
             "latency": latency,
+            "stream_latency": stream_latency.of(graph),
             "real_time_factor": assemble.real_time_factor(latency),
             "cycles": None if modelled is None else modelled.as_dict(),
             "footprint": None if measured is None else measured.as_dict(),

@@ -13,6 +13,7 @@ from bench.hil.schema import Line, Report, Window
 from bench.hil.text import over, percent, recordings, used_regions, value_of
 from compress import tasks
 from compress.files import replace_atomically
+from compress.graph import latency as stream_latency
 
 
 def write_report(path: Path, outcome: Outcome) -> Path:
@@ -91,7 +92,7 @@ def _cards(report: Report) -> str:
     if held is not None:
         small = (
             f"native C, {held['amount']:,} held-out {held['amount_is']}, {recordings(report)};"
-            f" float {held['float']:.2f} {unit}"
+            f" float {value_of(held['float'], unit)}"
         )
         cards.append(markup.card(f"{name} held out", value_of(held["native"], unit), small))
         with_model = held["language"]
@@ -200,6 +201,8 @@ def _facts(report: Report) -> str:
             else "not known on this board"
         ),
     }
+    if report["stream_latency"]:
+        facts["latency of the network itself"] = stream_latency.text(report["stream_latency"])
     if report["language"]:
         facts["language model"] = "; ".join(
             filter(None, (report["language"][k] for k in ("name", "caveat", "settings")))

@@ -12,6 +12,7 @@ from bench.hil.outcome import Outcome
 from bench.hil.schema import Report
 from bench.hil.text import recordings, used_regions
 from compress import tasks
+from compress.report import figures
 from compress.report.drawing import BLUE, FILLS, GREEN, INK, ORANGE, RED, SOFT, STYLE, Picture, svg
 from compress.tasks.task import Shown
 
@@ -48,6 +49,7 @@ def _shown(outcome: Outcome) -> Shown:
         origin=recordings(outcome.report),
         step_s=latency["deadline_ms"] / 1000,
         frames_per_step=latency["frames_per_step"],
+        details=outcome.report["details"],
     )
 
 
@@ -62,11 +64,12 @@ def _rates(report: Report) -> Picture | None:
             axes.barh(y, value, color=colour, height=0.62)
             if low is not None and high is not None:
                 axes.plot([low, high], [y, y], color=INK, linewidth=1.2)
-            axes.text(max(value, high or 0.0), y, f"  {value:.2f} {unit}", va="center")
+            axes.text(max(value, high or 0.0), y, f"  {figures.figure(value, unit)}", va="center")
         axes.set_yticks(range(len(rows)), [name for name, *_ in rows])
         axes.invert_yaxis()
-        axes.set_xlim(0, 1.18 * max(max(value, high or 0.0) for _, value, _, high, _ in rows) + 0.5)
-        axes.set_xlabel(f"{title[0].lower()}{title[1:]}, {unit}")
+        widest = max(max(value, high or 0.0) for _, value, _, high, _ in rows)
+        axes.set_xlim(0, 1.18 * widest + (0.5 if unit else 0.0))
+        axes.set_xlabel(f"{title[0].lower()}{title[1:]}{', ' * bool(unit)}{unit}")
     about = (
         f"Lines: 95 % bootstrap intervals. All but the published one are from {recordings(report)}."
     )
@@ -110,7 +113,7 @@ def _rate_rows(report: Report) -> list[Row]:
                 ORANGE,
             )
         )
-    if held is not None:
+    if held is not None and held["float"] is not None:
         amount = f"{held['amount']:,} held-out {held['amount_is']} ({kind})"
         rows.append((f"float, {amount}", held["float"], None, None, GREEN))
         interval = (held["float"] + held["low"], held["float"] + held["high"])

@@ -118,7 +118,8 @@ class Stack(TypedDict):
 class Report(TypedDict):
     """hil.json. `frames` came back of `frames_expected`; `mismatches` counts output words that
     differ from `reference`: the integer reference for FORMAT=c, TFLite-Micro's interpreter for
-    FORMAT=tflm. `bit_exact`: none does, and all came."""
+    FORMAT=tflm. `bit_exact`: none does, and all came. `stream_latency`: what the network waits for,
+    of those that say it."""
 
     version: int
     model: str
@@ -157,6 +158,7 @@ class Report(TypedDict):
     against_integers: dict[str, float]
     arena_used: int
     latency: Latency
+    stream_latency: dict[str, Any] | None
     real_time_factor: float | None
     line: Line
     stack: Stack | None

@@ -6,15 +6,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
 from bench.hil.schema import Window
+from compress import evaluate, tasks
 from compress import graph as g
-from compress import tasks
+from compress.data.datasets import Dataset
 from compress.files import sha256
 from compress.tasks.task import Recorded
 from host.boards import Board
@@ -47,16 +47,17 @@ class Streamed:
         return sum(len(w) for w in self.words)
 
 
-def stretches(graph: g.Graph, paths: list[Path], seconds: float) -> list[Recorded]:
-    """Recordings in order, from the beginning of each, until they give `seconds` (rounded up to
-    whole steps) or end."""
+def stretches(graph: g.Graph, dataset: Dataset, seconds: float) -> list[Recorded]:
+    """Held-out recordings in order, from the beginning of each, until they give `seconds` (rounded
+    up to whole steps) or end."""
     found: list[Recorded] = []
-    task, rate = tasks.of(graph), float(graph.input.rate)
+    rate = float(graph.input.rate)
     left = math.ceil(round(seconds * rate) / graph.samples_per_step)
-    for path in paths:
+    for path in dataset.heldout:
         if not left:
             break
-        found.append(task.read(graph, path, left * graph.samples_per_step / rate))
+        seconds = left * graph.samples_per_step / rate
+        found.append(evaluate.read(graph, path, seconds, dataset.scored))
         left -= len(found[-1].samples) // graph.samples_per_step
     return found
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.hil.schema import Language, Report, Spread
+from bench.hil.schema import Language, Metric, Report, Spread
 from compress import tasks
+from compress.graph import latency as stream_latency
+from compress.report.figures import between, difference, figure
 
 WIDTH = 22
 SHOWN = 100  # characters of a text
@@ -41,7 +43,7 @@ def used_regions(report: Report) -> dict[str, Any]:
 
 def value_of(value: float | None, unit: str = "%") -> str:
     """With its unit; a dash for what was not measured."""
-    return "–" if value is None else f"{value:.2f} {unit}"
+    return figure(value, unit)
 
 
 def percent(value: float | None) -> str:
@@ -78,7 +80,7 @@ def _accuracy(report: Report) -> list[str]:
         ),
         row("float network", value_of(metric["float"], unit)),
         row("integers", value_of(metric["quantized"], unit)),
-        row("board", value_of(metric["board"], unit) + _interval(metric["low"], metric["high"])),
+        row("board", value_of(metric["board"], unit) + _of_metric(metric)),
         *_language(report["language"]),
     ]
     return lines + [row(name, value) for name, value in task.say(report["details"])]
@@ -102,8 +104,15 @@ def _language(language: Language | None) -> list[str]:
     ]
 
 
-def _interval(low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None else f"   95 % interval {low:.2f} … {high:.2f}"
+def _interval(low: float | None, high: float | None, unit: str = "%") -> str:
+    if low is None or high is None:
+        return ""
+    ends = (figure(end, unit).removesuffix(f" {unit}") for end in (low, high))
+    return f"   95 % interval {' … '.join(ends)}"
+
+
+def _of_metric(metric: Metric) -> str:
+    return _interval(metric["low"], metric["high"], metric["unit"])
 
 
 def _heldout(report: Report) -> list[str]:
@@ -111,15 +120,16 @@ def _heldout(report: Report) -> list[str]:
     lines = []
     if held is not None:
         where = f"{held['sessions']} sessions, {held['seconds']:.0f} s, {recordings(report)}"
-        difference = f"difference {held['native'] - held['float']:+.2f} {held['points']}"
+        apart = between(held["float"], held["native"])
         lines = [
             "",
             f"{metric['name']} over {held['amount']:,} held-out {held['amount_is']} ({where})",
             row("float network", value_of(held["float"], metric["unit"])),
             row(
                 "native integer C",
-                f"{value_of(held['native'], metric['unit'])}   {difference}"
-                + _interval(held["low"], held["high"]),
+                f"{value_of(held['native'], metric['unit'])}"
+                f"   difference {difference(apart, held['points'])} {held['points']}"
+                + _interval(held["low"], held["high"], held["points"]),
             ),
             *(_heldout_language(held["language"]) if held["language"] else []),
         ]
@@ -143,7 +153,8 @@ def _quantized(report: Report) -> list[str]:
     if not trivial:
         return []
     figures = ", ".join(
-        f"{name.replace('_', ' ')} {value:.2f} {known['unit']}" for name, value in trivial.items()
+        f"{name.replace('_', ' ')} {figure(value, known['unit'])}"
+        for name, value in trivial.items()
     )
     held = (
         f"float {value_of(known['float'], known['unit'])}, integers"
@@ -153,13 +164,13 @@ def _quantized(report: Report) -> list[str]:
 
 
 def _heldout_language(held: dict[str, Any]) -> list[str]:
-    difference = f"difference {held['native'] - held['float']:+.2f} points"
+    apart = f"difference {held['native'] - held['float']:+.2f} points"
     return [
         row(
             "with language model",
             f"float {percent(held['float'])}, native integer C {percent(held['native'])}",
         ),
-        row("", f"{difference}{_interval(held['low'], held['high'])}"),
+        row("", f"{apart}{_interval(held['low'], held['high'])}"),
     ]
 
 
@@ -219,6 +230,8 @@ def _time(report: Report) -> list[str]:
             )
         )
     lines.append(row("ms are", latency["ms_is"]))
+    if report["stream_latency"]:
+        lines.append(row("network itself", stream_latency.text(report["stream_latency"])))
     if report["real_time_factor"] is not None:
         lines.append(row("real-time factor", f"{report['real_time_factor']:.1f} × computing alone"))
     lines.append(

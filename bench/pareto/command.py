@@ -11,14 +11,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.pareto import points, reports, sweep, table
+from bench.pareto import FLOAT, points, reports, sweep, table
 from bench.pareto.jobs import Setting
 from bench.pareto.points import Point
 from bench.pareto.reports import Report
-from compress import artifacts
+from compress import artifacts, pipeline, tasks
 from compress.artifacts import COMPRESSED
 from compress.data import datasets
 from compress.data.datasets import Dataset
+from compress.data.recordings import Collection
 from compress.errors import RecordingError, TendonError
 from compress.files import replace_atomically, write_json
 from compress.frontend import checkpoint
@@ -82,7 +83,7 @@ def _checkpoints(args: argparse.Namespace) -> tuple[dict[str, dict[str, Path]], 
     for model in dict.fromkeys(args.models):
         try:
             given = None if args.checkpoints is None else args.checkpoints / f"{model}.ckpt"
-            path = artifacts.checkpoint_of(model, given)
+            path = _checkpoint(args, model, given)
         except TendonError as error:
             missing.append(str(error))
             continue
@@ -98,6 +99,19 @@ def _checkpoints(args: argparse.Namespace) -> tuple[dict[str, dict[str, Path]], 
     return checkpoints, missing
 
 
+def _checkpoint(args: argparse.Namespace, model: str, given: Path | None) -> Path:
+    """Of one network; one of a file that cannot be lowered is refused before anything is swept."""
+    file = args.networks.get(model)
+    folder = artifacts.Folder(args.build, model, FLOAT, network=file)
+    if file is None or given is None or given.is_file():
+        path = artifacts.whole_checkpoint(folder, given)
+    else:
+        return given
+    if file is not None:
+        pipeline.load_float(model, path)
+    return path
+
+
 def _recordings(
     args: argparse.Namespace, checkpoints: dict[str, dict[str, Path]], missing: list[str]
 ) -> list[tuple[Report, Dataset]]:
@@ -108,13 +122,31 @@ def _recordings(
         models = checkpoints.get(report.task.name)
         if models:
             try:
-                found.append((report, datasets.find(args.data, args.build, report.task.collection)))
+                collection = _collection(args, report, models, missing)
+                found.append((report, datasets.find(args.data, args.build, collection)))
             except RecordingError as error:
                 errors.append(error)
                 missing.append(f"{', '.join(models)}: {error}")
     if not found:
         raise errors[0]
     return found
+
+
+def _collection(
+    args: argparse.Namespace, report: Report, models: dict[str, Path], missing: list[str]
+) -> Collection:
+    """The recordings that all networks of a report read: those of the first. Networks of files that
+    read others, at another rate or of other electrodes, are among the missing."""
+    own = [model for model in models if model in args.networks]
+    if len(own) < len(models) or not own:
+        return report.task.collection
+    found = {model: tasks.collection_of(pipeline.load_float(model, models[model])) for model in own}
+    first = found[own[0]]
+    for model in own:
+        if found[model].folder != first.folder:
+            missing.append(f"{model}: reads other recordings than {own[0]}; sweep it by itself")
+            del models[model]
+    return first
 
 
 def _compressed(
@@ -158,6 +190,7 @@ def _setting(
         decoders=tuple(dict.fromkeys(args.decoders)) if report.decodes else ("",),
         lm=args.lm.resolve(),
         compressed={model: path for model, path in compressed.items() if model in checkpoints},
+        networks={model: file for model, file in args.networks.items() if model in checkpoints},
         task=report.task.name,
     )
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from compress.artifacts import COMPRESSED, Folder
 from compress.files import replace_atomically, write_json
+from compress.frontend.own.named import NetworkFile
 from compress.graph import Array
 
 Result = dict[str, Any]
@@ -29,7 +30,8 @@ Result = dict[str, Any]
 class Setting:
     """What all jobs of one task share; small, it travels with each. `boards`: names of those to
     choose from (none: all emulated ones); `compressed`: checkpoints of those models that `compress`
-    made smaller. What is no text is read by one decoder, named ""."""
+    made smaller; `networks`: files of the user's that hold some of them. What is no text is read by
+    one decoder, named ""."""
 
     build: Path
     checkpoints: dict[str, Path]
@@ -40,6 +42,7 @@ class Setting:
     lm: Path
     boards: tuple[str, ...] | None = None
     compressed: dict[str, Path] = field(default_factory=dict)
+    networks: dict[str, NetworkFile] = field(default_factory=dict)
     task: str = field(kw_only=True)
 
     def precisions_of(self, model: str) -> tuple[str, ...]:
@@ -48,7 +51,7 @@ class Setting:
 
     def folder(self, model: str, precision: str) -> Folder:
         """Where the artifacts of a model at a precision lie."""
-        return Folder(self.build, model, precision)
+        return Folder(self.build, model, precision, network=self.networks.get(model))
 
     @property
     def results(self) -> Path:

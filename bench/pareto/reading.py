@@ -87,7 +87,7 @@ def float_frames(setting: Setting, job: Job, session: Path) -> Frames:
         loaded, real = _network(path)
         signal = tasks.of(real).read(real, session).signal
         short = len(signal.samples) <= WHOLE_S * float(real.input.rate)
-        whole = tasks.of(real).whole and short
+        whole = loaded.family.forward_is_stream and tasks.of(real).whole and short
         begin = time.thread_time()
         values = checkpoint.forward(loaded, signal.samples) if whole else _streamed(real, signal)
         return _timed(values, 1.0, _seconds(real, signal.samples), begin)

@@ -20,6 +20,7 @@ from compress import graph as g
 from compress.artifacts import COMPRESSED, Folder
 from compress.errors import TendonError
 from compress.frontend import checkpoint
+from compress.frontend.own import named
 from compress.graph import macs
 from compress.graph.samples import Signal, to_int16
 from compress.interpreter.integer import IntegerInterpreter
@@ -36,6 +37,8 @@ COUNTED_S = 2.0  # of signal at most: a network over windows has long steps
 def run(setting: Setting, job: Job) -> Outcome:
     """Do one job; whatever goes wrong is part of the outcome, so that it cannot take other jobs
     with it."""
+    for file in setting.networks.values():
+        named.allow(file)
     try:
         with _silence():
             return Outcome(job, _do(setting, job))

@@ -15,8 +15,7 @@ from bench.profile.findings import findings
 from bench.profile.layers import layers
 from bench.profile.measured import Measured
 from bench.profile.schema import VERSION, Report
-from compress import cli, tasks
-from compress.data import datasets
+from compress import cli, pipeline, tasks
 from compress.data.datasets import Dataset
 from compress.errors import TendonError
 from compress.files import replace_atomically, write_json
@@ -38,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     board, folder = boards.load_board(args.board), cli.folder(args)
     check_board(board, args.port, args.latency)
     made = engines.prepare(folder, args.checkpoint, args.data, args.calibration)
-    dataset = datasets.find(args.data, args.build, tasks.of(made.integer).collection)
+    dataset = pipeline.dataset_of(folder, made.integer, args.data, args.calibration)
     found = profile(made, board, dataset, args.port, args.latency)
     print(table.text(found))
     path = write(found, folder.target(board.name))
@@ -85,7 +84,9 @@ def profile(
         build.make_firmware(graph, made.folder, board.name),
         emit.build(graph, board.kernels),
     )
-    samples = to_int16(graph, tasks.of(graph).first_steps(graph, recording, on_board.STEPS))
+    samples = to_int16(
+        graph, tasks.of(graph).first_steps(graph, recording, on_board.STEPS, dataset.scored)
+    )
     print(f"counting {on_board.STEPS} steps on {board.name}")
     if port is None:
         ran = on_board.count(board, image, graph, samples, made.folder.path / "tools")

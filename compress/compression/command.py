@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compress import artifacts, tasks
+from compress import artifacts, pipeline, tasks
 from compress import graph as g
 from compress.artifacts import COMPRESSED, Folder
 from compress.compression import candidates, check, choose, cost, rebuild, sensitivity
@@ -53,8 +53,8 @@ def run(
     """Choose, rebuild, tune and write, unless what it is made from is unchanged; returns
     compress.json's content."""
     folder = dataclasses.replace(folder, precision=COMPRESSED)
-    task = tasks.named(checkpoint.task_of(checkpoint_path))
-    dataset = datasets.find(data, folder.build, task.collection)
+    whole = pipeline.load_float(folder.model, checkpoint_path)
+    dataset = pipeline.dataset_of(folder, whole, data)
     key = artifacts.key(
         code=artifacts.code_hash(
             f"{__name__}:_make",
@@ -67,7 +67,7 @@ def run(
         checkpoint=checkpoint_path,
         calibration=dataset.calibration,
         training=(
-            training_sessions(data, folder, task) if data else []
+            training_sessions(data, folder, whole) if data else []
         ),  # the simulated ones follow from the code
         request=dataclasses.asdict(request),
     )
@@ -81,14 +81,15 @@ def run(
     return report
 
 
-def training_sessions(data: Path | None, folder: Folder, task: tasks.Task) -> list[Path]:
+def training_sessions(data: Path | None, folder: Folder, graph: g.Graph) -> list[Path]:
     """Sessions to tune on: the simulated ones, or `train` of the user's folder; without one, what
     calibrates."""
+    collection = tasks.collection_of(graph)
     if data is None:
-        return recordings.ensure(folder.build / task.collection.folder, "train", task.collection)
+        return recordings.ensure(folder.build / collection.folder, "train", collection)
     if (data / "train").is_dir():
-        return datasets.sessions(data / "train", task.collection)
-    return datasets.find(data, folder.build, task.collection).calibration
+        return datasets.sessions(data / "train", collection)
+    return datasets.find(data, folder.build, collection).calibration
 
 
 def _make(
@@ -115,7 +116,7 @@ def _make(
     choice = choose.choose(layers, measured, request.budget, *fixed)
     tendon = rebuild.entries(layers, choice.forms)
     model = rebuild.rebuild(loaded, graph, ranges, tendon)
-    tuned = _improve(folder, loaded, model, tendon, data, calibration, request)
+    tuned = _improve(folder, loaded, graph, model, tendon, data, calibration, request)
     rebuild.save(folder.checkpoint, loaded, model, tendon)
     return {
         "version": VERSION,
@@ -150,6 +151,7 @@ def tuning_for(loaded: Checkpoint, tendon: dict[str, Any], request: Request) -> 
 def _improve(
     folder: Folder,
     loaded: Checkpoint,
+    graph: g.Graph,
     model: Any,
     tendon: dict[str, Any],
     data: Path | None,
@@ -172,8 +174,8 @@ def _improve(
     if request.steps is None and before <= whole * (1 + ENOUGH):
         return Tuned(0, task.metric, task.unit, whole, before, None)
     kept = copy.deepcopy(model.state_dict())
-    sessions = training_sessions(data, folder, task)
-    steps = _tune(recipes, folder, loaded, model, tendon, sessions, request)
+    sessions = training_sessions(data, folder, graph)
+    steps = _tune(recipes, folder, loaded, graph, model, tendon, sessions, request)
     tuned = Tuned(
         steps,
         task.metric,
@@ -191,6 +193,7 @@ def _tune(
     recipes: Tuning,
     folder: Folder,
     loaded: Checkpoint,
+    graph: g.Graph,
     model: Any,
     tendon: dict[str, Any],
     training: Sequence[Path],
@@ -217,6 +220,7 @@ def _tune(
         state,
         origin,
         request.threads,
+        graph,
     )
 
 
@@ -311,10 +315,10 @@ def request(args: argparse.Namespace, core: str, cycles: float | None) -> Reques
 
 def from_arguments(args: argparse.Namespace) -> int:
     """`python -m compress shrink`."""
-    folder = Folder(args.build, args.model, COMPRESSED)
+    folder = Folder(args.build, args.model, COMPRESSED, network=args.network)
     found = run(
         folder,
-        artifacts.checkpoint_of(args.model, args.checkpoint),
+        artifacts.whole_checkpoint(folder, args.checkpoint),
         args.data,
         request(args, args.core, args.cycles),
     )

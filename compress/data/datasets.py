@@ -17,11 +17,13 @@ CALIBRATION_SECONDS = 120.0
 
 @dataclass(frozen=True)
 class Dataset:
-    """Disjoint sessions; `simulated` is true when any of them says so itself."""
+    """Disjoint sessions; `simulated` is true when any of them says so itself. Not `scored`: one
+    signal that calibrates and is compared on, whatever it says of what is right."""
 
     calibration: list[Path]
     heldout: list[Path]
     simulated: bool
+    scored: bool = True
 
     @property
     def origin(self) -> str:

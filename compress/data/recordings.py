@@ -11,6 +11,7 @@ they are made again.
 from __future__ import annotations
 
 import argparse
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,9 +52,10 @@ class Collection:
         is_simulated: whether a recording says that a simulator wrote it.
         splits: the simulated sets; none for a task that is not simulated.
         make: simulate and write one session: (path, split, number, seconds, seed, start in unix
-            seconds, origin).
+            seconds, origin), a function, or a partial of one by keywords.
         table: name of a file beside the splits that lists them, and what writes it.
-        suffixes: of the files that are recordings.
+        suffixes: of the files that are recordings, the first is what names without one mean.
+        origin_in: the HDF5 group whose attribute `simulator` holds the origin, where not `group`.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Collection:
     make: Make | None = None
     table: tuple[str, Callable[[Path], None]] | None = None
     suffixes: tuple[str, ...] = SUFFIXES
+    origin_in: str | None = None
 
 
 def ensure(root: Path, split: str, collection: Collection) -> list[Path]:
@@ -84,7 +87,7 @@ def ensure(root: Path, split: str, collection: Collection) -> list[Path]:
     todo = [
         number
         for number, path in enumerate(paths)
-        if not _current(path, collection.group, origins[number])
+        if not _current(path, collection.origin_in or collection.group, origins[number])
     ]
     for number in tqdm(
         todo, desc=f"simulate {collection.name} {split}", unit="session", disable=not todo
@@ -130,7 +133,10 @@ def _origin(collection: Collection, split: str, number: int) -> str:
     plan. Reading is no part of it."""
     plan = f"{SEED} {collection.name} {split} {number} {collection.splits[split]}"
     assert collection.make is not None  # only a task with a simulator has sets
-    made_by = f"{collection.make.__module__}:{collection.make.__name__}"
+    make = collection.make
+    if isinstance(make, functools.partial):
+        plan, make = f"{plan} {make.keywords}", make.func
+    made_by = f"{make.__module__}:{make.__name__}"
     code = artifacts.code_hash(made_by, without=("compress.tasks", "compress.tasks.*"))
     return artifacts.key(plan=plan, code=code)
 

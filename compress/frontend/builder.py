@@ -31,6 +31,10 @@ class Builder:
     def first_valid(self) -> int:
         return self._first_valid[self.here]
 
+    def first_valid_of(self, name: str) -> int:
+        """The first frame of a tensor that is made of valid frames alone."""
+        return self._first_valid[name]
+
     def add(self, op_type: type[g.Op], module: str, *others: str, **attributes: Any) -> str:
         """Append an operator on the newest tensor and `others`; returns the name of what it
         makes."""

@@ -8,7 +8,7 @@ network exactly.
 from __future__ import annotations
 
 import collections
-import os
+import io
 import pickle
 import typing
 import zipfile
@@ -25,7 +25,7 @@ from omegaconf.nodes import AnyNode
 from torch import nn
 
 from compress.errors import CheckpointError
-from compress.files import sha256
+from compress.files import replace_atomically, sha256
 from compress.frontend.families import build, family_of, name_of
 from compress.frontend.families.record import Family
 
@@ -75,7 +75,7 @@ class Checkpoint:
 def load(path: Path) -> Checkpoint:
     """Read a Lightning checkpoint strictly; CheckpointError says what was expected and found."""
     raw = _contents(path)
-    hyper_parameters = {str(k): _plain(v) for k, v in _plain(raw["hyper_parameters"]).items()}
+    hyper_parameters = {str(k): plain(v) for k, v in plain(raw["hyper_parameters"]).items()}
     try:
         model = build(hyper_parameters)
     except CheckpointError as error:
@@ -84,7 +84,7 @@ def load(path: Path) -> Checkpoint:
         raise CheckpointError(
             f"{path}: hyper_parameters cannot be used: {type(error).__name__}: {error}"
         ) from error
-    _load_strictly(model, raw["state_dict"], path)
+    load_strictly(model, raw["state_dict"], path)
     return Checkpoint(model.eval(), name_of(hyper_parameters), hyper_parameters, sha256(path))
 
 
@@ -92,13 +92,13 @@ def task_of(path: Path) -> str:
     """The task of a checkpoint's network, by its hyper-parameters alone; CheckpointError as
     `load`."""
     return family_of(
-        {str(k): _plain(v) for k, v in _plain(_contents(path)["hyper_parameters"]).items()}
+        {str(k): plain(v) for k, v in plain(_contents(path)["hyper_parameters"]).items()}
     ).task
 
 
 def _contents(path: Path) -> dict[str, Any]:
     """The checkpoint's own entries, weights and hyper-parameters among them."""
-    raw = _read(path)
+    raw = read(path)
     for key in ("state_dict", "hyper_parameters"):
         if not isinstance(raw, dict) or key not in raw:
             found = ", ".join(map(str, raw)) if isinstance(raw, dict) else type(raw).__name__
@@ -120,23 +120,31 @@ def save(
     With `dtype` torch.float16 it has half the size; both readers cast the values back to float32.
     CheckpointError when a weight is beyond what the type holds.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    content = {
-        "epoch": 0,
-        "global_step": 0,
-        "pytorch-lightning_version": "1.8.6",
-        "state_dict": _stored(model, dtype, path),
-        "hyper_parameters": hyper_parameters,
-    }
     try:
-        torch.save(content, aside)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+        replace_atomically(path, content(model, hyper_parameters, dtype))
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
 
 
-def _stored(model: nn.Module, dtype: torch.dtype, path: Path) -> dict[str, torch.Tensor]:
+def content(
+    model: nn.Module, hyper_parameters: dict[str, Any], dtype: torch.dtype = torch.float32
+) -> bytes:
+    """The bytes of such a checkpoint, the same for the same weights."""
+    written = io.BytesIO()
+    torch.save(
+        {
+            "epoch": 0,
+            "global_step": 0,
+            "pytorch-lightning_version": "1.8.6",
+            "state_dict": _stored(model, dtype),
+            "hyper_parameters": hyper_parameters,
+        },
+        written,
+    )
+    return written.getvalue()
+
+
+def _stored(model: nn.Module, dtype: torch.dtype) -> dict[str, torch.Tensor]:
     """The state_dict with its floating tensors in `dtype`; keys that share storage go on sharing
     it."""
     casts: dict[int, torch.Tensor] = {}
@@ -146,13 +154,14 @@ def _stored(model: nn.Module, dtype: torch.dtype, path: Path) -> dict[str, torch
             value = casts.setdefault(value.data_ptr(), value.to(dtype))
             if not torch.isfinite(value).all():
                 raise CheckpointError(
-                    f"{path}: {key}: expected values that {dtype} holds; store it in float32"
+                    f"{key}: expected values that {dtype} holds; store it in float32"
                 )
         stored[key] = value
     return stored
 
 
-def _read(path: Path) -> Any:
+def read(path: Path) -> Any:
+    """What a checkpoint holds, weights and plain values alone; CheckpointError says why not."""
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint")
     if not zipfile.is_zipfile(path):
@@ -186,7 +195,7 @@ def _read(path: Path) -> Any:
         raise CheckpointError(f"{path}: cannot be read: {type(error).__name__}: {error}") from error
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """OmegaConf containers as dicts and lists."""
     return (
         OmegaConf.to_container(value, resolve=True)
@@ -195,7 +204,11 @@ def _plain(value: Any) -> Any:
     )
 
 
-def _load_strictly(model: nn.Module, tensors: Any, path: Path) -> None:
+def load_strictly(
+    model: nn.Module, tensors: Any, path: Path, whose: str = "its own hyper-parameters"
+) -> None:
+    """Put the entries of a state_dict into a network; CheckpointError names every one that does not
+    fit it exactly."""
     expected = model.state_dict()
     if not isinstance(tensors, dict):
         raise CheckpointError(
@@ -215,9 +228,7 @@ def _load_strictly(model: nn.Module, tensors: Any, path: Path) -> None:
             problems.append(f"{key}: expected a tensor, found {type(found).__name__}")
     problems += _disagreements(model, tensors)
     if problems:
-        raise CheckpointError(
-            f"{path}: does not fit its own hyper-parameters:\n  " + "\n  ".join(problems)
-        )
+        raise CheckpointError(f"{path}: does not fit {whose}:\n  " + "\n  ".join(problems))
     model.load_state_dict(tensors, strict=True)
 
 
@@ -257,11 +268,14 @@ def stream_forward(
     initial: npt.NDArray[np.float32] | None = None,
 ) -> npt.NDArray[np.float32]:
     """The published forward on the frames of the network's graph: window by window where it has
-    windows; else the frames of the start-up, which it does not have, stand at what says nothing."""
-    if graph.windowed:
+    windows; else the frames of the start-up, which it does not have, stand at what says nothing.
+    Where the network looks ahead, the forward's last frames are those that a stream has not yet."""
+    if graph.windowed and loaded.family.window(loaded.model) is not None:
         windows = signal.reshape(-1, graph.samples_per_step, signal.shape[1])
         return np.concatenate([forward(loaded, window) for window in windows])
     frames = forward(loaded, signal, initial)
     outputs = frames.shape[1]
     waiting = np.full((graph.start_up, outputs), loaded.family.nothing_yet(outputs), np.float32)
-    return np.concatenate([waiting, frames])
+    newest = len(signal) // graph.samples_per_step * graph.chunk
+    found = np.concatenate([waiting, frames])
+    return found[:newest] if "lookahead" in graph.provenance else found

@@ -204,26 +204,46 @@ def lstm(
 
 
 def gru(b: Builder, path: str, module: nn.GRU) -> None:
-    """Each layer three matrices and a cell: gates r, z over its input beside its own hidden state,
-    the new value over each of them apart."""
+    """Each layer as `gru_layer` has it."""
     if module.bidirectional:
         raise GraphError(f"{path}: expected one direction, found {module}")
     for layer in range(module.num_layers):
-        where, n = f"{path}.l{layer}", module.hidden_size
-        source, columns = b.here, b.features
-        delayed(b, where, [(where, n)])
-        joined = b.here
-        # rows of r, z and of the new value, of what multiplies the input and the hidden state
-        (w_in, w_state), (b_in, b_state) = _parameters(module, layer)
-        both = np.concatenate([w_in[: 2 * n], w_state[: 2 * n]], axis=1)
-        matrix(b, f"{where}{GATES}", both, b_in[: 2 * n] + b_state[: 2 * n])
-        gates, b.here = b.here, source
-        matrix(b, f"{where}.input", w_in[2 * n :], b_in[2 * n :])
-        value, b.here = b.here, joined
-        b.add(g.Slice, f"{where}.hidden", begin=columns, end=columns + n)
-        matrix(b, f"{where}.state", w_state[2 * n :], b_state[2 * n :])
-        share, b.here = b.here, gates
-        b.add(g.GruCell, where, value, share)
+        gru_layer(b, f"{path}.l{layer}", *_parameters(module, layer))
+
+
+Pair = Sequence[Array]  # of the input, of the hidden state
+
+
+def lstm_layer(b: Builder, where: str, weights: Pair, biases: Pair) -> None:
+    """One matrix for all gates over the input beside the hidden state, and a cell."""
+    delayed(b, where, [(where, weights[1].shape[1])])
+    matrix(b, f"{where}{GATES}", np.concatenate(weights, axis=1), biases[0] + biases[1])
+    b.add(g.LstmCell, where)
+
+
+def gru_layer(b: Builder, where: str, weights: Pair, biases: Pair) -> None:
+    """Three matrices and a cell: gates r, z over the input beside the hidden state, the new value
+    over each of them apart."""
+    n, source, columns = weights[1].shape[1], b.here, b.features
+    delayed(b, where, [(where, n)])
+    joined = b.here
+    (w_in, w_state), (b_in, b_state) = weights, biases
+    both = np.concatenate([w_in[: 2 * n], w_state[: 2 * n]], axis=1)
+    matrix(b, f"{where}{GATES}", both, b_in[: 2 * n] + b_state[: 2 * n])
+    gates, b.here = b.here, source
+    matrix(b, f"{where}.input", w_in[2 * n :], b_in[2 * n :])
+    value, b.here = b.here, joined
+    b.add(g.Slice, f"{where}.hidden", begin=columns, end=columns + n)
+    matrix(b, f"{where}.state", w_state[2 * n :], b_state[2 * n :])
+    share, b.here = b.here, gates
+    b.add(g.GruCell, where, value, share)
+
+
+def rnn_layer(b: Builder, where: str, weights: Pair, biases: Pair, kind: str) -> None:
+    """One matrix over the input beside the hidden state, and a function: "tanh" or "relu"."""
+    delayed(b, where, [(where, weights[1].shape[1])])
+    matrix(b, f"{where}{GATES}", np.concatenate(weights, axis=1), biases[0] + biases[1])
+    b.add(g.Activation, where, kind=kind)
 
 
 def _parameters(module: nn.RNNBase, layer: int) -> tuple[list[Array], list[Array]]:

@@ -22,8 +22,8 @@ def lower(checkpoint: Checkpoint, window: int | None = None) -> g.Graph:
     """
     family = checkpoint.family
     builder = Builder(family.features, Fraction(family.sample_rate))
-    family.lower(builder, checkpoint.model, _window(checkpoint, window))
-    provenance: dict[str, Any] = {"checkpoint": checkpoint.sha256, "task": family.task}
+    found = family.lower(builder, checkpoint.model, _window(checkpoint, window)) or {}
+    provenance: dict[str, Any] = {"checkpoint": checkpoint.sha256, "task": family.task} | found
     provenance |= {name: True for name in family.initial_inputs(checkpoint.hyper_parameters)}
     bits = _bits(checkpoint, builder.ops)
     if bits:

@@ -40,6 +40,7 @@ from compress.ops.pool import (
 from compress.ops.slice import IntSlice, Slice
 from compress.ops.softmax import IntSoftmax, Softmax
 from compress.ops.state_space import IntStateSpace, StateSpace
+from compress.ops.tables import named
 from compress.ops.tensor import INT8, INT16, Array, Segment, Tensor
 from compress.ops.unfold import IntUnfold1d, Unfold1d
 from compress.ops.windows import (

@@ -14,6 +14,7 @@ from compress.errors import GraphError, TendonError
 
 if TYPE_CHECKING:
     from compress import graph as g
+    from compress.data.recordings import Collection
     from compress.tasks.task import Task
     from compress.tasks.text import Text
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 TABLE = {
     "typing": "compress.tasks.typing.task:Typing",
     "pose": "compress.tasks.pose.task:Pose",
+    "classes": "compress.tasks.classes.task:Classes",
+    "values": "compress.tasks.values.task:Values",
 }
 
 
@@ -44,6 +47,13 @@ def of(graph: g.Graph) -> Task:
     if name not in TABLE:
         raise GraphError(f"{graph.name}: task {name!r}: expected one of {', '.join(TABLE)}")
     return named(name)
+
+
+def collection_of(graph: g.Graph) -> Collection:
+    """The recordings that a lowered network takes; those that are simulated have its shape."""
+    from compress.tasks.shape import Shape
+
+    return of(graph).collection_for(Shape.of(graph))
 
 
 def texts() -> list[Text]:

@@ -10,7 +10,12 @@ from torch import nn
 
 from compress.errors import CheckpointError
 from compress.frontend import checkpoint
-from compress.frontend.families import HYPER_PARAMETERS, Family, build, family_of
+from compress.frontend.checkpoint import Checkpoint
+from compress.frontend.families import HYPER_PARAMETERS, Family, build, family_of, name_of
+from compress.frontend.lower import lower
+from compress.frontend.own import frozen, source, weights
+from compress.frontend.own.named import NetworkFile
+from compress.graph import Graph
 from compress.tasks.training import TrainingRequest
 
 _SHOWN = 8  # differences in a message; the rest are counted
@@ -26,13 +31,15 @@ def task_of(model: str, given: Path | None) -> str:
         return of_given
     raise CheckpointError(
         f"model: expected one of {', '.join(HYPER_PARAMETERS)}, found {model!r}; a network of"
-        " another name needs CHECKPOINT=path"
+        " another name needs CHECKPOINT=path, one of your own MODEL=path/net.py"
     )
 
 
 def network(request: TrainingRequest) -> tuple[nn.Module, dict[str, Any]]:
     """A network to train and its hyper-parameters, its weights torch's random ones or those of the
     checkpoint; CheckpointError names what differs when that is another network."""
+    if request.network is not None:
+        return _own(request, request.network)
     task_of(request.model, request.checkpoint)  # refuses a name that nothing describes
     published = HYPER_PARAMETERS.get(request.model)
     made = build(published) if published is not None else None
@@ -40,11 +47,7 @@ def network(request: TrainingRequest) -> tuple[nn.Module, dict[str, Any]]:
         assert made is not None and published is not None
         return made, published
     found = checkpoint.load(request.checkpoint)
-    if "tendon" in found.hyper_parameters:
-        raise CheckpointError(
-            f"{request.checkpoint}: this network has been compressed; give the checkpoint that it"
-            " was made from"
-        )
+    _refuse_compressed(request.checkpoint, found.hyper_parameters)
     if made is None or published is None:
         return found.model, found.hyper_parameters
     apart = differences(published, found.hyper_parameters)
@@ -58,11 +61,36 @@ def network(request: TrainingRequest) -> tuple[nn.Module, dict[str, Any]]:
     return made, published
 
 
+def _own(request: TrainingRequest, file: NetworkFile) -> tuple[nn.Module, dict[str, Any]]:
+    """The network of a file, with the weights of the checkpoint, or those that its function gives,
+    random ones from the request's seed."""
+    found = source.read(file)
+    made = found.network(request.seed)
+    if request.checkpoint is not None:
+        entries, theirs = weights.stored(request.checkpoint)
+        _refuse_compressed(request.checkpoint, theirs)
+        for words in weights.load(made, request.checkpoint, entries, file.title):
+            print(f"{request.checkpoint}: {words}")
+    return made, frozen.hyper_parameters_of(found)
+
+
+def _refuse_compressed(path: Path, hyper_parameters: dict[str, Any]) -> None:
+    if "tendon" in hyper_parameters:
+        raise CheckpointError(
+            f"{path}: this network has been compressed; give the checkpoint that it was made from"
+        )
+
+
+def lowered(network: nn.Module, hyper_parameters: dict[str, Any]) -> Graph:
+    """The float graph of a network as it is now: it says where its frames lie in time."""
+    return lower(Checkpoint(network.eval(), name_of(hyper_parameters), hyper_parameters, ""))
+
+
 def differences(expected: dict[str, Any], found: dict[str, Any]) -> list[str]:
     """What makes one network another than the expected one, in words; nothing for the same
     structure. Rates and dropout, which only a training sees, do not count."""
     family, other = family_of(expected), family_of(found)
-    if other is not family:
+    if other.source != family.source:
         return [f"expected a network of {family.source}, found one of {other.source}"]
     if family.structure(expected) == family.structure(found):
         return []

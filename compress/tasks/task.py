@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -19,10 +19,12 @@ from compress import graph as g
 from compress.data import datasets
 from compress.data.recording_file import SAMPLE_RATE
 from compress.data.recordings import Collection
-from compress.errors import RecordingError
+from compress.errors import GraphError, RecordingError
 from compress.graph.samples import Signal, whole_steps
+from compress.tasks import shape as layout
 from compress.tasks.costs import CostWords
-from compress.tasks.statistics import resampled
+from compress.tasks.shape import Shape
+from compress.tasks.statistics import pooled, resampled
 from compress.tasks.text import Text
 
 if TYPE_CHECKING:
@@ -35,12 +37,14 @@ Runs = tuple[Array, Array]
 @dataclass(frozen=True)
 class Recorded:
     """One recording from its beginning, whole steps: what goes in, and what a perfect network
-    answers, in the task's type. rate: samples per second."""
+    answers, in the task's type. rate: samples per second. scored: whether the error is taken on
+    it; not on what says nothing of a perfect network, or only calibrates."""
 
     path: Path
     signal: Signal
     target: Any
     rate: float = SAMPLE_RATE
+    scored: bool = True
 
     @property
     def samples(self) -> Array:
@@ -96,6 +100,7 @@ class Shown:
         words: output words of the board, int16 (frames, outputs).
         origin: how figures from its recordings must be named.
         step_s: seconds between two steps, each of which gives `frames_per_step` frames.
+        details: what the task says of the whole run.
     """
 
     graph: g.Graph
@@ -104,6 +109,7 @@ class Shown:
     origin: str
     step_s: float
     frames_per_step: int
+    details: dict[str, Any] = field(default_factory=dict)
 
 
 class Task(ABC):
@@ -113,13 +119,30 @@ class Task(ABC):
     metric: ClassVar[str]  # short name of the error
     unit: ClassVar[str]
     points: ClassVar[str]  # unit of a difference between two errors
-    collection: ClassVar[Collection]  # its recordings
+    collection: ClassVar[Collection]  # its recordings, those of the usual network where they differ
+    network: ClassVar[Shape | None] = None  # the shape that its networks have, where there is one
     array: ClassVar[str]  # shape of an input given as .npy, in words
     factor: ClassVar[float] = 1.0  # sums of `runs` × this is the error in `unit`
     text: ClassVar[Text | None] = None  # of a task whose frames are read as text
     loop: ClassVar[Loop | None] = None  # of a task with networks in a closed loop
     # whether the published forward over a whole recording gives what a stream gives
     whole: ClassVar[bool] = True
+
+    # --- networks ---------------------------------------------------------------------------------
+
+    def check(self, graph: g.Graph) -> None:
+        """GraphError where a network does not suit the task: it takes or gives something else."""
+        found = Shape.of(graph)
+        if self.network is not None and found != self.network:
+            raise GraphError(
+                f"{graph.name}: networks of the task {self.name} have {self.network}, found"
+                f" {found}; change the network, or its task"
+            )
+
+    def collection_for(self, shape: Shape) -> Collection:
+        """The recordings that networks of this shape take; those that are simulated have its rate,
+        electrodes and outputs."""
+        return self.collection
 
     # --- recordings -------------------------------------------------------------------------------
 
@@ -128,13 +151,14 @@ class Task(ABC):
         """A recording; the first `seconds` only when given. RecordingError for one of another
         task."""
 
-    def first_steps(self, graph: g.Graph, path: Path, steps: int) -> Array:
+    def first_steps(self, graph: g.Graph, path: Path, steps: int, scored: bool = True) -> Array:
         """Samples (n, features) of the first `steps` steps of a recording, or of fewer that it
-        has."""
+        has. One that is not scored may be a `.npy` as well."""
         count, step = steps * graph.samples_per_step, graph.samples_per_step
         # what a stream begins with may belong to the sample behind the left context
         least = max(count, graph.left_context + 1) + step
-        return self.read(graph, path, least / float(graph.input.rate)).samples[:count]
+        read = self.read if scored else self.load_input
+        return read(graph, path, least / float(graph.input.rate)).samples[:count]
 
     @abstractmethod
     def from_array(self, array: Array) -> Array:
@@ -173,25 +197,28 @@ class Task(ABC):
         return replace(found, signal=Signal(found.samples, begin))
 
     def _load_array(self, graph: g.Graph, path: Path, seconds: float | None) -> Recorded:
+        array = datasets.load_array(path)
         try:
-            samples = self.from_array(datasets.load_array(path))
+            own = layout.is_own(graph)
+            samples = layout.samples_of(graph, array) if own else self.from_array(array)
         except ValueError as error:
             raise RecordingError(f"{path}: {error}") from error
         rate = float(graph.input.rate)
         stop = len(samples) if seconds is None else round(seconds * rate)
         whole = whole_steps(graph, np.ascontiguousarray(samples[:stop]))
-        return Recorded(path, Signal(whole), None, rate)
+        return Recorded(path, Signal(whole), None, rate, scored=False)
 
     # --- what comes out ---------------------------------------------------------------------------
 
     def laid_out(self, graph: g.Graph, frames: Array) -> Array:
-        """Frames as `infer` writes them."""
-        return frames
+        """Frames as `infer` writes them: in the layout of a user's own forward, or as published."""
+        if layout.is_own(graph):
+            return layout.forward_layout(graph, frames)
+        return self.published_layout(graph, frames)
 
-    def nothing_yet(self, frames: int, outputs: int) -> Array:
-        """What stands for the frames of a start-up, (frames, outputs) float32, beside a published
-        forward that has none."""
-        return np.zeros((frames, outputs), np.float32)
+    def published_layout(self, graph: g.Graph, frames: Array) -> Array:
+        """Frames as the published code of the task has them."""
+        return frames
 
     def agreement(self, first: Sequence[Array], second: Sequence[Array]) -> float | None:
         """Share of frames in which two engines decide the same; None where nothing is decided."""
@@ -202,21 +229,20 @@ class Task(ABC):
     @abstractmethod
     def runs(self, graph: g.Graph, frames: Array, recorded: Recorded) -> Runs:
         """Errors in one recording, summed run by run (a second, some characters, …), and how much
-        each run has to get right: the bootstrap draws whole runs. Both (runs,)."""
+        each run has to get right: the bootstrap draws whole runs. Both (runs,), or (runs, kinds)
+        where kinds count alike however often they come: the error is the mean over them."""
 
     def error(
         self, graph: g.Graph, frames: Sequence[Array], recorded: Sequence[Recorded]
     ) -> float | None:
         """The error in `unit`, pooled over recordings; None when there is nothing in them to get
         right."""
-        errors, amounts = self._all_runs(graph, frames, recorded)
-        amount = sum(float(a.sum()) for a in amounts)
-        return self.factor * sum(float(e.sum()) for e in errors) / amount if amount else None
+        return pooled(*self._all_runs(graph, frames, recorded), self.factor)
 
     def interval(
         self, graph: g.Graph, frames: Sequence[Array], recorded: Sequence[Recorded]
     ) -> tuple[float, float]:
-        """95 % bootstrap interval of the error."""
+        """95 % bootstrap interval of the error, where there is one."""
         return resampled(*self._all_runs(graph, frames, recorded), self.factor)
 
     def difference(
@@ -226,7 +252,7 @@ class Task(ABC):
         second: Sequence[Array],
         recorded: Sequence[Recorded],
     ) -> tuple[float, float]:
-        """95 % interval of error(second) − error(first), paired."""
+        """95 % interval of error(second) − error(first), paired, where there are errors."""
         (a, amounts), (b, _) = (self._all_runs(graph, f, recorded) for f in (first, second))
         return resampled([y - x for x, y in zip(a, b, strict=True)], amounts, self.factor)
 

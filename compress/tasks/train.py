@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from compress import tasks
+from compress import artifacts, pipeline, tasks
+from compress.artifacts import Folder
 from compress.data import training_sessions
 from compress.data.recording_file import file_digest
+from compress.data.recordings import Collection
 from compress.errors import TendonError
 from compress.files import read_json, write_json
 from compress.tasks.training import TrainingRequest, training_of
@@ -20,16 +22,14 @@ VERSION = 1
 
 def run(args: argparse.Namespace) -> int:
     """Train, then say where the checkpoint is and how it validates."""
-    from compress.tasks import start  # torch, which an option's help does not need
-
     for name, least in (("steps", 0), ("threads", 1)):
         value = getattr(args, name)
         if value is not None and value < least:
             raise TendonError(f"--{name}: expected {least} or more, found {value}")
     if args.out is not None and args.out.is_dir():
         raise TendonError(f"--out {args.out}: expected a file to write, found a folder")
-    task = start.task_of(args.model, args.checkpoint)
-    training, collection = training_of(task), tasks.named(task).collection
+    task, collection = _own(args) if args.network else _published(args)
+    training = training_of(task)
     sessions = training_sessions.find(args.data, args.split, args.build, collection)
     sessions = sessions.with_validation(training.HELD_BACK)
     print(sessions.text())
@@ -38,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
         train=sessions.train,
         validation=sessions.validation,
         out=args.out or args.build / args.model / "train" / f"{args.model}.ckpt",
+        network=args.network,
         checkpoint=args.checkpoint,
         split=sessions.split,
         steps=args.steps,
@@ -64,10 +65,27 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _published(args: argparse.Namespace) -> tuple[str, Collection]:
+    """Task and recordings of a network by its name, or of a checkpoint's."""
+    from compress.tasks import start  # torch, which an option's help does not need
+
+    task = start.task_of(args.model, args.checkpoint)
+    return task, tasks.named(task).collection
+
+
+def _own(args: argparse.Namespace) -> tuple[str, Collection]:
+    """Task and recordings of a file's network; one that cannot be lowered is refused before it is
+    trained."""
+    folder = Folder(args.build, args.model, "", network=args.network)
+    graph = pipeline.load_float(args.model, artifacts.whole_checkpoint(folder, args.checkpoint))
+    return tasks.of(graph).name, tasks.collection_of(graph)
+
+
 def _inputs(request: TrainingRequest) -> dict[str, Any]:
     """What the checkpoint is trained on, each with its hash."""
     start = request.checkpoint
-    return {
+    own = {} if request.network is None else {"network": file_digest(request.network.path)}
+    return own | {
         "started_from": None if start is None else file_digest(start),
         "split": request.split,
         "train": _sessions(request.train),
@@ -81,7 +99,13 @@ def _check_kept(out: Path, inputs: dict[str, Any]) -> None:
     if not out.is_file():
         return
     known = read_json(out.with_suffix(".json"))
-    names = {"started_from": "CHECKPOINT", "split": "SPLIT", "train": "DATA", "validation": "DATA"}
+    names = {
+        "network": "MODEL",
+        "started_from": "CHECKPOINT",
+        "split": "SPLIT",
+        "train": "DATA",
+        "validation": "DATA",
+    }
     others = dict.fromkeys(names[key] for key, value in inputs.items() if known.get(key) != value)
     if others:
         raise TendonError(

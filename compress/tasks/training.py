@@ -8,16 +8,21 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from compress.errors import TendonError
+from compress.frontend.own.named import NetworkFile
+
+if TYPE_CHECKING:
+    from compress.graph import Graph
 
 
 @dataclass(frozen=True)
 class TrainingRequest:
     """One training. `model`: a published name, or any name for a checkpoint's own architecture;
     `checkpoint`: whose weights to begin with; `steps` None: those of the recipe; `split`: the hash
-    of the split that the sessions come from."""
+    of the split that the sessions come from; `network`: the file of the user's that holds the
+    network, if one does."""
 
     model: str
     train: tuple[Path, ...]
@@ -28,6 +33,7 @@ class TrainingRequest:
     steps: int | None = None
     seed: int = 1
     threads: int = 2
+    network: NetworkFile | None = None
 
     @property
     def state(self) -> Path:
@@ -76,9 +82,10 @@ class Tuning(Protocol):
         state: Path,
         origin: str,
         threads: int,
+        graph: Graph,
     ) -> int:
         """Tune `student` in place; returns the steps. `state` holds an interrupted tuning of this
-        `origin`, removed at the end."""
+        `origin`, removed at the end. `graph`: the whole network, lowered."""
 
 
 def training_of(task: str) -> Training:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 FOLDERS = (
     "hybrid",
     "emg2pose",
+    "networkfile",
 )
 HYPER_PARAMETERS: dict[str, dict[str, Any]]  # of every published network, by its name
 PUBLISHED: dict[str, Published]  # what their authors report
@@ -29,6 +30,11 @@ def load(folder: str) -> Family:
     """The record of a folder."""
     family: Family = import_module(f"{__name__}.{folder}.family").FAMILY
     return family
+
+
+def with_networks() -> list[str]:
+    """The folders whose networks are published, and so have modules here."""
+    return [folder for folder in FOLDERS if load(folder).networks]
 
 
 def every() -> list[Family]:
@@ -51,18 +57,27 @@ def __getattr__(name: str) -> Any:
     together = {"HYPER_PARAMETERS": _hyper_parameters, "PUBLISHED": _published}
     if name in together:
         return together[name]()
-    for folder in FOLDERS if not name.startswith("_") else ():
+    for folder in [] if name.startswith("_") else with_networks():
         module = import_module(f"{__name__}.{folder}.model")
         if hasattr(module, name):
             return getattr(module, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+def leaves() -> dict[type[nn.Module], Any]:
+    """The modules of all families that stay whole when a network is traced (`frontend/layers.py`),
+    from their `handlers.py`."""
+    found: dict[type[nn.Module], Any] = {}
+    for folder in with_networks():
+        found |= getattr(import_module(f"{__name__}.{folder}.handlers"), "LEAVES", {})
+    return found
+
+
 def family_of(hyper_parameters: dict[str, Any]) -> Family:
-    """The family whose keys are all there; CheckpointError says what would be needed."""
+    """The record of the family whose keys are all there; CheckpointError says what is needed."""
     for family in every():
         if all(key in hyper_parameters for key in family.keys):
-            return family
+            return family.of(hyper_parameters)
     expected = " or ".join(f"{', '.join(f.keys)} ({f.source})" for f in every())
     found = ", ".join(map(str, hyper_parameters)) or "(none)"
     raise CheckpointError(
@@ -93,11 +108,12 @@ def ranks(hyper_parameters: dict[str, Any]) -> dict[str, int]:
 
 
 def name_of(hyper_parameters: dict[str, Any]) -> str:
-    """The published network with this structure, else "custom"."""
+    """The published network with this structure, else the name that the network has, else
+    "custom"."""
     family = family_of(hyper_parameters)
     if not ranks(hyper_parameters):
         for name, published in _hyper_parameters().items():
             same_family = family_of(published) is family
             if same_family and family.structure(published) == family.structure(hyper_parameters):
                 return name
-    return "custom"
+    return family.named(hyper_parameters) or "custom"

@@ -32,17 +32,29 @@ class Published:
 
 
 class Family(ABC):
-    """Networks that one published code base describes."""
+    """Networks that one published code base describes, or that are alike in another way.
 
-    task: ClassVar[str]  # the folder of compress/tasks that they are for
+    Task, features and rate are those of its networks; where each has its own, the record that
+    `of` gives has them.
+    """
+
+    task: str  # the folder of compress/tasks that they are for
     source: ClassVar[str]  # the code base
     keys: ClassVar[tuple[str, ...]]  # of the hyper-parameters that tell them
     networks: ClassVar[dict[str, dict[str, Any]]]  # the published ones: hyper-parameters by name
     reported: ClassVar[dict[str, Published]] = {}  # by the authors, for some of these
     shipped: ClassVar[tuple[str, ...]] = ()  # names of those with a checkpoint in this repository
-    features: ClassVar[int]  # of an input sample
-    sample_rate: ClassVar[int]  # Hz
+    features: int  # of an input sample
+    sample_rate: int  # Hz
     forward_is_stream: ClassVar[bool]  # whether `forward` gives the frames that a stream gives
+
+    def of(self, hyper_parameters: dict[str, Any]) -> Family:
+        """The record of one network, which these describe."""
+        return self
+
+    def named(self, hyper_parameters: dict[str, Any]) -> str | None:
+        """The name of a network that is no published one, if it has one."""
+        return None
 
     @abstractmethod
     def build(self, hyper_parameters: dict[str, Any]) -> nn.Module:
@@ -54,8 +66,9 @@ class Family(ABC):
         """What makes a network this one and no other, to be compared by ==."""
 
     @abstractmethod
-    def lower(self, b: Builder, model: Any, window: int | None) -> None:
-        """Append the network's operators. `window`: samples at a time, None for a stream."""
+    def lower(self, b: Builder, model: Any, window: int | None) -> dict[str, Any] | None:
+        """Append the network's operators; returns what provenance says of them beside the task, if
+        anything. `window`: samples at a time, None for a stream."""
 
     @abstractmethod
     def forward(

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from compress.data.recording_file import SAMPLE_RATE
 from compress.report.drawing import BLUE, GREEN, SOFT, STYLE, Picture, svg
 from compress.tasks.pose.kinematics import JOINTS
+from compress.tasks.pose.task import first_sample
 from compress.tasks.task import Shown
 
 SHOWN_S = 20.0
@@ -21,7 +22,7 @@ DRAWN_HZ = 50
 def angles(shown: Shown) -> Picture | None:
     """One row for each finger: the angle recorded, and the board's, in degrees."""
     part, graph = shown.part, shown.graph
-    begin = graph.left_context
+    begin = first_sample(graph)
     frames = float(graph.output.scale or 1.0) * shown.words[graph.start_up :]
     if not len(frames) or part.target is None:
         return None

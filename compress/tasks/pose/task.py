@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +23,9 @@ from compress.graph.samples import Signal, whole_steps
 from compress.tasks.costs import CostWords
 from compress.tasks.pose import scores as pose_scores
 from compress.tasks.pose.kinematics import load_hand
-from compress.tasks.pose.session import ELECTRODES, PoseSession
+from compress.tasks.pose.session import ELECTRODES, JOINTS, PoseSession
 from compress.tasks.pose.simulated import COLLECTION, LONG
+from compress.tasks.shape import Shape, is_own, label_samples
 from compress.tasks.task import Array, Loop, Recorded, Runs, Shown, Task
 
 if TYPE_CHECKING:
@@ -39,6 +41,24 @@ class Angles:
     valid: Array
 
 
+def first_sample(graph: g.Graph) -> int:
+    """The first sample of the stretch that valid frames share: the one behind the left context as
+    published; of a user's own network so that the first frame's label is in the middle of its
+    share."""
+    if not is_own(graph):
+        return graph.left_context
+    label = label_samples(graph, graph.start_up + 1)[-1]
+    return max(0, int(label) - (int(graph.input.rate / graph.output.rate) - 1) // 2)
+
+
+def scored(graph: g.Graph, frames: Array, target: Angles) -> Array:
+    """The valid frames that have their share of the targets."""
+    valid = frames[graph.start_up :]
+    if not is_own(graph):
+        return valid
+    return valid[: len(target.angles) // int(graph.input.rate / graph.output.rate)]
+
+
 class Pose(Task):
     """Frames are joint angles (frames, 20) in rad at the network's output rate.
 
@@ -49,6 +69,7 @@ class Pose(Task):
     metric, unit, points = "angle MAE", "°", "°"
     title = "Angle error (mean absolute)"
     collection = COLLECTION
+    network = Shape(Fraction(SAMPLE_RATE), ELECTRODES, len(JOINTS))
     array = f"({ELECTRODES} electrodes, samples)"
     loop = Loop(allowed=0.2, says="a pose", outputs="poses", known="known angles", split=LONG)
     # over a whole recording features are interpolated with ones that a stream does not have yet
@@ -88,7 +109,7 @@ class Pose(Task):
             )
         return array.T
 
-    def laid_out(self, graph: g.Graph, frames: Array) -> Array:
+    def published_layout(self, graph: g.Graph, frames: Array) -> Array:
         """(20, steps) in rad, from the first valid step on, as the published code has it."""
         return np.ascontiguousarray(frames[graph.start_up :].T)
 
@@ -98,7 +119,7 @@ class Pose(Task):
         """Predictions at 2 kHz beside the targets, from the sample behind the left context on."""
         return [
             pose_scores.stretch(
-                pose_scores.align(found[graph.start_up :], len(target.angles)),
+                pose_scores.align(scored(graph, found, target), len(target.angles)),
                 target.angles,
                 target.valid,
             )
@@ -109,10 +130,14 @@ class Pose(Task):
 
     def behind(self, graph: g.Graph, frames: int, recorded: Recorded) -> Angles:
         """The part of the targets that valid frames, of so many in all, belong to."""
-        begin = graph.left_context
+        begin = first_sample(graph)
         span = slice(
             begin, begin + int((frames - graph.start_up) * graph.input.rate / graph.output.rate)
         )
+        if is_own(graph):  # the last frames' shares may reach behind the recording: whole shares
+            share = int(graph.input.rate / graph.output.rate)
+            whole = (min(span.stop, len(recorded.target.angles)) - begin) // share * share
+            span = slice(begin, begin + max(whole, 0))
         valid = recorded.target.valid[span]
         if (
             graph.provenance.get("initial_pose")
@@ -175,8 +200,8 @@ class Pose(Task):
         other recordings."""
         training = [self.read(graph, path).target for path in others]
         mean = pose_scores.mean_pose([t.angles for t in training], [t.valid for t in training])
-        frames = int(graph.output.rate)
-        targets = [self.behind(graph, int(r.seconds * frames), r) for r in recorded]
+        rate = float(graph.output.rate)
+        targets = [self.behind(graph, int(r.seconds * rate), r) for r in recorded]
         found = {}
         for name, guess in (("hold_initial", lambda t: t[:1]), ("mean_pose", lambda t: mean[None])):
             errors = [np.degrees(np.abs(t.angles - guess(t.angles)))[t.valid] for t in targets]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from compress import graph as g
 from compress.graph.samples import Signal, whole_steps
 from compress.tasks import distances
 from compress.tasks.costs import CostWords
+from compress.tasks.shape import Shape
 from compress.tasks.task import Array, Recorded, Runs, Shown, Task
 from compress.tasks.typing import charset, scores
 from compress.tasks.typing.session import BANDS, ELECTRODES, SAMPLE_RATE, Session
@@ -39,6 +41,7 @@ class Typing(Task):
     metric, unit, points = TypedText.metric, TypedText.unit, "points"
     headline, title = "Error rate (CER)", "Character error rate"
     collection = COLLECTION
+    network = Shape(Fraction(SAMPLE_RATE), BANDS * ELECTRODES, charset.BLANK + 1)
     array = f"(samples, {BANDS}, {ELECTRODES})"
     factor = 100.0
     text = TypedText()
@@ -65,10 +68,6 @@ class Typing(Task):
                 f"expected numbers of shape {self.array}, found {array.dtype} {array.shape}"
             )
         return array.reshape(len(array), -1)
-
-    def nothing_yet(self, frames: int, outputs: int) -> Array:
-        """Every class is equally likely."""
-        return np.full((frames, outputs), -np.log(outputs), np.float32)
 
     def agreement(self, first: Sequence[Array], second: Sequence[Array]) -> float | None:
         return distances.agreement([np.asarray(f) for f in first], [np.asarray(f) for f in second])

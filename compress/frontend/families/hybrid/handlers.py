@@ -4,7 +4,7 @@ spaces."""
 from __future__ import annotations
 
 import math
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from torch import nn
@@ -22,6 +22,9 @@ from compress.frontend.families.hybrid.model import (
 )
 from compress.frontend.families.hybrid.s4d import S4D, S4Model
 from compress.frontend.handlers import activation, bias_of, convolution, dense, norm, numpy
+
+if TYPE_CHECKING:
+    from compress.frontend.trace.writer import Writer
 
 Array = g.Array
 
@@ -117,15 +120,31 @@ def _s4(b: Builder, path: str, model: S4Model) -> None:
         b.here = source
         if model.prenorm:
             norm(b, f"{path}.norms.{i}", [normalized])
-        a, c = (numpy(t) for t in layer.kernel.discrete())
-        b.add(g.StateSpace, f"{where}.kernel", a=a, c=c, d=numpy(layer.D))
-        _pool(b, f"{where}.mid_pool", layer.pool, layer.pool_mode)
-        activation(b, f"{where}.activation", layer.activation)
-        dense(b, f"{where}.output_linear.0", layer.output_linear[0])
-        b.add(g.Glu, f"{where}.output_linear.1")
+        _s4d(b, where, layer)
         b.add(g.Add, f"{where}.residual", residual)
         _pool(b, f"{where}.pool", pool, model.pool_mode)
         if not model.prenorm:
             norm(b, f"{path}.norms.{i}", [normalized])
     dense(b, f"{path}.decoder", model.decoder)
     activation(b, f"{path}.decoder_non_linearity", model.decoder_non_linearity)
+
+
+def _s4d(b: Builder, where: str, layer: S4D) -> None:
+    """One layer: state space, pool, activation, and a gated matrix."""
+    a, c = (numpy(t) for t in layer.kernel.discrete())
+    b.add(g.StateSpace, f"{where}.kernel", a=a, c=c, d=numpy(layer.D))
+    _pool(b, f"{where}.mid_pool", layer.pool, layer.pool_mode)
+    activation(b, f"{where}.activation", layer.activation)
+    dense(b, f"{where}.output_linear.0", layer.output_linear[0])
+    b.add(g.Glu, f"{where}.output_linear.1")
+
+
+def _leaf(w: Writer, path: str, layer: S4D, name: str) -> str:
+    """The same in a network of one's own."""
+    w.b.here = w.begun(name)
+    _s4d(w.b, path, layer)
+    w.note()
+    return w.b.here
+
+
+LEAVES = {S4D: _leaf}

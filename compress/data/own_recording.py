@@ -1,0 +1,264 @@
+"""Recordings of one's own: a file of arrays, `.npz` or HDF5, read whole and never trusted.
+
+    emg     (samples, electrodes), integers or floats: the numbers are taken as they are
+    rate    samples per second, one number; of HDF5 also as an attribute of the file
+    label   (samples,), integers: the class of each sample, −1 where none counts; optional
+    target  (samples, outputs), numbers: what to say at each sample, NaN where none counts; optional
+
+Pickled objects are not read, links are not followed. What else a file holds is not looked at, but
+for `simulator`, by which a simulator says that it wrote it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from compress.data import attributes
+from compress.data.recording_file import AGAIN, recorded_digest, verify_digest
+from compress.errors import RecordingError
+
+Array = npt.NDArray[Any]
+SUFFIXES = (".npz", ".hdf5", ".h5")
+SIMULATOR = "simulator"
+_NUMBERS = ("rate", "emg", "label", "target")
+_LAYOUT = "emg (samples, electrodes) and rate (Hz)"
+_SAME_RATE = 1e-6  # a rate is the same up to this share of it: it may have gone through text
+
+
+@dataclass(frozen=True)
+class OwnRecording:
+    """emg: float32 (samples, electrodes), finite; rate: Hz; label: int64 (samples,), −1 and more;
+    target: float32 (samples, outputs), finite or NaN."""
+
+    path: Path
+    emg: Array
+    rate: float
+    label: Array | None = None
+    target: Array | None = None
+
+    def expect(self, rate: float, electrodes: int) -> OwnRecording:
+        """The same recording; RecordingError unless it has this rate and so many electrodes."""
+        if abs(self.rate - rate) > _SAME_RATE * rate:
+            raise RecordingError(
+                f"{self.path}: rate: expected {rate:g} Hz as the network has it, found"
+                f" {self.rate:g}; resample the recording"
+            )
+        if self.emg.shape[1] != electrodes:
+            raise RecordingError(
+                f"{self.path}: emg: expected (samples, {electrodes}) as the network has it, found"
+                f" {self.emg.shape}; give the network's electrodes, each a column"
+            )
+        return self
+
+
+def read(path: Path) -> OwnRecording:
+    """A recording; RecordingError says what of it was expected, what was found and what to do."""
+    found = _arrays(path, _NUMBERS)
+    missing = [name for name in ("emg", "rate") if name not in found]
+    if missing:
+        raise RecordingError(
+            f"{path}: expected {_LAYOUT}, found no {' and no '.join(missing)}; save them under"
+            " these names"
+        )
+    emg = _emg(path, found["emg"])
+    return OwnRecording(
+        path,
+        emg,
+        _rate(path, found["rate"]),
+        _label(path, found["label"], len(emg)) if "label" in found else None,
+        _target(path, found["target"], len(emg)) if "target" in found else None,
+    )
+
+
+def is_simulated(path: Path) -> bool:
+    """Whether the file says that a simulator wrote it."""
+    return SIMULATOR in _arrays(path, (SIMULATOR,))
+
+
+def write(path: Path, arrays: Mapping[str, Array | float], simulator: str) -> None:
+    """Write a simulated recording as HDF5 with checksums, aside first, then renamed; RecordingError
+    when it cannot."""
+    import h5py
+
+    aside = path.with_name(f".{path.name}.tmp")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    packed: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "fletcher32": True}
+    try:
+        with h5py.File(aside, "w") as file:
+            file.attrs[SIMULATOR] = simulator
+            for name, array in arrays.items():
+                file.create_dataset(name, data=array, **(packed if np.ndim(array) else {}))
+        aside.replace(path)
+    except OSError as error:
+        raise RecordingError(
+            f"{path}: cannot be written: {error}; make room or choose another folder"
+        ) from error
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def _arrays(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
+    """Those of the named arrays that the file has, whatever their dtype and shape."""
+    if not path.is_file():
+        raise RecordingError(f"{path}: no such recording")
+    digest = recorded_digest(path)
+    verify_digest(path, digest)
+    try:
+        if path.suffix == ".npz":
+            return _npz(path, names)
+        return _hdf5(path, names, whole=digest is not None)
+    except RecordingError:
+        raise
+    except Exception as error:  # a damaged file makes its reader raise whatever it meets first
+        kind = "an .npz archive" if path.suffix == ".npz" else "an HDF5 file"
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise RecordingError(
+            f"{path}: expected {kind} of arrays, found something else or a damaged one ({reason});"
+            f" {AGAIN}"
+        ) from error
+
+
+def _npz(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
+    archive = np.load(path, allow_pickle=False)
+    if not isinstance(archive, np.lib.npyio.NpzFile):
+        raise RecordingError(
+            f"{path}: expected an .npz archive of {_LAYOUT}, found a single array; save it with"
+            " numpy.savez"
+        )
+    with archive:
+        return {name: _member(path, archive, name) for name in names if name in archive.files}
+
+
+def _member(path: Path, archive: Any, name: str) -> Any:
+    """One array; never an object, whose reading would run what the file says."""
+    try:
+        return archive[name]
+    except ValueError as error:
+        if "Object arrays" not in str(error):
+            raise
+        raise RecordingError(
+            f"{path}: {name}: expected numbers, found pickled Python objects, which are not read;"
+            " save it with a dtype of numbers"
+        ) from error
+
+
+def _hdf5(path: Path, names: tuple[str, ...], whole: bool) -> dict[str, Any]:
+    import h5py  # slow to import, and needed only where a file is opened
+
+    with h5py.File(path, "r") as file:
+        found = {name: _dataset(path, file, name) for name in set(file) & set(names)}
+        said = [name for name in (SIMULATOR, "rate") if name in names and name in file.attrs]
+    if said:
+        values = attributes.read(path, "/", whole)
+        found = {name: np.asarray(values[name]) for name in said} | found
+    return found
+
+
+def _dataset(path: Path, file: Any, name: str) -> Any:
+    """One array that lies in this file itself."""
+    import h5py
+
+    link = file.get(name, getlink=True)
+    dataset = file[name] if isinstance(link, h5py.HardLink) else link
+    if not isinstance(dataset, h5py.Dataset):
+        kind = "a group" if isinstance(dataset, h5py.Group) else "a link"
+        raise RecordingError(
+            f"{path}: {name}: expected an array, found {kind}, which is not followed; store the"
+            " numbers themselves under this name"
+        )
+    if dataset.is_virtual or dataset.external:
+        raise RecordingError(
+            f"{path}: {name}: expected an array in this file, found one that lies in another; copy"
+            " the numbers into it"
+        )
+    return dataset[()]
+
+
+# --- what the arrays must be ----------------------------------------------------------------------
+
+
+def _numbers(path: Path, name: str, value: Any, kinds: str = "iuf") -> Array:
+    """An array of numbers of these kinds (numpy's letters)."""
+    array = np.asarray(value)
+    if array.dtype.kind not in kinds:
+        expected = "integers" if kinds == "iu" else "integers or floats"
+        raise RecordingError(
+            f"{path}: {name}: expected {expected}, found {array.dtype} {array.shape}; convert it"
+            " before it is saved"
+        )
+    return array
+
+
+def _emg(path: Path, value: Any) -> Array:
+    array = _numbers(path, "emg", value)
+    if array.ndim != 2 or not array.size:
+        raise RecordingError(
+            f"{path}: emg: expected (samples, electrodes), found {array.shape}; one row for each"
+            " sample"
+        )
+    with np.errstate(over="ignore"):  # what float32 cannot hold is found below
+        emg = np.asarray(array, np.float32)
+    bad = np.argwhere(~np.isfinite(emg))
+    if len(bad):
+        sample, electrode = (int(i) for i in bad[0])
+        raise RecordingError(
+            f"{path}: emg: expected finite numbers within float32, found {len(bad)} that are not,"
+            f" the first at sample {sample}, electrode {electrode}; cut that part out"
+        )
+    return emg
+
+
+def _rate(path: Path, value: Any) -> float:
+    array = _numbers(path, "rate", value)
+    rate = float(array.reshape(-1)[0]) if array.size == 1 else 0.0
+    if not (np.isfinite(rate) and rate > 0):
+        found = array.reshape(-1)[0] if array.size == 1 else f"shape {array.shape}"
+        raise RecordingError(
+            f"{path}: rate: expected one positive number, samples per second, found {found}; save"
+            " the rate of emg"
+        )
+    return rate
+
+
+def _label(path: Path, value: Any, samples: int) -> Array:
+    array = _numbers(path, "label", value, "iu")
+    if array.shape != (samples,):
+        raise RecordingError(
+            f"{path}: label: expected ({samples},), one for each sample of emg, found"
+            f" {array.shape}; repeat or cut it to the samples"
+        )
+    label = array.astype(np.int64)
+    wrong = np.flatnonzero(label < -1)
+    if len(wrong):
+        raise RecordingError(
+            f"{path}: label: expected a class or −1 for none, found {array[wrong[0]]} at sample"
+            f" {wrong[0]}; write −1 where no class counts"
+        )
+    return label
+
+
+def _target(path: Path, value: Any, samples: int) -> Array:
+    array = _numbers(path, "target", value)
+    if array.ndim != 2 or len(array) != samples or not array.shape[1]:
+        raise RecordingError(
+            f"{path}: target: expected ({samples}, outputs), a row for each sample of emg, found"
+            f" {array.shape}; interpolate it to the samples, each output a column"
+        )
+    with np.errstate(over="ignore"):
+        target = np.asarray(array, np.float32)
+    wrong = np.argwhere(np.isinf(target))
+    if len(wrong):
+        raise RecordingError(
+            f"{path}: target: expected numbers within float32, or NaN where none counts, found"
+            f" {len(wrong)} infinite ones, the first at sample {wrong[0][0]}; write NaN there"
+        )
+    return target

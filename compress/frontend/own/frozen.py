@@ -1,0 +1,80 @@
+"""The checkpoint of a network file: what the file says and the weights that count, in
+build/<name>/network.ckpt, written again when one of them changes. Its SHA-256 is that of the
+network in every key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from compress.errors import CheckpointError, TendonError
+from compress.files import read_json, replace_atomically, write_json
+from compress.frontend import checkpoint, factored
+from compress.frontend.own import source, weights
+from compress.frontend.own.named import KEY, NetworkFile
+from compress.frontend.own.source import Source
+
+
+def freeze(build: Path, file: NetworkFile, given: Path | None) -> Path:
+    """The checkpoint of the file's network with the weights of `given`, or those that its function
+    gives. Says which. TendonError for a folder of another network, and what a file or checkpoint is
+    wrong in."""
+    folder = build / file.name
+    claim(folder, file)
+    found = source.read(file)
+    hyper_parameters = hyper_parameters_of(found)
+    model = found.network()
+    if given is None:
+        print(
+            f"{file.title}: weights as {file.function}() gives them: untrained unless it loads some"
+        )
+    else:
+        entries, theirs = weights.stored(given)
+        if "tendon" in theirs:  # compressed
+            hyper_parameters["tendon"] = theirs["tendon"]
+            factored.shape(model, theirs["tendon"].get("ranks", {}))
+        for words in weights.load(model, given, entries, file.title):
+            print(f"{given}: {words}")
+    path, content = folder / "network.ckpt", checkpoint.content(model, hyper_parameters)
+    if not path.is_file() or path.read_bytes() != content:
+        replace_atomically(path, content)
+    return path
+
+
+def check(build: Path, file: NetworkFile, path: Path) -> None:
+    """CheckpointError for a checkpoint that was made from another state of the file."""
+    claim(build / file.name, file)
+    _, said = weights.stored(path)
+    if said.get(KEY) != hyper_parameters_of(source.read(file))[KEY]:
+        raise CheckpointError(
+            f"{path}: was made from another state of {file.path}; make it again, or go back to that"
+            " state"
+        )
+
+
+def hyper_parameters_of(found: Source) -> dict[str, Any]:
+    """What a checkpoint says of its network file."""
+    said = {"file": found.file.path.name, "function": found.file.function, "name": found.file.name}
+    return {KEY: said | found.description.as_dict() | {"sources": found.sources}}
+
+
+def claim(folder: Path, file: NetworkFile) -> None:
+    """Make a folder under build this file's; TendonError when it is another's that is still there,
+    or no network file's."""
+    record, mine = folder / "network.json", {"file": str(file.path), "function": file.function}
+    known = read_json(record)
+    if known == mine:
+        return
+    if not known and folder.is_dir() and any(folder.iterdir()):
+        raise TendonError(
+            f"{folder}: expected no folder, or that of {file}, found one of another network; rename"
+            f" {file.path.name}, give another BUILD=, or remove the folder"
+        )
+    other = Path(str(known.get("file", "")))
+    if known and other.is_file():
+        title = NetworkFile(other, str(known.get("function")))
+        raise TendonError(
+            f"{folder}: holds what was made of {title}, which {file} would replace; rename one of"
+            " the files, give another BUILD=, or remove the folder"
+        )
+    write_json(record, mine)

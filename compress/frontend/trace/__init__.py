@@ -1,0 +1,120 @@
+"""From any PyTorch module to operators: torch.export says which functions forward calls, the table
+in `nodes.py` what each is in the stream graph, and a comparison with PyTorch ends it.
+
+The module is exported on a short signal, with leaf modules (those that are operators of their own)
+kept whole. Nothing of torch is left in the graph.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from compress import graph as g
+from compress.errors import GraphError
+from compress.frontend.builder import Builder
+from compress.frontend.trace import fold
+from compress.frontend.trace.check import compare
+from compress.frontend.trace.exported import Exported, export
+from compress.frontend.trace.layout import Laid
+from compress.frontend.trace.walk import walk
+from compress.frontend.trace.writer import Writer
+
+LENGTHS = (256, 1024, 4096, 16384)  # samples that a stream is exported with: the first that do
+LEAST_FRAMES = 12  # of the output of a stream
+
+
+def trace(
+    b: Builder,
+    model: nn.Module,
+    electrodes: int,
+    sample_rate: int,
+    window: int | None = None,
+    stride: int | None = None,
+    file: Path | None = None,
+) -> dict[str, Any]:
+    """Append the operators of a module that takes (batch, electrodes, samples) and gives (batch,
+    outputs, frames), or (batch, outputs) for a window of `window` samples every `stride`.
+
+    Returns what provenance says of it: "lookahead" (samples). GraphError with the module, the line
+    of `file`, what was found and what would work.
+    """
+    exported = _exported(model, electrodes, window, file)
+    period = None
+    if window is None:
+        first = Builder(electrodes, Fraction(sample_rate))
+        _written(first, exported, window, stride, None)
+        period = _period(first)
+    writer, output = _written(b, exported, window, stride, period)
+    fold.affine_into_layers(b)
+    ahead = int(writer.lookahead[output])
+    compare(b, model, electrodes, exported.length, window)
+    return {"lookahead": ahead}
+
+
+def _exported(model: nn.Module, electrodes: int, window: int | None, file: Path | None) -> Exported:
+    """The trace on a window, or on the shortest signal that gives a stream a few frames."""
+    if window is not None:
+        return export(model, electrodes, window, file)
+    for length in LENGTHS:
+        last = length == LENGTHS[-1]
+        try:
+            frames = _frames(model, electrodes, length)
+        except Exception:
+            if last:
+                break
+            continue
+        if frames >= LEAST_FRAMES:
+            return export(model, electrodes, length, file)
+        if last:
+            raise GraphError(
+                f"forward gives {frames} frames for {length} samples: expected (batch, outputs,"
+                f" frames) with {LEAST_FRAMES} frames or more, or WINDOW and STRIDE in the file for"
+                " one answer a window"
+            )
+    return export(model, electrodes, LENGTHS[-1], file)  # and say why forward fails
+
+
+def _frames(model: nn.Module, electrodes: int, length: int) -> int:
+    """Frames that forward gives for a signal of so many samples; 0 for what has no frames."""
+    with torch.no_grad():
+        found = model.eval()(torch.zeros(1, electrodes, length))
+    return int(found.shape[2]) if isinstance(found, torch.Tensor) and found.ndim == 3 else 0
+
+
+def _written(
+    b: Builder, exported: Exported, window: int | None, stride: int | None, period: Fraction | None
+) -> tuple[Writer, str]:
+    """The operators of the trace, and the tensor that is its output."""
+    writer = Writer(b, window, period)
+    name, length = b.here, exported.length
+    if window is not None:
+        name = writer.op(g.SlidingWindow, name, frames=window, hop=stride or window)
+    index = torch.arange(length * b.features).reshape(1, length, b.features).transpose(1, 2)
+    found = walk(writer, exported, Laid(name, length, b.features, index))
+    _keep_only(b, found)
+    return writer, found
+
+
+def _keep_only(b: Builder, output: str) -> None:
+    """Leave out what the output is not made of."""
+    needed = {output}
+    for op in reversed(b.ops):
+        if op.output in needed:
+            needed |= {*op.inputs, *op.previous_names}
+    b.ops = [op for op in b.ops if op.output in needed]
+    b.tensors = {n: t for n, t in b.tensors.items() if n in needed or n == "samples"}
+    b.here = output
+
+
+def _period(b: Builder) -> Fraction:
+    """Samples that one step of the stream takes: whole frames of every tensor."""
+    out = b.tensors[b.here].rate
+    ratios = [tensor.rate / out for tensor in b.tensors.values()]
+    frames = math.lcm(*(ratio.denominator for ratio in ratios))
+    return frames * b.tensors["samples"].rate / out

@@ -1,0 +1,100 @@
+"""What tasks share whose recordings are one's own: arrays of samples with a label or a target for
+each of them (`compress/data/own_recording.py`), for networks of any rate and shape."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from compress import graph as g
+from compress.data import own_recording
+from compress.data.own_recording import OwnRecording
+from compress.data.recordings import Collection, Make, Split
+from compress.errors import RecordingError
+from compress.graph.samples import Signal, whole_steps
+from compress.tasks.shape import Shape, label_samples
+from compress.tasks.statistics import RUNS
+from compress.tasks.task import Array, Recorded, Task
+
+GROUP = "EMG"  # what such recordings are called
+
+
+class LabelledTask(Task):
+    """`Recorded.target` is what the recording says of its samples, (samples, …), or None where it
+    says nothing; then there is no error."""
+
+    array = "(electrodes, samples)"
+    usual: ClassVar[Shape]  # of the networks that the simulated set is for when none is given
+
+    def read(self, graph: g.Graph, path: Path, seconds: float | None = None) -> Recorded:
+        rate, step = float(graph.input.rate), graph.samples_per_step
+        found = own_recording.read(path).expect(rate, graph.input.features)
+        stop = None if seconds is None else round(seconds * rate)
+        samples = whole_steps(graph, found.emg[:stop])
+        if not len(samples):
+            raise RecordingError(
+                f"{path}: emg: expected at least the {step} samples of one step of the network,"
+                f" found {len(found.emg[:stop])}; give a longer recording"
+            )
+        target = self.target_of(graph, found)
+        known = None if target is None else target[: len(samples)]
+        return Recorded(path, Signal(samples), known, rate)
+
+    @abstractmethod
+    def target_of(self, graph: g.Graph, found: OwnRecording) -> Array | None:
+        """What a perfect network says at each sample, (samples, …); None where nothing is known.
+        RecordingError where that is nothing this network could say."""
+
+    def from_array(self, array: Array) -> Array:
+        if array.ndim != 2:
+            raise ValueError(
+                f"expected numbers of shape {self.array}, found {array.dtype} {array.shape}"
+            )
+        return array.T
+
+    def published_layout(self, graph: g.Graph, frames: Array) -> Array:
+        """The layout of `array` comes out as well: (outputs, frames)."""
+        return np.ascontiguousarray(frames[graph.start_up :].T)
+
+    def beside(self, graph: g.Graph, frames: Array, recorded: Recorded) -> tuple[Array, Array]:
+        """Frames that have a sample of their own, (n, outputs), and what is known of these samples,
+        (n, …): the frames of the start-up are left out."""
+        samples = label_samples(graph, len(frames))
+        there = (samples >= 0) & (samples < len(recorded.target))
+        return np.asarray(frames)[there], recorded.target[samples[there]]
+
+    def others(self, graph: g.Graph, paths: Sequence[Path]) -> list[Array]:
+        """What is known in other recordings, of those that say something."""
+        found = [own_recording.read(path) for path in paths if path.suffix != ".npy"]
+        known = [self.target_of(graph, recording) for recording in found]
+        return [target for target in known if target is not None]
+
+
+def run_size(graph: g.Graph, frames: int) -> int:
+    """Frames in a run: those of a second, or fewer in a short recording."""
+    return max(1, min(round(graph.output.rate), frames // RUNS))
+
+
+def collection(task: str, shape: Shape, make: Make, splits: dict[str, Split]) -> Collection:
+    """Recordings of a task for networks of this shape, with the simulated sets that `make` gives,
+    in a folder of their own."""
+    name = f"{float(shape.rate):g}Hz-{shape.electrodes}-{shape.outputs}"
+    return Collection(
+        name=task,
+        folder=f"{task}-recordings/{name}",
+        group=GROUP,
+        is_simulated=own_recording.is_simulated,
+        splits=splits,
+        make=make,
+        suffixes=own_recording.SUFFIXES,
+        origin_in="/",
+    )
+
+
+def as_json(values: Array) -> list[Any]:
+    """Numbers as JSON has them: null for what is none."""
+    return [None if np.isnan(v) else float(v) for v in np.asarray(values, np.float64)]

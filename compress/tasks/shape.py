@@ -1,0 +1,66 @@
+"""What a network takes and gives, seen from outside, and where its frames lie in time."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from compress.graph import Array, Graph
+
+
+@dataclass(frozen=True)
+class Shape:
+    """rate: samples per second; electrodes: values of a sample; outputs: values of a frame."""
+
+    rate: Fraction
+    electrodes: int
+    outputs: int
+
+    @classmethod
+    def of(cls, graph: Graph) -> Shape:
+        """That of a lowered network."""
+        return cls(graph.input.rate, graph.input.features, graph.output.features)
+
+    def __str__(self) -> str:
+        electrodes, outputs = (
+            f"{count} {word}{'s' * (count != 1)}"
+            for count, word in ((self.electrodes, "electrode"), (self.outputs, "output"))
+        )
+        return f"{electrodes} at {float(self.rate):g} Hz, {outputs}"
+
+
+def is_own(graph: Graph) -> bool:
+    """Whether the network is one of the user's own, whose arrays have the layout of its forward."""
+    return bool(graph.provenance.get("own"))
+
+
+def samples_of(graph: Graph, array: Array) -> Array:
+    """An input in forward's own layout (electrodes, samples) -> samples (n, electrodes); ValueError
+    for another shape."""
+    electrodes = graph.input.features
+    if array.ndim != 2 or len(array) != electrodes:
+        raise ValueError(
+            f"expected numbers of shape ({electrodes} electrodes, samples), as forward takes them,"
+            f" found {array.dtype} {array.shape}"
+        )
+    return array.T
+
+
+def forward_layout(graph: Graph, frames: Array) -> Array:
+    """Frames of a stream (frames, outputs) as forward gives them: (outputs, frames) of a network
+    over windows (outputs, windows), without those of the start-up."""
+    return np.ascontiguousarray(frames[graph.start_up :].T)
+
+
+def label_samples(graph: Graph, frames: int) -> npt.NDArray[np.int64]:
+    """The sample whose label each frame of a stream has, (frames,): its newest less the look-ahead;
+    −1 for the frames of a start-up."""
+    per_frame = graph.input.rate / graph.output.rate
+    newest = [math.ceil((frame + 1) * per_frame) - 1 for frame in range(frames)]
+    found = np.array(newest, np.int64) - int(graph.provenance.get("lookahead", 0))
+    found[: graph.start_up] = -1
+    return np.maximum(found, -1)

@@ -1,0 +1,48 @@
+"""What a person looks at first in a run of a network of values: what was measured, and what the
+board says."""
+
+from __future__ import annotations
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from compress.report.drawing import BLUE, GREEN, SOFT, STYLE, Picture, svg
+from compress.tasks.shape import label_samples
+from compress.tasks.task import Shown
+
+SHOWN_S = 20.0
+ROWS = 6  # outputs that are drawn, the first ones
+POINTS = 2000  # of a target's line
+
+
+def traces(shown: Shown) -> Picture | None:
+    """One row for each output, over the first seconds of the first recording; None without
+    targets."""
+    part, graph = shown.part, shown.graph
+    samples = label_samples(graph, len(shown.words))
+    frames = graph.output.real(shown.words)[samples >= 0]
+    if part.target is None or not len(frames):
+        return None
+    rows = min(ROWS, graph.output.features)
+    every = max(1, round(SHOWN_S * part.rate / POINTS))
+    target = part.target[: round(SHOWN_S * part.rate) : every]
+    at = samples[samples >= 0] / part.rate
+    drawn = at <= SHOWN_S
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(9.6, 1.3 * rows + 0.6), layout="constrained")
+        all_axes = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
+        for output, axes in enumerate(all_axes):
+            times = np.arange(len(target)) * every / part.rate
+            axes.plot(times, target[:, output], color=GREEN, linewidth=1.4, label="measured")
+            axes.plot(at[drawn], frames[drawn, output], color=BLUE, linewidth=1.0, label="board")
+            axes.set_ylabel(f"output {output}")
+            axes.grid(color=SOFT, alpha=0.25, linewidth=0.5)
+        all_axes[0].legend(loc="upper right", ncols=2, frameon=False)
+        all_axes[-1].set_xlabel("seconds of the recording")
+    of = f"{rows} of {graph.output.features} outputs" if rows < graph.output.features else "Outputs"
+    about = (
+        f"{of} over {part.path.name} ({shown.origin}), in the unit of the targets; each of the"
+        " board's frames at the sample it is for."
+    )
+    return Picture("What was measured and what the board says", svg(figure, "traces"), about)

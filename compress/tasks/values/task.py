@@ -1,0 +1,152 @@
+"""Real values for each frame or window: forces, angles, whatever was measured beside the EMG."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from compress import graph as g
+from compress.data.own_recording import OwnRecording
+from compress.data.recordings import Collection
+from compress.errors import RecordingError
+from compress.tasks.costs import CostWords
+from compress.tasks.labelled import LabelledTask, as_json, run_size
+from compress.tasks.shape import Shape
+from compress.tasks.statistics import pooled, sums_of_runs
+from compress.tasks.task import Array, Recorded, Runs, Shown
+from compress.tasks.values import simulated
+
+if TYPE_CHECKING:
+    from compress.report.drawing import Picture
+
+NAME = "values"
+_SAID = 12  # outputs of which the console says each
+
+
+class Values(LabelledTask):
+    """Frames are the values (frames, outputs) in the unit of the recordings' targets."""
+
+    name = NAME
+    metric, unit, points = "MAE", "", ""
+    title = "Mean absolute error"
+    usual = Shape(Fraction(1000), 8, 2)
+    collection = simulated.collection_for(usual)
+
+    def collection_for(self, shape: Shape) -> Collection:
+        return simulated.collection_for(shape)
+
+    def target_of(self, graph: g.Graph, found: OwnRecording) -> Array | None:
+        outputs = graph.output.features
+        if found.target is not None and found.target.shape[1] != outputs:
+            raise RecordingError(
+                f"{found.path}: target: expected (samples, {outputs}) as the network has outputs,"
+                f" found {found.target.shape}; give what they are for, each a column"
+            )
+        return found.target
+
+    def runs(self, graph: g.Graph, frames: Array, recorded: Recorded) -> Runs:
+        """Absolute errors, and how many values they are summed over."""
+        if recorded.target is None:
+            none = np.zeros(1)
+            return none, none
+        distance = self._distances(graph, frames, recorded)
+        size = run_size(graph, len(frames))
+        known = (~np.isnan(distance)).sum(1)
+        return sums_of_runs(np.nansum(distance, axis=1), size), sums_of_runs(known, size)
+
+    def _distances(self, graph: g.Graph, frames: Array, recorded: Recorded) -> Array:
+        """Absolute errors (n, outputs), NaN where nothing is known."""
+        found, target = self.beside(graph, frames, recorded)
+        return np.abs(found.astype(np.float64) - target)
+
+    def details(
+        self, graph: g.Graph, frames: Sequence[Array], recorded: Sequence[Recorded]
+    ) -> dict[str, Any]:
+        found = [
+            self._distances(graph, f, r)
+            for f, r in zip(frames, recorded, strict=True)
+            if r.target is not None
+        ]
+        known = np.concatenate(found) if found else np.zeros((0, graph.output.features))
+        amounts = (~np.isnan(known)).sum(0)
+        if not amounts.any():
+            return {}
+        means = np.where(amounts > 0, np.nansum(known, axis=0) / np.maximum(amounts, 1), np.nan)
+        return {"mae": as_json(means), "values": int(amounts.sum())}
+
+    def amount(self, recorded: Sequence[Recorded]) -> tuple[int, str]:
+        known = [r for r in recorded if r.target is not None]
+        if not known:
+            return super().amount(recorded)
+        seconds = sum((~np.isnan(r.target)).any(1).sum() / r.rate for r in known)
+        return round(seconds), "labelled seconds"
+
+    def trivial(
+        self, graph: g.Graph, recorded: Sequence[Recorded], others: Sequence[Path]
+    ) -> dict[str, float]:
+        """MAE of saying the mean of other recordings, and of holding the first known values."""
+        known = [target for target in self.others(graph, others) if len(target)]
+        guesses: dict[str, Callable[[Array], Array]] = {"hold_first": _first}
+        if known:
+            mean = _mean(np.concatenate(known))
+            guesses = {"mean": lambda target: mean} | guesses
+        found = {name: self._guessed(graph, recorded, guess) for name, guess in guesses.items()}
+        return {name: error for name, error in found.items() if error is not None}
+
+    def _guessed(
+        self, graph: g.Graph, recorded: Sequence[Recorded], guess: Callable[[Array], Array]
+    ) -> float | None:
+        """The error of one frame that is said again and again, made of a recording's target."""
+        frames = [
+            np.tile(
+                np.zeros(graph.output.features) if r.target is None else guess(r.target),
+                (int(len(r.samples) * graph.output.rate / graph.input.rate), 1),
+            )
+            for r in recorded
+        ]
+        return pooled(*self._all_runs(graph, frames, recorded), self.factor)
+
+    def say(self, details: dict[str, Any]) -> list[tuple[str, str]]:
+        if not details:
+            return []
+        each = [
+            f"{number}: {error:.4g}"
+            for number, error in enumerate(details["mae"])
+            if error is not None
+        ]
+        more = f" and {len(each) - _SAID} more" if len(each) > _SAID else ""
+        return [("board, by output", f"{', '.join(each[:_SAID])}{more}")]
+
+    def picture(self, shown: Shown) -> Picture | None:
+        from compress.tasks.values import pictures  # matplotlib is slow to import
+
+        return pictures.traces(shown)
+
+    def costs(self) -> CostWords:
+        return CostWords(
+            stem=f"pareto-{NAME}",
+            keys={"error": "mae", "low": "mae_low", "high": "mae_high", "amount": "values"},
+            word="error",
+            axis="mean absolute error, in the unit of the targets",
+            predictors={
+                "mean": "the mean of the calibration recordings",
+                "hold_first": "the first known values, held",
+            },
+        )
+
+
+def _mean(target: Array) -> Array:
+    """Of each output's known values; 0 where there is none."""
+    known = ~np.isnan(target)
+    return np.asarray(np.nansum(target, axis=0) / np.maximum(known.sum(0), 1))
+
+
+def _first(target: Array) -> Array:
+    """Each output's first known value; 0 where there is none."""
+    known = ~np.isnan(target)
+    first = target[known.argmax(0), np.arange(target.shape[1])]
+    return np.where(known.any(0), first, 0.0)

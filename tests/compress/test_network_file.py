@@ -1,0 +1,444 @@
+"""Files of the user's that hold a network: what is read of them, what is refused and how it is
+said, whose weights count, and that no checkpoint makes code run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from compress import artifacts, cli, pipeline
+from compress.__main__ import main as compress_main
+from compress.artifacts import COMPRESSED, Folder
+from compress.errors import CheckpointError, TendonError
+from compress.frontend import checkpoint
+from compress.frontend.own import named, source
+from compress.frontend.own.named import NetworkFile
+from host.__main__ import main as host_main
+
+FORWARD = "self.last(self.first(x.transpose(1, 2))).transpose(1, 2)"
+SAYS = 'SAMPLE_RATE, ELECTRODES, TASK = 1000, 4, "classes"\n'
+NET = """
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, width=6):
+        super().__init__()
+        self.first, self.last = nn.Linear(4, width), nn.Linear(width, 3)
+
+    def forward(self, x):
+        return self.last(self.first(x.transpose(1, 2))).transpose(1, 2)
+
+
+def network():
+    return Net()
+
+
+def wide():
+    return Net(9)
+"""
+
+
+@pytest.fixture(autouse=True)
+def nothing_named() -> Iterator[None]:
+    """Each test names its files itself."""
+    named.those.clear()
+    yield
+    named.those.clear()
+
+
+def written(folder: Path, text: str = SAYS + NET, name: str = "net.py") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(text)
+    return folder / name
+
+
+def folder_of(path: Path, build: Path, precision: str = "w8a16") -> Folder:
+    file = named.named(str(path))
+    assert file is not None
+    return Folder(build, file.name, precision, network=file)
+
+
+def frozen(path: Path, build: Path, given: Path | None = None) -> Path:
+    return artifacts.checkpoint_for(folder_of(path, build), given)
+
+
+def refused(path: Path, build: Path, given: Path | None = None) -> str:
+    with pytest.raises(TendonError) as error:
+        frozen(path, build, given)
+    return str(error.value)
+
+
+# --- what MODEL= names ----------------------------------------------------------------------------
+
+
+def test_a_file_and_a_function_in_it_are_named_after_the_file(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    assert named.named("TC_S4_small") is None
+    for text, name, function in (
+        (str(path), "net", "network"),
+        (f"{path}:network", "net", "network"),
+        (f"{path}:wide", "net-wide", "wide"),
+    ):
+        found = named.named(text)
+        assert found == NetworkFile(path, function) and found.name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix", "message"),
+    [
+        ("missing.py", "", "no such file"),
+        ("net.py", ":a-b", "name of a function behind the colon, found 'a-b'"),
+        ("net.py", ":", "name of a function behind the colon, found ''"),
+        ("my net.py", "", "takes its name from the file"),
+        ('net"; #.py', "", "takes its name from the file"),
+        ("TC_S4_small.py", "", "name of a published network"),
+        ("pareto.py", "", "name of a folder for other things"),
+        ("recordings.py", "", "name of a folder for other things"),
+        ("net.txt", "", "expected the name of a network or a Python file"),
+    ],
+)
+def test_what_cannot_be_a_network_file_is_refused(
+    name: str, suffix: str, message: str, tmp_path: Path
+) -> None:
+    if name != "missing.py":
+        written(tmp_path, name=name)
+    with pytest.raises(TendonError, match=re.escape(message)):
+        named.named(f"{tmp_path / name}{suffix}")
+
+
+def test_options_say_the_name_and_the_file(tmp_path: Path) -> None:
+    parser = argparse.ArgumentParser()
+    cli.add_graph_arguments(parser)
+    args = parser.parse_args(["--model", str(written(tmp_path)), "--build", str(tmp_path)])
+    assert (args.model, args.network.path) == ("net", tmp_path / "net.py")
+    assert cli.folder(args).path == tmp_path / "net" / "w8a16"
+    args = parser.parse_args([])
+    assert (args.model, args.network) == ("TC_S4_small", None)
+
+
+def test_the_window_is_the_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["macs", "--model", str(written(tmp_path)), "--window", "200"]
+    assert compress_main([*words, "--build", str(tmp_path / "build")]) == 2
+    assert f"set WINDOW in {tmp_path / 'net.py'}" in capsys.readouterr().err
+
+
+def test_two_files_of_one_name_are_not_swept_together(tmp_path: Path) -> None:
+    parser = argparse.ArgumentParser()
+    cli.add_models_argument(parser, [])
+    paths = [str(written(tmp_path / side)) for side in "ab"]
+    args = parser.parse_args(["--models", "TC_S4_small", paths[0], f"{paths[1]}:wide"])
+    assert args.models == ["TC_S4_small", "net", "net-wide"] and len(args.networks) == 2
+    with pytest.raises(TendonError, match="would both be called net"):
+        parser.parse_args(["--models", *paths])
+
+
+def test_an_unknown_name_is_told_of_files(capsys: pytest.CaptureFixture[str]) -> None:
+    assert compress_main(["macs", "--model", "mine"]) == 2
+    assert "MODEL=path/net.py" in capsys.readouterr().err
+
+
+# --- what the file says ---------------------------------------------------------------------------
+
+
+def says(**changes: Any) -> str:
+    values = {"SAMPLE_RATE": 1000, "ELECTRODES": 4, "TASK": "classes"} | changes
+    return "".join(f"{name} = {value!r}\n" for name, value in values.items())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (NET, "expected it to define SAMPLE_RATE, ELECTRODES, TASK"),
+        (says(ELECTRODES=None) + NET, "expected it to define ELECTRODES"),
+        (says(SAMPLE_RATE=1000.5) + NET, "SAMPLE_RATE: expected a whole number of 1 or more"),
+        (says(SAMPLE_RATE="1000") + NET, "found '1000'"),
+        (says(ELECTRODES=0) + NET, "ELECTRODES: expected a whole number of 1 or more, found 0"),
+        (says(ELECTRODES=True) + NET, "ELECTRODES: expected a whole number"),
+        (says(TASK="gestures") + NET, "TASK: expected one of typing, pose, classes, values, found"),
+        (says(TASK=7) + NET, "TASK: expected one of"),
+        (says(WINDOW=0) + NET, "WINDOW: expected a whole number of 1 or more, found 0"),
+        (says(WINDOW=100, STRIDE=0) + NET, "STRIDE: expected a whole number of 1 or more"),
+        (says(STRIDE=50) + NET, "STRIDE=50 without WINDOW"),
+        (says(CLASSES="abc") + NET, "CLASSES: expected a list of names, found 'abc'"),
+        (says(CLASSES=["a", 2, "c"]) + NET, "CLASSES: expected a list of names"),
+        (says(CLASSES=["a", "b", "a"]) + NET, "CLASSES: expected each name once, found 'a' twice"),
+        (SAYS, "expected a function network() that returns an nn.Module, found none"),
+        (SAYS + "network = 3\n", "expected a function network()"),
+        (SAYS + "def network():\n    return 3\n", "network(): expected an nn.Module, found int"),
+        (SAYS + NET + "ONE = Net()\nnetwork = lambda: ONE\n", "expected a new module from each"),
+        ("a = [\n", "line 1: SyntaxError: '[' was never closed: a = ["),
+        ("\nx = 1 / 0\n", "line 2: ZeroDivisionError: division by zero: x = 1 / 0"),
+        ("import nosuchmodule\n", "line 1: ModuleNotFoundError: No module named 'nosuchmodule'"),
+        (
+            SAYS + "def network():\n    raise KeyError('a')\n",
+            "line 3: KeyError: 'a': raise KeyError",
+        ),
+        ("raise SystemExit(3)\n", "line 1: SystemExit: 3"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_said_with_its_name(
+    text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path, text)
+    assert compress_main(["macs", "--model", str(path), "--build", str(tmp_path / "b")]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {path}") and message in error and "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (says(ELECTRODES=5) + NET, "check ELECTRODES=5"),
+        (says(CLASSES=["a", "b"]) + NET, "CLASSES: expected a name for each of the network's 3"),
+        (says(WINDOW=50) + NET, "expected forward to give (batch, outputs), found (1, 3, 50)"),
+        (
+            SAYS + NET.replace(FORWARD, "self.last(self.first(x.transpose(1, 2)))[:, 0]"),
+            "expected forward to give (batch, outputs, frames), found (1, 3); give WINDOW",
+        ),
+    ],
+)
+def test_a_network_that_is_not_as_its_file_says_is_refused_before_anything_is_made(
+    text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, build = written(tmp_path, text), tmp_path / "build"
+    assert compress_main(["quantize", "--model", str(path), "--build", str(build)]) == 2
+    error = capsys.readouterr().err
+    assert message in error and str(path) in error and "Traceback" not in error
+    assert [p.name for p in build.iterdir()] == ["net"]  # no recordings were simulated
+
+
+def test_neighbours_are_imported_and_belong_to_the_network(tmp_path: Path) -> None:
+    """Of each folder its own, and a change in one is a change of the network."""
+    text = SAYS + "from parts import Net\n\n\ndef network():\n    return Net()\n"
+    found = {}
+    for side, width in (("a", 6), ("b", 7)):
+        written(tmp_path / side, NET.replace("width=6", f"width={width}"), "parts.py")
+        path = frozen(written(tmp_path / side, text), tmp_path / side / "build")
+        found[side] = checkpoint.load(path).model.first.out_features
+        assert not list((tmp_path / side).glob("**/__pycache__"))
+    assert found == {"a": 6, "b": 7}
+    again = tmp_path / "b" / "build" / "net" / "network.ckpt"
+    before = again.read_bytes()
+    written(tmp_path / "b", NET.replace("width=6", "width=7") + "# more\n", "parts.py")
+    frozen(tmp_path / "b" / "net.py", tmp_path / "b" / "build")
+    assert again.read_bytes() != before
+
+
+# --- weights --------------------------------------------------------------------------------------
+
+
+def test_random_weights_are_the_same_in_every_run_and_are_said_to_be_untrained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path)
+    state = torch.random.get_rng_state()
+    first = frozen(path, tmp_path / "one").read_bytes()
+    torch.manual_seed(99)
+    named.those.clear()
+    source._read.clear()
+    assert frozen(path, tmp_path / "two").read_bytes() == first
+    assert "untrained unless it loads some" in capsys.readouterr().out
+    torch.random.set_rng_state(state)
+    stamp = (tmp_path / "one/net/network.ckpt").stat().st_mtime_ns
+    assert frozen(path, tmp_path / "one").stat().st_mtime_ns == stamp
+
+
+def entries(width: int = 6, seed: int = 5) -> dict[str, torch.Tensor]:
+    torch.manual_seed(seed)
+    shapes = {"first.weight": (width, 4), "first.bias": (width,)}
+    shapes |= {"last.weight": (3, width), "last.bias": (3,)}
+    return {key: torch.randn(shape) for key, shape in shapes.items()}
+
+
+@pytest.mark.parametrize("prefix", ["", "model.", "module.network."])
+@pytest.mark.parametrize("lightning", [False, True])
+def test_weights_come_from_any_state_dict(
+    prefix: str, lightning: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = entries()
+    stored = {prefix + key: value for key, value in weights.items()}
+    given = tmp_path / "weights.pt"
+    torch.save({"state_dict": stored, "epoch": 3} if lightning else stored, given)
+    model = checkpoint.load(frozen(written(tmp_path), tmp_path / "build", given)).model
+    assert all(torch.equal(model.state_dict()[key], value) for key, value in weights.items())
+    said = capsys.readouterr().out
+    assert "untrained" not in said
+    assert (f"{given}: its keys begin with {prefix!r}" in said) == bool(prefix)
+
+
+def test_what_is_left_out_of_a_checkpoint_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored = {f"net.{key}": value for key, value in entries().items()} | {"loss.w": torch.ones(2)}
+    torch.save(stored, tmp_path / "weights.pt")
+    frozen(written(tmp_path), tmp_path / "build", tmp_path / "weights.pt")
+    assert "left out what is not of the network: loss.w" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("stored", "message"),
+    [
+        ({f"{a}.{k}": v for a in ("ema", "model") for k, v in entries().items()}, "found several"),
+        (entries(7), "first.weight: expected shape (6, 4), found (7, 4)"),
+        ({"first.weight": torch.ones(6, 4)}, "missing last.weight (3, 6)"),
+        (entries() | {"more": torch.ones(1)}, "extra more"),
+        (entries() | {"last.bias": torch.full((3,), torch.nan)}, "holds NaN or infinite values"),
+        ({"weights": entries()}, "expected a state_dict, plain or under 'state_dict'"),
+        (torch.ones(3), "expected a state_dict, plain or under 'state_dict', found Tensor"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(stored: Any, message: str, tmp_path: Path) -> None:
+    torch.save(stored, tmp_path / "weights.pt")
+    found = refused(written(tmp_path), tmp_path / "build", tmp_path / "weights.pt")
+    assert str(tmp_path / "weights.pt") in found and message in found
+
+
+class Dangerous:
+    def __reduce__(self) -> Any:
+        return print, ("executed",)
+
+
+def test_a_pickle_that_asks_for_code_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save({"state_dict": entries(), "x": Dangerous()}, tmp_path / "weights.pt")
+    found = refused(written(tmp_path), tmp_path / "build", tmp_path / "weights.pt")
+    assert "asks for code" in found and "executed" not in capsys.readouterr().out
+
+
+# --- checkpoints of it ----------------------------------------------------------------------------
+
+
+def test_no_checkpoint_makes_code_run(tmp_path: Path) -> None:
+    """A file is executed when MODEL= names it, and only in the state that it was in."""
+    marked = SAYS + NET + f"open({str(tmp_path / 'ran')!r}, 'a').write('x')\n"
+    path = frozen(written(tmp_path, marked), tmp_path / "build")
+    (tmp_path / "ran").unlink()
+    assert checkpoint.task_of(path) == "classes"
+    named.those.clear()
+    source._read.clear()
+    with pytest.raises(CheckpointError, match=r"named: give MODEL=path/of/net.py"):
+        checkpoint.load(path)
+    assert not (tmp_path / "ran").exists()
+    file = named.named(str(tmp_path / "net.py"))
+    assert file is not None and checkpoint.load(path).name == "net"
+    assert (tmp_path / "ran").exists()
+    written(tmp_path, marked + "# changed\n")
+    with pytest.raises(CheckpointError, match="another state of"):
+        checkpoint.load(path)
+
+
+def test_what_no_network_file_said_is_refused(tmp_path: Path) -> None:
+    path = frozen(written(tmp_path), tmp_path / "build")
+    raw = checkpoint.read(path)
+    for said in ({"file": "net.py"}, "net.py", 7):
+        torch.save(raw | {"hyper_parameters": {named.KEY: said}}, path)
+        with pytest.raises(CheckpointError, match="expected what a network file says"):
+            checkpoint.load(path)
+
+
+def test_a_compressed_network_is_of_one_state_of_its_file(tmp_path: Path) -> None:
+    path, build = written(tmp_path), tmp_path / "build"
+    folder = folder_of(path, build, COMPRESSED)
+    with pytest.raises(TendonError, match=f"make compress MODEL={path}"):
+        artifacts.checkpoint_for(folder, None)
+    whole = artifacts.whole_checkpoint(folder, None)
+    folder.checkpoint.parent.mkdir()
+    shutil.copy(whole, folder.checkpoint)
+    assert artifacts.checkpoint_for(folder, None) == folder.checkpoint
+    written(tmp_path, SAYS + NET + "# changed\n")
+    with pytest.raises(CheckpointError, match="made from another state of"):
+        artifacts.checkpoint_for(folder, None)
+
+
+def test_a_folder_belongs_to_one_file(tmp_path: Path) -> None:
+    build = tmp_path / "build"
+    frozen(written(tmp_path / "a"), build)
+    assert json.loads((build / "net/network.json").read_text())["file"] == str(
+        tmp_path / "a/net.py"
+    )
+    found = refused(written(tmp_path / "b"), build)
+    assert str(tmp_path / "a/net.py") in found and "give another BUILD=" in found
+    (tmp_path / "a/net.py").unlink()  # moved, not another
+    frozen(tmp_path / "b/net.py", build)
+    (build / "mine").mkdir()
+    (build / "mine/graph.npz").touch()
+    assert "found one of another network" in refused(written(tmp_path, name="mine.py"), build)
+
+
+# --- through the pipeline -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def calibrated(tmp_path: Path) -> list[str]:
+    """Options that need no recordings: a file, and a signal as forward takes it."""
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "x.npy", rng.standard_normal((4, 900)).astype(np.float32))
+    path = written(tmp_path)
+    words = ["--model", str(path), "--build", str(tmp_path / "build")]
+    return [*words, "--calibration", str(tmp_path / "x.npy")]
+
+
+def test_a_signal_calibrates_and_is_compared_on_without_recordings(
+    calibrated: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compress_main(["quantize", *calibrated]) == 0
+    assert "x.npy, the signal that calibrates it; nothing is scored" in capsys.readouterr().out
+    report = json.loads((tmp_path / "build/net/w8a16/quantize.json").read_text())
+    assert report["sqnr_db"] > 30 and report["agreement"] > 0.9 and not report["scored"]
+    assert report["metric"]["float"] is None and report["stream_latency"]["lookahead"] == 0
+    assert [p.name for p in (tmp_path / "build").iterdir()] == ["net"]
+    assert compress_main(["quantize", *calibrated]) == 0
+    assert "quantize.json: unchanged" in capsys.readouterr().out
+    written(tmp_path, SAYS + NET + "# changed\n")
+    assert compress_main(["quantize", *calibrated]) == 0
+    assert "unchanged" not in capsys.readouterr().out
+
+
+def test_engines_read_and_write_the_layout_of_forward(
+    calibrated: list[str], tmp_path: Path
+) -> None:
+    found = {}
+    for engine in ("torch", "graph", "integer", "native"):
+        out = tmp_path / f"{engine}.npy"
+        words = ["infer", *calibrated, "--engine", engine, "--input", str(tmp_path / "x.npy")]
+        assert host_main([*words, "--output", str(out)]) == 0
+        found[engine] = np.load(out)
+    with torch.no_grad():
+        x = torch.from_numpy(np.load(tmp_path / "x.npy"))[None]
+        expected = source.read(named.those["net"]).network()(x)[0].numpy()
+    assert found["torch"].shape == expected.shape == (3, 900)
+    np.testing.assert_allclose(found["torch"], expected, atol=1e-6)
+    np.testing.assert_allclose(found["graph"], expected, atol=1e-4)
+    np.testing.assert_array_equal(found["integer"], found["native"])
+
+
+def test_the_graph_says_what_the_file_says(tmp_path: Path) -> None:
+    path = written(tmp_path, says(CLASSES=["a", "b", "c"]) + NET)
+    graph = pipeline.load_float("net", frozen(path, tmp_path / "build"))
+    expected = {"own": True, "task": "classes", "classes": ["a", "b", "c"], "electrodes": 4}
+    assert graph.provenance.items() >= expected.items() and graph.name == "net"
+    assert graph.input.rate == Fraction(1000) and graph.input.features == 4
+
+
+def test_a_frame_of_a_window_ends_with_a_stride(tmp_path: Path) -> None:
+    """Windows that reach before the start are the start-up: forward has none for them."""
+    text = says(WINDOW=50, STRIDE=20) + NET.replace(FORWARD, "self.last(self.first(x.mean(2)))")
+    loaded = checkpoint.load(frozen(written(tmp_path, text), tmp_path / "build"))
+    x = np.random.default_rng(0).standard_normal((130, 4)).astype(np.float32)
+    frames = checkpoint.forward(loaded, x)
+    with torch.no_grad():
+        windows = [torch.from_numpy(x[end - 50 : end].T.copy()) for end in (60, 80, 100, 120)]
+        expected = [loaded.model(window[None])[0] for window in windows]
+    np.testing.assert_allclose(frames, np.stack(expected), atol=1e-6)

@@ -122,9 +122,7 @@ def softmax(contents: Contents, n: int, rows: int, in_place: bool = False) -> Ch
     return finish(Case("softmax", (mult, n, rows, shift), buffers, ends(contents)), y, in_place)
 
 
-def rms_norm(
-    contents: Contents, n: int, rows: int, gap: int = 0, in_place: bool = False
-) -> Check:
+def rms_norm(contents: Contents, n: int, rows: int, gap: int = 0, in_place: bool = False) -> Check:
     return layer_norm(contents, n, rows, gap, in_place, centred=False)
 
 
@@ -147,9 +145,7 @@ def window_unfold(
     features *= bands
     x = contents.integers(*INT16, (frames, features))
     sizes = (frames, outputs, kernel, step, dilation)
-    y = run_alone(
-        g.IntWindowUnfold(*NAMES, *sizes, before, bands, edge=edge), x, kernel * features
-    )
+    y = run_alone(g.IntWindowUnfold(*NAMES, *sizes, before, bands, edge=edge), x, kernel * features)
     values = (frames, outputs, features, kernel, step, dilation, before, bands, int(edge))
     buffers = {"x": x, "y": blank(y.shape)}
     return Check(Case("window_unfold", values, buffers, ends(contents)), {"y": y})

@@ -98,9 +98,7 @@ def concat(model: Model, index: int, op: g.IntConcat) -> None:
             f" {model.clamp(op)}}};"
         )
         last = part == len(op.sizes) - 1
-        model.call(
-            index, f"&op{index}_{part}, {model.at(name)}, {model.at(op.output, at)}", last
-        )
+        model.call(index, f"&op{index}_{part}, {model.at(name)}, {model.at(op.output, at)}", last)
         at += size
 
 

@@ -26,6 +26,7 @@ from compress.quantization.calibrate import Ranges, observe
 from compress.quantization.precisions import PRECISIONS
 from compress.quantization.proof import accumulator_bounds
 from compress.quantization.quantize import quantize
+from compress.report.figures import between, difference, figure
 from compress.tasks import distances
 
 REPORT_VERSION = 2
@@ -283,14 +284,14 @@ def text(report: dict[str, Any]) -> str:
     )
     lines = [
         _where(report),
-        *_errors(m),
+        *(_errors(m) if report["scored"] else []),
         f"  {agreement}output SQNR {report['sqnr_db']:.1f} dB",
     ]
     if report["stream_latency"]:
         lines.append(f"  {latency.text(report['stream_latency'])}")
     if report["trivial"]:
         trivial = ", ".join(
-            f"{name.replace('_', ' ')} {value:.2f} {m['unit']}"
+            f"{name.replace('_', ' ')} {figure(value, m['unit'])}"
             for name, value in report["trivial"].items()
         )
         lines.append(f"  trivial predictors: {trivial}")
@@ -314,13 +315,14 @@ def _where(report: dict[str, Any]) -> str:
 
 
 def _errors(m: dict[str, Any]) -> list[str]:
-    """The errors of both, and how far they are apart; none where nothing says what is right."""
-    if m["float"] is None or m["quantized"] is None:
-        return []
+    """The errors of both, and how far they are apart."""
+    unit, apart = m["unit"], between(m["float"], m["quantized"])
+    if apart is None:
+        return [f"  {m['name']}: not known, the recordings do not say what is right"]
+    change, low, high = (difference(value, unit) for value in (apart, m["low"], m["high"]))
     return [
-        f"  {m['name']} float {m['float']:.2f} {m['unit']}, integer {m['quantized']:.2f}"
-        f" {m['unit']} (difference {m['quantized'] - m['float']:+.2f}, 95 % interval"
-        f" {m['low']:+.2f} … {m['high']:+.2f})"
+        f"  {m['name']} float {figure(m['float'], unit)}, integer {figure(m['quantized'], unit)}"
+        f" (difference {change}, 95 % interval {low} … {high})"
     ]
 
 

@@ -10,7 +10,6 @@ import numpy as np
 from bench.bare.cases import Case
 from bench.speed.kernel_cases import (
     INT16,
-    INT16_MAX,
     INT32_MAX,
     Array,
     Check,

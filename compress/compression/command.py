@@ -175,7 +175,7 @@ def _improve(
         return Tuned(0, task.metric, task.unit, whole, before, None)
     kept = copy.deepcopy(model.state_dict())
     sessions = training_sessions(data, folder, graph)
-    steps = _tune(recipes, folder, loaded, model, tendon, sessions, request)
+    steps = _tune(recipes, folder, loaded, graph, model, tendon, sessions, request)
     tuned = Tuned(
         steps,
         task.metric,
@@ -193,6 +193,7 @@ def _tune(
     recipes: Tuning,
     folder: Folder,
     loaded: Checkpoint,
+    graph: g.Graph,
     model: Any,
     tendon: dict[str, Any],
     training: Sequence[Path],
@@ -219,6 +220,7 @@ def _tune(
         state,
         origin,
         request.threads,
+        graph,
     )
 
 

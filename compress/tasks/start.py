@@ -10,9 +10,12 @@ from torch import nn
 
 from compress.errors import CheckpointError
 from compress.frontend import checkpoint
-from compress.frontend.families import HYPER_PARAMETERS, Family, build, family_of
+from compress.frontend.checkpoint import Checkpoint
+from compress.frontend.families import HYPER_PARAMETERS, Family, build, family_of, name_of
+from compress.frontend.lower import lower
 from compress.frontend.own import frozen, source, weights
 from compress.frontend.own.named import NetworkFile
+from compress.graph import Graph
 from compress.tasks.training import TrainingRequest
 
 _SHOWN = 8  # differences in a message; the rest are counted
@@ -76,6 +79,11 @@ def _refuse_compressed(path: Path, hyper_parameters: dict[str, Any]) -> None:
         raise CheckpointError(
             f"{path}: this network has been compressed; give the checkpoint that it was made from"
         )
+
+
+def lowered(network: nn.Module, hyper_parameters: dict[str, Any]) -> Graph:
+    """The float graph of a network as it is now: it says where its frames lie in time."""
+    return lower(Checkpoint(network.eval(), name_of(hyper_parameters), hyper_parameters, ""))
 
 
 def differences(expected: dict[str, Any], found: dict[str, Any]) -> list[str]:

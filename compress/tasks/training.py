@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from compress.errors import TendonError
 from compress.frontend.own.named import NetworkFile
+
+if TYPE_CHECKING:
+    from compress.graph import Graph
 
 
 @dataclass(frozen=True)
@@ -79,9 +82,10 @@ class Tuning(Protocol):
         state: Path,
         origin: str,
         threads: int,
+        graph: Graph,
     ) -> int:
         """Tune `student` in place; returns the steps. `state` holds an interrupted tuning of this
-        `origin`, removed at the end."""
+        `origin`, removed at the end. `graph`: the whole network, lowered."""
 
 
 def training_of(task: str) -> Training:

@@ -84,9 +84,15 @@ WORDS = {"classes", "values"}
 
 
 def compared(tree: ast.AST) -> set[ast.AST]:
-    """All that something is compared with, or matched."""
-    kinds = (ast.Compare, ast.MatchValue)
-    return {part for node in ast.walk(tree) if isinstance(node, kinds) for part in ast.walk(node)}
+    """All that something is compared with, or matched; of `key in …` not the key."""
+    found: list[ast.AST] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            keys = all(isinstance(op, (ast.In, ast.NotIn)) for op in node.ops)
+            found += node.comparators if keys else [node.left, *node.comparators]
+        elif isinstance(node, ast.MatchValue):
+            found.append(node)
+    return {part for node in found for part in ast.walk(node)}
 
 
 def named(tree: ast.AST, own: frozenset[str]) -> Iterator[str]:

@@ -25,7 +25,6 @@ from compress.data.simulator.muscles import GRID, MUSCLES, TONE
 
 Array = npt.NDArray[Any]
 LEFT_OUT = 0.25  # s behind a change of class that have no label: the muscles are on their way
-MAXIMUM = 100.0  # of a force, in % of the strongest
 _ONSET = 0.06  # s, standard deviation of the slope between two classes
 _FORCE = 0.2  # s, of that between two levels of force
 _DELAY = 0.05  # s from the excitation of a muscle to its force
@@ -62,15 +61,15 @@ def classes(
 def forces(
     split: str, number: int, seconds: float, seed: int, band: Band, count: int
 ) -> tuple[Array, Array]:
-    """One session: emg float32 (samples, electrodes), target float32 (samples, count) in % of the
-    strongest force; NaN in the first half second, in which the sensor settles."""
+    """One session: emg float32 (samples, electrodes), target float32 (samples, count) of shares 0…1
+    of the strongest force; NaN in the first half second, in which the sensor settles."""
     rng = _drawn(f"values {split}", number, seed)
     levels = np.stack([_levels(seconds, rng) for _ in range(count)])
     drive = gaussian_filter1d(levels, _FORCE * GRID, axis=1, mode="nearest")
     muscles = _muscles_of(count, seed, rest=False)
     emg = _record(np.einsum("cm,ct->mt", muscles, drive), seconds, seed, band, rng)
     grid, times = np.arange(drive.shape[1]) / GRID + _DELAY, np.arange(len(emg)) / band.rate
-    target = MAXIMUM * np.stack([np.interp(times, grid, force) for force in drive], axis=1)
+    target = np.stack([np.interp(times, grid, force) for force in drive], axis=1)
     target[: round(0.5 * band.rate)] = np.nan
     return emg, target.astype(np.float32)
 

@@ -25,6 +25,7 @@ from compress.compression.rounded import four_bits
 from compress.data.recording_file import SAMPLE_RATE
 from compress.frontend.families import PoseNetwork
 from compress.frontend.families.emg2pose.pose import StatePoseModule
+from compress.graph import Graph
 from compress.tasks import state as saved
 from compress.tasks.pose import training_set as pose_set
 from compress.tasks.pose.closed_loop import features_of, step_samples, stream_poses
@@ -59,9 +60,10 @@ def tune(
     state: Path,
     origin: str,
     threads: int = 2,
+    graph: Graph | None = None,
 ) -> int:
     """Tune `student` in place; returns the steps. `state` holds an interrupted tuning of this
-    `origin`, removed at the end."""
+    `origin`, removed at the end; `graph` says nothing that such networks do not say themselves."""
     torch.set_num_threads(threads)
     torch.manual_seed(recipe.seed)
     data = [pose_set.load(path) for path in tqdm(sessions, desc="read recordings", unit="session")]

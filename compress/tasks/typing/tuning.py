@@ -20,6 +20,7 @@ from tqdm import tqdm
 from compress.compression.rounded import four_bits
 from compress.frontend.families import HybridNetwork
 from compress.frontend.families.hybrid.model import InputMeanPooling
+from compress.graph import Graph
 from compress.tasks import state as saved
 from compress.tasks.steps import advance, schedule_of
 from compress.tasks.typing import charset
@@ -66,9 +67,10 @@ def tune(
     state: Path,
     origin: str,
     threads: int = 2,
+    graph: Graph | None = None,
 ) -> int:
     """Tune `student` in place; returns the steps. `state` holds an interrupted tuning of this
-    `origin`, removed at the end."""
+    `origin`, removed at the end; `graph` says nothing that such networks do not say themselves."""
     torch.set_num_threads(threads)
     pooling = cast(InputMeanPooling, student.model[1]).factor
     data = [load(path, pooling) for path in tqdm(sessions, desc="read recordings", unit="session")]

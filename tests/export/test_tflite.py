@@ -399,8 +399,8 @@ BAD: dict[str, tuple[int, int | None, Callable[[Edit], None], str]] = {
     "16-bit gather": (
         OP.GATHER,
         None,
-        _set("source.type", TYPE.INT16),
-        "expected float32 int32 float32, found int16 int32 float32",
+        _set("output.type", TYPE.INT16),
+        "expected float32 int32 float32, found float32 int32 int16",
     ),
     "places unknown": (OP.GATHER, None, _set("source.buffer", 0), "is not computed before"),
     "limits of another shape": (

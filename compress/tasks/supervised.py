@@ -41,14 +41,14 @@ class Recipe:
     """All that the result depends on, besides the network and the recordings. `batch`: crops of
     `seconds`, or `windows` of a network over windows."""
 
-    steps: int = 400
+    steps: int = 300
     seed: int = 1
     rate: float = 2e-3
     decay: float = 1e-2
     warmup: int = 20
-    seconds: float = 4.0
-    batch: int = 12
-    windows: int = 96
+    seconds: float = 3.0
+    batch: int = 8
+    windows: int = 64
     gain: float = 0.05
     clip: float = 1.0
     save_every: int = 50

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from compress.data import training_sessions
 from compress.errors import RecordingError, TendonError
 from compress.frontend.builder import Builder
 from compress.graph.samples import Signal
-from compress.tasks import crops, start, supervised
+from compress.tasks import crops, start
 from compress.tasks import state as saved
 from compress.tasks.classes.training import Classification
 from compress.tasks.shape import Shape, label_samples
@@ -97,7 +98,7 @@ def test_a_network_learns_its_task(task: str, window: int | None, made: Made) ->
     before = trained(request, graph, Recipe(steps=0))
     after = trained(request, graph)
     first, last = (t.figures["validation_error"] for t in (before, after))
-    assert last < {"classes": 0.5, "values": 0.7}[task] * first
+    assert last < {"classes": 0.6, "values": 0.75}[task] * first
     assert request.out.is_file() and not request.state.exists()
     named = "balanced error" if task == "classes" else "MAE"
     assert after.text.startswith(f"60 steps, validation {named} ")
@@ -127,7 +128,7 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(
 def test_what_diverges_is_said_with_its_step(made: Made) -> None:
     request, graph = made("values")
     with pytest.raises(TendonError, match=r"diverged at step .*: expected a finite loss"):
-        trained(request, graph, Recipe(steps=20, rate=1e20, warmup=1, clip=1e30))
+        trained(request, graph, replace(SHORT, rate=1e20, warmup=1, clip=1e30))
 
 
 def test_sessions_without_labels_are_refused_before_the_first_step(
@@ -264,4 +265,4 @@ def test_labels_that_no_frame_meets_are_one_clear_error(made: Made, tmp_path: Pa
     recipe = Recipe(steps=4, batch=1, seconds=0.15)
     with pytest.raises(RecordingError, match="expected labels that last longer than a frame"):
         for seed in range(60):
-            trained(request, graph, supervised.dataclasses.replace(recipe, seed=seed))
+            trained(request, graph, replace(recipe, seed=seed))

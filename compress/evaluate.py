@@ -63,16 +63,20 @@ class HeldOut:
 def read_heldout(graph: g.Graph, paths: Sequence[Path], scored: bool = True) -> HeldOut:
     """Read the sessions once, for every engine that is compared on them; the error is taken on
     them where they are `scored`."""
-    task = tasks.of(graph)
-    read = task.read if scored else task.load_input  # what only calibrates may be an array
     recorded = [
-        read(graph, p)
+        read(graph, p, scored=scored)
         for p in tqdm(paths, desc="reading held-out", unit="session", leave=False)
     ]
-    if not scored:
-        recorded = [replace(r, scored=False) for r in recorded]
     batch, steps = side_by_side([r.samples for r in recorded], graph.samples_per_step)
     return HeldOut(batch, steps, recorded)
+
+
+def read(graph: g.Graph, path: Path, seconds: float | None = None, scored: bool = True) -> Recorded:
+    """A recording of the network's task; one that is not scored may be a `.npy` as well."""
+    task = tasks.of(graph)
+    if scored:
+        return task.read(graph, path, seconds)
+    return replace(task.load_input(graph, path, seconds), scored=False)
 
 
 def judge(graph: g.Graph, recorded: Sequence[Recorded]) -> Task:

@@ -20,7 +20,8 @@ enum { VALUES = 9, GUARD = 16, CANARY = 0xA5, ARENA = 2 * 1024 * 1024 };
 enum kernel {
     LINEAR, MEAN_POOL, LAYER_NORM, S4D, LUT, GLU, ADD, LOG_SOFTMAX, MAX_POOL, WINDOW, STEP,
     START_UP, LINEAR_S4, LINEAR_S16_MVE, LINEAR_S8_MVE, COPY, INTERPOLATE, LSTM_CELL, GRU_CELL,
-    INTEGRAL, INTEGRATE, PATCHES, REPEAT, NOTHING
+    INTEGRAL, INTEGRATE, PATCHES, REPEAT, DEPTHWISE, ATTENTION_SCORES, ATTENTION_CONTEXT, SOFTMAX,
+    RMS_NORM, RESCALE, GATHER, MULTIPLY, SUBTRACT, CLAMP, WINDOW_UNFOLD, CLEAR, NOTHING
 };
 
 typedef struct {
@@ -96,17 +97,30 @@ static uint32_t time_kernel(const header *c)
     const nn_s4d s4d = {.coefficients = (const uint32_t *)(const void *)at[TABLE],
                         .channel = words(at[SECOND]), .channels = U16(0), .states = U16(1),
                         .frames = U16(2), OUTPUT(3)};
-    const nn_log_softmax softmax = {.mult = v[0], .n = U16(1), .frames = U16(2),
-                                    .shift = (uint8_t)v[3], .fraction = (uint8_t)v[4]};
+    const nn_log_softmax logs = {.mult = v[0], .n = U16(1), .frames = U16(2),
+                                 .shift = (uint8_t)v[3], .fraction = (uint8_t)v[4]};
     const nn_window window = {.windows = (uint32_t)v[0], .width = (uint32_t)v[1],
                               .stride = (uint32_t)v[2], .history = (uint32_t)v[3],
-                              .skip = (uint32_t)v[4], .features = U16(5), .bands = U16(6)};
+                              .skip = (uint32_t)v[4], .features = U16(5), .bands = U16(6),
+                              .dilation = U16(7)};
     const nn_integrate integrate = {.n = U16(0), .frames = U16(1), .positions = (uint32_t)v[2],
                                     .fraction = (uint8_t)v[3]};
     const nn_patches patches = {.frames = U16(0), .width = U16(1), .n = U16(2),
                                 .kernel_frames = (uint8_t)v[3], .kernel_columns = (uint8_t)v[4],
                                 .before = (uint8_t)v[5], .after = (uint8_t)v[6],
                                 .factor = (uint8_t)v[7], .copies = (uint8_t)v[8]};
+    const nn_window_unfold unfold = {.frames = U16(0), .outputs = U16(1), .features = U16(2),
+                                     .kernel = U16(3), .step = U16(4), .dilation = U16(5),
+                                     .before = v[6], .bands = U16(7), .edge = (uint8_t)v[8]};
+    const nn_attention attention = {.mult = v[0], .frames = U16(1), .keys = U16(2), .heads = U16(3),
+                                    .depth = U16(4), .shared = (uint8_t)v[5],
+                                    .bits = (uint8_t)v[6], .lo = (int16_t)v[7],
+                                    .hi = (int16_t)v[8]};
+    const nn_softmax softmax = {.mult = v[0], .n = U16(1), .rows = U16(2), .shift = (uint8_t)v[3]};
+    const nn_rescale rescale = {.mult = v[0], .n = U16(1), .rows = U16(2), .stride = U16(3),
+                                OUTPUT(4)};
+    const nn_multiply product = {.mult = v[0], .n = (uint32_t)v[1], .lo = (int16_t)v[2],
+                                 .hi = (int16_t)v[3]};
     const int16_t *table = (const int16_t *)(const void *)at[TABLE],
                   *x = (const int16_t *)(const void *)at[X];
     int16_t *y = (int16_t *)(void *)(c->bytes[Y] ? at[Y] : at[X]);
@@ -116,6 +130,9 @@ static uint32_t time_kernel(const header *c)
     const nn_gru_cell gru = {.sigmoid = table, .tanh = second, .reset_mult = v[0], .mult = v[1],
                              .n = U16(2), .frames = U16(3)};
     const int16_t *a = x + 2 * v[2] * v[3]; /* behind the gates */
+    const nn_depthwise filters = {.weights = table, .bias = words(at[SECOND]),
+                                  .mult = words(at[THIRD]), .channels = U16(0), .kernel = U16(1),
+                                  .frames = U16(2), OUTPUT(3)};
     uint32_t *state = (uint32_t *)(void *)at[STATE];
     int32_t *sum = (int32_t *)(void *)at[STATE];
     int16_t *past = (int16_t *)(void *)at[STATE];
@@ -146,7 +163,7 @@ static uint32_t time_kernel(const header *c)
     case ADD:
         TIMED(nn_add_s16(x, second, y, n));
     case LOG_SOFTMAX:
-        TIMED(nn_log_softmax_s16(&softmax, x, y));
+        TIMED(nn_log_softmax_s16(&logs, x, y));
     case MAX_POOL:
         TIMED(nn_max_pool_s16(x, y, n, rows, (uint32_t)v[2]));
     case WINDOW:
@@ -171,6 +188,30 @@ static uint32_t time_kernel(const header *c)
         TIMED(nn_patches_s16(&patches, x + v[5] / v[7] * (v[1] / v[8]) * v[2], y));
     case REPEAT:
         TIMED(nn_repeat_s16(x, y, n, rows, (uint32_t)v[2], (uint32_t)v[3], (uint32_t)v[4]));
+    case DEPTHWISE:
+        TIMED(nn_depthwise_s8_s16(&filters, x, y));
+    case ATTENTION_SCORES:
+        TIMED(nn_attention_scores_s16(&attention, x, second, y));
+    case ATTENTION_CONTEXT:
+        TIMED(nn_attention_context_s16(&attention, x, second, y));
+    case SOFTMAX:
+        TIMED(nn_softmax_s16(&softmax, x, y));
+    case RMS_NORM:
+        TIMED(nn_rms_norm_s16(&norm, x, y));
+    case RESCALE:
+        TIMED(nn_rescale_s16(&rescale, x, y));
+    case GATHER:
+        TIMED(nn_gather_s16((const uint16_t *)(const void *)table, x, y, n, rows, (uint32_t)v[2]));
+    case MULTIPLY:
+        TIMED(nn_multiply_s16(&product, x, second, y));
+    case SUBTRACT:
+        TIMED(nn_subtract_s16(x, second, y, n));
+    case CLAMP:
+        TIMED(nn_clamp_s16(x, y, n, (int16_t)v[1], (int16_t)v[2]));
+    case WINDOW_UNFOLD:
+        TIMED(nn_window_unfold_s16(&unfold, x, y));
+    case CLEAR:
+        TIMED(nn_clear(state, n));
     default:
         TIMED(__asm__ volatile(""));
     }

@@ -38,8 +38,13 @@ FUNCTIONS = {  # of those that are not nn_…_s16
     "linear_s16_mve": "nn_linear_s8_s16_mve",
     "linear_s8_mve": "nn_linear_s8_s8_mve",
     "start_up": "nn_start_up",
+    "clear": "nn_clear",
+    "depthwise": "nn_depthwise_s8_s16",
 }
-ACTIVATION_SECOND = ("add", "integral", "integrate")  # whose `second` is no table
+ACTIVATION_SECOND = (  # whose `second` is no table
+    *("add", "subtract", "multiply", "integral", "integrate"),
+    *("attention_scores", "attention_context"),
+)
 BUFFERS = ("table", "second", "third", "x", "y", "state")
 TABLES, GUARD = BUFFERS[:3], 16
 WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Werror", "-Wconversion")

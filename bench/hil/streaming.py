@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
 from bench.hil.schema import Window
+from compress import evaluate, tasks
 from compress import graph as g
-from compress import tasks
 from compress.data.datasets import Dataset
 from compress.files import sha256
 from compress.tasks.task import Recorded
@@ -51,14 +51,13 @@ def stretches(graph: g.Graph, dataset: Dataset, seconds: float) -> list[Recorded
     """Held-out recordings in order, from the beginning of each, until they give `seconds` (rounded
     up to whole steps) or end."""
     found: list[Recorded] = []
-    task, rate = tasks.of(graph), float(graph.input.rate)
-    read = task.read if dataset.scored else task.load_input  # what only calibrates may be an array
+    rate = float(graph.input.rate)
     left = math.ceil(round(seconds * rate) / graph.samples_per_step)
     for path in dataset.heldout:
         if not left:
             break
-        part = read(graph, path, left * graph.samples_per_step / rate)
-        found.append(part if dataset.scored else replace(part, scored=False))
+        seconds = left * graph.samples_per_step / rate
+        found.append(evaluate.read(graph, path, seconds, dataset.scored))
         left -= len(found[-1].samples) // graph.samples_per_step
     return found
 

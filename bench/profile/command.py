@@ -84,7 +84,9 @@ def profile(
         build.make_firmware(graph, made.folder, board.name),
         emit.build(graph, board.kernels),
     )
-    samples = to_int16(graph, tasks.of(graph).first_steps(graph, recording, on_board.STEPS))
+    samples = to_int16(
+        graph, tasks.of(graph).first_steps(graph, recording, on_board.STEPS, dataset.scored)
+    )
     print(f"counting {on_board.STEPS} steps on {board.name}")
     if port is None:
         ran = on_board.count(board, image, graph, samples, made.folder.path / "tools")

@@ -218,20 +218,21 @@ def window(
     features: int,
     bands: int = 1,
     ends_of_x: tuple[int, int] = INT16,
+    dilation: int = 1,
 ) -> Check:
     """One step in the middle of a stream: the history is that of any frames before. `features` of
     one band."""
-    op = g.IntUnfold1d(("x",), "y", "", frames, stride, lag, bands)
+    op = g.IntUnfold1d(("x",), "y", "", frames, stride, lag, bands, dilation=dilation)
     features *= bands
     x = contents.integers(*ends_of_x, (windows * stride, features))
     past = contents.integers(*ends_of_x, (op.history, features))
     result, after = windows_of(op, past[None], x[None])
     values = (windows, frames * features, stride * features, op.history * features)
-    skip = (op.history + stride - lag - frames) * features
+    skip = (op.history + stride - lag - op.span) * features
     buffers = {"x": x, "y": blank(result[0].shape), "state": past}
     case = Case(
         "window",
-        (*values, skip, features, bands),
+        (*values, skip, features, bands, dilation),
         buffers,
         ends(contents) | {"state": contents.offset(4)},
     )
@@ -260,8 +261,14 @@ def start_up(contents: Contents, until: int, steps: int, words: int) -> Check:
 
 
 def layer_norm(
-    contents: Contents, n: int, rows: int, gap: int = 0, in_place: bool = False
+    contents: Contents,
+    n: int,
+    rows: int,
+    gap: int = 0,
+    in_place: bool = False,
+    centred: bool = True,
 ) -> Check:
+    """Of one band, and so RMSNorm, which is not centred."""
     stride = n + gap
     gain, bias = (contents.integers(-(2**30) + 1, 2**30 - 1, n, np.int64) for _ in range(2))
     gain, bias = (
@@ -273,7 +280,7 @@ def layer_norm(
     x = contents.integers(-32768, INT16_MAX, (rows, stride)) >> int(contents.rng.integers(0, 15))
     op = g.IntLayerNorm(("x",), "y", "", gain[None], bias[None], epsilon, 1.0, 1.0, 1.0)
     result = (x if in_place else blank(x.shape)).copy()
-    result[:, :n] = layer_norm_of(x[:, :n].astype(np.int64)[None], op, lo, hi)[0]
+    result[:, :n] = layer_norm_of(x[:, :n].astype(np.int64)[None], op, lo, hi, centred)[0]
     buffers = {
         "second": gain.astype(np.int32),
         "third": bias.astype(np.int32),
@@ -281,7 +288,8 @@ def layer_norm(
         "y": blank(x.shape),
     }
     values = (epsilon & 0xFFFFFFFF, epsilon >> 32, n, rows, stride, lo, hi)
-    return finish(Case("layer_norm", values, buffers, ends(contents)), result, in_place)
+    kernel = "layer_norm" if centred else "rms_norm"
+    return finish(Case(kernel, values, buffers, ends(contents)), result, in_place)
 
 
 def s4d(

@@ -25,6 +25,7 @@ def verify(graph: Graph) -> Graph:
             _verify_place(graph, op, seen)
             sources = [graph.tensors[name] for name in op.inputs]
             _raise(_where(graph, op), op.check(sources, graph.target(op)))
+            _raise(_where(graph, op), op.made_by([_maker(graph, name) for name in op.inputs]))
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise GraphError(f"{_where(graph, op)}: fields that do not fit: {error}") from error
         seen.add(op.output)
@@ -39,6 +40,11 @@ def verify(graph: Graph) -> Graph:
         if isinstance(op, IntOp):
             _verify_scales(graph, op)
     return graph
+
+
+def _maker(graph: Graph, name: str) -> Op | None:
+    """The operator that makes a tensor."""
+    return graph.ops[graph.maker[name]] if name in graph.maker else None
 
 
 def _verify_names(graph: Graph) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from compress.ops.arithmetic import multiplier, requant, same_multiplier
 from compress.ops.base import INT32, FloatOp, IntOp, Memory, Op, within
+from compress.ops.softmax import IntSoftmax, Softmax
 from compress.ops.tensor import INT16, Array, Tensor
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 MARGIN = 1.3  # observed range × this is the range that can be represented
 GRAIN = 2.125  # an output's step is at least so many of its sum's: then no shift passes 32 bits
-MOST_KEYS = 2**20  # so that sums keep to 52 bits
+MOST_KEYS = 2**15  # as a softmax takes
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,10 @@ class _Scores(_Attention):
     def out_features(self, features: int) -> int:
         return self.heads * self.frames
 
+    def largest(self, queries: int, keys: int) -> int:
+        """The largest sum, of inputs up to these."""
+        return queries * keys * self.depth
+
     def products(self, inputs: list[Array]) -> Array:
         """Σ query·key for each head and key: (batch, time, heads·keys)."""
         queries, keys = self.both([np.asarray(x, np.float64) for x in inputs])
@@ -99,7 +104,8 @@ class _Scores(_Attention):
 
 
 class _Context(_Attention):
-    """Weights (heads, keys) with values → (heads, depth)."""
+    """Weights (heads, keys) with values → (heads, depth). The weights of a head are what a softmax
+    over the keys gives, so their sum is one, and a sum over the values keeps to 32 bits."""
 
     @property
     def _sizes(self) -> tuple[int, int]:
@@ -107,6 +113,16 @@ class _Context(_Attention):
 
     def out_features(self, features: int) -> int:
         return self.heads * self.depth
+
+    def largest(self, weights: int, values: int) -> int:
+        """The largest sum: weights add up to 2¹⁵, and each is rounded up by ½ at most."""
+        return (2**15 + 1 + self.frames // 2) * values
+
+    def made_by(self, makers: list[Op | None]) -> Iterator[str]:
+        """The weights come of a softmax over the keys of each head."""
+        maker = makers[0]
+        if not isinstance(maker, Softmax | IntSoftmax) or maker.groups != self.heads:
+            yield f"expected weights that a softmax over {self.heads} groups makes"
 
     def products(self, inputs: list[Array]) -> Array:
         """Σ weight·value for each head: (batch, time, heads·depth)."""
@@ -121,8 +137,7 @@ class _FloatProduct(_Attention, FloatOp):
     def _factor(self) -> float:
         raise NotImplementedError
 
-    def _terms(self) -> int:
-        """Products in one sum."""
+    def largest(self, first: int, second: int) -> int:
         raise NotImplementedError
 
     def products(self, inputs: list[Array]) -> Array:
@@ -135,7 +150,7 @@ class _FloatProduct(_Attention, FloatOp):
         """Real value of one step of the shortened sum, its largest magnitude, and the bits that it
         is shortened by."""
         a, b = (plan.tensor(plan.name(name)) for name in self.inputs)
-        largest = a.peak * b.peak * self._terms()
+        largest = self.largest(a.peak, b.peak)
         bits = shortening(largest)
         return a.scale * b.scale * self._factor() * 2.0**bits, (largest >> bits) + 1, bits
 
@@ -155,7 +170,7 @@ class _IntProduct(_Attention, IntOp):
     def products(self, inputs: list[Array]) -> Array:
         raise NotImplementedError
 
-    def _terms(self) -> int:
+    def largest(self, first: int, second: int) -> int:
         raise NotImplementedError
 
     def check(self, sources: list[Tensor], target: Tensor) -> Iterator[str]:
@@ -171,7 +186,7 @@ class _IntProduct(_Attention, IntOp):
         return np.clip(y, memory.target.lo, memory.target.hi)
 
     def relations(self, sources: list[Tensor], target: Tensor) -> Iterator[str]:
-        if self.bits != shortening(sources[0].peak * sources[1].peak * self._terms()):
+        if self.bits != shortening(self.largest(sources[0].peak, sources[1].peak)):
             yield f"bits {self.bits} do not shorten its largest sum to 31"
         factor = getattr(self, "factor", 1.0) * 2.0**self.bits
         if not same_multiplier(
@@ -197,9 +212,6 @@ class AttentionScores(_Scores, _FloatProduct):
 
     def _factor(self) -> float:
         return self.factor
-
-    def _terms(self) -> int:
-        return self.depth
 
     def quantize(self, plan: Plan) -> IntAttentionScores:
         step, largest, bits = self._sum(plan)
@@ -227,9 +239,6 @@ class IntAttentionScores(_Scores, _IntProduct):
     factor: float
     code: ClassVar[str] = "int.attention_scores"
 
-    def _terms(self) -> int:
-        return self.depth
-
 
 @dataclass(frozen=True)
 class AttentionContext(_Context, _FloatProduct):
@@ -239,9 +248,6 @@ class AttentionContext(_Context, _FloatProduct):
 
     def _factor(self) -> float:
         return 1.0
-
-    def _terms(self) -> int:
-        return self.frames
 
     def quantize(self, plan: Plan) -> IntAttentionContext:
         step, largest, bits = self._sum(plan)
@@ -266,6 +272,3 @@ class IntAttentionContext(_Context, _IntProduct):
     mult: int
     shift: int
     code: ClassVar[str] = "int.attention_context"
-
-    def _terms(self) -> int:
-        return self.frames

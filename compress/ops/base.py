@@ -177,6 +177,11 @@ class Op:
 
     # --- checks --------------------------------------------------------------------------------
 
+    def made_by(self, makers: list[Op | None]) -> Iterator[str]:
+        """What is wrong with the operators that make its inputs (None: they are the graph's), in
+        words, where it relies on what they promise."""
+        yield from ()
+
     def check(self, sources: list[Tensor], target: Tensor) -> Iterator[str]:
         """What does not fit in its fields and shapes, in words; `sources`: all its inputs."""
         if any(s.features != sources[0].features for s in sources):

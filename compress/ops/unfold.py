@@ -23,7 +23,8 @@ class _Unfold(Op):
     With frames = 1 it takes one frame of each s, or delays the stream by `lag` frames. With several
     `bands` the frames of each band's features lie side by side: (bands, frames, n). With `dilation`
     it takes every so manieth frame, up to the same last one. `padding` frames of zeros precede the
-    first valid frame: what it takes in before that frame is forgotten, like recurrent state.
+    first valid frame: what it takes in before that frame is forgotten, like recurrent state. With a
+    negative one it leaves out as many of the first valid frames.
     """
 
     frames: int
@@ -73,8 +74,8 @@ class _Unfold(Op):
         yield from super().check(sources, target)
         if self.frames < 1 or self.frames_per_output < 1 or self.lag < 0:
             yield f"expected frames and stride of 1 or more and no negative lag, found {self}"
-        elif self.dilation < 1 or self.padding < 0:
-            yield f"expected a dilation of 1 or more and no negative padding, found {self}"
+        elif self.dilation < 1:
+            yield f"expected a dilation of 1 or more, found {self}"
         elif self.bands < 1 or sources[0].features % self.bands:
             yield f"{self.bands} bands do not divide {sources[0].features} features"
 

@@ -151,13 +151,14 @@ class Task(ABC):
         """A recording; the first `seconds` only when given. RecordingError for one of another
         task."""
 
-    def first_steps(self, graph: g.Graph, path: Path, steps: int) -> Array:
+    def first_steps(self, graph: g.Graph, path: Path, steps: int, scored: bool = True) -> Array:
         """Samples (n, features) of the first `steps` steps of a recording, or of fewer that it
-        has."""
+        has. One that is not scored may be a `.npy` as well."""
         count, step = steps * graph.samples_per_step, graph.samples_per_step
         # what a stream begins with may belong to the sample behind the left context
         least = max(count, graph.left_context + 1) + step
-        return self.load_input(graph, path, least / float(graph.input.rate)).samples[:count]
+        read = self.read if scored else self.load_input
+        return read(graph, path, least / float(graph.input.rate)).samples[:count]
 
     @abstractmethod
     def from_array(self, array: Array) -> Array:

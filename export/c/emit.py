@@ -25,7 +25,7 @@ C_TYPES = {
     "uint16": "uint16_t",
     "uint32": "uint32_t",
 }
-START_UP = "nn_start_up"
+START_UP, CLEAR = "nn_start_up", "nn_clear"
 
 
 def build(graph: g.Graph, family: str = "dsp") -> Model:
@@ -38,6 +38,8 @@ def build(graph: g.Graph, family: str = "dsp") -> Model:
         )
     _check_names(graph)
     model = Model(graph, memory.plan(graph), entries_of(graph), family)
+    for group in model.plan.groups if begins_anew(graph) else ():
+        _emit_clear(model, group)
     in_pieces = {stretch.ops.start: stretch for stretch in stretches(graph)}
     inside = {index for stretch in in_pieces.values() for index in stretch.ops}
     for is_loop, indices in graph.stretches():
@@ -89,17 +91,33 @@ def _emit_start_up(model: Model, group: memory.Group) -> None:
         model.calls.append(Call(None, START_UP, line))
 
 
+def begins_anew(graph: g.Graph) -> bool:
+    """Whether recurrent state begins with every step: those of windows that overlap."""
+    return any(op.makes_windows for op in graph.ops)
+
+
+def _emit_clear(model: Model, group: memory.Group) -> None:
+    """Recurrent state of the window before is cleared at the begin of a step."""
+    if group.size:
+        line = f"    {CLEAR}({words_at(group.offset)}, {group.size // 4});"
+        comment = "/* recurrent state begins anew with each window */"
+        model.calls.append(Call(None, CLEAR, f"{line} {comment}"))
+
+
 def kernels(graph: g.Graph, family: str = "dsp") -> list[str]:
     """Kernel names the graph calls, each the name of a file in firmware/nn."""
     found = {name for op in graph.ops for name in entry_of(op).called(graph, op, family)}
-    return sorted(found | ({START_UP} if any(graph.begins.values()) else set()))
+    found |= {START_UP} if any(graph.begins.values()) else set()
+    cleared = begins_anew(graph) and any(group.size for group in memory.plan(graph).groups)
+    return sorted(found | ({CLEAR} if cleared else set()))
 
 
 def _check_sizes(graph: g.Graph, op: g.Op) -> None:
     """GraphError for an operator that counts further than the 16 bits of its description."""
-    source, target = graph.source(op), graph.target(op)
+    source = graph.source(op)
     rows = frames_at_once(graph, op) * entry_of(op).rows(op)
-    largest = max(rows, target.features, math.ceil(source.features * op.stride))
+    widths = [graph.tensors[name].features for name in (*op.inputs, op.output)]
+    largest = max(rows, *widths, math.ceil(source.features * op.stride))
     if largest > COUNTED:
         raise GraphError(
             f"{op.module}: {type(op).__name__} counts to {largest} in one step; its C kernel counts"

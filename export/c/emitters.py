@@ -54,13 +54,14 @@ def _copies(model: Model, op: g.IntGroupMean | g.IntGroupMax) -> tuple[int, int,
 def window(model: Model, index: int, op: g.IntUnfold1d) -> None:
     frames, width = model.shape(op.output)
     features = model.graph.source(op).features
-    skip = op.history + op.frames_per_output - op.lag - op.frames
+    skip = op.history + op.frames_per_output - op.lag - op.span
     model.describe(
         f"static const nn_window op{index} = {{.windows = {frames}, .width = {width}, .stride ="
         f" {op.stride * features}, .history = {op.history * features}, .skip = {skip * features},"
-        f" .features = {features}, .bands = {op.bands}}};"
+        f" .features = {features}, .bands = {op.bands}, .dilation = {op.dilation}}};"
     )
-    history = words_at(model.plan.kept_offsets[op.output]) if op.history else "0"
+    places = model.plan.state_offsets if op.recurrent else model.plan.kept_offsets
+    history = words_at(places[op.output]) if op.history else "0"
     model.call(index, f"&op{index}, {history}, {model.through(op)}")
 
 
@@ -69,7 +70,7 @@ def features(model: Model, index: int, op: g.IntSlice) -> None:
     frames, width = model.shape(op.output)
     model.describe(
         f"static const nn_window op{index} = {{.windows = {frames}, .width = {width}, .stride ="
-        f" {model.graph.source(op).features}, .skip = {op.begin}, .bands = 1}};"
+        f" {model.graph.source(op).features}, .skip = {op.begin}, .bands = 1, .dilation = 1}};"
     )
     model.call(index, f"&op{index}, 0, {model.through(op)}")
 
@@ -134,7 +135,7 @@ def dense(model: Model, index: int, op: g.IntDense) -> None:
             model.call(index, f"&{name}, {x}, {y}", last, called)
 
 
-def layer_norm(model: Model, index: int, op: g.IntLayerNorm) -> None:
+def layer_norm(model: Model, index: int, op: g.IntLayerNorm | g.IntRmsNorm) -> None:
     bands, n = op.gain.shape
     rows = model.shape(op.output)[0]
     for band in range(bands):
@@ -169,7 +170,7 @@ def glu(model: Model, index: int, op: g.IntGlu) -> None:
     model.call(index, f"{table}, {model.through(op)}, {features}, {frames}")
 
 
-def add(model: Model, index: int, op: g.IntAdd) -> None:
+def add(model: Model, index: int, op: g.IntAdd | g.IntSubtract) -> None:
     frames, features = model.shape(op.output)
     a, b = (model.at(name) for name in op.inputs)
     model.call(index, f"{a}, {b}, {model.at(op.output)}, {frames * features}")

@@ -51,6 +51,14 @@ def pack_linear(weights: Array, frames: int, bits: int = 8) -> Array:
     return _pack_alone(weights) if frames == 1 else _pack_shared(weights)
 
 
+def pack_taps(weights: Array) -> Array:
+    """int8 (channels, kernel) -> the int16 pairs of `nn_depthwise.weights`, (⌈kernel / 2⌉,
+    channels, 2): two taps of a channel side by side, a last one by itself beside a zero."""
+    channels, kernel = weights.shape
+    padded = np.pad(weights.astype(np.int16), [(0, 0), (0, kernel % 2)])
+    return np.ascontiguousarray(padded.reshape(channels, -1, 2).swapaxes(0, 1))
+
+
 def pack_lanes(weights: Array, bias: Array, mult: Array, lanes: Lanes) -> Array:
     """int8 (out, in), int32 (out,) and (out,) -> the int8 bytes of `nn_linear.weights` for a kernel
     of LANES and any frames.

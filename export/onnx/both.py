@@ -15,6 +15,9 @@ from export.onnx.stream import Stream
 Pool = g.MeanPool | g.MaxPool | g.IntMeanPool | g.IntMaxPool
 DelayedConcat = g.DelayedConcat | g.IntDelayedConcat
 Interpolate = g.Interpolate | g.IntInterpolate
+SlidingWindow = g.SlidingWindow | g.IntSlidingWindow
+Scores = g.AttentionScores | g.IntAttentionScores
+Context = g.AttentionContext | g.IntAttentionContext
 
 
 # --- sums and reductions -------------------------------------------------------------------------
@@ -22,6 +25,26 @@ Interpolate = g.Interpolate | g.IntInterpolate
 
 def add(m: Stream, op: g.Add | g.IntAdd) -> None:
     m.put(op.output, m.w.add("Add", *(m.real(name) for name in op.inputs)))
+
+
+def multiply(m: Stream, op: g.Multiply | g.IntMultiply) -> None:
+    m.put(op.output, m.w.add("Mul", *(m.real(name) for name in op.inputs)))
+
+
+def subtract(m: Stream, op: g.Subtract | g.IntSubtract) -> None:
+    m.put(op.output, m.w.add("Sub", *(m.real(name) for name in op.inputs)))
+
+
+def concat(m: Stream, op: g.Concat | g.IntConcat) -> None:
+    """Each brought to the scale of the whole."""
+    m.put(op.output, m.w.concat([m.real(name) for name in op.inputs], axis=1))
+
+
+def softmax(m: Stream, op: g.Softmax | g.IntSoftmax) -> None:
+    frames, features = m.size(op.output)
+    groups = m.w.reshape(m.real(op.inputs[0]), frames * op.groups, features // op.groups)
+    y = m.w.add("Softmax", groups, axis=-1)
+    m.put(op.output, m.w.reshape(y, frames, features))
 
 
 def log_softmax(m: Stream, op: g.LogSoftmax | g.IntLogSoftmax) -> None:
@@ -59,7 +82,49 @@ def _groups(m: Stream, op: g.GroupReduce, how: str) -> None:
 
 
 def unfold1d(m: Stream, op: layers.Unfold) -> None:
-    _move(m, op, lambda x, name: layers.window(m.w, x, op, m.dtype(name), *m.size(name)))
+    m.bind(op.output, layers.window(m.w, _with_past(m, op), op, *m.size(op.inputs[0])))
+
+
+def sliding_window(m: Stream, op: SlidingWindow) -> None:
+    """The newest frames of the stream."""
+    first = op.history + m.size(op.inputs[0])[0] - op.frames
+    newest = m.w.constant("frames", first + np.arange(op.frames))
+    m.bind(op.output, m.w.add("Gather", _with_past(m, op), newest, axis=0))
+
+
+def _with_past(m: Stream, op: layers.Unfold | SlidingWindow) -> str:
+    """Handle of the frames of this step behind those of earlier ones that the operator still sees,
+    which are kept as they are stored."""
+    name, history = op.inputs[0], op.history
+    frames, features = m.size(name)
+
+    def newest(_: str) -> str:
+        some = m.w.constant("last", np.arange(frames, frames + history))
+        last = m.w.add("Gather", seen, some, axis=0)
+        return m.cleared_handle(name, last, op) if op.recurrent else last
+
+    if not history:
+        return m.handle(name)
+    past = m.carry("past", (history, features), m.dtype(name), newest)
+    seen = m.w.add("Concat", past, m.handle(name), axis=0)
+    return seen
+
+
+def window_unfold(m: Stream, op: layers.WindowUnfold) -> None:
+    _move(
+        m,
+        op,
+        lambda x, name: layers.frames_of_window(m.w, x, op, m.dtype(name), m.size(name)[1]),
+    )
+
+
+def reframe(m: Stream, op: g.Reframe | g.IntReframe) -> None:
+    _move(m, op, lambda x, _: m.w.reshape(x, *m.size(op.output)))
+
+
+def gather(m: Stream, op: g.Gather | g.IntGather) -> None:
+    some = m.w.constant("features", op.index.astype(np.int64))
+    _move(m, op, lambda x, _: m.w.add("Gather", x, some, axis=1))
 
 
 def im2col(m: Stream, op: layers.Im2Col) -> None:
@@ -138,6 +203,46 @@ def _seen(m: Stream, op: g.Dense | g.IntDense) -> list[str]:
     return [m.real_of(name, layers.windows(m.w, x, kernel, frames, width)) for x in parts]
 
 
+def depthwise(m: Stream, op: g.Depthwise | g.IntDepthwise, weight: str, bias: str) -> None:
+    """weight (1, kernel, channels), bias (channels,), as real values."""
+    channels, kernel = op.weight.shape
+    x = m.w.reshape(m.real(op.inputs[0]), m.size(op.output)[0], kernel, channels)
+    axes = m.w.constant("axes", np.array([1]))
+    total = m.w.add("ReduceSum", m.w.add("Mul", x, weight), axes, keepdims=0)
+    m.put(op.output, m.w.add("Add", total, bias))
+
+
+def attention_scores(m: Stream, op: Scores) -> None:
+    queries, keys = (_heads(m, op, name) for name in op.inputs)
+    turned = m.w.add("Transpose", keys, perm=[0, 1, 3, 2])
+    product = m.w.add("MatMul", queries, turned)
+    scaled = m.w.add("Mul", product, m.scalar("factor", op.factor))
+    m.put(op.output, _beside(m, scaled, op))
+
+
+def attention_context(m: Stream, op: Context) -> None:
+    weights, values = (_heads(m, op, name) for name in op.inputs)
+    m.put(op.output, _beside(m, m.w.add("MatMul", weights, values), op))
+
+
+def _heads(m: Stream, op: Scores | Context, name: str) -> str:
+    """An input as (rows, heads, frames, values), where a row is what shares its keys."""
+    frames, features = m.size(name)
+    rows = 1 if op.shared else frames
+    apart = m.w.reshape(m.real(name), rows, -1, op.heads, _of_head(op, name, features))
+    return m.w.add("Transpose", apart, perm=[0, 2, 1, 3])
+
+
+def _of_head(op: Scores | Context, name: str, features: int) -> int:
+    """Values of one head in one row: of the keys, depth; of what meets them, its share."""
+    return op.depth if name == op.inputs[1] else features // op.heads
+
+
+def _beside(m: Stream, x: str, op: Scores | Context) -> str:
+    """(rows, heads, frames, values) with heads side by side: (frames, features)."""
+    return m.w.reshape(m.w.add("Transpose", x, perm=[0, 2, 1, 3]), *m.size(op.output))
+
+
 def layer_norm(
     m: Stream,
     op: g.LayerNorm | g.IntLayerNorm,
@@ -152,6 +257,17 @@ def layer_norm(
         for band, x in enumerate(parts)
     ]
     m.put(op.output, m.w.concat(outputs, axis=1))
+
+
+def rms_norm(m: Stream, op: g.RmsNorm | g.IntRmsNorm, epsilon: float, gain: str, bias: str) -> None:
+    """gain, bias (1, bands, n), as real values."""
+    frames, features = m.size(op.output)
+    x = m.w.reshape(m.real(op.inputs[0]), frames, *op.gain.shape)
+    axes = m.w.constant("axes", np.array([2]))
+    mean = m.w.add("ReduceMean", m.w.add("Mul", x, x), axes, keepdims=1)
+    size = m.w.add("Sqrt", m.w.add("Add", mean, m.scalar("epsilon", epsilon)))
+    scaled = m.w.add("Mul", m.w.add("Div", x, size), gain)
+    m.put(op.output, m.w.reshape(m.w.add("Add", scaled, bias), frames, features))
 
 
 # --- recurrence -----------------------------------------------------------------------------------

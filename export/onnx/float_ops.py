@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from compress import graph as g
-from export.onnx import both, layers
+from export.onnx import both, functions, layers
 
 if TYPE_CHECKING:
     from export.onnx.float_form import Model
@@ -26,8 +28,27 @@ def layer_norm(m: Model, op: g.LayerNorm) -> None:
     both.layer_norm(m, op, op.epsilon, parameters)
 
 
+def rms_norm(m: Model, op: g.RmsNorm) -> None:
+    gain, bias = m.constant("gain", op.gain[None]), m.constant("bias", op.bias[None])
+    both.rms_norm(m, op, op.epsilon, gain, bias)
+
+
+def depthwise(m: Model, op: g.Depthwise) -> None:
+    weight = m.constant("weight", op.weight.T[None])
+    both.depthwise(m, op, weight, m.constant("bias", op.bias))
+
+
+def constant(m: Model, op: g.Constant) -> None:
+    frames = m.size(op.output)[0]
+    m.bind(op.output, m.constant("values", np.tile(op.values, (frames // op.frames, 1))))
+
+
+def clamp(m: Model, op: g.Clamp) -> None:
+    m.put(op.output, functions.clamp(m.w, m.real(op.inputs[0]), op.lo, op.hi))
+
+
 def activation(m: Model, op: g.Activation) -> None:
-    m.put(op.output, layers.function(m.w, m.real(op.inputs[0]), op.kind))
+    m.put(op.output, functions.function(m.w, m.real(op.inputs[0]), op.kind))
 
 
 def glu(m: Model, op: g.Glu) -> None:

@@ -4,26 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from onnx import TensorProto
 
 from compress import graph as g
-from compress.errors import GraphError
 from export.onnx.writer import Writer
 
-FUNCTIONS = {
-    "relu": "Relu",
-    "gelu": "Gelu",
-    "sigmoid": "Sigmoid",
-    "tanh": "Tanh",
-    "leaky_relu": "LeakyRelu",
-}
-LEAK = 0.01
 Unfold = g.Unfold1d | g.IntUnfold1d
 Im2Col = g.Im2Col | g.IntIm2Col
 Tile = g.Tile | g.IntTile
+WindowUnfold = g.WindowUnfold | g.IntWindowUnfold
 FLOAT = TensorProto.FLOAT
 
 
@@ -46,21 +38,32 @@ def pool(w: Writer, x: str, how: str, factor: int, rows: int, shape: tuple[int, 
     return reduced if rows == frames else w.reshape(reduced, frames, features)
 
 
-def window(w: Writer, x: str, op: Unfold, dtype: str, frames: int, features: int) -> str:
-    """(frames, features) -> the frames that each convolution sees, side by side; keeps those that
-    later ones reach back to."""
-    first = op.history + op.frames_per_output - op.lag - op.frames
-    seen = first + np.arange(0, frames, op.frames_per_output)[:, None] + np.arange(op.frames)
-    if op.history:
-        past = w.state("past", (op.history, features), dtype)
-        x = w.add("Concat", past.before, x, axis=0)
-        last = w.constant("last", np.arange(frames, frames + op.history))
-        w.add("Gather", x, last, axis=0, output=past.after)
+def window(w: Writer, x: str, op: Unfold, frames: int, features: int) -> str:
+    """x: `frames` frames behind those of earlier steps -> what each convolution sees, side by
+    side."""
+    first = op.history + op.frames_per_output - op.lag - op.span
+    seen = first + np.arange(0, frames, op.frames_per_output)[:, None]
+    seen = seen + np.arange(op.frames) * op.dilation
     gathered = w.add("Gather", x, w.constant("frames", seen.reshape(-1)), axis=0)
-    if op.bands > 1:
-        apart = w.reshape(gathered, len(seen), op.frames, op.bands, features // op.bands)
-        gathered = w.add("Transpose", apart, perm=[0, 2, 1, 3])
-    return w.reshape(gathered, len(seen), op.frames * features)
+    return banded(w, gathered, (len(seen), op.frames, op.bands, features // op.bands))
+
+
+def banded(w: Writer, x: str, shape: tuple[int, int, int, int]) -> str:
+    """Frames of the windows one after the other, shape (windows, frames, bands, n), as
+    (windows, bands·frames·n)."""
+    count, frames, bands, n = shape
+    if bands > 1:
+        x = w.add("Transpose", w.reshape(x, *shape), perm=[0, 2, 1, 3])
+    return w.reshape(x, count, frames * bands * n)
+
+
+def frames_of_window(w: Writer, x: str, op: WindowUnfold, dtype: str, features: int) -> str:
+    """(frames, features) of one window -> what a convolution over them sees, zeros outside."""
+    border = w.constant("border", np.zeros((1, features), dtype))
+    places = np.where(op.places() < 0, op.frames, op.places())
+    known = w.add("Concat", x, border, axis=0)
+    gathered = w.add("Gather", known, w.constant("places", places.reshape(-1)), axis=0)
+    return banded(w, gathered, (op.outputs, op.kernel, op.bands, features // op.bands))
 
 
 def patches(w: Writer, x: str, op: Im2Col, dtype: str, frames: int, features: int) -> str:
@@ -120,22 +123,6 @@ def windows(w: Writer, x: str, kernel: int, frames: int, width: int) -> str:
     """Frames side by side, kernel at a time: (frames, width) -> (frames / kernel, kernel ·
     width)."""
     return w.reshape(x, frames // kernel, kernel * width) if kernel > 1 else x
-
-
-def function(w: Writer, x: str, kind: str) -> str:
-    """A function by its name in compress.ops.tables.FUNCTIONS; GraphError where ONNX has none."""
-    if kind == "step":
-        return step(w, x, w.constant("one", np.ones((), np.float32)))
-    if kind not in FUNCTIONS:
-        raise GraphError(f"{w.module}: the function {kind!r} cannot be exported as ONNX")
-    attributes: dict[str, Any] = {"alpha": LEAK} if kind == "leaky_relu" else {}
-    return w.add(FUNCTIONS[kind], x, **attributes)
-
-
-def step(w: Writer, x: str, high: str) -> str:
-    """`high` from zero on, else 0."""
-    zero = w.constant("zero", np.zeros((), np.float32))
-    return w.add("Mul", w.add("Cast", w.add("GreaterOrEqual", x, zero), to=FLOAT), high)
 
 
 def started(w: Writer, begins: Sequence[int]) -> dict[int, str]:

@@ -12,7 +12,6 @@ import numpy as np
 import onnx
 
 from compress import graph as g
-from compress.errors import GraphError
 from compress.quantization.proof import prove_no_overflow
 from export.onnx import ops
 from export.onnx.stream import Stream
@@ -45,15 +44,21 @@ class Model(Stream):
 
     def put(self, name: str, value: str) -> None:
         """Round and clamp to what this tensor of the graph can hold."""
-        tensor, kind = self.graph.tensors[name], self.dtype(name)
-        lowest, highest = RANGES[kind]
-        found = {(s.lo, s.hi) for s in tensor.segments}
-        if len(found) > 1 or tensor.hi != highest or tensor.lo not in (0, lowest):
-            spelt = ", ".join(f"{lo}…{hi}" for lo, hi in sorted(found))
-            raise GraphError(f"{name}: the range {spelt} cannot be exported as QDQ ONNX")
-        if tensor.lo == 0:
-            value = self.w.add("Relu", value)
+        kind = self.dtype(name)
+        value = self._held_to(self.graph.tensors[name], RANGES[kind], value)
         self.bind(name, self.quantize(value, self.scale(name), kind, FEATURES))
+
+    def _held_to(self, tensor: g.Tensor, type_range: tuple[int, int], value: str) -> str:
+        """A value within the range of a tensor, where its type alone does not hold it to that."""
+        found = {(s.lo, s.hi) for s in tensor.segments}
+        if found == {type_range}:
+            return value
+        if found == {(0, type_range[1])}:
+            return self.w.add("Relu", value)
+        lowest = np.concatenate([np.full(s.features, s.lo * s.scale) for s in tensor.segments])
+        highest = np.concatenate([np.full(s.features, s.hi * s.scale) for s in tensor.segments])
+        above = self.w.add("Max", value, self.constant("least", lowest))
+        return self.w.add("Min", above, self.constant("most", highest))
 
     def real_of(self, name: str, handle: str) -> str:
         return self.dequantize(handle, self.scale(name), FEATURES)

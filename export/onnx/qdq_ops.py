@@ -10,7 +10,7 @@ import numpy as np
 from compress import graph as g
 from compress.ops.lstm import CELL_LIMIT
 from compress.ops.tables import Q15
-from export.onnx import both, layers
+from export.onnx import both, functions, layers
 
 if TYPE_CHECKING:
     from export.onnx.qdq_form import Model
@@ -37,13 +37,38 @@ def layer_norm(m: Model, op: g.IntLayerNorm) -> None:
     both.layer_norm(m, op, op.variance_epsilon, parameters)
 
 
+def rms_norm(m: Model, op: g.IntRmsNorm) -> None:
+    gain = m.stored("gain", op.gain[None], op.gain_scale)
+    bias = m.stored("bias", op.bias[None], op.bias_scale)
+    both.rms_norm(m, op, op.variance_epsilon, gain, bias)
+
+
+def depthwise(m: Model, op: g.IntDepthwise) -> None:
+    weight = m.stored("weight", op.weight.T[None], op.weight_scale, axis=2)
+    scale = op.weight_scale * m.graph.source(op).scale
+    both.depthwise(m, op, weight, m.stored("bias", op.bias, scale))
+
+
+def constant(m: Model, op: g.IntConstant) -> None:
+    """As it is stored."""
+    frames = m.size(op.output)[0]
+    values = np.tile(op.values, (frames // op.frames, 1))
+    m.bind(op.output, m.w.constant("values", values.astype(m.dtype(op.output))))
+
+
+def clamp(m: Model, op: g.IntClamp) -> None:
+    scale = m.graph.target(op).scale
+    limits = op.least * scale, op.most * scale
+    m.put(op.output, functions.clamp(m.w, m.real(op.inputs[0]), *limits))
+
+
 def lut(m: Model, op: g.IntLut) -> None:
-    m.put(op.output, layers.function(m.w, m.real(op.inputs[0]), op.function))
+    m.put(op.output, functions.function(m.w, m.real(op.inputs[0]), op.function))
 
 
 def step(m: Model, op: g.IntStep) -> None:
     high = m.constant("high", op.high * m.graph.target(op).scale)
-    m.put(op.output, layers.step(m.w, m.real(op.inputs[0]), high))
+    m.put(op.output, functions.step(m.w, m.real(op.inputs[0]), high))
 
 
 def glu(m: Model, op: g.IntGlu) -> None:

@@ -35,6 +35,7 @@ class Stream(ABC):
     def __init__(self, graph: g.Graph) -> None:
         self.graph, self.w = graph, Writer()
         self.in_loop = False
+        self.in_window = False  # behind the operator that makes them: every step begins anew
         self.before: dict[str, str] = {}  # handle of the frame before, of what is recalled
         self.kept: dict[str, Any] = {}  # what an operator keeps between frames, by its output
         self._held: dict[str, Held] = {}
@@ -92,6 +93,7 @@ class Stream(ABC):
                 self._frame_by_frame(indices, table)
             else:
                 self._emit(self.graph.ops[indices.start], table)
+                self.in_window |= self.graph.ops[indices.start].makes_windows
         for write in self._after:
             write()
 
@@ -138,7 +140,10 @@ class Stream(ABC):
     def carry(
         self, what: str, shape: tuple[int, ...], dtype: str, last: Callable[[str], str]
     ) -> str:
-        """A state of the current module from before the step; `last` makes its value after it."""
+        """A state of the current module from before the step; `last` makes its value after it. In
+        a window it is zeros, and nothing is left of it."""
+        if self.in_window:
+            return self.w.constant("zeros", np.zeros(shape, dtype))
         state, module = self.w.state(what, shape, dtype), self.w.module
 
         def write() -> None:

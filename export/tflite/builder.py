@@ -15,6 +15,7 @@ from export.tflite.model import OP, Array, File, Value
 NONE, RELU = schema.ActivationFunctionType.NONE, schema.ActivationFunctionType.RELU
 Q15 = 2.0**-15
 UNIT = 64  # weight of a per-channel gain: the gain itself is in the channel's scale
+WHOLE = 2**14  # a factor in integers: so long is a product before it is rounded
 MOST_JOINED = 8  # CONCATENATION takes ten inputs at most
 
 
@@ -58,7 +59,9 @@ class Builder:
         return y
 
     def subtract(self, a: Value, b: Value, y: Value) -> Value:
-        self.step.op(OP.SUB, [a, b], [y], schema.SubOptionsT())
+        options = schema.SubOptionsT()
+        options.potScaleInt16 = False
+        self.step.op(OP.SUB, [a, b], [y], options)
         return y
 
     def convert(self, code: int, x: Value, y: Value) -> Value:
@@ -121,11 +124,38 @@ class Builder:
             joined.append(y)
         return self.join(joined, name, axis)
 
-    def sigmoid(self, x: Value, name: str, code: int = OP.LOGISTIC) -> Value:
-        """LOGISTIC, or TANH."""
-        y = self.step.tensor(name, x.shape, np.int16, Q15)
-        self.step.op(code, [x], [y])
+    def transpose(self, x: Value, order: tuple[int, ...], name: str) -> Value:
+        """Axes in another order; what lies alike in memory is reshaped."""
+        shape = tuple(x.shape[axis] for axis in order)
+        moving = [axis for axis in order if x.shape[axis] > 1]
+        if moving == sorted(moving):
+            return self.reshape(x, shape, name)
+        y = self.step.tensor(name, shape, x.dtype, x.scale)
+        axes = self.step.constant("order", np.array(order, np.int32))
+        self.step.op(OP.TRANSPOSE, [x, axes], [y], schema.TransposeOptionsT())
         return y
+
+    def zeros(self, shape: tuple[int, ...], scale: float) -> Value:
+        """int16, or float32 with scale 0."""
+        return self.step.constant(
+            "zeros", np.zeros(shape, np.int16 if scale else np.float32), scale
+        )
+
+    def held(self, x: Value, lo: int, hi: int, name: str) -> Value:
+        """Integers of x within lo…hi, as far as 16 bits alone do not hold them to that."""
+        for code, end, free in ((OP.MAXIMUM, lo, -32768), (OP.MINIMUM, hi, 32767)):
+            if end == free:
+                continue
+            limit = self.step.constant("limit", np.full(x.shape, end, np.int16), x.scale)
+            y = self.step.tensor(name, x.shape, np.int16, x.scale)
+            self.step.op(code, [x, limit], [y], schema.MaximumMinimumOptionsT())
+            x = y
+        return x
+
+    def times(self, x: Value, factor: float, scale: float, name: str) -> Value:
+        """x·factor in a scale, rounded once: QUANTIZE rounds twice, by up to 3/4 of a step."""
+        one = self.step.constant("factor", np.full(x.shape, WHOLE, np.int16), factor / WHOLE)
+        return self.multiply(x, one, self.step.tensor(name, x.shape, np.int16, scale))
 
     def dot(self, a: Value, b: Value, y: Value) -> Value:
         """(1, batch, i, k) · (1, batch, j, k)ᵀ -> (1, batch, i, j): sums of 16 × 16 bits, rounded
@@ -134,13 +164,6 @@ class Builder:
         options.adjY = True
         self.step.op(OP.BATCH_MATMUL, [a, b], [y], options)
         return y
-
-    def everywhere(self, value: float, shape: tuple[int, ...]) -> Value:
-        """A constant of one value in every place: broadcasting one costs five times an element's
-        work in TFLite-Micro."""
-        return self.step.constant(
-            f"constant.{value:g}", np.full(shape, 32767, np.int16), value / 32767
-        )
 
     def per_channel(
         self,

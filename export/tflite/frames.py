@@ -18,20 +18,16 @@ FINEST = 64  # frames for each that weights of a line have eight bits for
 def window(b: Lowering, op: g.IntUnfold1d) -> None:
     """The frames that are seen, in a row; a convolution looks into them itself, anything else gets
     them side by side."""
-    x = b.value(op.inputs[0])
-    frames, count = x.shape[1], x.shape[1] // op.frames_per_output
-    if op.history:
-        past = b.file.read_state(f"{op.module}.past", (1, op.history, 1, x.shape[3]), x.scale)
-        x = b.join([past.value, x], op.module)
-        b.file.write_state(past, b.slice(x, frames, frames + op.history, 1, f"{op.module}.newest"))
-    first = op.history + op.frames_per_output - op.lag - op.frames
-    end = first + (count - 1) * op.frames_per_output + op.frames
+    count = b.value(op.inputs[0]).shape[1] // op.frames_per_output
+    x = b.with_past(op, op.history)
+    first = op.history + op.frames_per_output - op.lag - op.span
+    end = first + (count - 1) * op.frames_per_output + op.span
     if op.frames == 1:
         b.put(op.output, b.slice(x, first, end, op.frames_per_output, op.output))
         return
     seen = b.slice(x, first, end, 1, f"{op.module}.seen")
     looked = Window(seen, (op.frames, 1), (1, op.bands), op.frames_per_output, op.bands)
-    if looked_into(b, op.output, looked):
+    if op.dilation == 1 and looked_into(b, op.output, looked):
         b.windows[op.output] = looked
     else:
         b.put(op.output, _side_by_side(b, op, seen, count))
@@ -42,8 +38,8 @@ def _side_by_side(b: Lowering, op: g.IntUnfold1d, x: Value, count: int) -> Value
     together."""
     width, reach = x.shape[3] // op.bands, (count - 1) * op.frames_per_output + 1
     taps = [
-        b.slice(x, k, k + reach, op.frames_per_output, f"{op.module}.tap{k}")
-        for k in range(op.frames)
+        b.slice(x, at, at + reach, op.frames_per_output, f"{op.module}.tap{at}")
+        for at in range(0, op.span, op.dilation)
     ]
     apart = [b.reshape(tap, (1, count, op.bands, width), f"{op.module}.bands") for tap in taps]
     return b.reshape(b.join(apart, op.module, axis=3), b.frames(op.output), op.output)
@@ -58,15 +54,13 @@ def interpolate(b: Lowering, op: g.IntInterpolate) -> None:
             " most"
         )
     frames = x.shape[1]
-    past = b.file.read_state(f"{op.module}.past", (1, 1, 1, x.shape[3]), x.scale)
-    both = b.join([past.value, x], op.module)
+    both = b.with_past(op, 1)
     points = [
         b.slice(both, 0, frames, 1, f"{op.module}.begin"),
         *(_point(b, op, both, j) for j in range(1, k)),
     ]
     joined = b.join(points, op.module, axis=3)
     b.put(op.output, b.reshape(joined, b.frames(op.output), op.output))
-    b.file.write_state(past, b.slice(both, frames, frames + 1, 1, f"{op.module}.newest"))
 
 
 def _point(b: Lowering, op: g.IntInterpolate, x: Value, j: int) -> Value:

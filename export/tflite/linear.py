@@ -16,6 +16,7 @@ from export.tflite.model import Array, Value
 def linear(b: Lowering, op: g.IntDense) -> None:
     """One convolution for all rows of one scale: a tensor of the file has one."""
     x, weight, layer = _source(b, op)
+    b.relu(op)  # it is part of each convolution
     bias, width = op.bias.reshape(-1), op.weight_scale.reshape(-1)
     groups = _rows_by_scale(b.graph.target(op), len(bias))
     parts = []
@@ -30,6 +31,16 @@ def linear(b: Lowering, op: g.IntDense) -> None:
         frames = (*b.frames(op.output)[:3], features.size)
         parts.append(Part(features.reshape(-1), b.reshape(y, frames, name)))
     b.parts[op.output] = tuple(parts)
+
+
+def depthwise(b: Lowering, op: g.IntDepthwise) -> None:
+    """The frames that a filter sees lie side by side: kernel and stride of a convolution."""
+    x, y = b.value(op.inputs[0]), b.result(op)
+    channels, kernel = op.weight.shape
+    apart = b.reshape(x, (1, x.shape[1] * kernel, 1, channels), f"{op.module}.apart")
+    weight = np.ascontiguousarray(op.weight.T)[None, :, None]
+    bias, relu = op.bias.astype(np.int64), b.relu(op)
+    b.depthwise(apart, weight, op.weight_scale, bias, y, op.module, stride=kernel, relu=relu)
 
 
 def _rows_by_scale(tensor: g.Tensor, rows: int) -> list[tuple[Array, g.Segment]]:
@@ -70,7 +81,8 @@ def _over_windows(b: Lowering, op: g.IntDense, window: Window) -> tuple[Value, A
 def looked_into(b: Lowering, name: str, window: Window) -> bool:
     """Whether all readers of a tensor are convolutions that can look into its windows
     themselves."""
-    return all(_fits(b, user, window) for user in b.graph.users[name])
+    users = b.graph.users[name]
+    return bool(users) and all(_fits(b, user, window) for user in users)
 
 
 def _fits(b: Lowering, op: g.Op, window: Window) -> bool:

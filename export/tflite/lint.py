@@ -255,6 +255,19 @@ def _same_scale(op: Operator) -> list[str]:
     )
 
 
+def _same_shape_and_scale(op: Operator) -> list[str]:
+    a, b = op.inputs
+    if a.shape != b.shape and a.dtype == "int16":
+        return [f"shapes {a.shape} and {b.shape} differ"]
+    return _same_scale(op)
+
+
+def _gather(op: Operator) -> list[str]:
+    """Single values of a table, or known places of a tensor."""
+    table, places = op.inputs
+    return [] if table.values is not None or places.values is not None else ["expected constants"]
+
+
 def _reshape(op: Operator) -> list[str]:
     same = op.inputs[0].count == op.outputs[0].count
     return _same_scale(op) + (
@@ -304,7 +317,18 @@ RULES: dict[str, Rule] = {
     "BATCH_MATMUL": ([INT16 * 3], _batch_matmul),
     "MUL": ([INT16 * 3, REAL * 3], _mul),
     "ADD": ([INT16 * 3, REAL * 3], _add),
-    "SUB": ([REAL * 3], _anything),
+    "SUB": ([INT16 * 3, REAL * 3], _add),
+    "DIV": ([REAL * 3], _activation),
+    "MINIMUM": ([INT16 * 3, REAL * 3], _same_shape_and_scale),
+    "MAXIMUM": ([INT16 * 3], _same_shape_and_scale),
+    "SUM": ([("float32", "int32", "float32")], _mean),
+    "REDUCE_MAX": ([("float32", "int32", "float32")], _mean),
+    "CAST": (
+        [("int16", "float32"), ("float32", "int16"), ("float32", "int32")],
+        _anything,
+    ),
+    "GATHER": ([("float32", "int32", "float32")], _gather),
+    "TRANSPOSE": ([("int16", "int32", "int16")], _constant),
     "LOGISTIC": ([INT16 * 2], _logistic),
     "TANH": ([INT16 * 2], _logistic),
     "LEAKY_RELU": ([INT16 * 2], _leaky_relu),

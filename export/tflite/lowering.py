@@ -54,7 +54,10 @@ class Lowering(Builder):
         self.parts: dict[str, tuple[Part, ...]] = {}
         self.windows: dict[str, Window] = {}  # instead of parts, what convolutions look into
         self.frame: int | None = None  # of a loop that is being unrolled
+        self.in_window = False  # behind the operator that makes them: every step begins anew
+        self.settled: set[str] = set()  # tensors of the graph that are within their range
         self.start = Start(self)
+        self._rectified: set[str] = set()  # tensors of the graph that a ReLU is part of
         self._newest: dict[str, Value] = {}  # newest frame of what is read as the frame before
         self._states: dict[tuple[str, str], Value] = {}  # newest value of an operator's states
         self._initial: dict[str, Value] = {}  # the graph's extra inputs
@@ -73,6 +76,7 @@ class Lowering(Builder):
                 self._frame_by_frame(indices)
             else:
                 self._emit(self.graph.ops[indices.start])
+                self.in_window |= self.graph.ops[indices.start].makes_windows
         for name in list(self._carried):
             self._write(name)
         output = self.value(self.graph.output.name).index
@@ -83,6 +87,21 @@ class Lowering(Builder):
         if isinstance(answer, str):
             raise GraphError(f"{op.module}: {type(op).__name__} has no TFLite form: {answer}")
         answer(self, op)
+        if op.clamps and op.output not in self.settled:
+            self._settle(op)
+
+    def _settle(self, op: g.Op) -> None:
+        """Hold what was made to the range of its tensor; a ReLU may be done (`relu`)."""
+        tensor, held = self.graph.target(op), []
+        for part in self.parts[op.output]:
+            at = int(part.features[0])
+            segment = next(
+                s for s, of in zip(tensor.segments, tensor.parts(), strict=True) if at < of.stop
+            )
+            lo = g.INT16[0] if op.output in self._rectified and not segment.lo else segment.lo
+            value = self.held(part.value, lo, segment.hi, f"{op.output}.held")
+            held.append(Part(part.features, value))
+        self.parts[op.output] = tuple(held)
 
     def _frame_by_frame(self, indices: range) -> None:
         """A loop unrolled: all its operators on one frame before the next frame."""
@@ -166,7 +185,8 @@ class Lowering(Builder):
         return value
 
     def relu(self, op: g.Op) -> bool:
-        """Whether the output of an operator is clamped at zero."""
+        """Whether the output of an operator is clamped at zero; who asks does it."""
+        self._rectified.add(op.output)
         return self.graph.target(op).lo == 0
 
     # --- state ------------------------------------------------------------------------------------
@@ -180,9 +200,12 @@ class Lowering(Builder):
         self.file.write_state(state, newest())
 
     def state(self, op: g.Op, what: str, shape: tuple[int, ...], scale: float) -> Value:
-        """A recurrent state of an operator as the frame before left it; float32 with scale 0."""
+        """A recurrent state of an operator as the frame before left it; float32 with scale 0. In a
+        window it begins with zeros."""
         key = (op.output, what)
-        if key not in self._states:
+        if key not in self._states and self.in_window:
+            self._states[key] = self.zeros(shape, scale)
+        elif key not in self._states:
             self._states[key] = self.start.recurrent(
                 f"{op.module}.{what}",
                 shape,
@@ -196,8 +219,26 @@ class Lowering(Builder):
         """Its new value. `settled`: no frame of this step is left, so that it is written at once
         and its memory is free; in a loop that is not known."""
         self._states[op.output, what] = value
-        if settled and self.frame is None:
+        if settled and self.frame is None and not self.in_window:
             self._write(f"{op.module}.{what}")
+
+    def with_past(self, op: g.Op, history: int) -> Value:
+        """The frames that an operator reads behind those of earlier steps that it still sees."""
+        x = self.value(op.inputs[0])
+        if not history:
+            return x
+        frames, shape = x.shape[1], (1, history, 1, x.shape[3])
+        if op.recurrent or self.in_window:
+            seen = self.join([self.state(op, "past", shape, x.scale), x], op.module)
+            if not self.in_window:
+                newest = self.slice(seen, frames, frames + history, 1, f"{op.module}.newest")
+                self.keep(op, "past", newest, settled=True)
+            return seen
+        past = self.file.read_state(f"{op.module}.past", shape, x.scale)
+        seen = self.join([past.value, x], op.module)
+        newest = self.slice(seen, frames, frames + history, 1, f"{op.module}.newest")
+        self.file.write_state(past, newest)
+        return seen
 
     def newest(self, name: str) -> Value:
         """The newest frame of a tensor that a loop reads as the frame before (`Op.recalled`).
@@ -208,11 +249,14 @@ class Lowering(Builder):
         if name not in self._newest:
             maker = self.graph.ops[self.graph.maker[name]]
             tensor, where = self.graph.tensors[name], f"{maker.module}.previous"
+            shape = (1, 1, 1, tensor.features)
 
             def newest() -> Value:
                 return self._newest[name]
 
-            if maker.initial_names:
+            if self.in_window:
+                self._newest[name] = self.zeros(shape, tensor.scale)
+            elif maker.initial_names:
                 initial = self.initial(maker.initial_names[0])
                 self._newest[name] = self.start.given(
                     where, initial, newest, self.graph.begins[name]
@@ -220,7 +264,6 @@ class Lowering(Builder):
             else:
                 readers = [op for op in self.graph.ops if name in op.previous_names]
                 step = max(self.graph.begins[op.output] for op in readers)
-                shape = (1, 1, 1, tensor.features)
                 self._newest[name] = self.start.recurrent(where, shape, tensor.scale, newest, step)
         return self._newest[name]
 

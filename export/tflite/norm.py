@@ -10,27 +10,25 @@ from export.tflite.lowering import Lowering
 from export.tflite.model import OP, Array, Value
 
 
-def layer_norm(b: Lowering, op: g.IntLayerNorm) -> None:
-    """In float32: there is no 16-bit RSQRT. Many rows become 16-bit integers before gain and
-    bias."""
+def rms_norm(b: Lowering, op: g.IntRmsNorm) -> None:
+    layer_norm(b, op, centred=False)
+
+
+def layer_norm(b: Lowering, op: g.IntLayerNorm, centred: bool = True) -> None:
+    """In float32: there is no 16-bit RSQRT."""
     x, y, n = b.value(op.inputs[0]), b.result(op), op.gain.shape[1]
-    rows, relu = x.shape[1] * op.gain.shape[0], b.relu(op)
-    gain, bias = op.gain.reshape(-1) * op.gain_scale, op.bias.reshape(-1) * op.bias_scale
+    rows = x.shape[1] * op.gain.shape[0]
     apart = b.reshape(x, (rows, n, 1, 1), f"{op.module}.rows")
-    normal = _normalize(b, apart, op.variance_epsilon, op.module)
-    if rows == 1:
-        frame = b.reshape(normal, x.shape, f"{op.module}.frame")
-        b.convert(OP.QUANTIZE, _affine(b, frame, gain, bias, op.module, relu), y)
-        return
-    integers = b.step.tensor(f"{op.module}.normalized", normal.shape, np.int16, np.sqrt(n) / 32767)
-    framed = b.reshape(b.convert(OP.QUANTIZE, normal, integers), x.shape, f"{op.module}.frames")
-    b.per_channel(framed, gain, bias, y, op.module, relu=relu)
+    normal = _normalize(b, apart, op.variance_epsilon, op.module, centred)
+    framed = b.reshape(normal, x.shape, f"{op.module}.frame")
+    gain, bias = op.gain * op.gain_scale, op.bias * op.bias_scale
+    b.convert(OP.QUANTIZE, _affine(b, framed, gain, bias, op.module, b.relu(op)), y)
 
 
 def _affine(b: Lowering, x: Value, gain: Array, bias: Array, module: str, relu: bool) -> Value:
-    """x·gain + bias in float32, shape for shape."""
+    """x·gain + bias in float32, the same for each frame."""
     gains, biases = (
-        b.step.constant(f"{module}.{k}", v.astype(np.float32).reshape(x.shape))
+        b.step.constant(f"{module}.{k}", v.astype(np.float32).reshape(1, 1, 1, -1))
         for k, v in (("gain", gain), ("bias", bias))
     )
     scaled, y = (
@@ -40,8 +38,9 @@ def _affine(b: Lowering, x: Value, gain: Array, bias: Array, module: str, relu: 
     return b.add(b.multiply(x, gains, scaled), biases, y, relu)
 
 
-def _normalize(b: Lowering, x: Value, epsilon: float, module: str) -> Value:
-    """(rows, n, 1, 1) -> float32 of mean 0 and variance 1 in each row."""
+def _normalize(b: Lowering, x: Value, epsilon: float, module: str, centring: bool) -> Value:
+    """(rows, n, 1, 1) -> float32 of mean 0 and variance 1 in each row; as it is less no mean, of
+    mean square 1."""
     rows, n = x.shape[:2]
     axes = b.step.constant("axes", np.array([1, 2], np.int32))
 
@@ -54,12 +53,9 @@ def _normalize(b: Lowering, x: Value, epsilon: float, module: str) -> Value:
         b.step.op(OP.MEAN, [source, axes], [y], options)
         return y
 
-    values, centred, scale = (
-        b.convert(OP.DEQUANTIZE, x, real("real", n)),
-        real("centred", n),
-        real("scale", 1),
-    )
-    b.step.op(OP.SUB, [values, mean(values, "mean")], [centred], schema.SubOptionsT())
+    centred, scale = b.convert(OP.DEQUANTIZE, x, real("real", n)), real("scale", 1)
+    if centring:
+        centred = b.subtract(centred, mean(centred, "mean"), real("centred", n))
     variance = mean(b.multiply(centred, centred, real("squares", n)), "variance")
     floor = b.step.constant(f"{module}.epsilon", np.full((1, 1, 1, 1), epsilon, np.float32))
     b.step.op(OP.RSQRT, [b.add(variance, floor, real("regular", 1))], [scale])

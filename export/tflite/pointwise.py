@@ -1,4 +1,4 @@
-"""What goes value by value: functions, gates, sums."""
+"""What goes value by value: functions, gates, sums, products, features moved."""
 
 from __future__ import annotations
 
@@ -8,80 +8,95 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from compress import graph as g
-from compress.errors import GraphError
 from export.tflite.lowering import Lowering
 from export.tflite.model import OP, Value
+from export.tflite.reals import in_q15, looked_up, moved
 
-# x·Φ(x) ≈ x·σ(x·(GELU[0] + GELU[1]·min(x², 16))), at most 3.1e-4 away
-GELU = (1.59946357, 0.06979977)
-GELU_SQUARES = 16.0 / 32767
-GELU_ARGUMENT = 12.0 / 32768  # σ(±12) is 1 or 0 to 6e-6
-LEAK = 0.01
+LEAK = 0.01  # of a leaky_relu that says no slope
+FEW = 4  # runs of features that are cut and joined
 
 
 def lut(b: Lowering, op: g.IntLut) -> None:
-    """The function itself, no table: TFLite has none for 16 bits."""
-    if op.function not in FUNCTIONS:
-        raise GraphError(
-            f"{op.module}: IntLut of {op.function} has no TFLite form; TFLite has 16-bit operators"
-            f" for {', '.join(FUNCTIONS)}"
-        )
-    FUNCTIONS[op.function](b, b.value(op.inputs[0]), b.result(op), op.module)
+    """What one operator of TFLite is to a step, or the table of the integers."""
+    family, _, rest = op.function.partition("(")
+    if family in FUNCTIONS:
+        numbers = [float(n) for n in rest.removesuffix(")").split(",")] if rest else []
+        FUNCTIONS[family](b, op, b.value(op.inputs[0]), b.result(op), *numbers)
+    else:
+        b.settled.add(op.output)
+        looked_up(b, b.value(op.inputs[0]), op.table, b.result(op), op.module)
 
 
-def _sigmoid(b: Lowering, x: Value, y: Value, module: str) -> None:
-    b.convert(OP.QUANTIZE, b.sigmoid(x, f"{module}.q15"), y)
-
-
-def _tanh(b: Lowering, x: Value, y: Value, module: str) -> None:
-    b.convert(OP.QUANTIZE, b.sigmoid(x, f"{module}.q15", OP.TANH), y)
-
-
-def _leaky_relu(b: Lowering, x: Value, y: Value, module: str) -> None:
+def _leaky_relu(b: Lowering, op: g.IntLut, x: Value, y: Value, slope: float = LEAK) -> None:
     options = schema.LeakyReluOptionsT()
-    options.alpha = LEAK
+    options.alpha = slope
     b.step.op(OP.LEAKY_RELU, [x], [y], options)
 
 
-def _relu(b: Lowering, x: Value, y: Value, module: str) -> None:
-    b.per_channel(x, np.ones(x.shape[3]), np.zeros(x.shape[3]), y, module, relu=True)
+def _relu(b: Lowering, op: g.IntLut, x: Value, y: Value) -> None:
+    b.relu(op)
+    b.per_channel(x, np.ones(x.shape[3]), np.zeros(x.shape[3]), y, op.module, relu=True)
 
 
-def _gelu(b: Lowering, x: Value, y: Value, module: str) -> None:
-    """x·σ(x·(k₀ + k₁·min(x², 16))): the squares saturate at 16, the gate's argument at ±12."""
-
-    def part(name: str, scale: float) -> Value:
-        return b.step.tensor(f"{module}.{name}", x.shape, np.int16, scale)
-
-    squares = b.multiply(x, x, part("squares", GELU_SQUARES))
-    curved = b.multiply(
-        squares, b.everywhere(GELU[1], x.shape), part("curved", 16 * GELU[1] / 32767)
-    )
-    slope = b.add(
-        curved, b.everywhere(GELU[0], x.shape), part("slope", (GELU[0] + 16 * GELU[1]) / 32767)
-    )
-    argument = b.multiply(x, slope, part("argument", GELU_ARGUMENT))
-    b.multiply(x, b.sigmoid(argument, f"{module}.gate"), y)
-
-
-# name of a function in compress.ops.tables -> (lowering, input, output, module) of its operators
-FUNCTIONS: dict[str, Callable[[Lowering, Value, Value, str], None]] = {
-    "gelu": _gelu,
+# name of a function in compress.ops.tables -> (lowering, operator, input, output, its numbers …)
+FUNCTIONS: dict[str, Callable[..., None]] = {
     "leaky_relu": _leaky_relu,
     "relu": _relu,
-    "sigmoid": _sigmoid,
-    "tanh": _tanh,
 }
+
+
+def clamp(b: Lowering, op: g.IntClamp) -> None:
+    x = b.value(op.inputs[0])
+    held = b.held(x, op.least, op.most, op.output)
+    b.put(op.output, held if held is not x else b.copy(x, op.output))
 
 
 def glu(b: Lowering, op: g.IntGlu) -> None:
     source, n = op.inputs[0], b.graph.target(op).features
     value, gate = b.pick(source, np.arange(n)), b.pick(source, np.arange(n, 2 * n))
-    b.multiply(value, b.sigmoid(gate, f"{op.module}.gate"), b.result(op))
+    b.multiply(value, in_q15(b, gate, op.table, f"{op.module}.gate"), b.result(op))
 
 
 def add(b: Lowering, op: g.IntAdd) -> None:
     b.add(b.value(op.inputs[0]), b.value(op.inputs[1]), b.result(op))
+
+
+def subtract(b: Lowering, op: g.IntSubtract) -> None:
+    b.subtract(b.value(op.inputs[0]), b.value(op.inputs[1]), b.result(op))
+
+
+def multiply(b: Lowering, op: g.IntMultiply) -> None:
+    b.multiply(b.value(op.inputs[0]), b.value(op.inputs[1]), b.result(op))
+
+
+def concat(b: Lowering, op: g.IntConcat) -> None:
+    """Each brought to the scale of the whole."""
+    scale = b.graph.target(op).scale
+    parts = []
+    for name in op.inputs:
+        x = b.value(name)
+        if x.scale != np.float32(scale):
+            x = b.times(x, 1.0, scale, f"{op.module}.part")
+        parts.append(x)
+    b.put(op.output, b.join(parts, op.output, axis=3))
+
+
+def gather(b: Lowering, op: g.IntGather) -> None:
+    """Few runs of neighbours are cut and joined, others gathered."""
+    x = b.value(op.inputs[0])
+    runs = np.split(op.index, np.flatnonzero(np.diff(op.index) != 1) + 1)
+    if len(runs) > FEW:
+        b.put(op.output, moved(b, x, op.index, 3, op.output))
+        return
+    bounds = [(int(run[0]), int(run[-1]) + 1) for run in runs]
+    pieces = [b.slice(x, *bound, 1, f"{op.module}.piece", 3) for bound in bounds]
+    b.put(op.output, b.join(pieces, op.output, axis=3))
+
+
+def constant(b: Lowering, op: g.IntConstant) -> None:
+    frames = b.frames(op.output)
+    values = np.tile(op.values, (frames[1] // op.frames, 1)).reshape(frames)
+    b.put(op.output, b.step.constant(op.output, values.astype(np.int16), op.value_scale))
 
 
 def features(b: Lowering, op: g.IntSlice) -> None:

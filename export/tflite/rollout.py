@@ -12,6 +12,7 @@ import numpy as np
 from compress import graph as g
 from export.tflite.lowering import Lowering
 from export.tflite.model import OP, Value
+from export.tflite.reals import in_q15
 
 
 def delayed_concat(b: Lowering, op: g.IntDelayedConcat) -> None:
@@ -36,32 +37,32 @@ def lstm_cell(b: Lowering, op: g.IntLstmCell) -> None:
 def _hidden(b: Lowering, op: g.IntLstmCell, gates: Value, value: Value) -> Value:
     """The hidden state of one frame."""
     module, shape = op.module, value.shape
-    into, forget, out = b.split(
-        b.sigmoid(gates, f"{module}.open"), f"{module}.open", axis=3, parts=3
-    )
+    opened = in_q15(b, gates, op.sigmoid, f"{module}.open")
+    into, forget, out = b.split(opened, f"{module}.open", axis=3, parts=3)
 
     def real(name: str) -> Value:
         return b.step.tensor(f"{module}.{name}", shape, np.float32)
 
     before = b.state(op, "cell", shape, 0.0)
     kept = b.multiply(b.real(forget, f"{module}.forget"), before, real("kept"))
-    new = b.real(b.sigmoid(value, f"{module}.new", OP.TANH), f"{module}.new")
+    new = b.real(in_q15(b, value, op.tanh, f"{module}.new"), f"{module}.new")
     taken = b.multiply(b.real(into, f"{module}.into"), new, real("taken"))
     cell = b.add(kept, taken, real("newest"))
     b.keep(op, "cell", cell)
     # one table serves the values and the cell, so the cell is seen in the steps of the values
     shown = b.step.tensor(f"{module}.shown", shape, np.int16, value.scale)
     b.convert(OP.QUANTIZE, cell, shown)
-    return b.multiply(out, b.sigmoid(shown, f"{module}.tanh", OP.TANH), b.result(op))
+    return b.multiply(out, in_q15(b, shown, op.tanh, f"{module}.tanh"), b.result(op))
 
 
 # --- GRU ------------------------------------------------------------------------------------------
 
 
 def gru_cell(b: Lowering, op: g.IntGruCell) -> None:
-    """new = tanh(a + σ(r)·b) of 16-bit words, h = new + σ(z)·(h − new) in float32."""
+    """new = tanh(a + σ(r)·b) of a 16-bit word, h = new + σ(z)·(h − new) in float32."""
     gates, value, share = (b.value(name) for name in op.inputs)
-    halves = b.split(b.sigmoid(gates, f"{op.module}.open"), f"{op.module}.open", axis=3, parts=2)
+    opened = in_q15(b, gates, op.sigmoid, f"{op.module}.open")
+    halves = b.split(opened, f"{op.module}.open", axis=3, parts=2)
     pieces = [
         b.split(v, f"{op.module}.{k}")
         for v, k in zip((*halves, value, share), ("reset", "keep", "value", "share"), strict=True)
@@ -81,9 +82,12 @@ def _gru_hidden(
     def real(name: str) -> Value:
         return b.step.tensor(f"{module}.{name}", shape, np.float32)
 
-    less = b.multiply(reset, share, b.step.tensor(f"{module}.less", shape, np.int16, share.scale))
-    seen = b.add(value, less, b.step.tensor(f"{module}.seen", shape, np.int16, value.scale))
-    new = b.real(b.sigmoid(seen, f"{module}.new", OP.TANH), f"{module}.new")
+    reset, share = b.real(reset, f"{module}.reset"), b.real(share, f"{module}.share")
+    less = b.multiply(reset, share, real("less"))
+    total = b.add(b.real(value, f"{module}.value"), less, real("total"))
+    seen = b.step.tensor(f"{module}.seen", shape, np.int16, value.scale)
+    b.convert(OP.QUANTIZE, total, seen)
+    new = b.real(in_q15(b, seen, op.tanh, f"{module}.new"), f"{module}.new")
     before = b.state(op, "hidden", shape, 0.0)
     way = b.multiply(
         b.real(keep, f"{module}.keep"), b.subtract(before, new, real("way")), real("kept")

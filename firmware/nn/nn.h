@@ -25,7 +25,7 @@
 extern "C" {
 #endif
 
-#define NN_VERSION 3 /* raised whenever a name, an integer or a packed layout changes */
+#define NN_VERSION 4 /* raised whenever a name, an integer or a packed layout changes */
 
 /* Dense layer, or convolution over frames.
  *   acc[t][n] = bias[n] + Σ_k w[n][k]·x[t·x_stride + k]
@@ -82,15 +82,17 @@ void nn_max_pool_s16(const int16_t *x, int16_t *y, uint32_t factor, uint32_t fra
  * counts are values, not frames.
  * With several bands the frames of each band's n = features / bands values lie side by side: y[m]
  * is (bands, frames, n) with frames = width / features, and stride, history and skip are multiples
- * of features. */
+ * of features. With a dilation d > 1 a window takes every d-th frame only, and reaches over
+ * ((width / features − 1)·d + 1)·features values. */
 typedef struct {
     uint32_t windows; /* frames of y */
     uint32_t width;   /* values of one frame of y */
     uint32_t stride;  /* values from one window to the next */
     uint32_t history; /* values kept from step to step */
     uint32_t skip;    /* values before the first window; 0 with a history */
-    uint16_t features; /* values of one frame of x; read only with several bands */
-    uint16_t bands;    /* ≥ 1; 1: windows are copied whole */
+    uint16_t features; /* values of one frame of x; read only with several bands or a dilation */
+    uint16_t bands;    /* ≥ 1 */
+    uint16_t dilation; /* ≥ 1; with one band and 1, windows are copied whole */
 } nn_window;
 void nn_window_s16(const nn_window *op, void *history, const int16_t *x, int16_t *y);
 
@@ -104,6 +106,8 @@ typedef struct {
     int16_t lo, hi;
 } nn_layer_norm;
 void nn_layer_norm_s16(const nn_layer_norm *op, const int16_t *x, int16_t *y);
+/* The same without the mean: RMSNorm. */
+void nn_rms_norm_s16(const nn_layer_norm *op, const int16_t *x, int16_t *y);
 
 /* Diagonal state space with complex 16-bit state, one input and one output per channel; u, y
  * (frames, channels), y == u allowed.
@@ -144,7 +148,7 @@ typedef struct {
 } nn_log_softmax;
 void nn_log_softmax_s16(const nn_log_softmax *op, const int16_t *x, int16_t *y);
 
-/* n values from x to y, which must not overlap: what a join is made of. */
+/* n values from x to y, which are the same place or do not overlap: what a join is made of. */
 void nn_copy_s16(const int16_t *x, int16_t *y, uint32_t n);
 
 /* 2^log2_factor frames for each, on straight lines: with r = 2^log2_factor and x[−1] = past,
@@ -224,6 +228,100 @@ void nn_patches_s16(const nn_patches *op, const int16_t *x, int16_t *y);
  * must not overlap. */
 void nn_repeat_s16(const int16_t *x, int16_t *y, uint32_t frames, uint32_t width, uint32_t n,
                    uint32_t factor, uint32_t copies);
+
+/* --- filters ---------------------------------------------------------------------------------- */
+
+/* One filter for each channel: x (frames, kernel, channels), y (frames, channels), which must not
+ * overlap.
+ *   y[t][c] = clamp(requant(bias[c] + Σ_i w[c][i]·x[t][i][c], shift, mult[c]), lo, hi)
+ * |acc| << shift < 2³¹ must hold for every x in range, whatever the order of the sum. */
+typedef struct {
+    const int16_t *weights; /* (⌈kernel / 2⌉, channels, 2): two taps of a channel side by side, a
+                               last one by itself beside a zero; 4-byte aligned */
+    const int32_t *bias;    /* (channels) */
+    const int32_t *mult;    /* (channels), 0…2³¹−1 */
+    uint16_t channels, kernel, frames; /* ≥ 1 */
+    uint8_t shift;
+    int16_t lo, hi;
+} nn_depthwise;
+void nn_depthwise_s8_s16(const nn_depthwise *op, const int16_t *x, int16_t *y);
+
+/* --- attention -------------------------------------------------------------------------------- */
+
+/* Both products of attention. `frames` frames of `heads` heads; each attends to `keys` keys, or
+ * values, of `depth` numbers: (keys, heads, depth), which all frames share, or a frame each its
+ * own, one such after the other. Nothing may overlap.
+ *   y = clamp(smmulr((acc + 2^(bits − 1)) >> bits, mult), lo, hi), without the half where bits = 0 */
+typedef struct {
+    int32_t mult; /* 0…2³¹−1 */
+    uint16_t frames, keys, heads, depth;
+    uint8_t shared; /* whether all frames see the same keys */
+    uint8_t bits;   /* 0…31; the shortened sum keeps to 31 bits */
+    int16_t lo, hi;
+} nn_attention;
+/* acc = Σ_d queries[t][h][d]·keys[k][h][d] in 64 bits; queries (frames, heads, depth), y (frames,
+ * heads, keys) */
+void nn_attention_scores_s16(const nn_attention *op, const int16_t *queries, const int16_t *keys,
+                             int16_t *y);
+/* acc = Σ_k weights[t][h][k]·values[k][h][d] in 32 bits; weights (frames, heads, keys), of which
+ * each row is what nn_softmax_s16 gives, y (frames, heads, depth) */
+void nn_attention_context_s16(const nn_attention *op, const int16_t *weights, const int16_t *values,
+                              int16_t *y);
+
+/* Softmax in Q15, 0…32767, over n values of each row; y == x allowed. */
+typedef struct {
+    int32_t mult;     /* 0…2³¹−1; with shift from steps of x to steps of 2⁻¹¹ nats */
+    uint16_t n, rows; /* n in 1…32768 */
+    uint8_t shift;    /* 0…15 */
+} nn_softmax;
+void nn_softmax_s16(const nn_softmax *op, const int16_t *x, int16_t *y);
+
+/* --- values moved and joined ------------------------------------------------------------------ */
+
+/* What a convolution over the frames of one window sees of it:
+ *   y[j][b][i] = x[j·step + i·dilation − before][b], n = features / bands values each,
+ * zeros outside of the window, or with `edge` its first and its last frame. x (frames, bands, n), y
+ * (outputs, bands, kernel, n); x and y must not overlap. A step of 0 repeats frames. */
+typedef struct {
+    int32_t before;
+    uint16_t frames, outputs, features; /* ≥ 1 */
+    uint16_t kernel, step, dilation, bands; /* ≥ 1; step ≥ 0 */
+    uint8_t edge;
+} nn_window_unfold;
+void nn_window_unfold_s16(const nn_window_unfold *op, const int16_t *x, int16_t *y);
+
+/* A part of a join, brought to its scale: y[r·stride + i] = clamp(requant(x[r·n + i], shift, mult),
+ * lo, hi), i = 0…n−1. x and y must not overlap. shift 0…15. */
+typedef struct {
+    int32_t mult; /* 0…2³¹−1; 2³⁰ with a shift of 2 is a factor of one */
+    uint16_t n, rows, stride;
+    uint8_t shift;
+    int16_t lo, hi;
+} nn_rescale;
+void nn_rescale_s16(const nn_rescale *op, const int16_t *x, int16_t *y);
+
+/* y[r·n + i] = x[r·features + index[i]], i = 0…n−1; x and y must not overlap. */
+void nn_gather_s16(const uint16_t *index, const int16_t *x, int16_t *y, uint32_t rows,
+                   uint32_t features, uint32_t n);
+
+/* Products of n values, clamp(smmulr(a·b, mult), lo, hi); y may be a or b. */
+typedef struct {
+    int32_t mult; /* 0…2³¹−1 */
+    uint32_t n;
+    int16_t lo, hi;
+} nn_multiply;
+void nn_multiply_s16(const nn_multiply *op, const int16_t *a, const int16_t *b, int16_t *y);
+
+/* Saturating difference a − b of n values; y may be a or b. */
+void nn_subtract_s16(const int16_t *a, const int16_t *b, int16_t *y, uint32_t n);
+
+/* n values held to lo…hi; y == x allowed. */
+void nn_clamp_s16(const int16_t *x, int16_t *y, uint32_t n, int16_t lo, int16_t hi);
+
+/* --- steps ------------------------------------------------------------------------------------ */
+
+/* At the begin of a step over a window of its own: recurrent state (words) begins anew. */
+void nn_clear(uint32_t *state, uint32_t words);
 
 /* At the end of a step: counts it in *steps while that is below `until`, and then clears `state`
  * (words), so that states begin from zero with step number `until`, counted from 0. A step calls

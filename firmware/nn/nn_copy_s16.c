@@ -3,5 +3,6 @@
 
 void nn_copy_s16(const int16_t *x, int16_t *y, uint32_t n)
 {
-    nn_copy(y, x, n);
+    if (x != y)
+        nn_copy(y, x, n);
 }

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from bench.bare import cases
 from bench.bare.cases import Case, CaseError
 from bench.bare.cores import CORES, Core
-from bench.speed import kernel_cases, recurrent_cases
+from bench.speed import kernel_cases, recurrent_cases, window_cases
 from bench.speed.kernel_cases import MODES, Check, Contents
 from compress.errors import GraphError
 from compress.ops import log_softmax
@@ -113,6 +113,17 @@ any_recurrent = st.one_of(
         few,
     ),
     st.builds(kernel_cases.window, contents, st.integers(1, 9), few, few, few, st.just(16), few),
+    st.builds(
+        kernel_cases.window,
+        contents,
+        st.integers(1, 5),
+        st.integers(1, 3),
+        st.integers(0, 3),
+        few,
+        st.sampled_from([1, 2, 5, 16]),
+        few,
+        dilation=few,
+    ),
     st.builds(recurrent_cases.copy, contents, st.integers(0, 70)),
     st.builds(recurrent_cases.interpolate, contents, few, st.integers(1, 20), st.integers(0, 8)),
     st.builds(recurrent_cases.lstm_cell, contents, st.integers(1, 35), few, in_place),
@@ -158,8 +169,60 @@ any_recurrent = st.one_of(
         st.integers(1, 3),
     ),
 )
+any_of_windows = st.one_of(
+    st.builds(window_cases.depthwise, contents, st.integers(1, 21), st.integers(1, 9), few),
+    st.builds(
+        window_cases.attention_scores,
+        contents,
+        few,
+        st.integers(1, 11),
+        st.integers(1, 3),
+        st.integers(1, 21),
+        st.booleans(),
+    ),
+    st.builds(
+        window_cases.attention_context,
+        contents,
+        few,
+        st.integers(1, 21),
+        st.integers(1, 3),
+        st.integers(1, 11),
+        st.booleans(),
+    ),
+    st.builds(window_cases.softmax, contents, st.integers(1, 70), few, in_place),
+    st.builds(
+        window_cases.window_unfold,
+        contents,
+        st.integers(1, 9),
+        st.integers(1, 9),
+        st.integers(1, 5),
+        st.integers(0, 3),
+        st.integers(1, 3),
+        st.integers(-4, 12),
+        st.integers(1, 19),
+        few,
+        st.booleans(),
+    ),
+    st.builds(window_cases.clear, contents, st.integers(0, 9)),
+    st.builds(
+        window_cases.rescale, contents, st.integers(1, 21), few, st.integers(0, 3), st.booleans()
+    ),
+    st.builds(window_cases.gather, contents, few, st.integers(1, 30), st.integers(1, 30)),
+    st.builds(window_cases.multiply, contents, st.integers(0, 40), in_place),
+    st.builds(window_cases.subtract, contents, st.integers(0, 40), in_place),
+    st.builds(window_cases.clamp, contents, st.integers(0, 40), in_place),
+    st.builds(
+        window_cases.rms_norm,
+        contents,
+        st.integers(2, 512),
+        st.integers(1, 3),
+        st.integers(0, 3),
+        in_place,
+    ),
+)
 any_check = st.one_of(
     any_recurrent,
+    any_of_windows,
     any_linear,
     any_vector_linear,
     fast_vector_linear,

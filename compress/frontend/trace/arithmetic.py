@@ -58,7 +58,7 @@ def clamp(w: Writer, x: Laid, lo: float | None, hi: float | None) -> Laid:
 def prelu(w: Writer, x: Laid, slope: torch.Tensor) -> Laid:
     """One slope is a table; a slope for each channel is slope·x + (1 − slope)·relu(x)."""
     if slope.numel() == 1:
-        return activation(w, x, g.named("leaky_relu", float(slope)))
+        return activation(w, x, g.named("leaky_relu", float(slope.detach())))
     shape = [1, -1, *[1] * (x.index.ndim - 2)]
     gain = slope.detach().double().reshape(shape)
     x = settled(w, x)

@@ -129,7 +129,7 @@ def layout_of(index: Array, frames: int, features: int, endless: bool = False) -
     rows = len(index)
     known = index >= 0
     frame, feature = np.where(known, index // features, 0), np.where(known, index % features, -1)
-    zero: Array = ~known.any(0)
+    zero = np.asarray(~known.any(0))
     step = _step(frame, known, frames)
     if step is None:
         return None

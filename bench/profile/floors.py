@@ -22,6 +22,15 @@ ROWS = {  # kernel of firmware/nn -> that of bench/speed/rows.py
     "nn_add_s16": "add",
     "nn_mean_pool_s16": "mean_pool",
     "nn_s4d_s16": "s4d",
+    "nn_depthwise_s8_s16": "depthwise",
+    "nn_attention_scores_s16": "attention_scores",
+    "nn_attention_context_s16": "attention_context",
+    "nn_softmax_s16": "softmax",
+    "nn_rms_norm_s16": "rms_norm",
+    "nn_rescale_s16": "rescale",
+    "nn_multiply_s16": "multiply",
+    "nn_subtract_s16": "subtract",
+    "nn_clamp_s16": "clamp",
 }
 LINEAR: dict[str, Callable[[int], Floor]] = {  # of the frames of a step
     "nn_linear_s8_s16": rows.dsp_floor,
@@ -50,7 +59,7 @@ def of(op: g.Op, kernel: str, calls: int, frames: int, values: int, core: str) -
         found := _derived(SAME_INSTRUCTIONS.get(core, core)).get(ROWS.get(kernel, ""))
     ) is not None:
         kind, amount = op.work(values // frames)
-        each, units = found, amount * frames if kind == "state" else values
+        each, units = found, amount * frames if kind in ("state", "matrix") else values
     else:
         return None
     return Floor(units * each.per_unit, each.words)

@@ -30,7 +30,10 @@ CORES_WITH_PEERS = ("cortex-m4", "cortex-m55")
 FLAGS = ("-O3", "-ffunction-sections", "-fdata-sections")
 SOURCES = (
     "FullyConnectedFunctions/*_s8*.c",
+    "FullyConnectedFunctions/*_s16*.c",
     "ConvolutionFunctions/*_s8*.c",
+    "ConvolutionFunctions/*_s16*.c",
+    "SoftmaxFunctions/*softmax_s16.c",
     "NNSupportFunctions/*.c",
 )
 FLOATS = ("_f16", "_f32")
@@ -195,7 +198,7 @@ def calling_flags(core: Core, attributes: dict[str, int | str]) -> tuple[str, ..
 def _compile(core: Core, sources: Path, include: Path, cache: Path) -> Library:
     """The layers alone, at -O3; kept by the hash of sources, headers and flags."""
     every = (f for pattern in SOURCES for f in sources.glob(pattern))
-    files = sorted(f for f in every if not any(f.stem.endswith(t) for t in FLOATS))
+    files = sorted({f for f in every if not any(f.stem.endswith(t) for t in FLOATS)})
     headers = sorted(include.rglob("*.h"))
     flags = (*core.flags, *FLAGS)
     digest = hashlib.sha256(" ".join(flags).encode())

@@ -6,9 +6,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bench.speed import cmsis_nn, kernels, networks, peers
+from bench.speed import cmsis_nn, kernels, networks, peers, peers16
 from bench.speed.kernels import RECORDED, Peers
 from bench.speed.layers import LAYERS
+from bench.speed.window_rows import OPERATORS
 from compress.files import write_json
 
 
@@ -37,9 +38,14 @@ def measure_peers(path: Path, cache: Path) -> Peers:
     what: dict[str, str] = {}
     for library in cmsis_nn.find(path, cache):
         core = library.core.name
-        counts |= {(core, shape): count for shape, count in peers.measure(library, LAYERS).items()}
+        found = peers.measure(library, LAYERS)
+        if peers16.there(library):
+            found |= peers16.measure(library, OPERATORS)
+        else:
+            print(f"{library.archive}: without int16 operators, whose recorded counts stand")
+        counts |= {(core, shape): count for shape, count in found.items()}
         what[core] = (
-            f"{cmsis_nn.version(path)}, int8×int8, measured beside on {core}; {library.made}"
+            f"{cmsis_nn.version(path)}, {{operands}}, measured beside on {core}; {library.made}"
         )
     return Peers(counts, what)
 

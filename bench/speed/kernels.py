@@ -23,7 +23,6 @@ from bench.bare.cores import CORES, TICKS, Core
 from bench.speed import kernel_cycles
 from bench.speed.kernel_cases import Check, Contents
 from bench.speed.kernel_cycles import Modeller
-from bench.speed.layers import PEER
 from bench.speed.rows import Row, rows
 from export import build
 
@@ -40,7 +39,7 @@ class Peers:
     recorded ones stand in."""
 
     counts: dict[tuple[str, str], int]
-    what: dict[str, str]  # core -> version, where it comes from
+    what: dict[str, str]  # core -> version, {operands}, where it comes from
 
     def of(self, row: Row) -> tuple[int | None, str | None]:
         """(instructions, what they are) for a row; (None, None) where nothing compares."""
@@ -49,8 +48,8 @@ class Peers:
         )  # which executes the same instructions
         measured = self.counts.get((core, row.shape))
         if measured is not None and row.peer is not None:
-            return measured, self.what[core]
-        return row.peer, PEER if row.peer else None
+            return measured, self.what[core].replace("{operands}", row.operands)
+        return row.peer, row.recorded if row.peer else None
 
 
 RECORDED = Peers({}, {})
@@ -146,7 +145,7 @@ TITLES = {
     "cortex-m55": "Cortex-M55",
 }
 HEAD = (
-    f"{'kernel':<12}{'shape':<36}{'MACs':>9}{'instr.':>10}{'each':>8}{'floor':>8}{'peer':>7}"
+    f"{'kernel':<18}{'shape':<36}{'MACs':>9}{'instr.':>10}{'each':>8}{'floor':>8}{'peer':>7}"
     f"{'ratio':>7}{'target':>8}"
 )
 
@@ -183,7 +182,7 @@ def _line(row: dict[str, Any], twin: dict[str, Any] | None) -> str:
     unit = "" if row["unit"] == "MAC" else f"  per {row['unit']}"
     beside = f"{twin['instructions']:>10}" if twin else ""
     return (
-        f"{row['kernel']:<12}{row['shape']:<36}{row['macs']:>9}{row['instructions']:>10}"
+        f"{row['kernel']:<18}{row['shape']:<36}{row['macs']:>9}{row['instructions']:>10}"
         f"{row['per_mac']:>8.3f}{floor:>8}{peer:>7}{ratio:>7}{target:>8}{beside}"
         f"{_verdict(row, twin)}{unit}"
     )

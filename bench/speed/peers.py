@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +30,25 @@ INSTRUCTIONS = (
 PATIENCE_S = 300.0
 
 
+class Peer(Protocol):
+    """A call of CMSIS-NN with its contents: what it is called, the bytes of its answer, and whether
+    the answer is right."""
+
+    @property
+    def shape(self) -> str: ...
+
+    @property
+    def answer_bytes(self) -> int: ...
+
+    def to_bytes(self, repeats: int) -> bytes:
+        """A case of the program that calls it."""
+        ...
+
+    def verify(self, raw: bytes) -> None:
+        """CmsisNnError when this is not the answer."""
+        ...
+
+
 class Call:
     """One layer with random contents that neither overflow nor all saturate."""
 
@@ -39,6 +60,14 @@ class Call:
         self.multiplier = rng.integers(2**30, 2**31 - 1, layer.out)
         self.shift = np.full(layer.out, -int(np.ceil(np.log2(np.sqrt(inputs) * 100))))
         self.x = rng.integers(-128, 127, (layer.width, layer.channels), endpoint=True)
+
+    @property
+    def shape(self) -> str:
+        return self.layer.shape
+
+    @property
+    def answer_bytes(self) -> int:
+        return self.layer.windows * self.layer.out
 
     def to_bytes(self, repeats: int) -> bytes:
         """A case of peers.c."""
@@ -69,6 +98,21 @@ class Call:
             (windows + INPUT_OFFSET) @ self.weights.T + self.bias, self.multiplier, -self.shift
         )
 
+    def verify(self, raw: bytes) -> None:
+        """To one step: CMSIS-NN may have been built with another rounding
+        (CMSIS_NN_USE_SINGLE_ROUNDING)."""
+        compare(self.shape, np.frombuffer(raw, np.int8), self.expected(), 1)
+
+
+def compare(shape: str, found: npt.NDArray[np.integer], expected: Array, most: int) -> None:
+    """CmsisNnError when an answer is further away than so many steps."""
+    away = np.abs(found.astype(np.int64) - expected.reshape(-1))
+    if away.max() > most:
+        raise CmsisNnError(
+            f"CMSIS-NN, {shape}: expected TFLite's integers, found"
+            f" {np.count_nonzero(away > most)} others"
+        )
+
 
 def requantize(acc: Array, multiplier: Array, right: Array) -> Array:
     """TFLite's two roundings: the high half of 2·acc·multiplier, then a division by 2^right, halves
@@ -82,23 +126,27 @@ def requantize(acc: Array, multiplier: Array, right: Array) -> Array:
 def measure(library: Library, layers: tuple[Layer, ...]) -> dict[str, int]:
     """Shape -> executed instructions of one call. CmsisNnError when an answer is not the layer's,
     to one rounding."""
-    calls = [Call(layer, seed) for seed, layer in enumerate(layers)]
+    return count(library, [Call(layer, seed) for seed, layer in enumerate(layers)], "peers.c")
+
+
+def count(library: Library, calls: Sequence[Peer], program: str) -> dict[str, int]:
+    """The same of any calls that a program beside this file makes."""
     with tempfile.TemporaryDirectory() as folder:
-        elf = build(library, Path(folder))
+        elf = build(library, Path(folder), program)
         repeats = [
             _repeats(library, ticks) for ticks in _run(library, elf, calls, [1] * len(calls))
         ]
         ticks = _run(library, elf, calls, repeats)
     each = library.core.ticks_per_instruction
     return {
-        layer.shape: round(t / each / n) for layer, t, n in zip(layers, ticks, repeats, strict=True)
+        call.shape: round(t / each / n) for call, t, n in zip(calls, ticks, repeats, strict=True)
     }
 
 
-def build(library: Library, folder: Path) -> Path:
-    """The program of peers.c with this library."""
+def build(library: Library, folder: Path, program: str) -> Path:
+    """A program beside this file with this library."""
     elf, core = folder / "peers.elf", library.core
-    own = [str(Path(__file__).parent / "peers.c"), str(HERE / "port_qemu.c")]
+    own = [str(Path(__file__).parent / program), str(HERE / "port_qemu.c")]
     options = [
         "-std=c11",
         "-O2",
@@ -114,28 +162,17 @@ def build(library: Library, folder: Path) -> Path:
     return elf
 
 
-def _run(library: Library, elf: Path, calls: list[Call], repeats: list[int]) -> list[int]:
+def _run(library: Library, elf: Path, calls: Sequence[Peer], repeats: list[int]) -> list[int]:
     """Ticks of all repeats of each call, whose answers are compared."""
     content = b"".join(call.to_bytes(count) for call, count in zip(calls, repeats, strict=True))
     (elf.parent / "cases.bin").write_bytes(content)
     _execute([*library.core.emulator, "-kernel", str(elf)], elf.parent)
     raw, at, ticks = (elf.parent / "results.bin").read_bytes(), 0, []
     for call in calls:
-        size = call.layer.windows * call.layer.out
         ticks.append(int.from_bytes(raw[at : at + 4], "little"))
-        _verify(call, np.frombuffer(raw, np.int8, size, at + 4))
-        at += 4 + size
+        call.verify(raw[at + 4 : at + 4 + call.answer_bytes])
+        at += 4 + call.answer_bytes
     return ticks
-
-
-def _verify(call: Call, found: npt.NDArray[np.int8]) -> None:
-    """CMSIS-NN may have been built with another rounding (CMSIS_NN_USE_SINGLE_ROUNDING)."""
-    away = np.abs(found.astype(np.int64) - call.expected().reshape(-1))
-    if away.max() > 1:
-        raise CmsisNnError(
-            f"CMSIS-NN, {call.layer.shape}: expected TFLite's integers, found"
-            f" {np.count_nonzero(away > 1)} others"
-        )
 
 
 def _repeats(library: Library, ticks: int) -> int:

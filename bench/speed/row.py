@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.speed.kernel_cases import Check, Contents
+from bench.speed.layers import OPERANDS, PEER
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class Floor:
 @dataclass(frozen=True)
 class Row:
     """One line of the table. `units` are multiply-accumulates, or what `unit` says, of one call, or
-    of all the calls that make a layer; `peer` is CMSIS-NN's count."""
+    of all the calls that make a layer; `peer` is CMSIS-NN's count on these `operands`, as
+    `recorded` says."""
 
     kernel: str
     shape: str
@@ -31,6 +33,8 @@ class Row:
     floor: Floor | None = None
     target: float | None = None
     peer: int | None = None
+    operands: str = OPERANDS
+    recorded: str = PEER
 
 
 # a kernel by itself: case, shape, what makes it, units, what one is, its floor on Armv7E-M

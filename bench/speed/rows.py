@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from bench.speed import kernel_cases, recurrent_cases
+from bench.speed import kernel_cases, recurrent_cases, window_rows
 from bench.speed.kernel_cases import Check, Contents
 from bench.speed.layers import LAYERS, Layer
 from bench.speed.row import Alone, Floor, Row
+from bench.speed.window_rows import DSP_CORES, VECTOR_CORE
 
-DSP_CORES, VECTOR_CORE = ("cortex-m4", "cortex-m7"), "cortex-m55"
 
 
 def rows() -> list[Row]:
@@ -164,6 +164,7 @@ def _others(core: str) -> Iterator[Row]:
         target = S4D_TARGETS[core] if kernel == "s4d" else None
         floor = dsp if core in DSP_CORES else VECTOR_FLOORS.get(kernel)
         yield Row(kernel, shape, core, "w8a16", _alone(make), units, unit, floor, target)
+    yield from window_rows.rows(core)
 
 
 def _alone(make: Callable[[Contents], Check]) -> Callable[[Contents], list[Check]]:
@@ -280,7 +281,9 @@ OTHERS: tuple[Alone, ...] = (
     ("log_softmax", "99", lambda c: kernel_cases.log_softmax(c, 99, 1), 99, "value", None),
 )
 WITHOUT_FLOOR = {  # case of bench/bare -> why no floor is derived for it
+    "clear": "once a step; it stores zeros",
     "copy": "moves values; its loads and stores are all it does",
+    "gather": "moves values; its loads and stores are all it does",
     "integral": "a few values of a frame, around which the call is most of the work",
     "integrate": "a few values of a frame, around which the call is most of the work",
     "log_softmax": "once a frame, with branches that depend on the values",
@@ -290,4 +293,5 @@ WITHOUT_FLOOR = {  # case of bench/bare -> why no floor is derived for it
     "start_up": "once a step, and only until states begin",
     "step": "a comparison for each value; no published network has one",
     "window": "moves values; its loads and stores are all it does",
+    "window_unfold": "moves values; its loads and stores are all it does",
 }

@@ -48,7 +48,9 @@ def _mult(contents: Contents) -> int:
 # --- filters --------------------------------------------------------------------------------------
 
 
-def depthwise(contents: Contents, channels: int, kernel: int, frames: int) -> Check:
+def depthwise(
+    contents: Contents, channels: int, kernel: int, frames: int, x: Array | None = None
+) -> Check:
     limit = max(1, min(127, INT32_MAX // (-INT16[0] * kernel)))
     weight = contents.integers(-limit, limit, (channels, kernel), np.int8)
     room = INT32_MAX - np.abs(weight.astype(np.int64)).sum(1) * -INT16[0]
@@ -57,7 +59,7 @@ def depthwise(contents: Contents, channels: int, kernel: int, frames: int) -> Ch
     shift = int(contents.rng.integers(0, max(0, 31 - largest.bit_length()), endpoint=True))
     mult = contents.integers(0, INT32_MAX, channels, np.int64) >> int(contents.rng.integers(0, 24))
     lo, hi = contents.clamp()
-    x = contents.integers(*INT16, (frames, kernel * channels))
+    x = contents.integers(*INT16, (frames, kernel * channels)) if x is None else x
     ones = np.ones(channels)
     op = g.IntDepthwise(*NAMES, weight, bias.astype(np.int32), mult, shift, ones)
     y = run_alone(op, x, channels, lo, hi)

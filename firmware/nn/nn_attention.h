@@ -5,22 +5,31 @@
 #include "nn.h"
 #include "nn_intrinsics.h"
 
-/* The half that a sum is shortened with. */
-static inline int32_t nn_attention_half(const nn_attention *op)
+/* What a sum begins with, so that it is rounded when it is shortened. */
+static inline int32_t half_of(const nn_attention *op)
 {
     return (int32_t)((1u << op->bits) >> 1);
 }
 
 /* A shortened sum as an output. */
-static inline int16_t nn_attention_output(const nn_attention *op, int32_t sum)
+static inline int16_t output_of(const nn_attention *op, int32_t sum)
 {
     return (int16_t)nn_clamp(nn_smmulr(sum, op->mult), op->lo, op->hi);
 }
 
-/* Keys, or values, of the frame after this one. */
-static inline const int16_t *nn_attention_next(const nn_attention *op, const int16_t *keys)
+/* int16 values from one key, or value, to the next. */
+static inline uint32_t row_of(const nn_attention *op)
 {
-    return op->shared ? keys : keys + (uint32_t)op->keys * op->heads * op->depth;
+    return (uint32_t)op->heads * op->depth;
 }
+
+#if NN_MVE
+/* Four sums as outputs; those that are shortened already have `bits` of 0. */
+static inline int32x4_t four_outputs(const nn_attention *op, int32x4_t sums, uint32_t bits)
+{
+    const int32x4_t y = vrmulhq_s32(vshlq_r_s32(sums, -(int32_t)bits), vdupq_n_s32(op->mult));
+    return vminq_s32(vmaxq_s32(y, vdupq_n_s32(op->lo)), vdupq_n_s32(op->hi));
+}
+#endif
 
 #endif

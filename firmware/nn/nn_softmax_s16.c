@@ -2,7 +2,6 @@
 #include "nn_intrinsics.h"
 
 #define SEGMENT 7 /* bits of 2⁻¹¹ nats in one segment of the table, 1/16 nat */
-#define DEEPEST 32767
 
 /* round(2¹⁵·exp(−j/16)) − 2¹⁵, so that two of them are a pair of int16 */
 static const int16_t exponentials[257] = {
@@ -30,51 +29,195 @@ static const int16_t exponentials[257] = {
     -32768, -32768, -32768, -32768,
 };
 
-/* 2¹⁵·exp(−q) for q in steps of 2⁻¹¹ nats, rounded to the nearest, halves down */
-static inline uint32_t exponential(int32_t q)
+/* How far below the largest x of a row a value lies, (max − x) << shift = base + x·scale, and the
+ * factor from that to steps of 2⁻¹¹ nats */
+typedef struct {
+    int32_t base, scale, mult;
+} depth;
+
+/* How an exponential becomes a probability: (e·factor + half) >> shift */
+typedef struct {
+    uint32_t factor, half, shift;
+} share;
+
+/* Of exponentials with this sum, which is 2¹⁵ at least. Where it is just that, one value has all of
+ * it, which 2¹⁵·65534 makes 32767. */
+static inline share share_of(uint32_t total)
 {
-    const int16_t *e = exponentials + (q >> SEGMENT);
-    const uint32_t k = (uint32_t)q & 127u;
-    /* the pair (128 − k, k) */
-    const uint32_t share = (uint32_t)nn_mla((int32_t)k, 65535, 128);
-    return (uint32_t)nn_smlad(nn_load_pair(e), share, (32768 << SEGMENT) + 63) >> SEGMENT;
+    const uint32_t bits = 16u - (uint32_t)__builtin_clz(total);
+    const uint32_t rounded = (total + ((1u << bits) >> 1)) >> bits;
+    const uint32_t factor = total == 1u << 15 ? 65534u : (1u << 31) / rounded;
+    const share s = {factor, 1u << (15u + bits), 16u + bits};
+    return s;
 }
 
-static int32_t maximum(const int16_t *x, uint32_t n)
+#if NN_MVE
+
+static inline int32_t maximum(const int16_t *x, uint32_t n)
 {
-    int32_t max = x[0];
-    for (uint32_t i = 1; i < n; i++)
-        max = x[i] > max ? x[i] : max;
+    int16_t max = -32768;
+    for (; n >= 8; n -= 8, x += 8)
+        max = vmaxvq_s16(max, vld1q_s16(x));
+    if (n)
+        max = vmaxvq_p_s16(max, vldrhq_z_s16(x, vctp16q(n)), vctp16q(n));
     return max;
 }
 
-/* The exponentials of a row as uint16 in y, and their sum */
-static uint32_t exponentials_of(const nn_softmax *op, const int16_t *x, int16_t *y)
+/* Eight exponentials. One segment is e0 − ((e0 − e1)·k + 64) >> 7: VQRDMULH, with k at the top. */
+static inline uint16x8_t exponentials_of_eight(const depth *d, int16x8_t x)
 {
-    const int32_t max = maximum(x, op->n);
+    const int32x4_t scale = vdupq_n_s32(d->scale), mult = vdupq_n_s32(d->mult);
+    const int32x4_t even = vrmulhq_s32(vmlasq_n_s32(vmovlbq_s16(x), scale, d->base), mult);
+    const int32x4_t odd = vrmulhq_s32(vmlasq_n_s32(vmovltq_s16(x), scale, d->base), mult);
+    const int16x8_t q = vqmovntq_s32(vqmovnbq_s32(vdupq_n_s16(0), even), odd);
+    const uint16x8_t segment = vshrq_n_u16(vreinterpretq_u16_s16(q), SEGMENT);
+    const int16x8_t left = vldrhq_gather_shifted_offset_s16(exponentials, segment);
+    const int16x8_t right = vldrhq_gather_shifted_offset_s16(exponentials + 1, segment);
+    const int16x8_t k = vandq_s16(vshlq_n_s16(q, 15 - SEGMENT), vdupq_n_s16(0x7F00));
+    const int16x8_t e = vsubq_s16(left, vqrdmulhq_s16(vsubq_s16(left, right), k));
+    return vreinterpretq_u16_s16(veorq_s16(e, vdupq_n_s16(-32768)));
+}
+
+static inline uint32_t exponentials_of(const depth *d, const int16_t *x, int16_t *y, uint32_t n)
+{
     uint32_t total = 0;
-    for (uint32_t i = 0; i < op->n; i++) {
-        const int32_t q = nn_requant(max - x[i], op->shift, op->mult);
-        const uint32_t e = exponential(q < DEEPEST ? q : DEEPEST);
-        total += e;
-        y[i] = (int16_t)e;
+    for (int32_t left = (int32_t)n; left > 0; left -= 8, x += 8, y += 8) {
+        const mve_pred16_t there = vctp16q((uint32_t)left);
+        const uint16x8_t e = exponentials_of_eight(d, vldrhq_z_s16(x, there));
+        total = vaddvaq_p_u16(total, e, there);
+        vstrhq_p_u16((uint16_t *)y, e, there);
     }
     return total;
 }
 
-/* Each exponential over their sum, which is 2¹⁵ at least */
-static void shares(const nn_softmax *op, uint32_t total, int16_t *y)
+static inline int32x4_t four_shares(const share *s, uint32x4_t e)
 {
-    const uint32_t bits = 16u - (uint32_t)__builtin_clz(total);
-    const uint32_t factor = (1u << 31) / ((total + ((1u << bits) >> 1)) >> bits);
-    for (uint32_t i = 0; i < op->n; i++) {
-        const uint32_t share = ((uint16_t)y[i] * factor + (1u << (15 + bits))) >> (16 + bits);
-        y[i] = (int16_t)(share < 32767u ? share : 32767u);
+    const uint32x4_t y = vmlasq_n_u32(e, vdupq_n_u32(s->factor), s->half);
+    return vreinterpretq_s32_u32(vshlq_r_u32(y, -(int32_t)s->shift));
+}
+
+static inline void shares_of(const share *s, int16_t *y, uint32_t n)
+{
+    for (int32_t left = (int32_t)n; left > 0; left -= 8, y += 8) {
+        const mve_pred16_t there = vctp16q((uint32_t)left);
+        const uint16x8_t e = vldrhq_z_u16((const uint16_t *)y, there);
+        const int16x8_t low =
+            vqmovnbq_s32(vdupq_n_s16(0), four_shares(s, vmovlbq_u16(e)));
+        vstrhq_p_s16(y, vqmovntq_s32(low, four_shares(s, vmovltq_u16(e))), there);
     }
 }
 
+#else
+
+static inline int32_t maximum(const int16_t *x, uint32_t n)
+{
+    int32_t max = x[0];
+    uint32_t pair = nn_pair(max, max);
+#if NN_DSP
+    uint32_t p, t;
+#define TWO "ldr %[p], [%[x]], #4\n\tssub16 %[t], %[p], %[m]\n\tsel %[m], %[p], %[m]\n\t"
+    for (; n >= 8; n -= 8)
+        __asm__(TWO TWO TWO TWO
+                : [x] "+&r"(x), [m] "+&r"(pair), [p] "=&r"(p), [t] "=&r"(t)
+                :
+                : "cc", "memory");
+#endif
+    for (; n >= 2; n -= 2, x += 2)
+        pair = nn_smax16(pair, nn_load_pair(x));
+    max = n && x[0] > max ? x[0] : max;
+    max = nn_low(pair) > max ? nn_low(pair) : max;
+    return nn_high(pair) > max ? nn_high(pair) : max;
+}
+
+#define LINE ((32768 << SEGMENT) + (1 << SEGMENT) / 2 - 1)
+
+/* 2¹⁵·exp(−q) with q = requant(max − x), halves down */
+static inline uint32_t exponential(const depth *d, int32_t x)
+{
+    const int32_t q = nn_ssat16(nn_smmulr(nn_mla(x, d->scale, d->base), d->mult));
+    const uint32_t k = (uint32_t)q & ((1u << SEGMENT) - 1u);
+    /* the pair (128 − k, k) */
+    const uint32_t of = (uint32_t)nn_mla((int32_t)k, 65535, 1 << SEGMENT);
+    const uint32_t ends = nn_load_pair(exponentials + (q >> SEGMENT));
+    return (uint32_t)nn_smlad(ends, of, LINE) >> SEGMENT;
+}
+
+#if NN_DSP
+/* An exponential, seven bits too long, of how far below the largest its x lies */
+#define EXPONENTIAL(q)                                                                        \
+    "asr %[p], %[" q "], #7\n\tldr %[p], [%[table], %[p], lsl #1]\n\t"                        \
+    "and %[" q "], %[" q "], #127\n\tmla %[" q "], %[" q "], %[ones], %[whole]\n\t"           \
+    "smlad %[" q "], %[p], %[" q "], %[line]\n\t"
+
+/* Pairs of exponentials as uint16; x and y move behind them. */
+static inline uint32_t pairs_of(const depth *d, const int16_t **x, int16_t **y, uint32_t n)
+{
+    const int16_t *const end = *x + n;
+    uint32_t total = 0, p, q, r;
+    while (*x != end)
+        __asm__("ldr %[p], [%[x]], #4\n\tsmlabb %[q], %[p], %[scale], %[base]\n\t"
+                "smlatb %[r], %[p], %[scale], %[base]\n\t"
+                "smmulr %[q], %[q], %[mult]\n\tsmmulr %[r], %[r], %[mult]\n\t"
+                "ssat %[q], #16, %[q]\n\tssat %[r], #16, %[r]\n\t" EXPONENTIAL("q")
+                    EXPONENTIAL("r") "lsr %[q], %[q], #7\n\tpkhbt %[q], %[q], %[r], lsl #9\n\t"
+                "str %[q], [%[y]], #4\n\tuxtah %[total], %[total], %[q]\n\t"
+                "add %[total], %[total], %[q], lsr #16\n\t"
+                : [x] "+&r"(*x), [y] "+&r"(*y), [total] "+&r"(total), [p] "=&r"(p), [q] "=&r"(q),
+                  [r] "=&r"(r)
+                : [scale] "r"(d->scale), [base] "r"(d->base), [mult] "r"(d->mult),
+                  [table] "r"(exponentials), [ones] "r"(65535), [whole] "r"(128), [line] "r"(LINE)
+                : "memory");
+    return total;
+}
+#else
+static inline uint32_t pairs_of(const depth *d, const int16_t **x, int16_t **y, uint32_t n)
+{
+    uint32_t total = 0;
+    for (; n; n--) {
+        const uint32_t e = exponential(d, *(*x)++);
+        total += e;
+        *(*y)++ = (int16_t)e;
+    }
+    return total;
+}
+#endif
+
+/* The exponentials of a row as uint16 in y, and their sum */
+static inline uint32_t exponentials_of(const depth *d, const int16_t *x, int16_t *y, uint32_t n)
+{
+    uint32_t total = pairs_of(d, &x, &y, n & ~1u);
+    if (n & 1u) {
+        const uint32_t e = exponential(d, *x);
+        total += e;
+        *y = (int16_t)e;
+    }
+    return total;
+}
+
+static inline int32_t one_share(const share *s, uint32_t e)
+{
+    return (int32_t)((uint32_t)nn_mla((int32_t)e, (int32_t)s->factor, (int32_t)s->half) >> s->shift);
+}
+
+static inline void shares_of(const share *s, int16_t *y, uint32_t n)
+{
+    for (; n >= 2; n -= 2, y += 2) {
+        const uint32_t pair = nn_load_pair(y);
+        nn_store_pair(y, nn_pair(one_share(s, pair & 0xFFFFu), one_share(s, pair >> 16)));
+    }
+    if (n)
+        *y = (int16_t)one_share(s, (uint16_t)*y);
+}
+
+#endif
+
 void nn_softmax_s16(const nn_softmax *op, const int16_t *x, int16_t *y)
 {
-    for (uint32_t r = op->rows; r; r--, x += op->n, y += op->n)
-        shares(op, exponentials_of(op, x, y), y);
+    const uint32_t n = op->n;
+    const int32_t scale = -(1 << op->shift);
+    for (uint32_t r = op->rows; r; r--, x += n, y += n) {
+        const depth d = {-maximum(x, n) * scale, scale, op->mult};
+        const share s = share_of(exponentials_of(&d, x, y, n));
+        shares_of(&s, y, n);
+    }
 }

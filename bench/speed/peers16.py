@@ -1,5 +1,5 @@
-"""CMSIS-NN's int16 operators in executed instructions: depthwise convolution, batched matrix product
-and softmax, which peers16.c calls as TFLite-Micro does. A figure counts only when the answer is the
+"""CMSIS-NN's int16 operators in executed instructions: depthwise convolution, batched matrix
+product and softmax, which peers16.c calls as TFLite-Micro does. A figure counts only when the answer is the
 operator's."""
 
 from __future__ import annotations

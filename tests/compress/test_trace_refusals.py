@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from compress import graph as g
 from compress.errors import GraphError
 from compress.frontend import trace as front_end
 from compress.frontend.builder import Builder

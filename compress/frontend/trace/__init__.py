@@ -103,7 +103,7 @@ def _written(
     writer = Writer(b, window, period)
     name, length = b.here, exported.length
     if window is not None:
-        name = writer.op(g.SlidingWindow, name, frames=window, hop=stride or window)
+        name = writer.op(g.SlidingWindow, name, part="window", frames=window, hop=stride or window)
     index = exported.form.given(torch.arange(length * b.features).reshape(length, b.features))
     found = walk(writer, exported, Laid(name, length, b.features, index))
     _keep_only(b, found)

@@ -93,7 +93,7 @@ def attention(w: Writer, q: Laid, k: Laid, v: Laid, scale: float | None) -> Laid
     factor = depth**-0.5 if scale is None else float(scale)
     scores = product(w, q, k.seen_as(k.index.transpose(-1, -2)), factor)
     rows = w.rows(scores, [-1])
-    weights = w.laid(w.op(g.Softmax, w.frames(rows), groups=rows.groups), rows)
+    weights = w.laid(w.op(g.Softmax, w.frames(rows), part="weights", groups=rows.groups), rows)
     return product(w, weights, v)
 
 
@@ -120,13 +120,13 @@ def product(w: Writer, a: Laid, b: Laid, factor: float = 1.0) -> Laid:
     name_a, name_b = w.frames(ra), w.frames(rb)
     frames, depth = other.shape[-2:]
     if one:
-        name_b = w.op(g.Reframe, name_b, frames=frames, outputs=1)
+        name_b = w.op(g.Reframe, name_b, part="flat", frames=frames, outputs=1)
     elif a.shape[-2] != frames:
         raise Refused(
             f"{a.shape[-2]} queries over {frames} keys", "as many queries as keys, or one"
         )
     sizes = {"frames": frames, "heads": ra.groups, "depth": depth, "shared": not one}
     if keys:
-        made = w.op(g.AttentionScores, name_a, name_b, **sizes, factor=factor)
+        made = w.op(g.AttentionScores, name_a, name_b, part="scores", **sizes, factor=factor)
         return w.laid(made, ra, [frames])
-    return w.laid(w.op(g.AttentionContext, name_a, name_b, **sizes), ra, [depth])
+    return w.laid(w.op(g.AttentionContext, name_a, name_b, part="context", **sizes), ra, [depth])

@@ -81,7 +81,8 @@ def _over_windows(b: Lowering, op: g.IntDense, window: Window) -> tuple[Value, A
 def looked_into(b: Lowering, name: str, window: Window) -> bool:
     """Whether all readers of a tensor are convolutions that can look into its windows
     themselves."""
-    return all(_fits(b, user, window) for user in b.graph.users[name])
+    users = b.graph.users[name]
+    return bool(users) and all(_fits(b, user, window) for user in users)
 
 
 def _fits(b: Lowering, op: g.Op, window: Window) -> bool:

@@ -24,7 +24,7 @@ from compress.tasks import distances
 from export.onnx import float_form, lint, ops, qdq_form
 from export.onnx.stream import Table
 from host import onnx_engine
-from tests.export import test_tflite_streams
+from tests.export import alone, own, test_tflite_streams
 from tests.export.loops import (
     RATE,
     finished,
@@ -66,6 +66,51 @@ def test_qdq_onnx_is_close_to_the_integers_from_the_first_step_on(
         words = frames_of(IntegerInterpreter(graph), signal, to_int16(graph, signal.samples))
         found = onnx_engine.run(qdq_form.write(graph), signal.samples, initial=signal.initial)
         assert distances.sqnr_db(to_real(graph, words), found) > LEAST_DB
+
+
+def with_own(graph: g.Graph, least_db: float) -> None:
+    """A float graph as float ONNX, and its integers as QDQ ONNX."""
+    signal = signal_of(graph, 20)
+    expected = frames_of(FloatInterpreter(graph), signal, signal.samples.astype(float))
+    found = onnx_engine.run(float_form.write(graph), signal.samples)
+    assert np.abs(found - expected).max() < 1e-4 * np.sqrt((expected**2).mean())
+    whole = integer(graph)
+    words = frames_of(IntegerInterpreter(whole), signal, to_int16(whole, signal.samples))
+    found = onnx_engine.run(qdq_form.write(whole), signal.samples)
+    assert distances.sqnr_db(to_real(whole, words), found) > least_db
+
+
+@pytest.mark.parametrize("make", [*own.STREAMS, *own.WINDOWS])
+def test_networks_of_ones_own_are_written_in_both_forms(make: Callable[..., g.Graph]) -> None:
+    for seed in range(2):
+        with_own(make(seed), LEAST_DB)
+
+
+@pytest.mark.parametrize("name", alone.IN_WINDOWS)
+def test_an_operator_by_itself_is_written_in_both_forms(name: str) -> None:
+    """What recurs in a window is several operators."""
+    with_own(alone.in_windows(name), 58.0 if name == "states" else 70.0)
+
+
+@pytest.mark.parametrize("hop", [6, 9])
+def test_states_begin_anew_with_windows_end_to_end_and_apart(hop: int) -> None:
+    with_own(alone.in_windows("states", hop), 58.0)
+
+
+@pytest.mark.parametrize("name", alone.UNFOLDS)
+def test_windows_of_a_stream_are_padded_and_dilated(name: str) -> None:
+    """Values are moved, none is changed but by float32."""
+    with_own(alone.unfolded(name, convolved=False), 120.0)
+
+
+def test_a_step_and_a_threshold_are_functions_too() -> None:
+    """The table of the integers has no jump: the float form alone."""
+    for kind in ("step", "softplus(2.0, 1.0)"):
+        graph = own.of(kind)
+        signal = signal_of(graph, 20)
+        expected = frames_of(FloatInterpreter(graph), signal, signal.samples.astype(float))
+        found = onnx_engine.run(float_form.write(graph), signal.samples)
+        assert np.abs(found - expected).max() < 1e-5
 
 
 def test_each_state_begins_with_its_own_step() -> None:

@@ -24,14 +24,13 @@ from compress.errors import GraphError, TendonError
 from compress.graph.samples import to_int16, to_real
 from compress.interpreter.float import FloatInterpreter
 from compress.interpreter.integer import IntegerInterpreter
-from compress.ops.tables import gelu
 from compress.tasks import distances
 from compress.tasks.typing import scores
 from compress.tasks.typing.session import Session
 from compress.tasks.typing.simulated import COLLECTION as TYPING
 from export.__main__ import main as export_main
 from export.check import check
-from export.tflite import interpreter, lint, make_tflite, pointwise, step_bytes
+from export.tflite import interpreter, lint, make_tflite, step_bytes
 from export.tflite.read import NAMES, TfliteError, code, notes, operators, parse
 from host import tflite_engines
 from tests.compress.test_networks import integer, network
@@ -189,12 +188,6 @@ def test_the_interpreters_differ_in_where_ties_go_and_nothing_else(tmp_path):
     assert np.array_equal(litert, np.clip(up, -32768, 32767))
     assert np.array_equal(micro, np.clip(up - ((below == half) & (high < 0)), -32768, 32767))
     assert 0 < (litert != micro).sum() < litert.size / 100
-
-
-def test_gelu_of_sigmoids_is_as_near_as_a_step_of_its_output():
-    x = np.linspace(-12, 12, 4001)
-    gate = np.clip(x * (pointwise.GELU[0] + pointwise.GELU[1] * np.minimum(x * x, 16)), -12, 12)
-    assert np.abs(x / (1 + np.exp(-gate)) - gelu(x)).max() < 3.2e-4
 
 
 # --- what is written ------------------------------------------------------------------------------
@@ -371,6 +364,16 @@ def _overflow(e: Edit) -> None:
     e.fill(2, 2**31 - 1, np.int32)
 
 
+def _short_limits(e: Edit) -> None:
+    e.become(OP.MAXIMUM)
+    e.input(1).shape = [1, 1, 1, 1]
+
+
+def _coarse_gate(e: Edit) -> None:
+    e.become(OP.LOGISTIC)
+    e.source.quantization.scale = [3.0]
+
+
 def _set(path: str, value: Any) -> Callable[[Edit], None]:
     """Sets e.g. `output.quantization.scale` or `op.builtinOptions.adjY` of an edit."""
 
@@ -392,17 +395,29 @@ BAD: dict[str, tuple[int, int | None, Callable[[Edit], None], str]] = {
         lambda e: e.become(OP.FULLY_CONNECTED),
         "FULLY_CONNECTED -> .*not among the operators",
     ),
-    "gelu": (OP.LOGISTIC, None, lambda e: e.become(OP.GELU), "GELU -> .*not among"),
-    "gather": (OP.LOGISTIC, None, lambda e: e.become(OP.GATHER), "GATHER -> .*not among"),
-    "16-bit log-softmax": (
-        OP.LOGISTIC,
+    "gelu": (OP.RESHAPE, INT16, lambda e: e.become(OP.GELU), "GELU -> .*not among"),
+    "16-bit gather": (
+        OP.GATHER,
         None,
+        _set("output.type", TYPE.INT16),
+        "expected float32 int32 float32, found float32 int32 int16",
+    ),
+    "places unknown": (OP.GATHER, None, _set("source.buffer", 0), "is not computed before"),
+    "limits of another shape": (
+        OP.ADD,
+        INT16,
+        _short_limits,
+        "MAXIMUM -> .*shapes .* differ",
+    ),
+    "16-bit log-softmax": (
+        OP.RESHAPE,
+        INT16,
         lambda e: e.become(OP.LOG_SOFTMAX),
         "expected float32 float32, found int16 int16",
     ),
     "16-bit rsqrt": (
-        OP.LOGISTIC,
-        None,
+        OP.RESHAPE,
+        INT16,
         lambda e: e.become(OP.RSQRT),
         "RSQRT -> .*expected float32 float32",
     ),
@@ -437,15 +452,15 @@ BAD: dict[str, tuple[int, int | None, Callable[[Edit], None], str]] = {
         "expected no activation or RELU",
     ),
     "gate scale": (
-        OP.LOGISTIC,
-        None,
-        _set("output.quantization.scale", [0.001]),
+        OP.RESHAPE,
+        INT16,
+        lambda e: e.become(OP.LOGISTIC),
         "expected the output scale 2⁻¹⁵",
     ),
     "gate input": (
-        OP.LOGISTIC,
-        None,
-        _set("source.quantization.scale", [3.0]),
+        OP.RESHAPE,
+        INT16,
+        _coarse_gate,
         "the input scale 3 is above 2.667",
     ),
     "join": (

@@ -1,6 +1,11 @@
 """CMSIS-NN's int16 operators in executed instructions: depthwise convolution, batched matrix
+<<<<<<< HEAD
 product and softmax, which peers16.c calls as TFLite-Micro does. A figure counts only when the answer is the
 operator's."""
+=======
+product and softmax, which peers16.c calls as TFLite-Micro does. A figure counts only when the
+answer is the operator's."""
+>>>>>>> kernels
 
 from __future__ import annotations
 
@@ -18,7 +23,7 @@ FUNCTIONS = (b"arm_depthwise_conv_wrapper_s16", b"arm_batch_matmul_s16", b"arm_s
 DEPTHWISE, MATMUL, SOFTMAX = range(3)  # of peers16.c
 HEADER = np.dtype([("kind", "<u4"), ("repeats", "<u4"), ("size", "<i4", 4), ("scale", "<i4", 2)])
 DEEPEST = 10.0  # nats below the largest value where TFLite's softmax ends
-SOFTMAX_STEPS = 48  # of 2⁻¹⁵ that its tables may be away from the function
+SOFTMAX_STEPS = 16  # of 2⁻¹⁵ that its tables may be away from the function
 
 
 @dataclass(frozen=True)

@@ -165,7 +165,7 @@ LINES: tuple[Lines, ...] = (
             " store",
         ),
         23.0,
-        Beside(SHARES, "int16", {"cortex-m4": 460_468, "cortex-m55": 429_882}),
+        Beside(SHARES, "int16", {"cortex-m4": 460_468, "cortex-m55": 429_880}),
     ),
     Lines(
         "rms_norm",

@@ -1,11 +1,6 @@
 """CMSIS-NN's int16 operators in executed instructions: depthwise convolution, batched matrix
-<<<<<<< HEAD
-product and softmax, which peers16.c calls as TFLite-Micro does. A figure counts only when the answer is the
-operator's."""
-=======
 product and softmax, which peers16.c calls as TFLite-Micro does. A figure counts only when the
 answer is the operator's."""
->>>>>>> kernels
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from compress.tasks import start
 from compress.tasks import state as saved
 from compress.tasks.steps import advance, schedule_of
 from compress.tasks.training import Trained, TrainingRequest
-from compress.tasks.typing import charset, scores
+from compress.tasks.typing import charset, own_training, scores
 from compress.tasks.typing.session import SAMPLE_RATE
 from compress.tasks.typing.training_set import Labelled, Windows, draw, load
 
@@ -83,6 +83,8 @@ def train(request: TrainingRequest, recipe: Recipe | None = None) -> Trained:
 
     The state beside it holds an interrupted training and is removed at the end.
     """
+    if request.network is not None:
+        return own_training.train(request)
     recipe = recipe or recipe_for(request)
     torch.set_num_threads(request.threads)
     torch.manual_seed(recipe.seed)

@@ -162,6 +162,8 @@ $(READY): pyproject.toml
 	@sh firmware/tools.sh python
 	python3.11 -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -e ".[test]"
+	# what commands import is compiled once, even where Python is told to write no bytecode
+	env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -c "import torch.export._trace, torch._dynamo"
 	@touch $(READY)
 
 tools: ## cross compiler and emulator from the distribution

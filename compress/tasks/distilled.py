@@ -20,7 +20,7 @@ from compress.tasks.crops import Cropper, forward
 from compress.tasks.supervised import Recipe, Run
 
 Apart = Callable[[Tensor, Tensor], Tensor]  # the student's frames, the teacher's -> their distance
-_RECIPE = Recipe(steps=150, rate=3e-4, decay=0.0, warmup=10, seconds=4.0, batch=8, windows=64)
+_RECIPE = Recipe(steps=150, rate=3e-4, decay=0.0, warmup=10)
 
 
 def recipe(steps: int | None, seed: int) -> Recipe:

@@ -276,8 +276,8 @@ def test_what_is_there_is_not_made_again_and_other_networks_have_their_own(
 
 
 def test_the_classes_can_be_told_apart_by_how_strong_each_electrode_is() -> None:
-    """A nearest mean of the electrodes' strengths over windows of 0.2 s finds most, across
-    sessions."""
+    """A nearest mean of the electrodes' strengths over windows of 0.2 s finds most, across two
+    sessions, and not all."""
     from compress.data.simulator import activity
 
     band, count = activity.Band(1000.0, 8), 6
@@ -292,7 +292,7 @@ def test_the_classes_can_be_told_apart_by_how_strong_each_electrode_is() -> None
     means = np.stack([x[y == k].mean(0) for k in range(count)])
     found = np.square(unseen[:, None] - means).sum(-1).argmin(1)
     matrix = scores.confusion(found, expected, count)
-    assert scores.summary(matrix, list("abcdef"))["balanced_accuracy"] > 80.0
+    assert 60.0 < scores.summary(matrix, list("abcdef"))["balanced_accuracy"] < 99.0
 
 
 def test_details_are_json_and_the_console_says_the_balanced_accuracy() -> None:

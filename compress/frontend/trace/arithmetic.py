@@ -136,7 +136,9 @@ def scaled(w: Writer, name: str) -> str:
     while maker is not None and maker.copies_values:
         source = maker.inputs[0]
         maker = next((op for op in w.b.ops if op.output == source), None)
-    if maker is None or not isinstance(maker, FloatOp) or type(maker).offers is FloatOp.offers:
+    if not isinstance(maker, FloatOp) or maker.keeps_scale:
+        return name
+    if type(maker).offers is FloatOp.offers:
         return name
     return w.op(g.Concat, name, sizes=(w.b.tensors[name].features,))
 

@@ -32,14 +32,26 @@ def _(x: torch.Tensor, number: int, shape: list[int]) -> torch.Tensor:
 
 
 @dataclass(frozen=True)
+class Form:
+    """How a forward takes and gives its tensors: `given` makes its input of samples (time,
+    features), `taken` makes (batch, outputs, frames) of its output."""
+
+    given: Callable[[torch.Tensor], torch.Tensor] = lambda x: x.t()[None]
+    taken: Callable[[torch.Tensor], torch.Tensor] = lambda y: y
+
+
+@dataclass(frozen=True)
 class Exported:
     """A traced forward. `constants`: parameters and buffers by the name of their placeholder;
-    `leaves`: path and module of each leaf by its number; `length`: samples of the signal."""
+    `leaves`: path and module of each leaf by its number; `names`: the last path of a module that
+    has several; `length`: samples of the signal."""
 
     program: Any
     constants: dict[str, torch.Tensor]
     leaves: list[tuple[str, nn.Module]]
+    names: dict[str, str]
     length: int
+    form: Form
     file: Path | None
 
     def place(self, node: Any) -> str:
@@ -58,7 +70,8 @@ class Exported:
         if node.target is torch.ops.tendon.leaf.default:
             return self.leaves[node.args[1]][0]
         stack = list((node.meta.get("nn_module_stack") or {}).values())
-        return str(stack[-1][0]) if stack else ""
+        path = str(stack[-1][0]) if stack else ""
+        return self.names.get(path, path)
 
     def _line(self, node: Any) -> str:
         return _line_of(node.meta.get("stack_trace") or "", self.file)
@@ -71,12 +84,15 @@ def _line_of(stack: str, file: Path | None) -> str:
     return f"{own[-1][0]}:{own[-1][1]}:" if own else ""
 
 
-def export(model: nn.Module, electrodes: int, length: int, file: Path | None) -> Exported:
+def export(
+    model: nn.Module, electrodes: int, length: int, form: Form, file: Path | None = None
+) -> Exported:
     """Trace a module in evaluation on a signal of `length` samples; GraphError where PyTorch
     cannot."""
     model = model.eval()
-    signal = torch.zeros(1, electrodes, length)
-    kept = [(path, m) for path, m in model.named_modules() if layers.leaf_of(m)]
+    signal = form.given(torch.zeros(length, electrodes))
+    names = _names(model)
+    kept = [(names.get(p, p), m) for p, m in model.named_modules() if layers.leaf_of(m)]
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
@@ -88,7 +104,15 @@ def export(model: nn.Module, electrodes: int, length: int, file: Path | None) ->
         raise GraphError(_said(error, length, file)) from error
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
-    return Exported(program, _constants(program), kept, length, file)
+    return Exported(program, _constants(program), kept, names, length, form, file)
+
+
+def _names(model: nn.Module) -> dict[str, str]:
+    """Every path of a module that has several -> the last of them."""
+    paths: dict[int, list[str]] = {}
+    for path, module in model.named_modules(remove_duplicate=False):
+        paths.setdefault(id(module), []).append(path)
+    return {path: known[-1] for known in paths.values() for path in known[:-1]}
 
 
 def _shapes(

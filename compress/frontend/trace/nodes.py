@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from compress import graph as g
@@ -313,11 +314,12 @@ def _batch_norm(w: Writer, a: Values) -> Laid:
         raise Refused("a batch norm over the batch", "running statistics (the default)")
     x: Laid = a["input"]
     n = a["running_mean"].numel()
-    mean, var = (a[k].detach().double() for k in ("running_mean", "running_var"))
-    gain = torch.from_numpy(layers.numbers(a["weight"], n, 1.0)) / torch.sqrt(var + a["eps"])
-    bias = torch.from_numpy(layers.numbers(a["bias"], n)) - mean * gain
+    mean, var = (layers.numbers(a[k], n) for k in ("running_mean", "running_var"))
+    gain = layers.numbers(a["weight"], n, 1.0) / np.sqrt(var + a["eps"])
+    bias = layers.numbers(a["bias"], n) - mean * gain
     shape = [1, n, *[1] * (x.index.ndim - 2)]
-    return arithmetic.affine(w, x, gain.reshape(shape), bias.reshape(shape))
+    wide = (torch.from_numpy(values.reshape(shape)) for values in (gain, bias))
+    return arithmetic.affine(w, x, *wide)
 
 
 def _layer_norm(kind: type[g.Op]) -> Handler:

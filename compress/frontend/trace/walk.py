@@ -35,7 +35,7 @@ def walk(w: Writer, exported: Exported, signal: Laid) -> str:
         elif node.op == "get_attr":
             values[node] = getattr(exported.program.graph_module, node.target)
         elif node.op == "output":
-            return _output(w, node, values)
+            return _output(w, exported, node, values)
     raise GraphError("forward gives nothing")
 
 
@@ -148,20 +148,21 @@ def _by_name(node: Any, args: list[Any], kwargs: dict[str, Any]) -> dict[str, An
 
 
 def _leaf(w: Writer, exported: Exported, args: list[Any]) -> Laid:
-    """A leaf module: (batch, features, time) to (batch, features, time)."""
-    x, number = args[0], args[1]
+    """A leaf module: rows of features in, rows of features out."""
+    x, number, shape = args
     path, module = exported.leaves[number]
-    handler = layers.leaf_of(module)
-    assert handler is not None
-    rows = w.rows(x, [1])
-    name = handler(w, path, module, w.frames(rows))
+    leaf = layers.leaf_of(module)
+    assert leaf is not None
+    time = leaf.time % x.index.ndim
+    rows = w.rows(x, [d for d in range(x.index.ndim) if d != time])
+    name = leaf.write(w, path, module, w.frames(rows))
     features = w.b.tensors[name].features
-    frames = args[2][-1]
-    index = torch.arange(frames * features).reshape(1, frames, features).transpose(1, 2)
-    return Laid(name, frames, features, index)
+    others = [n for d, n in enumerate(shape) if d != leaf.time % len(shape)]
+    index = torch.arange(shape[leaf.time] * features).reshape(shape[leaf.time], *others)
+    return Laid(name, shape[leaf.time], features, index.movedim(0, leaf.time))
 
 
-def _output(w: Writer, node: Any, values: dict[Any, Any]) -> str:
+def _output(w: Writer, exported: Exported, node: Any, values: dict[Any, Any]) -> str:
     """The one tensor of forward, as (batch, outputs, frames) or (batch, outputs) of a window."""
     given = node.args[0]
     if len(given) != 1:
@@ -171,6 +172,7 @@ def _output(w: Writer, node: Any, values: dict[Any, Any]) -> str:
         raise found.error
     if not isinstance(found, Laid):
         raise GraphError("forward gives what does not depend on the signal")
+    found = found.seen_as(exported.form.taken(found.index))
     ndim, times = found.index.ndim, found.time_dims()
     expected = "(batch, outputs, frames)" if w.window is None else "(batch, outputs)"
     if ndim != (3 if w.window is None else 2) or found.index.shape[0] != 1:

@@ -47,6 +47,7 @@ class Writer:
         self.b, self.window, self.period = b, window, period
         self.lookahead: dict[str, Fraction] = {b.here: Fraction(0)}  # in samples
         self.path = ""
+        self.waits = False  # whether anything has to wait for the begin of a step
 
     # --- operators -----------------------------------------------------------------------------
 
@@ -95,7 +96,10 @@ class Writer:
     def begun(self, name: str) -> str:
         """The stream, later if need be, so that its first valid frame begins a step: what keeps
         state begins with one."""
-        if self.window is not None or self.period is None:
+        if self.window is not None or not self.first_valid(name):
+            return name
+        self.waits = True
+        if self.period is None:
             return name
         frames = self.period / self.samples(name)
         return self.delayed(name, int(-self.first_valid(name) % frames))

@@ -1,40 +1,29 @@
-"""Training pose networks of the user's own: the absolute error of the joint angles, where inverse
-kinematics found them."""
+"""Training networks of one's own on joint angles: the absolute error of the angles that are
+known."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from compress.graph import Array
+from compress.graph import Graph
 from compress.tasks import supervised
-from compress.tasks.crops import Crop
+from compress.tasks.objectives import Regression
+from compress.tasks.task import Recorded
 from compress.tasks.training import Trained, TrainingRequest
 
-
-class Angular(supervised.Objective):
-    """Outputs are angles in rad, of every joint alike."""
-
-    def known(self, session: int) -> Array:
-        return np.asarray(self.sessions[session].target.valid)
-
-    def loss(self, outputs: Tensor, crops: Sequence[Crop]) -> Tensor | None:
-        angles, valid = (np.stack(part) for part in zip(*map(self._target, crops), strict=True))
-        if not valid.any():
-            return None
-        errors = (outputs - torch.from_numpy(angles)).abs().mean(-1)
-        return errors[torch.from_numpy(valid)].mean()
-
-    def _target(self, crop: Crop) -> tuple[Array, Array]:
-        """Angles float32 (frames, 20) in rad, and the frames (frames,) for which they are known."""
-        target, at = self.sessions[crop.session].target, np.maximum(crop.at, 0)
-        return target.angles[at].astype(np.float32), (crop.at >= 0) & target.valid[at]
+RECIPE = supervised.Recipe(steps=600)
 
 
-def train(request: TrainingRequest) -> Trained:
-    """Train and write the checkpoint; the figures are validation_error, the angle MAE in °, and the
-    loss."""
-    return supervised.train(request, Angular)
+def train(request: TrainingRequest, recipe: supervised.Recipe | None = None) -> Trained:
+    """Train and write the checkpoint; the figures are validation_error, the mean absolute error of
+    the angles in degrees, and the loss."""
+    return supervised.train(request, _angles, recipe, RECIPE)
+
+
+def _angles(graph: Graph, sessions: Sequence[Recorded]) -> Regression:
+    """In rad; NaN in the samples of which inverse kinematics did not find them."""
+    known = [np.where(s.target.valid[:, None], s.target.angles, np.nan) for s in sessions]
+    return Regression(graph, [replace(s, target=k) for s, k in zip(sessions, known, strict=True)])

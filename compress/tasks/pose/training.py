@@ -91,7 +91,7 @@ def recipe_for(request: TrainingRequest) -> Recipe:
 
 def train(request: TrainingRequest, recipe: Recipe | None = None) -> Trained:
     """Train and write the checkpoint in half precision; the figures are those of `Score`, of the
-    validation sessions.
+    validation sessions. A network of the user's own is trained as `own_training` has it.
 
     The state beside it holds an interrupted training and is removed at the end.
     """

@@ -81,7 +81,8 @@ def recipe_for(request: TrainingRequest) -> Recipe:
 def train(request: TrainingRequest, recipe: Recipe | None = None) -> Trained:
     """Train and write the checkpoint; the figures are validation_cer in %, and the loss.
 
-    The state beside it holds an interrupted training and is removed at the end.
+    The state beside it holds an interrupted training and is removed at the end. A network of the
+    user's own is trained as `own_training` has it.
     """
     if request.network is not None:
         return own_training.train(request)

@@ -79,6 +79,8 @@ def _exported(
         if frames >= LEAST_FRAMES:
             return export(model, electrodes, length, form, file)
         if last:
+            exported = export(model, electrodes, length, file)
+            _written(Builder(electrodes, Fraction(1)), exported, None, None, None)  # says where
             raise GraphError(
                 f"forward gives {frames} frames for {length} samples: expected (batch, outputs,"
                 f" frames) with {LEAST_FRAMES} frames or more, or WINDOW and STRIDE in the file for"

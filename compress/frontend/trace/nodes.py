@@ -120,8 +120,12 @@ def _selu(w: Writer, a: Values) -> Laid:
 
 def _at_least(w: Writer, a: Values) -> Laid:
     if a["other"] != 0:
-        raise Refused("a comparison", "x >= 0, or an activation")
+        return _comparison(w, a)
     return arithmetic.activation(w, a["self"], "step")
+
+
+def _comparison(w: Writer, a: Values) -> Laid:
+    raise Refused("a choice by value", "an activation, or x >= 0 as a step from 0 to 1")
 
 
 def _power(w: Writer, a: Values) -> Laid:
@@ -419,6 +423,7 @@ TABLE: dict[str, Handler] = {
     "clamp_min": lambda w, a: arithmetic.clamp(w, a["self"], a["min"], None),
     "clamp_max": lambda w, a: arithmetic.clamp(w, a["self"], None, a["max"]),
     "ge": _at_least,
+    **{name: _comparison for name in ("gt", "le", "lt", "eq", "ne")},
     "neg": lambda w, a: _affine(w, a["self"], gain=-1.0),
     "negative": lambda w, a: _affine(w, a["self"], gain=-1.0),
     "square": lambda w, a: _power(w, {"self": a["self"], "exponent": 2}),

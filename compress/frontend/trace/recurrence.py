@@ -15,6 +15,9 @@ from compress.frontend.trace.layout import Laid
 from compress.frontend.trace.writer import Writer
 
 Layer = Callable[[g.Op], None]
+_RECENT = (
+    "RecentAttention (compress.frontend.layers), which sees the last frames; or WINDOW and STRIDE"
+)
 
 # --- recurrent layers ----------------------------------------------------------------------------
 
@@ -86,8 +89,7 @@ def attention(w: Writer, q: Laid, k: Laid, v: Laid, scale: float | None) -> Laid
     if w.window is None:
         raise Refused(
             "attention over a whole recording in a stream",
-            "RecentAttention (compress.frontend.layers), which sees the last frames; or WINDOW and"
-            " STRIDE",
+            _RECENT,
         )
     depth = q.shape[-1]
     factor = depth**-0.5 if scale is None else float(scale)
@@ -105,7 +107,7 @@ def product(w: Writer, a: Laid, b: Laid, factor: float = 1.0) -> Laid:
     b = b.seen_as(b.index.expand(*batch, *b.shape[-2:]))
     ndim = a.index.ndim
     if w.window is None:
-        raise Refused("a product of two tensors over time in a stream", "RecentAttention")
+        raise Refused("attention, or a product of two tensors over time, in a stream", _RECENT)
     of_b = b.time_dims()
     keys = of_b == [ndim - 1] or (of_b == [] and a.shape[-1] != a.frames)
     if of_b not in ([ndim - 1], [ndim - 2]):

@@ -177,5 +177,6 @@ tools: ## cross compiler and emulator from the distribution
 clean: ## delete what was built, keep the environment
 	rm -rf $(BUILD)
 
-.PHONY: help demo flash docs decode lm test networks quantize macs recordings train export firmware hil \
-	infer diagnose profile crosscheck drift bench validate pareto compress setup tools clean
+.PHONY: help demo flash docs decode lm test networks quantize macs recordings train export \
+	firmware hil infer diagnose profile crosscheck drift bench validate pareto compress setup \
+	tools clean

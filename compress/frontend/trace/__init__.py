@@ -79,7 +79,7 @@ def _exported(
         if frames >= LEAST_FRAMES:
             return export(model, electrodes, length, form, file)
         if last:
-            exported = export(model, electrodes, length, file)
+            exported = export(model, electrodes, length, form, file)
             _written(Builder(electrodes, Fraction(1)), exported, None, None, None)  # says where
             raise GraphError(
                 f"forward gives {frames} frames for {length} samples: expected (batch, outputs,"

@@ -348,6 +348,14 @@ def _group_norm(w: Writer, a: Values) -> Laid:
     return made.seen_as(made.index.reshape(shape))
 
 
+def _instance_norm(w: Writer, a: Values) -> Laid:
+    """A group of its own for each channel."""
+    if not a["use_input_stats"]:
+        names = {"training": False, "eps": a["eps"]}
+        return _batch_norm(w, a | names)
+    return _group_norm(w, a | {"num_groups": a["input"].shape[1]})
+
+
 def _softmax(log: bool) -> Handler:
     return lambda w, a: layers.softmax(w, a["self"], a["dim"], log)
 
@@ -465,6 +473,7 @@ TABLE: dict[str, Handler] = {
     "layer_norm": _layer_norm(g.LayerNorm),
     "rms_norm": _layer_norm(g.RmsNorm),
     "group_norm": _group_norm,
+    "instance_norm": _instance_norm,
     "softmax": _softmax(False),
     "_softmax": _softmax(False),
     "log_softmax": _softmax(True),

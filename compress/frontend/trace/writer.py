@@ -213,8 +213,9 @@ class Writer:
             dilation=at.dilation,
             padding=-at.first,
         )
-        ahead = max(0, at.last) if at.first < 0 else 0
-        self.lookahead[made] += (ahead + lag) * self.samples(name)
+        # a padded row belongs to the frame of its own number, any other one to its newest
+        ahead = max(0, at.last + lag) if at.first < 0 else lag
+        self.lookahead[made] += ahead * self.samples(name)
         return made
 
     def _chosen(self, name: str, at: Layout) -> str:

@@ -35,6 +35,11 @@ class Builder:
         """The first frame of a tensor that is made of valid frames alone."""
         return self._first_valid[name]
 
+    def take(self, other: Builder) -> None:
+        """Everything that another builder has."""
+        self.here, self.tensors, self.ops = other.here, other.tensors, other.ops
+        self._first_valid = other._first_valid
+
     def add(self, op_type: type[g.Op], module: str, *others: str, **attributes: Any) -> str:
         """Append an operator on the newest tensor and `others`; returns the name of what it
         makes."""

@@ -121,10 +121,10 @@ def _over_frames(w: Writer, name: str, rows: Rows, gains: Array, biases: Array) 
             "one constant for all frames, or WINDOW and STRIDE",
         )
     if not (gains == 1).all():
-        other = w.op(g.Constant, name, values=gains)
+        other = w.op(g.Constant, name, part="gains", values=gains)
         name = w.op(g.Multiply, name, other)
     if not (biases == 0).all():
-        other = w.op(g.Constant, name, values=biases)
+        other = w.op(g.Constant, name, part="offsets", values=biases)
         name = w.op(g.Add, scaled(w, name), other)
     return w.laid(name, rows)
 
@@ -136,9 +136,11 @@ def scaled(w: Writer, name: str) -> str:
     while maker is not None and maker.copies_values:
         source = maker.inputs[0]
         maker = next((op for op in w.b.ops if op.output == source), None)
-    if maker is None or not isinstance(maker, FloatOp) or type(maker).offers is FloatOp.offers:
+    if not isinstance(maker, FloatOp) or maker.keeps_scale:
         return name
-    return w.op(g.Concat, name, sizes=(w.b.tensors[name].features,))
+    if type(maker).offers is FloatOp.offers:
+        return name
+    return w.op(g.Concat, name, part="scale", sizes=(w.b.tensors[name].features,))
 
 
 # --- two tensors ---------------------------------------------------------------------------------
@@ -206,7 +208,9 @@ def cat(w: Writer, parts: Sequence[Any], dim: int) -> Laid:
     blocks, joined = [], []
     for part, name in zip(parts, names, strict=True):
         if name is None:
-            name = w.op(g.Constant, some, values=_frames_of(part, shape.dims, len(times)))
+            name = w.op(
+                g.Constant, some, part="constant", values=_frames_of(part, shape.dims, len(times))
+            )
         joined.append(name)
     begin, total = 0, sum(w.b.tensors[n].features for n in joined)
     for part, name in zip(parts, joined, strict=True):
@@ -266,10 +270,10 @@ def _along_time(w: Writer, parts: Sequence[Any], dim: int) -> Laid:
     for i, part in enumerate(parts):
         if joined[i] is None:
             values = part.detach().double().permute(order).reshape(1, -1).numpy()
-            joined[i] = w.op(g.Constant, some, values=values)
+            joined[i] = w.op(g.Constant, some, part="constant", values=values)
     names = [n for n in joined if n is not None]
     sizes = tuple(w.b.tensors[n].features for n in names)
-    made = w.op(g.Concat, *names, sizes=sizes)
+    made = w.op(g.Concat, *names, part="joined", sizes=sizes)
     frames = sum(_shape(p)[dim] for p in parts)
     made = w.op(g.Reframe, made, frames=1, outputs=frames)
     shape = list(_shape(parts[0]))

@@ -10,7 +10,7 @@ import torch
 
 from compress import graph as g
 from compress.frontend.trace.errors import Refused
-from compress.frontend.trace.layout import Laid
+from compress.frontend.trace.layout import ZERO, Laid
 from compress.frontend.trace.writer import Rows, Writer
 from compress.ops import FloatOp
 from compress.ops.tables import function
@@ -187,9 +187,11 @@ def matched(w: Writer, a: str, b: str, kind: type[g.Op]) -> list[str]:
 
 def cat(w: Writer, parts: Sequence[Any], dim: int) -> Laid:
     """Tensors side by side along a dimension: features of one frame, or frames of a window."""
-    laid = [p for p in parts if isinstance(p, Laid)]
-    first = laid[0]
+    first = next(p for p in parts if isinstance(p, Laid))
     dim %= first.index.ndim
+    if dim in first.time_dims():
+        parts = [_zeros(first, p) for p in parts]
+    laid = [p for p in parts if isinstance(p, Laid)]
     if len(laid) == len(parts) and len({p.name for p in laid}) == 1:
         return first.seen_as(torch.cat([p.index for p in laid], dim))
     times = sorted({d for p in laid for d in p.time_dims()})
@@ -225,6 +227,13 @@ def cat(w: Writer, parts: Sequence[Any], dim: int) -> Laid:
     made = w.op(g.Concat, *joined, sizes=sizes)
     index = torch.cat(blocks, dim)
     return Laid(made, _count(first, shape.dims, len(times)), total, index)
+
+
+def _zeros(like: Laid, part: Any) -> Any:
+    """A constant of nothing but zeros is padding."""
+    if isinstance(part, Laid) or bool((part != 0).any()):
+        return part
+    return like.seen_as(torch.full(tuple(part.shape), ZERO))
 
 
 def _same_rates(w: Writer, names: Sequence[str]) -> None:

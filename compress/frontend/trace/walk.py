@@ -13,7 +13,8 @@ from compress.frontend import layers
 from compress.frontend.trace.errors import Refused
 from compress.frontend.trace.exported import Exported
 from compress.frontend.trace.layout import Laid
-from compress.frontend.trace.nodes import Stacked, advice_of, does_nothing, handler_of, moves
+from compress.frontend.trace.nodes import advice_of, does_nothing, handler_of, moves
+from compress.frontend.trace.of_layers import Stacked
 from compress.frontend.trace.writer import Writer
 
 

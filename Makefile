@@ -50,6 +50,11 @@ test: setup tools ## every test, linter and type check
 	$(PYTHON) -m mypy
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
+networks: setup ## 200 networks drawn at random, from PyTorch to every form of their integers (half
+## an hour on two cores) [NETWORKS=200 FIRST_NETWORK=0]
+	NETWORKS=$(or $(NETWORKS),200) OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist worksteal \
+		tests/export/test_drawn_networks.py $(ARGS)
+
 quantize: setup ## checkpoint -> integer graph, its error rate
 ## [MODEL=name|path/net.py CHECKPOINT= DATA= CALIBRATION= PRECISION= WINDOW=]
 	$(PYTHON) -m compress quantize $(common) $(data)
@@ -162,6 +167,8 @@ $(READY): pyproject.toml
 	@sh firmware/tools.sh python
 	python3.11 -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -e ".[test]"
+	# what commands import is compiled once, even where Python is told to write no bytecode
+	env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -c "import torch.export._trace, torch._dynamo"
 	@touch $(READY)
 
 tools: ## cross compiler and emulator from the distribution
@@ -170,5 +177,6 @@ tools: ## cross compiler and emulator from the distribution
 clean: ## delete what was built, keep the environment
 	rm -rf $(BUILD)
 
-.PHONY: help demo flash docs decode lm test quantize macs recordings train export firmware hil \
-	infer diagnose profile crosscheck drift bench validate pareto compress setup tools clean
+.PHONY: help demo flash docs decode lm test networks quantize macs recordings train export \
+	firmware hil infer diagnose profile crosscheck drift bench validate pareto compress setup \
+	tools clean

@@ -1,6 +1,6 @@
-/* Runs CMSIS-NN's int16 operators as TFLite-Micro calls them (its kernels/cmsis_nn/depthwise_conv.cc,
- * batch_matmul.cc and softmax.cc), on an emulated core, and counts them. cases.bin is a row of
- * (header, contents), results.bin of (ticks, outputs); peers16.py writes and reads them. */
+/* Runs CMSIS-NN's int16 operators as TFLite-Micro calls them (depthwise_conv.cc, batch_matmul.cc
+ * and softmax.cc of its kernels/cmsis_nn), on an emulated core, and counts them. cases.bin is a row
+ * of (header, contents), results.bin of (ticks, outputs); peers16.py writes and reads them. */
 #include "arm_nnfunctions.h"
 #include "port.h"
 

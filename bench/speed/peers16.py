@@ -1,6 +1,6 @@
-"""CMSIS-NN's int16 operators in executed instructions: depthwise convolution, batched matrix product
-and softmax, which peers16.c calls as TFLite-Micro does. A figure counts only when the answer is the
-operator's."""
+"""CMSIS-NN's int16 operators in executed instructions: depthwise convolution, batched matrix
+product and softmax, which peers16.c calls as TFLite-Micro does. A figure counts only when the
+answer is the operator's."""
 
 from __future__ import annotations
 
@@ -16,11 +16,9 @@ Array = npt.NDArray[np.int64]
 PROGRAM = "peers16.c"
 FUNCTIONS = (b"arm_depthwise_conv_wrapper_s16", b"arm_batch_matmul_s16", b"arm_softmax_s16")
 DEPTHWISE, MATMUL, SOFTMAX = range(3)  # of peers16.c
-HEADER = np.dtype(
-    [("kind", "<u4"), ("repeats", "<u4"), ("size", "<i4", 4), ("scale", "<i4", 2)]
-)
+HEADER = np.dtype([("kind", "<u4"), ("repeats", "<u4"), ("size", "<i4", 4), ("scale", "<i4", 2)])
 DEEPEST = 10.0  # nats below the largest value where TFLite's softmax ends
-SOFTMAX_STEPS = 48  # of 2⁻¹⁵ that its tables may be away from the function
+SOFTMAX_STEPS = 16  # of 2⁻¹⁵ that its tables may be away from the function
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,9 @@ class Products:
 
     def call(self, seed: int) -> _Call:
         rng = np.random.default_rng(seed)
-        left, right = (_words(rng, (self.batches, n, self.terms)) for n in (self.rows, self.columns))
+        left, right = (
+            _words(rng, (self.batches, n, self.terms)) for n in (self.rows, self.columns)
+        )
         multiplier, shift = 2**30 + 12345, -int(np.ceil(np.log2(np.sqrt(self.terms)) + 12))
         acc = np.einsum("hik,hjk->hij", left, right)
         y = requantize(acc, np.array(multiplier), np.array(shift))

@@ -18,7 +18,6 @@ from bench.speed.row import Alone, Floor, Row
 from bench.speed.window_rows import DSP_CORES, VECTOR_CORE
 
 
-
 def rows() -> list[Row]:
     """All rows, core by core and precision by precision."""
     found = []

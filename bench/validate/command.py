@@ -215,7 +215,7 @@ def _autoencoder(checkout: Path) -> dict[str, Any]:
             for found in cmsis_nn.find(checkout, Path(folder))
             if found.core.name == "cortex-m4"
         )
-        elf, parts, executed = peers.build(library, Path(folder)), [], 0
+        elf, parts, executed = peers.build(library, Path(folder), "peers.c"), [], 0
         chip = replace(
             CHIPS["stm32l4r5"],
             memory=replace(CHIPS["stm32l4r5"].memory, regions=_tables_of_peers(elf)),

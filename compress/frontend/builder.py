@@ -35,6 +35,11 @@ class Builder:
         """The first frame of a tensor that is made of valid frames alone."""
         return self._first_valid[name]
 
+    def take(self, other: Builder) -> None:
+        """Everything that another builder has."""
+        self.here, self.tensors, self.ops = other.here, other.tensors, other.ops
+        self._first_valid = other._first_valid
+
     def add(self, op_type: type[g.Op], module: str, *others: str, **attributes: Any) -> str:
         """Append an operator on the newest tensor and `others`; returns the name of what it
         makes."""
@@ -48,13 +53,6 @@ class Builder:
         self._first_valid[name] = op.first_valid(max(self._first_valid[n] for n in op.inputs))
         self.here = name
         return name
-
-    def align(self, path: str, frames: int) -> None:
-        """After a start-up, wait until the first valid frame is the first of a group of so many:
-        what groups frames, or keeps state over groups of them, can then begin with it."""
-        lag = -self.first_valid % frames
-        if lag:
-            self.add(g.Unfold1d, f"{path}.alignment", frames=1, frames_per_output=1, lag=lag)
 
 
 def fold_batch_norms(graph: g.Graph) -> g.Graph:

@@ -1,13 +1,14 @@
 """Layers that a network of one's own may use as they are, and the modules that stay whole when a
 network is traced: each is an operator, or a few, of its own.
 
-To add one: a module from (batch, features, time) to (batch, features, time), and a line in `LEAVES`
-of this file or of the handlers of a family.
+To add one: a module of one tensor to one tensor, and a line in `LEAVES` of this file or of the
+handlers of a family.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,7 +22,15 @@ from compress.frontend.handlers import bias_of, numpy
 if TYPE_CHECKING:
     from compress.frontend.trace.writer import Writer
 
-Leaf = Callable[["Writer", str, Any, str], str]  # (writer, path, module, tensor) -> tensor
+
+@dataclass(frozen=True)
+class Leaf:
+    """A module that stays whole. `write`: (writer, path, module, name of a tensor) -> the name of
+    what it makes of it; `time`: the dimension of time in what it takes and gives, all others are
+    features, in their order."""
+
+    write: Callable[[Writer, str, Any, str], str]
+    time: int = 2
 
 
 class RecentAttention(nn.Module):
@@ -69,10 +78,15 @@ def _recent_attention(w: Writer, path: str, module: RecentAttention, name: str) 
         w.path = f"{path}.{part}"
         parts.append(w.op(g.Slice, joined, begin=i * features, end=(i + 1) * features))
         if i:
-            last = {"frames": module.frames, "frames_per_output": 1, "lag": 0}
+            last: dict[str, Any] = {"frames": module.frames, "frames_per_output": 1, "lag": 0}
             parts[-1] = w.op(g.Unfold1d, parts[-1], **last, padding=module.frames - 1)
     w.path = path
-    sizes = {"frames": module.frames, "heads": module.heads, "depth": depth, "shared": False}
+    sizes: dict[str, Any] = {
+        "frames": module.frames,
+        "heads": module.heads,
+        "depth": depth,
+        "shared": False,
+    }
     scores = w.op(g.AttentionScores, parts[0], parts[1], **sizes, factor=depth**-0.5)
     weights = w.op(g.Softmax, scores, groups=module.heads)
     context = w.op(g.AttentionContext, weights, parts[2], **sizes)
@@ -85,7 +99,7 @@ def _dense(w: Writer, name: str, layer: nn.Linear) -> str:
     return w.op(g.Dense, name, weight=weight, bias=bias_of(layer)[None])
 
 
-LEAVES: dict[type[nn.Module], Leaf] = {RecentAttention: _recent_attention}
+LEAVES: dict[type[nn.Module], Leaf] = {RecentAttention: Leaf(_recent_attention)}
 
 
 def leaf_of(module: nn.Module) -> Leaf | None:

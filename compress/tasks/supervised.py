@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +22,12 @@ from tqdm import tqdm
 from compress import tasks
 from compress.errors import RecordingError
 from compress.frontend import checkpoint
-from compress.graph import Array, Graph
+from compress.graph import Graph
 from compress.report.figures import figure
 from compress.tasks import start
 from compress.tasks import state as saved
-from compress.tasks.crops import Crop, Cropper, forward, stream_frames
+from compress.tasks.crops import Cropper, forward, stream_frames
+from compress.tasks.objectives import Objective
 from compress.tasks.steps import advance, schedule_of
 from compress.tasks.task import Recorded, Task
 from compress.tasks.training import Trained, TrainingRequest
@@ -41,52 +41,37 @@ class Recipe:
     """All that the result depends on, besides the network and the recordings. `batch`: crops of
     `seconds`, or `windows` of a network over windows."""
 
-    steps: int = 400
+    steps: int = 300
     seed: int = 1
     rate: float = 2e-3
     decay: float = 1e-2
     warmup: int = 20
-    seconds: float = 4.0
-    batch: int = 12
-    windows: int = 96
+    seconds: float = 3.0
+    batch: int = 8
+    windows: int = 64
     gain: float = 0.05
     clip: float = 1.0
     save_every: int = 50
     score_every: int = 100
 
 
-class Objective(ABC):
-    """What frames are to be, over some sessions."""
-
-    def __init__(self, graph: Graph, sessions: Sequence[Recorded]) -> None:
-        self.graph, self.sessions = graph, sessions
-
-    @abstractmethod
-    def known(self, session: int) -> Array:
-        """(samples,): whether something is known of each sample."""
-
-    @abstractmethod
-    def loss(self, outputs: Tensor, crops: Sequence[Crop]) -> Tensor | None:
-        """Of outputs (batch, frames, outputs) for these crops; None when nothing is known of any
-        frame."""
-
-
-def recipe_for(request: TrainingRequest) -> Recipe:
+def recipe_for(request: TrainingRequest, base: Recipe) -> Recipe:
     """The recipe with what the user set in place of its values. Weights that are already good move
     at a fifth of the rate: at the full one they would first be lost and then learned again."""
-    base = Recipe() if request.checkpoint is None else Recipe(rate=Recipe.rate / 5)
     steps = base.steps if request.steps is None else request.steps
-    return dataclasses.replace(base, steps=steps, seed=request.seed)
+    rate = base.rate if request.checkpoint is None else base.rate / 5
+    return dataclasses.replace(base, steps=steps, seed=request.seed, rate=rate)
 
 
 def train(
     request: TrainingRequest,
     objective: Callable[[Graph, Sequence[Recorded]], Objective],
     recipe: Recipe | None = None,
+    base: Recipe = Recipe(),
 ) -> Trained:
     """Train and write the checkpoint; the figures are validation_error in the task's unit, and the
     loss. The state beside it holds an interrupted training and is removed at the end."""
-    recipe = recipe or recipe_for(request)
+    recipe = recipe or recipe_for(request, base)
     torch.set_num_threads(request.threads)
     torch.manual_seed(recipe.seed)
     network, hyper_parameters = start.network(request)
@@ -98,9 +83,10 @@ def train(
     data, validation = read[: len(request.train)], read[len(request.train) :]
     validation = [_beginning(graph, recorded) for recorded in validation]
     _check_known(objective(graph, validation), validation)
-    run = Run(
-        network, recipe, request.state, origin, _loss(network, objective(graph, data), recipe)
-    )
+    learned = objective(graph, data)
+    if learned.remark():
+        print(learned.remark())
+    run = Run(network, recipe, request.state, origin, _loss(network, learned, recipe))
     loss = run.fit(lambda: _error(task, graph, network, validation))
     error = _error(task, graph, network, validation)
     checkpoint.save(request.out, network.eval(), hyper_parameters)

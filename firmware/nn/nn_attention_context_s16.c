@@ -201,16 +201,17 @@ static inline void several_values(const nn_attention *op, const int16_t *weights
 
 #ifdef AT_ONCE
 
-/* Value by value, each for all frames */
-static void by_columns(const nn_attention *op, const int16_t *weights, const int16_t *values,
-                       int16_t *y)
+/* Value by value, each for all frames. By itself, so that no other path needs its stack. */
+static __attribute__((noinline)) void by_columns(const nn_attention *op, const int16_t *weights,
+                                                 const int16_t *values, int16_t *y)
 {
-    const uint32_t next = (uint32_t)op->heads * op->keys;
+    const nn_attention own = *op; /* which no store to y can change */
+    const uint32_t next = (uint32_t)own.heads * own.keys;
     int16_t column[COLUMN] __attribute__((aligned(8)));
-    for (uint32_t h = op->heads; h; h--, weights += op->keys)
-        for (uint32_t d = op->depth; d; d--) {
-            take_column(op, values++, column);
-            all_frames(op, weights, next, column, y++);
+    for (uint32_t h = own.heads; h; h--, weights += own.keys)
+        for (uint32_t d = own.depth; d; d--) {
+            take_column(&own, values++, column);
+            all_frames(&own, weights, next, column, y++);
         }
 }
 
@@ -228,7 +229,7 @@ static inline void by_rows(const nn_attention *op, const int16_t *weights, const
 
 #else
 
-static uint32_t in_columns(const nn_attention *op, const int16_t *weights)
+static inline uint32_t in_columns(const nn_attention *op, const int16_t *weights)
 {
     (void)op, (void)weights;
     return 0;
@@ -240,14 +241,10 @@ static uint32_t in_columns(const nn_attention *op, const int16_t *weights)
 
 #endif
 
-void nn_attention_context_s16(const nn_attention *op, const int16_t *weights, const int16_t *values,
-                              int16_t *y)
+static __attribute__((noinline)) void frame_by_frame(const nn_attention *op, const int16_t *weights,
+                                                     const int16_t *values, int16_t *y)
 {
     const nn_attention own = *op; /* which no store to y can change */
-    if (in_columns(&own, weights)) {
-        by_columns(&own, weights, values, y);
-        return;
-    }
     const uint32_t fast = in_rows(&own, values), next = own.shared ? 0 : own.keys * row_of(&own);
     for (uint32_t t = own.frames; t; t--, values += next)
         for (uint32_t h = 0; h < own.heads; h++, weights += own.keys, y += own.depth)
@@ -255,4 +252,13 @@ void nn_attention_context_s16(const nn_attention *op, const int16_t *weights, co
                 by_rows(&own, weights, values + h * own.depth, y);
             else
                 every_value(&own, weights, values + h * own.depth, y);
+}
+
+void nn_attention_context_s16(const nn_attention *op, const int16_t *weights, const int16_t *values,
+                              int16_t *y)
+{
+    if (in_columns(op, weights))
+        by_columns(op, weights, values, y);
+    else
+        frame_by_frame(op, weights, values, y);
 }

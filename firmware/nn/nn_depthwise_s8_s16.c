@@ -36,7 +36,8 @@ static inline int32x4_t outputs_of(const nn_depthwise *op, int32x4_t sums, int32
 #define AT_ONCE 8u
 
 /* Eight channels of a frame. Loads take the weights of two taps apart. */
-static inline void several_channels(const nn_depthwise *op, uint32_t c, const int16_t *x, int16_t *y)
+static inline void several_channels(const nn_depthwise *op, uint32_t c, const int16_t *x,
+                                    int16_t *y)
 {
     const uint32_t channels = op->channels;
     const int16_t *w = op->weights + 2 * c;
@@ -74,7 +75,8 @@ static inline uint32_t loadable(const nn_depthwise *op, const int16_t *x)
     "smlad %[" b "], %[" r "], %[v], %[" b "]\n\t"
 
 /* Σ w·x over all taps of four channels */
-static inline void sums_of(const nn_depthwise *op, const int16_t *x, const int16_t *w, int32_t *sums)
+static inline void sums_of(const nn_depthwise *op, const int16_t *x, const int16_t *w,
+                           int32_t *sums)
 {
     const uint32_t channels = op->channels, row = 2 * channels;
     const int16_t *const end = w + (op->kernel & ~1u) * channels;
@@ -82,8 +84,9 @@ static inline void sums_of(const nn_depthwise *op, const int16_t *x, const int16
     uint32_t p, q, r, s, t, v;
     while (w != end)
         __asm__("ldrd %[p], %[q], [%[x]]\n\tadd %[x], %[row]\n\t"
-                "ldrd %[r], %[s], [%[x]]\n\tadd %[x], %[row]\n\t" TWO_CHANNELS("p", "r", "a", "b", "0")
-                    TWO_CHANNELS("q", "s", "c", "d", "8") "add %[w], %[w], %[row], lsl #1\n\t"
+                "ldrd %[r], %[s], [%[x]]\n\tadd %[x], %[row]\n\t"
+                TWO_CHANNELS("p", "r", "a", "b", "0") TWO_CHANNELS("q", "s", "c", "d", "8")
+                "add %[w], %[w], %[row], lsl #1\n\t"
                 : [x] "+&r"(x), [w] "+&r"(w), [a] "+&r"(a), [b] "+&r"(b), [c] "+&r"(c),
                   [d] "+&r"(d), [p] "=&r"(p), [q] "=&r"(q), [r] "=&r"(r), [s] "=&r"(s),
                   [t] "=&r"(t), [v] "=&r"(v)

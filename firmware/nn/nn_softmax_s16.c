@@ -196,7 +196,8 @@ static inline uint32_t exponentials_of(const depth *d, const int16_t *x, int16_t
 
 static inline int32_t one_share(const share *s, uint32_t e)
 {
-    return (int32_t)((uint32_t)nn_mla((int32_t)e, (int32_t)s->factor, (int32_t)s->half) >> s->shift);
+    const int32_t product = nn_mla((int32_t)e, (int32_t)s->factor, (int32_t)s->half);
+    return (int32_t)((uint32_t)product >> s->shift);
 }
 
 static inline void shares_of(const share *s, int16_t *y, uint32_t n)

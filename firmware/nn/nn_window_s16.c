@@ -34,8 +34,8 @@ static int16_t *frames_of_band(const int16_t *x, uint32_t frames, uint32_t step,
 
 /* The same frame by frame, so that each band's values lie side by side, and frames may be apart:
  * first those of frames in the history */
-static void window_of_frames(const nn_window *op, const int16_t *past, uint32_t at, const int16_t *x,
-                            int16_t *y)
+static void window_of_frames(const nn_window *op, const int16_t *past, uint32_t at,
+                             const int16_t *x, int16_t *y)
 {
     const uint32_t n = op->features / op->bands, frames = op->width / op->features,
                    step = (uint32_t)op->features * op->dilation;

@@ -17,15 +17,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.__main__ import main
-from bench.speed import cmsis_nn, kernels, networks, peers
+from bench.speed import cmsis_nn, kernels, networks, peers, peers16
 from bench.speed.cmsis_nn import CmsisNnError
 from bench.speed.layers import LAYERS, Layer
+from bench.speed.peers16 import Filters, Products, Shares
 from bench.speed.rows import rows
 from compress.data import datasets
 from tests import toy
 
 TWIN = Path(__file__).parent / "cmsis_nn_twin"
 SHAPES = (Layer("7→5", 7, 5), Layer("conv 3ch k2 s1 → 4, 3 outputs", 3, 4, 2, 1, 3))
+SIXTEEN = (
+    Filters("6ch k3, 4 frames", 6, 3, 4),
+    Products("3 × 5, 2 × 7", 2, 3, 5, 7),
+    Shares("3 × 9", 3, 9),
+)
 SOFT, HARD = "-mfloat-abi=soft", "-mfloat-abi=hard"
 
 
@@ -83,6 +89,18 @@ def test_a_layer_of_several_calls_is_their_sum(table: list[dict[str, Any]]) -> N
         assert step["macs"] == 596 * 2048 and step["ratio"] > 1.9
         assert step["floor_per_mac"] * step["macs"] + cell["instructions"] < step["instructions"]
         assert by[core, "w8a16", "tds conv"]["macs"] == 32 * 16 * 144 * 16
+
+
+def test_filters_attention_and_softmax_take_half_of_cmsis_nn_on_armv7e_m(
+    table: list[dict[str, Any]],
+) -> None:
+    beside = [r for r in table if r["peer"] and "int16" in r["peer"]]
+    kernels_of = {(r["kernel"], r["core"]) for r in beside}
+    names = {"depthwise conv", "attention_scores", "attention_context", "softmax"}
+    cores = ("cortex-m4", "cortex-m7", "cortex-m55")
+    assert kernels_of == {(name, core) for name in names for core in cores}
+    assert all(r["ratio"] >= 2 for r in beside if r["core"] != "cortex-m55")
+    assert all(r["ratio"] > 1.5 for r in beside)
 
 
 def test_the_figures_of_a_row_fit_together(table: list[dict[str, Any]]) -> None:
@@ -289,6 +307,36 @@ def test_sources_are_compiled_and_their_layers_counted_on_the_core(
     assert found == peers.measure(library, SHAPES), "exact, so the same every time"
     for layer in SHAPES:
         assert 2 * layer.macs < found[layer.shape] < 40 * layer.macs + 1000
+
+
+@pytest.mark.parametrize("core", ["cortex-m4", "cortex-m55"])
+def test_operators_of_16_bits_are_compiled_and_counted_on_the_core(
+    core: str, tmp_path: Path
+) -> None:
+    toy.need("arm-none-eabi-gcc", "arm-none-eabi-ar")
+    toy.need_emulator()
+    library = next(found for found in cmsis_nn.find(TWIN, tmp_path) if found.core.name == core)
+    assert peers16.there(library)
+    found = peers16.measure(library, SIXTEEN)
+    assert found == peers16.measure(library, SIXTEEN), "exact, so the same every time"
+    work = {"6ch k3, 4 frames": 72, "3 × 5, 2 × 7": 210, "3 × 9": 27}
+    for shape, least in work.items():
+        assert 2 * least < found[shape] < 100 * least + 1000
+
+
+def test_an_operator_that_answers_something_else_is_not_counted_and_an_old_library_not_asked(
+    tmp_path: Path,
+) -> None:
+    toy.need("arm-none-eabi-gcc")
+    toy.need_emulator()
+    shutil.copytree(TWIN, tmp_path / "nn")
+    source = tmp_path / "nn" / "Source" / "FullyConnectedFunctions" / "twin_s16.c"
+    right = source.read_text()
+    source.write_text(right.replace("+ 1) >> 1;", "+ 5) >> 1;"))
+    with pytest.raises(CmsisNnError, match="6ch k3, 4 frames: expected TFLite's integers, found"):
+        peers16.measure(cmsis_nn.find(tmp_path / "nn", tmp_path / "cache")[0], SIXTEEN)
+    source.write_text(right.replace("arm_batch_matmul_s16", "arm_batch_matmul_s32"))
+    assert not peers16.there(cmsis_nn.find(tmp_path / "nn", tmp_path / "cache")[0])
 
 
 def test_a_layer_that_answers_something_else_is_not_counted(tmp_path: Path) -> None:

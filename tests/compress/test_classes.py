@@ -61,6 +61,15 @@ def test_a_frame_has_the_label_of_its_newest_sample() -> None:
     assert label_samples(network("classes", 2), 3).tolist() == [4, 9, 14]
 
 
+def test_frames_between_two_samples_are_the_later_one_s() -> None:
+    b = Builder(ELECTRODES, Fraction(RATE))
+    b.add(g.Unfold1d, "unfold", frames=3, frames_per_output=3, lag=0)
+    b.add(g.Interpolate, "interpolate", factor=2)
+    graph = g.Graph("own", b.tensors, tuple(b.ops), {"lookahead": 1})
+    assert graph.output.rate == Fraction(2 * RATE, 3) and graph.start_up == 2
+    assert label_samples(graph, 6).tolist() == [-1, -1, 3, 4, 6, 7]
+
+
 def test_the_look_ahead_is_taken_off() -> None:
     assert label_samples(network("classes", 2, lag=3, lookahead=3), 4).tolist()[1:] == [6, 11, 16]
 
@@ -276,8 +285,8 @@ def test_what_is_there_is_not_made_again_and_other_networks_have_their_own(
 
 
 def test_the_classes_can_be_told_apart_by_how_strong_each_electrode_is() -> None:
-    """A nearest mean of the electrodes' strengths over windows of 0.2 s finds most, across
-    sessions."""
+    """A nearest mean of the electrodes' strengths over windows of 0.2 s finds most, across two
+    sessions, and not all."""
     from compress.data.simulator import activity
 
     band, count = activity.Band(1000.0, 8), 6
@@ -292,7 +301,7 @@ def test_the_classes_can_be_told_apart_by_how_strong_each_electrode_is() -> None
     means = np.stack([x[y == k].mean(0) for k in range(count)])
     found = np.square(unseen[:, None] - means).sum(-1).argmin(1)
     matrix = scores.confusion(found, expected, count)
-    assert scores.summary(matrix, list("abcdef"))["balanced_accuracy"] > 80.0
+    assert 60.0 < scores.summary(matrix, list("abcdef"))["balanced_accuracy"] < 99.0
 
 
 def test_details_are_json_and_the_console_says_the_balanced_accuracy() -> None:

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,11 @@ from bench.bare.cases import Case, CaseError
 from bench.bare.cores import CORES, Core
 from bench.speed import kernel_cases, recurrent_cases, window_cases
 from bench.speed.kernel_cases import MODES, Check, Contents
+from compress import graph as g
 from compress.errors import GraphError
 from compress.ops import log_softmax
 from compress.ops.arithmetic import lut
+from compress.ops.softmax import softmax
 from export.c import pack
 
 SANITIZERS = ("-O1", "-g", "-fsanitize=undefined,address", "-fno-sanitize-recover=all")
@@ -169,24 +172,25 @@ any_recurrent = st.one_of(
         st.integers(1, 3),
     ),
 )
+depth = st.one_of(st.integers(1, 21), st.sampled_from([4, 8, 12, 16, 32, 36]))
 any_of_windows = st.one_of(
-    st.builds(window_cases.depthwise, contents, st.integers(1, 21), st.integers(1, 9), few),
+    st.builds(window_cases.depthwise, contents, st.integers(1, 40), st.integers(1, 10), few),
     st.builds(
         window_cases.attention_scores,
         contents,
         few,
         st.integers(1, 11),
         st.integers(1, 3),
-        st.integers(1, 21),
+        depth,
         st.booleans(),
     ),
     st.builds(
         window_cases.attention_context,
         contents,
-        few,
-        st.integers(1, 21),
+        st.integers(1, 9),
+        st.one_of(st.integers(1, 21), st.integers(56, 70)),
         st.integers(1, 3),
-        st.integers(1, 11),
+        depth,
         st.booleans(),
     ),
     st.builds(window_cases.softmax, contents, st.integers(1, 70), few, in_place),
@@ -375,6 +379,23 @@ def test_one_sweep_over_all_small_shapes_of_a_linear_layer(
         assert_equal(checks, emulated[name].run(checks), name)
 
 
+def test_one_sweep_over_small_shapes_of_filters_and_attention(emulated: dict[str, Runner]) -> None:
+    """Every rest of channels, taps, frames, keys and values, on word boundaries as exports have
+    them: all the fast paths."""
+    checks = [
+        window_cases.depthwise(Contents(i), channels, kernel, 1 + i % 2)
+        for i, (channels, kernel) in enumerate(product(range(1, 21), range(1, 6)))
+    ]
+    for i, (frames, keys, values) in enumerate(product((1, 2, 3, 4, 5), (1, 2, 3, 8, 50), (4, 16))):
+        shared = i % 3 > 0
+        for make in (window_cases.attention_scores, window_cases.attention_context):
+            checks.append(make(Contents(i, MODES[i % 3]), frames, keys, 2, values, shared))
+    for check in checks:
+        check.case.offsets = {}
+    for name in FASTEST:
+        assert_equal(checks, emulated[name].run(checks), name)
+
+
 @pytest.mark.parametrize("kernel", ["linear_s16_mve", "linear_s8_mve"])
 def test_one_sweep_over_shapes_of_a_linear_layer_for_vectors(
     kernel: str, emulated: dict[str, Runner]
@@ -496,6 +517,25 @@ def test_every_int16_goes_through_a_table_as_the_reference_says(
         assert_equal(checks, emulated[name].run(checks), name)
 
 
+def test_every_distance_from_the_largest_value_goes_through_the_table_of_softmax(
+    native: dict[str, Path], emulated: dict[str, Runner]
+) -> None:
+    """All that lies up to 32,767 steps of 2⁻¹¹ nats below, and one value alone."""
+    x = np.arange(32767, -1, -1).astype(np.int16)
+    checks = []
+    for row in (x, x[:1]):
+        values, shift, mult = row.astype(np.int64), 1, 2**31 - 1
+        op = g.IntSoftmax(("x",), "y", "", 1, mult, shift)
+        case = Case("softmax", (mult, row.size, 1, shift), {"x": row, "y": np.zeros_like(row)})
+        checks.append(Check(case, {"y": softmax(values, op).astype(np.int16)}))
+    assert checks[1].expected["y"] == 32767
+    assert_equal(
+        checks, cases.run_native(native["sanitized"], [c.case for c in checks]), "sanitized"
+    )
+    for name in FASTEST:
+        assert_equal(checks, emulated[name].run(checks), name)
+
+
 def test_a_cell_is_held_to_its_limits_and_every_gate_goes_through_its_table(
     native: dict[str, Path], emulated: dict[str, Runner]
 ) -> None:
@@ -595,6 +635,24 @@ def test_the_tables_of_log_softmax_are_those_of_the_definition() -> None:
     ]
     np.testing.assert_array_equal(tables[0], log_softmax.EXP)
     np.testing.assert_array_equal(tables[1], log_softmax.LOG)
+
+
+def test_the_table_of_softmax_is_that_of_the_definition() -> None:
+    source = (cases.ROOT / "firmware" / "nn" / "nn_softmax_s16.c").read_text()
+    body = re.search(r"exponentials\[257\] = \{([^}]*)\}", source)
+    assert body
+    table = [int(v) for v in body.group(1).replace("\n", " ").split(",") if v.strip()]
+    np.testing.assert_array_equal(np.array(table) + 32768, log_softmax.EXP)
+
+
+@given(st.integers(0, 2**32), st.integers(1, 12), st.integers(1, 12))
+def test_packing_of_taps_keeps_every_weight(seed: int, channels: int, kernel: int) -> None:
+    weight = np.random.default_rng(seed).integers(-127, 128, (channels, kernel)).astype(np.int8)
+    packed = pack.pack_taps(weight)
+    assert packed.dtype == np.int16 and packed.shape == (-(-kernel // 2), channels, 2)
+    found = packed.transpose(1, 0, 2).reshape(channels, -1)
+    np.testing.assert_array_equal(found[:, :kernel], weight)
+    assert not found[:, kernel:].any()
 
 
 @given(

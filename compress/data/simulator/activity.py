@@ -28,10 +28,12 @@ LEFT_OUT = 0.25  # s behind a change of class that have no label: the muscles ar
 _ONSET = 0.06  # s, standard deviation of the slope between two classes
 _FORCE = 0.2  # s, of that between two levels of force
 _DELAY = 0.05  # s from the excitation of a muscle to its force
-_TOGETHER = (0.45, 0.28, 0.18)  # levels of the muscles of a class, the first its own
+_HOLD, _PART = 0.3, 0.3  # log-normal spreads of a hold's strength, and of each muscle's part
+_ASTRAY = 0.02  # mean excitation of muscles that have no part in a hold
+_TOGETHER = (0.36, 0.22, 0.14)  # levels of the muscles of a class, the first its own
 _SCALE = 250.0  # of all action potentials, as in the published recordings
 _SLOW = 20.0  # Hz: below it there is skin, not muscle
-_CONDITIONS = Conditions(turn=0.07, gain=0.12, strength=0.12)
+_CONDITIONS = Conditions(turn=0.1, gain=0.15, noise=1.2, strength=0.15)
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,13 @@ def classes(
     """One session: emg float32 (samples, electrodes), label int64 (samples,) of 0…count − 1, or −1
     behind a change. The same arguments give the same samples."""
     rng = _drawn(f"classes {split}", number, seed)
-    plan = _holds(seconds, count, rng)
-    levels = np.zeros((count, round(seconds * GRID)))
+    plan, muscles = _holds(seconds, count, rng), _muscles_of(count, seed, rest=True)
+    held = np.zeros((len(MUSCLES), round(seconds * GRID)))
     for begin, end, which in plan:
-        levels[which, round(begin * GRID) : round(end * GRID)] = np.exp(0.2 * rng.normal())
-    smooth = gaussian_filter1d(levels, _ONSET * GRID, axis=1, mode="nearest")
-    excitation = np.einsum("cm,ct->mt", _muscles_of(count, seed, rest=True), smooth)
+        strength = np.exp(_HOLD * rng.standard_normal() + _PART * rng.standard_normal(len(held)))
+        level = muscles[which] * strength + _ASTRAY * rng.exponential(size=len(held))
+        held[:, round(begin * GRID) : round(end * GRID)] = level[:, None]
+    excitation = gaussian_filter1d(held, _ONSET * GRID, axis=1, mode="nearest")
     emg = _record(excitation, seconds, seed, band, rng)
     return emg, _labels(plan, len(emg), band.rate)
 

@@ -20,7 +20,7 @@ from compress.errors import GraphError
 from compress.frontend.builder import Builder
 from compress.frontend.trace import fold
 from compress.frontend.trace.check import compare
-from compress.frontend.trace.exported import Exported, export
+from compress.frontend.trace.exported import Exported, Form, export
 from compress.frontend.trace.layout import Laid
 from compress.frontend.trace.walk import walk
 from compress.frontend.trace.writer import Writer
@@ -37,54 +37,65 @@ def trace(
     window: int | None = None,
     stride: int | None = None,
     file: Path | None = None,
+    form: Form | None = None,
+    checked: bool = True,
 ) -> dict[str, Any]:
     """Append the operators of a module that takes (batch, electrodes, samples) and gives (batch,
-    outputs, frames), or (batch, outputs) for a window of `window` samples every `stride`.
+    outputs, frames), or (batch, outputs) for a window of `window` samples every `stride`; in
+    another `form` where its forward has one. `checked`: the graph is compared with the module.
 
     Returns what provenance says of it: "lookahead" (samples). GraphError with the module, the line
     of `file`, what was found and what would work.
     """
-    exported = _exported(model, electrodes, window, file)
-    period = None
-    if window is None:
-        first = Builder(electrodes, Fraction(sample_rate))
-        _written(first, exported, window, stride, None)
-        period = _period(first)
-    writer, output = _written(b, exported, window, stride, period)
+    form = form or Form()
+    exported = _exported(model, electrodes, window, form, file)
+    first = Builder(electrodes, Fraction(sample_rate))
+    writer, output = _written(first, exported, window, stride, None)
+    if writer.waits:  # for a step, whose length only the whole network tells
+        writer, output = _written(b, exported, window, stride, _period(first))
+    else:
+        b.take(first)
     fold.affine_into_layers(b)
     ahead = int(writer.lookahead[output])
-    compare(b, model, electrodes, exported.length, window)
+    if checked:
+        compare(b, exported, model, electrodes, window)
     return {"lookahead": ahead}
 
 
-def _exported(model: nn.Module, electrodes: int, window: int | None, file: Path | None) -> Exported:
+def _exported(
+    model: nn.Module, electrodes: int, window: int | None, form: Form, file: Path | None
+) -> Exported:
     """The trace on a window, or on the shortest signal that gives a stream a few frames."""
     if window is not None:
-        return export(model, electrodes, window, file)
+        return export(model, electrodes, window, form, file)
     for length in LENGTHS:
         last = length == LENGTHS[-1]
         try:
-            frames = _frames(model, electrodes, length)
+            frames = _frames(model, electrodes, length, form)
         except Exception:
             if last:
                 break
             continue
         if frames >= LEAST_FRAMES:
-            return export(model, electrodes, length, file)
+            return export(model, electrodes, length, form, file)
         if last:
+            exported = export(model, electrodes, length, form, file)
+            _written(Builder(electrodes, Fraction(1)), exported, None, None, None)  # says where
             raise GraphError(
                 f"forward gives {frames} frames for {length} samples: expected (batch, outputs,"
                 f" frames) with {LEAST_FRAMES} frames or more, or WINDOW and STRIDE in the file for"
                 " one answer a window"
             )
-    return export(model, electrodes, LENGTHS[-1], file)  # and say why forward fails
+    return export(model, electrodes, LENGTHS[-1], form, file)  # and say why forward fails
 
 
-def _frames(model: nn.Module, electrodes: int, length: int) -> int:
+def _frames(model: nn.Module, electrodes: int, length: int, form: Form) -> int:
     """Frames that forward gives for a signal of so many samples; 0 for what has no frames."""
     with torch.no_grad():
-        found = model.eval()(torch.zeros(1, electrodes, length))
-    return int(found.shape[2]) if isinstance(found, torch.Tensor) and found.ndim == 3 else 0
+        found = model.eval()(form.given(torch.zeros(length, electrodes)))
+    if not isinstance(found, torch.Tensor) or found.ndim != 3:
+        return 0
+    return int(form.taken(found).shape[2])
 
 
 def _written(
@@ -94,8 +105,8 @@ def _written(
     writer = Writer(b, window, period)
     name, length = b.here, exported.length
     if window is not None:
-        name = writer.op(g.SlidingWindow, name, frames=window, hop=stride or window)
-    index = torch.arange(length * b.features).reshape(1, length, b.features).transpose(1, 2)
+        name = writer.op(g.SlidingWindow, name, part="window", frames=window, hop=stride or window)
+    index = exported.form.given(torch.arange(length * b.features).reshape(length, b.features))
     found = walk(writer, exported, Laid(name, length, b.features, index))
     _keep_only(b, found)
     return writer, found

@@ -9,6 +9,7 @@ from torch import nn
 from compress import graph as g
 from compress.errors import GraphError
 from compress.frontend.builder import Builder
+from compress.frontend.trace.exported import Exported, Form
 from compress.interpreter.float import FloatInterpreter
 
 ALLOWED = 1e-3  # of the output's rms
@@ -17,19 +18,20 @@ SEED = 1
 
 def compare(
     b: Builder,
+    exported: Exported,
     model: nn.Module,
     electrodes: int,
-    length: int,
     window: int | None,
 ) -> None:
     """Run both on noise, on the traced length and, of a stream, on a longer one; GraphError where
     they differ."""
     graph = g.verify(g.Graph("traced", b.tensors, tuple(b.ops)))
+    length, form = exported.length, exported.form
     lengths = [length] if window is not None else [length, length + length // 2 + 7]
     for samples in lengths:
         beyond = 0 if window is not None else samples // 2  # which no frame of the stream may see
         noise = np.random.default_rng(SEED).normal(size=(electrodes, samples + beyond))
-        expected = _forward(model, noise.astype(np.float32), length)
+        expected = _forward(model, noise.astype(np.float32), length, form)
         found = frames_of(graph, noise[:, :samples], window)
         if expected.ndim == 1:
             expected = expected[:, None]
@@ -40,10 +42,11 @@ def compare(
             raise GraphError(_differs(samples, length, error, rms))
 
 
-def _forward(model: nn.Module, signal: g.Array, length: int) -> g.Array:
+def _forward(model: nn.Module, signal: g.Array, length: int, form: Form) -> g.Array:
     try:
         with torch.no_grad():
-            found: g.Array = model.eval()(torch.from_numpy(signal)[None])[0].double().numpy()
+            given = form.given(torch.from_numpy(signal).t())
+            found: g.Array = form.taken(model.eval()(given))[0].double().numpy()
     except Exception as error:
         raise GraphError(
             f"forward takes {length} samples and not {signal.shape[1]}: {type(error).__name__}:"

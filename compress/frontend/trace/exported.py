@@ -32,14 +32,26 @@ def _(x: torch.Tensor, number: int, shape: list[int]) -> torch.Tensor:
 
 
 @dataclass(frozen=True)
+class Form:
+    """How a forward takes and gives its tensors: `given` makes its input of samples (time,
+    features), `taken` makes (batch, outputs, frames) of its output."""
+
+    given: Callable[[torch.Tensor], torch.Tensor] = lambda x: x.t()[None]
+    taken: Callable[[torch.Tensor], torch.Tensor] = lambda y: y
+
+
+@dataclass(frozen=True)
 class Exported:
     """A traced forward. `constants`: parameters and buffers by the name of their placeholder;
-    `leaves`: path and module of each leaf by its number; `length`: samples of the signal."""
+    `leaves`: path and module of each leaf by its number; `names`: the last path of a module that
+    has several; `length`: samples of the signal."""
 
     program: Any
     constants: dict[str, torch.Tensor]
     leaves: list[tuple[str, nn.Module]]
+    names: dict[str, str]
     length: int
+    form: Form
     file: Path | None
 
     def place(self, node: Any) -> str:
@@ -58,7 +70,8 @@ class Exported:
         if node.target is torch.ops.tendon.leaf.default:
             return self.leaves[node.args[1]][0]
         stack = list((node.meta.get("nn_module_stack") or {}).values())
-        return str(stack[-1][0]) if stack else ""
+        path = str(stack[-1][0]) if stack else ""
+        return self.names.get(path, path)
 
     def _line(self, node: Any) -> str:
         return _line_of(node.meta.get("stack_trace") or "", self.file)
@@ -71,12 +84,15 @@ def _line_of(stack: str, file: Path | None) -> str:
     return f"{own[-1][0]}:{own[-1][1]}:" if own else ""
 
 
-def export(model: nn.Module, electrodes: int, length: int, file: Path | None) -> Exported:
+def export(
+    model: nn.Module, electrodes: int, length: int, form: Form, file: Path | None = None
+) -> Exported:
     """Trace a module in evaluation on a signal of `length` samples; GraphError where PyTorch
     cannot."""
     model = model.eval()
-    signal = torch.zeros(1, electrodes, length)
-    kept = [(path, m) for path, m in model.named_modules() if layers.leaf_of(m)]
+    signal = form.given(torch.zeros(length, electrodes))
+    names = _names(model)
+    kept = [(names.get(p, p), m) for p, m in model.named_modules() if layers.leaf_of(m)]
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
@@ -85,10 +101,20 @@ def export(model: nn.Module, electrodes: int, length: int, file: Path | None) ->
             warnings.simplefilter("ignore")
             program = torch.export.export(model, (signal,), strict=False)
     except Exception as error:
-        raise GraphError(_said(error, length, file)) from error
+        raise GraphError(
+            _said(error, (electrodes, length), file, _module_of(error, model))
+        ) from error
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
-    return Exported(program, _constants(program), kept, length, file)
+    return Exported(program, _constants(program), kept, names, length, form, file)
+
+
+def _names(model: nn.Module) -> dict[str, str]:
+    """Every path of a module that has several -> the last of them."""
+    paths: dict[int, list[str]] = {}
+    for path, module in model.named_modules(remove_duplicate=False):
+        paths.setdefault(id(module), []).append(path)
+    return {path: known[-1] for known in paths.values() for path in known[:-1]}
 
 
 def _shapes(
@@ -143,11 +169,20 @@ def _constants(program: Any) -> dict[str, torch.Tensor]:
     }
 
 
-def _said(error: Exception, length: int, file: Path | None) -> str:
+def _module_of(error: Exception, model: nn.Module) -> str:
+    """Path and class of the innermost module whose forward an error came through."""
+    paths = {module: path for path, module in model.named_modules()}
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    callers = [frame.f_locals.get("self") for frame in frames]
+    found = [m for m in callers if isinstance(m, nn.Module) and m in paths]
+    return f"{paths[found[-1]] or 'forward'} ({type(found[-1]).__name__}):" if found else ""
+
+
+def _said(error: Exception, shape: tuple[int, int], file: Path | None, module: str) -> str:
     """What a failed forward or export means to the user."""
     text = str(error)
     stack = text + "\n" + "".join(traceback.format_exception(error))
-    where = _line_of(stack, file)
+    where = f"{_line_of(stack, file)} {module}".strip()
     kind = type(error).__name__
     if "DataDependent" in kind or "data-dependent" in text or "Boolean value" in text:
         return (
@@ -155,6 +190,4 @@ def _said(error: Exception, length: int, file: Path | None) -> str:
             " for every signal; torch.where is no way round it, an activation or a product may be"
         ).strip()
     first = text.strip().splitlines()[0] if text.strip() else kind
-    return (
-        f"{where} forward cannot be traced on (1, electrodes, {length}): {kind}: {first}"
-    ).strip()
+    return (f"{where} forward cannot be traced on {(1, *shape)}: {kind}: {first}").strip()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from compress import graph as g
@@ -119,8 +120,12 @@ def _selu(w: Writer, a: Values) -> Laid:
 
 def _at_least(w: Writer, a: Values) -> Laid:
     if a["other"] != 0:
-        raise Refused("a comparison", "x >= 0, or an activation")
+        return _comparison(w, a)
     return arithmetic.activation(w, a["self"], "step")
+
+
+def _comparison(w: Writer, a: Values) -> Laid:
+    raise Refused("a choice by value", "an activation, or x >= 0 as a step from 0 to 1")
 
 
 def _power(w: Writer, a: Values) -> Laid:
@@ -313,11 +318,12 @@ def _batch_norm(w: Writer, a: Values) -> Laid:
         raise Refused("a batch norm over the batch", "running statistics (the default)")
     x: Laid = a["input"]
     n = a["running_mean"].numel()
-    mean, var = (a[k].detach().double() for k in ("running_mean", "running_var"))
-    gain = torch.from_numpy(layers.numbers(a["weight"], n, 1.0)) / torch.sqrt(var + a["eps"])
-    bias = torch.from_numpy(layers.numbers(a["bias"], n)) - mean * gain
+    mean, var = (layers.numbers(a[k], n) for k in ("running_mean", "running_var"))
+    gain = layers.numbers(a["weight"], n, 1.0) / np.sqrt(var + a["eps"])
+    bias = layers.numbers(a["bias"], n) - mean * gain
     shape = [1, n, *[1] * (x.index.ndim - 2)]
-    return arithmetic.affine(w, x, gain.reshape(shape), bias.reshape(shape))
+    wide = (torch.from_numpy(values.reshape(shape)) for values in (gain, bias))
+    return arithmetic.affine(w, x, *wide)
 
 
 def _layer_norm(kind: type[g.Op]) -> Handler:
@@ -340,6 +346,14 @@ def _group_norm(w: Writer, a: Values) -> Laid:
     columns = list(range(2, apart.index.ndim))
     made = layers.norm(w, apart, columns, gain, bias, float(a["eps"]))
     return made.seen_as(made.index.reshape(shape))
+
+
+def _instance_norm(w: Writer, a: Values) -> Laid:
+    """A group of its own for each channel."""
+    if not a["use_input_stats"]:
+        names = {"training": False, "eps": a["eps"]}
+        return _batch_norm(w, a | names)
+    return _group_norm(w, a | {"num_groups": a["input"].shape[1]})
 
 
 def _softmax(log: bool) -> Handler:
@@ -417,6 +431,7 @@ TABLE: dict[str, Handler] = {
     "clamp_min": lambda w, a: arithmetic.clamp(w, a["self"], a["min"], None),
     "clamp_max": lambda w, a: arithmetic.clamp(w, a["self"], None, a["max"]),
     "ge": _at_least,
+    **{name: _comparison for name in ("gt", "le", "lt", "eq", "ne")},
     "neg": lambda w, a: _affine(w, a["self"], gain=-1.0),
     "negative": lambda w, a: _affine(w, a["self"], gain=-1.0),
     "square": lambda w, a: _power(w, {"self": a["self"], "exponent": 2}),
@@ -458,6 +473,7 @@ TABLE: dict[str, Handler] = {
     "layer_norm": _layer_norm(g.LayerNorm),
     "rms_norm": _layer_norm(g.RmsNorm),
     "group_norm": _group_norm,
+    "instance_norm": _instance_norm,
     "softmax": _softmax(False),
     "_softmax": _softmax(False),
     "log_softmax": _softmax(True),

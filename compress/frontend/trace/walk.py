@@ -35,7 +35,7 @@ def walk(w: Writer, exported: Exported, signal: Laid) -> str:
         elif node.op == "get_attr":
             values[node] = getattr(exported.program.graph_module, node.target)
         elif node.op == "output":
-            return _output(w, node, values)
+            return _output(w, exported, node, values)
     raise GraphError("forward gives nothing")
 
 
@@ -45,8 +45,16 @@ def _value(w: Writer, exported: Exported, node: Any, values: dict[Any, Any]) -> 
     if poison is not None:
         return poison
     w.path = _path(exported, node)
+    made = _tried(w, exported, node, values)
+    if _in_place(node):
+        _written_into(exported, node, made, values)
+    return made
+
+
+def _tried(w: Writer, exported: Exported, node: Any, values: dict[Any, Any]) -> Any:
+    """What a function gives, or the error that it is."""
     try:
-        made = _called(w, exported, node, values)
+        return _called(w, exported, node, values)
     except Refused as error:
         return Poison(
             GraphError(f"{exported.place(node)}: {error.found}; what would work: {error.advice}")
@@ -54,9 +62,22 @@ def _value(w: Writer, exported: Exported, node: Any, values: dict[Any, Any]) -> 
     except (GraphError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
         where = f"{exported.place(node)}: {_name(node)}"
         return Poison(GraphError(f"{where}: {error}"))
-    if _name(node).endswith("_") and node.args and not _name(node).startswith("_"):
-        values[node.args[0]] = made  # in place: who reads its argument later reads this
-    return made
+
+
+def _in_place(node: Any) -> bool:
+    name = _name(node)
+    return name.endswith("_") and bool(node.args) and not name.startswith("_")
+
+
+def _written_into(exported: Exported, node: Any, made: Any, values: dict[Any, Any]) -> None:
+    """Who reads the argument of a function in place later reads what it made; the tensor that it
+    is a view of is an error once anything reads it."""
+    viewed = node.args[0]
+    values[viewed] = made
+    while viewed.op == "call_function" and moves(_name(viewed)) and viewed.args:
+        viewed = viewed.args[0]
+        said = "values written into a part of a tensor; what would work: torch.cat of the parts"
+        values[viewed] = Poison(GraphError(f"{exported.place(node)}: {said}"))
 
 
 def _path(exported: Exported, node: Any) -> str:
@@ -148,20 +169,21 @@ def _by_name(node: Any, args: list[Any], kwargs: dict[str, Any]) -> dict[str, An
 
 
 def _leaf(w: Writer, exported: Exported, args: list[Any]) -> Laid:
-    """A leaf module: (batch, features, time) to (batch, features, time)."""
-    x, number = args[0], args[1]
+    """A leaf module: rows of features in, rows of features out."""
+    x, number, shape = args
     path, module = exported.leaves[number]
-    handler = layers.leaf_of(module)
-    assert handler is not None
-    rows = w.rows(x, [1])
-    name = handler(w, path, module, w.frames(rows))
+    leaf = layers.leaf_of(module)
+    assert leaf is not None
+    time = leaf.time % x.index.ndim
+    rows = w.rows(x, [d for d in range(x.index.ndim) if d != time])
+    name = leaf.write(w, path, module, w.frames(rows))
     features = w.b.tensors[name].features
-    frames = args[2][-1]
-    index = torch.arange(frames * features).reshape(1, frames, features).transpose(1, 2)
-    return Laid(name, frames, features, index)
+    others = [n for d, n in enumerate(shape) if d != leaf.time % len(shape)]
+    index = torch.arange(shape[leaf.time] * features).reshape(shape[leaf.time], *others)
+    return Laid(name, shape[leaf.time], features, index.movedim(0, leaf.time))
 
 
-def _output(w: Writer, node: Any, values: dict[Any, Any]) -> str:
+def _output(w: Writer, exported: Exported, node: Any, values: dict[Any, Any]) -> str:
     """The one tensor of forward, as (batch, outputs, frames) or (batch, outputs) of a window."""
     given = node.args[0]
     if len(given) != 1:
@@ -171,8 +193,14 @@ def _output(w: Writer, node: Any, values: dict[Any, Any]) -> str:
         raise found.error
     if not isinstance(found, Laid):
         raise GraphError("forward gives what does not depend on the signal")
+    found = found.seen_as(exported.form.taken(found.index))
     ndim, times = found.index.ndim, found.time_dims()
     expected = "(batch, outputs, frames)" if w.window is None else "(batch, outputs)"
+    if w.window is None and not times:
+        raise GraphError(
+            f"forward gives {found.shape}, one answer for the whole signal: expected {expected}, or"
+            " WINDOW and STRIDE in the file"
+        )
     if ndim != (3 if w.window is None else 2) or found.index.shape[0] != 1:
         raise GraphError(f"forward gives {found.shape}: expected {expected}")
     if times != ([2] if w.window is None else []):
@@ -184,6 +212,6 @@ def _output(w: Writer, node: Any, values: dict[Any, Any]) -> str:
         name = w.frames(w.rows(found, [1]))
     except Refused as error:
         raise GraphError(f"output: {error.found}; what would work: {error.advice}") from error
-    if name == w.b.ops[-1].output or any(op.output == name for op in w.b.ops):
+    if any(op.output == name for op in w.b.ops):
         return name
     return w.op(g.Gather, name, index=torch.arange(w.b.tensors[name].features).int().numpy())

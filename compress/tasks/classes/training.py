@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from compress.graph import Array, Graph
 from compress.tasks import supervised
 from compress.tasks.crops import Crop
+from compress.tasks.objectives import Objective
 from compress.tasks.task import Recorded
 from compress.tasks.training import Trained, TrainingRequest
 
@@ -19,7 +20,7 @@ HELD_BACK = 1  # session of train that validates when nothing says which
 _LEAST = 1e-7  # a probability, of which the logarithm is taken
 
 
-class Classification(supervised.Objective):
+class Classification(Objective):
     """Scores may be logits, logarithms of probabilities, or probabilities."""
 
     def __init__(self, graph: Graph, sessions: Sequence[Recorded]) -> None:

@@ -35,6 +35,7 @@ from compress.frontend.families.emg2pose.decoders import SequentialLSTM
 from compress.frontend.families.emg2pose.pose import JOINTS, StatePoseModule, between
 from compress.tasks import start
 from compress.tasks import state as saved
+from compress.tasks.pose import own_training
 from compress.tasks.pose.closed_loop import (
     Score,
     features_of,
@@ -90,10 +91,12 @@ def recipe_for(request: TrainingRequest) -> Recipe:
 
 def train(request: TrainingRequest, recipe: Recipe | None = None) -> Trained:
     """Train and write the checkpoint in half precision; the figures are those of `Score`, of the
-    validation sessions.
+    validation sessions. A network of the user's own is trained as `own_training` has it.
 
     The state beside it holds an interrupted training and is removed at the end.
     """
+    if request.network is not None:
+        return own_training.train(request)
     recipe = recipe or recipe_for(request)
     torch.set_num_threads(request.threads)
     torch.manual_seed(recipe.seed)

@@ -28,7 +28,7 @@ from compress.tasks import start
 from compress.tasks import state as saved
 from compress.tasks.steps import advance, schedule_of
 from compress.tasks.training import Trained, TrainingRequest
-from compress.tasks.typing import charset, scores
+from compress.tasks.typing import charset, own_training, scores
 from compress.tasks.typing.session import SAMPLE_RATE
 from compress.tasks.typing.training_set import Labelled, Windows, draw, load
 
@@ -81,8 +81,11 @@ def recipe_for(request: TrainingRequest) -> Recipe:
 def train(request: TrainingRequest, recipe: Recipe | None = None) -> Trained:
     """Train and write the checkpoint; the figures are validation_cer in %, and the loss.
 
-    The state beside it holds an interrupted training and is removed at the end.
+    The state beside it holds an interrupted training and is removed at the end. A network of the
+    user's own is trained as `own_training` has it.
     """
+    if request.network is not None:
+        return own_training.train(request)
     recipe = recipe or recipe_for(request)
     torch.set_num_threads(request.threads)
     torch.manual_seed(recipe.seed)

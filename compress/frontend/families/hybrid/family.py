@@ -48,10 +48,10 @@ class Hybrid(Family):
         inputs = [h.get(k) for k in ("mlp_features", "offsets", "input_mean_pooling")]
         return (inputs, layers, states, modes, pools, low.get("prenorm"))
 
-    def lower(self, b: Builder, model: HybridNetwork, window: int | None) -> None:
+    def lower(self, b: Builder, model: HybridNetwork, window: int | None) -> dict[str, Any]:
         from compress.frontend.families.hybrid.handlers import hybrid
 
-        hybrid(b, model)
+        return hybrid(b, model)
 
     def forward(
         self, loaded: Checkpoint, samples: Tensor, initial: npt.NDArray[np.float32] | None

@@ -1,12 +1,12 @@
-"""The hybrid networks for typing: pooling, an MLP per band, temporal convolution and state
-spaces."""
+"""What the hybrid networks have that the common vocabulary lacks: the MLP of each band over rotated
+electrodes, and diagonal state spaces. The rest of a network is traced like any other."""
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+import torch
 from torch import nn
 
 from compress import graph as g
@@ -15,13 +15,12 @@ from compress.frontend.families.hybrid.model import (
     BANDS,
     ELECTRODES,
     HybridNetwork,
-    InputMeanPooling,
     MultiBandRotationInvariantMLP,
     RotationInvariantMLP,
-    TemporalConvolution,
 )
-from compress.frontend.families.hybrid.s4d import S4D, S4Model
-from compress.frontend.handlers import activation, bias_of, convolution, dense, norm, numpy
+from compress.frontend.families.hybrid.s4d import S4D
+from compress.frontend.handlers import activation, bias_of, dense, norm, numpy
+from compress.frontend.layers import Leaf
 
 if TYPE_CHECKING:
     from compress.frontend.trace.writer import Writer
@@ -29,26 +28,34 @@ if TYPE_CHECKING:
 Array = g.Array
 
 
-def hybrid(b: Builder, model: HybridNetwork) -> None:
-    pooling, mlp = model.model[1], model.model[2]
-    assert isinstance(pooling, InputMeanPooling) and isinstance(mlp, MultiBandRotationInvariantMLP)
-    if pooling.factor > 1:
-        b.add(g.MeanPool, "model.1", factor=pooling.factor)
-    _mlp(b, "model.2.mlps", cast(list[RotationInvariantMLP], list(mlp.mlps)))
-    if isinstance(model.model_HF, TemporalConvolution):
-        _temporal(b, "model.4", model.model_HF)
-    elif isinstance(model.model_HF, S4Model):
-        _s4(b, "model.4", model.model_HF)
-    # The states of all layers begin together, with the begin of a step.
-    b.align("model.5", math.prod(model.model_LF.pools + model.model_LF.mid_pools))
-    _s4(b, "model.5", model.model_LF)
-    dense(b, "model.6", model.model[6])
-    b.add(g.LogSoftmax, "model.7")
+def hybrid(b: Builder, model: HybridNetwork) -> dict[str, Any]:
+    """The traced network, (time, batch, band, electrode) to (frames, batch, 99); what provenance
+    says of it, if it looks ahead."""
+    from compress.frontend.trace import Form, trace
+
+    def given(x: torch.Tensor) -> torch.Tensor:
+        return x.reshape(len(x), 1, BANDS, ELECTRODES)
+
+    form = Form(given, lambda y: y.permute(1, 2, 0))
+    # its published forward is compared with the graph where it is tested
+    found = trace(b, model, b.features, int(b.rate), form=form, checked=False)
+    return {name: value for name, value in found.items() if value}
+
+
+# --- the MLP of each band -------------------------------------------------------------------------
+
+
+def _mlps(w: Writer, path: str, mlp: MultiBandRotationInvariantMLP, name: str) -> str:
+    """The MLP of each band over its electrodes, rotated by each offset: rows of one layer with
+    permuted columns."""
+    b = w.b
+    b.here = name
+    _mlp(b, f"{path}.mlps", cast(list[RotationInvariantMLP], list(mlp.mlps)))
+    w.note()
+    return b.here
 
 
 def _mlp(b: Builder, path: str, mlps: list[RotationInvariantMLP]) -> None:
-    """The MLP of each band over its electrodes, rotated by each offset: rows of one layer with
-    permuted columns."""
     first = mlps[0]
     offsets = first.offsets
     if not first.linear_layers:
@@ -86,65 +93,25 @@ def _rotate(b: Builder, path: str, mlp: RotationInvariantMLP) -> None:
     b.add(g.Dense, f"{path}.offsets", weight=copies[:, :, None, :], bias=np.zeros(copies.shape[:2]))
 
 
-def _temporal(b: Builder, path: str, model: TemporalConvolution) -> None:
-    for i, layer in enumerate(model.layers):
-        where = f"{path}.layers.{i}"
-        if isinstance(layer, nn.Conv1d):
-            convolution(b, where, layer)
-        elif isinstance(layer, nn.BatchNorm1d | nn.LayerNorm):
-            norm(b, where, [layer])
-        else:
-            activation(b, where, layer)
+# --- state spaces ---------------------------------------------------------------------------------
 
 
-def _pool(b: Builder, path: str, factor: int, mode: str) -> None:
-    """Mean, largest or last of each `factor` frames."""
-    if factor == 1:
-        return
-    if mode == "last":
-        b.add(g.Unfold1d, path, frames=1, frames_per_output=factor, lag=0)
-    else:
-        b.add(g.MaxPool if mode == "max" else g.MeanPool, path, factor=factor)
-
-
-def _s4(b: Builder, path: str, model: S4Model) -> None:
-    dense(b, f"{path}.encoder", model.encoder)
-    for i, (layer, normalized, pool) in enumerate(
-        zip(model.s4_layers, model.norms, model.pools, strict=True)
-    ):
-        where = f"{path}.s4_layers.{i}"
-        assert isinstance(layer, S4D)
-        source = b.here
-        _pool(b, f"{where}.residual_pool", layer.pool, layer.pool_mode)
-        residual = b.here
-        b.here = source
-        if model.prenorm:
-            norm(b, f"{path}.norms.{i}", [normalized])
-        _s4d(b, where, layer)
-        b.add(g.Add, f"{where}.residual", residual)
-        _pool(b, f"{where}.pool", pool, model.pool_mode)
-        if not model.prenorm:
-            norm(b, f"{path}.norms.{i}", [normalized])
-    dense(b, f"{path}.decoder", model.decoder)
-    activation(b, f"{path}.decoder_non_linearity", model.decoder_non_linearity)
-
-
-def _s4d(b: Builder, where: str, layer: S4D) -> None:
+def _s4d(w: Writer, path: str, layer: S4D, name: str) -> str:
     """One layer: state space, pool, activation, and a gated matrix."""
+    b = w.b
+    b.here = w.begun(name)
     a, c = (numpy(t) for t in layer.kernel.discrete())
-    b.add(g.StateSpace, f"{where}.kernel", a=a, c=c, d=numpy(layer.D))
-    _pool(b, f"{where}.mid_pool", layer.pool, layer.pool_mode)
-    activation(b, f"{where}.activation", layer.activation)
-    dense(b, f"{where}.output_linear.0", layer.output_linear[0])
-    b.add(g.Glu, f"{where}.output_linear.1")
-
-
-def _leaf(w: Writer, path: str, layer: S4D, name: str) -> str:
-    """The same in a network of one's own."""
-    w.b.here = w.begun(name)
-    _s4d(w.b, path, layer)
+    b.add(g.StateSpace, f"{path}.kernel", a=a, c=c, d=numpy(layer.D))
+    if layer.pool > 1 and layer.pool_mode == "last":
+        b.add(g.Unfold1d, f"{path}.mid_pool", frames=1, frames_per_output=layer.pool, lag=0)
+    elif layer.pool > 1:
+        kind = g.MaxPool if layer.pool_mode == "max" else g.MeanPool
+        b.add(kind, f"{path}.mid_pool", factor=layer.pool)
+    activation(b, f"{path}.activation", layer.activation)
+    dense(b, f"{path}.output_linear.0", layer.output_linear[0])
+    b.add(g.Glu, f"{path}.output_linear.1")
     w.note()
-    return w.b.here
+    return b.here
 
 
-LEAVES = {S4D: _leaf}
+LEAVES = {MultiBandRotationInvariantMLP: Leaf(_mlps, time=0), S4D: Leaf(_s4d)}

@@ -17,10 +17,12 @@ from torch import Tensor, nn
 
 from compress.errors import CheckpointError
 from compress.frontend.families.hybrid.activations import activation
+from compress.frontend.families.hybrid.gru import GRULayer, GRULayerPooled
 from compress.frontend.families.hybrid.s4d import S4Model
 
 BANDS, ELECTRODES, CLASSES = 2, 16, 99
 _TEMPORAL_CONVOLUTION, _S4 = "emg2qwerty.modules.TemporalConvolution", "emg2qwerty.modules.S4Model"
+_GRU, _GRU_POOLED = "emg2qwerty.modules.GRULayer", "emg2qwerty.modules.GRULayerPooled"
 
 
 class InputMeanPooling(nn.Module):
@@ -100,22 +102,18 @@ class MultiBandRotationInvariantMLP(nn.Module):
 
 class TemporalConvolution(nn.Module):
     """Strided convolutions, each with a norm and an activation. (time, batch, C) -> (time / stride,
-    batch, C')."""
+    batch, C'). Padding is on both sides: a stream's answers come later by it."""
 
     def __init__(self, d_input: int, config: dict[str, Any]) -> None:
         super().__init__()
-        if config.get("padding", 0) != 0:
-            raise CheckpointError(
-                f"model_HF.padding: expected 0, found {config['padding']!r}, which is not"
-                " supported: it pads the end of a recording, which a stream does not have"
-            )
+        padding = int(config.get("padding", 0))
         self.d_output = int(config["out_channels"][-1])
         self.layers = nn.ModuleList()
         sizes = list(
             zip(config["out_channels"], config["strides"], config["kernel_sizes"], strict=True)
         )
         for i, (channels, stride, kernel) in enumerate(sizes):
-            self.layers.append(nn.Conv1d(d_input, channels, kernel, stride))
+            self.layers.append(nn.Conv1d(d_input, channels, kernel, stride, padding))
             if config["norm"] != "none":
                 self.layers.append(_norm(config["norm"], channels, "model_HF.norm"))
             last_of_binary = "binary" in config["activation"] and i == len(sizes) - 1
@@ -164,7 +162,7 @@ def mlp_features(h: dict[str, Any]) -> list[int]:
     width = (
         high["out_channels"][0]
         if high["_target_"] == _TEMPORAL_CONVOLUTION
-        else high.get("d_model")
+        else high.get("d_hidden" if high["_target_"] == _GRU else "d_model")
     )
     parts = sizes.split("_")
     if len(parts) != 4 or parts[0] != "auto" or width is None:
@@ -185,13 +183,30 @@ def _high(config: dict[str, Any], width: int) -> nn.Module:
         return nn.Identity()
     if target == _TEMPORAL_CONVOLUTION:
         return TemporalConvolution(width, config)
+    if target == _GRU:
+        return GRULayer(width, config)
     if target == _S4 and config["d_output"] > 0:
         return S4Model(width, config)
-    expected = f"identity, {_TEMPORAL_CONVOLUTION} or {_S4} with a d_output"
+    expected = f"identity, {_TEMPORAL_CONVOLUTION}, {_GRU} or {_S4} with a d_output"
     raise CheckpointError(
         f"model_HF: {target!r} (d_output {config.get('d_output')!r}) is not supported; expected"
         f" {expected}"
     )
+
+
+def _low(config: dict[str, Any], width: int) -> S4Model | GRULayer | GRULayerPooled:
+    """model_LF for `width` features: a stack of state-space or GRU layers."""
+    target = config["_target_"]
+    if target == _GRU:
+        return GRULayer(width, config)
+    if target == _GRU_POOLED:
+        return GRULayerPooled(width, config)
+    if target != _S4:
+        raise CheckpointError(
+            f"model_LF: {target!r} is not supported; expected {_S4}, {_GRU} or {_GRU_POOLED}"
+        )
+    output = width if config["d_output"] <= 0 else config["d_output"]
+    return S4Model(width, config | {"d_output": output})
 
 
 class HybridNetwork(nn.Module):
@@ -204,15 +219,9 @@ class HybridNetwork(nn.Module):
         features = mlp_features(h)
         width = BANDS * (features[-1] if features else ELECTRODES)
         self.model_HF = _high(h["model_HF"], width)
-        if isinstance(self.model_HF, TemporalConvolution | S4Model):
+        if isinstance(self.model_HF, TemporalConvolution | S4Model | GRULayer):
             width = self.model_HF.d_output
-        if h["model_LF"]["_target_"] != _S4:
-            raise CheckpointError(
-                f"model_LF: {h['model_LF']['_target_']!r} is not supported; expected {_S4}"
-            )
-        low = dict(h["model_LF"])
-        low["d_output"] = width if low["d_output"] <= 0 else low["d_output"]
-        self.model_LF = S4Model(width, low)
+        self.model_LF = _low(h["model_LF"], width)
         self.model = nn.Sequential(
             nn.Identity(),
             InputMeanPooling(int(h.get("input_mean_pooling", 1))),

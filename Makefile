@@ -50,6 +50,11 @@ test: setup tools ## every test, linter and type check
 	$(PYTHON) -m mypy
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
+networks: setup ## 200 networks drawn at random, from PyTorch to every form of their integers (half
+## an hour on two cores) [NETWORKS=200 FIRST_NETWORK=0]
+	NETWORKS=$(or $(NETWORKS),200) OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist worksteal \
+		tests/export/test_drawn_networks.py $(ARGS)
+
 quantize: setup ## checkpoint -> integer graph, its error rate
 ## [MODEL=name|path/net.py CHECKPOINT= DATA= CALIBRATION= PRECISION= WINDOW=]
 	$(PYTHON) -m compress quantize $(common) $(data)
@@ -172,5 +177,6 @@ tools: ## cross compiler and emulator from the distribution
 clean: ## delete what was built, keep the environment
 	rm -rf $(BUILD)
 
-.PHONY: help demo flash docs decode lm test quantize macs recordings train export firmware hil \
-	infer diagnose profile crosscheck drift bench validate pareto compress setup tools clean
+.PHONY: help demo flash docs decode lm test networks quantize macs recordings train export \
+	firmware hil infer diagnose profile crosscheck drift bench validate pareto compress setup \
+	tools clean

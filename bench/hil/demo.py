@@ -30,7 +30,8 @@ def run(args: argparse.Namespace) -> int:
     _headline(2, "count its multiply-accumulates")
     print(macs.table(made.real))
     _headline(3, f"export, build and run on {args.board}")
-    lm = args.lm or (SHIPPED if task.text is not None else None)
+    reads = task.text is not None and dataset.scored
+    lm = args.lm or (SHIPPED if reads else None)
     outcome = measurement.run(made, dataset, args.board, args.port, args.seconds, lm=lm)
     _headline(4, f"score the held-out {dataset.origin}: float network and native integer C")
     outcome.report["heldout"] = heldout(made, dataset, lm)
@@ -55,7 +56,7 @@ def heldout(made: Artifacts, dataset: Dataset, lm: Path | None) -> dict[str, Any
     low, high = (None, None) if None in errors else task.difference(graph, real, found, recorded)
     amount, amount_is = task.amount(recorded)
     with_model = None
-    if lm is not None:
+    if lm is not None and dataset.scored:
         text, scale = language.text_of(graph, lm), float(graph.output.scale or 1.0)
         targets = [text.of(r.target) for r in recorded]
         with_model = language.heldout(text, lm, targets, real, words, scale)

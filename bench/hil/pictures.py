@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from bench.hil.outcome import Outcome
 from bench.hil.schema import Report
 from bench.hil.text import recordings, used_regions
-from compress import tasks
+from compress import evaluate, tasks
 from compress.report import figures
 from compress.report.drawing import BLUE, FILLS, GREEN, INK, ORANGE, RED, SOFT, STYLE, Picture, svg
 from compress.tasks.task import Shown
@@ -21,7 +21,7 @@ def draw(outcome: Outcome) -> list[Picture]:
     """All pictures that this run has the figures for."""
     report = outcome.report
     drawn = [
-        tasks.named(report["task"]).picture(_shown(outcome)),
+        evaluate.judge(outcome.graph, outcome.parts).picture(_shown(outcome)),
         _rates(report),
         _latency(report),
         _macs(report),

@@ -83,7 +83,8 @@ def _accuracy(report: Report) -> list[str]:
         row("board", value_of(metric["board"], unit) + _of_metric(metric)),
         *_language(report["language"]),
     ]
-    return lines + [row(name, value) for name, value in task.say(report["details"])]
+    said = task.say(report["details"]) if report["details"] else []
+    return lines + [row(name, value) for name, value in said]
 
 
 def _language(language: Language | None) -> list[str]:

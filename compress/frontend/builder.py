@@ -54,13 +54,6 @@ class Builder:
         self.here = name
         return name
 
-    def align(self, path: str, frames: int) -> None:
-        """After a start-up, wait until the first valid frame is the first of a group of so many:
-        what groups frames, or keeps state over groups of them, can then begin with it."""
-        lag = -self.first_valid % frames
-        if lag:
-            self.add(g.Unfold1d, f"{path}.alignment", frames=1, frames_per_output=1, lag=lag)
-
 
 def fold_batch_norms(graph: g.Graph) -> g.Graph:
     """Multiply each BatchNorm into the convolution in front of it."""

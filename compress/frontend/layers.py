@@ -78,10 +78,15 @@ def _recent_attention(w: Writer, path: str, module: RecentAttention, name: str) 
         w.path = f"{path}.{part}"
         parts.append(w.op(g.Slice, joined, begin=i * features, end=(i + 1) * features))
         if i:
-            last = {"frames": module.frames, "frames_per_output": 1, "lag": 0}
+            last: dict[str, Any] = {"frames": module.frames, "frames_per_output": 1, "lag": 0}
             parts[-1] = w.op(g.Unfold1d, parts[-1], **last, padding=module.frames - 1)
     w.path = path
-    sizes = {"frames": module.frames, "heads": module.heads, "depth": depth, "shared": False}
+    sizes: dict[str, Any] = {
+        "frames": module.frames,
+        "heads": module.heads,
+        "depth": depth,
+        "shared": False,
+    }
     scores = w.op(g.AttentionScores, parts[0], parts[1], **sizes, factor=depth**-0.5)
     weights = w.op(g.Softmax, scores, groups=module.heads)
     context = w.op(g.AttentionContext, weights, parts[2], **sizes)

@@ -20,6 +20,7 @@ from compress.tasks.crops import Cropper, forward
 from compress.tasks.supervised import Recipe, Run
 
 Apart = Callable[[Tensor, Tensor], Tensor]  # the student's frames, the teacher's -> their distance
+_BEHIND_UNFOLD = ".dense"  # behind a convolution's path: the name of its matrix
 _RECIPE = Recipe(steps=150, rate=3e-4, decay=0.0, warmup=10)
 
 
@@ -58,7 +59,19 @@ def tune(
             expected = forward(teacher, x, over_windows)
         return apart(forward(student, x, over_windows), expected)
 
-    with four_bits(student, bits):
+    with four_bits(student, _told(student, bits)):
         Run(student, recipe, state, saved.Origin(origin), loss).fit()
     state.unlink(missing_ok=True)
     return recipe.steps
+
+
+def _told(model: nn.Module, bits: Mapping[str, int]) -> dict[str, int]:
+    """The bits of those matrices whose weight is one parameter of a module, by its path. Others,
+    as the parts of a GRU's, are rounded when all is learned."""
+    named = dict(model.named_modules(remove_duplicate=False))
+    paths = {matrix.removesuffix(_BEHIND_UNFOLD): width for matrix, width in bits.items()}
+    return {
+        path: width
+        for path, width in paths.items()
+        if isinstance(getattr(named.get(path), "weight", None), nn.Parameter)
+    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -60,7 +59,8 @@ def label_samples(graph: Graph, frames: int) -> npt.NDArray[np.int64]:
     """The sample whose label each frame of a stream has, (frames,): its newest less the look-ahead;
     −1 for the frames of a start-up."""
     per_frame = graph.input.rate / graph.output.rate
-    newest = [math.ceil((frame + 1) * per_frame) - 1 for frame in range(frames)]
-    found = np.array(newest, np.int64) - int(graph.provenance.get("lookahead", 0))
+    ends = np.arange(1, frames + 1, dtype=np.int64) * per_frame.numerator
+    newest = -(-ends // per_frame.denominator) - 1  # rounded up, where a sample gives some frames
+    found = newest - int(graph.provenance.get("lookahead", 0))
     found[: graph.start_up] = -1
     return np.maximum(found, -1)

@@ -121,9 +121,9 @@ def test_nan_weights_are_refused(tmp_path):
         (("non_linearity",), "swish", "swish"),
         (("model_LF", "mid_layer_pool_mode"), "median", "mid_layer_pool_mode"),
         (("model_LF", "upscale_last_layer"), 2, "upscale_last_layer"),
-        (("model_HF", "padding"), 1, "padding"),
+        (("model_HF", "_target_"), "emg2qwerty.modules.SJ_SNN", "SJ_SNN"),
         (("in_transform",), "log_spectrogram", "in_transform"),
-        (("model_LF", "_target_"), "emg2qwerty.modules.GRULayer", "GRULayer"),
+        (("model_LF", "_target_"), "emg2qwerty.modules.TDSConvEncoder", "TDSConvEncoder"),
     ],
 )
 def test_hyper_parameters_without_a_network_here_are_named(where, value, message, tmp_path):

@@ -61,6 +61,15 @@ def test_a_frame_has_the_label_of_its_newest_sample() -> None:
     assert label_samples(network("classes", 2), 3).tolist() == [4, 9, 14]
 
 
+def test_frames_between_two_samples_are_the_later_one_s() -> None:
+    b = Builder(ELECTRODES, Fraction(RATE))
+    b.add(g.Unfold1d, "unfold", frames=3, frames_per_output=3, lag=0)
+    b.add(g.Interpolate, "interpolate", factor=2)
+    graph = g.Graph("own", b.tensors, tuple(b.ops), {"lookahead": 1})
+    assert graph.output.rate == Fraction(2 * RATE, 3) and graph.start_up == 2
+    assert label_samples(graph, 6).tolist() == [-1, -1, 3, 4, 6, 7]
+
+
 def test_the_look_ahead_is_taken_off() -> None:
     assert label_samples(network("classes", 2, lag=3, lookahead=3), 4).tolist()[1:] == [6, 11, 16]
 

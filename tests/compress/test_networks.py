@@ -294,7 +294,6 @@ def test_equal_rotations_share_their_weights_on_the_board() -> None:
         (lambda h: h.update(loss="cross_entropy_loss"), "loss: expected 'ctc_loss'"),
         (lambda h: h.update(non_linearity="swish"), "non_linearity: activation 'swish'"),
         (lambda h: h.update(mlp_features="auto_2"), "auto_<factor>_<least>_<most>"),
-        (lambda h: h["model_HF"].update(padding=1), "pads the end of a recording"),
         (
             lambda h: h["model_HF"].update(_target_="emg2qwerty.modules.SJ_SNN"),
             "model_HF: 'emg2qwerty.modules.SJ_SNN'",

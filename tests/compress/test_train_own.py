@@ -23,7 +23,7 @@ from compress.data import own_recording, training_sessions
 from compress.errors import CheckpointError, RecordingError, TendonError
 from compress.frontend.builder import Builder
 from compress.graph.samples import Signal
-from compress.tasks import crops, start
+from compress.tasks import crops, distilled, start
 from compress.tasks import state as saved
 from compress.tasks.classes import tuning as tuning_of_classes
 from compress.tasks.classes.training import Classification
@@ -286,6 +286,12 @@ def test_a_compressed_network_is_tuned_to_the_whole_one_s_frames(
     assert steps == 60 and not state.exists()
     after = float((student(x) - teacher(x)).detach().abs().mean())
     assert after < 0.5 * before
+
+
+def test_matrices_are_rounded_while_tuned_where_a_module_holds_them() -> None:
+    network = nn.ModuleDict({"first": nn.Conv1d(3, 4, 2), "gru": nn.GRU(4, 4)})
+    bits = {"first.dense": 4, "gru.l0.gates": 4, "nowhere": 8}
+    assert distilled._told(network, bits) == {"first": 4}
 
 
 def test_logits_of_a_tuned_network_may_be_shifted_but_not_its_probabilities() -> None:

@@ -70,6 +70,7 @@ def context(heads: int, shared: bool = True) -> Make:
         keys = FRAMES if shared else 2
         a, c = pair(b, heads * keys, 4 if shared else 8)
         b.here = a
+        b.add(g.Softmax, "weights", groups=heads)
         shape = {"frames": keys, "heads": heads, "depth": 4 // heads, "shared": shared}
         b.add(g.AttentionContext, "context", c, **shape)
 

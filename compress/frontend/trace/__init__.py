@@ -79,6 +79,8 @@ def _exported(
         if frames >= LEAST_FRAMES:
             return export(model, electrodes, length, form, file)
         if last:
+            exported = export(model, electrodes, length, form, file)
+            _written(Builder(electrodes, Fraction(1)), exported, None, None, None)  # says where
             raise GraphError(
                 f"forward gives {frames} frames for {length} samples: expected (batch, outputs,"
                 f" frames) with {LEAST_FRAMES} frames or more, or WINDOW and STRIDE in the file for"
@@ -103,7 +105,7 @@ def _written(
     writer = Writer(b, window, period)
     name, length = b.here, exported.length
     if window is not None:
-        name = writer.op(g.SlidingWindow, name, frames=window, hop=stride or window)
+        name = writer.op(g.SlidingWindow, name, part="window", frames=window, hop=stride or window)
     index = exported.form.given(torch.arange(length * b.features).reshape(length, b.features))
     found = walk(writer, exported, Laid(name, length, b.features, index))
     _keep_only(b, found)

@@ -10,7 +10,7 @@ import torch
 
 from compress import graph as g
 from compress.frontend.trace.errors import Refused
-from compress.frontend.trace.layout import Laid
+from compress.frontend.trace.layout import ZERO, Laid
 from compress.frontend.trace.writer import Rows, Writer
 from compress.ops import FloatOp
 from compress.ops.tables import function
@@ -121,10 +121,10 @@ def _over_frames(w: Writer, name: str, rows: Rows, gains: Array, biases: Array) 
             "one constant for all frames, or WINDOW and STRIDE",
         )
     if not (gains == 1).all():
-        other = w.op(g.Constant, name, values=gains)
+        other = w.op(g.Constant, name, part="gains", values=gains)
         name = w.op(g.Multiply, name, other)
     if not (biases == 0).all():
-        other = w.op(g.Constant, name, values=biases)
+        other = w.op(g.Constant, name, part="offsets", values=biases)
         name = w.op(g.Add, scaled(w, name), other)
     return w.laid(name, rows)
 
@@ -140,7 +140,7 @@ def scaled(w: Writer, name: str) -> str:
         return name
     if type(maker).offers is FloatOp.offers:
         return name
-    return w.op(g.Concat, name, sizes=(w.b.tensors[name].features,))
+    return w.op(g.Concat, name, part="scale", sizes=(w.b.tensors[name].features,))
 
 
 # --- two tensors ---------------------------------------------------------------------------------
@@ -187,9 +187,11 @@ def matched(w: Writer, a: str, b: str, kind: type[g.Op]) -> list[str]:
 
 def cat(w: Writer, parts: Sequence[Any], dim: int) -> Laid:
     """Tensors side by side along a dimension: features of one frame, or frames of a window."""
-    laid = [p for p in parts if isinstance(p, Laid)]
-    first = laid[0]
+    first = next(p for p in parts if isinstance(p, Laid))
     dim %= first.index.ndim
+    if dim in first.time_dims():
+        parts = [_zeros(first, p) for p in parts]
+    laid = [p for p in parts if isinstance(p, Laid)]
     if len(laid) == len(parts) and len({p.name for p in laid}) == 1:
         return first.seen_as(torch.cat([p.index for p in laid], dim))
     times = sorted({d for p in laid for d in p.time_dims()})
@@ -208,7 +210,9 @@ def cat(w: Writer, parts: Sequence[Any], dim: int) -> Laid:
     blocks, joined = [], []
     for part, name in zip(parts, names, strict=True):
         if name is None:
-            name = w.op(g.Constant, some, values=_frames_of(part, shape.dims, len(times)))
+            name = w.op(
+                g.Constant, some, part="constant", values=_frames_of(part, shape.dims, len(times))
+            )
         joined.append(name)
     begin, total = 0, sum(w.b.tensors[n].features for n in joined)
     for part, name in zip(parts, joined, strict=True):
@@ -223,6 +227,13 @@ def cat(w: Writer, parts: Sequence[Any], dim: int) -> Laid:
     made = w.op(g.Concat, *joined, sizes=sizes)
     index = torch.cat(blocks, dim)
     return Laid(made, _count(first, shape.dims, len(times)), total, index)
+
+
+def _zeros(like: Laid, part: Any) -> Any:
+    """A constant of nothing but zeros is padding."""
+    if isinstance(part, Laid) or bool((part != 0).any()):
+        return part
+    return like.seen_as(torch.full(tuple(part.shape), ZERO))
 
 
 def _same_rates(w: Writer, names: Sequence[str]) -> None:
@@ -268,10 +279,10 @@ def _along_time(w: Writer, parts: Sequence[Any], dim: int) -> Laid:
     for i, part in enumerate(parts):
         if joined[i] is None:
             values = part.detach().double().permute(order).reshape(1, -1).numpy()
-            joined[i] = w.op(g.Constant, some, values=values)
+            joined[i] = w.op(g.Constant, some, part="constant", values=values)
     names = [n for n in joined if n is not None]
     sizes = tuple(w.b.tensors[n].features for n in names)
-    made = w.op(g.Concat, *names, sizes=sizes)
+    made = w.op(g.Concat, *names, part="joined", sizes=sizes)
     frames = sum(_shape(p)[dim] for p in parts)
     made = w.op(g.Reframe, made, frames=1, outputs=frames)
     shape = list(_shape(parts[0]))

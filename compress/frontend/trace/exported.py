@@ -101,7 +101,9 @@ def export(
             warnings.simplefilter("ignore")
             program = torch.export.export(model, (signal,), strict=False)
     except Exception as error:
-        raise GraphError(_said(error, length, file)) from error
+        raise GraphError(
+            _said(error, (electrodes, length), file, _module_of(error, model))
+        ) from error
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
     return Exported(program, _constants(program), kept, names, length, form, file)
@@ -167,11 +169,20 @@ def _constants(program: Any) -> dict[str, torch.Tensor]:
     }
 
 
-def _said(error: Exception, length: int, file: Path | None) -> str:
+def _module_of(error: Exception, model: nn.Module) -> str:
+    """Path and class of the innermost module whose forward an error came through."""
+    paths = {module: path for path, module in model.named_modules()}
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    callers = [frame.f_locals.get("self") for frame in frames]
+    found = [m for m in callers if isinstance(m, nn.Module) and m in paths]
+    return f"{paths[found[-1]] or 'forward'} ({type(found[-1]).__name__}):" if found else ""
+
+
+def _said(error: Exception, shape: tuple[int, int], file: Path | None, module: str) -> str:
     """What a failed forward or export means to the user."""
     text = str(error)
     stack = text + "\n" + "".join(traceback.format_exception(error))
-    where = _line_of(stack, file)
+    where = f"{_line_of(stack, file)} {module}".strip()
     kind = type(error).__name__
     if "DataDependent" in kind or "data-dependent" in text or "Boolean value" in text:
         return (
@@ -179,6 +190,4 @@ def _said(error: Exception, length: int, file: Path | None) -> str:
             " for every signal; torch.where is no way round it, an activation or a product may be"
         ).strip()
     first = text.strip().splitlines()[0] if text.strip() else kind
-    return (
-        f"{where} forward cannot be traced on (1, electrodes, {length}): {kind}: {first}"
-    ).strip()
+    return (f"{where} forward cannot be traced on {(1, *shape)}: {kind}: {first}").strip()

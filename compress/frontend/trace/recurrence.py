@@ -15,6 +15,9 @@ from compress.frontend.trace.layout import Laid
 from compress.frontend.trace.writer import Writer
 
 Layer = Callable[[g.Op], None]
+_RECENT = (
+    "RecentAttention (compress.frontend.layers), which sees the last frames; or WINDOW and STRIDE"
+)
 
 # --- recurrent layers ----------------------------------------------------------------------------
 
@@ -86,14 +89,13 @@ def attention(w: Writer, q: Laid, k: Laid, v: Laid, scale: float | None) -> Laid
     if w.window is None:
         raise Refused(
             "attention over a whole recording in a stream",
-            "RecentAttention (compress.frontend.layers), which sees the last frames; or WINDOW and"
-            " STRIDE",
+            _RECENT,
         )
     depth = q.shape[-1]
     factor = depth**-0.5 if scale is None else float(scale)
     scores = product(w, q, k.seen_as(k.index.transpose(-1, -2)), factor)
     rows = w.rows(scores, [-1])
-    weights = w.laid(w.op(g.Softmax, w.frames(rows), groups=rows.groups), rows)
+    weights = w.laid(w.op(g.Softmax, w.frames(rows), part="weights", groups=rows.groups), rows)
     return product(w, weights, v)
 
 
@@ -105,7 +107,7 @@ def product(w: Writer, a: Laid, b: Laid, factor: float = 1.0) -> Laid:
     b = b.seen_as(b.index.expand(*batch, *b.shape[-2:]))
     ndim = a.index.ndim
     if w.window is None:
-        raise Refused("a product of two tensors over time in a stream", "RecentAttention")
+        raise Refused("attention, or a product of two tensors over time, in a stream", _RECENT)
     of_b = b.time_dims()
     keys = of_b == [ndim - 1] or (of_b == [] and a.shape[-1] != a.frames)
     if of_b not in ([ndim - 1], [ndim - 2]):
@@ -120,13 +122,13 @@ def product(w: Writer, a: Laid, b: Laid, factor: float = 1.0) -> Laid:
     name_a, name_b = w.frames(ra), w.frames(rb)
     frames, depth = other.shape[-2:]
     if one:
-        name_b = w.op(g.Reframe, name_b, frames=frames, outputs=1)
+        name_b = w.op(g.Reframe, name_b, part="flat", frames=frames, outputs=1)
     elif a.shape[-2] != frames:
         raise Refused(
             f"{a.shape[-2]} queries over {frames} keys", "as many queries as keys, or one"
         )
     sizes = {"frames": frames, "heads": ra.groups, "depth": depth, "shared": not one}
     if keys:
-        made = w.op(g.AttentionScores, name_a, name_b, **sizes, factor=factor)
+        made = w.op(g.AttentionScores, name_a, name_b, part="scores", **sizes, factor=factor)
         return w.laid(made, ra, [frames])
-    return w.laid(w.op(g.AttentionContext, name_a, name_b, **sizes), ra, [depth])
+    return w.laid(w.op(g.AttentionContext, name_a, name_b, part="context", **sizes), ra, [depth])

@@ -13,7 +13,8 @@ from compress.frontend import layers
 from compress.frontend.trace.errors import Refused
 from compress.frontend.trace.exported import Exported
 from compress.frontend.trace.layout import Laid
-from compress.frontend.trace.nodes import Stacked, advice_of, does_nothing, handler_of, moves
+from compress.frontend.trace.nodes import advice_of, does_nothing, handler_of, moves
+from compress.frontend.trace.of_layers import Stacked
 from compress.frontend.trace.writer import Writer
 
 
@@ -45,8 +46,16 @@ def _value(w: Writer, exported: Exported, node: Any, values: dict[Any, Any]) -> 
     if poison is not None:
         return poison
     w.path = _path(exported, node)
+    made = _tried(w, exported, node, values)
+    if _in_place(node):
+        _written_into(exported, node, made, values)
+    return made
+
+
+def _tried(w: Writer, exported: Exported, node: Any, values: dict[Any, Any]) -> Any:
+    """What a function gives, or the error that it is."""
     try:
-        made = _called(w, exported, node, values)
+        return _called(w, exported, node, values)
     except Refused as error:
         return Poison(
             GraphError(f"{exported.place(node)}: {error.found}; what would work: {error.advice}")
@@ -54,9 +63,22 @@ def _value(w: Writer, exported: Exported, node: Any, values: dict[Any, Any]) -> 
     except (GraphError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
         where = f"{exported.place(node)}: {_name(node)}"
         return Poison(GraphError(f"{where}: {error}"))
-    if _name(node).endswith("_") and node.args and not _name(node).startswith("_"):
-        values[node.args[0]] = made  # in place: who reads its argument later reads this
-    return made
+
+
+def _in_place(node: Any) -> bool:
+    name = _name(node)
+    return name.endswith("_") and bool(node.args) and not name.startswith("_")
+
+
+def _written_into(exported: Exported, node: Any, made: Any, values: dict[Any, Any]) -> None:
+    """Who reads the argument of a function in place later reads what it made; the tensor that it
+    is a view of is an error once anything reads it."""
+    viewed = node.args[0]
+    values[viewed] = made
+    while viewed.op == "call_function" and moves(_name(viewed)) and viewed.args:
+        viewed = viewed.args[0]
+        said = "values written into a part of a tensor; what would work: torch.cat of the parts"
+        values[viewed] = Poison(GraphError(f"{exported.place(node)}: {said}"))
 
 
 def _path(exported: Exported, node: Any) -> str:
@@ -175,6 +197,11 @@ def _output(w: Writer, exported: Exported, node: Any, values: dict[Any, Any]) ->
     found = found.seen_as(exported.form.taken(found.index))
     ndim, times = found.index.ndim, found.time_dims()
     expected = "(batch, outputs, frames)" if w.window is None else "(batch, outputs)"
+    if w.window is None and not times:
+        raise GraphError(
+            f"forward gives {found.shape}, one answer for the whole signal: expected {expected}, or"
+            " WINDOW and STRIDE in the file"
+        )
     if ndim != (3 if w.window is None else 2) or found.index.shape[0] != 1:
         raise GraphError(f"forward gives {found.shape}: expected {expected}")
     if times != ([2] if w.window is None else []):
@@ -186,6 +213,6 @@ def _output(w: Writer, exported: Exported, node: Any, values: dict[Any, Any]) ->
         name = w.frames(w.rows(found, [1]))
     except Refused as error:
         raise GraphError(f"output: {error.found}; what would work: {error.advice}") from error
-    if name == w.b.ops[-1].output or any(op.output == name for op in w.b.ops):
+    if any(op.output == name for op in w.b.ops):
         return name
     return w.op(g.Gather, name, index=torch.arange(w.b.tensors[name].features).int().numpy())

@@ -51,12 +51,15 @@ class Writer:
 
     # --- operators -----------------------------------------------------------------------------
 
-    def op(self, operator: type[g.Op], source: str, *others: str, **fields: Any) -> str:
-        """Append an operator on these tensors, under the path of the module that is traced."""
+    def op(
+        self, operator: type[g.Op], source: str, *others: str, part: str = "", **fields: Any
+    ) -> str:
+        """Append an operator on these tensors, under the path of the module that is traced, or as a
+        `part` of it that only moves values for its layer."""
         kind = operator.__name__.lower()
-        path = self.path or kind
+        path = ".".join(filter(None, (self.path, part))) or kind
         if path in self.b.tensors:
-            path = self.fresh(f"{path}.{kind}")
+            path = self.fresh(path if part else f"{path}.{kind}")
         self.b.here = source
         name = self.b.add(operator, path, *others, **fields)
         self.note()
@@ -89,7 +92,7 @@ class Writer:
         """The same stream `lag` frames later."""
         if not lag:
             return name
-        made = self.op(g.Unfold1d, name, frames=1, frames_per_output=1, lag=lag)
+        made = self.op(g.Unfold1d, name, part="delay", frames=1, frames_per_output=1, lag=lag)
         self.lookahead[made] += lag * self.samples(name)
         return made
 
@@ -165,7 +168,7 @@ class Writer:
         """A window as one frame."""
         if laid.frames == 1:
             return laid
-        name = self.op(g.Reframe, laid.name, frames=laid.frames, outputs=1)
+        name = self.op(g.Reframe, laid.name, part="flat", frames=laid.frames, outputs=1)
         return Laid(name, 1, laid.frames * laid.features, laid.index)
 
     def frames(self, rows: Rows, hints: Sequence[int] = ()) -> str:
@@ -176,7 +179,7 @@ class Writer:
             name = self._chosen(name, layout)
         count = int(np.prod(rows.sizes, dtype=np.int64)) // (rows.groups * rows.columns)
         if layout.rows != count:  # any choice of a window's elements
-            name = self.op(g.Reframe, name, frames=1, outputs=count)
+            name = self.op(g.Reframe, name, part="frames", frames=1, outputs=count)
         return name
 
     def _unfolded(self, name: str, at: Layout, bands: int) -> str:
@@ -187,7 +190,7 @@ class Writer:
         if self.window is not None:
             sizes = {"frames": at.frames, "outputs": at.rows, "kernel": at.taps, "step": at.step}
             places = {"dilation": at.dilation, "before": -at.first, "bands": bands}
-            return self.op(g.WindowUnfold, name, **sizes, **places, edge=at.edge)
+            return self.op(g.WindowUnfold, name, part="window", **sizes, **places, edge=at.edge)
         if at.first < 0:
             name = self.begun(name)
         return self._history(name, at, bands)
@@ -202,6 +205,7 @@ class Writer:
         made = self.op(
             g.Unfold1d,
             name,
+            part="window",
             frames=at.taps,
             frames_per_output=at.step,
             lag=lag,
@@ -209,23 +213,24 @@ class Writer:
             dilation=at.dilation,
             padding=-at.first,
         )
-        ahead = max(0, at.last) if at.first < 0 else 0
-        self.lookahead[made] += (ahead + lag) * self.samples(name)
+        # a padded row belongs to the frame of its own number, any other one to its newest
+        ahead = max(0, at.last + lag) if at.first < 0 else lag
+        self.lookahead[made] += ahead * self.samples(name)
         return made
 
     def _chosen(self, name: str, at: Layout) -> str:
         """Some of the features, in the order of the columns; a padded zero is a feature more."""
         order, width = at.order, self.b.tensors[name].features
         if (order == ZERO).any():
-            zeros = self.op(g.Constant, name, values=np.zeros((1, 1)))
-            name = self.op(g.Concat, name, zeros, sizes=(width, 1))
+            zeros = self.op(g.Constant, name, part="zero", values=np.zeros((1, 1)))
+            name = self.op(g.Concat, name, zeros, part="padded", sizes=(width, 1))
             order = np.where(order == ZERO, width, order)
         if np.array_equal(order, np.arange(order[0], order[0] + len(order))):
             if len(order) == self.b.tensors[name].features:
                 return name
             begin = int(order[0])
-            return self.op(g.Slice, name, begin=begin, end=begin + len(order))
-        return self.op(g.Gather, name, index=order.astype(np.int32))
+            return self.op(g.Slice, name, part="slice", begin=begin, end=begin + len(order))
+        return self.op(g.Gather, name, part="order", index=order.astype(np.int32))
 
     def laid(self, name: str, rows: Rows, columns: Sequence[int] | None = None) -> Laid:
         """A tensor of the graph whose frames are these rows, as a tensor of the traced forward with

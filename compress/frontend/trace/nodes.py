@@ -18,6 +18,11 @@ MOVES = """
     tensor_split unbind unfold flip roll repeat repeat_interleave tile unsafe_chunk unsafe_split
     unsafe_split_with_sizes diagonal broadcast_to getitem channel_shuffle ravel
 """
+# those among them whose result is a tensor of its own
+COPIES = """
+    clone contiguous lift_fresh_copy index_select index flip roll repeat repeat_interleave tile
+    channel_shuffle
+"""
 # functions that change nothing in evaluation
 NOTHING = """
     dropout feature_dropout alpha_dropout feature_alpha_dropout to _to_copy type_as float
@@ -43,6 +48,11 @@ ADVICE: dict[str, tuple[str, str]] = {  # what is refused with a reason of its o
 def moves(name: str) -> bool:
     """Whether a function only moves values."""
     return name in MOVES.split()
+
+
+def views(name: str) -> bool:
+    """Whether what is written into a function's result is written into its argument."""
+    return moves(name) and name not in COPIES.split()
 
 
 def does_nothing(name: str) -> bool:

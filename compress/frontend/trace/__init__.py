@@ -74,8 +74,8 @@ def trace(
 def _traces(
     model: nn.Module, electrodes: int, window: int | None, form: Form, file: Path | None
 ) -> Iterator[tuple[Exported, bool]]:
-    """The trace on a window; of a stream on signals that give a few frames, longer and longer, since
-    a short one may end before what its layers reach back to. And whether it is the last."""
+    """The trace on a window; of a stream on signals that give a few frames, longer and longer,
+    since a short one may end before what its layers reach back to. And whether it is the last."""
     if window is not None:
         yield export(model, electrodes, window, form, file), True
         return

@@ -143,9 +143,10 @@ validate: setup tools ## the cycle models against published cycles
 		$(if $(AES),--aes "$(AES)") $(if $(CMSIS_NN),--cmsis-nn "$(CMSIS_NN)")
 
 pareto: setup tools ## error rate against cost: table, pictures, page
-## [LM= DATA= MODELS= PRECISIONS= DECODERS= JOBS= BACKEND= SCHEDULER=]
+## [LM= DATA= MODELS= CHECKPOINT= CHECKPOINTS= PRECISIONS= DECODERS= JOBS= BACKEND= SCHEDULER=]
 	$(PYTHON) -m bench pareto --build $(BUILD) $(if $(DATA),--data "$(DATA)") $(lm) \
 		$(if $(MODELS),--models $(MODELS)) $(if $(CHECKPOINTS),--checkpoints "$(CHECKPOINTS)") \
+		$(if $(CHECKPOINT),--checkpoint "$(CHECKPOINT)") \
 		$(if $(PRECISIONS),--precisions $(PRECISIONS)) $(if $(DECODERS),--decoders $(DECODERS)) \
 		$(if $(JOBS),--jobs $(JOBS)) $(if $(BACKEND),--backend $(BACKEND)) \
 		$(if $(SCHEDULER),--scheduler "$(SCHEDULER)")

@@ -133,6 +133,9 @@ def add_pareto_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `pareto`: what is swept, with what, and how."""
     cli.add_models_argument(parser, list(HYPER_PARAMETERS))
     parser.add_argument(
+        "--checkpoint", type=Path, help="of the one network of --models, instead of the shipped one"
+    )
+    parser.add_argument(
         "--checkpoints", type=Path, help="folder of <MODEL>.ckpt instead of the shipped ones"
     )
     parser.add_argument(

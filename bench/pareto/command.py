@@ -80,9 +80,16 @@ def _checkpoints(args: argparse.Namespace) -> tuple[dict[str, dict[str, Path]], 
     """Task -> model -> checkpoint, and why the models asked for that have none are left out."""
     checkpoints: dict[str, dict[str, Path]] = {}
     missing = []
-    for model in dict.fromkeys(args.models):
+    models = list(dict.fromkeys(args.models))
+    if args.checkpoint is not None and (args.checkpoints is not None or len(models) != 1):
+        raise TendonError(
+            f"CHECKPOINT={args.checkpoint}: of one network; expected one in MODELS=, and no"
+            f" CHECKPOINTS=, found {', '.join(models)}; CHECKPOINTS=folder holds one for each"
+        )
+    for model in models:
         try:
-            given = None if args.checkpoints is None else args.checkpoints / f"{model}.ckpt"
+            folder = args.checkpoints
+            given = args.checkpoint if folder is None else folder / f"{model}.ckpt"
             path = _checkpoint(args, model, given)
         except TendonError as error:
             missing.append(str(error))

@@ -541,3 +541,10 @@ def test_a_browser_shows_the_page_whole(tmp_path: Path) -> None:
     for text in ("simulated recordings", "published", "TC_S4_medium", "beam+lm", "95 % interval"):
         assert text in shown
     shutil.rmtree(tmp_path / "profile", ignore_errors=True)
+
+
+def test_one_checkpoint_is_of_one_network(capsys: pytest.CaptureFixture[str]) -> None:
+    models = ["--models", "TC_S4_small", "S4_large"]
+    assert bench_main(["pareto", *models, "--checkpoint", "mine.ckpt"]) == 2
+    said = capsys.readouterr().err
+    assert "CHECKPOINT=mine.ckpt: of one network" in said and "CHECKPOINTS=folder" in said

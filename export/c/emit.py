@@ -117,7 +117,8 @@ def _check_sizes(graph: g.Graph, op: g.Op) -> None:
     source = graph.source(op)
     rows = frames_at_once(graph, op) * entry_of(op).rows(op)
     widths = [graph.tensors[name].features for name in (*op.inputs, op.output)]
-    largest = max(rows, *widths, math.ceil(source.features * op.stride))
+    window = graph.frames_per_step(op.inputs[0]) if op.whole_window else 0
+    largest = max(rows, window, *widths, math.ceil(source.features * op.stride))
     if largest > COUNTED:
         raise GraphError(
             f"{op.module}: {type(op).__name__} counts to {largest} in one step; its C kernel counts"

@@ -25,13 +25,19 @@ def sliding_window(model: Model, index: int, op: g.IntSlidingWindow) -> None:
 
 
 def window_unfold(model: Model, index: int, op: g.IntWindowUnfold) -> None:
-    features = model.graph.source(op).features
+    """Of a step in pieces, every piece sees the whole window."""
+    outputs, features = model.shape(op.output)[0], model.graph.source(op).features
+    piece = model.piece if model.stretch else 0
+    before, name = op.before - piece * outputs * op.step, f"op{index}"
+    if model.stretch:
+        name += f"_{piece}"
     model.describe(
-        f"static const nn_window_unfold op{index} = {{.before = {op.before}, .frames = {op.frames},"
-        f" .outputs = {op.outputs}, .features = {features}, .kernel = {op.kernel}, .step ="
+        f"static const nn_window_unfold {name} = {{.before = {before}, .frames = {op.frames},"
+        f" .outputs = {outputs}, .features = {features}, .kernel = {op.kernel}, .step ="
         f" {op.step}, .dilation = {op.dilation}, .bands = {op.bands}, .edge = {int(op.edge)}}};"
     )
-    model.call(index, f"&op{index}, {model.through(op)}")
+    x = model.at(op.inputs[0], -model.frames_before(op.inputs[0]) * features)
+    model.call(index, f"&{name}, {x}, {model.at(op.output)}")
 
 
 def reframe(model: Model, index: int, op: g.IntReframe) -> None:

@@ -80,7 +80,9 @@ TABLE: dict[type[g.Op], Entry | str] = {  # or a reason: a sentence for the user
     g.IntSubtract: Entry(emitters.add, ("nn_subtract_s16",), in_place=True),
     g.IntTile: Entry(emitters.repeat, ("nn_repeat_s16",), by_frame=True),
     g.IntUnfold1d: Entry(emitters.window, ("nn_window_s16",)),
-    g.IntWindowUnfold: Entry(emitters_windows.window_unfold, ("nn_window_unfold_s16",)),
+    g.IntWindowUnfold: Entry(
+        emitters_windows.window_unfold, ("nn_window_unfold_s16",), begins_pieces=True
+    ),
 }
 
 

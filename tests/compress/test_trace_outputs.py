@@ -100,3 +100,15 @@ def test_a_value_that_is_refused_but_not_used_harms_nothing() -> None:
     b = Builder(ELECTRODES, Fraction(RATE))
     assert front_end.trace(b, Given(function).eval(), ELECTRODES, RATE) == {"lookahead": 0}
     assert [type(op) for op in b.ops] == [g.Depthwise]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x + x.clone().relu_(),
+        lambda x: x + x.flip(1).tanh_(),
+        lambda x: (2 * x).transpose(1, 2).relu_().transpose(1, 2),
+    ],
+)
+def test_what_is_written_into_a_copy_harms_nothing(function: Callable[[Tensor], object]) -> None:
+    front_end.trace(Builder(ELECTRODES, Fraction(RATE)), Given(function), ELECTRODES, RATE)

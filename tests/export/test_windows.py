@@ -18,7 +18,8 @@ from compress.graph.samples import to_int16
 from compress.interpreter.float import FloatInterpreter
 from compress.interpreter.integer import IntegerInterpreter
 from export.boards import FAMILIES
-from export.c import emit
+from export.c import emit, memory
+from export.c.pieces import stretches
 from tests.export.loops import RATE, finished, gru, integer, matrix, signal_of
 from tests.export.test_loops import on_this_machine, step_by_step
 
@@ -129,6 +130,20 @@ def sparse_windows(seed: int) -> g.Graph:
     return windows(seed, frames=3, hop=7)
 
 
+def wide_windows(seed: int) -> g.Graph:
+    """A convolution that sees more of its window than may lie in memory at once: 240 frames of 15 ×
+    24 values, at every second of them 15 × 12 after that."""
+    rng, b = np.random.default_rng(seed), Builder(24, RATE)
+    b.add(g.SlidingWindow, "windows", frames=240, hop=200)
+    b.add(g.WindowUnfold, "seen", frames=240, outputs=240, kernel=15, before=7)
+    matrix(b, "conv", 12, rng)
+    b.add(g.Activation, "tanh", kind="tanh")
+    b.add(g.WindowUnfold, "seen.again", frames=240, outputs=120, kernel=15, step=2, before=7)
+    b.add(g.Depthwise, "filters", weight=rng.standard_normal((12, 15)), bias=np.zeros(12))
+    b.add(g.MeanPool, "mean", factor=120)
+    return finished(b)
+
+
 def words(graph: g.Graph, seed: int = 0) -> np.ndarray:
     """int16 samples, the later half at the ends of the range."""
     x = to_int16(graph, signal_of(graph, STEPS, seed).samples)
@@ -203,6 +218,16 @@ def test_a_stream_clears_no_state() -> None:
     graph = integer(attention_in_a_stream(0))
     assert emit.CLEAR not in {call.kernel for call in emit.build(graph).calls}
     assert emit.CLEAR not in emit.kernels(graph)
+
+
+def test_a_convolution_over_a_long_window_is_computed_in_pieces() -> None:
+    graph = integer(wide_windows(0))
+    found = {s.graph.ops[s.ops.start].output: (len(s.ops), s.pieces) for s in stretches(graph)}
+    assert found == {"seen": (3, 3)}
+    assert memory.plan(graph).arena_bytes < 240 * 15 * 24 * 2
+    x = words(graph)[: 6 * graph.samples_per_step]
+    expected = IntegerInterpreter(graph).run(x[None])[0]
+    np.testing.assert_array_equal(on_this_machine(graph).run(x), expected)
 
 
 def test_frames_taken_together_stay_where_they_lie() -> None:

@@ -8,6 +8,7 @@ kept whole. Nothing of torch is left in the graph.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -48,45 +49,54 @@ def trace(
     of `file`, what was found and what would work.
     """
     form = form or Form()
-    exported = _exported(model, electrodes, window, form, file)
-    first = Builder(electrodes, Fraction(sample_rate))
-    writer, output = _written(first, exported, window, stride, None)
+    for exported, last in _traces(model, electrodes, window, form, file):
+        first = Builder(electrodes, Fraction(sample_rate))
+        writer = Writer(first, window, None)
+        try:
+            output = _write(writer, exported, stride)
+        except GraphError:
+            if last or not writer.short:
+                raise
+            continue
+        if last or not writer.short:
+            break
     if writer.waits:  # for a step, whose length only the whole network tells
-        writer, output = _written(b, exported, window, stride, _period(first))
+        writer = Writer(b, window, _period(first))
+        output = _write(writer, exported, stride)
     else:
         b.take(first)
     fold.affine_into_layers(b)
-    ahead = int(writer.lookahead[output])
     if checked:
         compare(b, exported, model, electrodes, window)
-    return {"lookahead": ahead}
+    return {"lookahead": int(writer.lookahead[output])}
 
 
-def _exported(
+def _traces(
     model: nn.Module, electrodes: int, window: int | None, form: Form, file: Path | None
-) -> Exported:
-    """The trace on a window, or on the shortest signal that gives a stream a few frames."""
+) -> Iterator[tuple[Exported, bool]]:
+    """The trace on a window; of a stream on signals that give a few frames, longer and longer,
+    since a short one may end before what its layers reach back to. And whether it is the last."""
     if window is not None:
-        return export(model, electrodes, window, form, file)
+        yield export(model, electrodes, window, form, file), True
+        return
     for length in LENGTHS:
         last = length == LENGTHS[-1]
         try:
             frames = _frames(model, electrodes, length, form)
         except Exception:
-            if last:
-                break
-            continue
+            frames = 0
+            if last:  # the export fails too, and says where
+                yield export(model, electrodes, length, form, file), True
         if frames >= LEAST_FRAMES:
-            return export(model, electrodes, length, form, file)
-        if last:
+            yield export(model, electrodes, length, form, file), last
+        elif last:
             exported = export(model, electrodes, length, form, file)
-            _written(Builder(electrodes, Fraction(1)), exported, None, None, None)  # says where
+            _write(Writer(Builder(electrodes, Fraction(1)), None, None), exported, None)  # as above
             raise GraphError(
                 f"forward gives {frames} frames for {length} samples: expected (batch, outputs,"
                 f" frames) with {LEAST_FRAMES} frames or more, or WINDOW and STRIDE in the file for"
                 " one answer a window"
             )
-    return export(model, electrodes, LENGTHS[-1], form, file)  # and say why forward fails
 
 
 def _frames(model: nn.Module, electrodes: int, length: int, form: Form) -> int:
@@ -98,18 +108,16 @@ def _frames(model: nn.Module, electrodes: int, length: int, form: Form) -> int:
     return int(form.taken(found).shape[2])
 
 
-def _written(
-    b: Builder, exported: Exported, window: int | None, stride: int | None, period: Fraction | None
-) -> tuple[Writer, str]:
-    """The operators of the trace, and the tensor that is its output."""
-    writer = Writer(b, window, period)
-    name, length = b.here, exported.length
+def _write(writer: Writer, exported: Exported, stride: int | None) -> str:
+    """The operators of the trace; the tensor that is its output."""
+    b, window, length = writer.b, writer.window, exported.length
+    name = b.here
     if window is not None:
         name = writer.op(g.SlidingWindow, name, part="window", frames=window, hop=stride or window)
     index = exported.form.given(torch.arange(length * b.features).reshape(length, b.features))
-    found = walk(writer, exported, Laid(name, length, b.features, index))
-    _keep_only(b, found)
-    return writer, found
+    output = walk(writer, exported, Laid(name, length, b.features, index))
+    _keep_only(b, output)
+    return output
 
 
 def _keep_only(b: Builder, output: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from torch import nn
 from compress.errors import GraphError
 from compress.frontend import layers
 
+_ONE_AT_A_TIME = threading.Lock()  # torch.export keeps what it traces for a whole process
 _PLACE = re.compile(r'File "([^"]+)", line (\d+), in (\w+)')
 
 
@@ -97,7 +99,7 @@ def export(
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         shapes = _shapes(model, signal, kept)
-        with _whole(kept, shapes), warnings.catch_warnings():
+        with _ONE_AT_A_TIME, _whole(kept, shapes), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             program = torch.export.export(model, (signal,), strict=False)
     except Exception as error:

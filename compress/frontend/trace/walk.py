@@ -13,7 +13,8 @@ from compress.frontend import layers
 from compress.frontend.trace.errors import Refused
 from compress.frontend.trace.exported import Exported
 from compress.frontend.trace.layout import Laid
-from compress.frontend.trace.nodes import Stacked, advice_of, does_nothing, handler_of, moves
+from compress.frontend.trace.nodes import advice_of, does_nothing, handler_of, moves, views
+from compress.frontend.trace.of_layers import Stacked
 from compress.frontend.trace.writer import Writer
 
 
@@ -74,7 +75,7 @@ def _written_into(exported: Exported, node: Any, made: Any, values: dict[Any, An
     is a view of is an error once anything reads it."""
     viewed = node.args[0]
     values[viewed] = made
-    while viewed.op == "call_function" and moves(_name(viewed)) and viewed.args:
+    while viewed.op == "call_function" and views(_name(viewed)) and viewed.args:
         viewed = viewed.args[0]
         said = "values written into a part of a tensor; what would work: torch.cat of the parts"
         values[viewed] = Poison(GraphError(f"{exported.place(node)}: {said}"))

@@ -48,6 +48,7 @@ class Writer:
         self.lookahead: dict[str, Fraction] = {b.here: Fraction(0)}  # in samples
         self.path = ""
         self.waits = False  # whether anything has to wait for the begin of a step
+        self.short = False  # whether the traced signal ends before what something reaches back to
 
     # --- operators -----------------------------------------------------------------------------
 
@@ -125,6 +126,7 @@ class Writer:
         sizes = tuple(laid.index.shape[d] for d in dims)
         of_rows = int(np.prod(sizes[: len(times)], dtype=np.int64))
         matrix = laid.index.permute(dims).reshape(of_rows, -1).numpy()
+        self._look(matrix)
         layout = layout_of(matrix, laid.frames, laid.features, self.window is None)
         count = int(np.prod([laid.index.shape[d] for d in groups], dtype=np.int64))
         if layout is None or (self.window is None and (of_rows == 1 or layout.edge)):
@@ -140,11 +142,17 @@ class Writer:
         sizes = tuple(laid.index.shape[d] for d in dims)
         count = int(np.prod(sizes[: len(times)], dtype=np.int64))
         matrix = laid.index.permute(dims).reshape(count, -1).numpy()
+        self._look(matrix)
         layout = layout_of(matrix, laid.frames, laid.features, self.window is None)
         if layout is None or self.window is None:
             layout = self._odd(laid, matrix, layout)
             laid = self._whole(laid)
         return Rows(laid, layout, dims, sizes, matrix.shape[1], 1)
+
+    def _look(self, matrix: Array) -> None:
+        """Note where a column of a stream has no frame, or too few to tell which."""
+        if self.window is None and len(matrix) > 1:
+            self.short |= bool(((matrix >= 0).sum(0) < 2).any())
 
     def _odd(self, laid: Laid, matrix: Array, layout: Layout | None) -> Layout:
         """Rows that are in no even steps: in a window any choice of its elements."""

@@ -1,7 +1,7 @@
 """Multiply-accumulates per layer and per second of signal.
 
-Rules: a dense or convolutional layer counts one MAC per weight and output frame, as fvcore does. A
-complex state counts 6, four for a·x and two for the real part of c·x; the skip d·u counts one per
+Rules: a dense or convolutional layer counts one MAC per weight and output frame, as fvcore does;
+attention one per product of a query or a weight. A complex state counts 6, four for a·x and two for the real part of c·x; the skip d·u counts one per
 channel. Norms, tables, pooling and sums count none. State-space work is listed apart because
 general tools do not see it.
 """
@@ -80,7 +80,7 @@ def table(graph: g.Graph) -> str:
         )
         lines.append(f"{m.module:44} {m.shape:>14} {numbers}")
     lines.append(
-        f"{'dense and convolution':44} {'':>14} {'':>9} {'':>11}"
+        f"{'dense, convolution, attention':44} {'':>14} {'':>9} {'':>11}"
         f" {content['dense_macs_per_s']:12,.0f}"
     )
     lines.append(

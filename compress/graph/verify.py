@@ -131,6 +131,11 @@ def _verify_start(graph: Graph) -> None:
     for op in graph.ops[1:]:
         if op.makes_windows:
             raise GraphError(f"{_where(graph, op)}: expected as the first operator of a graph")
+    if graph.ops[0].makes_windows and graph.initial:
+        raise GraphError(
+            f"{graph.name}: begins with {', '.join(graph.initial)}: expected none over windows, of"
+            " which each begins anew"
+        )
     for op in () if graph.windowed else graph.ops:
         begin = max(first[name] for name in op.inputs)
         step = graph.frames_per_step(op.inputs[0])

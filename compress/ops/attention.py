@@ -36,7 +36,6 @@ class _Attention(Op):
     depth: int
     shared: bool
     clamps: ClassVar[bool] = True
-    unseen_macs: ClassVar[bool] = True
 
     @property
     def whole_window(self) -> bool:  # type: ignore[override]  # of a field, not of the class

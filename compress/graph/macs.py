@@ -1,9 +1,9 @@
 """Multiply-accumulates per layer and per second of signal.
 
 Rules: a dense or convolutional layer counts one MAC per weight and output frame, as fvcore does;
-attention one per product of a query or a weight. A complex state counts 6, four for a·x and two for the real part of c·x; the skip d·u counts one per
-channel. Norms, tables, pooling and sums count none. State-space work is listed apart because
-general tools do not see it.
+attention one per product of a query or a weight. A complex state counts 6, four for a·x and two
+for the real part of c·x; the skip d·u counts one per channel. Norms, tables, pooling and sums count
+none. State-space work is listed apart because general tools do not see it.
 """
 
 from __future__ import annotations

@@ -256,7 +256,7 @@ def norm(
     if any((c != c[:1]).any() for c in by_row):
         raise Refused("gain or bias of a norm that differ from frame to frame", "one for all")
     name = w.op(kind, w.frames(rows), gain=by_row[0][0], bias=by_row[1][0], epsilon=epsilon)
-    return w.laid(name, rows)
+    return w.in_time(w.laid(name, rows), x.time_dims())
 
 
 def softmax(w: Writer, x: Laid, dim: int, log: bool) -> Laid:

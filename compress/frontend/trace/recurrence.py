@@ -128,6 +128,12 @@ def product(w: Writer, a: Laid, b: Laid, factor: float = 1.0) -> Laid:
             f"{a.shape[-2]} queries over {frames} keys", "as many queries as keys, or one"
         )
     sizes = {"frames": frames, "heads": ra.groups, "depth": depth, "shared": not one}
+    maker = next((op for op in w.b.ops if op.output == name_a), None)
+    if not keys and not (isinstance(maker, g.Softmax) and maker.groups == ra.groups):
+        raise Refused(
+            "a product of weights that are no softmax with values",
+            "softmax(dim=-1) right before the product, or a mean",
+        )
     if keys:
         made = w.op(g.AttentionScores, name_a, name_b, part="scores", **sizes, factor=factor)
         return w.laid(made, ra, [frames])

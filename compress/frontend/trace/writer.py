@@ -249,3 +249,22 @@ class Writer:
         back = np.argsort(rows.dims)
         features = self.b.tensors[name].features
         return Laid(name, total // features, features, index.permute(*back.tolist()))
+
+    def in_time(self, found: Laid, times: Sequence[int]) -> Laid:
+        """What an operator made of a whole window in one frame, as the frames that it had along
+        these dimensions."""
+        if self.window is None or found.frames != 1 or not times:
+            return found
+        others = [d for d in found.by_place() if d not in times]
+        dims = (*times, *others)
+        index = found.index.permute(dims)
+        count = int(np.prod([index.shape[i] for i in range(len(times))], dtype=np.int64))
+        order = index.reshape(-1).numpy()
+        if count == 1 or len(order) > GATHERED or (order < 0).any():
+            return found
+        name = found.name
+        if not np.array_equal(order, np.arange(found.features)):
+            name = self.op(g.Gather, name, part="order", index=order.astype(np.int32))
+        name = self.op(g.Reframe, name, part="frames", frames=1, outputs=count)
+        index = torch.arange(len(order)).reshape(index.shape).permute(*np.argsort(dims).tolist())
+        return Laid(name, count, len(order) // count, index)

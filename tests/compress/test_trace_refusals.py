@@ -235,6 +235,16 @@ class Uneven(Part):
         return functional.adaptive_avg_pool1d(x, 7).flatten(1)  # here
 
 
+class CellState(Part):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers[0](x.mT)[1][1][-1]  # here
+
+
+class LastFrame(Part):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers[0](x.mT)[0][:, -1]  # here
+
+
 @dataclass(frozen=True)
 class Case:
     """`found`, `advice`: patterns in the message; `layers`: of the part; `window`: of the file."""
@@ -333,6 +343,20 @@ WINDOWS = [
         "a pool with ceil_mode",
         "ceil_mode=False",
         (lambda: nn.MaxPool1d(3, ceil_mode=True),),
+        WINDOW,
+    ),
+    Case(
+        CellState,
+        "what a layer gives beside its values",
+        "the hidden state",
+        (lambda: nn.LSTM(4, 3, batch_first=True),),
+        WINDOW,
+    ),
+    Case(
+        LastFrame,
+        "an LSTM with a projection",
+        "a linear layer behind it",
+        (lambda: nn.LSTM(4, 5, batch_first=True, proj_size=3),),
         WINDOW,
     ),
     Case(Uneven, "an adaptive pool of 40 to 7", "a size that divides", window=WINDOW),

@@ -20,6 +20,7 @@ from compress.errors import GraphError
 from compress.frontend.builder import Builder
 from compress.frontend.trace import fold
 from compress.frontend.trace.check import compare
+from compress.frontend.trace.errors import Longer
 from compress.frontend.trace.exported import Exported, Form, export
 from compress.frontend.trace.layout import Laid
 from compress.frontend.trace.walk import walk
@@ -48,9 +49,14 @@ def trace(
     of `file`, what was found and what would work.
     """
     form = form or Form()
-    exported = _exported(model, electrodes, window, form, file)
-    first = Builder(electrodes, Fraction(sample_rate))
-    writer, output = _written(first, exported, window, stride, None)
+    for least in LENGTHS:
+        exported = _exported(model, electrodes, window, form, file, least)
+        first = Builder(electrodes, Fraction(sample_rate))
+        try:
+            writer, output = _written(first, exported, window, stride, None)
+        except Longer:
+            continue
+        break
     if writer.waits:  # for a step, whose length only the whole network tells
         writer, output = _written(b, exported, window, stride, _period(first))
     else:
@@ -63,12 +69,13 @@ def trace(
 
 
 def _exported(
-    model: nn.Module, electrodes: int, window: int | None, form: Form, file: Path | None
+    model: nn.Module, electrodes: int, window: int | None, form: Form, file: Path | None, least: int
 ) -> Exported:
-    """The trace on a window, or on the shortest signal that gives a stream a few frames."""
+    """The trace on a window, or on the shortest signal, of at least so many samples, that gives a
+    stream a few frames."""
     if window is not None:
         return export(model, electrodes, window, form, file)
-    for length in LENGTHS:
+    for length in (n for n in LENGTHS if n >= least):
         last = length == LENGTHS[-1]
         try:
             frames = _frames(model, electrodes, length, form)
@@ -102,7 +109,7 @@ def _written(
     b: Builder, exported: Exported, window: int | None, stride: int | None, period: Fraction | None
 ) -> tuple[Writer, str]:
     """The operators of the trace, and the tensor that is its output."""
-    writer = Writer(b, window, period)
+    writer = Writer(b, window, period, longest=exported.length == LENGTHS[-1])
     name, length = b.here, exported.length
     if window is not None:
         name = writer.op(g.SlidingWindow, name, part="window", frames=window, hop=stride or window)

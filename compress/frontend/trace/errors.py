@@ -10,3 +10,7 @@ class Refused(Exception):
     def __init__(self, found: str, advice: str) -> None:
         super().__init__(found)
         self.found, self.advice = found, advice
+
+
+class Longer(Exception):
+    """A stream pads more than the traced signal shows; a longer one has to be traced."""

@@ -70,7 +70,7 @@ def convolution(
     stride, dilation = (_each(v, n) for v in (stride, dilation))
     unbatched = x.index.ndim == n + 1
     index = x.index[None] if unbatched else x.index
-    index = _padded(index, kernel, padding, dilation)
+    index = w.padded(x.seen_as(index), _padded(index, kernel, padding, dilation)).index
     out, channels = weight.shape[0], index.shape[1]
     seen = patches(index, kernel, stride, dilation)  # (B, C, places…, kernel…)
     values, offset = numbers(weight, 0), numbers(bias, out)
@@ -181,7 +181,7 @@ def pool(
         sides = [p for side in reversed(padding) for p in (side, side)]
         index = functional.pad(index.double(), sides, mode="replicate").long()
     else:
-        index = _padded(index, kernel, padding, dilation)
+        index = w.padded(x, _padded(index, kernel, padding, dilation)).index
     seen = patches(index, kernel, stride, dilation)
     return reduce(w, x.seen_as(seen), range(seen.ndim - n, seen.ndim), largest)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from compress.errors import RecordingError
 from compress.graph import Array, FloatOp, Graph, Op
 from compress.graph.samples import Signal, as_signal, whole_steps
 from compress.interpreter.float import FloatInterpreter
@@ -55,6 +56,13 @@ def observe(graph: Graph, recordings: Sequence[Array | Signal], products: bool =
     low-rank factors ask for.
     """
     ranges, digest = Ranges(), hashlib.sha256()
+    if recordings and not any(
+        len(as_signal(r).samples) >= graph.samples_per_step for r in recordings
+    ):
+        raise RecordingError(
+            f"{graph.name}: expected a calibration of {graph.samples_per_step} samples or more, one"
+            " step of the network, found none; give a longer recording"
+        )
 
     def see(name: str, x: Array) -> None:
         readers = [op for op in graph.users[name] if isinstance(op, FloatOp)]

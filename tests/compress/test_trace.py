@@ -347,6 +347,16 @@ def test_a_gated_layer_is_one_operator_as_module_and_as_function() -> None:
         assert kinds(traced(forward, conv=conv)) == ["Dense", "Glu"]
 
 
+def test_a_forward_without_gradients_is_as_any_other() -> None:
+    def forward(m: nn.Module, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            x = m.first(x)
+        return m.last(x)
+
+    layers = {"first": nn.Conv1d(C, 5, 1), "last": nn.Conv1d(5, 3, 1)}
+    assert kinds(traced(forward, **layers)) == ["Dense", "Dense"]
+
+
 def test_modules_in_lists_and_of_any_nesting() -> None:
     class Inner(nn.Module):
         def __init__(self) -> None:

@@ -235,6 +235,12 @@ class Uneven(Part):
         return functional.adaptive_avg_pool1d(x, 7).flatten(1)  # here
 
 
+class MaskedLayer(Part):
+    def forward(self, x: Tensor) -> Tensor:
+        y, mask = x.mT, torch.ones(WINDOW, WINDOW).triu(1).bool()
+        return self.layers[0](y, y, y, attn_mask=mask)[0][:, -1]  # here
+
+
 class CellState(Part):
     def forward(self, x: Tensor) -> Tensor:
         return self.layers[0](x.mT)[1][1][-1]  # here
@@ -346,6 +352,20 @@ WINDOWS = [
         WINDOW,
     ),
     Case(
+        MaskedLayer,
+        "attention with a mask",
+        "over the whole window",
+        (lambda: nn.MultiheadAttention(4, 2, batch_first=True),),
+        WINDOW,
+    ),
+    Case(
+        First,
+        "a maximum with padding and dilation",
+        "behind a ReLU",
+        (lambda: nn.MaxPool1d(3, 1, 1, 2),),
+        WINDOW,
+    ),
+    Case(
         CellState,
         "what a layer gives beside its values",
         "the hidden state",
@@ -382,8 +402,11 @@ def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("case", STREAMS + WINDOWS, ids=str)
-def test_what_cannot_run_is_refused_with_its_place(case: Case, nothing_runs: None) -> None:
+def test_what_cannot_run_is_refused_with_its_place(
+    case: Case, nothing_runs: None, capsys: pytest.CaptureFixture[str]
+) -> None:
     said = refused(Network(case.part(*(make() for make in case.layers))), case.window)
     assert said.startswith(f"{Path(__file__)}:{line_of(case.part)}: part")
     assert re.search(r": part(\.layers\.0)?(\.self_attn)? \(\w+\): ", said), said
     assert re.search(case.found, said) and re.search(case.advice, said), said
+    assert not capsys.readouterr().err  # PyTorch says a page of some

@@ -178,6 +178,8 @@ def pool(
                 "a maximum with padding, which is −∞ there, of values that may be negative",
                 "the pool behind a ReLU, or without padding",
             )
+        if any(d > 1 for d in dilation):  # the first value stands for −∞, which it is beside
+            raise Refused("a maximum with padding and dilation", "the pool behind a ReLU")
         sides = [p for side in reversed(padding) for p in (side, side)]
         index = functional.pad(index.double(), sides, mode="replicate").long()
     else:

@@ -409,4 +409,4 @@ def test_what_cannot_run_is_refused_with_its_place(
     assert said.startswith(f"{Path(__file__)}:{line_of(case.part)}: part")
     assert re.search(r": part(\.layers\.0)?(\.self_attn)? \(\w+\): ", said), said
     assert re.search(case.found, said) and re.search(case.advice, said), said
-    assert not capsys.readouterr().err  # PyTorch says a page of some
+    assert "torch.ops" not in capsys.readouterr().err  # of which PyTorch says a page

@@ -18,6 +18,7 @@ from types import ModuleType
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from compress.errors import TendonError
 from compress.files import sha256
@@ -112,7 +113,7 @@ def _executed(file: NetworkFile) -> Source:
 def _check_weights(call: str, model: nn.Module) -> None:
     """TendonError for weights that have no values yet, or are not as samples are."""
     for name, weight in [*model.named_parameters(), *model.named_buffers()]:
-        if isinstance(weight, torch.nn.parameter.UninitializedTensorMixin):
+        if is_lazy(weight):
             raise TendonError(
                 f"{call}: {name}: has no shape before the first forward; give the layer its sizes,"
                 f" or call the network on zeros once in {call.rpartition(' ')[2]}"

@@ -44,6 +44,7 @@ ADVICE: dict[str, tuple[str, str]] = {  # what is refused with a reason of its o
     "std": ("a deviation over a dimension", "a norm, or a mean of squares"),
     "var": ("a deviation over a dimension", "a norm, or a mean of squares"),
     "masked_fill": ("a mask", "no mask: attention here sees the whole window"),
+    "baddbmm": ("attention with a mask", "attention over the whole window"),
     "where": ("a choice by value", "an activation"),
     "embedding": ("a table of embeddings", "a linear layer"),
     "copy": ("values written into a part of a tensor", "torch.cat of the parts"),

@@ -49,6 +49,8 @@ def recurrent(
             "transpose(1, 2) in front of it, and batch_first=True",
         )
     per = 4 if has_biases else 2
+    if len(parameters) != per * layers * (2 if bidirectional else 1):
+        raise Refused("an LSTM with a projection", "proj_size=0, and a linear layer behind it")
     states = []
     for layer in range(layers):
         outputs = []

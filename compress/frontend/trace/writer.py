@@ -41,10 +41,12 @@ class Rows:
 class Writer:
     """A builder with the times of its tensors. `window`: samples of a window, None for a stream;
     `step_frames`: frames of a rate (Hz) that one step of the stream takes, where a first pass has
-    found that out."""
+    found that out; `longest`: whether no longer signal can be traced."""
 
-    def __init__(self, b: Builder, window: int | None, period: Fraction | None) -> None:
-        self.b, self.window, self.period = b, window, period
+    def __init__(
+        self, b: Builder, window: int | None, period: Fraction | None, longest: bool = True
+    ) -> None:
+        self.b, self.window, self.period, self.longest = b, window, period, longest
         self.lookahead: dict[str, Fraction] = {b.here: Fraction(0)}  # in samples
         self.path = ""
         self.waits = False  # whether anything has to wait for the begin of a step
@@ -114,6 +116,20 @@ class Writer:
         return [self.delayed(name, latest - self.first_valid(name)) for name in names]
 
     # --- rows ----------------------------------------------------------------------------------
+
+    def padded(self, x: Laid, index: torch.Tensor) -> Laid:
+        """The tensor with zeros around it. What reads frames of a stream from so far away that the
+        traced signal has none of them there would seem to read nothing: it is too short then."""
+        made = x.seen_as(index)
+        if self.window is not None:
+            return made
+        for dim in x.time_dims():
+            known = int((index >= 0).transpose(0, dim).flatten(1).any(1).sum())
+            zeros = index.shape[dim] - known
+            self.short |= 2 * zeros > known
+            if 2 * zeros > known and self.longest:
+                raise Refused(f"{zeros} frames of padding", f"at most {known // 2}")
+        return made
 
     def rows(self, laid: Laid, columns: Sequence[int], order: Sequence[int] = ()) -> Rows:
         """A tensor as rows: dimensions in which time passes are rows, `columns` columns, all others

@@ -208,6 +208,6 @@ def _said(error: Exception, shape: tuple[int, int], file: Path | None, module: s
         ).strip()
     first = text.strip().splitlines()[0] if text.strip() else kind
     return (
-        f"{where} forward cannot be traced on {(1, *shape)}: {kind}: {first}; a stream takes signals"
-        " of any length, a network that takes one length alone has WINDOW and STRIDE in its file"
+        f"{where} forward cannot be traced on {(1, *shape)}: {kind}: {first}; a stream takes"
+        " signals of any length, a network of one length alone has WINDOW and STRIDE in its file"
     ).strip()

@@ -7,12 +7,13 @@ itself (`FloatOp.wants`, `offers`); its integers follow from the plan (`FloatOp.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 
 from compress.errors import GraphError
-from compress.graph import INT8, INT16, Array, Dense, FloatOp, Graph, Op, Tensor
+from compress.graph import INT8, INT16, Activation, Array, Dense, FloatOp, Graph, Op, Tensor
 from compress.ops.activation import whole_limits
 from compress.quantization import rounding
 from compress.quantization.calibrate import Ranges
@@ -43,7 +44,15 @@ class Plan:
         # nobody else reads what it clamps, in this frame or in the next
         recalled = any(op.inputs[0] in other.previous_names for other in self.graph.ops)
         alone = len(self.graph.users[op.inputs[0]]) == 1 and not recalled
-        return op.limits is not None and alone and maker is not None and self._clamps(maker)
+        # a table meets 0 at one of its points, and any other limit between two of them
+        table = isinstance(maker, Activation) and op.limits not in (None, (0.0, math.inf))
+        return (
+            op.limits is not None
+            and alone
+            and maker is not None
+            and not table
+            and self._clamps(maker)
+        )
 
     def _clamps(self, op: Op) -> bool:
         """Whether its integers end with a clamp, its own or that of one before it that it becomes

@@ -99,11 +99,15 @@ def load_array(path: Path) -> np.ndarray:
         array = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise RecordingError(f"{path}: cannot be read as .npy: {error}") from error
+    if not isinstance(array, np.ndarray):
+        raise RecordingError(f"{path}: expected one array, found an archive of several")
     if array.dtype.kind not in "fiu":
         raise RecordingError(f"{path}: expected numbers, found {array.dtype} {array.shape}")
+    with np.errstate(over="ignore"):
+        array = array.astype(np.float32)
     bad = np.argwhere(~np.isfinite(array))
     if len(bad):
         raise RecordingError(
             f"{path}: {len(bad)} NaN or infinite values, first at {tuple(int(i) for i in bad[0])}"
         )
-    return np.asarray(array, np.float32)
+    return array

@@ -10,6 +10,7 @@ from __future__ import annotations
 import collections
 import io
 import pickle
+import re
 import typing
 import zipfile
 from dataclasses import dataclass
@@ -179,9 +180,11 @@ def read(path: Path) -> Any:
         with torch.serialization.safe_globals(ALLOWED):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = str(error).splitlines()[0]
+        asked = re.search(r"GLOBAL (\S+)", str(error))
+        reason = asked[1] if asked else str(error).splitlines()[0]
         raise CheckpointError(
-            f"{path}: refused: it asks for code beyond the allow-list ({reason})"
+            f"{path}: refused: it asks for code beyond the allow-list ({reason}); write weights"
+            " alone with torch.save(network.state_dict(), path)"
         ) from error
     except (
         zipfile.BadZipFile,
@@ -222,6 +225,8 @@ def load_strictly(
             problems.append(
                 f"{key}: expected shape {tuple(value.shape)}, found {tuple(found.shape)}"
             )
+        elif isinstance(found, torch.Tensor) and not _plain_numbers(found):
+            problems.append(f"{key}: expected plain real numbers, found {_kind_of(found)}")
         elif isinstance(found, torch.Tensor) and not torch.isfinite(found.double()).all():
             problems.append(f"{key}: holds NaN or infinite values")
         elif found is not None and not isinstance(found, torch.Tensor):
@@ -230,6 +235,17 @@ def load_strictly(
     if problems:
         raise CheckpointError(f"{path}: does not fit {whose}:\n  " + "\n  ".join(problems))
     model.load_state_dict(tensors, strict=True)
+
+
+def _plain_numbers(t: torch.Tensor) -> bool:
+    """Whether a tensor holds its numbers as they are: neither sparse nor quantized, nor without
+    any, nor complex."""
+    whole = t.layout == torch.strided and t.device.type == "cpu"
+    return whole and not t.is_quantized and not t.is_complex()
+
+
+def _kind_of(t: torch.Tensor) -> str:
+    return f"{t.dtype}, {t.layout}, on {t.device}".replace("torch.", "")
 
 
 def _disagreements(model: nn.Module, tensors: dict[str, Any]) -> list[str]:

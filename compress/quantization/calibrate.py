@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from compress.errors import RecordingError
+from compress.errors import GraphError
 from compress.graph import Array, FloatOp, Graph, Op
 from compress.graph.samples import Signal, as_signal, whole_steps
 from compress.interpreter.float import FloatInterpreter
@@ -55,6 +57,13 @@ def observe(graph: Graph, recordings: Sequence[Array | Signal], products: bool =
     low-rank factors ask for.
     """
     ranges, digest = Ranges(), hashlib.sha256()
+    if recordings and not any(
+        len(as_signal(r).samples) >= graph.samples_per_step for r in recordings
+    ):
+        raise RecordingError(
+            f"{graph.name}: expected a calibration of {graph.samples_per_step} samples or more, one"
+            " step of the network, found none; give a longer recording"
+        )
 
     def see(name: str, x: Array) -> None:
         readers = [op for op in graph.users[name] if isinstance(op, FloatOp)]
@@ -79,5 +88,10 @@ def observe(graph: Graph, recordings: Sequence[Array | Signal], products: bool =
         interpreter.run(samples[None].astype(np.float64), tap)
         for name, peak in interpreter.state_peak.items():
             ranges.state[name] = np.maximum(ranges.state.get(name, 0.0), peak)
+    if not ranges.part(graph.input.name, 0):
+        raise GraphError(
+            f"{graph.name}: every sample of the calibration is 0: expected a signal that shows how"
+            " large its values get"
+        )
     ranges.sha256 = digest.hexdigest()
     return ranges

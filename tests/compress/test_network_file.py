@@ -177,6 +177,9 @@ def says(**changes: Any) -> str:
         (SAYS + "network = 3\n", "expected a function network()"),
         (SAYS + "def network():\n    return 3\n", "network(): expected an nn.Module, found int"),
         (SAYS + NET + "ONE = Net()\nnetwork = lambda: ONE\n", "expected a new module from each"),
+        (SAYS + NET.replace("Linear(4,", "LazyLinear("), "first.weight: has no shape before"),
+        (SAYS + NET.replace("return Net()", "return Net().double()"), "found float64 on cpu"),
+        (SAYS + NET.replace("return Net()", "return Net().to('meta')"), "found float32 on meta"),
         ("a = [\n", "line 1: SyntaxError: '[' was never closed: a = ["),
         ("\nx = 1 / 0\n", "line 2: ZeroDivisionError: division by zero: x = 1 / 0"),
         ("import nosuchmodule\n", "line 1: ModuleNotFoundError: No module named 'nosuchmodule'"),
@@ -216,6 +219,16 @@ def test_a_network_that_is_not_as_its_file_says_is_refused_before_anything_is_ma
     error = capsys.readouterr().err
     assert message in error and str(path) in error and "Traceback" not in error
     assert [p.name for p in build.iterdir()] == ["net"]  # no recordings were simulated
+
+
+def test_what_a_file_sets_for_all_of_the_program_is_taken_back(tmp_path: Path) -> None:
+    sets = "import os\nimport torch\nos.chdir('/')\ntorch.set_grad_enabled(False)\n"
+    here = Path.cwd()
+    frozen(written(tmp_path, sets + SAYS + NET), tmp_path / "build")
+    assert Path.cwd() == here and torch.is_grad_enabled()
+    double = "import torch\ntorch.set_default_dtype(torch.float64)\n"
+    frozen(written(tmp_path, double + SAYS + NET), tmp_path / "build")
+    assert torch.get_default_dtype() == torch.float32
 
 
 def test_neighbours_are_imported_and_belong_to_the_network(tmp_path: Path) -> None:
@@ -294,6 +307,14 @@ def test_what_is_left_out_of_a_checkpoint_is_said(
         ({"first.weight": torch.ones(6, 4)}, "missing last.weight (3, 6)"),
         (entries() | {"more": torch.ones(1)}, "extra more"),
         (entries() | {"last.bias": torch.full((3,), torch.nan)}, "holds NaN or infinite values"),
+        (entries() | {3: torch.ones(1)}, "expected names as keys, found 3"),
+        (entries() | {"last.bias": torch.ones(3).to_sparse()}, "found float32, sparse_coo"),
+        (entries() | {"last.bias": torch.ones(3) + 1j}, "found complex64, strided, on cpu"),
+        (entries() | {"last.bias": torch.ones(3, device="meta")}, "float32, strided, on meta"),
+        (
+            {"state_dict": entries(), "hyper_parameters": {"tendon": 3}},
+            "expected a dict of module path to rank, found 3",
+        ),
         ({"weights": entries()}, "expected a state_dict, plain or under 'state_dict'"),
         (torch.ones(3), "expected a state_dict, plain or under 'state_dict', found Tensor"),
     ],
@@ -314,7 +335,8 @@ def test_a_pickle_that_asks_for_code_is_refused(
 ) -> None:
     torch.save({"state_dict": entries(), "x": Dangerous()}, tmp_path / "weights.pt")
     found = refused(written(tmp_path), tmp_path / "build", tmp_path / "weights.pt")
-    assert "asks for code" in found and "executed" not in capsys.readouterr().out
+    assert "asks for code" in found and "weights_only" not in found
+    assert "executed" not in capsys.readouterr().out
 
 
 # --- checkpoints of it ----------------------------------------------------------------------------
@@ -404,6 +426,31 @@ def test_a_signal_calibrates_and_is_compared_on_without_recordings(
     written(tmp_path, SAYS + NET + "# changed\n")
     assert compress_main(["quantize", *calibrated]) == 0
     assert "unchanged" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("signal", "message"),
+    [
+        (np.zeros((4, 0)), "expected a calibration of 1 samples or more"),
+        (np.full((4, 9), 1e300), "36 NaN or infinite values, first at (0, 0)"),
+        (np.zeros((3, 9)), "expected numbers of shape (4 electrodes, samples)"),
+    ],
+)
+def test_a_signal_that_cannot_calibrate_is_refused(
+    signal: np.ndarray, message: str, calibrated: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(calibrated[-1], signal)
+    assert compress_main(["quantize", *calibrated]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_an_archive_under_the_name_of_an_array_is_refused(
+    calibrated: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Path(calibrated[-1]).open("wb") as file:
+        np.savez(file, np.zeros((4, 9)))
+    assert compress_main(["quantize", *calibrated]) == 2
+    assert "expected one array, found an archive" in capsys.readouterr().err
 
 
 def test_engines_read_and_write_the_layout_of_forward(

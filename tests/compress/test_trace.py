@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from compress import graph as g
+from compress.errors import GraphError
 from compress.frontend.builder import Builder
 from compress.frontend.trace import trace
+from compress.frontend.trace.check import frames_of
 
 C, WINDOW = 4, 24
 Forward = Callable[..., Tensor]
@@ -219,6 +221,36 @@ def test_padding_on_the_left_is_history() -> None:
         assert (graph.start_up, graph.provenance["lookahead"]) == (0, 0)
 
 
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda m, x: m.conv(functional.pad(m.first(x), (800, 0))),
+        lambda m, x: m.conv(torch.cat([torch.zeros(1, C, 800), m.first(x)], 2)),
+        lambda m, x: functional.conv1d(m.first(x), m.conv.weight, None, 1, 400, 400),
+        lambda m, x: functional.avg_pool1d(functional.pad(m.first(x), (999, 0)), 1000, 1),
+        lambda m, x: m.first(x) + functional.pad(x, (500, 0))[..., :-500],
+    ],
+)
+def test_frames_from_long_ago_count_however_short_the_traced_signal_is(forward: Forward) -> None:
+    """At 256 samples nothing but padding is seen of them."""
+    first, conv = nn.Conv1d(C, C, 1), nn.Conv1d(C, 3, 3, dilation=400)
+    net = Net(forward, first=first, conv=conv).eval()
+    b = Builder(C, Fraction(1000))
+    trace(b, net, C, 1000)
+    noise = np.random.default_rng(0).normal(size=(C, 3000)).astype(np.float32)
+    with torch.no_grad():
+        expected = net(torch.from_numpy(noise)[None])[0].double().numpy()
+    found = frames_of(g.verify(g.Graph("traced", b.tensors, tuple(b.ops))), noise, None)
+    n = min(found.shape[1], expected.shape[1])
+    assert n > 2000 and np.abs(found[:, :n] - expected[:, :n]).max() < 1e-4
+
+
+def test_more_padding_than_any_traced_signal_shows_is_refused() -> None:
+    conv = nn.Conv1d(C, 3, 2, dilation=20000)
+    with pytest.raises(GraphError, match="20000 frames of padding"):
+        traced(lambda m, x: m.conv(functional.pad(x, (20000, 0))), conv=conv)
+
+
 def test_both_sides_cut_at_the_end_are_history() -> None:
     conv = nn.Conv1d(C, 3, 5, padding=4)
     graph = traced(lambda m, x: m.conv(x)[..., :-4], conv=conv)
@@ -313,6 +345,16 @@ def test_a_gated_layer_is_one_operator_as_module_and_as_function() -> None:
         lambda m, x: nn.GLU()(m.conv(x).mT).mT,
     ):
         assert kinds(traced(forward, conv=conv)) == ["Dense", "Glu"]
+
+
+def test_a_forward_without_gradients_is_as_any_other() -> None:
+    def forward(m: nn.Module, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            x = m.first(x)
+        return m.last(x)
+
+    layers = {"first": nn.Conv1d(C, 5, 1), "last": nn.Conv1d(5, 3, 1)}
+    assert kinds(traced(forward, **layers)) == ["Dense", "Dense"]
 
 
 def test_modules_in_lists_and_of_any_nesting() -> None:

@@ -235,6 +235,22 @@ class Uneven(Part):
         return functional.adaptive_avg_pool1d(x, 7).flatten(1)  # here
 
 
+class MaskedLayer(Part):
+    def forward(self, x: Tensor) -> Tensor:
+        y, mask = x.mT, torch.ones(WINDOW, WINDOW).triu(1).bool()
+        return self.layers[0](y, y, y, attn_mask=mask)[0][:, -1]  # here
+
+
+class CellState(Part):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers[0](x.mT)[1][1][-1]  # here
+
+
+class LastFrame(Part):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers[0](x.mT)[0][:, -1]  # here
+
+
 @dataclass(frozen=True)
 class Case:
     """`found`, `advice`: patterns in the message; `layers`: of the part; `window`: of the file."""
@@ -335,6 +351,34 @@ WINDOWS = [
         (lambda: nn.MaxPool1d(3, ceil_mode=True),),
         WINDOW,
     ),
+    Case(
+        MaskedLayer,
+        "attention with a mask",
+        "over the whole window",
+        (lambda: nn.MultiheadAttention(4, 2, batch_first=True),),
+        WINDOW,
+    ),
+    Case(
+        First,
+        "a maximum with padding and dilation",
+        "behind a ReLU",
+        (lambda: nn.MaxPool1d(3, 1, 1, 2),),
+        WINDOW,
+    ),
+    Case(
+        CellState,
+        "what a layer gives beside its values",
+        "the hidden state",
+        (lambda: nn.LSTM(4, 3, batch_first=True),),
+        WINDOW,
+    ),
+    Case(
+        LastFrame,
+        "an LSTM with a projection",
+        "a linear layer behind it",
+        (lambda: nn.LSTM(4, 5, batch_first=True, proj_size=3),),
+        WINDOW,
+    ),
     Case(Uneven, "an adaptive pool of 40 to 7", "a size that divides", window=WINDOW),
 ]
 
@@ -358,8 +402,11 @@ def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("case", STREAMS + WINDOWS, ids=str)
-def test_what_cannot_run_is_refused_with_its_place(case: Case, nothing_runs: None) -> None:
+def test_what_cannot_run_is_refused_with_its_place(
+    case: Case, nothing_runs: None, capsys: pytest.CaptureFixture[str]
+) -> None:
     said = refused(Network(case.part(*(make() for make in case.layers))), case.window)
     assert said.startswith(f"{Path(__file__)}:{line_of(case.part)}: part")
     assert re.search(r": part(\.layers\.0)?(\.self_attn)? \(\w+\): ", said), said
     assert re.search(case.found, said) and re.search(case.advice, said), said
+    assert "torch.ops" not in capsys.readouterr().err  # of which PyTorch says a page

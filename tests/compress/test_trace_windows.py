@@ -148,3 +148,22 @@ def test_convolutions_over_electrodes_and_time() -> None:
     last = nn.Linear(3 * (C - 1) * WINDOW // 4, 2)
     graph = over_window(lambda m, x: m.last(m.conv(x[:, None]).flatten(1)), conv=conv, last=last)
     assert graph.output.features == 2
+
+
+@pytest.mark.parametrize(
+    "norm",
+    [nn.InstanceNorm1d(C, affine=True), nn.LayerNorm([C, WINDOW]), nn.GroupNorm(2, C)],
+    ids=lambda n: type(n).__name__,
+)
+def test_a_norm_over_the_window_is_followed_by_frames(norm: nn.Module) -> None:
+    recurrent = over_window(
+        lambda m, x: m.gru(m.norm(x).transpose(1, 2))[0][:, -1],
+        norm=norm,
+        gru=nn.GRU(C, 5, batch_first=True),
+    )
+    attending = over_window(
+        lambda m, x: m.layer(m.norm(x).mT).mean(1),
+        norm=norm,
+        layer=nn.TransformerEncoderLayer(C, 2, 8, batch_first=True),
+    )
+    assert "GruCell" in kinds(recurrent) and "AttentionScores" in kinds(attending)

@@ -9,7 +9,7 @@ from typing import Any
 
 from compress.errors import CheckpointError, TendonError
 from compress.files import read_json, replace_atomically, write_json
-from compress.frontend import checkpoint, factored
+from compress.frontend import checkpoint, factored, families
 from compress.frontend.own import source, weights
 from compress.frontend.own.named import KEY, NetworkFile
 from compress.frontend.own.source import Source
@@ -32,13 +32,20 @@ def freeze(build: Path, file: NetworkFile, given: Path | None) -> Path:
         entries, theirs = weights.stored(given)
         if "tendon" in theirs:  # compressed
             hyper_parameters["tendon"] = theirs["tendon"]
-            factored.shape(model, theirs["tendon"].get("ranks", {}))
+            factored.shape(model, _ranks(given, theirs))
         for words in weights.load(model, given, entries, file.title):
             print(f"{given}: {words}")
     path, content = folder / "network.ckpt", checkpoint.content(model, hyper_parameters)
     if not path.is_file() or path.read_bytes() != content:
         replace_atomically(path, content)
     return path
+
+
+def _ranks(given: Path, theirs: dict[str, Any]) -> dict[str, int]:
+    try:
+        return families.ranks(theirs)
+    except CheckpointError as error:
+        raise CheckpointError(f"{given}: {error}") from error
 
 
 def check(build: Path, file: NetworkFile, path: Path) -> None:

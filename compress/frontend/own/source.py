@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import random
 import sys
 import traceback
@@ -17,6 +18,7 @@ from types import ModuleType
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from compress.errors import TendonError
 from compress.files import sha256
@@ -53,6 +55,7 @@ class Source:
                 " inside of the function"
             )
         _made.add(made)
+        _check_weights(call, made)
         return made.eval()
 
     @property
@@ -107,6 +110,23 @@ def _executed(file: NetworkFile) -> Source:
     return Source(file, module, description, sources)
 
 
+def _check_weights(call: str, model: nn.Module) -> None:
+    """TendonError for weights that have no values yet, or are not as samples are."""
+    for name, weight in [*model.named_parameters(), *model.named_buffers()]:
+        if is_lazy(weight):
+            raise TendonError(
+                f"{call}: {name}: has no shape before the first forward; give the layer its sizes,"
+                f" or call the network on zeros once in {call.rpartition(' ')[2]}"
+            )
+        floating = weight.is_floating_point() and weight.dtype != torch.float32
+        if floating or weight.device.type != "cpu":
+            found = str(weight.dtype).removeprefix("torch.")
+            raise TendonError(
+                f"{call}: {name}: expected float32 on the CPU as samples are, found {found} on"
+                f" {weight.device}; return the network with .float(), and .cpu()"
+            )
+
+
 def _content(path: Path) -> bytes:
     try:
         return path.read_bytes()
@@ -144,8 +164,14 @@ def _seeded(seed: int) -> Iterator[None]:
 @contextlib.contextmanager
 def _guarded(file: NetworkFile) -> Iterator[None]:
     """Neighbours of the file can be imported; whatever it raises is a TendonError with its line.
-    Nothing is written into its folder."""
-    folder, writes = str(file.path.parent), sys.dont_write_bytecode
+    Nothing is written into its folder, and the working folder and PyTorch's defaults stay as they
+    were."""
+    folder, writes, here = str(file.path.parent), sys.dont_write_bytecode, os.getcwd()
+    dtype, device, grad = (
+        torch.get_default_dtype(),
+        torch.get_default_device(),
+        torch.is_grad_enabled(),
+    )
     sys.path.insert(0, folder)
     sys.dont_write_bytecode = True
     try:
@@ -154,6 +180,11 @@ def _guarded(file: NetworkFile) -> Iterator[None]:
         raise TendonError(_what_happened(file, error)) from error
     finally:
         sys.dont_write_bytecode = writes
+        os.chdir(here)
+        torch.set_default_dtype(dtype)
+        if torch.get_default_device() != device:
+            torch.set_default_device(device)
+        torch.set_grad_enabled(grad)
         if folder in sys.path:
             sys.path.remove(folder)
 

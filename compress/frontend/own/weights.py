@@ -34,6 +34,9 @@ def stored(path: Path) -> tuple[Mapping[str, Any], dict[str, Any]]:
 def load(model: nn.Module, path: Path, entries: Mapping[str, Any], title: str) -> list[str]:
     """Put the entries into the network, strictly; returns what was done to their keys, in words.
     CheckpointError names what does not fit."""
+    odd = next((key for key in entries if not isinstance(key, str)), None)
+    if odd is not None:
+        raise CheckpointError(f"{path}: state_dict: expected names as keys, found {odd!r}")
     prefix = _prefix(model.state_dict(), entries, path)
     own = {key.removeprefix(prefix): v for key, v in entries.items() if key.startswith(prefix)}
     checkpoint.load_strictly(model, own, path, f"the network of {title}")

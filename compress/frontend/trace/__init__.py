@@ -26,7 +26,9 @@ from compress.frontend.trace.layout import Laid
 from compress.frontend.trace.walk import walk
 from compress.frontend.trace.writer import Writer
 
-LENGTHS = (256, 1024, 4096, 16384)  # samples that a stream is exported with: the first that do
+# samples that a stream is exported with: the first that do; they are many numbers' multiples, for a
+# forward that takes samples in groups
+LENGTHS = (240, 1200, 7200, 25200)
 LEAST_FRAMES = 12  # of the output of a stream
 
 
@@ -51,7 +53,7 @@ def trace(
     form = form or Form()
     for exported, last in _traces(model, electrodes, window, form, file):
         first = Builder(electrodes, Fraction(sample_rate))
-        writer = Writer(first, window, None)
+        writer = Writer(first, window, None, longest=last)
         try:
             output = _write(writer, exported, stride)
         except GraphError:

@@ -193,7 +193,7 @@ def cat(w: Writer, parts: Sequence[Any], dim: int) -> Laid:
         parts = [_zeros(first, p) for p in parts]
     laid = [p for p in parts if isinstance(p, Laid)]
     if len(laid) == len(parts) and len({p.name for p in laid}) == 1:
-        return first.seen_as(torch.cat([p.index for p in laid], dim))
+        return w.padded(first, torch.cat([p.index for p in laid], dim))
     times = sorted({d for p in laid for d in p.time_dims()})
     if dim in times:
         return _along_time(w, parts, dim)

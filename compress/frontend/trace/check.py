@@ -13,6 +13,7 @@ from compress.frontend.trace.exported import Exported, Form
 from compress.interpreter.float import FloatInterpreter
 
 ALLOWED = 1e-3  # of the output's rms
+SECONDS, LEAST_BEYOND, MOST_BEYOND = 5.0, 2000, 20000  # samples of a signal as recordings are long
 SEED = 1
 
 
@@ -27,19 +28,34 @@ def compare(
     they differ."""
     graph = g.verify(g.Graph("traced", b.tensors, tuple(b.ops)))
     length, form = exported.length, exported.form
-    lengths = [length] if window is not None else [length, length + length // 2 + 7]
-    for samples in lengths:
-        beyond = 0 if window is not None else samples // 2  # which no frame of the stream may see
+    for samples, beyond in _lengths(graph, length, window):
         noise = np.random.default_rng(SEED).normal(size=(electrodes, samples + beyond))
         expected = _forward(model, noise.astype(np.float32), length, form)
         found = frames_of(graph, noise[:, :samples], window)
         if expected.ndim == 1:
             expected = expected[:, None]
-        n = min(expected.shape[1], found.shape[1])
-        error = np.abs(expected[:, :n] - found[:, :n])
-        rms = float(np.sqrt((expected[:, :n] ** 2).mean()))
-        if not n or not np.isfinite(rms) or error.max() > ALLOWED * max(rms, 1e-9):
+        n = found.shape[1]
+        if expected.shape[1] < n:
+            raise GraphError(
+                f"forward gives {expected.shape[1]} frames for {samples + beyond} samples, of which"
+                f" a stream gives {n} for the first {samples}: expected frames as long as there are"
+                " samples"
+            )
+        error = np.abs(expected[:, :n] - found)
+        rms = float(np.sqrt((expected[:, :n] ** 2).mean())) if n else np.nan
+        if not np.isfinite(rms) or error.max() > ALLOWED * max(rms, 1e-9):
             raise GraphError(_differs(samples, length, error, rms))
+
+
+def _lengths(graph: g.Graph, length: int, window: int | None) -> list[tuple[int, int]]:
+    """Samples that the graph is given, and how many more the forward is, which no frame of a stream
+    may see: as traced, and a longer signal beside one of seconds. Whole steps each."""
+    if window is not None:
+        return [(length, 0)]
+    step = graph.samples_per_step
+    longer = (length + length // 2) // step * step + step
+    seconds = min(max(LEAST_BEYOND, round(SECONDS * float(graph.input.rate))), MOST_BEYOND)
+    return [(length, length // 2 // step * step), (longer, seconds // step * step)]
 
 
 def _forward(model: nn.Module, signal: g.Array, length: int, form: Form) -> g.Array:

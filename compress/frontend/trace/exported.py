@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import re
 import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,8 +101,7 @@ def export(
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         shapes = _shapes(model, signal, kept)
-        with _ONE_AT_A_TIME, _whole(kept, shapes), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _ONE_AT_A_TIME, _whole(kept, shapes), _quiet(), torch.no_grad():
             program = torch.export.export(model, (signal,), strict=False)
     except Exception as error:
         raise GraphError(
@@ -147,6 +148,20 @@ def _whole(kept: list[tuple[str, nn.Module]], shapes: dict[int, list[list[int]]]
     finally:
         for _, module in kept:
             del module.forward
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What PyTorch says of a failed export beside its error, a page of it, is not shown."""
+    log = logging.getLogger("torch.fx.experimental.symbolic_shapes")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
 
 
 def _stand_in(number: int, shapes: Iterator[list[int]]) -> Callable[[torch.Tensor], torch.Tensor]:

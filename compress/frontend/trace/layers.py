@@ -70,7 +70,7 @@ def convolution(
     stride, dilation = (_each(v, n) for v in (stride, dilation))
     unbatched = x.index.ndim == n + 1
     index = x.index[None] if unbatched else x.index
-    index = _padded(index, kernel, padding, dilation)
+    index = w.padded(x.seen_as(index), _padded(index, kernel, padding, dilation)).index
     out, channels = weight.shape[0], index.shape[1]
     seen = patches(index, kernel, stride, dilation)  # (B, C, places…, kernel…)
     values, offset = numbers(weight, 0), numbers(bias, out)
@@ -178,10 +178,12 @@ def pool(
                 "a maximum with padding, which is −∞ there, of values that may be negative",
                 "the pool behind a ReLU, or without padding",
             )
+        if any(d > 1 for d in dilation):  # the first value stands for −∞, which it is beside
+            raise Refused("a maximum with padding and dilation", "the pool behind a ReLU")
         sides = [p for side in reversed(padding) for p in (side, side)]
         index = functional.pad(index.double(), sides, mode="replicate").long()
     else:
-        index = _padded(index, kernel, padding, dilation)
+        index = w.padded(x, _padded(index, kernel, padding, dilation)).index
     seen = patches(index, kernel, stride, dilation)
     return reduce(w, x.seen_as(seen), range(seen.ndim - n, seen.ndim), largest)
 
@@ -256,7 +258,7 @@ def norm(
     if any((c != c[:1]).any() for c in by_row):
         raise Refused("gain or bias of a norm that differ from frame to frame", "one for all")
     name = w.op(kind, w.frames(rows), gain=by_row[0][0], bias=by_row[1][0], epsilon=epsilon)
-    return w.laid(name, rows)
+    return w.in_time(w.laid(name, rows), x.time_dims())
 
 
 def softmax(w: Writer, x: Laid, dim: int, log: bool) -> Laid:

@@ -30,6 +30,13 @@ NOTHING = """
 ADVICE: dict[str, tuple[str, str]] = {  # what is refused with a reason of its own
     "fft": ("a Fourier transform inside of forward", "a convolution, or features made before"),
     "stft": ("a Fourier transform inside of forward", "a convolution, or features made before"),
+    "sqrt": (
+        "a root",
+        "nn.LayerNorm or nn.RMSNorm for a norm written out; else features made before",
+    ),
+    "log": ("a logarithm", "features made before, or an activation of the vocabulary"),
+    "exp": ("an exponential", "softmax, sigmoid, or another activation of the vocabulary"),
+    "reciprocal": ("a division by what is computed", "a product, or a norm"),
     "cumsum": ("a sum from the beginning of time", "a recurrent layer or a pool"),
     "sort": ("sorting", "a maximum or a mean"),
     "topk": ("sorting", "a maximum or a mean"),
@@ -37,6 +44,7 @@ ADVICE: dict[str, tuple[str, str]] = {  # what is refused with a reason of its o
     "std": ("a deviation over a dimension", "a norm, or a mean of squares"),
     "var": ("a deviation over a dimension", "a norm, or a mean of squares"),
     "masked_fill": ("a mask", "no mask: attention here sees the whole window"),
+    "baddbmm": ("attention with a mask", "attention over the whole window"),
     "where": ("a choice by value", "an activation"),
     "embedding": ("a table of embeddings", "a linear layer"),
     "copy": ("values written into a part of a tensor", "torch.cat of the parts"),

@@ -146,12 +146,11 @@ def pad(w: Writer, a: Values) -> Laid:
     mode, value = a.get("mode", "constant"), a.get("value") or 0.0
     if mode == "constant" and value == 0.0:
         index = torch.nn.functional.pad(x.index, list(a["pad"]), value=layers.ZERO)
-    elif mode == "constant":
+        return w.padded(x, index)
+    if mode == "constant":
         raise Refused(f"padding with {value:g}", "padding with zeros")
-    else:
-        pad = list(a["pad"])
-        index = torch.nn.functional.pad(x.index.double(), pad, mode=mode).long()
-    return x.seen_as(index)
+    pad = list(a["pad"])
+    return x.seen_as(torch.nn.functional.pad(x.index.double(), pad, mode=mode).long())
 
 
 def reduction(largest: bool) -> Handler:

@@ -49,6 +49,8 @@ def recurrent(
             "transpose(1, 2) in front of it, and batch_first=True",
         )
     per = 4 if has_biases else 2
+    if len(parameters) != per * layers * (2 if bidirectional else 1):
+        raise Refused("an LSTM with a projection", "proj_size=0, and a linear layer behind it")
     states = []
     for layer in range(layers):
         outputs = []
@@ -128,6 +130,12 @@ def product(w: Writer, a: Laid, b: Laid, factor: float = 1.0) -> Laid:
             f"{a.shape[-2]} queries over {frames} keys", "as many queries as keys, or one"
         )
     sizes = {"frames": frames, "heads": ra.groups, "depth": depth, "shared": not one}
+    maker = next((op for op in w.b.ops if op.output == name_a), None)
+    if not keys and not (isinstance(maker, g.Softmax) and maker.groups == ra.groups):
+        raise Refused(
+            "a product of weights that are no softmax with values",
+            "softmax(dim=-1) right before the product, or a mean",
+        )
     if keys:
         made = w.op(g.AttentionScores, name_a, name_b, part="scores", **sizes, factor=factor)
         return w.laid(made, ra, [frames])

@@ -103,6 +103,11 @@ def _name(node: Any) -> str:
 
 def _called(w: Writer, exported: Exported, node: Any, values: dict[Any, Any]) -> Any:
     args, kwargs = torch.fx.node.map_arg((node.args, node.kwargs), lambda n: values[n])
+    if any(values[n] is None for n in node.all_input_nodes):
+        raise Refused(
+            "what a layer gives beside its values (an LSTM's cell state, places of a maximum)",
+            "its values, or the hidden state",
+        )
     args = [_whole(w, a, node, i) for i, a in enumerate(args)]
     name = _name(node)
     if name == "getitem":

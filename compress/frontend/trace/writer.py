@@ -41,10 +41,12 @@ class Rows:
 class Writer:
     """A builder with the times of its tensors. `window`: samples of a window, None for a stream;
     `step_frames`: frames of a rate (Hz) that one step of the stream takes, where a first pass has
-    found that out."""
+    found that out; `longest`: whether no longer signal can be traced."""
 
-    def __init__(self, b: Builder, window: int | None, period: Fraction | None) -> None:
-        self.b, self.window, self.period = b, window, period
+    def __init__(
+        self, b: Builder, window: int | None, period: Fraction | None, longest: bool = True
+    ) -> None:
+        self.b, self.window, self.period, self.longest = b, window, period, longest
         self.lookahead: dict[str, Fraction] = {b.here: Fraction(0)}  # in samples
         self.path = ""
         self.waits = False  # whether anything has to wait for the begin of a step
@@ -114,6 +116,20 @@ class Writer:
         return [self.delayed(name, latest - self.first_valid(name)) for name in names]
 
     # --- rows ----------------------------------------------------------------------------------
+
+    def padded(self, x: Laid, index: torch.Tensor) -> Laid:
+        """The tensor with zeros around it. What reads frames of a stream from so far away that the
+        traced signal has none of them there would seem to read nothing: it is too short then."""
+        made = x.seen_as(index)
+        if self.window is not None:
+            return made
+        for dim in x.time_dims():
+            known = int((index >= 0).transpose(0, dim).flatten(1).any(1).sum())
+            zeros = index.shape[dim] - known
+            self.short |= 2 * zeros > known
+            if 2 * zeros > known and self.longest:
+                raise Refused(f"{zeros} frames of padding", f"at most {known // 2}")
+        return made
 
     def rows(self, laid: Laid, columns: Sequence[int], order: Sequence[int] = ()) -> Rows:
         """A tensor as rows: dimensions in which time passes are rows, `columns` columns, all others
@@ -249,3 +265,22 @@ class Writer:
         back = np.argsort(rows.dims)
         features = self.b.tensors[name].features
         return Laid(name, total // features, features, index.permute(*back.tolist()))
+
+    def in_time(self, found: Laid, times: Sequence[int]) -> Laid:
+        """What an operator made of a whole window in one frame, as the frames that it had along
+        these dimensions."""
+        if self.window is None or found.frames != 1 or not times:
+            return found
+        others = [d for d in found.by_place() if d not in times]
+        dims = (*times, *others)
+        index = found.index.permute(dims)
+        count = int(np.prod([index.shape[i] for i in range(len(times))], dtype=np.int64))
+        order = index.reshape(-1).numpy()
+        if count == 1 or len(order) > GATHERED or (order < 0).any():
+            return found
+        name = found.name
+        if not np.array_equal(order, np.arange(found.features)):
+            name = self.op(g.Gather, name, part="order", index=order.astype(np.int32))
+        name = self.op(g.Reframe, name, part="frames", frames=1, outputs=count)
+        index = torch.arange(len(order)).reshape(index.shape).permute(*np.argsort(dims).tolist())
+        return Laid(name, count, len(order) // count, index)

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from compress.errors import RecordingError
-from compress.errors import GraphError
+from compress.errors import GraphError, RecordingError
 from compress.graph import Array, FloatOp, Graph, Op
 from compress.graph.samples import Signal, as_signal, whole_steps
 from compress.interpreter.float import FloatInterpreter

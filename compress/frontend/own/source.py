@@ -125,6 +125,12 @@ def _check_weights(call: str, model: nn.Module) -> None:
                 f"{call}: {name}: expected float32 on the CPU as samples are, found {found} on"
                 f" {weight.device}; return the network with .float(), and .cpu()"
             )
+    for name, value in model.state_dict().items():
+        if not isinstance(value, torch.Tensor) or not torch.isfinite(value).all():
+            raise TendonError(
+                f"{call}: {name}: expected finite numbers to store with the network, found others;"
+                " register a buffer of anything else with persistent=False"
+            )
 
 
 def _content(path: Path) -> bytes:

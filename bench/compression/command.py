@@ -44,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
     cycles = args.load * board.clock_hz if core else None
     asked = shrink.request(args, core or next(iter(CORES)), cycles)
     found = shrunk(folder, given, args.data, asked, board)
+    artifacts.remember(folder, args.checkpoint)
     print(shrink.text(found))
     graph = pipeline.graphs(folder, folder.checkpoint, args.data)
     dataset = pipeline.dataset_of(folder, graph, args.data)

@@ -350,6 +350,7 @@ def from_arguments(args: argparse.Namespace) -> int:
         args.data,
         request(args, args.core, args.cycles),
     )
+    artifacts.remember(folder, args.checkpoint)
     print(text(found))
     print(f"wrote {folder.checkpoint} and {folder.path / 'compress.json'}")
     return 0

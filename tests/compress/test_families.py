@@ -185,27 +185,6 @@ def test_an_lstm_of_any_network_streams_as_pytorch_computes_it(bias: bool) -> No
     np.testing.assert_allclose(FloatInterpreter(graph).run(x[None]), expected, atol=1e-6)
 
 
-def test_a_recurrence_behind_a_start_up_begins_with_the_first_valid_frame_of_a_group() -> None:
-    torch.manual_seed(0)
-    conv, module = nn.Conv1d(3, 4, 4), nn.LSTM(4, 5, batch_first=True)
-
-    def make(b: Builder) -> None:
-        handlers.convolution(b, "conv", conv)
-        assert b.first_valid == 3
-        b.align("lstm", 2)
-        assert b.first_valid == 4
-        b.align("again", 2)
-        handlers.lstm(b, "lstm", module)
-
-    graph, x = lowered(3, make), noise(20, 3)
-    assert [op.output for op in graph.ops if op.output.endswith("alignment")] == ["lstm.alignment"]
-    with torch.no_grad():
-        features = conv(torch.from_numpy(x).t()[None]).swapaxes(1, 2)
-        expected = module(features)[0].numpy()
-    found = FloatInterpreter(graph).run(x[None])[:, graph.start_up :]
-    np.testing.assert_allclose(found, expected[:, : found.shape[1]], atol=1e-6)
-
-
 @pytest.mark.parametrize(
     ("module", "message"),
     [

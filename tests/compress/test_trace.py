@@ -386,3 +386,15 @@ def test_recurrent_layers_batch_first_or_not(kind: type[nn.RNNBase], cell: str) 
     ]
     assert shape(both[0]) == shape(both[1])
     assert kinds(both[0]).count(cell) == 2 and both[0].output.features == 5
+
+
+def test_a_recurrence_behind_a_start_up_waits_for_a_step_to_begin() -> None:
+    """Three frames of a valid convolution start up, and a pool behind makes steps of two: the
+    recurrence begins with the fourth, in front of which one frame waits."""
+    graph = traced(
+        lambda m, x: functional.avg_pool1d(m.gru(m.conv(x).mT)[0].mT, 2),
+        conv=nn.Conv1d(C, 4, 4),
+        gru=nn.GRU(4, 5, batch_first=True),
+    )
+    assert kinds(graph).count("Unfold1d") == 2 and graph.provenance["lookahead"] == 1
+    assert all(begin == 2 for begin in graph.begins.values())

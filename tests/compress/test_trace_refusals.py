@@ -294,7 +294,7 @@ STREAMS = [
     Case(
         First,
         "a transposed convolution",
-        "repeat_interleave and a convolution",
+        "outputs at the lower rate",
         (lambda: nn.ConvTranspose1d(4, 4, 2, 2),),
     ),
     Case(

@@ -207,4 +207,7 @@ def _said(error: Exception, shape: tuple[int, int], file: Path | None, module: s
             " for every signal; torch.where is no way round it, an activation or a product may be"
         ).strip()
     first = text.strip().splitlines()[0] if text.strip() else kind
-    return (f"{where} forward cannot be traced on {(1, *shape)}: {kind}: {first}").strip()
+    return (
+        f"{where} forward cannot be traced on {(1, *shape)}: {kind}: {first}; a stream takes"
+        " signals of any length, a network of one length alone has WINDOW and STRIDE in its file"
+    ).strip()

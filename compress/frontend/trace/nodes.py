@@ -49,7 +49,7 @@ ADVICE: dict[str, tuple[str, str]] = {  # what is refused with a reason of its o
     "embedding": ("a table of embeddings", "a linear layer"),
     "copy": ("values written into a part of a tensor", "torch.cat of the parts"),
     "index_put": ("values written into a part of a tensor", "torch.cat of the parts"),
-    "convtranspose": ("a transposed convolution", "repeat_interleave and a convolution"),
+    "convtranspose": ("a transposed convolution", "outputs at the lower rate"),
 }
 
 

@@ -7,6 +7,7 @@ import argparse
 import json
 import re
 import shutil
+import warnings
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -224,6 +225,29 @@ def test_a_network_that_is_not_as_its_file_says_is_refused_before_anything_is_ma
     error = capsys.readouterr().err
     assert message in error and str(path) in error and "Traceback" not in error
     assert [p.name for p in build.iterdir()] == ["net"]  # no recordings were simulated
+
+
+REMARKED = """
+import warnings
+
+from torch import nn
+from torch.nn.utils import weight_norm
+
+
+def network():
+    warnings.warn("mine")
+    return nn.Sequential(weight_norm(nn.Conv1d(4, 3, 4, padding="same")), nn.Conv1d(3, 2, 1))
+"""
+
+
+def test_remarks_of_pytorch_are_not_shown_and_the_user_s_own_are(tmp_path: Path) -> None:
+    """Where the file is loaded, lowered and run."""
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        path = frozen(written(tmp_path, SAYS + REMARKED), tmp_path / "build")
+        graph = pipeline.load_float("net", path)
+        checkpoint.stream_forward(checkpoint.load(path), graph, np.zeros((50, 4), np.float32))
+    assert {str(w.message) for w in shown} == {"mine"}
 
 
 def test_what_a_file_sets_for_all_of_the_program_is_taken_back(tmp_path: Path) -> None:

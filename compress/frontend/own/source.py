@@ -24,6 +24,7 @@ from compress.errors import TendonError
 from compress.files import sha256
 from compress.frontend.own.description import Description, described
 from compress.frontend.own.named import HOLDS, NetworkFile
+from compress.frontend.own.quiet import quiet
 
 SEED = 1  # random initial weights are the same in every run
 _MODULE = "network_file"  # what a file is called as a module
@@ -181,7 +182,8 @@ def _guarded(file: NetworkFile) -> Iterator[None]:
     sys.path.insert(0, folder)
     sys.dont_write_bytecode = True
     try:
-        yield
+        with quiet():
+            yield
     except (Exception, SystemExit) as error:
         raise TendonError(_what_happened(file, error)) from error
     finally:

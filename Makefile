@@ -7,20 +7,26 @@
 MODEL ?= TC_S4_small
 BUILD ?= build
 named = $(lastword $(patsubst %.py,%,$(notdir $(subst .py:,-,$(MODEL)))))
-# A network that `make compress` made is the one that is meant from then on, unless a checkpoint or
-# another precision is named.
-made = $(wildcard $(BUILD)/$(named)/compressed/checkpoint.ckpt)
-PRECISION ?= $(if $(and $(made),$(if $(CHECKPOINT),,yes)),compressed,w8a16)
+# A network that `make compress` made is the one that is meant from then on, unless another checkpoint
+# than it was made from, or another precision, is named.
+small := $(BUILD)/$(named)/compressed
+made := $(wildcard $(small)/checkpoint.ckpt)
+same := $(if $(and $(made),$(CHECKPOINT)),$(filter $(file <$(small)/made_from),\
+	$(shell sha256sum "$(CHECKPOINT)" 2>/dev/null)))
+taken := $(and $(made),$(if $(CHECKPOINT),$(same),yes))
+PRECISION ?= $(if $(taken),compressed,w8a16)
+comma := ,
 FORMAT ?= c
 BOARD ?= $(if $(filter tflm,$(FORMAT)),virtual-m7,virtual-f405)
 SECONDS = 15
 
 export OPENBLAS_NUM_THREADS := 1 # matrices here are small: threads only wait for each other
 
-ifeq ($(origin PRECISION)$(PRECISION),filecompressed)
-takes_it = demo quantize macs export firmware hil flash infer diagnose profile crosscheck drift
-$(if $(filter $(takes_it),$(MAKECMDGOALS)),$(info taking the compressed $(named) of \
-	$(BUILD)/$(named)/compressed; PRECISION=w8a16 takes the whole one))
+takes_it := demo quantize macs export firmware hil flash infer diagnose profile crosscheck drift
+ifneq ($(and $(filter file,$(origin PRECISION)),$(made),$(filter $(takes_it),$(MAKECMDGOALS))),)
+$(info $(if $(taken),taking the compressed $(named) of $(small); PRECISION=w8a16 takes the whole \
+	one,not taking the compressed $(named) of $(small)$(comma) which was made from another \
+	checkpoint))
 endif
 
 .DEFAULT_GOAL := help

@@ -13,7 +13,7 @@ from export import boards
 from host.lm import SHIPPED
 from host.names import DECODERS
 
-LEAST_SECONDS = 30.0  # of a crosscheck
+CROSSCHECK_SECONDS = 30.0  # where there are so many
 LOAD = 0.6  # of the board's clock that a compressed network may take: the rest is for others
 
 
@@ -71,8 +71,8 @@ def add_crosscheck_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seconds",
         type=float,
-        default=LEAST_SECONDS,
-        help="how much signal (default and least: %(default)s)",
+        default=CROSSCHECK_SECONDS,
+        help="how much signal, of as many recordings as it takes (default: %(default)s)",
     )
     parser.add_argument(
         "--board",

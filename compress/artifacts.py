@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from compress.errors import TendonError
-from compress.files import read_json, sha256
+from compress.files import read_json, replace_atomically, sha256
 from compress.frontend.own.named import NetworkFile
 
 HERE = Path(__file__).parent
@@ -62,6 +62,12 @@ class Folder:
         return self.path / "checkpoint.ckpt"
 
     @property
+    def made_from(self) -> Path:
+        """Of a compressed network: the SHA-256 of the user's checkpoint that it was made from, if
+        one was given."""
+        return self.path / "made_from"
+
+    @property
     def graph(self) -> Path:
         return self.path / "graph.npz"
 
@@ -103,9 +109,9 @@ def whole_checkpoint(folder: Folder, given: Path | None) -> Path:
 
 
 def checkpoint_for(folder: Folder, given: Path | None) -> Path:
-    """The user's checkpoint; of a compressed network the one that `compress` wrote; else the one
-    that is shipped, or of a network file."""
-    if given is None and folder.precision == COMPRESSED:
+    """The user's checkpoint; of a compressed network the one that `compress` wrote, from the user's
+    if one is given; else the one that is shipped, or of a network file."""
+    if folder.precision == COMPRESSED and (given is None or was_made_from(folder, given)):
         if not folder.checkpoint.is_file():
             make = f"`make compress MODEL={folder.network or folder.model} FLASH=…` makes one"
             raise TendonError(f"{folder.checkpoint}: no compressed network; {make}")
@@ -115,6 +121,20 @@ def checkpoint_for(folder: Folder, given: Path | None) -> Path:
             frozen.check(folder.build, folder.network, folder.checkpoint)
         return folder.checkpoint
     return whole_checkpoint(folder, given)
+
+
+def remember(folder: Folder, given: Path | None) -> None:
+    """Note which checkpoint of the user's, if any, a compressed network was made from."""
+    if given is None:
+        folder.made_from.unlink(missing_ok=True)
+    else:
+        replace_atomically(folder.made_from, sha256(given).encode())
+
+
+def was_made_from(folder: Folder, given: Path) -> bool:
+    """Whether a compressed network was made from this checkpoint as it is now."""
+    known = folder.made_from.is_file() and given.is_file() and folder.checkpoint.is_file()
+    return known and folder.made_from.read_text() == sha256(given)
 
 
 def key(**inputs: Any) -> str:

@@ -77,11 +77,16 @@ def graphs(
     _check(folder, checkpoint_path)
     if calibration:
         return family([folder], checkpoint_path, [calibration])[0]
-    graph = _known(folder, checkpoint_path)
-    if graph is None:  # what cannot be lowered is refused before recordings are made
-        graph = load_float(folder.model, checkpoint_path, folder.window)
+    graph = any_graph(folder, checkpoint_path)
     signals_from = dataset_of(folder, graph, data, calibration).calibration
     return family([folder], checkpoint_path, signals_from)[0]
+
+
+def any_graph(folder: Folder, checkpoint_path: Path) -> g.Graph:
+    """What the network takes and gives, and which task it is for: the graph on disk, else a float
+    one. What cannot be lowered is refused here, before recordings are made."""
+    known = _known(folder, checkpoint_path)
+    return known or load_float(folder.model, checkpoint_path, folder.window)
 
 
 def dataset_of(

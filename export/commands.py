@@ -58,6 +58,6 @@ def onnx(args: argparse.Namespace) -> None:
 
 def tflite(args: argparse.Namespace) -> None:
     """The step as TFLite files."""
-    from export.tflite import make_tflite
+    from export.tflite import FORMS, make_tflite
 
-    print(f"wrote {make_tflite(*graph_of(args))}")
+    print(f"wrote {make_tflite(*graph_of(args)).parent}: {', '.join(FORMS)}")

@@ -9,7 +9,7 @@ from compress import cli
 from export import boards
 from host.lm import ORDER, PROMPTS, SHIPPED
 from host.loaders import LOADERS
-from host.names import DECODERS, LOCAL
+from host.names import DECODERS, LAYERED, LOCAL
 
 # that `diagnose` compares; a line takes seconds for a second of signal
 SECONDS, ON_BOARD_SECONDS = 10.0, 2.0
@@ -110,7 +110,10 @@ def add_diagnose_arguments(parser: argparse.ArgumentParser) -> None:
     cli.add_graph_arguments(parser)
     sides = parser.add_mutually_exclusive_group()
     sides.add_argument(
-        "--engines", nargs=2, default=["integer", "native"], help="two of graph, integer, native"
+        "--engines",
+        nargs="+",
+        default=["integer", "native"],
+        help=f"two of {', '.join(LAYERED)} (default: integer native)",
     )
     sides.add_argument(
         "--board", choices=boards.names(), help="a board beside the integer reference"

@@ -11,6 +11,7 @@ from compress import artifacts, cli, pipeline, tasks
 from compress import graph as g
 from compress.files import replace_atomically
 from compress.graph.samples import Signal
+from compress.tasks.shape import is_own
 from host import board_diagnosis, engines
 from host import diagnose as comparison
 from host.cli import ON_BOARD_SECONDS, SECONDS
@@ -22,27 +23,40 @@ def _prepare(args: argparse.Namespace) -> engines.Artifacts:
 
 
 def infer(args: argparse.Namespace) -> None:
-    """One input through one engine."""
+    """One input through one engine. A wrong engine or input is refused before anything is made."""
+    engines.check(args.engine)
+    folder = cli.folder(args)
+    path = artifacts.checkpoint_for(folder, args.checkpoint)
+    graph = pipeline.any_graph(folder, path)
+    signal = _input(graph, args)
     if args.engine in FLOAT:
-        path = artifacts.checkpoint_for(cli.folder(args), args.checkpoint)
         graph = pipeline.load_float(args.model, path, args.window)
-        frames = engines.infer_float(args.engine, graph, path, _input(graph, args))
+        frames = engines.infer_float(args.engine, graph, path, signal)
     else:
         made = _prepare(args)
         graph = made.integer
-        frames = engines.infer(args.engine, made, _input(graph, args), args.port)
+        frames = engines.infer(args.engine, made, signal, args.port)
     laid_out = tasks.of(graph).laid_out(graph, frames)
     content = io.BytesIO()
     np.save(content, laid_out)
     replace_atomically(args.output, content.getvalue())
+    written = len(frames) - (graph.start_up if is_own(graph) else 0)
     print(
-        f"wrote {args.output}: {frames.shape[0]} frames of {frames.shape[1]} values by"
-        f" {args.engine}, {laid_out.shape}"
+        f"wrote {args.output}: {written} frames of {frames.shape[1]} values by {args.engine},"
+        f" {laid_out.shape}"
     )
 
 
 def _input(graph: g.Graph, args: argparse.Namespace) -> Signal:
     return tasks.of(graph).load_input(graph, args.input, None, args.initial).signal
+
+
+def _beginning(args: argparse.Namespace, seconds: float) -> Signal:
+    """The first seconds of the input."""
+    folder = cli.folder(args)
+    path = artifacts.checkpoint_for(folder, args.checkpoint)
+    graph = pipeline.any_graph(folder, path)
+    return tasks.of(graph).load_input(graph, args.input, seconds).signal
 
 
 def decode(args: argparse.Namespace) -> None:
@@ -54,19 +68,20 @@ def decode(args: argparse.Namespace) -> None:
 
 
 def diagnose(args: argparse.Namespace) -> None:
-    """A board, or two engines, layer by layer."""
-    made = _prepare(args)
-    task = tasks.of(made.integer)
-    path = (
-        args.input
-        or pipeline.dataset_of(made.folder, made.integer, args.data, args.calibration).heldout[0]
-    )
+    """A board, or two engines, layer by layer. Wrong engines and a wrong input are refused before
+    anything is made."""
+    comparison.check(args.engines)
     seconds = args.seconds or (ON_BOARD_SECONDS if args.board else SECONDS)
-    signal = task.load_input(made.integer, path, seconds).signal
+    signal = None if args.input is None else _beginning(args, seconds)
+    made = _prepare(args)
+    if signal is None:
+        found = pipeline.dataset_of(made.folder, made.integer, args.data, args.calibration)
+        task = tasks.of(made.integer)
+        signal = task.load_input(made.integer, found.heldout[0], seconds).signal
     if args.board:
-        found = board_diagnosis.run(made, args.board, args.port, signal)
-        print(board_diagnosis.text(found))
-        board_diagnosis.write(found, made)
+        seen = board_diagnosis.run(made, args.board, args.port, signal)
+        print(board_diagnosis.text(seen))
+        board_diagnosis.write(seen, made)
         return
     report = comparison.compare(made, (args.engines[0], args.engines[1]), signal)
     print(comparison.text(report))

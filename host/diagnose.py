@@ -3,6 +3,7 @@ that differ."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from compress.files import write_json
 from compress.graph.samples import Signal
 from compress.tasks import distances
 from host.engines import Artifacts, layers
+from host.names import LAYERED
 
 Array = g.Array
 EXACT = ("integer", "native")
@@ -31,6 +33,16 @@ class Difference:
     element: int
     first: float
     second_value: float
+
+
+def check(engines: Sequence[str]) -> None:
+    """TendonError unless these are two engines whose layers can be seen."""
+    wrong = [engine for engine in engines if engine not in LAYERED]
+    if wrong or len(engines) != 2:
+        raise TendonError(
+            f'ENGINE="{" ".join(engines)}": expected two of {", ".join(LAYERED)}, whose layers can'
+            " be seen"
+        )
 
 
 def compare(made: Artifacts, engines: tuple[str, str], signal: Signal) -> dict[str, Any]:
@@ -94,7 +106,8 @@ def text(report: dict[str, Any]) -> str:
     d = report["first_difference"]
     rule = "any difference" if report["exact"] else f"more than {TOLERANCE:.0%} of the layer's rms"
     if d is None:
-        lines.append(f"{first} and {second} are equal ({rule})")
+        within = "" if report["exact"] else f" to within {TOLERANCE:.0%} of each layer's rms"
+        lines.append(f"{first} and {second} are equal{within}")
     else:
         lines.append(
             f"first difference ({rule}): {d['module']}, frame {d['frame']} ({d['second']:.3f} s),"

@@ -103,11 +103,16 @@ def words(engine: str, made: Artifacts, signal: Signal, port: str | None = None)
         from host import tflite_engines
 
         return tflite_engines.run(engine, made.integer, made.folder, samples, signal.initial)
-    if engine not in boards.names():
+    check(engine)
+    return _on_board(engine, made, signal, port)
+
+
+def check(engine: str) -> None:
+    """TendonError for a name that is neither an engine's nor a board's."""
+    if engine not in (*LOCAL, *boards.names()):
         raise TendonError(
             f"ENGINE={engine}: expected one of {', '.join((*LOCAL, *boards.names()))}"
         )
-    return _on_board(engine, made, signal, port)
 
 
 def beginning(graph: g.Graph, initial: Initial | None) -> bytes | None:

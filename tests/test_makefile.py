@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from compress import cli
+from compress import artifacts, cli
+from compress.artifacts import Folder
 from tests.conftest import ROOT
 
 GIVEN = {  # a value for every variable that a recipe may pass on
@@ -91,6 +92,26 @@ def test_a_network_file_is_one_argument_and_its_compressed_network_is_found(
         assert words[words.index("--precision") + 1] == precision
         (tmp_path / name / "compressed").mkdir(parents=True, exist_ok=True)
         (tmp_path / name / "compressed" / "checkpoint.ckpt").touch()
+
+
+def test_a_compressed_network_is_meant_by_the_checkpoint_that_it_was_made_from(
+    tmp_path: Path,
+) -> None:
+    folder = Folder(tmp_path, "net", "compressed")
+    folder.path.mkdir(parents=True)
+    folder.checkpoint.touch()
+    given = tmp_path / "my weights.pt"
+    given.write_text("weights")
+    variables = {"MODEL": "net.py", "BUILD": str(tmp_path), "CHECKPOINT": str(given)}
+    for made_from, expected in ((None, "w8a16"), (given, "compressed")):
+        artifacts.remember(folder, made_from)
+        words = called("hil", variables)
+        assert words[words.index("--precision") + 1] == expected
+    assert artifacts.checkpoint_for(folder, given) == folder.checkpoint
+    given.write_text("trained on")
+    words = called("hil", variables)
+    assert words[words.index("--precision") + 1] == "w8a16"
+    assert not artifacts.was_made_from(folder, given)
 
 
 @pytest.mark.parametrize("target", COMMANDS)

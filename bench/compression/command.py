@@ -8,16 +8,18 @@ ELF, and the cycles of its steps on the board's chip, from an emulated board tha
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 from bench import footprint
-from bench.compression import page
+from bench.compression import beside, page
 from bench.cycles import chips, on_board
 from compress import artifacts, evaluate, pipeline, tasks
 from compress import graph as g
 from compress.artifacts import COMPRESSED, Folder
 from compress.compression import command as shrink
+from compress.compression.budget import BudgetError
 from compress.compression.cores import CORES
 from compress.data.datasets import Dataset
 from compress.errors import TendonError
@@ -40,9 +42,9 @@ def run(args: argparse.Namespace) -> int:
         )
     given = artifacts.whole_checkpoint(folder, args.checkpoint)
     cycles = args.load * board.clock_hz if core else None
-    found = shrink.run(
-        folder, given, args.data, shrink.request(args, core or next(iter(CORES)), cycles)
-    )
+    asked = shrink.request(args, core or next(iter(CORES)), cycles)
+    found = shrunk(folder, given, args.data, asked, board)
+    artifacts.remember(folder, args.checkpoint)
     print(shrink.text(found))
     graph = pipeline.graphs(folder, folder.checkpoint, args.data)
     dataset = pipeline.dataset_of(folder, graph, args.data)
@@ -75,6 +77,20 @@ def run(args: argparse.Namespace) -> int:
         f" BOARD={args.board}"
     )
     return 1 if found["missed"] else 0
+
+
+def shrunk(
+    folder: Folder, given: Path, data: Path | None, asked: shrink.Request, board: Description
+) -> dict[str, Any]:
+    """What `shrink` makes within the budget. Where the code beside the tables decides whether it
+    can, an image says how much that is; elsewhere the usual allowance does."""
+    if asked.budget.flash >= beside.MATTERS:
+        try:
+            return shrink.run(folder, given, data, asked)
+        except BudgetError as error:
+            print(f"with {asked.budget.code:,} bytes for code: {error}; measuring the code")
+    budget = beside.measured(asked.budget, folder, given, data, board)
+    return shrink.run(folder, given, data, dataclasses.replace(asked, budget=budget))
 
 
 def core_of(board: Description) -> str | None:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench import markup
-from bench.crosscheck.text import cells, headline, rows
+from bench.crosscheck.text import cells, headline, remark, rows
 from compress.files import replace_atomically
 from compress.report.drawing import BLUE, GREEN, INK, SOFT, STYLE, svg
 
@@ -42,6 +42,7 @@ def html(report: dict[str, Any]) -> str:
     body = (
         f"<h1>{escape(title)}</h1><p class=soft>{escape(headline(report))}</p>{note}"
         f"<p>{_verdict(report)}</p>{_table(report)}"
+        f"{''.join(f'<p class=soft>{escape(line)}</p>' for line in remark(report))}"
         f"<h2>How far from PyTorch, and what that costs</h2>{picture}"
         f"<h2>What was run</h2>{_facts(report)}"
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+NEAR_DB, APART_DB = 60.0, 3.0  # SQNR that is good in any case, and how far apart two are alike
+
 
 def rows(report: dict[str, Any]) -> list[str]:
     """Names of the figures of a column, each with its unit."""
@@ -40,6 +42,21 @@ def headline(report: dict[str, Any]) -> str:
     )
 
 
+def remark(report: dict[str, Any]) -> list[str]:
+    """Why other formats give other words than the reference, if they are as near PyTorch."""
+    reference = next(c["sqnr_db"] for c in report["columns"] if c["engine"] == "integer")
+    others = [
+        column["title"]
+        for column in report["columns"]
+        if column["bit_exact"] is False
+        and column["engine"] not in ("native", "board")
+        and column["sqnr_db"] > min(reference, NEAR_DB) - APART_DB
+    ]
+    if not others:
+        return []
+    return [f"{' and '.join(others)}: last bits differ, for their kernels round differently"]
+
+
 def table(report: dict[str, Any]) -> str:
     """For the console: one line for each engine, which fits a terminal where eight columns do
     not."""
@@ -56,4 +73,4 @@ def table(report: dict[str, Any]) -> str:
             f"{column['title']:<22}{sqnr:>9}{agreement:>11}{error:>{width}}{interval:>17}  "
             f" {exact:<15}{column['version']}"
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, *remark(report)])

@@ -17,7 +17,8 @@ def console_report(report: Report) -> str:
     """All figures that matter, each with its unit and with what it is (simulated, modelled,
     published)."""
     sections = (_head, _accuracy, _heldout, _equality, _time, _line, _memory, _text)
-    return "\n".join(line for section in sections for line in section(report))
+    lines = [line for section in sections for line in section(report)]
+    return "\n".join(lines).rstrip("\n")
 
 
 def row(name: str, value: str) -> str:
@@ -211,13 +212,10 @@ def _time(report: Report) -> list[str]:
         f", which come up to {latency['added_ms']:.0f} ms later",
     )
     step = "frame" if frames == 1 else f"step of {frames} frames{added}"
-    lines = [
-        "",
-        (
-            f"Latency of one {step}, deadline {latency['deadline_ms']:.0f} ms (computing only,"
-            " without the line)"
-        ),
-    ]
+    measured = latency["instructions"] is not None or latency["ms"] is not None
+    deadline = f"deadline {latency['deadline_ms']:.0f} ms"
+    computing = "computing only, without the line" if measured else "not measured on this board"
+    lines = ["", f"Latency of one {step}, {deadline} ({computing})"]
     if latency["instructions"] is not None:
         lines.append(row("instructions", _spread(latency["instructions"], ",.0f")))
     if latency["ms"] is not None:
@@ -230,7 +228,8 @@ def _time(report: Report) -> list[str]:
                 " model leaves open",
             )
         )
-    lines.append(row("ms are", latency["ms_is"]))
+    if measured:
+        lines.append(row("ms are", latency["ms_is"]))
     if report["stream_latency"]:
         lines.append(row("network itself", stream_latency.text(report["stream_latency"])))
     if report["real_time_factor"] is not None:
@@ -272,7 +271,7 @@ def _line(report: Report) -> list[str]:
 
 
 def _memory(report: Report) -> list[str]:
-    lines = [""]
+    lines = [""] if used_regions(report) else []
     for name, region in used_regions(report).items():
         largest = ", ".join(
             f"{purpose} {size:,}" for purpose, size in list(region["purposes"].items())[:4]

@@ -19,15 +19,25 @@ class BudgetError(TendonError):
 @dataclass(frozen=True)
 class Budget:
     """Bytes of flash for the whole image, and core cycles per second of signal for the network
-    (None: any)."""
+    (None: any).
+
+    `code`: bytes of the image beside its tables, and `one_width` of them what it does without where
+    all matrices have the same bits. `other_tables`: bytes of tables beside the
+    matrices, where an image was linked; None: they are counted. `share`: of the flash, that may be
+    used.
+    """
 
     flash: int
     cycles: float | None = None
+    code: int = CODE
+    one_width: int = 0
+    other_tables: int | None = None
+    share: float = SHARE
 
     @property
     def tables(self) -> int:
         """Bytes that the network's constants may take."""
-        return int(self.flash * SHARE) - CODE
+        return int(self.flash * self.share) - self.code
 
 
 def parse_bytes(text: str) -> int:

@@ -22,7 +22,7 @@ from compress.quantization import rounding
 from compress.quantization.calibrate import Ranges
 from compress.quantization.rounding import Moments
 
-SMALL = 4096  # weights; a smaller matrix stays as it is
+SMALL = 4096  # weights; a smaller matrix stays as it is, unless every byte counts
 RANKED = 100_000  # weights of a matrix from which on factors are considered
 SHARES = (
     0.7,
@@ -83,20 +83,34 @@ class Layer:
     probes: dict[str, Probe]
 
 
-def layers(graph: g.Graph, ranges: Ranges, core: Core, rankable: Sequence[str]) -> list[Layer]:
+def layers(
+    graph: g.Graph,
+    ranges: Ranges,
+    core: Core,
+    rankable: Sequence[str],
+    least: int | None = None,
+) -> list[Layer]:
     """Every matrix of a float graph. `rankable`: paths of those that the network can hold as two
-    factors."""
+    factors; `least`: weights of the smallest that can have four bits (default: SMALL)."""
+    least = SMALL if least is None else least
     return [
-        _layer(op, matrix_of(graph, op), ranges.moments[op.output], core, op.module in rankable)
+        _layer(
+            op,
+            matrix_of(graph, op),
+            ranges.moments[op.output],
+            core,
+            op.module in rankable,
+            least,
+        )
         for op in tqdm(graph.matrices, desc="forms", unit="layer")
     ]
 
 
 def _layer(
-    op: g.Dense, matrix: Matrix, seen: Sequence[Moments], core: Core, rankable: bool
+    op: g.Dense, matrix: Matrix, seen: Sequence[Moments], core: Core, rankable: bool, least: int
 ) -> Layer:
     weights = op.weight.reshape(*op.weight.shape[:2], -1)
-    if op.weight.size < SMALL:
+    if op.weight.size < least:
         return Layer(op.module, matrix, op.weight.size, (_form(matrix, 8, core, 0.0),), {})
     energy = sum(_energy(w, m) for w, m in zip(weights, seen, strict=True)) or 1.0
     kept = {

@@ -20,6 +20,11 @@ class Choice:
 
     forms: tuple[Form, ...]
 
+    @property
+    def has_one_width(self) -> bool:
+        """Whether all matrices have the same bits."""
+        return len({form.bits for form in self.forms}) == 1
+
     def bytes(self) -> int:
         return sum(form.bytes for form in self.forms)
 
@@ -43,7 +48,7 @@ def choose(
     ]
     room = budget.tables - other_bytes
     time = None if budget.cycles is None else budget.cycles - other_cycles
-    found = _least(layers, harms, room, time)
+    found = _least(layers, harms, room, time) or _smallest(layers, room, time, budget.one_width)
     if found is None:
         raise BudgetError(_refusal(layers, budget, other_bytes, other_cycles))
     return found
@@ -76,6 +81,22 @@ def _least(
     return Choice(tuple(form for form, taken in zip(forms, found.x, strict=True) if taken > 0.5))
 
 
+def _fewest_bytes(layers: Sequence[Layer]) -> Choice:
+    return Choice(tuple(min(layer.forms, key=lambda form: form.bytes) for layer in layers))
+
+
+def _smallest(
+    layers: Sequence[Layer], room: float, time: float | None, one_width: int
+) -> Choice | None:
+    """The choice of fewest bytes, if it fits: the solver gives up at the very edge, and does not
+    know that matrices of the same bits leave `one_width` bytes of code to spare."""
+    found = _fewest_bytes(layers)
+    fits = found.bytes() <= room + (one_width if found.has_one_width else 0) and (
+        time is None or found.cycles() <= time
+    )
+    return found if fits else None
+
+
 def _limit(each: Sequence[float], most: float) -> LinearConstraint:
     """Σ each ≤ most, in shares of it, less ten times the solver's tolerance: a sum within that of
     its limit makes it give up."""
@@ -85,13 +106,15 @@ def _limit(each: Sequence[float], most: float) -> LinearConstraint:
 
 
 def _refusal(layers: Sequence[Layer], budget: Budget, other_bytes: int, other_cycles: float) -> str:
-    smallest = sum(min(f.bytes for f in layer.forms) for layer in layers) + other_bytes
+    smallest = _fewest_bytes(layers)
+    room = budget.tables + (budget.one_width if smallest.has_one_width else 0)
     fastest = sum(min(f.cycles for f in layer.forms) for layer in layers) + other_cycles
-    have = f"{budget.tables:,} bytes of tables (of {budget.flash:,} of flash)"
+    have = f"{room:,} bytes of tables (of {budget.flash:,} of flash)"
     if budget.cycles is not None:
         have += f" and {budget.cycles / 1e6:,.0f} million cycles a second"
     return (
-        f"expected a network within {have}; the smallest that can be chosen takes {smallest:,}"
-        f" bytes and the fastest {fastest / 1e6:,.1f} million cycles; give more flash, a faster"
-        " board, or a smaller network"
+        f"expected a network within {have}; the smallest that can be chosen takes"
+        f" {smallest.bytes() + other_bytes:,} bytes and the fastest"
+        f" {fastest / 1e6:,.1f} million cycles; give more flash, a faster board, or a"
+        " smaller network"
     )

@@ -17,9 +17,9 @@ from compress import artifacts, pipeline, tasks
 from compress import graph as g
 from compress.artifacts import COMPRESSED, Folder
 from compress.compression import candidates, check, choose, cost, rebuild, sensitivity
-from compress.compression.budget import Budget
+from compress.compression.budget import Budget, BudgetError
 from compress.compression.candidates import Form, Layer
-from compress.compression.cores import CORES
+from compress.compression.cores import CORES, Core
 from compress.compression.sensitivity import Sensitivity
 from compress.compression.tuned import ENOUGH, Tuned
 from compress.data import datasets, recordings
@@ -28,7 +28,7 @@ from compress.files import write_json
 from compress.frontend import checkpoint
 from compress.frontend.checkpoint import Checkpoint
 from compress.frontend.lower import lower
-from compress.quantization.calibrate import observe
+from compress.quantization.calibrate import Ranges, observe
 from compress.quantization.quantize import quantize
 from compress.tasks.training import Tuning, tuning_of
 
@@ -110,10 +110,12 @@ def _make(
         for path in calibration
     ]
     ranges = observe(graph, signals)
-    fixed = cost.table_bytes(quantize(graph, ranges, "w8a16").ops), cost.other_cycles(graph, core)
-    layers = candidates.layers(graph, ranges, core, rebuild.rankable(loaded, graph))
+    fixed = _other_tables(graph, ranges, request.budget), cost.other_cycles(graph, core)
+    layers, budget = _layers(
+        graph, ranges, core, rebuild.rankable(loaded, graph), request.budget, fixed
+    )
     measured = sensitivity.sensitivities(graph, layers, signals[0])
-    choice = choose.choose(layers, measured, request.budget, *fixed)
+    choice = choose.choose(layers, measured, budget, *fixed)
     tendon = rebuild.entries(layers, choice.forms)
     model = rebuild.rebuild(loaded, graph, ranges, tendon)
     tuned = _improve(folder, loaded, graph, model, tendon, data, calibration, request)
@@ -134,6 +136,32 @@ def _make(
         },
         "tuned": None if tuned is None else dataclasses.asdict(tuned) | {"kept": tuned.kept},
     }
+
+
+def _other_tables(graph: g.Graph, ranges: Ranges, budget: Budget) -> int:
+    """Bytes of tables beside the matrices: of a linked image, or as they are counted."""
+    if budget.other_tables is not None:
+        return budget.other_tables
+    return cost.table_bytes(quantize(graph, ranges, "w8a16").ops)
+
+
+def _layers(
+    graph: g.Graph,
+    ranges: Ranges,
+    core: Core,
+    rankable: Sequence[str],
+    budget: Budget,
+    fixed: tuple[int, float],
+) -> tuple[list[Layer], Budget]:
+    """The matrices with their forms, and what they may take. Where the large ones cannot become
+    small enough, the small ones can have four bits too, and nothing is left of the flash."""
+    layers = candidates.layers(graph, ranges, core, rankable)
+    try:
+        choose.choose(layers, {}, budget, *fixed)
+    except BudgetError:
+        layers = candidates.layers(graph, ranges, core, rankable, least=0)
+        return layers, dataclasses.replace(budget, share=1.0)
+    return layers, budget
 
 
 def tuning_for(loaded: Checkpoint, tendon: dict[str, Any], request: Request) -> Tuning | None:
@@ -322,6 +350,7 @@ def from_arguments(args: argparse.Namespace) -> int:
         args.data,
         request(args, args.core, args.cycles),
     )
+    artifacts.remember(folder, args.checkpoint)
     print(text(found))
     print(f"wrote {folder.checkpoint} and {folder.path / 'compress.json'}")
     return 0

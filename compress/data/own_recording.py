@@ -49,16 +49,13 @@ class OwnRecording:
                 f"{self.path}: rate: expected {rate:g} Hz as the network has it, found"
                 f" {self.rate:g}; resample the recording"
             )
-        if self.emg.shape[1] != electrodes:
-            raise RecordingError(
-                f"{self.path}: emg: expected (samples, {electrodes}) as the network has it, found"
-                f" {self.emg.shape}; give the network's electrodes, each a column"
-            )
+        _check_electrodes(self.path, self.emg, electrodes)
         return self
 
 
-def read(path: Path) -> OwnRecording:
-    """A recording; RecordingError says what of it was expected, what was found and what to do."""
+def read(path: Path, electrodes: int | None = None) -> OwnRecording:
+    """A recording, of so many electrodes if that is given; RecordingError says what of it was
+    expected, what was found and what to do."""
     found = _arrays(path, _NUMBERS)
     missing = [name for name in ("emg", "rate") if name not in found]
     if missing:
@@ -67,6 +64,8 @@ def read(path: Path) -> OwnRecording:
             " these names"
         )
     emg = _emg(path, found["emg"])
+    if electrodes is not None:  # before labels are counted along the wrong dimension
+        _check_electrodes(path, emg, electrodes)
     return OwnRecording(
         path,
         emg,
@@ -215,6 +214,16 @@ def _emg(path: Path, value: Any) -> Array:
             f" the first at sample {sample}, electrode {electrode}; cut that part out"
         )
     return emg
+
+
+def _check_electrodes(path: Path, emg: Array, electrodes: int) -> None:
+    """RecordingError where a sample has not so many."""
+    if emg.shape[1] != electrodes:
+        do = "transpose it" if len(emg) == electrodes else "give the network's, each a column"
+        raise RecordingError(
+            f"{path}: emg: expected (samples, {electrodes}) as the network has it, found"
+            f" {emg.shape}; {do}"
+        )
 
 
 def _rate(path: Path, value: Any) -> float:

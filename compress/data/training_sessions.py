@@ -34,8 +34,8 @@ class TrainingSessions:
                 f"training needs more than {count} session{'s' * (count > 1)}, {count} of them for"
                 f" validation; found {len(self.train)} ({self.source})"
             )
-        which = "session of train is" if count == 1 else f"{count} sessions of train are"
-        note = f"no sessions are there for validation: the last {which} kept for it"
+        which = "session" if count == 1 else f"{count} sessions"
+        note = f"nothing says which sessions validate: the last {which} of train"
         return replace(
             self,
             train=self.train[:-count],

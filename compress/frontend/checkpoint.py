@@ -51,6 +51,8 @@ ALLOWED: list[Any] = [
     bool,
 ]
 
+SHOWN = 10  # differences in a message
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -181,10 +183,10 @@ def read(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL (\S+)", str(error))
-        reason = asked[1] if asked else str(error).splitlines()[0]
+        reason = asked[1] if asked else _first_line(error)
         raise CheckpointError(
-            f"{path}: refused: it asks for code beyond the allow-list ({reason}); write weights"
-            " alone with torch.save(network.state_dict(), path)"
+            f"{path}: refused: it asks for code beyond the allow-list ({reason}), as a whole"
+            " pickled module does; write weights alone with torch.save(network.state_dict(), path)"
         ) from error
     except (
         zipfile.BadZipFile,
@@ -195,7 +197,14 @@ def read(path: Path) -> Any:
         OSError,
         NotImplementedError,
     ) as error:
-        raise CheckpointError(f"{path}: cannot be read: {type(error).__name__}: {error}") from error
+        raise CheckpointError(
+            f"{path}: cannot be read: {type(error).__name__}: {_first_line(error)}"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    """What an error says in its first line, without the codes that make letters bold."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", next(iter(str(error).splitlines()), "")).strip()
 
 
 def plain(value: Any) -> Any:
@@ -233,8 +242,14 @@ def load_strictly(
             problems.append(f"{key}: expected a tensor, found {type(found).__name__}")
     problems += _disagreements(model, tensors)
     if problems:
-        raise CheckpointError(f"{path}: does not fit {whose}:\n  " + "\n  ".join(problems))
+        raise CheckpointError(f"{path}: does not fit {whose}:\n  " + "\n  ".join(_some(problems)))
     model.load_state_dict(tensors, strict=True)
+
+
+def _some(problems: list[str]) -> list[str]:
+    """The first ones, and how many more there are."""
+    more = len(problems) - SHOWN
+    return [*problems[:SHOWN], f"and {more} more"] if more > 0 else problems
 
 
 def _plain_numbers(t: torch.Tensor) -> bool:

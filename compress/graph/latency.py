@@ -24,6 +24,10 @@ def of(graph: Graph) -> dict[str, Any] | None:
 
 def text(found: dict[str, Any]) -> str:
     """One line about it."""
-    ahead = f"look-ahead {found['lookahead']:,} samples = {found['lookahead_ms']:.1f} ms"
-    start_up = f"start-up {found['start_up']:,} frames = {found['start_up_ms']:.1f} ms"
+    ahead = f"look-ahead {_counted(found['lookahead'], 'sample')} = {found['lookahead_ms']:.1f} ms"
+    start_up = f"start-up {_counted(found['start_up'], 'frame')} = {found['start_up_ms']:.1f} ms"
     return f"{ahead}, by which outputs come later; {start_up}"
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count:,} {word}{'s' * (count != 1)}"

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from compress.errors import RecordingError
+from compress.frontend.own.quiet import quiet
 from compress.graph import Array, Graph
 from compress.tasks.shape import label_samples
 from compress.tasks.task import Recorded
@@ -111,7 +112,8 @@ class Cropper:
 
 def forward(network: nn.Module, x: Tensor, over_windows: bool) -> Tensor:
     """(batch, electrodes, samples) -> (batch, frames, outputs); a window has one frame."""
-    found: Tensor = network(x)
+    with quiet():
+        found: Tensor = network(x)
     return found[:, None] if over_windows else found.transpose(1, 2)
 
 

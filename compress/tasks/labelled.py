@@ -32,7 +32,8 @@ class LabelledTask(Task):
 
     def read(self, graph: g.Graph, path: Path, seconds: float | None = None) -> Recorded:
         rate, step = float(graph.input.rate), graph.samples_per_step
-        found = own_recording.read(path).expect(rate, graph.input.features)
+        found = own_recording.read(path, graph.input.features)
+        found.expect(rate, graph.input.features)
         stop = None if seconds is None else round(seconds * rate)
         samples = whole_steps(graph, found.emg[:stop])
         if not len(samples):
@@ -69,7 +70,8 @@ class LabelledTask(Task):
 
     def others(self, graph: g.Graph, paths: Sequence[Path]) -> list[Array]:
         """What is known in other recordings, of those that say something."""
-        found = [own_recording.read(path) for path in paths if path.suffix != ".npy"]
+        electrodes = graph.input.features
+        found = [own_recording.read(path, electrodes) for path in paths if path.suffix != ".npy"]
         known = [self.target_of(graph, recording) for recording in found]
         return [target for target in known if target is not None]
 

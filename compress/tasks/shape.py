@@ -45,6 +45,7 @@ def samples_of(graph: Graph, array: Array) -> Array:
         raise ValueError(
             f"expected numbers of shape ({electrodes} electrodes, samples), as forward takes them,"
             f" found {array.dtype} {array.shape}"
+            + ("; transpose it" if array.ndim == 2 and array.shape[1] == electrodes else "")
         )
     return array.T
 

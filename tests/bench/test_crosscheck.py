@@ -4,6 +4,7 @@ the page shows all of it."""
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -96,9 +97,28 @@ def test_an_engine_that_is_not_there_is_an_error_and_not_an_empty_column(
     assert f"has no {engine}" in capsys.readouterr().err
 
 
-def test_seconds_that_say_nothing_about_an_error_rate_are_refused(tmp_path, capsys):
-    assert bench_main(["crosscheck", "--build", str(tmp_path), "--seconds", "5"]) == 2
-    assert "expected at least 30" in capsys.readouterr().err
+def test_other_words_of_other_kernels_are_explained(made, tmp_path):
+    artifacts = made()
+    for wrong, said in (("litert", True), ("native", False)):
+        ran = results(artifacts.integer, wrong)
+        report = crosscheck.report_of(artifacts, [stretch(tmp_path)], "posix", ran)
+        table = crosscheck_text.table(report)
+        remark = "TFLite (LiteRT): last bits differ, for their kernels round differently"
+        assert (remark in table) == said
+        assert (remark in crosscheck_page.html(report)) == said
+
+
+@pytest.mark.parametrize(("steps", "enough"), [(8, True), (7, False)])
+def test_some_frames_are_enough_and_less_is_refused(made, steps, enough, tmp_path):
+    artifacts, path = made(), tmp_path / "short.npy"
+    step, begin = artifacts.integer.samples_per_step, artifacts.integer.start_up
+    np.save(path, np.random.default_rng(0).normal(size=(step * (begin + steps), 2, 16)))
+    args = SimpleNamespace(input=path, seconds=30.0, data=None, calibration=None)
+    if enough:
+        assert len(crosscheck._stretches(args, artifacts)) == 1
+        return
+    with pytest.raises(TendonError, match="at least 8 output frames behind the start-up"):
+        crosscheck._stretches(args, artifacts)
 
 
 def test_the_board_is_the_smallest_emulated_one_that_is_large_enough(made):

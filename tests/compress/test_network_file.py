@@ -7,6 +7,7 @@ import argparse
 import json
 import re
 import shutil
+import warnings
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -179,6 +180,11 @@ def says(**changes: Any) -> str:
         (SAYS + NET + "ONE = Net()\nnetwork = lambda: ONE\n", "expected a new module from each"),
         (SAYS + NET.replace("Linear(4,", "LazyLinear("), "first.weight: has no shape before"),
         (SAYS + NET.replace("return Net()", "return Net().double()"), "found float64 on cpu"),
+        (
+            SAYS
+            + NET.replace("return Net()", "n = Net()\n    n.last.bias.data += 1e39\n    return n"),
+            "last.bias: expected finite numbers",
+        ),
         (SAYS + NET.replace("return Net()", "return Net().to('meta')"), "found float32 on meta"),
         ("a = [\n", "line 1: SyntaxError: '[' was never closed: a = ["),
         ("\nx = 1 / 0\n", "line 2: ZeroDivisionError: division by zero: x = 1 / 0"),
@@ -219,6 +225,29 @@ def test_a_network_that_is_not_as_its_file_says_is_refused_before_anything_is_ma
     error = capsys.readouterr().err
     assert message in error and str(path) in error and "Traceback" not in error
     assert [p.name for p in build.iterdir()] == ["net"]  # no recordings were simulated
+
+
+REMARKED = """
+import warnings
+
+from torch import nn
+from torch.nn.utils import weight_norm
+
+
+def network():
+    warnings.warn("mine")
+    return nn.Sequential(weight_norm(nn.Conv1d(4, 3, 4, padding="same")), nn.Conv1d(3, 2, 1))
+"""
+
+
+def test_remarks_of_pytorch_are_not_shown_and_the_user_s_own_are(tmp_path: Path) -> None:
+    """Where the file is loaded, lowered and run."""
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        path = frozen(written(tmp_path, SAYS + REMARKED), tmp_path / "build")
+        graph = pipeline.load_float("net", path)
+        checkpoint.stream_forward(checkpoint.load(path), graph, np.zeros((50, 4), np.float32))
+    assert {str(w.message) for w in shown} == {"mine"}
 
 
 def test_what_a_file_sets_for_all_of_the_program_is_taken_back(tmp_path: Path) -> None:
@@ -299,9 +328,29 @@ def test_what_is_left_out_of_a_checkpoint_is_said(
     assert "left out what is not of the network: loss.w" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["model_state_dict", "model", "state_dict_ema"])
+def test_weights_under_another_name_are_found_and_that_is_said(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    others = {"epoch": 3, "optimizer": {"state": {}, "lr": 0.1}}
+    torch.save({name: entries(), **others}, tmp_path / "weights.pth")
+    loaded = checkpoint.load(
+        frozen(written(tmp_path), tmp_path / "build", tmp_path / "weights.pth")
+    )
+    assert torch.equal(loaded.model.last.bias, entries()["last.bias"])
+    assert f"weights.pth: weights of {name!r}" in capsys.readouterr().out
+
+
+def test_of_many_differences_ten_are_named_and_the_rest_counted(tmp_path: Path) -> None:
+    torch.save(entries() | {f"more{i}": torch.ones(1) for i in range(13)}, tmp_path / "weights.pt")
+    found = refused(written(tmp_path), tmp_path / "build", tmp_path / "weights.pt")
+    assert found.count("extra more") == 10 and "and 3 more" in found
+
+
 @pytest.mark.parametrize(
     ("stored", "message"),
     [
+        ({"model": entries(), "model_ema": entries()}, "found several: model, model_ema"),
         ({f"{a}.{k}": v for a in ("ema", "model") for k, v in entries().items()}, "found several"),
         (entries(7), "first.weight: expected shape (6, 4), found (7, 4)"),
         ({"first.weight": torch.ones(6, 4)}, "missing last.weight (3, 6)"),
@@ -315,7 +364,7 @@ def test_what_is_left_out_of_a_checkpoint_is_said(
             {"state_dict": entries(), "hyper_parameters": {"tendon": 3}},
             "expected a dict of module path to rank, found 3",
         ),
-        ({"weights": entries()}, "expected a state_dict, plain or under 'state_dict'"),
+        ({"weights": [1.0]}, "expected a state_dict, plain or under 'state_dict'"),
         (torch.ones(3), "expected a state_dict, plain or under 'state_dict', found Tensor"),
     ],
 )
@@ -335,7 +384,8 @@ def test_a_pickle_that_asks_for_code_is_refused(
 ) -> None:
     torch.save({"state_dict": entries(), "x": Dangerous()}, tmp_path / "weights.pt")
     found = refused(written(tmp_path), tmp_path / "build", tmp_path / "weights.pt")
-    assert "asks for code" in found and "weights_only" not in found
+    assert "asks for code" in found and "weights_only" not in found and "\x1b" not in found
+    assert "torch.save(network.state_dict(), path)" in found
     assert "executed" not in capsys.readouterr().out
 
 
@@ -451,6 +501,30 @@ def test_an_archive_under_the_name_of_an_array_is_refused(
         np.savez(file, np.zeros((4, 9)))
     assert compress_main(["quantize", *calibrated]) == 2
     assert "expected one array, found an archive" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("infer --engine tourch", "ENGINE=tourch: expected one of torch,"),
+        ("infer --engine integer", "found float32 (9, 4); transpose it"),
+        ("infer --engine torch", "found float32 (9, 4); transpose it"),
+        ("diagnose --engines torch graph", "expected two of graph, integer, native"),
+        ("diagnose --engines native", "expected two of graph, integer, native"),
+        ("diagnose --engines graph native", "found float32 (9, 4); transpose it"),
+    ],
+)
+def test_a_wrong_engine_or_input_is_refused_before_anything_is_made(
+    arguments: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((9, 4), np.float32))
+    command, *options = arguments.split()
+    options += ["--input", str(tmp_path / "x.npy"), "--build", str(tmp_path / "build")]
+    options += ["--output", str(tmp_path / "y.npy")] if command == "infer" else []
+    assert host_main([command, "--model", str(written(tmp_path)), *options]) == 2
+    said = capsys.readouterr()
+    assert message in said.err and "calibrating" not in said.out
+    assert not list(tmp_path.glob("build/*recordings"))
 
 
 def test_engines_read_and_write_the_layout_of_forward(

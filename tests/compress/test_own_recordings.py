@@ -132,6 +132,14 @@ def test_another_rate_or_other_electrodes_than_the_network_s_are_refused(tmp_pat
         found.expect(RATE, 8)
 
 
+def test_samples_and_electrodes_in_each_other_s_place_are_said_before_the_labels(
+    tmp_path: Path,
+) -> None:
+    path = write(tmp_path / "own.npz", emg=np.zeros((ELECTRODES, SAMPLES)))
+    with pytest.raises(RecordingError, match=r"emg: .*found \(3, 40\); transpose it"):
+        read(path, ELECTRODES)
+
+
 # --- files that are not to be trusted -------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@ nothing."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -31,6 +32,14 @@ def test_the_error_is_the_mean_over_all_known_values_and_by_output() -> None:
     details = TASK.details(graph, [frames], [what])
     assert details == {"mae": [0.75, 3.0], "values": 3}
     assert TASK.say(details) == [("board, by output", "0: 0.75, 1: 3")]
+
+
+def test_outputs_have_the_names_that_their_file_gives() -> None:
+    graph = network("values", 2)
+    named = replace(graph, provenance=graph.provenance | {"classes": ["thumb", "wrist"]})
+    target = np.ones((STEP, 2))
+    details = TASK.details(named, [np.zeros((1, 2))], [recorded(target, STEP)])
+    assert TASK.say(details) == [("board, by output", "thumb: 1, wrist: 1")]
 
 
 def test_frames_are_compared_with_the_samples_that_they_are_for() -> None:

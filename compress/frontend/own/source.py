@@ -24,6 +24,7 @@ from compress.errors import TendonError
 from compress.files import sha256
 from compress.frontend.own.description import Description, described
 from compress.frontend.own.named import HOLDS, NetworkFile
+from compress.frontend.own.quiet import quiet
 
 SEED = 1  # random initial weights are the same in every run
 _MODULE = "network_file"  # what a file is called as a module
@@ -125,6 +126,12 @@ def _check_weights(call: str, model: nn.Module) -> None:
                 f"{call}: {name}: expected float32 on the CPU as samples are, found {found} on"
                 f" {weight.device}; return the network with .float(), and .cpu()"
             )
+    for name, value in model.state_dict().items():
+        if not isinstance(value, torch.Tensor) or not torch.isfinite(value).all():
+            raise TendonError(
+                f"{call}: {name}: expected finite numbers to store with the network, found others;"
+                " register a buffer of anything else with persistent=False"
+            )
 
 
 def _content(path: Path) -> bytes:
@@ -175,7 +182,8 @@ def _guarded(file: NetworkFile) -> Iterator[None]:
     sys.path.insert(0, folder)
     sys.dont_write_bytecode = True
     try:
-        yield
+        with quiet():
+            yield
     except (Exception, SystemExit) as error:
         raise TendonError(_what_happened(file, error)) from error
     finally:

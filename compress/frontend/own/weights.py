@@ -1,5 +1,6 @@
-"""Weights from a checkpoint for a network of the user's: a state_dict, plain or in a Lightning
-checkpoint, whose keys may all begin with the name that the network has inside of another module."""
+"""Weights from a checkpoint for a network of the user's: a state_dict, plain, in a Lightning
+checkpoint or under another name, whose keys may all begin with the name that the network has inside
+of another module."""
 
 from __future__ import annotations
 
@@ -16,18 +17,39 @@ _SHOWN = 8  # keys in a message
 
 
 def stored(path: Path) -> tuple[Mapping[str, Any], dict[str, Any]]:
-    """The entries of a checkpoint's state_dict, and its hyper-parameters (none of a plain one);
-    CheckpointError for a file without."""
+    """The entries of a checkpoint's state_dict, and its hyper-parameters (none of a plain one). The
+    name under which it lay is said, unless it is Lightning's. CheckpointError for a file without,
+    or with several."""
     raw = checkpoint.read(path)
     if isinstance(raw, dict) and isinstance(raw.get("state_dict"), dict):
         found, hyper_parameters = raw["state_dict"], checkpoint.plain(raw.get("hyper_parameters"))
         return found, hyper_parameters if isinstance(hyper_parameters, dict) else {}
-    if isinstance(raw, dict) and raw and all(hasattr(value, "shape") for value in raw.values()):
+    if _is_state(raw):
         return raw, {}
+    named = (
+        [str(key) for key, value in raw.items() if _is_state(value)]
+        if isinstance(raw, dict)
+        else []
+    )
+    if len(named) == 1:
+        print(f"{path}: weights of {named[0]!r}")
+        return raw[named[0]], {}
+    if named:
+        raise CheckpointError(
+            f"{path}: expected one state_dict, found several: {', '.join(named)}; write the one"
+            " that is meant with torch.save(network.state_dict(), path)"
+        )
     keys = ", ".join(map(str, raw)) if isinstance(raw, dict) else type(raw).__name__
     raise CheckpointError(
         f"{path}: expected a state_dict, plain or under 'state_dict', found {keys}; write one with"
         " torch.save(network.state_dict(), path)"
+    )
+
+
+def _is_state(value: Any) -> bool:
+    """Whether this is a dict of tensors alone, of one or more."""
+    return (
+        isinstance(value, dict) and bool(value) and all(hasattr(v, "shape") for v in value.values())
     )
 
 

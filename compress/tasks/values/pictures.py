@@ -24,7 +24,8 @@ def traces(shown: Shown) -> Picture | None:
     frames = graph.output.real(shown.words)[samples >= 0]
     if part.target is None or not len(frames):
         return None
-    rows = min(ROWS, graph.output.features)
+    rows, outputs = min(ROWS, graph.output.features), range(graph.output.features)
+    names = graph.provenance.get("classes") or [f"output {output}" for output in outputs]
     every = max(1, round(SHOWN_S * part.rate / POINTS))
     target = part.target[: round(SHOWN_S * part.rate) : every]
     at = samples[samples >= 0] / part.rate
@@ -36,7 +37,7 @@ def traces(shown: Shown) -> Picture | None:
             times = np.arange(len(target)) * every / part.rate
             axes.plot(times, target[:, output], color=GREEN, linewidth=1.4, label="measured")
             axes.plot(at[drawn], frames[drawn, output], color=BLUE, linewidth=1.0, label="board")
-            axes.set_ylabel(f"output {output}")
+            axes.set_ylabel(names[output])
             axes.grid(color=SOFT, alpha=0.25, linewidth=0.5)
         all_axes[0].legend(loc="upper right", ncols=2, frameon=False)
         all_axes[-1].set_xlabel("seconds of the recording")

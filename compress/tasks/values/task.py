@@ -76,7 +76,8 @@ class Values(LabelledTask):
         if not amounts.any():
             return {}
         means = np.where(amounts > 0, np.nansum(known, axis=0) / np.maximum(amounts, 1), np.nan)
-        return {"mae": as_json(means), "values": int(amounts.sum())}
+        names = {"outputs": graph.provenance["classes"]} if "classes" in graph.provenance else {}
+        return {"mae": as_json(means), "values": int(amounts.sum())} | names
 
     def amount(self, recorded: Sequence[Recorded]) -> tuple[int, str]:
         known = [r for r in recorded if r.target is not None]
@@ -113,9 +114,10 @@ class Values(LabelledTask):
     def say(self, details: dict[str, Any]) -> list[tuple[str, str]]:
         if not details:
             return []
+        names = details.get("outputs", range(len(details["mae"])))
         each = [
-            f"{number}: {error:.4g}"
-            for number, error in enumerate(details["mae"])
+            f"{name}: {error:.4g}"
+            for name, error in zip(names, details["mae"], strict=True)
             if error is not None
         ]
         more = f" and {len(each) - _SAID} more" if len(each) > _SAID else ""

@@ -11,6 +11,7 @@ from compress.frontend.families.record import Family
 from compress.frontend.own import named
 from compress.frontend.own.description import Description
 from compress.frontend.own.named import KEY, NetworkFile
+from compress.frontend.own.quiet import quiet
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,8 +87,9 @@ class OwnNetwork(Family):
         from compress.frontend.trace import trace
 
         d, file = self.description, self._file()
-        tried.check(file, d, model)
-        found = trace(b, model, d.electrodes, d.sample_rate, d.window, d.stride, file.path)
+        with quiet():
+            tried.check(file, d, model)
+            found = trace(b, model, d.electrodes, d.sample_rate, d.window, d.stride, file.path)
         shown = {key: d.as_dict()[key] for key in ("classes", "electrodes", "window", "stride")}
         return {"own": True} | {k: v for k, v in shown.items() if v is not None} | found
 
@@ -99,11 +101,12 @@ class OwnNetwork(Family):
         import torch
 
         x = samples.t()[None]
-        if self.description.window is None:
-            return loaded.model(x)[0].t()
-        ends = window_ends(self.description, len(samples))
-        windows = [x[..., end - self.description.window : end] for end in ends]
-        found = [loaded.model(window) for window in windows]
+        with quiet():
+            if self.description.window is None:
+                return loaded.model(x)[0].t()
+            ends = window_ends(self.description, len(samples))
+            windows = [x[..., end - self.description.window : end] for end in ends]
+            found = [loaded.model(window) for window in windows]
         return torch.cat(found) if found else torch.zeros(0, 0)
 
 

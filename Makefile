@@ -7,8 +7,8 @@
 MODEL ?= TC_S4_small
 BUILD ?= build
 named = $(lastword $(patsubst %.py,%,$(notdir $(subst .py:,-,$(MODEL)))))
-# A network that `make compress` made is the one that is meant from then on, unless another checkpoint
-# than it was made from, or another precision, is named.
+# A network that `make compress` made is the one that is meant from then on, unless another
+# precision, or another checkpoint than it was made from, is named.
 small := $(BUILD)/$(named)/compressed
 made := $(wildcard $(small)/checkpoint.ckpt)
 same := $(if $(and $(made),$(CHECKPOINT)),$(filter $(file <$(small)/made_from),\

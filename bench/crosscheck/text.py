@@ -54,7 +54,7 @@ def remark(report: dict[str, Any]) -> list[str]:
     ]
     if not others:
         return []
-    return [f"{' and '.join(others)}: last bits differ, for their kernels round differently"]
+    return [f"{', '.join(others)}: last bits differ, for their kernels round differently"]
 
 
 def table(report: dict[str, Any]) -> str:

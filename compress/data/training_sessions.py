@@ -34,8 +34,8 @@ class TrainingSessions:
                 f"training needs more than {count} session{'s' * (count > 1)}, {count} of them for"
                 f" validation; found {len(self.train)} ({self.source})"
             )
-        which = "session" if count == 1 else f"{count} sessions"
-        note = f"nothing says which sessions validate: the last {which} of train"
+        which = "session of train does" if count == 1 else f"{count} sessions of train do"
+        note = f"nothing says which sessions validate, so the last {which}"
         return replace(
             self,
             train=self.train[:-count],

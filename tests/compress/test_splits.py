@@ -182,7 +182,7 @@ def test_without_sessions_for_validation_the_last_of_train_are_kept(tmp_path: Pa
     found = training_sessions.find(data, None, tmp_path, TYPING)
     kept = found.with_validation(2)
     assert kept.train == (data / "a.hdf5",) and len(kept.validation) == 2
-    assert "nothing says which sessions validate: the last 2 sessions of train" in kept.text()
+    assert "nothing says which sessions validate, so the last 2 sessions of train do" in kept.text()
     with pytest.raises(RecordingError, match="more than 3 sessions, 3 of them for validation; fo"):
         found.with_validation(3)
 

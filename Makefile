@@ -56,8 +56,8 @@ test: setup tools ## every test, linter and type check
 	$(PYTHON) -m mypy
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-networks: setup ## 200 networks drawn at random, from PyTorch to every form of their integers (half
-## an hour on two cores) [NETWORKS=200 FIRST_NETWORK=0]
+networks: setup ## 200 networks drawn at random, from PyTorch to every form of their integers (some
+## minutes on two cores) [NETWORKS=200 FIRST_NETWORK=0]
 	NETWORKS=$(or $(NETWORKS),200) OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist worksteal \
 		tests/export/test_drawn_networks.py $(ARGS)
 

@@ -89,8 +89,26 @@ class IntSlidingWindow(_SlidingWindow, IntOp):
 # --- frames of one window ------------------------------------------------------------------------
 
 
+class _InWindow(Op):
+    """The `frames` of a window become `outputs` frames. The fields are the subclasses' own, in the
+    order of theirs."""
+
+    frames: int
+    outputs: int
+    copies_values: ClassVar[bool] = True
+    across_frames: ClassVar[bool] = True
+    whole_window: ClassVar[bool] = True
+
+    @property
+    def stride(self) -> Fraction:
+        return Fraction(self.frames, self.outputs)
+
+    def first_valid(self, first: int) -> int:
+        return first // self.frames * self.outputs
+
+
 @dataclass(frozen=True)
-class _WindowUnfold(Op):
+class _WindowUnfold(_InWindow):
     """What a convolution over the frames of a window sees of it: y (outputs, bands, kernel, n) of
     x (frames, bands·n),
 
@@ -108,19 +126,9 @@ class _WindowUnfold(Op):
     before: int = 0
     bands: int = 1
     edge: bool = later(False)
-    copies_values: ClassVar[bool] = True
-    across_frames: ClassVar[bool] = True
-    whole_window: ClassVar[bool] = True
-
-    @property
-    def stride(self) -> Fraction:
-        return Fraction(self.frames, self.outputs)
 
     def out_features(self, features: int) -> int:
         return self.kernel * features
-
-    def first_valid(self, first: int) -> int:
-        return first // self.frames * self.outputs
 
     def places(self) -> Array:
         """(outputs, kernel): the frame of the window that is seen, −1 for zeros."""
@@ -170,25 +178,15 @@ class IntWindowUnfold(_WindowUnfold, IntOp):
 
 
 @dataclass(frozen=True)
-class _Reframe(Op):
+class _Reframe(_InWindow):
     """The values of a window in the same order, as other frames: x (frames, n) → y (outputs,
     frames·n / outputs)."""
 
     frames: int
     outputs: int
-    copies_values: ClassVar[bool] = True
-    across_frames: ClassVar[bool] = True
-    whole_window: ClassVar[bool] = True
-
-    @property
-    def stride(self) -> Fraction:
-        return Fraction(self.frames, self.outputs)
 
     def out_features(self, features: int) -> int:
         return self.frames * features // self.outputs
-
-    def first_valid(self, first: int) -> int:
-        return first // self.frames * self.outputs
 
     def check(self, sources: list[Tensor], target: Tensor) -> Iterator[str]:
         yield from super().check(sources, target)

@@ -26,9 +26,9 @@ GATHERED = 65535  # most elements that one frame gathers
 
 @dataclass(frozen=True)
 class Rows:
-    """A matrix of rows read from a tensor: its layout in the base, and the sizes it was made of.
-    `times`, `groups`, `columns`: dimensions of the tensor that are rows, groups within a row and
-    columns of a group, in this order; `sizes`: their lengths in the same order."""
+    """A matrix of rows read from a tensor, and its layout in the base. `dims`: the dimensions of
+    the tensor that are rows, then groups within a row, then columns of a group; `sizes`: their
+    lengths in the same order; `groups`, `columns`: how many there are of each."""
 
     laid: Laid
     layout: Layout
@@ -40,8 +40,8 @@ class Rows:
 
 class Writer:
     """A builder with the times of its tensors. `window`: samples of a window, None for a stream;
-    `step_frames`: frames of a rate (Hz) that one step of the stream takes, where a first pass has
-    found that out; `longest`: whether no longer signal can be traced."""
+    `period`: samples that one step of the stream takes, where a first pass has found that out;
+    `longest`: whether no longer signal can be traced."""
 
     def __init__(
         self, b: Builder, window: int | None, period: Fraction | None, longest: bool = True

@@ -31,13 +31,14 @@ def write_project(
 ) -> None:
     """Lay out the project for one board; the same arguments give the same bytes.
 
-    `model_files`: name -> content of model.h, model.c and what they need; `kernels`: names of files
-    in firmware/nn, without .c; `title`: one line, what this project computes; `where`: part ->
-    region of its memory (default: first choices); `cold`: the tables that lie where `where` puts
-    cold ones. A project that stood there before is replaced as a whole.
+    `model_files`: path -> content of what belongs to the network (emit.files), a name alone in
+    model/; `kernels`: names of files in firmware/nn, without .c; `title`: one line, what this
+    project computes; `where`: part -> region of its memory (default: first choices); `cold`: the
+    tables that lie where `where` puts cold ones. A project that stood there before is replaced as
+    a whole.
     """
     description = load_board(board)
-    files = {f"model/{name}": content for name, content in model_files.items()}
+    files = {n if "/" in n else f"model/{n}": content for n, content in model_files.items()}
     files |= {f"nn/{name}": content for name, content in _kernel_files(kernels).items()}
     where = where or first_choices(description)
     files |= (

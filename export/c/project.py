@@ -13,7 +13,7 @@ from pathlib import Path
 
 from compress.errors import TendonError
 from export.boards import FIRMWARE, Description, load_board
-from export.c import platformio_files, project_files
+from export.c import linker_script, platformio_files, project_files
 from export.c.placement import Where, first_choices
 
 SPEC = FIRMWARE.parent / "SPEC.md"
@@ -63,10 +63,7 @@ def board_files(
     for folder in description.port_folders:
         files |= _sources(folder)
     if description.linker_script:
-        placed = {
-            "placement.ld": project_files.placement(description, where),
-            "cold_tables.ld": project_files.cold_tables(cold),
-        }
+        placed = linker_script.lines(description, where, cold)
         files |= {f"port/{description.name}/{name}": _text(lines) for name, lines in placed.items()}
     return files | {"SPEC.md": SPEC.read_bytes()}
 

@@ -3,20 +3,12 @@ Whole lines, no templates."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from export.boards import Description, Loading, load_board
 from export.c.placement import COLD, Where
 from export.version import GENERATOR
 
-PLACED = (
-    "code",
-    "tables",
-    "stack",
-    "buffers",
-    "arena",
-    "state",
-)  # parts that the linker scripts know by an alias
 SECTIONS = {
     "tables": ".tables",
     COLD: ".cold_tables",
@@ -56,26 +48,6 @@ def link_flags(board: Description, root: str = "") -> str:
             [*board.link_flags, *(f"-L{root}{folder}" for folder in board.port_folders), script],
         )
     )
-
-
-def placement(board: Description, where: Where) -> Iterator[str]:
-    """The linker script that says which memory is which part's. `where`: part -> region."""
-    yield (
-        "/* Planned before building, by part: the linker scripts of this folder put each where this"
-        " file says. */"
-    )
-    yield f"STACK_BYTES = DEFINED(STACK_BYTES) ? STACK_BYTES : {board.stack_bytes};"
-    yield from (f'REGION_ALIAS("{part.upper()}", {where[part].upper()})' for part in PLACED)
-    yield f'REGION_ALIAS("COLD_TABLES", {where.get(COLD, where["tables"]).upper()})'
-
-
-def cold_tables(cold: Sequence[str]) -> Iterator[str]:
-    """The part of a linker script that says which tables are cold ones, by name."""
-    yield (
-        "/* Planned before building: the tables that lie apart from the others, because they are"
-        " read least often. */"
-    )
-    yield from (f"*(.rodata.model_tables.{name})" for name in cold)
 
 
 # --- Makefile -------------------------------------------------------------------------------------

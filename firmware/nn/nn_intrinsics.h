@@ -34,6 +34,8 @@
 #define NN_NAKED __attribute__((naked, noinline))
 #else
 #define NN_NAKED __attribute__((naked, noipa))
+/* gcc does not see that assembly uses them; builds for computers look for others. */
+#pragma GCC diagnostic ignored "-Wunused-parameter"
 #endif
 #else
 #define NN_COLD

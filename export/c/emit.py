@@ -86,7 +86,7 @@ def _emit_start_up(model: Model, group: memory.Group) -> None:
     """Recurrent state that begins with a later step is cleared at the end of every step before."""
     if group.counter is not None:
         counter, words = words_at(group.counter), words_at(group.offset)
-        call = f"{START_UP}({counter}, {group.begin}, {words}, {group.size // 4})"
+        call = f"{START_UP}({counter}, {group.begin}, {words}, {group.size})"
         line = f"    {call}; /* recurrent state begins with step {group.begin} */"
         model.calls.append(Call(None, START_UP, line))
 
@@ -99,7 +99,7 @@ def begins_anew(graph: g.Graph) -> bool:
 def _emit_clear(model: Model, group: memory.Group) -> None:
     """Recurrent state of the window before is cleared at the begin of a step."""
     if group.size:
-        line = f"    {CLEAR}({words_at(group.offset)}, {group.size // 4});"
+        line = f"    {CLEAR}({words_at(group.offset)}, {group.size});"
         comment = "/* recurrent state begins anew with each window */"
         model.calls.append(Call(None, CLEAR, f"{line} {comment}"))
 

@@ -25,7 +25,7 @@
 extern "C" {
 #endif
 
-#define NN_VERSION 4 /* raised whenever a name, an integer or a packed layout changes */
+#define NN_VERSION 5 /* raised whenever a name, an integer or a packed layout changes */
 
 /* Dense layer, or convolution over frames.
  *   acc[t][n] = bias[n] + Σ_k w[n][k]·x[t·x_stride + k]
@@ -321,13 +321,14 @@ void nn_clamp_s16(const int16_t *x, int16_t *y, uint32_t n, int16_t lo, int16_t 
 
 /* --- steps ------------------------------------------------------------------------------------ */
 
-/* At the begin of a step over a window of its own: recurrent state (words) begins anew. */
-void nn_clear(uint32_t *state, uint32_t words);
+/* At the begin of a step over a window of its own: recurrent state (bytes, of any types) begins
+ * anew. */
+void nn_clear(void *state, uint32_t bytes);
 
 /* At the end of a step: counts it in *steps while that is below `until`, and then clears `state`
- * (words), so that states begin from zero with step number `until`, counted from 0. A step calls
- * it once for all states that begin together. */
-void nn_start_up(uint32_t *steps, uint32_t until, uint32_t *state, uint32_t words);
+ * (bytes, of any types), so that states begin from zero with step number `until`, counted from 0. A
+ * step calls it once for all states that begin together. */
+void nn_start_up(uint32_t *steps, uint32_t until, void *state, uint32_t bytes);
 
 #ifdef __cplusplus
 }

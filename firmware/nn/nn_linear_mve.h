@@ -25,13 +25,6 @@ static inline uint32_t packed_bytes(uint32_t in, uint32_t rows)
     return weight_bytes(in, rows) + 2 * WORD * rows;
 }
 
-static inline int32_t word_at(const int8_t *p)
-{
-    int32_t v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
 /* The definition: acc = bias + Σ_k w[k]·(x[k] − zero), where the kernel takes `zero` from x before
  * it multiplies. */
 static inline int16_t output_of(const nn_linear *op, uint32_t rows, uint32_t n, const int16_t *x,

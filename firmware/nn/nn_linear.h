@@ -17,10 +17,11 @@ typedef int32_t sum_of_row(const nn_linear *op, uint32_t n, const int16_t *x);
 static inline void linear_of_sums(const nn_linear *op, const int16_t *x, int16_t *y,
                                   sum_of_row *sum)
 {
-    for (uint32_t t = 0; t < op->frames; t++, x += op->x_stride, y += op->y_stride)
+    for (uint32_t t = 0; t < op->frames; t++)
         for (uint32_t n = 0; n < op->out; n++) {
-            int32_t acc = nn_add(op->bias[n], sum(op, n, x));
-            y[n] = (int16_t)nn_clamp(nn_requant(acc, op->shift, op->mult[n]), op->lo, op->hi);
+            const int32_t acc = nn_add(op->bias[n], sum(op, n, x + t * op->x_stride));
+            y[t * op->y_stride + n] =
+                (int16_t)nn_clamp(nn_requant(acc, op->shift, op->mult[n]), op->lo, op->hi);
         }
 }
 

@@ -48,9 +48,9 @@ static inline int16_t output_of(const nn_linear *op, uint32_t rows, uint32_t n, 
 static inline void linear_of_lanes(const nn_linear *op, uint32_t rows, const int16_t *x, int16_t *y,
                                    int32_t zero)
 {
-    for (uint32_t t = 0; t < op->frames; t++, x += op->x_stride, y += op->y_stride)
+    for (uint32_t t = 0; t < op->frames; t++)
         for (uint32_t n = 0; n < op->out; n++)
-            y[n] = output_of(op, rows, n, x, zero);
+            y[t * op->y_stride + n] = output_of(op, rows, n, x + t * op->x_stride, zero);
 }
 
 #if NN_MVE
@@ -71,9 +71,9 @@ typedef struct {
     const int16_t *x;
     int16_t *y;                   /* of this block, for the next frame */
     uint32_t y_stride, x_stride;
-    const int16_t *y_end;         /* of this block, behind the last frame */
+    uintptr_t y_end;              /* y of this block behind the last frame */
     uint32_t y_span;              /* over all frames */
-    const int16_t *y_last;        /* y_end of the last block */
+    uintptr_t y_last;             /* y_end of the last block */
     uint32_t shift;
     int32_t lo, hi;
 } lanes_job;
@@ -106,12 +106,13 @@ static inline void all_blocks(const nn_linear *op, uint32_t rows, uint32_t step_
                               const int16_t *x, int16_t *y, rows_of_lanes *blocks)
 {
     const uint32_t steps = op->in / LANES, turns = (steps + UNROLL - 1) / UNROLL,
-                   span = (uint32_t)op->frames * op->y_stride;
+                   span = 2u * op->frames * op->y_stride;
+    const uintptr_t y_end = (uintptr_t)y + span;
     lanes_job job = {
         .w = op->weights, .turns = turns, .skip = (turns * UNROLL - steps) * step_code,
         .back = op->in % LANES ? 2 * (int32_t)(op->in % LANES - LANES) : 0, .x = x,
-        .x_stride = 2u * op->x_stride, .y = y, .y_stride = 2u * op->y_stride, .y_span = 2u * span,
-        .y_end = y + span, .y_last = y + span + op->out - rows, .shift = op->shift, .lo = op->lo,
+        .x_stride = 2u * op->x_stride, .y = y, .y_stride = 2u * op->y_stride, .y_span = span,
+        .y_end = y_end, .y_last = y_end + 2u * (op->out - rows), .shift = op->shift, .lo = op->lo,
         .hi = op->hi,
     };
     blocks(&job);

@@ -85,7 +85,7 @@ static int32_t minus_eight_sum(const int16_t *x, uint32_t in)
     TWO_ROWS(W0, ROW_0, ROW_1) TWO_ROWS(W2, ROW_2, ROW_3)
 
 /* stack: 36 bytes */
-NN_NAKED static void blocks_of_four(rows_job *job __attribute__((unused)))
+NN_NAKED static void blocks_of_four(rows_job *job)
 {
     __asm__(ROWS_BEGIN SET_MASK(MASK)
             "6:\n\t" LDR(X, JOB, ROWS_X) LDR("r2", JOB, ROWS_BIAS) LDR("r3", JOB, ROWS_FIRST)
@@ -130,7 +130,7 @@ NN_NAKED static void blocks_of_four(rows_job *job __attribute__((unused)))
     "ldr " V ", [" W "], #4\n\t" THREE_HALF(A_FIRST, B_FIRST) THREE_HALF(A_SECOND, B_SECOND)
 
 /* stack: 44 bytes */
-NN_NAKED static void pairs_over_three(frames_job *job __attribute__((unused)))
+NN_NAKED static void pairs_over_three(frames_job *job)
 {
     __asm__(PAIRS_BEGIN LDR(STRIDE, "r0", FRAMES_X_STRIDE) SET_MASK(MASK_3)
             "6:\n\t" PAIRS_ROWS LDR("r3", "r2", FRAMES_FIRST) LDRD("r4", "r5", "r2", FRAMES_FIRST_1)
@@ -157,7 +157,7 @@ NN_NAKED static void pairs_over_three(frames_job *job __attribute__((unused)))
     TWO_PART(A0, A1, A_SECOND, XB, YB) TWO_PART(B0, B1, B_SECOND, XB, YB)
 
 /* stack: 44 bytes */
-NN_NAKED static void pairs_over_two(frames_job *job __attribute__((unused)))
+NN_NAKED static void pairs_over_two(frames_job *job)
 {
     __asm__(PAIRS_BEGIN SET_MASK(MASK_2)
             "6:\n\t" PAIRS_ROWS LDRD("r3", "r4", "r2", FRAMES_FIRST) LDR(NEXT, "r2", FRAMES_X_STRIDE)
@@ -170,12 +170,13 @@ NN_NAKED static void pairs_over_two(frames_job *job __attribute__((unused)))
 /* Frames in threes, the last two or four in twos. */
 static void several_frames(const nn_linear *op, const int16_t *x, int16_t *y)
 {
-    for (uint32_t left = op->frames, count; left;
-         left -= count, x += count * op->x_stride, y += count * op->y_stride) {
+    for (uint32_t t = 0, count; t < op->frames; t += count) {
+        const uint32_t left = op->frames - t;
+        const int16_t *from = x + t * op->x_stride;
+        frames_job job = frames_job_of(op, from, y + t * op->y_stride, INPUTS);
         count = left == 2 || left == 4 ? 2 : 3;
-        frames_job job = frames_job_of(op, x, y, INPUTS);
-        for (uint32_t t = 0; t < count; t++)
-            job.first[t] = minus_eight_sum(x + t * op->x_stride, op->in);
+        for (uint32_t i = 0; i < count; i++)
+            job.first[i] = minus_eight_sum(from + i * op->x_stride, op->in);
         if (count == 3)
             pairs_over_three(&job);
         else

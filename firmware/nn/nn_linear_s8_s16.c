@@ -154,7 +154,7 @@ void nn_linear_s8_s16(const nn_linear *op, const int16_t *x, int16_t *y)
     "lsr " low ", " low ", #8\n\torr " low ", " low ", " high ", lsl #24\n\t" ADD(low, low, bias)
 
 /* stack: 36 bytes */
-NN_NAKED static void blocks_of_four(rows_job *job __attribute__((unused)))
+NN_NAKED static void blocks_of_four(rows_job *job)
 {
     __asm__(ROWS_BEGIN
             "6:\n\t" LDR(X, JOB, ROWS_X) LDR("r2", JOB, ROWS_BIAS)
@@ -204,7 +204,7 @@ NN_NAKED static void blocks_of_four(rows_job *job __attribute__((unused)))
     MACS(A1, B1, V0, U, XA) MACS(A1, B1, V1, U1, XB)
 
 /* stack: 40 bytes */
-NN_NAKED static void pairs_over_frames(frames_job *job __attribute__((unused)))
+NN_NAKED static void pairs_over_frames(frames_job *job)
 {
     __asm__("push {r0, r4-r11, lr}\n"
             /* a pair of rows: its threes, if any */

@@ -61,6 +61,13 @@ CORES = {
             25_000_000,
         ),
         Core(
+            "cortex-m33",
+            "mps2-an505",
+            ("-mcpu=cortex-m33", "-mthumb", "-mfloat-abi=soft"),
+            "an505.ld",
+            20_000_000,
+        ),
+        Core(
             "cortex-m55",
             "mps3-an547",
             ("-mcpu=cortex-m55", "-mthumb", "-mfloat-abi=hard"),

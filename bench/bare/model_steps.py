@@ -28,7 +28,7 @@ PATIENCE_S = 300.0
 
 @dataclass(frozen=True)
 class Counted:
-    """Executed instructions of each step, exact to one tick (40, or 31) over all of them, and int16
+    """Executed instructions of each step, exact to one tick (31 to 50) over all of them, and int16
     answers (steps, outputs)."""
 
     instructions: list[int]

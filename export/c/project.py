@@ -14,7 +14,7 @@ from pathlib import Path
 from compress.errors import TendonError
 from export import compilers
 from export.boards import FIRMWARE, Description, load_board
-from export.c import cmake_files, makefile, platformio_files, project_files, readme
+from export.c import cmake_files, linker_script, makefile, platformio_files, readme
 from export.c.placement import Where, first_choices
 
 SPEC = FIRMWARE.parent / "SPEC.md"
@@ -32,13 +32,13 @@ def write_project(
 ) -> None:
     """Lay out the project for one board; the same arguments give the same bytes.
 
-    `model_files`: name -> content of model.h, model.c and what they need; `kernels`: names of files
+    `model_files`: path (a bare name lies in model/) -> content; `kernels`: names of files
     in firmware/nn, without .c; `title`: one line, what this project computes; `where`: part ->
     region of its memory (default: first choices); `cold`: the tables that lie where `where` puts
     cold ones. A project that stood there before is replaced as a whole.
     """
     description = load_board(board)
-    files = {f"model/{name}": content for name, content in model_files.items()}
+    files = {n if "/" in n else f"model/{n}": text for n, text in model_files.items()}
     files |= {f"nn/{name}": content for name, content in _kernel_files(kernels).items()}
     where = where or first_choices(description)
     files |= (
@@ -82,10 +82,7 @@ def board_files(
     for folder in description.port_folders:
         files |= _sources(folder)
     if description.linker_script:
-        placed = {
-            "placement.ld": project_files.placement(description, where),
-            "cold_tables.ld": project_files.cold_tables(cold),
-        }
+        placed = linker_script.lines(description, where, cold)
         files |= {f"port/{description.name}/{name}": _text(lines) for name, lines in placed.items()}
     return files | {"SPEC.md": SPEC.read_bytes()}
 

@@ -1,21 +1,10 @@
-"""What the written files of a project say alike: flags, warnings, linker scripts, which bytes are
-loaded where."""
+"""What the written files of a project say alike: flags, warnings, which bytes are loaded where."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator, Sequence
 
 from export.boards import Description
 from export.c.placement import COLD, Where
 
-PLACED = (
-    "code",
-    "tables",
-    "stack",
-    "buffers",
-    "arena",
-    "state",
-)  # parts that the linker scripts know by an alias
 SECTIONS = {
     "tables": ".tables",
     COLD: ".cold_tables",
@@ -60,26 +49,6 @@ def link_flags(board: Description, root: str = "") -> str:
             [*board.link_flags, *(f"-L{root}{folder}" for folder in board.port_folders), script],
         )
     )
-
-
-def placement(board: Description, where: Where) -> Iterator[str]:
-    """The linker script that says which memory is which part's. `where`: part -> region."""
-    yield (
-        "/* Planned before building, by part: the linker scripts of this folder put each where this"
-        " file says. */"
-    )
-    yield f"STACK_BYTES = DEFINED(STACK_BYTES) ? STACK_BYTES : {board.stack_bytes};"
-    yield from (f'REGION_ALIAS("{part.upper()}", {where[part].upper()})' for part in PLACED)
-    yield f'REGION_ALIAS("COLD_TABLES", {where.get(COLD, where["tables"]).upper()})'
-
-
-def cold_tables(cold: Sequence[str]) -> Iterator[str]:
-    """The part of a linker script that says which tables are cold ones, by name."""
-    yield (
-        "/* Planned before building: the tables that lie apart from the others, because they are"
-        " read least often. */"
-    )
-    yield from (f"*(.rodata.model_tables.{name})" for name in cold)
 
 
 def apart(where: Where) -> dict[str, str]:

@@ -127,25 +127,7 @@ def test_every_board_is_described() -> None:
         boards.load_board("nucleo")
 
 
-SHIFT = {"K": 10, "M": 20}
-LINKED = [name for name in boards.names() if boards.load_board(name).linker_script]
 CHIPS = [name for name in boards.names() if boards.load_board(name).loading]
-
-
-@pytest.mark.parametrize("name", LINKED)
-def test_linker_script_and_description_name_the_same_memories(name: str) -> None:
-    board = boards.load_board(name)
-    script = (board.folder / str(board.linker_script)).read_text()
-    written = re.findall(r"(\w+) \([rwx]+\) : ORIGIN = (0x\w+), LENGTH = (\d+)([KM])", script)
-    described = {
-        key.upper(): (m.origin, m.size)
-        for key, m in board.memory.items()
-        if m.holds or key != "ccm"
-    }
-    assert {
-        region: (int(origin, 16), int(size) << SHIFT[unit])
-        for region, origin, size, unit in written
-    } == described
 
 
 @pytest.mark.parametrize("name", CHIPS)

@@ -14,7 +14,7 @@ from pathlib import Path
 from compress.errors import TendonError
 from export import compilers
 from export.boards import FIRMWARE, Description, load_board
-from export.c import cmake_files, linker_script, makefile, platformio_files, readme
+from export.c import cmake_files, library_files, linker_script, makefile, platformio_files, readme
 from export.c.placement import Where, first_choices
 
 SPEC = FIRMWARE.parent / "SPEC.md"
@@ -46,20 +46,21 @@ def write_project(
     )
     if description.prefix:
         files |= platformio_files.sources()
-    names = sorted(files)
-    write_files(out_dir, files, _texts(description, where, title, names))
+    write_files(out_dir, files, _texts(description, where, title, files))
 
 
 def _texts(
-    board: Description, where: Where, title: str, names: list[str]
+    board: Description, where: Where, title: str, files: dict[str, bytes]
 ) -> dict[str, Iterable[str]]:
-    """The written files, as lines by path. `names`: of all the others."""
+    """The written files, as lines by path. `files`: all the others."""
+    names, name = sorted(files), identifier(files)
     boards = [board] if board.name == "posix" else [board, load_board("posix")]
     texts: dict[str, Iterable[str]] = {
         "Makefile": makefile.lines(boards, where, title),
-        "README.md": readme.lines(board, where, title, names),
+        "README.md": readme.lines(board, where, title, name, names),
         ".gitignore": ["build/", f"{cmake_files.FOLDER}/", ".pio/"],
-        **cmake_files.texts(boards, title, names, identifier(names)),
+        **cmake_files.texts(boards, title, names, name),
+        **library_files.texts(title, files, name),
     }
     if board.prefix:
         texts |= platformio_files.texts(board, where, title, names)
@@ -69,7 +70,7 @@ def _texts(
 def identifier(names: Iterable[str]) -> str:
     """The network's name in C: that of its header, the shortest in model/."""
     headers = [Path(n).stem for n in names if n.startswith("model/") and n.endswith(".h")]
-    return min(headers, key=len)
+    return min(headers, key=len, default="model")
 
 
 def board_files(

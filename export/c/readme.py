@@ -10,10 +10,6 @@ from export.c.project_files import apart
 from export.version import GENERATOR
 
 FOLDERS = {
-    "model": (
-        "the network: `model.h` is its interface, `model.c` one kernel call per line, the tables"
-        " its weights"
-    ),
     "nn": "the kernels the network calls; `nn.h` is their manual",
     "app": "the application: the serial protocol around the network, portable C11",
     "port": "`port.h` is what a board gives to the application; one folder per board",
@@ -21,7 +17,11 @@ FOLDERS = {
 }
 
 
-def lines(board: Description, where: Where, title: str, files: list[str]) -> Iterator[str]:
+def lines(
+    board: Description, where: Where, title: str, identifier: str, files: list[str]
+) -> Iterator[str]:
+    """Of a project for a board. `where`: part -> region; `identifier`: the network's name in C;
+    `files`: paths of the project's sources."""
     yield f"# {title}"
     yield ""
     yield (
@@ -35,14 +35,45 @@ def lines(board: Description, where: Where, title: str, files: list[str]) -> Ite
     yield from _readme_build(board, where)
     if board.loading:
         yield from _readme_flash(board, where, board.loading)
+    yield from _readme_library(identifier)
     yield "## What is where"
     yield ""
+    yield f"- `model/` the network: `{identifier}.h` is its interface, `{identifier}.c` one kernel"
+    yield "  call per line, the tables its weights"
     present = [folder for folder in FOLDERS if any(f.startswith(f"{folder}/") for f in files)]
     yield from (f"- `{folder}/` {FOLDERS[folder]}" for folder in present)
+    if board.prefix:
+        yield "- `cmake/` toolchain files of this core: gcc and clang"
+    yield "- `src/`, `library.properties` for Arduino; `library.json` for PlatformIO; `zephyr/` for"
+    yield "  Zephyr: nothing but what these need to find `model/` and `nn/`"
     yield (
         "- `SPEC.md` states the integers of every kernel, the model's interface and every byte of"
         " the serial line"
     )
+
+
+def _readme_library(identifier: str) -> Iterator[str]:
+    yield "## As a library"
+    yield ""
+    yield f"`model/` and `nn/` are all that another program needs; `model/{identifier}.h` is its"
+    yield "manual. Compile their sources with these two folders as include folders, or:"
+    yield ""
+    yield "- CMake: `add_subdirectory(<this folder>)`, or `cmake --install` and"
+    yield f"  `find_package({identifier})`; then `target_link_libraries(<yours> PRIVATE"
+    yield f"  Tendon::{identifier})`. Compiler and core are those of your toolchain file. The"
+    yield "  kernels are compiled with -O3 (`TENDON_NN_LEVEL`), the rest with -Os"
+    yield "  (`TENDON_LEVEL`)."
+    yield "- PlatformIO: `lib_deps = symlink://<this folder>`."
+    yield "- Arduino: put this folder into `libraries/`, under a name of letters, digits and"
+    yield f"  underscores, and `#include <{identifier}.h>`. Arduino compiles with -Os, which"
+    yield "  costs speed and no bit. Checked by a script that does what Arduino's library"
+    yield "  specification says, not by its own tools."
+    yield "- Zephyr: name this folder in `ZEPHYR_EXTRA_MODULES`, and say"
+    yield f"  `CONFIG_{identifier.upper()}=y`. Checked against the schema of module.yml and with"
+    yield "  stand-ins for Zephyr's CMake functions, not with Zephyr itself."
+    yield ""
+    yield "Two networks share an image when the same Tendon wrote both: they share kernels by name."
+    yield ""
 
 
 def _readme_build(board: Description, where: Where) -> Iterator[str]:

@@ -10,12 +10,34 @@
 #include <stdint.h>
 #include <string.h>
 
+/* The fast kernels are written for compilers that read GNU's assembly and attributes, and for a core
+ * that may load a word from any address. */
 #if defined(__ARM_FEATURE_DSP) && defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M' && \
     !defined(NN_PORTABLE)
+#if defined(__GNUC__) && defined(__ARM_FEATURE_UNALIGNED)
 #define NN_DSP 1
-#define NN_COLD __attribute__((cold, noinline))
 #else
+#pragma message("nn: portable kernels, several times slower: no GNU assembly or no unaligned loads")
+#endif
+#endif
+#ifndef NN_DSP
 #define NN_DSP 0
+#endif
+
+#if NN_DSP
+#define NN_COLD __attribute__((cold, noinline))
+/* A function that is nothing but its assembly: no compiler puts a frame around it, runs out of
+ * registers or moves it into another, whatever its options, link-time optimization included. It
+ * takes its parameters as the procedure call standard has them, r0 to r3; a comment above it says
+ * its stack. */
+#if defined(__clang__)
+#define NN_NAKED __attribute__((naked, noinline))
+#else
+#define NN_NAKED __attribute__((naked, noipa))
+/* gcc does not see that assembly uses them; builds for computers look for others. */
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+#endif
+#else
 #define NN_COLD
 #endif
 

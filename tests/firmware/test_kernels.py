@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from hypothesis import strategies as st
 
 from bench.bare import cases
 from bench.bare.cases import Case, CaseError
-from bench.bare.cores import CORES, Core
 from bench.speed import kernel_cases, recurrent_cases, window_cases
 from bench.speed.kernel_cases import MODES, Check, Contents
 from compress import graph as g
@@ -27,18 +25,19 @@ from compress.ops import log_softmax
 from compress.ops.arithmetic import lut
 from compress.ops.softmax import softmax
 from export.c import pack
+from tests.firmware.sweep import EIGHT, Build, Runner, assert_equal, linear_checks
 
 SANITIZERS = ("-O1", "-g", "-fsanitize=undefined,address", "-fno-sanitize-recover=all")
 NATIVE = {"O0": ("-O0",), "O3": ("-O3",), "sanitized": SANITIZERS}
-EMULATED = {
-    "cortex-m4 O3": ("-O3",),
-    "cortex-m4 O0": ("-O0",),
-    "cortex-m4 portable": ("-O2", "-DNN_PORTABLE"),
-    "cortex-m7 O3": ("-O3",),
-    "cortex-m55 O3": ("-O3",),
-    "cortex-m55 O0": ("-O0",),
-}
-FASTEST = [name for name in EMULATED if name.endswith("O3")]
+EMULATED = (
+    "cortex-m4 gcc -O3",
+    "cortex-m4 gcc -O0",
+    "cortex-m4 gcc -O2 -DNN_PORTABLE",
+    "cortex-m7 gcc -O3",
+    "cortex-m55 gcc -O3",
+    "cortex-m55 gcc -O0",
+)
+FASTEST = [name for name in EMULATED if name.endswith("-O3")]
 # bytes a kernel on average; no model links all: one of the linear kernels, and recurrent ones or
 # state spaces
 KERNEL_FLASH = 700
@@ -302,37 +301,11 @@ def native(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     }
 
 
-@dataclass(frozen=True)
-class Runner:
-    """One build of the case runner for one emulated core."""
-
-    core: Core
-    elf: Path
-
-    def run(self, checks: list[Check]) -> list[cases.Answer]:
-        return cases.run(self.core, self.elf, [c.case for c in checks])
-
-
 @pytest.fixture(scope="module")
 def emulated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Runner]:
     """The case runner for the emulated cores, by core and kind of build."""
     need("arm-none-eabi-gcc", "qemu-system-arm")
-    found = {}
-    for name, flags in EMULATED.items():
-        core = CORES[name.split()[0]]
-        found[name] = Runner(core, cases.build(core, tmp_path_factory.mktemp("emulated"), *flags))
-    return found
-
-
-def assert_equal(checks: list[Check], answers: list[cases.Answer], where: str) -> None:
-    for check, answer in zip(checks, answers, strict=True):
-        what = f"{check.case.kernel} {check.case.values} offsets {check.case.offsets} on {where}"
-        assert answer.intact, f"{what}: wrote outside its buffers"
-        for name, before in check.case.buffers.items():
-            expected = check.expected.get(name, before)
-            np.testing.assert_array_equal(
-                answer.buffers.get(name, before), expected, err_msg=f"{what}: {name}"
-            )
+    return {name: Build.of(name).runner(tmp_path_factory.mktemp("emulated")) for name in EMULATED}
 
 
 @settings(
@@ -361,22 +334,25 @@ def test_the_kernels_on_every_emulated_core_equal_the_reference(
         assert_equal(checks, runner.run(checks), name)
 
 
-@pytest.mark.parametrize("kernel", ["linear", "linear_s4"])
-def test_one_sweep_over_all_small_shapes_of_a_linear_layer(
-    kernel: str, emulated: dict[str, Runner]
+@pytest.mark.parametrize("name", EIGHT)
+def test_one_sweep_over_all_small_shapes_of_a_linear_layer_under_every_compiler(
+    name: str, tmp_path: Path
 ) -> None:
-    shapes = [
-        (n, out, frames)
-        for n in (1, 2, 3, 4, 5, 12, 16, 18, 20, 32, 33)
-        for out in range(1, 7)
-        for frames in range(1, 8)
-    ]
-    checks = [
-        kernel_cases.linear(Contents(i, MODES[i % 3]), *shape, kernel=kernel)
-        for i, shape in enumerate(shapes)
-    ]
+    need("arm-none-eabi-gcc", "clang-19", "ld.lld-19", "qemu-system-arm")
+    runner = Build.of(name).runner(tmp_path)
+    for kernel in kernel_cases.LINEAR:
+        runner.check(linear_checks(kernel))
+
+
+@pytest.mark.parametrize("kernel", kernel_cases.LINEAR)
+def test_one_sweep_over_all_small_shapes_of_a_linear_layer(
+    kernel: str, native: dict[str, Path], emulated: dict[str, Runner]
+) -> None:
+    checks = linear_checks(kernel)
+    found = cases.run_native(native["sanitized"], [c.case for c in checks])
+    assert_equal(checks, found, "sanitized")
     for name in FASTEST:
-        assert_equal(checks, emulated[name].run(checks), name)
+        emulated[name].check(checks)
 
 
 def test_one_sweep_over_small_shapes_of_filters_and_attention(emulated: dict[str, Runner]) -> None:
@@ -393,22 +369,6 @@ def test_one_sweep_over_small_shapes_of_filters_and_attention(emulated: dict[str
     for check in checks:
         check.case.offsets = {}
     for name in FASTEST:
-        assert_equal(checks, emulated[name].run(checks), name)
-
-
-@pytest.mark.parametrize("kernel", ["linear_s16_mve", "linear_s8_mve"])
-def test_one_sweep_over_shapes_of_a_linear_layer_for_vectors(
-    kernel: str, emulated: dict[str, Runner]
-) -> None:
-    """Every rest of inputs and rows, turns of the loop, one frame and several; odd inputs, which no
-    vector loads, among them."""
-    inputs = (16, 17, 18, 24, 30, 32, 34, 46, 48, 64, 66, 80, 82, 96, 130)
-    shapes = [(n, out, frames) for n in inputs for out in range(8, 17) for frames in (1, 2, 3)]
-    checks = [
-        kernel_cases.linear(Contents(i, MODES[i % 3]), *shape, kernel=kernel)
-        for i, shape in enumerate(shapes)
-    ]
-    for name in ("cortex-m55 O3", "cortex-m4 O3"):
         assert_equal(checks, emulated[name].run(checks), name)
 
 

@@ -119,7 +119,7 @@ def files(model: Model) -> dict[str, bytes]:
     """Path in a project -> content; the same graph gives the same bytes."""
     name = model.identifier
     written = {
-        f"model/{name}.h": ("the interface", header_file.header(model)),
+        f"model/{name}.h": ("", header_file.header(model)),
         f"model/{name}.c": ("one step", source_file.source(model)),
         f"model/{name}_tables.h": ("its constants", tables_file.header(model)),
         f"model/{name}_tables.c": ("its constants", tables_file.source(model)),
@@ -128,7 +128,9 @@ def files(model: Model) -> dict[str, bytes]:
         "app/model.c": ("the application's stream of it", binding.source(model)),
     }
     return {
-        path: "".join(f"{line}\n" for line in (*banner(model.graph, what), *lines)).encode()
+        path: "".join(
+            f"{line}\n" for line in (*(banner(model.graph, what) if what else ()), *lines)
+        ).encode()
         for path, (what, lines) in written.items()
     }
 

@@ -9,10 +9,12 @@ from compress import graph as g
 from compress import tasks
 from compress.errors import GraphError
 from export.c import text
+from export.c.stack import KERNEL_STACK
 from export.c.step import Member, Model, struct_name
 from export.version import GENERATOR, NN_VERSION
 
 STATEMENT = "     "  # of a usage in the manual
+OWN_STACK = 192  # bytes: the self-test and the step that it calls, without kernels
 
 
 def header(model: Model) -> Iterator[str]:
@@ -91,7 +93,8 @@ def _signal(graph: g.Graph) -> Iterator[str]:
 def _context(graph: g.Graph) -> str:
     """What a frame is made of besides, in words."""
     ahead = graph.provenance.get("lookahead") or 0
-    said = f", made of the {graph.left_context} before them too" if graph.left_context else ""
+    past = " and what the state remembers" if any(op.recurrent for op in graph.ops) else ""
+    said = f", made of the newest {graph.left_context + 1} samples{past}" * (not graph.windowed)
     return said + (
         f"; its label is {ahead} samples back, for the network looks ahead" * bool(ahead)
     )
@@ -117,6 +120,11 @@ def _memory(model: Model) -> Iterator[str]:
         "Threads     no function keeps anything outside of what it is given. Streams with a state"
         " each may run interleaved, and share an arena if no two of them step at the same time; a"
         " stream is stepped by one thread at a time, interrupts included."
+    )
+    yield (
+        f"Stack       {stack_bytes(model)} bytes for a step or the self-test on any Cortex-M, as"
+        " gcc and clang build them with -Os and kernels with -O3 (nn.h says it kernel by kernel);"
+        " interrupts come on top."
     )
     yield (
         f"Snapshot    {upper}_STATE_BYTES from self->state are all that a stream knows; copy them"
@@ -165,6 +173,7 @@ def _numbers(model: Model) -> Iterator[tuple[str, object, str]]:
     yield "STEP_OUTPUTS", graph.chunk * graph.output.features, "int16 that a step writes"
     yield "START_UP", graph.start_up, "first frames of a stream that mean nothing"
     yield "STATE_BYTES", plan.state_bytes, ""
+    yield "STACK_BYTES", stack_bytes(model), "of a step or the self-test"
     yield "ARENA_BYTES", plan.arena_bytes, ""
     yield "TABLE_COUNT", len(model.tables), ""
     yield "TABLE_BYTES", model.table_bytes, ""
@@ -174,6 +183,11 @@ def _numbers(model: Model) -> Iterator[tuple[str, object, str]]:
 def _number(rate: object) -> str:
     """A rate as C: whole, or a fraction in brackets."""
     return f"({rate}.0)" if "/" in str(rate) else str(rate)
+
+
+def stack_bytes(model: Model) -> int:
+    """Stack of a step or the self-test with all that they call, on any Cortex-M."""
+    return OWN_STACK + max((KERNEL_STACK[call.kernel] for call in model.calls), default=0)
 
 
 def _bytes(content: bytes) -> Iterator[str]:

@@ -1,8 +1,8 @@
 #include "nn_linear_mve.h"
 
 /* x = 256*h + l + 128 with bytes h, l in -128 to 127: VLD2 parts them, and VMLADAVA.S8 multiplies
- * 16 of either by a row's weights, which are loaded once for both. The 128*sum(w) that remain are in
- * the bias (export/c/pack.py). */
+ * 16 of either by a row's weights, which are loaded once for both. The 128*sum(w) that remain are
+ * in the bias (export/c/pack.py). */
 #define ROWS 4u
 #define ZERO 128
 

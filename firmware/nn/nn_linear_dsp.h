@@ -67,25 +67,25 @@ NN_LIES(rows_job, shift, ROWS_SHIFT);
 NN_LIES(rows_job, clamp.top, ROWS_TOP);
 NN_LIES(rows_job, first, ROWS_FIRST);
 
-/* Blocks of four rows up to y_end */
-typedef void blocks_of_rows(rows_job *job);
+/* Each kernel's own, up to y_end */
+static NN_NAKED void blocks_of_four(rows_job *job);
 
 /* The last one to three rows, as a block of their own with padded tables and output. */
-static inline void last_rows(rows_job *job, uint32_t rows, blocks_of_rows *blocks)
+static inline void last_rows(rows_job *job, uint32_t rows)
 {
     int32_t bias[4] = {0}, mult[4] = {0};
     int16_t y[4], *const to = job->y;
     for (uint32_t n = 0; n < rows; n++)
         bias[n] = job->bias[n], mult[n] = job->mult[n];
     job->bias = bias, job->mult = mult, job->y = y, job->y_end = y + 4;
-    blocks(job);
+    blocks_of_four(job);
     for (uint32_t n = 0; n < rows; n++)
         to[n] = y[n];
 }
 
 /* Not in line, as several frames: their stack is not needed at once. */
 static __attribute__((noinline)) void one_frame(const nn_linear *op, const int16_t *x, int16_t *y,
-                                                int32_t first, blocks_of_rows *blocks)
+                                                int32_t first)
 {
     const uint32_t whole = op->in & ~(INPUTS - 1), left = op->out % 4u;
     int16_t rest[INPUTS] __attribute__((aligned(4))) = {0};
@@ -98,9 +98,9 @@ static __attribute__((noinline)) void one_frame(const nn_linear *op, const int16
     else if (whole < op->in)
         job.rest = rest;
     if (job.y != job.y_end)
-        blocks(&job);
+        blocks_of_four(&job);
     if (left)
-        last_rows(&job, left, blocks);
+        last_rows(&job, left);
 }
 
 /* Registers: four sums, where the steps end, and the job, which stays there */

@@ -85,7 +85,7 @@ static int32_t minus_eight_sum(const int16_t *x, uint32_t in)
     TWO_ROWS(W0, ROW_0, ROW_1) TWO_ROWS(W2, ROW_2, ROW_3)
 
 /* stack: 36 bytes */
-NN_NAKED static void blocks_of_four(rows_job *job)
+static NN_NAKED void blocks_of_four(rows_job *job)
 {
     __asm__(ROWS_BEGIN SET_MASK(MASK)
             "6:\n" LDR(X, JOB, ROWS_X) LDR("r2", JOB, ROWS_BIAS) LDR("r3", JOB, ROWS_FIRST)
@@ -130,7 +130,7 @@ NN_NAKED static void blocks_of_four(rows_job *job)
     "ldr " V ", [" W "], #4\n" THREE_HALF(A_FIRST, B_FIRST) THREE_HALF(A_SECOND, B_SECOND)
 
 /* stack: 44 bytes */
-NN_NAKED static void pairs_over_three(frames_job *job)
+static NN_NAKED void pairs_over_three(frames_job *job)
 {
     __asm__(PAIRS_BEGIN LDR(STRIDE, "r0", FRAMES_X_STRIDE) SET_MASK(MASK_3)
             "6:\n" PAIRS_ROWS LDR("r3", "r2", FRAMES_FIRST) LDRD("r4", "r5", "r2", FRAMES_FIRST_1)
@@ -158,7 +158,7 @@ NN_NAKED static void pairs_over_three(frames_job *job)
     TWO_PART(A0, A1, A_SECOND, XB, YB) TWO_PART(B0, B1, B_SECOND, XB, YB)
 
 /* stack: 44 bytes */
-NN_NAKED static void pairs_over_two(frames_job *job)
+static NN_NAKED void pairs_over_two(frames_job *job)
 {
     __asm__(PAIRS_BEGIN SET_MASK(MASK_2)
             "6:\n" PAIRS_ROWS LDRD("r3", "r4", "r2", FRAMES_FIRST) LDR(NEXT, "r2", FRAMES_X_STRIDE)
@@ -192,7 +192,7 @@ void nn_linear_s4_s16(const nn_linear *op, const int16_t *x, int16_t *y)
     if ((uintptr_t)x % 4u)
         linear_portable(op, x, y);
     else if (op->frames == 1)
-        one_frame(op, x, y, minus_eight_sum(x, op->in), blocks_of_four);
+        one_frame(op, x, y, minus_eight_sum(x, op->in));
     else if (takes_several(op))
         several_frames(op, x, y);
     else

@@ -154,7 +154,7 @@ void nn_linear_s8_s16(const nn_linear *op, const int16_t *x, int16_t *y)
     "lsr " low ", " low ", #8\norr " low ", " low ", " high ", lsl #24\n" ADD(low, low, bias)
 
 /* stack: 36 bytes */
-NN_NAKED static void blocks_of_four(rows_job *job)
+static NN_NAKED void blocks_of_four(rows_job *job)
 {
     __asm__(ROWS_BEGIN
             "6:\n" LDR(X, JOB, ROWS_X) LDR("r2", JOB, ROWS_BIAS)
@@ -205,7 +205,7 @@ NN_NAKED static void blocks_of_four(rows_job *job)
     MACS(A1, B1, V0, U, XA) MACS(A1, B1, V1, U1, XB)
 
 /* stack: 40 bytes */
-NN_NAKED static void pairs_over_frames(frames_job *job)
+static NN_NAKED void pairs_over_frames(frames_job *job)
 {
     __asm__("push {r0, r4-r11, lr}\n"
             /* a pair of rows: its threes, if any */
@@ -251,7 +251,7 @@ void nn_linear_s8_s16(const nn_linear *op, const int16_t *x, int16_t *y)
     if ((uintptr_t)x % 4u)
         linear_portable(op, x, y);
     else if (op->frames == 1)
-        one_frame(op, x, y, 0, blocks_of_four);
+        one_frame(op, x, y, 0);
     else if (takes_several(op))
         several_frames(op, x, y);
     else

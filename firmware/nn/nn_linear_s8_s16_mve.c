@@ -37,7 +37,7 @@ void nn_linear_s8_s16_mve(const nn_linear *op, const int16_t *x, int16_t *y)
 #define JOINED JOIN(S0, S4) JOIN(S1, S5) JOIN(S2, S6) JOIN(S3, S7) VECTOR("q0", S0, S1, S2, S3)
 
 /* stack: 68 bytes */
-NN_NAKED static void blocks_of_four(lanes_job *job)
+static NN_NAKED void blocks_of_four(lanes_job *job)
 {
     __asm__(LANES_BEGIN SIGNS
             "6:\n" LDR(FRAME, JOB, LANES_X)
@@ -63,7 +63,7 @@ NN_NAKED static void blocks_of_four(lanes_job *job)
 #define Y_END "r11"
 
 /* stack: 108 bytes */
-NN_NAKED static void short_blocks_of_four(lanes_job *job)
+static NN_NAKED void short_blocks_of_four(lanes_job *job)
 {
     __asm__("vpush {d8-d15}\n" LDR("r1", "r0", LANES_SHIFT) "push {r0, r1, r4-r11, lr}\n"
             SIGNS LDRD("r1", "r3", "r0", LANES_LO) DUP("q6", "r1") DUP("q7", "r3")

@@ -29,7 +29,7 @@ void nn_linear_s8_s8_mve(const nn_linear *op, const int16_t *x, int16_t *y)
 #define STEP_CODE 72u
 
 /* stack: 68 bytes */
-NN_NAKED static void blocks_of_eight(lanes_job *job)
+static NN_NAKED void blocks_of_eight(lanes_job *job)
 {
     __asm__(LANES_BEGIN
             "6:\n" LDR(FRAME, JOB, LANES_X)

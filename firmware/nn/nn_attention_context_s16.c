@@ -46,6 +46,10 @@ typedef struct {
     int32_t minus_bits, mult, lo, hi;
     uint32_t places[4];  /* of four outputs, in values */
 } four_frames;
+NN_LIES(four_frames, half, 8);
+NN_LIES(four_frames, minus_bits, 16);
+NN_LIES(four_frames, lo, 24);
+NN_LIES(four_frames, places, 32);
 
 /* Four frames with one column.
  * r0 the column, r1 to r4 the weights of a frame each, r6, r8, r10, r12 the sums */
@@ -145,6 +149,11 @@ typedef struct {
     nn_clamp_pair clamp;
     uint32_t row;          /* bytes from an output to that of the next frame */
 } frame_pairs;
+NN_LIES(frame_pairs, eights, 12);
+NN_LIES(frame_pairs, last, 16);
+NN_LIES(frame_pairs, on, 20);
+NN_LIES(frame_pairs, clamp, 32);
+NN_LIES(frame_pairs, row, 44);
 
 /* Pairs of frames, of which there is one at least, up to the output `end`.
  * r0 the column, r1 and r2 the weights of a frame each, r3 and r4 the sums */

@@ -97,6 +97,10 @@ typedef struct {
     nn_clamp_pair clamp;
     uint32_t on, row; /* bytes from behind a second key to the next first one, and between keys */
 } key_pairs;
+NN_LIES(key_pairs, bits, 8);
+NN_LIES(key_pairs, mult, 16);
+NN_LIES(key_pairs, clamp.top, 24);
+NN_LIES(key_pairs, on, 32);
 
 /* One query with pairs of keys, of which there is one at least, up to the output `end`.
  * r0 the query, r3 its end, r1 and r2 the keys, r4:r5 and r6:r7 the sums, lr the output */

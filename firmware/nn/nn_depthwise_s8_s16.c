@@ -1,4 +1,5 @@
 #include "nn.h"
+#include "nn_assembly.h"
 #include "nn_intrinsics.h"
 
 /* The definition, channel by channel */
@@ -88,6 +89,10 @@ typedef struct {
     nn_clamp_pair clamp;
     const int32_t *mult;
 } blocks;
+NN_LIES(blocks, row, 12);
+NN_LIES(blocks, odd, 20);
+NN_LIES(blocks, clamp, 28);
+NN_LIES(blocks, mult, 40);
 
 /* Blocks of four channels, of which there is one at least, up to the output `end`.
  * r0 x, r1 the weights and r2 their end, r3 the row, r4 to r7 the sums */

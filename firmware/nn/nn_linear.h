@@ -7,9 +7,9 @@
 #include "nn_intrinsics.h"
 
 #define INPUTS 4u /* inputs of one step */
-#define UNROLL 4u /* steps of one turn of the long loop */
+#define UNROLL 4  /* steps of one turn of the long loop */
 
-/* Σ_k w[n][k]·x[k], modulo 2³² */
+/* the sum of w[n][k] * x[k], modulo 2^32 */
 typedef int32_t sum_of_row(const nn_linear *op, uint32_t n, const int16_t *x);
 
 /* The definition, given the sum of a row. Where there are fast paths it serves only what they
@@ -31,14 +31,7 @@ static inline uint32_t padded_inputs(const nn_linear *op)
     return (op->in + INPUTS - 1) & ~(INPUTS - 1);
 }
 
-/* Weights are bytes to the compiler, whatever words their kernels make of them. */
-static inline int32_t half_at(const int8_t *p)
-{
-    int16_t v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
+/* Weights are bytes to a compiler, whatever words their kernel makes of them. */
 static inline int32_t word_at(const int8_t *p)
 {
     int32_t v;

@@ -1,8 +1,8 @@
 /* What the kernels of linear layers in Armv7E-M assembly share besides nn_linear.h: what C tells
  * them of a layer, their loops, and how sums become outputs.
  *
- * A sum is taken in steps of four inputs. In both kinds of kernel r0 walks over x and r1 over the
- * weights, and sums are in r6…r11. */
+ * A sum is taken in steps of four inputs. In all of them r0 walks over x and r1 over the weights,
+ * and sums are in r6 to r11. */
 #ifndef NN_LINEAR_DSP_H
 #define NN_LINEAR_DSP_H
 
@@ -16,21 +16,20 @@
 
 /* The steps up to a part of the way one by one, then UNROLL of them a turn up to the end. `part`
  * and `end` compare with these places; where the way begins with part there is a whole turn. */
-#define LOOPS(step, part, end)                                                      \
-    part "beq 2f\n1:\n\t" step part "bne 1b\n\t" end "beq 3f\n2:\n\t"                \
-    step step step step end "bne 2b\n3:\n\t"
-#define COMPARE(a, b) "cmp " a ", " b "\n\t"
+#define LOOPS(step, part, end)                                  \
+    part "beq 2f\n1:\n" step part "bne 1b\n" end "beq 3f\n2:\n" \
+    TIMES(UNROLL, step) end "bne 2b\n3:\n"
+#define COMPARE(a, b) "cmp " a ", " b "\n"
 
-#define SMLAD(sum, a, b) "smlad " sum ", " a ", " b ", " sum "\n\t"
-#define LSL(sum, by) "lsl " sum ", " sum ", " by "\n\t"
+#define SMLAD(sum, a, b) "smlad " sum ", " a ", " b ", " sum "\n"
 
-/* Two sums, as clamp(smmulr(sum, mult)), become a pair in the first: the instructions of
- * nn_clamp_requant() */
-#define SMMLAR(sum, mult, minus_lo) "smmlar " sum ", " sum ", " mult ", " minus_lo "\n\t"
-#define USAT(sum) "usat " sum ", #16, " sum "\n\t"
-#define PAIR(a, b) "pkhbt " a ", " a ", " b ", lsl #16\n\t"
-#define UQADD(a, top) "uqadd16 " a ", " a ", " top "\n\t"
-#define UADD(a, back) "uadd16 " a ", " a ", " back "\n\t"
+/* Sums become pairs of clamp(smmulr(sum, mult)), in a: the instructions of nn_clamp_requant() */
+#define SHIFTED(sums, by) "cbz " by ", 5f\n" EACH(sums, "lsl \\r, " by) "5:\n"
+#define SCALED(sum, mult, minus_lo) "smmlar " sum ", " sum ", " mult ", " minus_lo "\n"
+#define SATURATED(sums) EACH(sums, "usat \\r, #16, \\r")
+#define PAIRED(a, b) "pkhbt " a ", " a ", " b ", lsl #16\n"
+#define CLAMPED(pairs, top, back) \
+    EACH(pairs, "uqadd16 \\r, \\r, " top) EACH(pairs, "uadd16 \\r, \\r, " back)
 
 /* --- one frame, blocks of four rows --- */
 
@@ -68,24 +67,25 @@ NN_LIES(rows_job, shift, ROWS_SHIFT);
 NN_LIES(rows_job, clamp.top, ROWS_TOP);
 NN_LIES(rows_job, first, ROWS_FIRST);
 
-/* Blocks of four rows up to y_end */
-typedef void blocks_of_rows(rows_job *job);
+/* Each kernel's own, up to y_end */
+static NN_NAKED void blocks_of_four(rows_job *job);
 
 /* The last one to three rows, as a block of their own with padded tables and output. */
-static inline void last_rows(rows_job *job, uint32_t rows, blocks_of_rows *blocks)
+static inline void last_rows(rows_job *job, uint32_t rows)
 {
     int32_t bias[4] = {0}, mult[4] = {0};
     int16_t y[4], *const to = job->y;
     for (uint32_t n = 0; n < rows; n++)
         bias[n] = job->bias[n], mult[n] = job->mult[n];
     job->bias = bias, job->mult = mult, job->y = y, job->y_end = y + 4;
-    blocks(job);
+    blocks_of_four(job);
     for (uint32_t n = 0; n < rows; n++)
         to[n] = y[n];
 }
 
-static inline void one_frame(const nn_linear *op, const int16_t *x, int16_t *y, int32_t first,
-                             blocks_of_rows *blocks)
+/* Not in line, as several frames: their stack is not needed at once. */
+static __attribute__((noinline)) void one_frame(const nn_linear *op, const int16_t *x, int16_t *y,
+                                                int32_t first)
 {
     const uint32_t whole = op->in & ~(INPUTS - 1), left = op->out % 4u;
     int16_t rest[INPUTS] __attribute__((aligned(4))) = {0};
@@ -98,9 +98,9 @@ static inline void one_frame(const nn_linear *op, const int16_t *x, int16_t *y, 
     else if (whole < op->in)
         job.rest = rest;
     if (job.y != job.y_end)
-        blocks(&job);
+        blocks_of_four(&job);
     if (left)
-        last_rows(&job, left, blocks);
+        last_rows(&job, left);
 }
 
 /* Registers: four sums, where the steps end, and the job, which stays there */
@@ -111,23 +111,22 @@ static inline void one_frame(const nn_linear *op, const int16_t *x, int16_t *y, 
 #define END "r12"
 #define JOB "lr"
 
-#define ROWS_BEGIN "push {r4-r11, lr}\n\t" MOV(JOB, "r0") LDR(W, JOB, ROWS_W) LDR(END, JOB, ROWS_END)
+#define ROWS_BEGIN "push {r4-r11, lr}\n" MOV(JOB, "r0") LDR(W, JOB, ROWS_W) LDR(END, JOB, ROWS_END)
 #define ROWS_RETURN STR(W, JOB, ROWS_W) "pop {r4-r11, pc}"
 #define ROWS_LOOPS(step) LOOPS(step, LDR("r2", JOB, ROWS_PART) COMPARE(X, "r2"), COMPARE(X, END))
-#define ROWS_LEFT(step) LDR(X, JOB, ROWS_REST) "cmp " X ", #0\n\tbeq 4f\n\t" step "4:\n\t"
+#define ROWS_LEFT(step) LDR(X, JOB, ROWS_REST) "cmp " X ", #0\nbeq 4f\n" step "4:\n"
 
-/* The sums of four rows become outputs; the flags tell whether they were the last. r0 and r2…r5 are
- * free to use. */
-#define ROWS_STORE                                                                           \
-    LDR("r2", JOB, ROWS_SHIFT) "cbz r2, 5f\n\t"                                              \
-    LSL(ROW_0, "r2") LSL(ROW_1, "r2") LSL(ROW_2, "r2") LSL(ROW_3, "r2") "5:\n\t"             \
-    LDR("r0", JOB, ROWS_MULT) "ldm r0!, {r2, r3, r4, r5}\n\t" STR("r0", JOB, ROWS_MULT)      \
-    LDR("r0", JOB, ROWS_MINUS_LO) SMMLAR(ROW_0, "r2", "r0") SMMLAR(ROW_1, "r3", "r0")        \
-    SMMLAR(ROW_2, "r4", "r0") SMMLAR(ROW_3, "r5", "r0") LDRD("r2", "r3", JOB, ROWS_TOP)      \
-    USAT(ROW_0) USAT(ROW_1) USAT(ROW_2) USAT(ROW_3) LDRD("r4", "r5", JOB, ROWS_Y)            \
-    PAIR(ROW_0, ROW_1) PAIR(ROW_2, ROW_3) UQADD(ROW_0, "r2") UQADD(ROW_2, "r2")              \
-    UADD(ROW_0, "r3") UADD(ROW_2, "r3") "str " ROW_0 ", [r4], #4\n\tstr " ROW_2 ", [r4], #4\n\t" \
-    STR("r4", JOB, ROWS_Y) COMPARE("r4", "r5")
+/* The sums of four rows become outputs; the flags tell whether they were the last. r0 and r2 to r5
+ * are free to use. */
+#define ROWS_STORE                                                                      \
+    LDR("r2", JOB, ROWS_SHIFT) SHIFTED("r6, r7, r8, r9", "r2")                          \
+    LDR("r0", JOB, ROWS_MULT) "ldm r0!, {r2, r3, r4, r5}\n" STR("r0", JOB, ROWS_MULT)   \
+    LDR("r0", JOB, ROWS_MINUS_LO) SCALED(ROW_0, "r2", "r0") SCALED(ROW_1, "r3", "r0")   \
+    SCALED(ROW_2, "r4", "r0") SCALED(ROW_3, "r5", "r0") LDRD("r2", "r3", JOB, ROWS_TOP) \
+    SATURATED("r6, r7, r8, r9") LDRD("r4", "r5", JOB, ROWS_Y) PAIRED(ROW_0, ROW_1)      \
+    PAIRED(ROW_2, ROW_3) CLAMPED(ROW_0 ", " ROW_2, "r2", "r3")                          \
+    "str " ROW_0 ", [r4], #4\nstr " ROW_2 ", [r4], #4\n" STR("r4", JOB, ROWS_Y)         \
+    COMPARE("r4", "r5")
 
 /* --- several frames, pairs of rows --- */
 
@@ -192,22 +191,21 @@ static inline int takes_several(const nn_linear *op)
     return op->in % INPUTS == 0 && op->x_stride % 2u == 0 && op->out % 2u == 0;
 }
 
-/* A job but for threes, twos and first; a step of two rows has `step` bytes of weights. */
-static inline frames_job frames_job_of(const nn_linear *op, const int16_t *x, int16_t *y,
-                                       uint32_t step)
+/* All but threes, twos and first; a step of two rows has `step` bytes of weights. */
+static inline void tell(frames_job *job, const nn_linear *op, const int16_t *x, int16_t *y,
+                        uint32_t step)
 {
-    const uint32_t steps = op->in / INPUTS, part = steps % UNROLL * step, row = steps * step;
+    const uint32_t steps = op->in / INPUTS;
     const int8_t *w = op->weights;
-    const frames_job job = {
-        .w = w, .w_end = w + row, .w_part = w + part, .part = part, .row = row,
-        .bias = op->bias, .mult = op->mult, .shift = op->shift,
-        .clamp = nn_clamp_to(op->lo, op->hi), .x = x, .x_stride = 2u * op->x_stride,
-        .skip_three = 2 * (3u * op->x_stride - op->in), /* modulo 2³², as skip_two */
-        .skip_two = 2 * (2u * op->x_stride - op->in),
-        .y = y, .y_end = y + op->out, .y_row = y, .rows_end = y + op->out,
-        .y_stride = 2u * op->y_stride,
-    };
-    return job;
+    job->part = steps % UNROLL * step, job->row = steps * step;
+    job->w = w, job->w_end = w + job->row, job->w_part = w + job->part;
+    job->bias = op->bias, job->mult = op->mult;
+    job->x = x, job->x_stride = 2u * op->x_stride;
+    job->skip_three = 2 * (3u * op->x_stride - op->in); /* modulo 2^32, as skip_two */
+    job->skip_two = 2 * (2u * op->x_stride - op->in);
+    job->y = job->y_row = y, job->y_end = job->rows_end = y + op->out;
+    job->y_stride = 2u * op->y_stride;
+    job->shift = op->shift, job->clamp = nn_clamp_to(op->lo, op->hi);
 }
 
 /* Registers: sums of rows a and b over a frame. The job is the last word pushed. */
@@ -217,33 +215,27 @@ static inline frames_job frames_job_of(const nn_linear *op, const int16_t *x, in
 #define B1 "r9"
 #define A2 "r10"
 #define B2 "r11"
-#define FRAMES_JOB(r) "ldr " r ", [sp]\n\t"
+#define FRAMES_JOB(r) "ldr " r ", [sp]\n"
 
 /* Sums become outputs in A0, A1 and A2; afterwards r1 is the job, r4 its y and r5 its y_stride.
  * r2 and r3 are free to use. */
-#define FRAMES_SHIFTED(shifts) \
-    FRAMES_JOB("r1") LDR("r2", "r1", FRAMES_SHIFT) "cbz r2, 5f\n\t" shifts "5:\n\t"
-#define FRAMES_MULTS \
-    LDR("r2", "r1", FRAMES_MULT) "ldrd r3, r4, [r2]\n\t" LDR("r5", "r1", FRAMES_MINUS_LO)
-#define FRAMES_OUTPUTS_2                                                              \
-    FRAMES_SHIFTED(LSL(A0, "r2") LSL(B0, "r2") LSL(A1, "r2") LSL(B1, "r2"))           \
-    FRAMES_MULTS SMMLAR(A0, "r3", "r5") SMMLAR(B0, "r4", "r5") SMMLAR(A1, "r3", "r5") \
-    SMMLAR(B1, "r4", "r5") LDRD("r2", "r3", "r1", FRAMES_TOP)                         \
-    USAT(A0) USAT(B0) USAT(A1) USAT(B1) LDRD("r4", "r5", "r1", FRAMES_Y)              \
-    PAIR(A0, B0) PAIR(A1, B1) UQADD(A0, "r2") UQADD(A1, "r2") UADD(A0, "r3") UADD(A1, "r3")
-#define FRAMES_OUTPUTS_3                                                              \
-    FRAMES_SHIFTED(LSL(A0, "r2") LSL(B0, "r2") LSL(A1, "r2") LSL(B1, "r2")            \
-                   LSL(A2, "r2") LSL(B2, "r2"))                                       \
-    FRAMES_MULTS SMMLAR(A0, "r3", "r5") SMMLAR(B0, "r4", "r5") SMMLAR(A1, "r3", "r5") \
-    SMMLAR(B1, "r4", "r5") SMMLAR(A2, "r3", "r5") SMMLAR(B2, "r4", "r5")              \
-    LDRD("r2", "r3", "r1", FRAMES_TOP) USAT(A0) USAT(B0) USAT(A1) USAT(B1) USAT(A2)   \
-    USAT(B2) LDRD("r4", "r5", "r1", FRAMES_Y) PAIR(A0, B0) PAIR(A1, B1) PAIR(A2, B2)  \
-    UQADD(A0, "r2") UQADD(A1, "r2") UQADD(A2, "r2") UADD(A0, "r3") UADD(A1, "r3")     \
-    UADD(A2, "r3")
+#define FRAMES_OUTPUTS(sums, scaled, paired, pairs)                                     \
+    FRAMES_JOB("r1") LDR("r2", "r1", FRAMES_SHIFT) SHIFTED(sums, "r2")                  \
+    LDR("r2", "r1", FRAMES_MULT) "ldrd r3, r4, [r2]\n" LDR("r5", "r1", FRAMES_MINUS_LO) \
+    scaled LDRD("r2", "r3", "r1", FRAMES_TOP) SATURATED(sums)                           \
+    LDRD("r4", "r5", "r1", FRAMES_Y) paired CLAMPED(pairs, "r2", "r3")
+#define FRAME_SCALED(a, b) SCALED(a, "r3", "r5") SCALED(b, "r4", "r5")
+#define FRAMES_OUTPUTS_2                                                        \
+    FRAMES_OUTPUTS("r6, r7, r8, r9", FRAME_SCALED(A0, B0) FRAME_SCALED(A1, B1), \
+                   PAIRED(A0, B0) PAIRED(A1, B1), A0 ", " A1)
+#define FRAMES_OUTPUTS_3                                                           \
+    FRAMES_OUTPUTS("r6, r7, r8, r9, r10, r11",                                     \
+                   FRAME_SCALED(A0, B0) FRAME_SCALED(A1, B1) FRAME_SCALED(A2, B2), \
+                   PAIRED(A0, B0) PAIRED(A1, B1) PAIRED(A2, B2), A0 ", " A1 ", " A2)
 
 /* On to bias and mult of the next pair; the job is r1. */
-#define FRAMES_NEXT_ROWS                                                           \
-    LDRD("r2", "r3", "r1", FRAMES_BIAS) "adds r2, #8\n\tadds r3, #8\n\t"            \
+#define FRAMES_NEXT_ROWS                                             \
+    LDRD("r2", "r3", "r1", FRAMES_BIAS) "adds r2, #8\nadds r3, #8\n" \
     STRD("r2", "r3", "r1", FRAMES_BIAS)
 
 #endif

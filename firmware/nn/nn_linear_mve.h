@@ -26,8 +26,8 @@ static inline uint32_t packed_bytes(uint32_t in, uint32_t rows)
     return weight_bytes(in, rows) + 2 * WORD * rows;
 }
 
-/* The definition: acc = bias + Σ_k w[k]·(x[k] − zero), where the kernel takes `zero` from x before
- * it multiplies. */
+/* The definition: acc = bias + sum of w[k] * (x[k] - zero), where the kernel takes `zero` from x
+ * before it multiplies. */
 static inline int16_t output_of(const nn_linear *op, uint32_t rows, uint32_t n, const int16_t *x,
                                 int32_t zero)
 {
@@ -135,36 +135,36 @@ static inline void all_blocks(const nn_linear *op, uint32_t rows, uint32_t step_
 #define FRAME "r9"
 #define JOB "r11"
 
-#define LOAD(w) "vldrb.8 " w ", [" W "], #16\n\t"
-#define VECTOR(q, a, b, c, d)                                                               \
-    "vmov " q "[2], " q "[0], " a ", " c "\n\tvmov " q "[3], " q "[1], " b ", " d "\n\t"
-#define DUP(q, r) "vdup.32 " q ", " r "\n\t"
-#define SHIFT(q, by) "vshl.s32 " q ", " by "\n\t"
-#define SCALE_AND_CLAMP(q, mult, lo, hi)                                                    \
-    "vrmulh.s32 " q ", " q ", " mult "\n\tvmax.s32 " q ", " q ", " lo "\n\t"                \
-    "vmin.s32 " q ", " q ", " hi "\n\t"
+#define LOAD(w) "vldrb.8 " w ", [" W "], #16\n"
+#define VECTOR(q, a, b, c, d) \
+    "vmov " q "[2], " q "[0], " a ", " c "\nvmov " q "[3], " q "[1], " b ", " d "\n"
+#define DUP(q, r) "vdup.32 " q ", " r "\n"
+#define SHIFT(q, by) "vshl.s32 " q ", " by "\n"
+#define SCALE_AND_CLAMP(q, mult, lo, hi)                                 \
+    "vrmulh.s32 " q ", " q ", " mult "\nvmax.s32 " q ", " q ", " lo "\n" \
+    "vmin.s32 " q ", " q ", " hi "\n"
 
 /* All whole steps, and the last 16 inputs */
-#define WALK(step)                                                                          \
-    LDRD(TURNS, SKIP, JOB, LANES_TURNS) "add pc, " SKIP "\n\tnop\n1:\n\t"                  \
-    step step step step "subs " TURNS ", #1\n\tbne 1b\n\t"                                \
-    LDR(TURNS, JOB, LANES_BACK) "cbz " TURNS ", 2f\n\t" ADD(X, X, TURNS) step "2:\n\t"
+#define WALK(step)                                                    \
+    LDRD(TURNS, SKIP, JOB, LANES_TURNS) "add pc, " SKIP "\nnop\n1:\n" \
+    TIMES(UNROLL, step) "subs " TURNS ", #1\nbne 1b\n"                \
+    LDR(TURNS, JOB, LANES_BACK) "cbz " TURNS ", 2f\n" ADD(X, X, TURNS) step "2:\n"
 
 /* The job in JOB, lo and hi in vectors */
-#define LANES_BEGIN                                                                         \
-    "push {r4-r11, lr}\n\tvpush {d8-d11}\n\t" MOV(JOB, "r0")                              \
+#define LANES_BEGIN                                      \
+    "push {r4-r11, lr}\nvpush {d8-d11}\n" MOV(JOB, "r0") \
     LDRD("r1", "r3", JOB, LANES_LO) DUP("q4", "r1") DUP("q5", "r3")
-#define LANES_RETURN "vpop {d8-d11}\n\tpop {r4-r11, pc}"
+#define LANES_RETURN "vpop {d8-d11}\npop {r4-r11, pc}"
 
 /* The next frame; the flags tell whether there is none. r5 was y and r7 is y_stride. */
-#define NEXT_FRAME                                                                          \
-    ADD("r5", "r5", "r7") STR("r5", JOB, LANES_Y) LDRD("r0", "r2", JOB, LANES_X_STRIDE)     \
-    ADD(FRAME, FRAME, "r0") "cmp r5, r2\n\t"
+#define NEXT_FRAME                                                                      \
+    ADD("r5", "r5", "r7") STR("r5", JOB, LANES_Y) LDRD("r0", "r2", JOB, LANES_X_STRIDE) \
+    ADD(FRAME, FRAME, "r0") "cmp r5, r2\n"
 /* Without one, the next block, of which W is told; or a jump to `done`. r5 is y_end. */
-#define NEXT_BLOCK(rows_y, done)                                                            \
-    STR(W, JOB, LANES_W) LDRD("r0", "r2", JOB, LANES_SPAN) "subs r2, r5\n\tbeq " done       \
-    "\n\tcmp r2, #" rows_y "\n\tit hi\n\tmovhi r2, #" rows_y "\n\t" ADD("r5", "r5", "r2")   \
-    STR("r5", JOB, LANES_Y_END) "subs r5, r0\n\t" STR("r5", JOB, LANES_Y)
+#define NEXT_BLOCK(rows_y, done)                                                    \
+    STR(W, JOB, LANES_W) LDRD("r0", "r2", JOB, LANES_SPAN) "subs r2, r5\nbeq " done \
+    "\ncmp r2, #" rows_y "\nit hi\nmovhi r2, #" rows_y "\n" ADD("r5", "r5", "r2")   \
+    STR("r5", JOB, LANES_Y_END) "subs r5, r0\n" STR("r5", JOB, LANES_Y)
 
 #endif
 #endif

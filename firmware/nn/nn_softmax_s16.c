@@ -1,4 +1,5 @@
 #include "nn.h"
+#include "nn_assembly.h"
 #include "nn_intrinsics.h"
 
 #define SEGMENT 7 /* bits of 2⁻¹¹ nats in one segment of the table, 1/16 nat */
@@ -144,6 +145,7 @@ static inline uint32_t exponential(const depth *d, int32_t x)
 }
 
 #if NN_DSP
+NN_LIES(depth, table, 12);
 _Static_assert(LINE == 0x40003F, "the assembly below says it in two halves");
 
 /* Pairs of exponentials of x up to `end`, as uint16 to y; returns their sum.

@@ -14,10 +14,12 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from bench.bare import cases
 from bench.bare.cores import CORES, Core
-from bench.speed import kernel_cases
+from bench.speed import kernel_cases, window_cases
 from bench.speed.kernel_cases import MODES, Check, Contents
 
 LEVELS = ("-O0", "-O1", "-O2", "-O3", "-Os")
@@ -110,3 +112,40 @@ def linear_checks(kernel: str) -> tuple[Check, ...]:
         kernel_cases.linear(Contents(i, MODES[i % 3]), *shape, kernel=kernel)
         for i, shape in enumerate(shapes)
     )
+
+
+@functools.cache
+def window_checks() -> tuple[Check, ...]:
+    """Filters and attention in every rest of channels, taps, frames, keys and values, on word
+    boundaries as exports have them: all the fast paths."""
+    checks = [
+        window_cases.depthwise(Contents(i), channels, kernel, 1 + i % 2)
+        for i, (channels, kernel) in enumerate(product(range(1, 21), range(1, 6)))
+    ]
+    for i, (frames, keys, values) in enumerate(product((1, 2, 3, 4, 5), (1, 2, 3, 8, 50), (4, 16))):
+        shared = i % 3 > 0
+        for make in (window_cases.attention_scores, window_cases.attention_context):
+            checks.append(make(Contents(i, MODES[i % 3]), frames, keys, 2, values, shared))
+    for check in checks:
+        check.case.offsets = {}
+    return tuple(checks)
+
+
+def drawn(strategy: st.SearchStrategy[Check], count: int) -> tuple[Check, ...]:
+    """The first `count` examples of a strategy, the same ones each time."""
+    found: list[Check] = []
+
+    @settings(
+        max_examples=count,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategy)
+    def take(check: Check) -> None:
+        found.append(check)
+
+    take()
+    return tuple(found)

@@ -3,11 +3,11 @@ cores, bit for bit."""
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shutil
 import subprocess
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,16 @@ from compress.ops import log_softmax
 from compress.ops.arithmetic import lut
 from compress.ops.softmax import softmax
 from export.c import pack
-from tests.firmware.sweep import EIGHT, Build, Runner, assert_equal, linear_checks
+from tests.firmware.sweep import (
+    EIGHT,
+    Build,
+    Runner,
+    assert_equal,
+    drawn,
+    every_build,
+    linear_checks,
+    window_checks,
+)
 
 SANITIZERS = ("-O1", "-g", "-fsanitize=undefined,address", "-fno-sanitize-recover=all")
 NATIVE = {"O0": ("-O0",), "O3": ("-O3",), "sanitized": SANITIZERS}
@@ -34,6 +43,7 @@ EMULATED = (
     "cortex-m4 gcc -O0",
     "cortex-m4 gcc -O2 -DNN_PORTABLE",
     "cortex-m7 gcc -O3",
+    "cortex-m33 gcc -O3",
     "cortex-m55 gcc -O3",
     "cortex-m55 gcc -O0",
 )
@@ -228,14 +238,9 @@ any_of_windows = st.one_of(
         in_place,
     ),
 )
-any_check = st.one_of(
+any_other = st.one_of(
     any_recurrent,
     any_of_windows,
-    any_linear,
-    any_vector_linear,
-    fast_vector_linear,
-    fast_linear,
-    longest_linear,
     st.builds(
         kernel_cases.mean_pool,
         contents,
@@ -285,6 +290,16 @@ any_check = st.one_of(
     st.builds(kernel_cases.glu, contents, st.integers(1, 20), st.integers(1, 3), in_place),
     st.builds(kernel_cases.add, contents, st.integers(0, 40), in_place),
     st.builds(kernel_cases.log_softmax, contents, st.integers(1, 120), st.integers(1, 3), in_place),
+)
+any_check = st.one_of(
+    any_other,
+    any_recurrent,
+    any_of_windows,
+    any_linear,
+    any_vector_linear,
+    fast_vector_linear,
+    fast_linear,
+    longest_linear,
 )
 
 
@@ -339,14 +354,20 @@ def test_the_kernels_on_every_emulated_core_equal_the_reference(
         assert_equal(checks, runner.run(checks), name)
 
 
-@pytest.mark.parametrize("name", EIGHT)
-def test_one_sweep_over_all_small_shapes_of_a_linear_layer_under_every_compiler(
-    name: str, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("name", every_build() if os.environ.get("COMPILERS") == "all" else EIGHT)
+def test_one_sweep_over_all_kernels_under_every_compiler(name: str, tmp_path: Path) -> None:
     need("arm-none-eabi-gcc", "clang-19", "ld.lld-19", "qemu-system-arm")
     runner = Build.of(name).runner(tmp_path)
     for kernel in kernel_cases.LINEAR:
         runner.check(linear_checks(kernel))
+    runner.check(other_checks())
+    runner.check(window_checks())
+
+
+@functools.cache
+def other_checks() -> tuple[Check, ...]:
+    """Of all kernels but the linear ones, the same each time."""
+    return drawn(any_other, 1200)
 
 
 @pytest.mark.parametrize("kernel", kernel_cases.LINEAR)
@@ -361,20 +382,8 @@ def test_one_sweep_over_all_small_shapes_of_a_linear_layer(
 
 
 def test_one_sweep_over_small_shapes_of_filters_and_attention(emulated: dict[str, Runner]) -> None:
-    """Every rest of channels, taps, frames, keys and values, on word boundaries as exports have
-    them: all the fast paths."""
-    checks = [
-        window_cases.depthwise(Contents(i), channels, kernel, 1 + i % 2)
-        for i, (channels, kernel) in enumerate(product(range(1, 21), range(1, 6)))
-    ]
-    for i, (frames, keys, values) in enumerate(product((1, 2, 3, 4, 5), (1, 2, 3, 8, 50), (4, 16))):
-        shared = i % 3 > 0
-        for make in (window_cases.attention_scores, window_cases.attention_context):
-            checks.append(make(Contents(i, MODES[i % 3]), frames, keys, 2, values, shared))
-    for check in checks:
-        check.case.offsets = {}
     for name in FASTEST:
-        assert_equal(checks, emulated[name].run(checks), name)
+        emulated[name].check(window_checks())
 
 
 @pytest.mark.parametrize("kernel", ["linear", "linear_s16_mve", "linear_s8_mve"])

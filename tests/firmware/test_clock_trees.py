@@ -297,6 +297,46 @@ def test_no_clock_is_raised_before_the_voltage_that_was_asked_for_is_there(
             assert not raising or state[register] >> bit & 1, name
 
 
+LOADERS = {  # on a PLL, as a boot loader may leave it: a few registers, whatever the factors
+    "virtual-f405": {"RCC_CR": 0x03000083, "RCC_PLLCFGR": 0x04003010, "RCC_CFGR": 0x149A},
+    "nucleo-f446re": {"RCC_CR": 0x03000083, "RCC_PLLCFGR": 0x04003010, "RCC_CFGR": 0x149A},
+    "nucleo-l4r5zi": {"RCC_CR": 0x03000563, "RCC_PLLCFGR": 0x01000812, "RCC_CFGR": 0x049F},
+    "nucleo-h743zi2": {"RCC_CR": 0x03000025, "RCC_CFGR": 0x1B, "RCC_D1CFGR": 0x48},
+    "stm32h735g-dk": {"RCC_CR": 0x03000025, "RCC_CFGR": 0x1B, "RCC_D1CFGR": 0x48},
+    "nucleo-u575zi-q": {"RCC_CR": 0x03000535, "RCC_CFGR1": 0xF, "RCC_CFGR2": 0x449},
+}
+
+
+@pytest.mark.parametrize("name", CHIPS)
+def test_a_boot_loader_that_left_the_core_on_a_pll_makes_no_difference(
+    name: str, simulations: dict[str, Simulation]
+) -> None:
+    """A PLL that runs takes no other factors (RM0090 7.3.2, and the others alike)."""
+    board = simulations[name]
+    trace = board.start(**LOADERS[name])
+    full = board.start()
+    assert trace.clock_hz == full.clock_hz == board.chip.tree.runs(trace.last).core
+    assert abs(line_rate(board, trace) / BAUD - 1) < 0.025
+    names = [of for of in ("RCC_PLLCFGR", "RCC_PLL1DIVR", "RCC_PLL1CFGR") if of in board.fact]
+    bits = {of: 0x0007000F if "RCC_PLL2DIVR" in board.fact else 0xFFFFFFFF for of in names}
+    bits |= {of: 0xFFFFFFFF for of in names if of != "RCC_PLLCFGR"}  # which an STM32H7's PLLs share
+    running, before = True, None
+    for _, _, state in trace.states():
+        factors = [state[of] & bits[of] for of in names]
+        assert before in (None, factors) or not running
+        running, before = bool(state["RCC_CR"] >> 24 & 1), factors
+
+
+def test_an_stm32h743_does_not_read_ahead_of_external_memory(
+    simulations: dict[str, Simulation],
+) -> None:
+    """ARM DDI 0403 B3.5 and B3.2.8: closed to all access, before the caches start."""
+    trace = simulations["nucleo-h743zi2"].start()
+    assert trace.of(0xE000ED9C) == [0x60000000, 0x80000000]
+    assert trace.of(0xE000EDA0) == [1 << 28 | 28 << 1 | 1], "the same for both: 2^29 bytes"
+    assert trace.index(0xE000ED94, 5) < trace.index(0xE000ED14, 3 << 16)
+
+
 def test_a_crystal_is_what_the_pll_runs_on_if_the_port_was_built_for_one(
     simulations: dict[str, Simulation],
 ) -> None:

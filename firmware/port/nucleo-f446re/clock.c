@@ -58,6 +58,8 @@ static clock_state running(void)
 
 clock_state clock_start(void)
 {
+    clock_as_after_reset();
+    RCC_CFGR = 0;
     start_pll();
     if (over_drive_ready() && flash_ready())
         switch_to_pll();

@@ -1,5 +1,6 @@
 #include "clock.h"
 #include "counter.h"
+#include "mpu.h"
 #include "registers.h"
 #include "select.h"
 
@@ -113,11 +114,14 @@ clock_state clock_start(void)
 {
     const bool revision_v = is_revision_v();
     const uint32_t wanted_hz = revision_v ? 480000000u : 400000000u;
+    clock_as_after_reset();
     guard_axi_sram();
     const bool supplied = supply_ready(revision_v) && flash_ready(revision_v ? 4u : 2u);
     set_dividers();
     if (!supplied || !pll_ready(wanted_hz) || !clock_runs_on(RCC_CFGR_SW_PLL1))
         clear_dividers();
+    mpu_close_external();
+    mpu_start();
     start_caches();
     counter_start();
     const clock_state clock = running(wanted_hz);

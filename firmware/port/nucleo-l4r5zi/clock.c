@@ -60,6 +60,8 @@ clock_state clock_start(void)
 {
     RCC_APB1ENR1 |= RCC_APB1ENR1_PWR;
     (void)RCC_APB1ENR1; /* until the clock runs */
+    clock_as_after_reset();
+    RCC_CFGR = 0;
     if (hsi_ready())
         switch_to_pll();
     counter_start();

@@ -105,6 +105,8 @@ static void start_cache(void)
 
 clock_state clock_start(void)
 {
+    clock_as_after_reset();
+    RCC_CFGR2 = 0;
     const bool supplied = supply_ready(), flash = flash_ready();
     const bool hsi = hsi_ready();
     if (!hsi && flash)

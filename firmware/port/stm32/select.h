@@ -1,7 +1,8 @@
 /* Which clock the core runs on, and what the dividers make of it. On every STM32 a field SW asks
  * for a source, and the field SWS behind it, of the same length, says which one runs: RCC_CFGR in
  * RM0090 7.3.3, RM0390 6.3.3, RM0432 6.4.3 and RM0433 8.7.6, RCC_CFGR1 in RM0456 chapter 11. The
- * board's registers.h says where (CLOCK_SELECT) and of how many bits (CLOCK_SELECT_BITS). */
+ * board's registers.h says where (CLOCK_SELECT) and of how many bits (CLOCK_SELECT_BITS), and which
+ * bits of RCC_CR belong to the oscillator of the reset, whose number is 0, and to the PLL. */
 #ifndef SELECT_H
 #define SELECT_H
 #include "wait.h"
@@ -41,6 +42,20 @@ static inline bool clock_runs_on(uint32_t source)
         return true;
     clock_stay();
     return clock_selected() == source;
+}
+
+/* A boot loader that is told to start a program may leave the core on a PLL, and a PLL that runs
+ * takes no other factors: back to the oscillator of the reset. The dividers are the caller's. */
+static inline void clock_as_after_reset(void)
+{
+    if (clock_selected() == 0 && !(RCC_CR & CLOCK_PLL_ON))
+        return;
+    RCC_CR |= CLOCK_OSCILLATOR_ON;
+    (void)wait_for(&RCC_CR, CLOCK_OSCILLATOR_READY, CLOCK_OSCILLATOR_READY);
+    if (!clock_runs_on(0))
+        return;
+    RCC_CR &= ~CLOCK_PLL_ON;
+    (void)wait_for(&RCC_CR, CLOCK_PLL_READY, 0);
 }
 
 /* `hz` behind a divider of the AHB or the core, whose field is the lowest 4 bits: 0xxx is

@@ -1,5 +1,6 @@
 #include "clock.h"
 #include "counter.h"
+#include "mpu.h"
 #include "octospi.h"
 #include "registers.h"
 #include "select.h"
@@ -72,23 +73,13 @@ static clock_state running(void)
     return (clock_state){.core_hz = core_hz, .line_hz = apb_divided(ahb_hz, RCC_D2CFGR >> 4)};
 }
 
-/* ARM DDI 0403 B3.5. The core reads ahead of normal memory, also where none answers: all external
- * memory is closed, and of it the flash opened for reading, write-through in the cache. The higher
- * number counts where regions overlap. */
+/* Of external memory the flash alone is opened, for reading, write-through in the cache. */
 static void protect_memory(void)
 {
-    const uint32_t closed = MPU_RASR_XN | MPU_RASR_SIZE(29u) | MPU_RASR_ENABLE;
-    const uint32_t flash =
-        MPU_RASR_XN | MPU_RASR_READ_ONLY | MPU_RASR_C | MPU_RASR_SIZE(26u) | MPU_RASR_ENABLE;
-    const uint32_t regions[][2] = {
-        {0x60000000u, closed}, {0x80000000u, closed}, {OCTOSPI_MAPPED, flash}};
-    for (uint32_t i = 0; i < sizeof regions / sizeof regions[0]; i++) {
-        MPU_RNR = i;
-        MPU_RBAR = regions[i][0];
-        MPU_RASR = regions[i][1];
-    }
-    MPU_CTRL = MPU_CTRL_PRIVDEFENA | MPU_CTRL_ENABLE;
-    __asm volatile("dsb\n\tisb" ::: "memory");
+    mpu_close_external();
+    mpu_region(2u, OCTOSPI_MAPPED,
+               MPU_RASR_XN | MPU_RASR_READ_ONLY | MPU_RASR_C | MPU_RASR_SIZE(26u));
+    mpu_start();
 }
 
 /* ARM DDI 0403 B2.2: the caches come out of reset with what was in them, so every line is declared
@@ -112,6 +103,7 @@ static void start_caches(void)
  * clock and before the caches. */
 clock_state clock_start(void)
 {
+    clock_as_after_reset();
     const bool supplied = supply_ready() && flash_ready();
     set_dividers();
     if (!supplied || !pll_ready() || !clock_runs_on(RCC_CFGR_SW_PLL1))

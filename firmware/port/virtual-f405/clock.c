@@ -69,6 +69,8 @@ clock_state clock_start(void)
 {
     if (!counter_start()) /* QEMU, which does not model the clock tree either */
         return (clock_state){.core_hz = CORE_HZ, .line_hz = CORE_HZ / 2u, .emulated = true};
+    clock_as_after_reset();
+    RCC_CFGR = 0;
     if (flash_ready() && source_ready() && pll_ready())
         switch_to_pll();
     const clock_state clock = running();

@@ -39,10 +39,13 @@ class Board:
         timing: Timing | None = None,
         port: str = "",
         baud: int = 0,
+        image: Path | None = None,
     ):
         self.name = name
         self.line = line
-        self.link = Link(line, expect_hash, timing or Timing(), expected=Expected(name, port, baud))
+        self.link = Link(
+            line, expect_hash, timing or Timing(), expected=Expected(name, port, baud), image=image
+        )
 
     def close(self) -> None:
         self.line.close()
@@ -120,17 +123,16 @@ def open_board(
     port: str | None = None,
 ) -> Board:
     """A board by its name (`image` is its firmware.elf, or the executable of the posix port), or by
-    the port it is connected to.
+    the port it is connected to; there the image, where it is known, names the lines of its faults.
 
     `port`, or a first argument that is no board's name, is a device path or a pyserial URL. Errors:
     NoBoardError.
     """
     if port is not None:
-        return _open_port(
-            name_or_port, port, load_board(name_or_port).baud or BAUD, expect_hash, timing
-        )
+        baud = load_board(name_or_port).baud or BAUD
+        return _open_port(name_or_port, port, baud, expect_hash, timing, image)
     if "/" in name_or_port:
-        return _open_port("", name_or_port, BAUD, expect_hash, timing)
+        return _open_port("", name_or_port, BAUD, expect_hash, timing, image)
     board = load_board(name_or_port)
     if image is None or not image.is_file():
         raise NoBoardError(
@@ -145,9 +147,14 @@ def open_board(
 
 
 def _open_port(
-    board: str, port: str, baud: int, expect_hash: str | None, timing: Timing | None
+    board: str,
+    port: str,
+    baud: int,
+    expect_hash: str | None,
+    timing: Timing | None,
+    image: Path | None,
 ) -> Board:
-    return Board(board, SerialLine(port, baud), expect_hash, timing, port, baud)
+    return Board(board, SerialLine(port, baud), expect_hash, timing, port, baud, image)
 
 
 def open_process(
@@ -216,6 +223,7 @@ def open_emulator(
         log,
         expect_hash=expect_hash,
         timing=timing or EMULATED,
+        image=image,
     )
 
 

@@ -61,6 +61,8 @@ class Heard:
     good: int = 0
     misread: int = 0
     tail: bytes = b""  # the last of it
+    starts: int = 0  # times the board said that it had started
+    told: str = ""  # what it said of its last start (faults.py)
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,8 @@ def diagnose(
     if others:
         seen = f"{', '.join(others)} has the port open too and takes a share of the bytes"
         return Finding("shared", seen, "close that program")
+    if heard.starts > 1:
+        return _restarting(heard, expected)
     if process is not None:
         step = (
             f"build its image again (make firmware BOARD={expected.board or '<board>'}); then try"
@@ -211,6 +215,14 @@ def diagnose(
             " the way",
         )
     return _strange(heard, expected)
+
+
+def _restarting(heard: Heard, expected: Expected) -> Finding:
+    """It comes up, says so, and is reset before it answers."""
+    seen = f"the board started {heard.starts} times while it was asked"
+    step = "mend what it says of its reset" if heard.told else "check its supply and its reset pin"
+    told = f": {heard.told}" if heard.told else ", and does not say why"
+    return Finding("restarting", f"{seen}{told}", f"{step}; then {expected.flash}")
 
 
 def _silent(expected: Expected, found: list[Port]) -> Finding:

@@ -3,12 +3,14 @@ both ways."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from host import checklist
+from host import checklist, faults
 from host import protocol as p
 from host.errors import (
     BoardLostError,
@@ -69,6 +71,10 @@ class Conversation:
         default_factory=checklist.Expected
     )  # who should be at the other end
     explain: Callable[[], str] | None = None  # what became of the board's process, if it is one
+    image: Path | None = None  # what the board should carry: names the lines of its faults
+    # what the last READY told, which a board says by itself after every reset, and how many came
+    started: p.Hello | None = None
+    starts: int = 0
     # the longest silence that a result has ended: one step as seen from here; 0 before the first
     step_s: float = 0.0
     # for a good frame since the last one, in receive(): what the host does itself is no silence
@@ -89,7 +95,10 @@ class Conversation:
     def _check_list(self) -> str:
         """What was seen of a board that does not answer, and what to do."""
         d, found = self.decoder, checklist.ports()
-        heard = checklist.Heard(d.bytes_heard, d.good, d.misread, d.tail)
+        told = self.told(self.started)
+        heard = checklist.Heard(
+            d.bytes_heard, d.good, d.misread, d.tail, self.starts, told.text if told else ""
+        )
         finding = checklist.diagnose(
             heard, self.expected, found, self.explain() if self.explain else None
         )
@@ -99,6 +108,7 @@ class Conversation:
         hello = self._ask_hello(patience_s)
         self._check(hello)
         self.hello = hello
+        self.started, self.starts = None, 0  # what comes from now on is a reset
         return hello
 
     def status(self) -> p.Status:
@@ -155,7 +165,21 @@ class Conversation:
             self.traffic.bytes_received += len(content)
             self._inbox = self.decoder.feed(content)
         self.waited_s += time.monotonic() - begin
-        return self._inbox.pop(0) if self._inbox else None
+        frame = self._inbox.pop(0) if self._inbox else None
+        if frame is not None and frame.type == p.READY:
+            self._note_start(frame.payload)
+        return frame
+
+    def _note_start(self, ready: bytes) -> None:
+        self.starts += 1
+        with contextlib.suppress(ValueError):  # of other firmware: who asks is told so
+            self.started = p.Hello.parse(ready)
+
+    def told(self, hello: p.Hello | None) -> faults.Told | None:
+        """What a board of this protocol says of its last start; None: nothing."""
+        if hello is None or hello.version != p.VERSION:
+            return None
+        return faults.tell(hello.past, self.image)
 
     def patience_s(self) -> float:
         """How long a board that has computed a step before may be silent."""
@@ -228,10 +252,13 @@ class Conversation:
         found = last.model_hash if last else "none"
         ports = checklist.ports_seen(checklist.ports())
         fate = f"; {self.explain()}" if self.explain else ""
+        told = self.told(hello or self.started)
+        why = f" {told.text[0].upper()}{told.text[1:]}." if told else ""
         return BoardLostError(
-            f"{self.line.name}: {what}. Serial ports seen: {ports}. {self._heard()}{fate}. Model"
-            f" hash expected {expected}, found {found}. {self.frames} output frames were received."
-            " Reconnect the board: the run can be resumed"
+            f"{self.line.name}: {what}.{why} Serial ports seen: {ports}. {self._heard()}{fate}."
+            f" Model hash expected {expected}, found {found}. {self.frames} output frames were"
+            " received. Reconnect the board: the run can be resumed",
+            told,
         )
 
     def _heard(self) -> str:

@@ -4,6 +4,7 @@ and what to do."""
 from __future__ import annotations
 
 from compress.errors import TendonError
+from host.faults import Told
 
 
 class LinkError(TendonError):
@@ -41,8 +42,14 @@ class ModelFaultError(LinkError):
 
 
 class BoardLostError(LinkError):
-    """The board vanished, fell silent or was reset in the middle of a run. The run can be
-    resumed."""
+    """The board vanished, fell silent or was reset in the middle of a run. The run can be resumed.
+
+    `told`: what the board says of its reset, where it has started again and was heard.
+    """
+
+    def __init__(self, message: str, told: Told | None = None):
+        super().__init__(message)
+        self.told = told
 
 
 class SnapshotError(LinkError):

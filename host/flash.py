@@ -188,8 +188,9 @@ def meet(job: Job, loader: Loader, model_hash: str, timing: Timing | None = None
             f"loaded and verified. To hear from it: make hil BOARD={job.board.name} PORT=… ({seen})"
         )
     try:
-        with open_board(job.board.name, port=port, expect_hash=model_hash, timing=timing) as board:
+        with open_board(job.board.name, job.image, model_hash, timing, port) as board:
             hello = board.link.handshake()
+            told = board.link.told(hello)
     except LinkError as error:
         raise FlashError(
             f"loaded and verified, but it does not answer as it should: {error}"
@@ -203,7 +204,8 @@ def meet(job: Job, loader: Loader, model_hash: str, timing: Timing | None = None
             f"; expected {job.board.clock_hz / 1e6:g} MHz: supply or PLL did not start, or the"
             " chip's revision allows no more"
         )
-    return said
+    said += f"; {hello.memory}" if hello.memory else ""
+    return said + (f"; {told.text}" if told and hello.past.by_fault else "")
 
 
 def line_of(

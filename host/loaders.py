@@ -172,6 +172,13 @@ def _openocd(job: Job, *commands: str) -> list[str]:
     return ["openocd", *scripts, *(word for command in commands for word in ("-c", command))]
 
 
+def _load_with_openocd(job: Job) -> list[str]:
+    """It leaves debugging enabled in the core (DHCSR) until the power goes, and there a fault would
+    stop it for good instead of resetting it: so that is written too, where it can be."""
+    off = "catch {mww 0xE000EDF0 0xA05F0000}"
+    return _openocd(job, f"program {{{job.image}}} verify reset", off, "shutdown")
+
+
 def _port(job: Job) -> str:
     assert job.port is not None, "lacks() asks for it"
     return job.port
@@ -185,7 +192,7 @@ LOADERS = (
         virtue="it asks the chip itself and verifies what it wrote",
         probe=lambda job: _openocd(job, "init; shutdown"),
         sign=r"STLINK \S.*|CMSIS-DAP: \S.*|.*processor detected",
-        load=lambda job: _openocd(job, f"program {{{job.image}}} verify reset exit"),
+        load=_load_with_openocd,
         success=r"Verified OK",
     ),
     Loader(

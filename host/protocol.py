@@ -11,7 +11,7 @@ import numpy as np
 from cobs import cobs
 from numpy.typing import NDArray
 
-VERSION = 2
+VERSION = 3
 HEADER = struct.Struct("<BBHII")  # type, zero, payload length, session, sequence
 CRC = struct.Struct("<I")
 PAYLOAD = 768  # most payload bytes of a frame
@@ -121,7 +121,42 @@ class Decoder:
 
 _MODEL = struct.Struct("<HH32sIIHHHHH2xI")
 _BOARD = struct.Struct("<9I")
+_PAST = struct.Struct("<3I2H9I")
+_FIXED = _MODEL.size + _BOARD.size + _PAST.size
 COUNTS = {0: "nothing", 1: "cycles", 2: "instructions"}
+
+
+@dataclass(frozen=True)
+class Past:
+    """Why a board started last, and its last fault since power-on, in the words of its core; 0
+    where nothing is known. `host/faults.py` says it in ours."""
+
+    cause: int  # one of faults.CAUSES
+    flags: int  # the chip's own register of causes
+    code_crc: int  # CRC-32 of the code in the board's image
+    exception: int  # its number; 0: no fault
+    stack: int  # where its pointer was: 0 inside, 1 below: overflowed, 2 lost
+    pc: int
+    lr: int
+    caller: int  # the first return address on the stack
+    sp: int
+    cfsr: int
+    hfsr: int
+    address: int
+    starts: int  # since the fault; 1: it caused the last one
+    faults: int  # since power-on
+
+    @staticmethod
+    def parse(payload: bytes, offset: int = 0) -> Past:
+        return Past(*_PAST.unpack_from(payload, offset))
+
+    @property
+    def by_fault(self) -> bool:
+        """Did the fault that is told here cause the last start?"""
+        return bool(self.exception) and self.starts == 1
+
+
+NOTHING = Past(*[0] * 14)
 
 
 @dataclass(frozen=True)
@@ -149,23 +184,26 @@ class Hello:
     tick_num: int
     tick_den: int
     stack_bytes: int
+    past: Past
     generator: str
     model: str
     board: str
+    memory: str  # how external memory is mapped and how fast; "" where there is none
     compiler: str
 
     @staticmethod
     def parse(payload: bytes) -> Hello:
-        """ValueError when it is too short or not text."""
-        if len(payload) < _MODEL.size + _BOARD.size:
+        """ValueError when it is too short. Of another version nothing but `version` is to be
+        believed."""
+        if len(payload) >= 2 and payload[:2] != VERSION.to_bytes(2, "little"):
+            payload += bytes(_FIXED)
+        if len(payload) < _FIXED:
             raise ValueError(f"{len(payload)} bytes")
         version, error, digest, *model = _MODEL.unpack_from(payload)
         credit, kept, session, frames, clock, counts, num, den, stack = _BOARD.unpack_from(
             payload, _MODEL.size
         )
-        texts = [
-            t.decode("utf-8", "replace") for t in payload[_MODEL.size + _BOARD.size :].split(b"\0")
-        ] + [""] * 4
+        texts = [t.decode("utf-8", "replace") for t in payload[_FIXED:].split(b"\0")] + [""] * 5
         what = COUNTS.get(counts, f"unknown ({counts})")
         numbers = [*model, credit, kept, session, frames, clock]
         fields: list[Any] = [
@@ -178,8 +216,9 @@ class Hello:
             num,
             den or 1,
             stack,
+            Past.parse(payload, _MODEL.size + _BOARD.size),
         ]
-        return Hello(*fields, *texts[:4])
+        return Hello(*fields, *texts[:5])
 
     @property
     def step_bytes(self) -> int:

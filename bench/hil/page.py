@@ -195,6 +195,7 @@ def _facts(report: Report) -> str:
             f"{latency['reference_ms']:.2f} ms per frame on the host, for orientation"
         ),
         **_line(report["line"]),
+        **_told(report),
         "stack": (
             f"{stack['used']:,} of {stack['size']:,} bytes used at most"
             if stack
@@ -215,6 +216,19 @@ def _facts(report: Report) -> str:
         )
         facts[f"published {report['metric']['name']}"] = f"{published}; other data than this run"
     return markup.facts(facts)
+
+
+def _told(report: Report) -> dict[str, str]:
+    """What the board says of its resets and of its memory."""
+    found = {
+        f"lost, {number}": f"after {reset['frames']:,} frames; {reset['text']}"
+        for number, reset in enumerate(report["resets"], 1)
+    }
+    if report["fault_before"]:
+        found["before this run"] = report["fault_before"]
+    if report["external_memory"]:
+        found["external memory"] = report["external_memory"]
+    return found
 
 
 def _window(window: Window) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, NotRequired, TypedDict
 
-VERSION = 2
+VERSION = 3
 LINE_BITS = 10  # start, eight data, stop
 
 
@@ -98,6 +98,20 @@ class Line(TypedDict):
     at_baud_real_time_factor: float | None
 
 
+class Reset(TypedDict):
+    """The board was lost and the run resumed. `frames`: output frames of the stretch received
+    before; `cause`: power-on, brown-out, pin, software, watchdog, fault, other or unknown; `text`:
+    all that the board says; of a fault, where the image names it, function, file and line."""
+
+    frames: int
+    cause: str
+    text: str
+    function: str
+    file: str
+    line: int
+    pc: int
+
+
 class Text(TypedDict):
     """What was typed in a recording's streamed seconds, and what each engine read."""
 
@@ -119,7 +133,9 @@ class Report(TypedDict):
     """hil.json. `frames` came back of `frames_expected`; `mismatches` counts output words that
     differ from `reference`: the integer reference for FORMAT=c, TFLite-Micro's interpreter for
     FORMAT=tflm. `bit_exact`: none does, and all came. `stream_latency`: what the network waits for,
-    of those that say it."""
+    of those that say it. `fault_before`: a fault that the board remembered when the run began, ""
+    where none; `external_memory`: what it says of memory outside the chip, "" where there is
+    none."""
 
     version: int
     model: str
@@ -161,6 +177,9 @@ class Report(TypedDict):
     stream_latency: dict[str, Any] | None
     real_time_factor: float | None
     line: Line
+    resets: list[Reset]
+    fault_before: str
+    external_memory: str
     stack: Stack | None
     footprint: dict[str, Any] | None
     plan_differences: list[str]

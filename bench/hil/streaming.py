@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from bench.hil.schema import Window
+from bench.hil.schema import Reset, Window
 from compress import evaluate, tasks
 from compress import graph as g
 from compress.data.datasets import Dataset
@@ -21,6 +21,7 @@ from host.boards import Board
 from host.decode import StreamDecoder
 from host.engines import run_of
 from host.errors import BoardLostError
+from host.faults import Told
 from host.protocol import Hello, Status
 from host.run import Run
 
@@ -40,6 +41,8 @@ class Streamed:
     words: list[npt.NDArray[np.int16]] = field(default_factory=list)
     counts: list[npt.NDArray[np.uint64]] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
+    resets: list[Reset] = field(default_factory=list)
+    fault_before: str = ""
     status: Status | None = None
 
     @property
@@ -79,6 +82,8 @@ def stream(open_again: Callable[[], Board], graph: g.Graph, parts: list[Recorded
     board = open_again()
     try:
         streamed = Streamed(board.link.handshake(), board.line.name)
+        told = board.link.told(streamed.hello)
+        streamed.fault_before = told.text if told and streamed.hello.past.exception else ""
         total = sum(len(p.samples) for p in parts) // graph.samples_per_step * graph.chunk
         with tqdm(
             total=total,
@@ -91,7 +96,7 @@ def stream(open_again: Callable[[], Board], graph: g.Graph, parts: list[Recorded
                 run = run_of(
                     graph, part.signal, SNAPSHOT_EVERY if total > 2 * SNAPSHOT_EVERY else 0
                 )
-                board = _finish(graph, board, open_again, run, bar)
+                board = _finish(graph, board, open_again, run, bar, streamed.resets)
                 streamed.runs.append(run)
                 ticks = np.array(run.ticks, np.uint32)
                 streamed.words.append(np.array(run.outputs, np.int16))
@@ -102,11 +107,29 @@ def stream(open_again: Callable[[], Board], graph: g.Graph, parts: list[Recorded
         board.close()
 
 
+def _reset(frames: int, told: Told | None) -> Reset:
+    told = told or Told("unknown", "the board was lost and does not say why")
+    return {
+        "frames": frames,
+        "cause": told.cause,
+        "text": told.text,
+        "function": told.function,
+        "file": told.file,
+        "line": told.line,
+        "pc": told.pc,
+    }
+
+
 def _finish(
-    graph: g.Graph, board: Board, open_again: Callable[[], Board], run: Run, bar: tqdm
-) -> Board:  # type: ignore[type-arg]
-    """Run to its end; on the loss of the board connect again and resume. Returns the board it ended
-    on."""
+    graph: g.Graph,
+    board: Board,
+    open_again: Callable[[], Board],
+    run: Run,
+    bar: tqdm,  # type: ignore[type-arg]
+    resets: list[Reset],
+) -> Board:
+    """Run to its end; on the loss of the board connect again, note why, and resume. Returns the
+    board it ended on."""
     text = tasks.of(graph).text
     decoder = None if text is None else StreamDecoder(text.alphabet)
 
@@ -124,7 +147,8 @@ def _finish(
         bar.write(f"{lost}\nconnecting again, {run.done} frames are kept")
         board.close()
         board = open_again()
-        board.link.handshake()
+        hello = board.link.handshake()
+        resets.append(_reset(run.done, lost.told or board.link.told(hello)))
         try:
             run.resume(board.link, show)
             return board

@@ -267,7 +267,15 @@ def _line(report: Report) -> list[str]:
             f" time{at_baud}",
         ),
         row("", troubles),
+        *_resets(report),
     ]
+
+
+def _resets(report: Report) -> list[str]:
+    """Why the board was lost, each time; and a fault of before the run that it still remembers."""
+    rows = [row(f"lost after {r['frames']:,} frames", r["text"]) for r in report["resets"]]
+    before = report["fault_before"]
+    return rows + ([row("before this run", before)] if before else [])
 
 
 def _memory(report: Report) -> list[str]:
@@ -287,6 +295,8 @@ def _memory(report: Report) -> list[str]:
                 f"{report['arena_used']:,} bytes used by the interpreter, the state among them",
             )
         )
+    if report["external_memory"]:
+        lines.append(row("external memory", report["external_memory"]))
     if report["stack"] is not None:
         lines.append(
             row(

@@ -57,12 +57,22 @@ static uint8_t *put_board(const port_info *port, uint8_t *at)
     return put_u32(at, health.stack_bytes);
 }
 
+_Static_assert(sizeof(port_past) == 52u, "SPEC.md part 4 has these bytes");
+static uint8_t *put_past(uint8_t *at)
+{
+    port_past past;
+    port_recall(&past);
+    memcpy(at, &past, sizeof past);
+    return at + sizeof past;
+}
+
 void send_hello(const port_info *port, uint8_t type, uint32_t sequence)
 {
-    uint8_t *at = put_board(port, put_model(frame_payload(&answer)));
+    uint8_t *at = put_past(put_board(port, put_model(frame_payload(&answer))));
     at = put_string(at, MODEL_GENERATOR);
     at = put_string(at, MODEL_NAME);
     at = put_string(at, port->name);
+    at = put_string(at, port->memory == NULL ? "" : port->memory);
     at = put_string(at, COMPILER);
     send_answer(type, sequence, (uint32_t)(at - frame_payload(&answer)));
 }

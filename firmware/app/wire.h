@@ -1,4 +1,4 @@
-/* Numbers of the serial line, version 2. SPEC.md part 4 states every byte; this file and
+/* Numbers of the serial line, version 3. SPEC.md part 4 states every byte; this file and
  * host/protocol.py must agree with it. Every field is little-endian, and so is every core this runs
  * on: fields are copied, not assembled. */
 #ifndef WIRE_H
@@ -9,7 +9,7 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "the line is little-endian and fields are copied as they lie");
 
-#define WIRE_VERSION 2u
+#define WIRE_VERSION 3u
 #define WIRE_HEADER 12u  /* type u8, zero u8, length u16, session u32, sequence u32 */
 #define WIRE_TRAILER 4u  /* CRC-32 of header and payload */
 #define WIRE_PAYLOAD 768u /* most payload bytes of one frame, either way */

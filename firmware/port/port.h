@@ -1,4 +1,4 @@
-/* What a board gives to the application: five functions. Nothing else of the application knows the
+/* What a board gives to the application: six functions. Nothing else of the application knows the
  * board.
  *
  * A port also brings its start-up code, a linker script where there is one, and board.toml: the
@@ -20,6 +20,45 @@ typedef struct {
     uint32_t line_bytes; /* received bytes the port holds while the application is busy */
     const char *memory;  /* how external memory is mapped and how fast; NULL where there is none */
 } port_info;
+
+/* Why the board started last. */
+enum {
+    PORT_RESET_UNKNOWN = 0,
+    PORT_RESET_POWER_ON = 1,
+    PORT_RESET_BROWN_OUT = 2, /* the supply fell too low, and RAM kept what it held */
+    PORT_RESET_PIN = 3,
+    PORT_RESET_SOFTWARE = 4, /* or a debugger */
+    PORT_RESET_WATCHDOG = 5,
+    PORT_RESET_FAULT = 6,
+    PORT_RESET_OTHER = 7     /* low power, option bytes */
+};
+
+/* Where the stack pointer was at a fault. */
+enum {
+    PORT_STACK_INSIDE = 0,
+    PORT_STACK_OVERFLOWED = 1, /* just below the stack: neither pc nor lr is known */
+    PORT_STACK_LOST = 2        /* nowhere near it: nor the caller */
+};
+
+/* The last fault since power-on, as the core's registers said it; 0 where nothing is known. */
+typedef struct {
+    uint16_t exception; /* the number of the one that was a fault; 0: there was none */
+    uint16_t stack;     /* PORT_STACK_… */
+    uint32_t pc, lr;
+    uint32_t caller; /* the first return address on the stack: as a rule the caller's */
+    uint32_t sp, cfsr, hfsr;
+    uint32_t address; /* MMFAR or BFAR, whichever is valid */
+    uint32_t starts;  /* since then; 1: it caused this one */
+    uint32_t faults;  /* since power-on */
+} port_fault;
+
+/* What was before the last start. HELLO carries it as it lies (SPEC.md part 4). */
+typedef struct {
+    uint32_t cause;    /* PORT_RESET_… */
+    uint32_t flags;    /* the chip's own register of causes; 0 where it has none */
+    uint32_t code_crc; /* CRC-32 of the code of this image: tells whose addresses these are */
+    port_fault fault;
+} port_past;
 
 /* Counts since start; 32 bits, wrapping. */
 typedef struct {
@@ -51,4 +90,7 @@ uint32_t port_ticks(void);
 
 /* Everything the port has counted. */
 void port_measure(port_health *out);
+
+/* What was before: the same from the start to the next one. */
+void port_recall(port_past *out);
 #endif

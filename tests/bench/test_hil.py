@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from bench.__main__ import main as bench_main
-from bench.hil import assemble, language, measurement, schema, streaming
+from bench.hil import assemble, language, measurement, page, schema, streaming, text
 from compress.artifacts import Folder
 from compress.data import datasets
 from compress.data.simulator.session import simulate, write
@@ -268,9 +268,29 @@ def test_a_run_survives_the_loss_of_its_board(here: Path, monkeypatch: pytest.Mo
         artifacts, datasets.find(here / "data", here / "build", TYPING), "posix", None, 2.0
     )
     assert len(boards) == 2 and outcome.report["line"]["resumed"] == 1
+    (reset,) = outcome.report["resets"]
+    assert (reset["frames"], reset["cause"]) == (10, "unknown") and "does not say" in reset["text"]
     assert (
         outcome.report["valid"] and outcome.report["bit_exact"] and outcome.report["frames"] == 42
     )
+
+
+def test_why_a_board_was_reset_is_told_on_console_and_page(here: Path) -> None:
+    plain = short_run(here)
+    assert (plain["resets"], plain["fault_before"], plain["external_memory"]) == ([], "", "")
+    fault = "the board was reset by a fault: HardFault, division by zero, in f (nn/f.c:3)"
+    told = {"cause": "fault", "text": fault, "function": "f", "file": "nn/f.c", "line": 3, "pc": 8}
+    before, memory = "2 starts ago there was a fault", "octal flash at 200 MB/s"
+    report = plain | {
+        "resets": [{"frames": 1250, **told}],
+        "fault_before": before,
+        "external_memory": memory,
+    }
+    console = text.console_report(report)  # type: ignore[arg-type]
+    facts = page._told(report)  # type: ignore[arg-type]
+    for said in (fault, before, memory):
+        assert said in console and any(said in str(fact) for fact in facts.values())
+    assert "lost after 1,250 frames" in console and "after 1,250 frames" in facts["lost, 1"]
 
 
 def decoder_that(act: Callable[[], None], at: int) -> type[StreamDecoder]:

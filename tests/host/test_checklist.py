@@ -98,6 +98,17 @@ def test_every_case_has_its_own_next_step(
     assert finding.case == name and step in finding.step
 
 
+def test_a_board_that_starts_again_and_again_is_told_by_its_own_words() -> None:
+    heard = checklist.Heard(900, good=4, starts=4, told="the board was reset by a fault: HardFault")
+    for process in (None, "its process runs and said nothing"):
+        finding = checklist.diagnose(heard, ON_CABLE, [CABLE], process)
+        assert finding.case == "restarting" and "4 times" in finding.seen
+        assert finding.seen.endswith("reset by a fault: HardFault")
+        assert finding.step == "mend what it says of its reset; then make flash BOARD=virtual-f405"
+    silent = checklist.diagnose(checklist.Heard(900, good=4, starts=4), ON_CABLE, [CABLE])
+    assert "does not say why" in silent.seen and "check its supply" in silent.step
+
+
 def test_frames_with_wrong_bits_are_noise_and_not_another_rate() -> None:
     body = p.HEADER.pack(p.READY, 0, 100, 0, 0) + bytes(100)
     wrong = zlib.crc32(body) ^ 1

@@ -132,8 +132,9 @@ def programs(
     return [(program, probe.get(program, ("", 0)), load) for program in BY_NAME[name].programs]
 
 
+DEBUG_OFF = "verify reset -c catch {mww 0xE000EDF0 0xA05F0000} -c shutdown"
 EXPECTED = {
-    "openocd": "openocd -f board/st_nucleo_f4.cfg -c program {ELF} verify reset exit",
+    "openocd": f"openocd -f board/st_nucleo_f4.cfg -c program {{ELF}} {DEBUG_OFF}",
     "st-flash": "st-flash --reset write BIN 0x08000000",
     "STM32_Programmer_CLI": "STM32_Programmer_CLI -c port=SWD -w BIN 0x08000000 -v -rst",
     "pio": "pio run -d PROJECT -t upload",
@@ -379,7 +380,7 @@ def test_the_command_builds_chooses_and_loads(here, tmp_path, monkeypatch, capfd
     monkeypatch.setattr("serial.tools.list_ports.comports", list)
     assert host_main(["flash", *common(here), "--board", BOARD, "--tool", "openocd"]) == 0
     image = here / "build/TC_S4_small/w8a16/c" / BOARD / "firmware.elf"
-    assert image.is_file() and bench.called()[-1].endswith(f"program {{{image}}} verify reset exit")
+    assert image.is_file() and bench.called()[-1].endswith(f"program {{{image}}} {DEBUG_OFF}")
     said = capfd.readouterr().out
     assert (
         f"firmware.elf goes onto {BOARD} with openocd: it asks the chip itself" in said
@@ -387,5 +388,5 @@ def test_the_command_builds_chooses_and_loads(here, tmp_path, monkeypatch, capfd
     )
     assert host_main(["flash", *common(here), "--board", BOARD, "--tool", "openocd", "--tap"]) == 0
     with_tap = image.parent / "tap" / "firmware.elf"
-    assert bench.called()[-1].endswith(f"program {{{with_tap}}} verify reset exit")
+    assert bench.called()[-1].endswith(f"program {{{with_tap}}} {DEBUG_OFF}")
     assert b"-DMODEL_TAP" in with_tap.read_bytes() and b"-DMODEL_TAP" not in image.read_bytes()

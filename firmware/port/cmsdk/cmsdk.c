@@ -2,6 +2,7 @@
 #include "line.h"
 #include "port.h"
 #include "registers.h"
+#include "reset.h"
 #include "vectors.h"
 
 /* APB UART */
@@ -29,6 +30,14 @@
 /* polls of the transmitter, about 20 ms of the emulator's own time: it waits for a socket, not for
  * a wire */
 #define WRITE_TURNS 5000000u
+
+/* QEMU keeps no register that says why it was reset: what is known is what RAM held. */
+const bool reset_nmi_is_watchdog = true;
+
+reset_origin reset_read(void)
+{
+    return (reset_origin){.cause = PORT_RESET_UNKNOWN};
+}
 
 /* 1 s of executed instructions to the NMI, 1 s more to the reset. */
 static void start_watchdog(void)

@@ -22,6 +22,7 @@
 #define NVIC_IPR(irq) (*(volatile uint8_t *)(0xE000E400u + (irq)))
 #define SCB_ICSR REGISTER(0xE000ED04u)
 #define SCB_ICSR_PENDSTSET (1u << 26)
+#define SCB_ICSR_VECTACTIVE 0x1FFu
 #define SCB_VTOR REGISTER(0xE000ED08u)
 #define SCB_AIRCR REGISTER(0xE000ED0Cu)
 #define SCB_AIRCR_RESET 0x05FA0004u
@@ -29,6 +30,14 @@
 #define SCB_CCR_DC (1u << 16)
 #define SCB_CCR_IC (1u << 17)
 #define SCB_SHPR3 REGISTER(0xE000ED20u)
+
+/* What a fault was, ARM DDI 0403 B3.2.15 to B3.2.18 */
+#define SCB_CFSR REGISTER(0xE000ED28u)
+#define SCB_CFSR_MMARVALID (1u << 7)
+#define SCB_CFSR_BFARVALID (1u << 15)
+#define SCB_HFSR REGISTER(0xE000ED2Cu)
+#define SCB_MMFAR REGISTER(0xE000ED34u)
+#define SCB_BFAR REGISTER(0xE000ED38u)
 
 /* Coprocessors 10 and 11 are floating point and, on Armv8.1-M, vectors: ARM DDI 0403 B3.2.20. Where
  * there are neither, the bits read as 0. */
@@ -40,6 +49,7 @@
 #define SCB_CSSELR REGISTER(0xE000ED84u)
 #define SCB_ICIALLU REGISTER(0xE000EF50u)
 #define SCB_DCISW REGISTER(0xE000EF60u)
+#define SCB_DCCMVAC REGISTER(0xE000EF68u) /* the line at an address, into memory */
 
 /* Memory protection, ARM DDI 0403 B3.5 */
 #define MPU_CTRL REGISTER(0xE000ED94u)

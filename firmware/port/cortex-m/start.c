@@ -1,5 +1,6 @@
-/* Vector table, reset, faults: the same on every Cortex-M. A board adds the vectors of its
+/* Vector table and reset: the same on every Cortex-M. A board adds the vectors of its
  * peripherals (vectors.h). */
+#include "fault.h"
 #include "registers.h"
 #include "stack.h"
 #include "vectors.h"
@@ -12,7 +13,6 @@ extern const vector constructors_begin[], constructors_end[];
 extern int main(void);
 
 void Reset_Handler(void);
-void Fault_Handler(void);
 void SysTick_Handler(void);
 
 typedef struct {
@@ -83,16 +83,8 @@ void Reset_Handler(void)
     memset(bss_begin, 0, distance(bss_begin, bss_end));
     memset(arena_begin, 0, distance(arena_begin, arena_end));
     memset(state_begin, 0, distance(state_begin, state_end));
+    fault_start();
     construct();
     main();
-    Fault_Handler();
-}
-
-/* The host sees the READY of a board that started again and resumes the run. */
-void Fault_Handler(void)
-{
-    __asm volatile("dsb");
-    SCB_AIRCR = SCB_AIRCR_RESET;
-    for (;;)
-        __asm volatile("nop"); /* the reset takes a few cycles; the watchdog stands behind it */
+    __builtin_trap(); /* which is a fault */
 }

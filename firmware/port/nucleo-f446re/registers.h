@@ -5,6 +5,18 @@
 #define REGISTERS_H
 #include "core.h"
 
+/* Why it was reset, RM0390 6.3.21, RCC_CSR; bits as in ST's device header */
+#define RESET_REGISTER REGISTER(0x40023874u)
+#define RESET_CLEAR 0x01000000u /* RMVF */
+#define RESET_FLAGS 0xFE000000u
+#define RESET_POWER_ON 0x08000000u /* PORRSTF */
+#define RESET_BROWN_OUT 0x02000000u /* BORRSTF */
+#define RESET_WATCHDOG 0x60000000u /* IWDGRSTF, WWDGRSTF */
+#define RESET_OTHER 0x80000000u /* LPWRRSTF */
+#define RESET_SOFTWARE 0x10000000u /* SFTRSTF */
+#define RESET_PIN 0x04000000u /* PINRSTF */
+#define RESET_LOSES_RAM 0x08000000u
+
 /* Blocks whose registers port/stm32 and port/stm32-usart-sr know: RM0390 20.4, 25.6, 7.4 */
 #define IWDG_BASE 0x40003000u
 #define USART_BASE 0x40004400u /* USART2 */

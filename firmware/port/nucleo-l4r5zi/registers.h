@@ -5,6 +5,18 @@
 #define REGISTERS_H
 #include "core.h"
 
+/* Why it was reset, RM0432 6.4, RCC_CSR; bits as in ST's device header */
+#define RESET_REGISTER REGISTER(0x40021094u)
+#define RESET_CLEAR 0x00800000u /* RMVF */
+#define RESET_FLAGS 0xFF000000u
+#define RESET_POWER_ON 0u /* none of its own: brown-out, and RAM that kept nothing */
+#define RESET_BROWN_OUT 0x08000000u /* BORRSTF */
+#define RESET_WATCHDOG 0x60000000u /* IWDGRSTF, WWDGRSTF */
+#define RESET_OTHER 0x83000000u /* LPWRRSTF, OBLRSTF, FWRSTF */
+#define RESET_SOFTWARE 0x10000000u /* SFTRSTF */
+#define RESET_PIN 0x04000000u /* PINRSTF */
+#define RESET_LOSES_RAM 0u
+
 /* Blocks whose registers port/stm32 and port/stm32-usart-isr know: RM0432, chapters IWDG, LPUART
  * and GPIO */
 #define IWDG_BASE 0x40003000u

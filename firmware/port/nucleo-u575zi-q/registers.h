@@ -5,6 +5,18 @@
 #define REGISTERS_H
 #include "core.h"
 
+/* Why it was reset, RM0456 chapter 11, RCC_CSR; bits as in ST's device header */
+#define RESET_REGISTER REGISTER(0x46020CF4u)
+#define RESET_CLEAR 0x00800000u /* RMVF */
+#define RESET_FLAGS 0xFE000000u
+#define RESET_POWER_ON 0u /* none of its own: brown-out, and RAM that kept nothing */
+#define RESET_BROWN_OUT 0x08000000u /* BORRSTF */
+#define RESET_WATCHDOG 0x60000000u /* IWDGRSTF, WWDGRSTF */
+#define RESET_OTHER 0x82000000u /* LPWRRSTF, OBLRSTF */
+#define RESET_SOFTWARE 0x10000000u /* SFTRSTF */
+#define RESET_PIN 0x04000000u /* PINRSTF */
+#define RESET_LOSES_RAM 0u
+
 /* Blocks whose registers port/stm32 and port/stm32-usart-isr know: RM0456, chapters IWDG, USART and
  * GPIO */
 #define IWDG_BASE 0x40003000u

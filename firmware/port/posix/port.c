@@ -114,3 +114,9 @@ void port_measure(port_health *out)
 {
     *out = health;
 }
+
+/* A process remembers nothing; what ended the one before is told by whoever ran it. */
+void port_recall(port_past *out)
+{
+    *out = (port_past){.cause = PORT_RESET_UNKNOWN};
+}

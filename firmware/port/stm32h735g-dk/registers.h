@@ -5,6 +5,18 @@
 #define REGISTERS_H
 #include "core.h"
 
+/* Why it was reset, RM0468 chapter RCC, RCC_RSR; bits as in ST's device header */
+#define RESET_REGISTER REGISTER(0x580244D0u)
+#define RESET_CLEAR 0x00010000u /* RMVF */
+#define RESET_FLAGS 0x55FA0000u
+#define RESET_POWER_ON 0x00800000u /* PORRSTF */
+#define RESET_BROWN_OUT 0x00200000u /* BORRSTF */
+#define RESET_WATCHDOG 0x14000000u /* IWDG1RSTF, WWDG1RSTF */
+#define RESET_OTHER 0x40000000u /* LPWRRSTF */
+#define RESET_SOFTWARE 0x01000000u /* SFTRSTF */
+#define RESET_PIN 0x00400000u /* PINRSTF */
+#define RESET_LOSES_RAM 0x00A00000u /* it corrects errors: unwritten it cannot be read */
+
 /* Blocks whose registers port/stm32 and port/stm32-usart-isr know: RM0468 IWDG, USART and GPIO */
 #define IWDG_BASE 0x58004800u  /* IWDG1 */
 #define USART_BASE 0x40004800u /* USART3 */

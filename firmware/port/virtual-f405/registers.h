@@ -4,6 +4,18 @@
 #define REGISTERS_H
 #include "core.h"
 
+/* Why it was reset, RM0090 7.3.21, RCC_CSR; bits as in ST's device header */
+#define RESET_REGISTER REGISTER(0x40023874u)
+#define RESET_CLEAR 0x01000000u /* RMVF */
+#define RESET_FLAGS 0xFE000000u
+#define RESET_POWER_ON 0x08000000u /* PORRSTF */
+#define RESET_BROWN_OUT 0x02000000u /* BORRSTF */
+#define RESET_WATCHDOG 0x60000000u /* IWDGRSTF, WWDGRSTF */
+#define RESET_OTHER 0x80000000u /* LPWRRSTF */
+#define RESET_SOFTWARE 0x10000000u /* SFTRSTF */
+#define RESET_PIN 0x04000000u /* PINRSTF */
+#define RESET_LOSES_RAM 0x08000000u
+
 /* Power control, RM0090 5.4 */
 #define PWR_CR REGISTER(0x40007000u)
 #define PWR_CR_VOS (1u << 14) /* scale 1: needed above 144 MHz */

@@ -150,11 +150,16 @@ static inline uint32_t nn_pair(int32_t low, int32_t high)
 #endif
 }
 
-/* Sums and shifts modulo 2³²: they never pass 2³¹ where that matters, and are defined where it does
- * not. */
+/* Sums, products and shifts modulo 2^32: they never pass 2^31 where that matters, and are defined
+ * where it does not. */
 static inline int32_t nn_add(int32_t a, int32_t b)
 {
     return (int32_t)((uint32_t)a + (uint32_t)b);
+}
+
+static inline int32_t nn_mul(int32_t a, int32_t b)
+{
+    return (int32_t)((uint32_t)a * (uint32_t)b);
 }
 
 static inline int32_t nn_shift_left(int32_t a, uint32_t shift)
@@ -243,6 +248,19 @@ static inline int64_t nn_smlald(uint32_t a, uint32_t b, int64_t acc)
     return acc;
 #else
     return acc + (int64_t)(nn_low(a) * nn_low(b)) + nn_high(a) * nn_high(b);
+#endif
+}
+
+/* a + b held to 32 bits; clang knows the instruction, and its vectors. */
+static inline int32_t nn_qadd(int32_t a, int32_t b)
+{
+#if NN_DSP && !defined(__clang__)
+    int32_t r;
+    __asm__("qadd %0, %1, %2" : "=r"(r) : "r"(a), "r"(b));
+    return r;
+#else
+    const int64_t sum = (int64_t)a + b;
+    return sum > INT32_MAX ? INT32_MAX : sum < INT32_MIN ? INT32_MIN : (int32_t)sum;
 #endif
 }
 

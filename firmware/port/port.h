@@ -18,6 +18,7 @@ typedef struct {
     uint32_t tick_num;   /* ticks · tick_num / tick_den = cycles or instructions */
     uint32_t tick_den;
     uint32_t line_bytes; /* received bytes the port holds while the application is busy */
+    const char *memory;  /* how external memory is mapped and how fast; NULL where there is none */
 } port_info;
 
 /* Counts since start; 32 bits, wrapping. */

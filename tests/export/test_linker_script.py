@@ -81,6 +81,7 @@ struct Thing {
         if (text_ != nullptr)
             strcpy(text_, "constructed");
     }
+    ~Thing() { free(text_); }
     int value_;
     char *text_;
 };
@@ -112,7 +113,7 @@ def test_an_application_in_cpp_has_its_constructors_and_a_heap(name: str, tmp_pa
     )
     source, compiled = tmp_path / "thing.cpp", tmp_path / "thing.o"
     source.write_text(APPLICATION)
-    plain = ["-Os", "-fno-exceptions", "-fno-rtti", "-fno-unwind-tables"]
+    plain = ["-Os", "-fno-exceptions", "-fno-rtti", "-fno-use-cxa-atexit"]
     run(
         [
             "arm-none-eabi-g++",

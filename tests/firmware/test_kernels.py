@@ -44,6 +44,7 @@ KERNEL_FLASH = 700
 
 contents = st.builds(Contents, st.integers(0, 2**63), st.sampled_from(MODES))
 in_place = st.booleans()
+any_words = st.booleans()  # in a state, as a snapshot may hold them
 even = st.integers(0, 4).map(lambda n: 2 * n)
 weight_bits = st.sampled_from([8, 4])
 scalar_linear = st.sampled_from(["linear", "linear_s4"])
@@ -128,8 +129,10 @@ any_recurrent = st.one_of(
     ),
     st.builds(recurrent_cases.copy, contents, st.integers(0, 70)),
     st.builds(recurrent_cases.interpolate, contents, few, st.integers(1, 20), st.integers(0, 8)),
-    st.builds(recurrent_cases.lstm_cell, contents, st.integers(1, 35), few, in_place),
-    st.builds(recurrent_cases.gru_cell, contents, st.integers(1, 35), few),
+    st.builds(
+        recurrent_cases.lstm_cell, contents, st.integers(1, 35), few, in_place, any_words=any_words
+    ),
+    st.builds(recurrent_cases.gru_cell, contents, st.integers(1, 35), few, any_words=any_words),
     st.builds(
         recurrent_cases.integrate,
         contents,
@@ -139,6 +142,7 @@ any_recurrent = st.one_of(
         st.just(0),
         st.just(0),
         in_place,
+        any_words,
     ),
     st.builds(
         recurrent_cases.integrate,
@@ -149,8 +153,9 @@ any_recurrent = st.one_of(
         st.just(3),
         st.integers(0, 3),
         in_place,
+        any_words,
     ),
-    st.builds(recurrent_cases.integral, contents, st.integers(1, 20), fraction),
+    st.builds(recurrent_cases.integral, contents, st.integers(1, 20), fraction, any_words),
     st.builds(
         recurrent_cases.patches,
         contents,

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #define REGISTER(address) (*(volatile uint32_t *)(address))
+#define REGISTER_AGAIN(at) (*(at)) /* one more reading, by a register's address */
 
 /* SysTick, ARM DDI 0403 B3.3 */
 #define SYSTICK_CTRL REGISTER(0xE000E010u)

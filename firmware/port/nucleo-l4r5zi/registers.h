@@ -29,12 +29,10 @@
 #define RCC_CR_HSIRDY (1u << 10)
 #define RCC_CR_PLLON (1u << 24)
 #define RCC_CR_PLLRDY (1u << 25)
-#define RCC_CFGR_SW (3u << 0)
-#define RCC_CFGR_SW_HSI (1u << 0)
-#define RCC_CFGR_SW_PLL (3u << 0)
-#define RCC_CFGR_SWS (3u << 2)
-#define RCC_CFGR_SWS_HSI (1u << 2)
-#define RCC_CFGR_SWS_PLL (3u << 2)
+#define CLOCK_SELECT RCC_CFGR
+#define CLOCK_SELECT_BITS 2u /* SW, SWS behind it; 0: MSI */
+#define RCC_CFGR_SW_HSI 1u
+#define RCC_CFGR_SW_PLL 3u
 #define RCC_CFGR_HPRE_DIV2 (8u << 4)
 #define RCC_PLLCFGR_HSI (2u << 0)
 #define RCC_PLLCFGR_PLLREN (1u << 24)

@@ -22,9 +22,10 @@
 #define PWR_VOSR_RANGE_1 (3u << 16)
 #define PWR_VOSR_BOOSTEN (1u << 18)
 
-/* Reset and clock control, RM0456 chapter 11: RCC_CR, RCC_CFGR1, RCC_CFGR2, RCC_PLL1CFGR,
- * RCC_PLL1DIVR, RCC_AHB2ENR1, RCC_AHB3ENR, RCC_APB2ENR */
+/* Reset and clock control, RM0456 chapter 11: RCC_CR, RCC_ICSCR1, RCC_CFGR1, RCC_CFGR2,
+ * RCC_PLL1CFGR, RCC_PLL1DIVR, RCC_AHB2ENR1, RCC_AHB3ENR, RCC_APB2ENR */
 #define RCC_CR REGISTER(0x46020C00u)
+#define RCC_ICSCR1 REGISTER(0x46020C08u)
 #define RCC_CFGR1 REGISTER(0x46020C1Cu)
 #define RCC_CFGR2 REGISTER(0x46020C20u)
 #define RCC_PLL1CFGR REGISTER(0x46020C28u)
@@ -32,16 +33,18 @@
 #define RCC_AHB2ENR1 REGISTER(0x46020C8Cu)
 #define RCC_AHB3ENR REGISTER(0x46020C94u)
 #define RCC_APB2ENR REGISTER(0x46020CA4u)
+#define RCC_CR_MSISRDY (1u << 2)
 #define RCC_CR_HSION (1u << 8)
 #define RCC_CR_HSIRDY (1u << 10)
 #define RCC_CR_PLL1ON (1u << 24)
 #define RCC_CR_PLL1RDY (1u << 25)
-#define RCC_CFGR1_SW (3u << 0)
-#define RCC_CFGR1_SW_HSI (1u << 0)
-#define RCC_CFGR1_SW_PLL1 (3u << 0)
-#define RCC_CFGR1_SWS (3u << 2)
-#define RCC_CFGR1_SWS_HSI (1u << 2)
-#define RCC_CFGR1_SWS_PLL1 (3u << 2)
+#define CLOCK_SELECT RCC_CFGR1
+#define CLOCK_SELECT_BITS 2u /* SW, SWS behind it; 0: MSIS */
+#define RCC_CFGR1_SW_HSI 1u
+#define RCC_CFGR1_SW_PLL1 3u
+#define RCC_ICSCR1_MSIRGSEL (1u << 23) /* the range is the one that follows */
+#define RCC_ICSCR1_MSISRANGE (0xFu << 28)
+#define RCC_ICSCR1_MSISRANGE_24MHZ (1u << 28)
 #define RCC_CFGR2_HPRE_DIV2 (8u << 0)
 #define RCC_PLL1CFGR_HSI (2u << 0)
 #define RCC_PLL1CFGR_RGE_16MHZ (3u << 2)   /* 8 to 16 MHz into the PLL */

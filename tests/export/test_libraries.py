@@ -57,23 +57,19 @@ def _program(name: str, words: np.ndarray) -> str:
     upper = name.upper()
     values = ",".join(str(word) for word in words.reshape(-1))
     return f"""#include <stdio.h>
-#ifdef __cplusplus
-extern "C" {{
-#endif
 #include "{name}.h"
-#ifdef __cplusplus
-}}
-#endif
 
-static const int16_t samples[] = {{{values}}};
+{upper}_DEFINE(net);
+static int16_t samples[] = {{{values}}}, out[{upper}_STEP_OUTPUTS];
 
 int main(void)
 {{
-    static int16_t out[{upper}_FRAMES_PER_STEP * {upper}_OUTPUTS];
-    {name}_reset();
+    static int16_t own[{upper}_STEP_SAMPLES];
+    if ({name}_selftest(&net, own, out) != 0)
+        return 1;
     for (int i = 0; i < {STEPS}; i++) {{
-        {name}_step(samples + i * {upper}_SAMPLES_PER_STEP * {upper}_INPUTS, out);
-        for (int o = 0; o < {upper}_FRAMES_PER_STEP * {upper}_OUTPUTS; o++)
+        {name}_step(&net, samples + i * {upper}_STEP_SAMPLES, out);
+        for (int o = 0; o < {upper}_STEP_OUTPUTS; o++)
             printf("%d\\n", out[o]);
     }}
     return 0;
@@ -105,6 +101,7 @@ def consumer(library: Library, folder: Path, language: str, found: str) -> Path:
         f"project(consumer LANGUAGES {language})\n"
         f"{found}\n"
         f"add_executable(consumer {main})\n"
+        "target_compile_options(consumer PRIVATE -Wall -Wextra -Wpedantic -Werror)\n"
         f"target_link_libraries(consumer PRIVATE Tendon::{library.name})\n"
     )
     return folder
@@ -155,7 +152,7 @@ def test_a_program_for_a_microcontroller_adds_the_folder(
         if compiler == "gcc"
         else built(folder, f"-DCMAKE_TOOLCHAIN_FILE={file}")
     )
-    assert 'Tag_CPU_name: "7E-M"' in ran("arm-none-eabi-readelf", "-A", program)
+    assert "Tag_CPU_arch: v7E-M" in ran("arm-none-eabi-readelf", "-A", program)
     archive = next(program.parent.rglob("*.a"))
     assert " T " in ran("arm-none-eabi-nm", archive)
 

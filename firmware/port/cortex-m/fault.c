@@ -21,7 +21,6 @@ typedef struct {
     uint32_t code_crc; /* of the image that ran; 0: it had not yet been asked for */
     port_fault fault;
     uint32_t crc; /* of all before */
-    uint32_t flush;
 } record;
 _Static_assert(sizeof(record) < 64u, "as export/c/placement.py allows for");
 
@@ -36,13 +35,14 @@ static uint32_t crc_of(const record *from)
 }
 
 /* Into the memory itself: the caches are empty after a reset, and an STM32H7 writes the last word
- * that does not fill its 64 or 32 bits of error correction only with the next such write to the
- * same memory (RM0433, chapter 2.4, Error code correction). */
+ * that does not fill its 64 or 32 bits of error correction only with the next such write to another
+ * word of the same memory (RM0433 rev. 8, page 137): that is the second one of the magic word. */
 static void seal(void)
 {
     kept.magic = MAGIC;
     kept.crc = crc_of(&kept);
-    *(volatile uint32_t *)&kept.flush = 0;
+    __asm volatile("" ::: "memory");
+    *(volatile uint32_t *)&kept.magic = MAGIC;
     if (SCB_CCR & SCB_CCR_DC) {
         __asm volatile("dsb" ::: "memory");
         for (uintptr_t at = (uintptr_t)&kept & ~(uintptr_t)(LINE - 1u);

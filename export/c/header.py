@@ -163,6 +163,8 @@ def _constants(model: Model) -> Iterator[str]:
 def _numbers(model: Model) -> Iterator[tuple[str, object, str]]:
     graph, plan = model.graph, model.plan
     yield "INPUTS", graph.input.features, "int16 values of a sample"
+    yield "INPUT_LOW", f"({graph.input.lo})", "smallest word of a sample"
+    yield "INPUT_HIGH", graph.input.hi, "largest"
     yield "SAMPLE_RATE", _number(graph.input.rate), "samples a second"
     yield "INPUT_SCALE", f"{graph.input.scale:.9g}", "real value of one step of a sample"
     yield "SAMPLES_PER_STEP", graph.samples_per_step, ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
 from export.boards import FIRMWARE
@@ -32,20 +33,30 @@ C_HEADERS = frozenset(_C_HEADERS.split())
 # what the step of a model calls its own
 LOCALS = frozenset({"self", "state", "arena", "samples", "out", "linux", "unix"})
 
+_COMMENTS = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
+
 
 def identifier(name: str) -> str:
     """The name of a network in lower case as C can have it: the prefix of all that it defines, and
     of its files."""
     word = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower() or "network"
-    if not word[0].isalpha() or word in KEYWORDS | C_HEADERS | _own_headers():
-        return f"net_{word}"
-    return word
+    taken = KEYWORDS | C_HEADERS | _own_headers() | _words_of_examples()
+    return word if word[0].isalpha() and word not in taken else f"net_{word}"
 
 
 def _own_headers() -> frozenset[str]:
     """Names of headers that a project has beside those of its model."""
     found = {Path(path).stem for path in FIRMWARE.rglob("*.h")}
     return frozenset(found | {"model", "nn", "port", "app"})
+
+
+@cache
+def _words_of_examples() -> frozenset[str]:
+    """What the programs in examples/ call something: beside it, a network of that name would be
+    another thing."""
+    sources = [p for p in (FIRMWARE / "examples").rglob("*.*") if p.suffix in (".c", ".h", ".cpp")]
+    code = "\n".join(_COMMENTS.sub("", p.read_text(encoding="ascii")) for p in sources)
+    return frozenset(set(re.findall(r"\b[a-z]\w*", code)) - {"network"})
 
 
 def short_names(paths: Sequence[str], taken: Iterable[str] = ()) -> list[str]:

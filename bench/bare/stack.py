@@ -41,7 +41,7 @@ class Target:
             _output([*self.command, *FLAGS, "-c", str(source), "-o", str(made)])
             frames = _frames(made.with_suffix(".su").read_text())
             listing = _output([self.objdump, "-dr", "--no-show-raw-insn", str(made)])
-        frames |= {name: int(size) for size, name in _NAKED.findall(_text_of(source))}
+        frames |= _assembly(source)
         return _deepest(kernel, frames, _calls(listing))
 
 
@@ -66,11 +66,15 @@ def kernels() -> list[str]:
     return sorted(path.stem for path in NN.glob("nn_*.c"))
 
 
-def _text_of(source: Path) -> str:
-    """A kernel's file and those of its headers that hold functions of assembly."""
+def _assembly(source: Path) -> dict[str, int]:
+    """Function of nothing but assembly -> its bytes, of a kernel's file and its headers."""
     text = source.read_text()
     headers = re.findall(r'#include "(nn_\w+\.h)"', text)
-    return text + "".join((NN / name).read_text() for name in headers)
+    text += "".join((NN / name).read_text() for name in headers)
+    found = {name: int(size) for size, name in _NAKED.findall(text)}
+    if len(_NAKED.findall(text)) != text.count("static NN_NAKED "):
+        raise TendonError(f"{source.name}: a function of assembly does not say its stack above it")
+    return found
 
 
 def _frames(usage: str) -> dict[str, int]:
@@ -119,7 +123,7 @@ def _output(command: list[str]) -> str:
 
 # --- the table ------------------------------------------------------------------------------------
 
-HEAD = "kernel                     M4    M7   M33   M55  computer"
+HEAD = "kernel                        M4    M7   M33   M55  computer"
 _TABLE = re.compile(rf" \* {re.escape(HEAD)}\n((?: \* \w+(?: +\d+)+\n)*)")
 
 
@@ -146,7 +150,7 @@ def stated() -> dict[str, tuple[int, ...]]:
 def write(figures: dict[str, tuple[int, ...]]) -> None:
     """Into nn.h and export/c/stack.py."""
     rows = (
-        f" * {kernel:<22}" + "".join(f"{n:>6}" for n in row[:-1]) + f"{row[-1]:>10}\n"
+        f" * {kernel:<26}" + "".join(f"{n:>6}" for n in row[:-1]) + f"{row[-1]:>10}\n"
         for kernel, row in figures.items()
     )
     header = (NN / "nn.h").read_text()

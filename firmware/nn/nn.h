@@ -338,7 +338,7 @@ void nn_start_up(uint32_t *steps, uint32_t until, void *state, uint32_t bytes);
 /* Bytes of stack that a kernel needs with all it calls but memcpy() and memset(): the larger of what
  * gcc 12 and clang 19 say at -O3, as projects build kernels. With -O0 it is up to three times that.
  *
- * kernel                     M4    M7   M33   M55  computer
+ * kernel                        M4    M7   M33   M55  computer
  * nn_add_s16                20    24    20    12        32
  * nn_attention_context_s16   376   376   376   416        64
  * nn_attention_scores_s16   256   256   256   368       136
@@ -353,10 +353,10 @@ void nn_start_up(uint32_t *steps, uint32_t until, void *state, uint32_t bytes);
  * nn_integrate_s16          96   104    96   120       200
  * nn_interpolate_s16       112   112   112   144       120
  * nn_layer_norm_s16         88    92    88   104       200
- * nn_linear_s4_s16         208   208   208   200        56
- * nn_linear_s8_s16         208   208   208   208    262120
- * nn_linear_s8_s16_mve      80    80    80   176        56
- * nn_linear_s8_s8_mve       80    80    80   184        56
+ * nn_linear_s4_s16         288   296   288   328        56
+ * nn_linear_s8_s16         256   256   256   312      2792
+ * nn_linear_s8_s16_mve      88    84    88   112        56
+ * nn_linear_s8_s8_mve       88    84    88    96        56
  * nn_log_softmax_s16        80    80    88    96        72
  * nn_lstm_cell_s16         120   128   104   408        64
  * nn_lut_s16                32    36    32    96        40

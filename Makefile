@@ -1,16 +1,18 @@
 # Every target does its own set-up. Variables: MODEL, CHECKPOINT, DATA, SPLIT, PRECISION, FORMAT,
-# BOARD, PORT, TOOL, TAP, SECONDS, LATENCY, CALIBRATION, INPUT, OUTPUT, ENGINE, DECODER, LM, TFLM,
-# CMSIS_NN, COREMARK, AES, INITIAL, WINDOW, FLASH, RAM, LOAD, STEPS, TASK; of sweeps MODELS,
-# PRECISIONS, DECODERS, CHECKPOINTS, JOBS, BACKEND, SCHEDULER.
+# BOARD, COMPILER, PORT, TOOL, TAP, SECONDS, LATENCY, CALIBRATION, INPUT, OUTPUT, ENGINE, DECODER,
+# LM, TFLM, CMSIS_NN, COREMARK, AES, INITIAL, WINDOW, FLASH, RAM, LOAD, STEPS, TASK; of sweeps
+# MODELS, PRECISIONS, DECODERS, CHECKPOINTS, JOBS, BACKEND, SCHEDULER. A path may hold blanks.
 # MODEL is a name, or a Python file of yours, path/net.py or path/net.py:name, which is executed;
 # its artifacts are called net or net-name. MODELS may mix both.
 MODEL ?= TC_S4_small
 BUILD ?= build
-named = $(lastword $(patsubst %.py,%,$(notdir $(subst .py:,-,$(MODEL)))))
+blank := $(subst ,, )
+named = $(subst ?,$(blank),$(patsubst %.py,%,$(notdir \
+	$(subst .py:,-,$(subst $(blank),?,$(MODEL))))))
 # A network that `make compress` made is the one that is meant from then on, unless another
 # precision, or another checkpoint than it was made from, is named.
 small := $(BUILD)/$(named)/compressed
-made := $(wildcard $(small)/checkpoint.ckpt)
+made := $(wildcard $(subst $(blank),\ ,$(small))/checkpoint.ckpt)
 same := $(if $(and $(made),$(CHECKPOINT)),$(filter $(file <$(small)/made_from),\
 	$(shell sha256sum "$(CHECKPOINT)" 2>/dev/null)))
 taken := $(and $(made),$(if $(CHECKPOINT),$(same),yes))
@@ -18,6 +20,7 @@ PRECISION ?= $(if $(taken),compressed,w8a16)
 comma := ,
 FORMAT ?= c
 BOARD ?= $(if $(filter tflm,$(FORMAT)),virtual-m7,virtual-f405)
+COMPILER ?= gcc
 SECONDS = 15
 
 export OPENBLAS_NUM_THREADS := 1 # matrices here are small: threads only wait for each other
@@ -32,7 +35,7 @@ endif
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 READY := .venv/ready
-common = --model "$(MODEL)" --precision $(PRECISION) --build $(BUILD) \
+common = --model "$(MODEL)" --precision $(PRECISION) --build "$(BUILD)" \
 	$(if $(CHECKPOINT),--checkpoint "$(CHECKPOINT)") $(if $(WINDOW),--window $(WINDOW))
 form = --format $(FORMAT) $(if $(TFLM),--tflm "$(TFLM)")
 data = $(if $(DATA),--data "$(DATA)") $(if $(CALIBRATION),--calibration "$(CALIBRATION)")
@@ -47,7 +50,7 @@ help: ## list every target
 
 demo: setup tools ## the whole way: quantize, count, export, build, run on the emulated STM32F405,
 ## report
-	$(PYTHON) -m bench demo $(common) $(data) --board $(BOARD) --seconds $(SECONDS) $(lm)
+	$(PYTHON) -m bench demo $(common) $(data) --board "$(BOARD)" --seconds $(SECONDS) $(lm)
 
 test: setup tools ## every test, linter and type check
 	@sh firmware/tools.sh browser
@@ -61,6 +64,11 @@ networks: setup ## 200 networks drawn at random, from PyTorch to every form of t
 	NETWORKS=$(or $(NETWORKS),200) OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist worksteal \
 		tests/export/test_drawn_networks.py $(ARGS)
 
+compilers: setup tools ## gcc and clang, every core, level, frame pointers, LTO: the same words in
+## the emulator (some minutes on two cores)
+	COMPILERS=all OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist worksteal \
+		tests/export/test_compilers.py $(ARGS)
+
 quantize: setup ## checkpoint -> integer graph, its error rate
 ## [MODEL=name|path/net.py CHECKPOINT= DATA= CALIBRATION= PRECISION= WINDOW=]
 	$(PYTHON) -m compress quantize $(common) $(data)
@@ -69,33 +77,36 @@ macs: setup ## multiply-accumulates per layer and second of signal   [MODEL= CHE
 	$(PYTHON) -m compress macs $(common)
 
 recordings: setup ## write the simulated recordings   [TASK=typing|pose|classes|values]
-	$(PYTHON) -m compress recordings --build $(BUILD) $(if $(TASK),--task $(TASK))
+	$(PYTHON) -m compress recordings --build "$(BUILD)" $(if $(TASK),--task $(TASK))
 
 train: setup ## train a network, on simulated or own recordings; continues where it was interrupted
 ## [MODEL= DATA= SPLIT=user.yaml CHECKPOINT= STEPS= OUTPUT=]
-	OMP_WAIT_POLICY=PASSIVE $(PYTHON) -m compress train --model "$(MODEL)" --build $(BUILD) \
+	OMP_WAIT_POLICY=PASSIVE $(PYTHON) -m compress train --model "$(MODEL)" --build "$(BUILD)" \
 		$(if $(DATA),--data "$(DATA)") $(if $(SPLIT),--split "$(SPLIT)") \
 		$(if $(CHECKPOINT),--checkpoint "$(CHECKPOINT)") $(if $(STEPS),--steps $(STEPS)) \
 		$(if $(OUTPUT),--out "$(OUTPUT)")
 
 export: setup ## integer graph -> C project or another format
 ## [MODEL= PRECISION= FORMAT=c|onnx|tflite|tflm BOARD= LATENCY=ms]
-	$(PYTHON) -m export $(FORMAT) $(common) $(data) --board $(BOARD) $(latency)
+	$(PYTHON) -m export $(FORMAT) $(common) $(data) --board "$(BOARD)" $(latency)
 
 firmware: setup tools ## build the firmware of a board, check its size
-## [BOARD=virtual-f405|nucleo-f446re|… LATENCY=ms FORMAT=c|tflm TFLM=]
-	$(PYTHON) -m export firmware $(common) $(data) $(form) --board $(BOARD) $(latency)
+## [BOARD=virtual-f405|nucleo-f446re|… COMPILER=gcc|clang LATENCY=ms FORMAT=c|tflm TFLM=]
+	$(PYTHON) -m export firmware $(common) $(data) $(form) --board "$(BOARD)" $(latency) \
+		--compiler "$(COMPILER)"
 
 hil: setup tools ## stream recordings through a board, score, compare every word
-## [BOARD= PORT= DATA= SECONDS= LATENCY=ms LM= FORMAT=c|tflm TFLM=]
-	$(PYTHON) -m bench hil $(common) $(data) $(form) --board $(BOARD) \
-		$(if $(PORT),--port "$(PORT)") --seconds $(SECONDS) $(latency) $(lm)
+## [BOARD= COMPILER= PORT= DATA= SECONDS= LATENCY=ms LM= FORMAT=c|tflm TFLM=]
+	$(PYTHON) -m bench hil $(common) $(data) $(form) --board "$(BOARD)" \
+		$(if $(PORT),--port "$(PORT)") --seconds $(SECONDS) $(latency) $(lm) \
+		--compiler "$(COMPILER)"
 
 flash: setup tools ## build the firmware, load it with what is there
-## [BOARD= PORT= LATENCY=ms TAP=1 TOOL=openocd|st-flash|STM32_Programmer_CLI|pio|stm32flash]
-	$(PYTHON) -m host flash $(common) $(data) $(form) --board $(BOARD) \
+## [BOARD= COMPILER= PORT= LATENCY=ms TAP=1
+## TOOL=openocd|st-flash|STM32_Programmer_CLI|pio|stm32flash]
+	$(PYTHON) -m host flash $(common) $(data) $(form) --board "$(BOARD)" \
 		$(if $(PORT),--port "$(PORT)") $(if $(TOOL),--tool "$(TOOL)") $(if $(TAP),--tap) \
-		$(latency)
+		$(latency) --compiler "$(COMPILER)"
 
 decode: setup ## text from frames that infer wrote
 ## [INPUT=frames.npy DECODER=greedy|beam|beam+lm LM=]
@@ -115,15 +126,15 @@ infer: setup ## one input through one engine
 diagnose: setup tools ## a board, or two engines, layer by layer: the first difference
 ## [BOARD= PORT= or ENGINE="graph native"; INPUT= SECONDS=]
 	$(PYTHON) -m host diagnose $(common) $(data) \
-		$(if $(filter file,$(origin BOARD)),,--board $(BOARD)) $(if $(PORT),--port "$(PORT)") \
+		$(if $(filter file,$(origin BOARD)),,--board "$(BOARD)") $(if $(PORT),--port "$(PORT)") \
 		$(if $(ENGINE),--engines $(ENGINE)) $(if $(INPUT),--input "$(INPUT)") \
 		$(if $(filter file,$(origin SECONDS)),,--seconds $(SECONDS))
 
 profile: setup tools ## every layer on a board: time, what its instructions do, memory; what would
 ## help
 ## [MODEL= BOARD= PORT= DATA= LATENCY=ms]
-	$(PYTHON) -m bench profile $(common) $(data) --board $(BOARD) $(if $(PORT),--port "$(PORT)") \
-		$(latency)
+	$(PYTHON) -m bench profile $(common) $(data) --board "$(BOARD)" \
+		$(if $(PORT),--port "$(PORT)") $(latency)
 
 crosscheck: SECONDS = 30
 crosscheck: setup tools ## one table: PyTorch, ONNX, TFLite, TFLM, integers, C, board on the same
@@ -131,7 +142,7 @@ crosscheck: setup tools ## one table: PyTorch, ONNX, TFLite, TFLM, integers, C, 
 ## [MODEL= BOARD= SECONDS=30 INPUT=]
 	$(PYTHON) -m bench crosscheck $(common) $(data) --seconds $(SECONDS) \
 		$(if $(INPUT),--input "$(INPUT)") \
-		$(if $(filter file,$(origin BOARD)),,--board $(BOARD)) $(if $(PORT),--port "$(PORT)")
+		$(if $(filter file,$(origin BOARD)),,--board "$(BOARD)") $(if $(PORT),--port "$(PORT)")
 
 drift: setup ## a pose network minute by minute in one closed loop: do the integers leave
 ## the floats behind?
@@ -140,8 +151,9 @@ drift: setup ## a pose network minute by minute in one closed loop: do the integ
 
 bench: setup tools ## kernels and networks in executed instructions, against CMSIS-NN and the
 ## targets
-## [CMSIS_NN=path]
-	$(PYTHON) -m bench speed --build $(BUILD) $(if $(CMSIS_NN),--cmsis-nn "$(CMSIS_NN)")
+## [COMPILER=gcc|clang CMSIS_NN=path]
+	$(PYTHON) -m bench speed --build "$(BUILD)" --compiler "$(COMPILER)" \
+		$(if $(CMSIS_NN),--cmsis-nn "$(CMSIS_NN)")
 
 validate: setup tools ## the cycle models against published cycles
 ## [COREMARK=eembc/coremark AES=jnk0le/cortexm-AES CMSIS_NN=]
@@ -150,7 +162,7 @@ validate: setup tools ## the cycle models against published cycles
 
 pareto: setup tools ## error rate against cost: table, pictures, page
 ## [LM= DATA= MODELS= CHECKPOINT= CHECKPOINTS= PRECISIONS= DECODERS= JOBS= BACKEND= SCHEDULER=]
-	$(PYTHON) -m bench pareto --build $(BUILD) $(if $(DATA),--data "$(DATA)") $(lm) \
+	$(PYTHON) -m bench pareto --build "$(BUILD)" $(if $(DATA),--data "$(DATA)") $(lm) \
 		$(if $(MODELS),--models $(MODELS)) $(if $(CHECKPOINTS),--checkpoints "$(CHECKPOINTS)") \
 		$(if $(CHECKPOINT),--checkpoint "$(CHECKPOINT)") \
 		$(if $(PRECISIONS),--precisions $(PRECISIONS)) $(if $(DECODERS),--decoders $(DECODERS)) \
@@ -160,9 +172,9 @@ pareto: setup tools ## error rate against cost: table, pictures, page
 compress: BOARD = nucleo-h743zi2
 compress: setup tools ## a network within a budget: ranks and bits by layer, tuned, scored, built
 ## [FLASH=2M RAM= LOAD=0.6 BOARD= STEPS= CHECKPOINT= DATA=]
-	OMP_WAIT_POLICY=PASSIVE $(PYTHON) -m bench compress --model "$(MODEL)" --build $(BUILD) \
+	OMP_WAIT_POLICY=PASSIVE $(PYTHON) -m bench compress --model "$(MODEL)" --build "$(BUILD)" \
 		$(if $(CHECKPOINT),--checkpoint "$(CHECKPOINT)") $(if $(DATA),--data "$(DATA)") \
-		--board $(BOARD) --flash "$(FLASH)" $(if $(RAM),--ram "$(RAM)") \
+		--board "$(BOARD)" --flash "$(FLASH)" $(if $(RAM),--ram "$(RAM)") \
 		$(if $(LOAD),--load $(LOAD)) $(if $(STEPS),--steps $(STEPS))
 
 docs: setup ## the generated pages of the documentation
@@ -182,8 +194,8 @@ tools: ## cross compiler and emulator from the distribution
 	@sh firmware/tools.sh
 
 clean: ## delete what was built, keep the environment
-	rm -rf $(BUILD)
+	rm -rf "$(BUILD)"
 
-.PHONY: help demo flash docs decode lm test networks quantize macs recordings train export \
-	firmware hil infer diagnose profile crosscheck drift bench validate pareto compress setup \
-	tools clean
+.PHONY: help demo flash docs decode lm test networks compilers quantize macs recordings train \
+	export firmware hil infer diagnose profile crosscheck drift bench validate pareto compress \
+	setup tools clean

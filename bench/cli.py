@@ -10,6 +10,7 @@ from compress import cli
 from compress.frontend.families import HYPER_PARAMETERS
 from compress.quantization.precisions import PRECISIONS
 from export import boards
+from export.cli import add_compiler_argument
 from host.lm import SHIPPED
 from host.names import DECODERS
 
@@ -22,10 +23,11 @@ def add_no_arguments(_: argparse.ArgumentParser) -> None:
 
 
 def add_hil_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `hil`: those of a stream, --format, --tflm, --latency, --lm."""
+    """Options of `hil`: those of a stream, --format, --tflm, --latency, --compiler, --lm."""
     _add_stream_arguments(parser)
     cli.add_format_arguments(parser)
     cli.add_latency_argument(parser)
+    add_compiler_argument(parser)
     _add_lm_argument(parser, "none")
 
 
@@ -87,8 +89,9 @@ def add_crosscheck_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_speed_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `speed`: --build, --cmsis-nn."""
+    """Options of `speed`: --build, --compiler, --cmsis-nn."""
     cli.add_build_argument(parser)
+    add_compiler_argument(parser)
     help_text = (
         "folder of CMSIS-NN, with a library or sources, to measure beside ours (default: recorded"
         " figures)"

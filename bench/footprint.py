@@ -262,13 +262,12 @@ def _named(section: Section, symbols: list[Symbol]) -> Counter[str]:
 
 def _purpose(symbol: Symbol) -> str:
     folder, _, file = symbol.source.removeprefix("./").partition("/")
+    if folder in ("model", "app") and symbol.name in ("state", "arena"):
+        return symbol.name
     if folder == "model":
-        in_tables = (
-            file == "model_tables.c" and symbol.name != "model_tables"
-        )  # that one only lists them
-        return (
-            "tables" if in_tables else symbol.name if symbol.name in ("state", "arena") else "model"
-        )
+        tables = file.removesuffix(".c")
+        # of the file of tables, what is called like it only lists them
+        return "tables" if tables.endswith("_tables") and symbol.name != tables else "model"
     if folder in ("app", "port") and symbol.name in LINE_BUFFERS:
         return "line buffers"
     return {"nn": "kernels", "app": "application", "port": "port"}.get(folder, "library")

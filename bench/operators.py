@@ -21,7 +21,8 @@ from export.tflm import ops as tflm
 
 NN = FIRMWARE / "nn"
 PAGE = Path(__file__).parent.parent / "docs" / "operators.md"
-CORES = {"Cortex-M4, M7": "NN_DSP", "Cortex-M55": "NN_MVE"}  # and the macro of their instructions
+# and the macro of their instructions
+CORES = {"Cortex-M4, M7, M33": "NN_DSP", "Cortex-M55": "NN_MVE"}
 MARKS = {  # what a source has that asks for these instructions, by itself or by nn_intrinsics.h
     "NN_DSP": r"\bNN_DSP\b|\bnn_(smla|smlad|smmulr|smmlar|ssat16|lut_pair|store_pair|copy)\w*\(",
     "NN_MVE": r"\bNN_MVE\b|_mve\b",

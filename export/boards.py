@@ -12,6 +12,7 @@ from compress.errors import TendonError
 FIRMWARE = Path(__file__).parent.parent / "firmware"
 # of kernels: for the instructions of Armv7E-M; for 128-bit vectors (Helium) where a layer suits
 FAMILIES = ("dsp", "mve")
+CHANGING = frozenset(("stack", "buffers", "arena", "state"))  # parts of a program that it writes
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,13 @@ class Memory:
     holds: tuple[str, ...] = ()
     bytes_per_second: int | None = None
     source: str = ""
+
+    @property
+    def access(self) -> str:
+        """What a program does there, as a linker script says it: r, w, x; "" where nothing lies."""
+        writes = "w" if not CHANGING.isdisjoint(self.holds) else ""
+        runs = "x" if "code" in self.holds else ""
+        return f"r{writes}{runs}" if self.holds else ""
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,6 @@ class Description:
     kernels: str
     shares: list[str]
     link_flags: list[str]
-    linker_script: str | None
     stack_bytes: int
     loading: Loading | None
     memory: dict[str, Memory]
@@ -88,6 +95,22 @@ class Description:
         return [f"port/{name}" for name in (self.name, *self.shares)]
 
     @property
+    def modelled(self) -> bool:
+        """Whether its cycles are modelled where QEMU plays it."""
+        return self.emulator is not None and self.emulator.cycle_model is not None
+
+    @property
+    def memory_bytes(self) -> int:
+        """Of all regions."""
+        return sum(memory.size for memory in self.memory.values())
+
+    @property
+    def linker_script(self) -> str | None:
+        """Its name in the port's folder of a project, where it is written (linker_script.py); None
+        where memory has no limits."""
+        return "linker.ld" if self.memory else None
+
+    @property
     def image(self) -> str:
         """File name of what runs on the board."""
         return "firmware.elf" if self.prefix else "firmware"
@@ -101,6 +124,13 @@ def names() -> list[str]:
 def chips() -> list[str]:
     """Boards that an image can be loaded onto."""
     return [name for name in names() if load_board(name).loading]
+
+
+def emulated() -> list[Description]:
+    """Boards that QEMU plays, the smallest memory first; of two alike the one whose cycles are
+    modelled."""
+    found = [board for board in map(load_board, names()) if board.emulator]
+    return sorted(found, key=lambda board: (board.memory_bytes, not board.modelled))
 
 
 def load_board(name: str) -> Description:
@@ -129,7 +159,6 @@ def _describe(content: dict[str, Any], folder: Path) -> Description:
         kernels=_family(build.get("kernels", FAMILIES[0]), folder),
         shares=build.get("shares", []),
         link_flags=build["link_flags"],
-        linker_script=build.get("linker_script"),
         stack_bytes=build.get("stack_bytes", 0),
         loading=Loading(**load, address=regions["flash"].origin) if load else None,
         memory=regions,

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 import shutil
-import subprocess
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from compress import graph as g
 from compress.artifacts import Folder
 from compress.errors import GraphError, TendonError
 from compress.files import write_json
+from export import compilers
 from export.boards import load_board
 from export.c import emit, placement, streaming
 from export.c.placement import COLD, DoesNotFitError, Placement, Sizes
@@ -69,19 +69,21 @@ def make_project(graph: g.Graph, folder: Folder, board: str) -> Path:
     return out
 
 
-def make_firmware(graph: g.Graph, folder: Folder, board: str) -> Path:
+def make_firmware(graph: g.Graph, folder: Folder, board: str, compiler: str = "gcc") -> Path:
     """The image of a board (firmware.elf, or an executable for posix), built unless its key says
     nothing changed."""
-    return _make_image(graph, folder, board, folder.target(board), "")
+    return _make_image(graph, folder, board, folder.target(board), "", compiler)
 
 
-def make_tap_image(graph: g.Graph, folder: Folder, board: str) -> Path:
+def make_tap_image(graph: g.Graph, folder: Folder, board: str, compiler: str = "gcc") -> Path:
     """The same, able to say what every operator puts out and how long it takes (SPEC.md part 4); in
     `tap` beside it."""
-    return _make_image(graph, folder, board, folder.target(board) / "tap", "-DMODEL_TAP")
+    return _make_image(graph, folder, board, folder.target(board) / "tap", "-DMODEL_TAP", compiler)
 
 
-def _make_image(graph: g.Graph, folder: Folder, board: str, target: Path, flags: str) -> Path:
+def _make_image(
+    graph: g.Graph, folder: Folder, board: str, target: Path, flags: str, compiler: str
+) -> Path:
     description = load_board(board)
     image, record = target / description.image, target / "firmware.json"
     key = artifacts.key(
@@ -89,6 +91,7 @@ def _make_image(graph: g.Graph, folder: Folder, board: str, target: Path, flags:
         chunk=graph.chunk,
         board=board,
         flags=flags,
+        compiler=compiler,
         code=artifacts.code_hash(f"{__name__}:_make_image", "firmware"),
     )
     if image.is_file() and artifacts.recorded_key(record) == key:
@@ -100,16 +103,14 @@ def _make_image(graph: g.Graph, folder: Folder, board: str, target: Path, flags:
     ):
         stale.unlink(missing_ok=True)
     project = make_project(graph, folder, board)
-    built = build_project(project, board, extra_flags=flags)
+    built = build_project(project, board, extra_flags=flags, compiler=compiler)
     target.mkdir(exist_ok=True)
     for file in (built, *sorted(built.parent.glob("*.bin"))):
         aside = target / f".{file.name}.tmp"
         shutil.copy(file, aside)
         aside.replace(target / file.name)
-    write_json(
-        record,
-        {"key": key, "board": board, "graph": graph.hash(), "compiler": compiler_version(board)},
-    )
+    said = compiler_version(board, compiler)
+    write_json(record, {"key": key, "board": board, "graph": graph.hash(), "compiler": said})
     return image
 
 
@@ -191,14 +192,6 @@ def memory_plan(model: emit.Model, board: str) -> dict[str, Any]:
     }
 
 
-def compiler_version(board: str) -> str:
-    """First line of the board's compiler's --version."""
-    command = [load_board(board).compiler, "--version"]
-    try:
-        return subprocess.run(
-            command, capture_output=True, text=True, check=True
-        ).stdout.splitlines()[0]
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise TendonError(
-            f"{command[0]} cannot be run ({error}); `make tools` installs it"
-        ) from error
+def compiler_version(board: str, compiler: str = "gcc") -> str:
+    """First line of what the board's compiler says to --version."""
+    return compilers.version(load_board(board), compiler)

@@ -8,6 +8,7 @@ from pathlib import Path
 from compress import cli
 from export import boards
 from export.check import CHECKS
+from export.compilers import COMPILERS
 
 
 def add_project_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,10 +26,21 @@ def add_c_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_firmware_arguments(parser: argparse.ArgumentParser) -> None:
-    """Those of a project, --format, --tflm, --latency."""
+    """Those of a project, --format, --tflm, --latency, --compiler."""
     add_project_arguments(parser)
     cli.add_format_arguments(parser)
     cli.add_latency_argument(parser)
+    add_compiler_argument(parser)
+
+
+def add_compiler_argument(parser: argparse.ArgumentParser) -> None:
+    """--compiler."""
+    parser.add_argument(
+        "--compiler",
+        default=COMPILERS[0],
+        choices=COMPILERS,
+        help="what compiles the firmware (default: %(default)s)",
+    )
 
 
 def add_check_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ import argparse
 from compress import artifacts, cli, pipeline
 from compress import graph as g
 from compress.artifacts import Folder
-from export import boards, build
+from export import boards, build, compilers
 
 
 def graph_of(args: argparse.Namespace) -> tuple[g.Graph, Folder]:
@@ -40,12 +40,13 @@ def firmware(args: argparse.Namespace) -> None:
         from export.tflm import library
 
         cli.refuse_latency(args)
+        compilers.refuse(args.compiler)
         library.find(args.tflm, boards.load_board(args.board))
         print(f"built {tflm_build.make_firmware(*graph_of(args), args.board, args.tflm)}")
         return
     graph, folder = graph_of(args)
     stretched = build.in_longest_steps(graph, args.board, args.latency)
-    print(f"built {build.make_firmware(stretched, folder, args.board)}")
+    print(f"built {build.make_firmware(stretched, folder, args.board, args.compiler)}")
 
 
 def onnx(args: argparse.Namespace) -> None:

@@ -25,6 +25,7 @@ from compress.interpreter.base import Tap
 from compress.interpreter.integer import IntegerInterpreter
 from export import build
 from export.boards import load_board
+from export.c import names
 from host import tap
 from host.boards import Board, open_board
 from host.engines import Artifacts, beginning
@@ -42,7 +43,7 @@ class Difference:
     operator: int
     module: str
     type: str
-    call: str  # in model.c
+    call: str  # in the C of the network
     shape: tuple[int, int]  # frames and features of one step
     frame: int
     second: float
@@ -61,7 +62,7 @@ def run(made: Artifacts, board: str, port: str | None, signal: Signal) -> dict[s
     if not len(signal.samples):
         raise TendonError(f"the input is shorter than one step of {graph.samples_per_step} samples")
     image = build.make_tap_image(graph, made.folder, board)
-    source = made.folder.target(board) / "project" / "model" / "model.c"
+    source = pass_of(made.folder.target(board) / "project", graph)
     with open_board(board, image, graph.hash(), port=port) as connected:
         report = compare(graph, connected, to_int16(graph, signal.samples), source, signal.initial)
     return {"model": graph.name, "precision": made.folder.precision, "board": board} | report
@@ -71,7 +72,7 @@ def compare(
     graph: g.Graph, board: Board, samples: Words, source: Path, initial: Initial | None = None
 ) -> dict[str, Any]:
     """int16 samples (whole steps, inputs) through a board with a tap, from the values `initial` if
-    any. `source`: model.c of its image."""
+    any. `source`: the C of its image."""
     hello = board.link.handshake()
     print("computing what every operator must put out")
     expected = reference_crcs(graph, samples, initial)
@@ -207,15 +208,20 @@ def _look(
 
 
 def call_of(source: Path, operator: int) -> str:
-    """The kernel call of an operator in model.c, without what follows it; "" where there is none to
-    be found."""
+    """The kernel call of an operator in the C of a network, without what follows it; "" where
+    there is none to be found."""
     try:
         found = re.search(
-            rf"^ *(\w+\([^;]*\);) TAP\({operator}, ", source.read_text(), re.MULTILINE
+            rf"^ *(\w+\([^;]*\);)\s+TAP\({operator}, ", source.read_text(), re.MULTILINE
         )
     except OSError:
         return ""
-    return found[1] if found else ""
+    return re.sub(r"\s+", " ", found[1]) if found else ""
+
+
+def pass_of(project: Path, graph: g.Graph) -> Path:
+    """The file of a project in which the kernel calls of a network are."""
+    return project / "model" / f"{names.identifier(graph.name)}.c"
 
 
 def _of_replay(place: Place, repeated: bool, differing: int) -> list[str]:

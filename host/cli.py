@@ -7,6 +7,7 @@ from pathlib import Path
 
 from compress import cli
 from export import boards
+from export.cli import add_compiler_argument
 from host.lm import ORDER, PROMPTS, SHIPPED
 from host.loaders import LOADERS
 from host.names import DECODERS, LAYERED, LOCAL
@@ -59,10 +60,12 @@ def add_decode_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_flash_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `flash`: those of a graph and its form, --board, --port, --tool, --tap."""
+    """Options of `flash`: those of a graph and its form, --compiler, --board, --port, --tool,
+    --tap."""
     cli.add_graph_arguments(parser)
     cli.add_format_arguments(parser)
     cli.add_latency_argument(parser)
+    add_compiler_argument(parser)
     parser.add_argument(
         "--board", default="virtual-f405", help=f"one of {', '.join(boards.chips())}"
     )

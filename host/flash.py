@@ -11,7 +11,7 @@ from pathlib import Path
 
 from compress import artifacts, cli, pipeline
 from compress.errors import TendonError
-from export import boards
+from export import boards, compilers
 from export import build as c_project
 from host import checklist
 from host.boards import open_board
@@ -50,6 +50,7 @@ def run(args: argparse.Namespace) -> None:
         from export.tflm import build as tflm_project
 
         cli.refuse_latency(args)
+        compilers.refuse(args.compiler)
         image = tflm_project.make_firmware(graph, folder, board.name, args.tflm)
     else:
         if args.tap and args.latency:
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> None:
             )
         graph = c_project.in_longest_steps(graph, board.name, args.latency)
         make = c_project.make_tap_image if args.tap else c_project.make_firmware
-        image = make(graph, folder, board.name)
+        image = make(graph, folder, board.name, args.compiler)
     job = Job(
         board, board.loading, image, _binary(board, image), image.parent / "project", args.port
     )

@@ -188,8 +188,9 @@ def test_exporting_twice_gives_the_same_files(here):
     first = project()
     assert first == project()
     assert {
-        "model/model.c",
-        "model/model.h",
+        "model/tc_s4_small.c",
+        "model/tc_s4_small.h",
+        "app/model.h",
         "Makefile",
         "CMakeLists.txt",
         "README.md",

@@ -36,6 +36,7 @@ GIVEN = {  # a value for every variable that a recipe may pass on
     "COREMARK": "coremark",
     "AES": "aes",
     "TOOL": "openocd",
+    "COMPILER": "clang",
     "TAP": "1",
     "MODELS": "TC_S4_small",
     "CHECKPOINTS": "folder",
@@ -54,7 +55,8 @@ GIVEN = {  # a value for every variable that a recipe may pass on
 NEEDED = {"INPUT": "a.npy", "OUTPUT": "b.npy", "FLASH": "2M"}
 OWN = {"diagnose": {"ENGINE": "graph native"}}  # it takes two engines
 TARGETS = re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
-COMMANDS = [t for t in TARGETS if t not in ("help", "test", "networks", "tools", "setup", "clean")]
+TESTS = ("test", "networks", "compilers")
+COMMANDS = [t for t in TARGETS if t not in ("help", *TESTS, "tools", "setup", "clean")]
 
 
 def called(target: str, variables: dict[str, str]) -> list[str]:
@@ -80,12 +82,13 @@ def called(target: str, variables: dict[str, str]) -> list[str]:
     return commands[0][commands[0].index("-m") + 1 :]
 
 
-@pytest.mark.parametrize("model", ["my nets/net.py", "nets/net.py:wide", "net.py"])
+@pytest.mark.parametrize("model", ["my nets/net.py", "nets/net.py:wide", "net.py", "ünter é/n.py"])
 def test_a_network_file_is_one_argument_and_its_compressed_network_is_found(
     model: str, tmp_path: Path
 ) -> None:
-    """Even in a folder with a space."""
-    name = "net-wide" if model.endswith("wide") else "net"
+    """Even in folders with spaces and accents."""
+    name = Path(model.replace(".py:", "-").removesuffix(".py")).name
+    tmp_path = tmp_path / "mein Bau é"
     for precision in ("w8a16", "compressed"):
         words = called("quantize", {"MODEL": model, "BUILD": str(tmp_path)})
         assert words[words.index("--model") + 1] == model
@@ -112,6 +115,20 @@ def test_a_compressed_network_is_meant_by_the_checkpoint_that_it_was_made_from(
     words = called("hil", variables)
     assert words[words.index("--precision") + 1] == "w8a16"
     assert not artifacts.was_made_from(folder, given)
+
+
+@pytest.mark.parametrize("target", COMMANDS)
+def test_a_path_with_a_blank_and_an_accent_is_one_argument(target: str) -> None:
+    strange = {
+        name: f"mein é/{value}"
+        for name, value in GIVEN.items()
+        if Path(value).suffix or value in ("folder", "cmsis", "coremark", "aes", "tflm")
+    }
+    del strange["LOAD"]
+    words = called(target, NEEDED | strange | {"BUILD": "mein é/build", "MODEL": "mein é/net.py"})
+    for word in words:
+        assert not word.startswith("é") and word not in ("mein", "é"), words
+    assert not any("mein" in word and "é" not in word for word in words)
 
 
 @pytest.mark.parametrize("target", COMMANDS)

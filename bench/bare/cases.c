@@ -171,7 +171,7 @@ static uint32_t time_kernel(const header *c)
     case STEP:
         TIMED(nn_step_s16(x, y, n, (int16_t)v[1]));
     case START_UP:
-        TIMED(nn_start_up(state, n, state + 1, rows));
+        TIMED(nn_start_up(state, n, state + 1, rows * (uint32_t)sizeof *state));
     case COPY:
         TIMED(nn_copy_s16(x, y, n));
     case INTERPOLATE:
@@ -211,7 +211,7 @@ static uint32_t time_kernel(const header *c)
     case WINDOW_UNFOLD:
         TIMED(nn_window_unfold_s16(&unfold, x, y));
     case CLEAR:
-        TIMED(nn_clear(state, n));
+        TIMED(nn_clear(state, n * (uint32_t)sizeof *state));
     default:
         TIMED(__asm__ volatile(""));
     }

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.bare.cores import HERE, Core
+from bench.bare.cores import CLANG, HERE, Core
 from compress.errors import TendonError
 
 Array = npt.NDArray[Any]
@@ -133,12 +133,12 @@ def sources() -> list[Path]:
     return [HERE / "cases.c", *sorted((ROOT / "firmware" / "nn").glob("*.c"))]
 
 
-def build_native(folder: Path, *flags: str) -> Path:
-    """A program for this machine; flags such as -O3 or -fsanitize=…"""
+def build_native(folder: Path, *flags: str, compiler: str = "gcc") -> Path:
+    """A program for this machine; flags such as -O3 or -fsanitize=…; `compiler`: its command."""
     target = folder / "cases"
     _compile(
         [
-            "gcc",
+            compiler,
             *WARNINGS,
             *flags,
             *_include(),
@@ -151,23 +151,16 @@ def build_native(folder: Path, *flags: str) -> Path:
     return target
 
 
-def build(core: Core, folder: Path, *flags: str) -> Path:
-    """An ELF for an emulated core."""
+def build(core: Core, folder: Path, *flags: str, compiler: str = "gcc") -> Path:
+    """An ELF for an emulated core, by one of COMPILERS."""
     target = folder / "cases.elf"
     names = [str(s) for s in (*sources(), HERE / "port_qemu.c")]
-    _compile(
-        [
-            "arm-none-eabi-gcc",
-            *core.flags,
-            *WARNINGS,
-            *flags,
-            *core.link_flags,
-            *_include(),
-            *names,
-            "-o",
-            str(target),
-        ]
-    )
+    options = [*core.flags, *WARNINGS, *flags, *_include()]
+    if compiler == "gcc":
+        command = ["arm-none-eabi-gcc", *options, *core.link_flags, *names]
+    else:
+        command = [*CLANG, *options, *names, *core.clang_link_flags()]
+    _compile([*command, "-o", str(target)])
     return target
 
 

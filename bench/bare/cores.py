@@ -3,6 +3,8 @@ their virtual time passes."""
 
 from __future__ import annotations
 
+import functools
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +12,8 @@ from compress.errors import TendonError
 
 HERE = Path(__file__).parent
 TICKS = 1 << 24  # SysTick wraps
+COMPILERS = ("gcc", "clang")
+CLANG = ("clang-19", "--target=arm-none-eabi", "-isystem", "/usr/lib/arm-none-eabi/include")
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,12 @@ class Core:
     def link_flags(self) -> list[str]:
         """What links a program of its own start-up code (port_qemu.c) for this core."""
         return ["-nostartfiles", "-specs=nosys.specs", f"-L{HERE}", f"-T{HERE / self.script}"]
+
+    def clang_link_flags(self) -> list[str]:
+        """The same for clang, which has a linker but no C library of its own: gcc's."""
+        libraries = [_gcc_file(self.flags, name) for name in ("libc.a", "libnosys.a", "libgcc.a")]
+        own = ["-fuse-ld=lld-19", "-nostdlib", f"-L{HERE}", f"-Wl,-T{HERE / self.script}"]
+        return [*own, "-Wl,--start-group", *libraries, "-Wl,--end-group"]
 
     @property
     def emulator(self) -> list[str]:
@@ -61,6 +71,13 @@ CORES = {
             25_000_000,
         ),
         Core(
+            "cortex-m33",
+            "mps2-an505",
+            ("-mcpu=cortex-m33", "-mthumb", "-mfloat-abi=soft"),
+            "an505.ld",
+            20_000_000,
+        ),
+        Core(
             "cortex-m55",
             "mps3-an547",
             ("-mcpu=cortex-m55", "-mthumb", "-mfloat-abi=hard"),
@@ -69,6 +86,13 @@ CORES = {
         ),
     )
 }
+
+
+@functools.cache
+def _gcc_file(flags: tuple[str, ...], name: str) -> str:
+    """The path of one of gcc's libraries for a core."""
+    command = ["arm-none-eabi-gcc", *flags, f"-print-file-name={name}"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def core_of(flags: list[str]) -> Core:

@@ -28,7 +28,7 @@ PATIENCE_S = 300.0
 
 @dataclass(frozen=True)
 class Counted:
-    """Executed instructions of each step, exact to one tick (40, or 31) over all of them, and int16
+    """Executed instructions of each step, exact to one tick (31 to 50) over all of them, and int16
     answers (steps, outputs)."""
 
     instructions: list[int]
@@ -61,7 +61,8 @@ def _link(board: Description, core: Core, project: Path, here: Path, defines: li
     samples and writes times."""
     elf = here / "steps.elf"
     own = [str(HERE / name) for name in ("steps.c", "port_qemu.c")]
-    include = [f"-I{HERE}", f"-I{project / 'model'}"]
+    own.append(str(project.resolve() / "app" / "model.c"))
+    include = [f"-I{HERE}", *(f"-I{project.resolve() / name}" for name in ("model", "app"))]
     linked = [
         str(o)
         for o in build_objects(project.resolve(), board.name, ("model", "nn"), here / "objects")

@@ -24,7 +24,6 @@ from compress.graph.samples import to_real
 from compress.tasks import distances
 from compress.tasks.task import Recorded
 from export import boards, build
-from export.boards import load_board
 from export.c import emit
 from export.version import GENERATOR
 from host import engines
@@ -145,12 +144,8 @@ def _check_task(made: Artifacts) -> None:
 def first_board(made: Artifacts) -> str:
     """The emulated board with the least memory that the network fits; TendonError when there is
     none."""
-    known = [load_board(name) for name in boards.names()]
-    emulated = sorted(
-        (b for b in known if b.emulator), key=lambda b: sum(m.size for m in b.memory.values())
-    )
     reasons = []
-    for board in emulated:
+    for board in boards.emulated():
         try:
             build.check_fit(emit.build(made.integer, board.kernels), board.name)
         except TendonError as error:

@@ -16,7 +16,7 @@ from bench.cycles.instructions import Instruction, calls, disassemble
 from bench.cycles.modelling import Modelled
 from compress import graph as g
 from export.boards import Description, load_board
-from export.c import emit, streaming
+from export.c import emit, names, streaming
 from export.c.streaming import Table
 from host.boards import open_emulator
 from host.protocol import Hello
@@ -44,8 +44,9 @@ def count(
     chip = chips.of_image(board, image, tables=tables_of(board, graph))
     code, plugin = disassemble(image, board.prefix), counting.build_plugin(tools)
     steps = min(STEPS, len(samples) // graph.samples_per_step)
-    boundaries = tuple(call.returns_to for call in calls(code, counting.STEP))
-    watch = Watch(code, steps, chip.memory if chip else counting.NO_CACHES, boundaries=boundaries)
+    step = step_of(code, graph)
+    boundaries = tuple(call.returns_to for call in calls(code, step))
+    watch = Watch(code, steps, chip.memory if chip else counting.NO_CACHES, step, boundaries)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "counts"
         with open_emulator(
@@ -57,6 +58,13 @@ def count(
             emulated.link.status()  # one more turn of the application: the last step has returned
             counts = counting.wait_for(out, PATIENCE_S, lambda: emulated.process.poll() is None)
     return Counted(code, counts, words, hello)
+
+
+def step_of(code: dict[int, Instruction], graph: g.Graph) -> str:
+    """The function of an image that computes a step: the network's own, or where an interpreter
+    does that, the one around it."""
+    own = f"{names.identifier(graph.name)}_step"
+    return own if any(i.function == own for i in code.values()) else counting.STEP
 
 
 def tables_of(board: Description, graph: g.Graph) -> list[Table]:

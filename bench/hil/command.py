@@ -6,7 +6,7 @@ import argparse
 
 from bench.hil import formats, measurement, text
 from compress import cli, pipeline
-from export import boards
+from export import boards, compilers
 from host import engines
 
 
@@ -26,9 +26,10 @@ def _format(args: argparse.Namespace) -> formats.Format:
     """By --format; TendonError when board, --tflm or --latency do not suit it, before anything long
     begins."""
     if args.format == "c":
-        return formats.C(args.latency)
+        return formats.C(args.latency, args.compiler)
     from export.tflm import library
 
     cli.refuse_latency(args)
+    compilers.refuse(args.compiler)
     library.find(args.tflm, boards.load_board(args.board))
     return formats.Tflm(args.tflm)

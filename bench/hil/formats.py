@@ -22,13 +22,14 @@ class C:
     """Generated C with Tendon's kernels: equal to the integer reference."""
 
     latency_ms: float = 0.0  # LATENCY=
+    compiler: str = "gcc"  # COMPILER=
     name: str = "c"
     title: str = "C, generated"
     reference: str = "the integer reference"
 
     def build(self, made: Artifacts, board: str) -> Path:
         """The image of a board."""
-        return build.make_firmware(self.graph(made, board), made.folder, board)
+        return build.make_firmware(self.graph(made, board), made.folder, board, self.compiler)
 
     def graph(self, made: Artifacts, board: str) -> Graph:
         """The network in the steps that the image computes."""

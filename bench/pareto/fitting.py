@@ -28,11 +28,8 @@ class Placed:
 
 def by_size(names: tuple[str, ...] | None = None) -> list[Description]:
     """Emulated boards with a memory of their own, smallest first; of `names` only when given."""
-    known = [boards.load_board(name) for name in names or boards.names()]
-    return sorted(
-        (b for b in known if b.emulator is not None and b.memory),
-        key=lambda b: sum(m.size for m in b.memory.values()),
-    )
+    wanted = {boards.load_board(name).name for name in names or boards.names()}
+    return [board for board in boards.emulated() if board.memory and board.name in wanted]
 
 
 def place(graph: Graph, folder: Folder, candidates: list[Description]) -> Placed:

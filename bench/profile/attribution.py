@@ -1,4 +1,4 @@
-"""Which layer executed what: the segments of a counted run, one per kernel call of model_step, back
+"""Which layer executed what: the segments of a counted run, one per kernel call of the step, back
 to the operators."""
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
-from bench.cycles.counting import STEP, Counts
+from bench.cycles.counting import Counts
 from bench.cycles.instructions import Instruction, calls
 from bench.profile.classes import classify
 from compress.errors import TendonError
@@ -18,7 +18,7 @@ Code = dict[int, Instruction]
 
 @dataclass(frozen=True)
 class Attribution:
-    """Counts over all steps: per operator, of the end of a start-up, of what model_step does after
+    """Counts over all steps: per operator, of the end of a start-up, of what the step does after
     its last call, and of interrupts that fell into it. Together they are everything that was
     counted."""
 
@@ -52,12 +52,13 @@ def _check_calls(code: Code, model: emit.Model) -> None:
     """The last call may be a jump: then it has no segment of its own and its instructions follow
     the last boundary."""
     expected = [call.kernel for call in model.calls]
-    found = [call.callee for call in calls(code, STEP)]
+    step = f"{model.identifier}_step"
+    found = [call.callee for call in calls(code, step)]
     if found not in (expected, expected[:-1]):
         same = [a == b for a, b in zip(expected, found, strict=False)]
         first = same.index(False) if False in same else len(same)
         raise TendonError(
-            f"{STEP} of the image: expected the {len(expected)} kernel calls of model.c, found"
+            f"{step} of the image: expected the {len(expected)} kernel calls of its C, found"
             f" {len(found)}, other from call {first} on; build the firmware again"
         )
 

@@ -31,6 +31,7 @@ from compress.ops.lstm import CELL_LIMIT
 from compress.ops.lstm import lstm_cell as lstm_cell_of
 
 CELL_MAX = CELL_LIMIT
+INT32 = (-INT32_MAX - 1, INT32_MAX)
 NAMES = (("x",), "y", "")  # of an operator that stands alone
 
 
@@ -60,9 +61,10 @@ def lstm_cell(
     in_place: bool = False,
     gates: Array | None = None,
     tables: tuple[Array, Array] | None = None,
+    any_words: bool = False,
 ) -> Check:
     """Any tables of a sigmoid and a tanh, as steep as their promise allows; the cell is that of any
-    frames before."""
+    frames before, or `any_words` that a snapshot may hold."""
     gates = contents.integers(*INT16, (frames, 4 * n)) if gates is None else gates
     any_tables = contents.integers(0, INT16_MAX, 257), contents.integers(-INT16_MAX, INT16_MAX, 257)
     sigmoid, tanh = tables or any_tables
@@ -70,6 +72,8 @@ def lstm_cell(
         contents.rng.integers(0, 20)
     )
     cell = contents.integers(-CELL_MAX, CELL_MAX, n, np.int32) >> int(contents.rng.integers(0, 12))
+    if any_words:
+        cell = contents.integers(*INT32, n, np.int32)
     op = g.IntLstmCell(*NAMES, sigmoid, tanh, mult)
     y, after = lstm_cell_of(_alone(gates), op, _alone(cell))
     buffers = {"table": sigmoid, "second": tanh, "x": gates, "y": blank(y[0].shape), "state": cell}
@@ -91,9 +95,11 @@ def gru_cell(
     frames: int,
     inputs: tuple[Array, Array, Array] | None = None,
     tables: tuple[Array, Array] | None = None,
+    any_words: bool = False,
 ) -> Check:
-    """Any tables of a sigmoid and a tanh; the hidden state is that of any frames before. x holds
-    the gates, then what input and hidden state add to the new value."""
+    """Any tables of a sigmoid and a tanh; the hidden state is that of any frames before, or
+    `any_words` that a snapshot may hold. x holds the gates, then what input and hidden state add to
+    the new value."""
     if inputs is None:
         gates, a, b = (contents.integers(*INT16, (frames, width)) for width in (2 * n, n, n))
         inputs = gates, a, b
@@ -103,7 +109,8 @@ def gru_cell(
         int(contents.rng.integers(0, INT32_MAX, endpoint=True)) >> int(contents.rng.integers(0, 20))
         for _ in range(2)
     )
-    hidden = contents.integers(-HIDDEN_LIMIT, HIDDEN_LIMIT, n, np.int32)
+    limits = INT32 if any_words else (-HIDDEN_LIMIT, HIDDEN_LIMIT)
+    hidden = contents.integers(*limits, n, np.int32)
     op = g.IntGruCell(*NAMES, sigmoid, tanh, reset_mult, mult)
     y, after = gru_cell_of([_alone(x) for x in inputs], op, _alone(hidden))
     x = np.concatenate([part.reshape(-1) for part in inputs])
@@ -125,12 +132,13 @@ def integrate(
     positions: int = 0,
     count: int = 0,
     in_place: bool = False,
+    any_words: bool = False,
 ) -> Check:
     """`count` of `positions` positions have been taken before; the sum is any that these and
-    increments may leave."""
+    increments may leave, or `any_words` that a snapshot may hold."""
     op = g.IntIntegrate(*NAMES, positions, fraction)
     x = contents.integers(*INT16, (frames, n * (2 if positions else 1)))
-    initial, total = _standing(contents, n, fraction)
+    initial, total = _standing(contents, n, fraction, any_words)
     y, after, counted = integrate_of(_alone(x), op, _alone(initial), _alone(total), count)
     buffers = {
         "second": initial,
@@ -148,8 +156,8 @@ def integrate(
     return check
 
 
-def integral(contents: Contents, n: int, fraction: int) -> Check:
-    initial, total = _standing(contents, n, fraction)
+def integral(contents: Contents, n: int, fraction: int, any_words: bool = False) -> Check:
+    initial, total = _standing(contents, n, fraction, any_words)
     op = g.IntIntegrate(*NAMES, 0, fraction)
     y = position(op, initial.astype(np.int64), total.astype(np.int64)).astype(np.int16)
     buffers = {
@@ -244,8 +252,12 @@ def _as_exported(calls: list[Check]) -> list[Check]:
     return calls
 
 
-def _standing(contents: Contents, n: int, fraction: int) -> tuple[Array, Array]:
-    """Values that a stream began with, and sums that lead to any others."""
+def _standing(
+    contents: Contents, n: int, fraction: int, any_words: bool = False
+) -> tuple[Array, Array]:
+    """Values that a stream began with, and sums that lead to any others, or `any_words`."""
+    if any_words:
+        return contents.integers(*INT16, n), contents.integers(*INT32, n, np.int64)
     initial, now = contents.integers(*INT16, n), contents.integers(*INT16, n).astype(np.int64)
     least, most = ((end - initial.astype(np.int64)) << fraction for end in INT16)
     return initial, np.clip(

@@ -25,6 +25,12 @@ def smmulr(a: Array, b: Array | int) -> Array:
     return product
 
 
+def modulo(a: Array, bits: int) -> Array:
+    """a modulo 2^bits, from −2^(bits − 1) on: what is left of a state that no step leaves."""
+    half = 1 << (bits - 1)
+    return ((a + half) & (2 * half - 1)) - half
+
+
 def requant(acc: Array, shift: int, mult: Array | int) -> Array:
     """A 32-bit sum times mult·2^(shift − 32), rounded once."""
     return smmulr(acc << shift if shift else acc, mult)

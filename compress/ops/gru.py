@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from compress.errors import GraphError
-from compress.ops.arithmetic import lut, smmulr
+from compress.ops.arithmetic import lut, modulo, smmulr
 from compress.ops.base import INT32, FloatOp, IntOp, Memory, Op, holds, within
 from compress.ops.tables import GATE_SCALE, TANH_SCALE, sigmoid, sigmoid_table, tanh_table
 from compress.ops.tensor import INT16, Array, Segment, Tensor
@@ -149,7 +149,10 @@ def gru_cell(inputs: list[Array], op: IntGruCell, hidden: Array) -> tuple[Array,
     y = np.empty_like(a)
     for t in range(a.shape[1]):
         # new + z·(h − new) is (1 − z)·new + z·h with one product, and lies between the two
-        kept = smmulr((hidden - new[:, t]) << 1, keep[:, t] << 16)
+        way = hidden - new[:, t]
+        if not t:
+            way = modulo(way, 31)  # doubled modulo 2³²: any word that a snapshot brought
+        kept = smmulr(way << 1, keep[:, t] << 16)
         hidden = np.clip(new[:, t] + kept, -HIDDEN_LIMIT, HIDDEN_LIMIT)
         y[:, t] = np.clip(smmulr(hidden << 6, op.mult), *INT16)
     return y, hidden

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from compress.ops.arithmetic import lut, smmulr
+from compress.ops.arithmetic import lut, modulo, smmulr
 from compress.ops.base import INT32, FloatOp, IntOp, Memory, Op, holds, within
 from compress.ops.tables import GATE_SCALE, TANH_SCALE, sigmoid, sigmoid_table, tanh_table
 from compress.ops.tensor import INT16, Array, Segment, Tensor
@@ -122,6 +122,7 @@ def lstm_cell(x: Array, op: IntLstmCell, cell: Array) -> tuple[Array, Array]:
     into, forget, out = (lut(gate, op.sigmoid) for gate in (into, forget, out))
     taken = (into * lut(value, op.tanh) + 32) >> 6  # Q30 to Q24
     y = np.empty_like(taken)
+    cell = modulo(cell, 31)  # doubled modulo 2³²: any word that a snapshot brought
     for t in range(x.shape[1]):
         # c·σ(f): Q24 · 2 · (Q15 << 16) >> 32 is Q24
         kept = smmulr(cell << 1, forget[:, t] << 16)

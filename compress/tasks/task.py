@@ -26,6 +26,7 @@ from compress.tasks.costs import CostWords
 from compress.tasks.shape import Shape
 from compress.tasks.statistics import pooled, resampled
 from compress.tasks.text import Text
+from compress.tasks.wiring import Wiring
 
 if TYPE_CHECKING:
     from compress.report.drawing import Picture
@@ -143,6 +144,10 @@ class Task(ABC):
         """The recordings that networks of this shape take; those that are simulated have its rate,
         electrodes and outputs."""
         return self.collection
+
+    def wiring(self, graph: g.Graph) -> Wiring:
+        """How a device must feed such a network, and read it."""
+        return Wiring()
 
     # --- recordings -------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from compress import graph as g
 from compress.tasks.task import Array, Recorded, Runs, Task
+from compress.tasks.wiring import Wiring
 
 
 class Unscored(Task):
@@ -17,6 +18,9 @@ class Unscored(Task):
         self.name, self.metric, self.unit = task.name, task.metric, task.unit  # type: ignore[misc]
         self.points, self.array = task.points, task.array  # type: ignore[misc]
         self.collection = task.collection  # type: ignore[misc]
+
+    def wiring(self, graph: g.Graph) -> Wiring:
+        return self._task.wiring(graph)
 
     def read(self, graph: g.Graph, path: Path, seconds: float | None = None) -> Recorded:
         return self._task.read(graph, path, seconds)

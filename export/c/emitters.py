@@ -7,7 +7,7 @@ import numpy as np
 from compress import graph as g
 from compress.errors import GraphError
 from export.c import linear
-from export.c.step import Model, halves_at, words_at
+from export.c.step import Model
 
 # --- pools ----------------------------------------------------------------------------------------
 
@@ -25,21 +25,27 @@ def _mean(
     model: Model, index: int, op: g.IntMeanPool | g.IntGroupMean, groups: tuple[int, int, int]
 ) -> None:
     factor, rows, features = groups
-    model.describe(
-        f"static const nn_mean_pool op{index} = {{.mult = {op.mult}, .factor = {factor}, .frames ="
-        f" {rows}, .features = {features}, .shift = {op.shift}, {model.clamp(op)}}};"
+    layer = model.describe(
+        "mean_pool",
+        index,
+        mult=op.mult,
+        factor=factor,
+        frames=rows,
+        features=features,
+        shift=op.shift,
+        **model.limits(op),
     )
-    model.call(index, f"&op{index}, {model.through(op)}")
+    model.call(index, layer, *model.through(op))
 
 
 def max_pool(model: Model, index: int, op: g.IntMaxPool) -> None:
     frames, features = model.shape(op.output)
-    model.call(index, f"{model.through(op)}, {op.factor}, {frames}, {features}")
+    model.call(index, *model.through(op), op.factor, frames, features)
 
 
 def group_max(model: Model, index: int, op: g.IntGroupMax) -> None:
     copies, rows, features = _copies(model, op)
-    model.call(index, f"{model.through(op)}, {copies}, {rows}, {features}")
+    model.call(index, *model.through(op), copies, rows, features)
 
 
 def _copies(model: Model, op: g.IntGroupMean | g.IntGroupMax) -> tuple[int, int, int]:
@@ -55,31 +61,43 @@ def window(model: Model, index: int, op: g.IntUnfold1d) -> None:
     frames, width = model.shape(op.output)
     features = model.graph.source(op).features
     skip = op.history + op.frames_per_output - op.lag - op.span
-    model.describe(
-        f"static const nn_window op{index} = {{.windows = {frames}, .width = {width}, .stride ="
-        f" {op.stride * features}, .history = {op.history * features}, .skip = {skip * features},"
-        f" .features = {features}, .bands = {op.bands}, .dilation = {op.dilation}}};"
+    layer = model.describe(
+        "window",
+        index,
+        windows=frames,
+        width=width,
+        stride=int(op.stride) * features,
+        history=op.history * features,
+        skip=skip * features,
+        features=features,
+        bands=op.bands,
+        dilation=op.dilation,
     )
-    places = model.plan.state_offsets if op.recurrent else model.plan.kept_offsets
-    history = words_at(places[op.output]) if op.history else "0"
-    model.call(index, f"&op{index}, {history}, {model.through(op)}")
+    history = model.kept(op, "int16_t", op.history * features) if op.history else 0
+    model.call(index, layer, history, *model.through(op))
 
 
 def features(model: Model, index: int, op: g.IntSlice) -> None:
     """A window of one frame that begins behind the first features."""
     frames, width = model.shape(op.output)
-    model.describe(
-        f"static const nn_window op{index} = {{.windows = {frames}, .width = {width}, .stride ="
-        f" {model.graph.source(op).features}, .skip = {op.begin}, .bands = 1, .dilation = 1}};"
+    layer = model.describe(
+        "window",
+        index,
+        windows=frames,
+        width=width,
+        stride=model.graph.source(op).features,
+        skip=op.begin,
+        bands=1,
+        dilation=1,
     )
-    model.call(index, f"&op{index}, 0, {model.through(op)}")
+    model.call(index, layer, 0, *model.through(op))
 
 
 def interpolate(model: Model, index: int, op: g.IntInterpolate) -> None:
     frames, features = model.shape(op.inputs[0])
-    past, shift = halves_at(model.plan.kept_offsets[op.output]), op.factor.bit_length() - 1
-    x, y = model.at(op.inputs[0]), model.at(op.output)
-    model.call(index, f"{x}, {past}, {y}, {frames}, {features}, {shift}")
+    past, shift = model.kept(op, "int16_t", features), op.factor.bit_length() - 1
+    x, y = model.through(op)
+    model.call(index, x, past, y, frames, features, shift)
 
 
 def patches(model: Model, index: int, op: g.IntIm2Col) -> None:
@@ -87,20 +105,27 @@ def patches(model: Model, index: int, op: g.IntIm2Col) -> None:
     frames, begin = model.shape(op.output)[0], op.factor * model.frames_before(op.inputs[0])
     above, below = (op.kernel_frames - 1) // 2, op.kernel_frames // 2
     before, after = min(above, begin), min(below, op.factor * op.frames - begin - frames)
-    name = f"op{index}" if (before, after) == (0, 0) else f"op{index}_{before}_{after}"
-    model.describe(
-        f"static const nn_patches {name} = {{.frames = {frames}, .width = {op.width * op.copies},"
-        f" .n = {features // op.width}, .kernel_frames = {op.kernel_frames}, .kernel_columns ="
-        f" {op.kernel_columns}, .before = {before}, .after = {after}, .factor = {op.factor},"
-        f" .copies = {op.copies}}};"
+    layer = model.describe(
+        "patches",
+        index,
+        "" if (before, after) == (0, 0) else f"{before}_{after}",
+        frames=frames,
+        width=op.width * op.copies,
+        n=features // op.width,
+        kernel_frames=op.kernel_frames,
+        kernel_columns=op.kernel_columns,
+        before=before,
+        after=after,
+        factor=op.factor,
+        copies=op.copies,
     )
-    model.call(index, f"&{name}, {model.through(op)}")
+    model.call(index, layer, *model.through(op))
 
 
 def repeat(model: Model, index: int, op: g.IntTile) -> None:
     frames, features = model.shape(op.inputs[0])
-    counts = f"{frames}, {op.width}, {features // op.width}, {op.factor}, {op.copies}"
-    model.call(index, f"{model.through(op)}, {counts}")
+    counts = (frames, op.width, features // op.width, op.factor, op.copies)
+    model.call(index, *model.through(op), *counts)
 
 
 # --- layers ---------------------------------------------------------------------------------------
@@ -117,69 +142,97 @@ def dense(model: Model, index: int, op: g.IntDense) -> None:
         model.graph, op, called, model.shape(op.output)[0] * op.shared
     )
     for band in range(bands):
-        name = f"op{index}" if bands == 1 else f"op{index}_band{band}"
-        tables = linear.tables_of(op, band, called, frames)
-        fields = ", ".join(
-            f".{field} = {model.table(f'{name}_{field}', values)}"
-            for field, values in tables.items()
-        )
-        model.describe(
-            f"static const nn_linear {name} = {{{fields}, .in = {kernel * width}, .out = {out},"
-            f" .frames = {frames}, .x_stride = {bands * kernel * width}, .y_stride = {bands * out},"
-            f" .shift = {op.shift}, {model.clamp(op)}}};"
+        part = _band(bands, band)
+        tables = {
+            field: model.table_of(index, f"{part}_{field}" if part else field, values)
+            for field, values in linear.tables_of(op, band, called, frames).items()
+        }
+        size: dict[str, int | str] = {"in": kernel * width, "out": out, "frames": frames}
+        layer = model.describe(
+            "linear",
+            index,
+            part,
+            **tables,
+            **size,
+            x_stride=bands * kernel * width,
+            y_stride=bands * out,
+            shift=op.shift,
+            **model.limits(op),
         )
         for call in range(calls):
             x = model.at(op.inputs[0], (call * bands * kernel + band) * width)
             y = model.at(op.output, (call * bands + band) * out)
             last = (band, call) == (bands - 1, calls - 1)
-            model.call(index, f"&{name}, {x}, {y}", last, called)
+            model.call(index, layer, x, y, last=last, kernel=called)
+
+
+def _band(bands: int, band: int) -> str:
+    """How the parts of a layer with several bands are told apart."""
+    return "" if bands == 1 else f"band{band}"
 
 
 def layer_norm(model: Model, index: int, op: g.IntLayerNorm | g.IntRmsNorm) -> None:
     bands, n = op.gain.shape
     rows = model.shape(op.output)[0]
     for band in range(bands):
-        name = f"op{index}" if bands == 1 else f"op{index}_band{band}"
-        gain = model.table(f"{name}_gain", op.gain[band].astype(np.int32))
-        bias = model.table(f"{name}_bias", op.bias[band].astype(np.int32))
-        model.describe(
-            f"static const nn_layer_norm {name} = {{.epsilon = {op.epsilon}u, .gain = {gain}, .bias"
-            f" = {bias}, .n = {n}, .rows = {rows}, .stride = {bands * n}, {model.clamp(op)}}};"
+        part = _band(bands, band)
+        tables = {
+            field: model.table_of(index, f"{part}_{field}" if part else field, values)
+            for field, values in (
+                ("gain", op.gain[band].astype(np.int32)),
+                ("bias", op.bias[band].astype(np.int32)),
+            )
+        }
+        layer = model.describe(
+            "layer_norm",
+            index,
+            part,
+            epsilon=f"{op.epsilon}u",
+            **tables,
+            n=n,
+            rows=rows,
+            stride=bands * n,
+            **model.limits(op),
         )
         x, y = model.at(op.inputs[0], band * n), model.at(op.output, band * n)
-        model.call(index, f"&{name}, {x}, {y}", last=band == bands - 1)
+        model.call(index, layer, x, y, last=band == bands - 1)
 
 
 # --- value by value -------------------------------------------------------------------------------
 
 
 def lut(model: Model, index: int, op: g.IntLut) -> None:
-    table = model.table(f"op{index}_table", op.table.astype(np.int16))
+    table = model.table_of(index, "table", op.table.astype(np.int16))
     frames, features = model.shape(op.output)
-    model.call(index, f"{table}, {model.through(op)}, {frames * features}")
+    model.call(index, table, *model.through(op), frames * features)
 
 
 def step(model: Model, index: int, op: g.IntStep) -> None:
     frames, features = model.shape(op.output)
-    model.call(index, f"{model.through(op)}, {frames * features}, {op.high}")
+    model.call(index, *model.through(op), frames * features, op.high)
 
 
 def glu(model: Model, index: int, op: g.IntGlu) -> None:
-    table = model.table("sigmoid_table", op.table.astype(np.int16))
+    table = model.table("sigmoid", op.table.astype(np.int16))
     frames, features = model.shape(op.output)
-    model.call(index, f"{table}, {model.through(op)}, {features}, {frames}")
+    model.call(index, table, *model.through(op), features, frames)
 
 
 def add(model: Model, index: int, op: g.IntAdd | g.IntSubtract) -> None:
     frames, features = model.shape(op.output)
     a, b = (model.at(name) for name in op.inputs)
-    model.call(index, f"{a}, {b}, {model.at(op.output)}, {frames * features}")
+    model.call(index, a, b, model.at(op.output), frames * features)
 
 
 def log_softmax(model: Model, index: int, op: g.IntLogSoftmax) -> None:
     frames, features = model.shape(op.output)
-    model.describe(
-        f"static const nn_log_softmax op{index} = {{.mult = {op.mult}, .n = {features}, .frames ="
-        f" {frames}, .shift = {op.shift}, .fraction = {op.fraction}}};"
+    layer = model.describe(
+        "log_softmax",
+        index,
+        mult=op.mult,
+        n=features,
+        frames=frames,
+        shift=op.shift,
+        fraction=op.fraction,
     )
-    model.call(index, f"&op{index}, {model.through(op)}")
+    model.call(index, layer, *model.through(op))

@@ -175,10 +175,7 @@ def boards_that_hold(sizes: Sizes, tables: Sequence[Table] = ()) -> list[str]:
         for board in with_memory
         if _first_that_fits(sizes | {"stack": board.stack_bytes}, board, tables)
     ]
-    return [
-        board.name
-        for board in sorted(holding, key=lambda board: sum(m.size for m in board.memory.values()))
-    ]
+    return [board.name for board in sorted(holding, key=lambda board: board.memory_bytes)]
 
 
 def _choices(board: Description, part: str) -> list[str]:

@@ -8,7 +8,15 @@ from collections.abc import Iterable, Iterator
 
 from export.boards import FIRMWARE, Description
 from export.c.placement import Where
-from export.c.project_files import COMMON, SECTIONS, WARNINGS, apart, flags_seen, link_flags
+from export.c.project_files import (
+    COMMON,
+    SECTIONS,
+    STANDARD,
+    WARNINGS,
+    apart,
+    flags_seen,
+    link_flags,
+)
 from export.version import GENERATOR
 
 SOURCES = ("platform.py", "builder/main.py")
@@ -83,7 +91,7 @@ def _ini(board: Description, where: Where, title: str, files: list[str]) -> Iter
     yield f"custom_core_flags = {' '.join(board.flags)}"
     yield f"custom_link_flags = {link_flags(board)} -Wl,--gc-sections -Wl,--fatal-warnings"
     yield "build_flags ="
-    yield f"    {WARNINGS}"
+    yield f"    {STANDARD} {WARNINGS['gcc']}"
     yield f"    {COMMON}"
     yield (
         f"    {' '.join(f'-I{folder}' for folder in ('model', 'nn', 'app', 'port', *board.port_folders))}"  # noqa: E501

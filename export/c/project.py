@@ -12,8 +12,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from compress.errors import TendonError
+from export import compilers
 from export.boards import FIRMWARE, Description, load_board
-from export.c import platformio_files, project_files
+from export.c import cmake_files, library_files, linker_script, makefile, platformio_files, readme
 from export.c.placement import Where, first_choices
 
 SPEC = FIRMWARE.parent / "SPEC.md"
@@ -31,13 +32,13 @@ def write_project(
 ) -> None:
     """Lay out the project for one board; the same arguments give the same bytes.
 
-    `model_files`: name -> content of model.h, model.c and what they need; `kernels`: names of files
+    `model_files`: path (a bare name lies in model/) -> content; `kernels`: names of files
     in firmware/nn, without .c; `title`: one line, what this project computes; `where`: part ->
     region of its memory (default: first choices); `cold`: the tables that lie where `where` puts
     cold ones. A project that stood there before is replaced as a whole.
     """
     description = load_board(board)
-    files = {f"model/{name}": content for name, content in model_files.items()}
+    files = {n if "/" in n else f"model/{n}": text for n, text in model_files.items()}
     files |= {f"nn/{name}": content for name, content in _kernel_files(kernels).items()}
     where = where or first_choices(description)
     files |= (
@@ -45,11 +46,31 @@ def write_project(
     )
     if description.prefix:
         files |= platformio_files.sources()
-    names = sorted(files)
-    texts = project_files.texts(description, where, title, names)
-    if description.prefix:
-        texts |= platformio_files.texts(description, where, title, names)
-    write_files(out_dir, files, texts)
+    write_files(out_dir, files, _texts(description, where, title, files))
+
+
+def _texts(
+    board: Description, where: Where, title: str, files: dict[str, bytes]
+) -> dict[str, Iterable[str]]:
+    """The written files, as lines by path. `files`: all the others."""
+    names, name = sorted(files), identifier(files)
+    boards = [board] if board.name == "posix" else [board, load_board("posix")]
+    texts: dict[str, Iterable[str]] = {
+        "Makefile": makefile.lines(boards, where, title),
+        "README.md": readme.lines(board, where, title, name, names),
+        ".gitignore": ["build/", f"{cmake_files.FOLDER}/", ".pio/"],
+        **cmake_files.texts(boards, title, names, name),
+        **library_files.texts(title, files, name),
+    }
+    if board.prefix:
+        texts |= platformio_files.texts(board, where, title, names)
+    return texts
+
+
+def identifier(names: Iterable[str]) -> str:
+    """The network's name in C: that of its header, the shortest in model/."""
+    headers = [Path(n).stem for n in names if n.startswith("model/") and n.endswith(".h")]
+    return min(headers, key=len, default="model")
 
 
 def board_files(
@@ -62,10 +83,7 @@ def board_files(
     for folder in description.port_folders:
         files |= _sources(folder)
     if description.linker_script:
-        placed = {
-            "placement.ld": project_files.placement(description, where),
-            "cold_tables.ld": project_files.cold_tables(cold),
-        }
+        placed = linker_script.lines(description, where, cold)
         files |= {f"port/{description.name}/{name}": _text(lines) for name, lines in placed.items()}
     return files | {"SPEC.md": SPEC.read_bytes()}
 
@@ -81,6 +99,7 @@ def build_project(
     out: Path | None = None,
     extra_flags: str = "",
     variables: dict[str, str] | None = None,
+    compiler: str = "gcc",
 ) -> Path:
     """Compile a project with its own Makefile; returns the image. The objects go to `out` (default:
     project/build/<board>); `variables`: of the Makefile, beside these.
@@ -89,39 +108,38 @@ def build_project(
     compiler.
     """
     folder = (out or project / "build" / board).resolve()
-    _make(
-        project,
-        board,
-        folder,
-        [f"EXTRA={extra_flags}", *(f"{name}={value}" for name, value in (variables or {}).items())],
-    )
+    given = {"EXTRA": extra_flags} | (variables or {})
+    _make(project, board, folder, compiler, [f"{name}={value}" for name, value in given.items()])
     return folder / load_board(board).image
 
 
 def build_objects(
-    project: Path, board: str, parts: Sequence[str], out: Path | None = None
+    project: Path,
+    board: str,
+    parts: Sequence[str],
+    out: Path | None = None,
+    variables: dict[str, str] | None = None,
+    compiler: str = "gcc",
 ) -> list[Path]:
-    """Compile some of a project's folders (`parts`: "model", "nn", …) for a board without linking
-    them; returns the objects."""
+    """Compile some of a project's folders (`parts`: "model", "nn" or "app") for a board without
+    linking them; returns the objects."""
     folder = (out or project / "build" / board).resolve()
-    sources = [
-        source.relative_to(project)
+    given = [f"{name}={value}" for name, value in (variables or {}).items()]
+    _make(project, board, folder, compiler, [*parts, *given])
+    return [
+        folder / source.relative_to(project).with_suffix(".o")
         for part in parts
-        for source in sorted((project / part).glob("*.c"))
+        for source in sorted((project / part).glob("*.[cS]"))
     ]
-    objects = [folder / source.with_suffix(".o") for source in sources]
-    _make(project, board, folder, [str(o) for o in objects])
-    return objects
 
 
-def _make(project: Path, board: str, folder: Path, words: list[str]) -> None:
+def _make(project: Path, board: str, folder: Path, compiler: str, words: list[str]) -> None:
     """The project's Makefile with these variables and targets; objects and image go to `folder`."""
     description = load_board(board)
-    if shutil.which(description.compiler) is None:
-        raise TendonError(
-            f"{board}: the compiler {description.compiler} is not installed; run make tools"
-        )
+    compilers.require(description, compiler)
     command = ["make", "-C", str(project), f"BOARD={board}", f"OUT={folder}", *words]
+    if compiler == "clang":
+        command += ["COMPILER=clang", f"CLANG={compilers.clang()}"]
     environment = {
         k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
     }
@@ -149,6 +167,7 @@ def _kernel_files(kernels: list[str]) -> dict[str, bytes]:
     """The kernels' sources, and every header of firmware/nn they include, directly or not."""
     files: dict[str, bytes] = {}
     wanted = [f"{name}.c" for name in kernels]
+    wanted += [f"{name}.S" for name in kernels if (FIRMWARE / "nn" / f"{name}.S").is_file()]
     while wanted:
         name = wanted.pop()
         path = FIRMWARE / "nn" / name
@@ -168,7 +187,7 @@ def _sources(folder: str, pattern: str = "*") -> dict[str, bytes]:
     return {
         f"{folder}/{p.name}": p.read_bytes()
         for p in paths
-        if p.is_file() and p.suffix in (".c", ".h", ".ld")
+        if p.is_file() and p.suffix in (".c", ".h", ".S", ".ld")
     }
 
 

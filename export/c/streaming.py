@@ -9,7 +9,6 @@ cache. So a table is read as often as calls name it, and a byte of it is as hot 
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,8 +16,6 @@ from typing import Any
 
 from export.boards import Description
 from export.c.step import Model
-
-_NAME = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
@@ -47,14 +44,13 @@ def tables(model: Model) -> list[Table]:
 
 def _reads_per_step(model: Model) -> Counter[str]:
     """Table -> kernel calls of a step that name it, or a description in which it stands."""
-    described = {}
-    for line in model.descriptors:
-        name, _, fields = line.partition("=")
-        described[_NAME.findall(name)[-1]] = _NAME.findall(fields)
+    described = {
+        f"&{name}": model.tables.keys() & {str(value) for value in description.fields.values()}
+        for name, description in model.descriptions.items()
+    }
     reads: Counter[str] = Counter()
     for call in model.calls:
-        words = _NAME.findall(call.line.partition("/*")[0])
-        named = {table for word in words for table in (word, *described.get(word, ()))}
+        named = {table for word in call.arguments for table in (word, *described.get(word, ()))}
         reads.update(named & model.tables.keys())
     return reads
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from compress import graph as g
-from export.c.emit import interface, placed_tables
+from export.c.tables_file import placed_tables
 from export.tflite.model import File
 from export.tflm import operators
 from export.tflm.state import StatePlan
@@ -120,7 +120,13 @@ def _header(step: Step) -> Iterator[str]:
     yield "#define MODEL_FAULT model_fault()"
     yield "#define MODEL_ARENA_USED model_arena_used()"
     yield ""
-    yield from interface()
+    yield "/* All state to zero, as before the first sample. */"
+    yield "void model_reset(void);"
+    yield "/* Eats samples (MODEL_SAMPLES_PER_STEP, MODEL_INPUTS), writes out"
+    yield "   (MODEL_FRAMES_PER_STEP, MODEL_OUTPUTS). Keeps its state between calls. */"
+    yield "void model_step(const int16_t *samples, int16_t *out);"
+    yield "/* The state, MODEL_STATE_BYTES long, to save and restore. */"
+    yield "void *model_state(void);"
     yield ""
     yield "#ifdef __cplusplus"
     yield "}"
@@ -132,10 +138,10 @@ def _tables(step: Step) -> Iterator[str]:
     yield _banner(step, "model.tflite as an array")
     yield '#include "model.h"'
     yield ""
-    yield from placed_tables()
+    yield from placed_tables("MODEL_IN_TABLES")
     yield (
-        f"_Alignas(16) static const uint8_t model_tflite[{len(step.content)}] TABLE(model_tflite)"
-        " = {"
+        f"_Alignas(16) MODEL_IN_TABLES(model_tflite) static const uint8_t"
+        f" model_tflite[{len(step.content)}] = {{"
     )
     yield from _values(step.content)
     yield "};"

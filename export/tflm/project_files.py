@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from export.boards import Description
-from export.c import project_files
+from export.c import makefile
 from export.c.placement import Where
-from export.c.project_files import COMMON, WARNINGS
+from export.c.project_files import COMMON
 from export.tflm import library
 from export.version import GENERATOR
 
@@ -41,11 +41,12 @@ def _makefile(board: Description, where: Where, title: str) -> Iterator[str]:
     yield f"BOARD = {board.name}"
     yield "OUT ?= build/$(BOARD)"
     yield ""
-    yield from project_files.board_lines(board, where)
+    yield from makefile.board_lines(board, where, compilers=False)
     yield from _library(board)
     yield f"CXX = {board.prefix}g++"
-    yield f"COMMON = {COMMON} -ffile-prefix-map=$(CURDIR)=. $(CORE) $(EXTRA) -Os"
-    yield f"C_FLAGS = {WARNINGS} -DAPP_COMPILER_FLAGS='\"$(FLAGS_SEEN)\"'"
+    yield f"COMMON = {COMMON} {makefile.PREFIX_MAP} $(CORE) $(EXTRA) -Os"
+    yield from makefile.warnings("gcc")
+    yield "C_FLAGS = $(WARNINGS) -DAPP_COMPILER_FLAGS='\"$(FLAGS_SEEN)\"'"
     yield f"CXX_FLAGS = {CXX_WARNINGS} {CXX_MODEL} {TFLM_DEFINES}"
     yield "INCLUDES = -Imodel -Iapp -Iport $(PORT:%=-I%)"
     yield f"TFLM_INCLUDES = {' '.join(f'-isystem $(TFLM){folder}' for folder in library.INCLUDES)}"
@@ -74,7 +75,7 @@ def _makefile(board: Description, where: Where, title: str) -> Iterator[str]:
         " $(LIBRARY) -lm -o $@"
     )
     yield ""
-    yield from project_files.binary_lines(where)
+    yield from makefile.binary_lines(where)
     yield "clean:"
     yield "\trm -rf $(OUT)"
     yield ""

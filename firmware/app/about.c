@@ -5,7 +5,13 @@
 #ifndef APP_COMPILER_FLAGS
 #define APP_COMPILER_FLAGS "flags not recorded"
 #endif
+#if defined(__clang__)
+#define COMPILER "clang " __clang_version__ "; " APP_COMPILER_FLAGS
+#elif defined(__GNUC__)
 #define COMPILER "gcc " __VERSION__ "; " APP_COMPILER_FLAGS
+#else
+#define COMPILER "another compiler; " APP_COMPILER_FLAGS
+#endif
 
 /* A string with its final zero, cut to what the frame still holds. */
 static uint8_t *put_string(uint8_t *at, const char *text)

@@ -3,6 +3,7 @@
 #define NN_ATTENTION_H
 
 #include "nn.h"
+#include "nn_assembly.h"
 #include "nn_intrinsics.h"
 
 /* What a sum begins with, so that it is rounded when it is shortened. */

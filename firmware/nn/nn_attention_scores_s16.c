@@ -88,65 +88,64 @@ static inline uint32_t loadable(const nn_attention *op, const int16_t *queries, 
     return op->keys >= AT_ONCE && op->depth % 4u == 0 && nn_on_words(queries, keys);
 }
 
-/* Four values of a query with those of two keys */
-#define FOUR_VALUES                                                                            \
-    "ldrd %[q], %[r], [%[query]], #8\n\tldrd %[s], %[t], [%[k]], #8\n\t"                        \
-    "smlald %Q[a], %R[a], %[q], %[s]\n\tsmlald %Q[a], %R[a], %[r], %[t]\n\t"                     \
-    "ldrd %[s], %[t], [%[l]], #8\n\t"                                                           \
-    "smlald %Q[b], %R[b], %[q], %[s]\n\tsmlald %Q[b], %R[b], %[r], %[t]\n\t"
-#define EIGHT_VALUES FOUR_VALUES FOUR_VALUES "cmp %[query], %[end]\n\tbne 1b\n\t"
-#define OPERANDS                                                                               \
-    [query] "+&r"(query), [k] "+&r"(k), [l] "+&r"(l), [a] "+&r"(a), [b] "+&r"(b),               \
-        [q] "=&r"(q), [r] "=&r"(r), [s] "=&r"(s), [t] "=&r"(t)
+/* What all pairs of keys share */
+typedef struct {
+    uint32_t size;     /* bytes of a query */
+    int32_t half;      /* what a sum begins with */
+    uint32_t bits, up; /* up = 32 - bits: a register shifted by 32 is 0 */
+    int32_t mult;
+    nn_clamp_pair clamp;
+    uint32_t on, row; /* bytes from behind a second key to the next first one, and between keys */
+} key_pairs;
+NN_LIES(key_pairs, bits, 8);
+NN_LIES(key_pairs, mult, 16);
+NN_LIES(key_pairs, clamp.top, 24);
+NN_LIES(key_pairs, on, 32);
 
-/* acc >> bits in 32 bits: a register shifted by 32 is 0 */
-static inline int32_t shortened(int64_t acc, uint32_t bits)
+/* One query with pairs of keys, of which there is one at least, up to the output `end`.
+ * r0 the query, r3 its end, r1 and r2 the keys, r4:r5 and r6:r7 the sums, lr the output */
+/* stack: 40 bytes */
+static NN_NAKED void pairs_of_keys(const key_pairs *pairs, const int16_t *query_end,
+                                   const int16_t *key, int16_t *y, const int16_t *end)
 {
-    uint32_t low, high;
-    __asm__("lsl %[high], %R[acc], %[up]\n\tlsr %[low], %Q[acc], %[bits]\n\t"
-            : [low] "=r"(low), [high] "=&r"(high)
-            : [acc] "r"(acc), [bits] "r"(bits), [up] "r"(32u - bits));
-    return (int32_t)(low | high);
-}
-
-/* One query with pairs of keys, eight values a turn; `four`, a constant: four more come first. */
-static inline __attribute__((always_inline)) void
-pairs_of_keys(const nn_attention *op, const int16_t *query, const int16_t *k, int16_t *y,
-              uint32_t pairs, uint32_t four)
-{
-    const uint32_t row = row_of(op);
-    const int16_t *const end = query + op->depth;
-    const nn_clamp_pair clamp = nn_clamp_to(op->lo, op->hi);
-    for (int16_t *const last = y + 2 * pairs; y != last; y += 2) {
-        const int16_t *l = k + row;
-        int64_t a = half_of(op), b = a;
-        uint32_t q, r, s, t;
-        if (four)
-            __asm__(FOUR_VALUES "cmp %[query], %[end]\n\tbeq 2f\n1:\n\t" EIGHT_VALUES "2:\n\t"
-                    : OPERANDS : [end] "r"(end) : "cc", "memory");
-        else
-            __asm__("1:\n\t" EIGHT_VALUES : OPERANDS : [end] "r"(end) : "cc", "memory");
-        nn_store_pair(y, nn_clamp_requant(&clamp, shortened(a, op->bits), op->mult,
-                                          shortened(b, op->bits), op->mult));
-        query -= op->depth, k = l + (row - op->depth);
-    }
-}
-
-static inline void several_keys(const nn_attention *op, const int16_t *query, const int16_t *key,
-                                int16_t *y, uint32_t pairs)
-{
-    if (op->depth & 4u)
-        pairs_of_keys(op, query, key, y, pairs, 1);
-    else
-        pairs_of_keys(op, query, key, y, pairs, 0);
+#define FOUR_VALUES                                                                                \
+    "ldrd r8, r9, [r0], #8\n\tldrd r10, r11, [r1], #8\n\t"                                         \
+    "smlald r4, r5, r8, r10\n\tsmlald r4, r5, r9, r11\n\t"                                         \
+    "ldrd r10, r11, [r2], #8\n\t"                                                                  \
+    "smlald r6, r7, r8, r10\n\tsmlald r6, r7, r9, r11\n\t"
+    __asm__("push {r0, r4, r5, r6, r7, r8, r9, r10, r11, lr}\n\t"
+            "mov r12, r0\n\tmov lr, r3\n\tmov r3, r1\n\tmov r1, r2\n\t"
+            "ldr r8, [r12, #36]\n\tadd r2, r1, r8\n\tldr r8, [sp, #40]\n\tstr r8, [sp]\n1:\n\t"
+            "ldrd r8, r4, [r12]\n\tmovs r5, #0\n\tmov r6, r4\n\tmovs r7, #0\n\t"
+            "subs r0, r3, r8\n\tlsls r8, r8, #28\n\tbpl 2f\n\t"
+            FOUR_VALUES "cmp r0, r3\n\tbeq 3f\n2:\n\t"
+            FOUR_VALUES FOUR_VALUES "cmp r0, r3\n\tbne 2b\n3:\n\t"
+            "ldrd r8, r9, [r12, #8]\n\tldrd r10, r11, [r12, #16]\n\t"
+            "lsls r5, r9\n\tlsrs r4, r8\n\torrs r4, r5\n\t"
+            "lsls r7, r9\n\tlsrs r6, r8\n\torrs r6, r7\n\t"
+            "smmlar r4, r4, r10, r11\n\tsmmlar r6, r6, r10, r11\n\tldrd r8, r9, [r12, #24]\n\t"
+            "usat r4, #16, r4\n\tusat r6, #16, r6\n\tpkhbt r4, r4, r6, lsl #16\n\t"
+            "uqadd16 r4, r4, r8\n\tuadd16 r4, r4, r9\n\tldrd r8, r9, [r12, #32]\n\t"
+            "str r4, [lr], #4\n\tldr r4, [sp]\n\tadd r1, r2, r8\n\tadd r2, r1, r9\n\t"
+            "cmp lr, r4\n\tbne 1b\n\t"
+            "add sp, sp, #4\n\tpop {r4, r5, r6, r7, r8, r9, r10, r11, pc}");
 }
 
 /* A query of one head with all keys; of an odd number the last two by themselves. */
 static void one_query(const nn_attention *op, const int16_t *query, const int16_t *key, int16_t *y)
 {
-    several_keys(op, query, key, y, op->keys / 2u);
-    if (op->keys & 1u)
-        several_keys(op, query, key + (op->keys - 2u) * row_of(op), y + op->keys - 2, 1);
+    const uint32_t row = row_of(op), keys = op->keys;
+    const key_pairs pairs = {.size = 2u * op->depth,
+                             .half = half_of(op),
+                             .bits = op->bits,
+                             .up = 32u - op->bits,
+                             .mult = op->mult,
+                             .clamp = nn_clamp_to(op->lo, op->hi),
+                             .on = 2 * (row - op->depth),
+                             .row = 2 * row};
+    pairs_of_keys(&pairs, query + op->depth, key, y, y + (keys & ~1u));
+    if (keys & 1u)
+        pairs_of_keys(&pairs, query + op->depth, key + (keys - 2u) * row, y + keys - 2, y + keys);
 }
 
 #else

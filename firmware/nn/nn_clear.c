@@ -2,7 +2,7 @@
 
 #include "nn.h"
 
-void nn_clear(uint32_t *state, uint32_t words)
+void nn_clear(void *state, uint32_t bytes)
 {
-    memset(state, 0, words * sizeof *state);
+    memset(state, 0, bytes);
 }

@@ -5,7 +5,7 @@
 #include "nn.h"
 #include "nn_intrinsics.h"
 
-/* The value where a sum stands */
+/* The value where a sum within +-2^30 stands */
 static inline int16_t nn_integral(int32_t initial, int32_t sum, uint32_t fraction)
 {
     return (int16_t)nn_ssat16(initial + ((sum + ((1 << fraction) >> 1)) >> fraction));

@@ -8,14 +8,14 @@ static void take_position(const nn_integrate *op, const int16_t *initial, int32_
         sum[j] = nn_shift_left(position[j] - initial[j], op->fraction);
 }
 
-/* No sum leaves what int16 holds. */
+/* No sum leaves what int16 holds, and none wraps on the way there. */
 static void take_increment(const nn_integrate *op, const int16_t *initial, int32_t *sum,
                            const int16_t *increment)
 {
     for (uint32_t j = 0; j < op->n; j++) {
         const int32_t least = nn_shift_left(INT16_MIN - initial[j], op->fraction);
         const int32_t most = nn_shift_left(INT16_MAX - initial[j], op->fraction);
-        sum[j] = nn_clamp(sum[j] + increment[j], least, most);
+        sum[j] = nn_clamp(nn_qadd(sum[j], increment[j]), least, most);
     }
 }
 
@@ -27,7 +27,7 @@ void nn_integrate_s16(const nn_integrate *op, const int16_t *initial, int32_t *s
     for (uint32_t t = op->frames; t; t--, x += features, y += n) {
         if ((uint32_t)*count < op->positions) {
             take_position(op, initial, sum, x);
-            ++*count;
+            *count = nn_add(*count, 1);
         } else {
             take_increment(op, initial, sum, x + features - n);
         }

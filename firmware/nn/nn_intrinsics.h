@@ -10,12 +10,34 @@
 #include <stdint.h>
 #include <string.h>
 
+/* The fast kernels are written for compilers that read GNU's assembly and attributes, and for a core
+ * that may load a word from any address. */
 #if defined(__ARM_FEATURE_DSP) && defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M' && \
     !defined(NN_PORTABLE)
+#if defined(__GNUC__) && defined(__ARM_FEATURE_UNALIGNED)
 #define NN_DSP 1
-#define NN_COLD __attribute__((cold, noinline))
 #else
+#pragma message("nn: portable kernels, several times slower: no GNU assembly or no unaligned loads")
+#endif
+#endif
+#ifndef NN_DSP
 #define NN_DSP 0
+#endif
+
+#if NN_DSP
+#define NN_COLD __attribute__((cold, noinline))
+/* A function that is nothing but its assembly: no compiler puts a frame around it, runs out of
+ * registers or moves it into another, whatever its options, link-time optimization included. It
+ * takes its parameters as the procedure call standard has them, r0 to r3; a comment above it says
+ * its stack. */
+#if defined(__clang__)
+#define NN_NAKED __attribute__((naked, noinline))
+#else
+#define NN_NAKED __attribute__((naked, noipa))
+/* gcc does not see that assembly uses them; builds for computers look for others. */
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+#endif
+#else
 #define NN_COLD
 #endif
 
@@ -128,11 +150,16 @@ static inline uint32_t nn_pair(int32_t low, int32_t high)
 #endif
 }
 
-/* Sums and shifts modulo 2³²: they never pass 2³¹ where that matters, and are defined where it does
- * not. */
+/* Sums, products and shifts modulo 2^32: they never pass 2^31 where that matters, and are defined
+ * where it does not. */
 static inline int32_t nn_add(int32_t a, int32_t b)
 {
     return (int32_t)((uint32_t)a + (uint32_t)b);
+}
+
+static inline int32_t nn_mul(int32_t a, int32_t b)
+{
+    return (int32_t)((uint32_t)a * (uint32_t)b);
 }
 
 static inline int32_t nn_shift_left(int32_t a, uint32_t shift)
@@ -221,6 +248,19 @@ static inline int64_t nn_smlald(uint32_t a, uint32_t b, int64_t acc)
     return acc;
 #else
     return acc + (int64_t)(nn_low(a) * nn_low(b)) + nn_high(a) * nn_high(b);
+#endif
+}
+
+/* a + b held to 32 bits; clang knows the instruction, and its vectors. */
+static inline int32_t nn_qadd(int32_t a, int32_t b)
+{
+#if NN_DSP && !defined(__clang__)
+    int32_t r;
+    __asm__("qadd %0, %1, %2" : "=r"(r) : "r"(a), "r"(b));
+    return r;
+#else
+    const int64_t sum = (int64_t)a + b;
+    return sum > INT32_MAX ? INT32_MAX : sum < INT32_MIN ? INT32_MIN : (int32_t)sum;
 #endif
 }
 

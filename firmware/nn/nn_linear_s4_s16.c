@@ -1,23 +1,16 @@
-#if defined(__arm__) && defined(__GNUC__) && !defined(__clang__)
-/* the inner loops need 14 registers, in debug builds too */
-#pragma GCC optimize("O3", "omit-frame-pointer")
-#endif
-
 #include "nn_linear.h"
 
 /* Weights are stored plus eight, two to a byte (export/c/pack.py), rows padded with zero weights,
- * inputs to a multiple of four. A word holds two rows a, b × four inputs: from its lowest nibble on
+ * inputs to a multiple of four. A word holds two rows a, b x four inputs: from its lowest nibble on
  * a0 b0 a2 b2 a1 b1 a3 b3. So one AND with a shifted operand takes two inputs of one row as the
- * halfwords that SMLAD wants: four of them unpack eight weights. Σw·x = Σ(w + 8)·x − 8·Σx, and 8·Σx
- * is the same for all rows of a frame. Sums on the way may pass 2³¹ and wrap; the results are
- * proven not to.
+ * halfwords that SMLAD wants: four of them unpack eight weights. sum(w*x) is sum((w + 8)*x) less
+ * 8*sum(x), which is the same for all rows of a frame. Sums on the way may pass 2^31 and wrap; the
+ * results are proven not to.
  *
  * one frame       blocks of four rows: for each four inputs the word of rows (0, 1), then the word
  *                 of rows (2, 3).
  * several frames  blocks of two rows; the unpacked weights serve two or three frames.
  */
-#define NIBBLES 0x000F000Fu /* the lowest nibble of both halves */
-#define EIGHTS 0xFFF8FFF8u  /* the pair (−8, −8) */
 
 /* The weight in the lowest nibble */
 static inline int32_t nibble(uint32_t v)
@@ -28,19 +21,15 @@ static inline int32_t nibble(uint32_t v)
 /* Row n in either layout. */
 static int32_t sum_of_nibbles(const nn_linear *op, uint32_t n, const int16_t *x)
 {
-    const uint32_t pairs = op->frames > 1 ? 1 : 2, steps = (op->in + INPUTS - 1) / INPUTS,
-                   whole = op->in / INPUTS;
-    const uint32_t *w = (const uint32_t *)op->weights + n / (2 * pairs) * pairs * steps +
-                        n / 2 % pairs,
-                   row = 4 * (n & 1u);
+    const uint32_t pairs = op->frames > 1 ? 1 : 2, steps = padded_inputs(op) / INPUTS;
+    const uint32_t first = n / (2 * pairs) * pairs * steps + n / 2 % pairs, row = 4 * (n & 1u);
+    const int8_t *w = (const int8_t *)op->weights + 4 * first;
     int32_t acc = 0;
-    for (const int16_t *end = x + whole * INPUTS; x != end; x += INPUTS, w += pairs) {
-        const uint32_t v = *w >> row;
-        acc += nibble(v) * x[0] + nibble(v >> 16) * x[1] + nibble(v >> 8) * x[2] +
-               nibble(v >> 24) * x[3];
+    for (uint32_t k = 0; k < op->in; k += INPUTS, w += 4 * pairs) {
+        const uint32_t v = (uint32_t)word_at(w) >> row;
+        for (uint32_t j = 0; j < INPUTS && k + j < op->in; j++)
+            acc = nn_add(acc, nibble(v >> (16 * (j & 1u) + 4 * (j & 2u))) * x[k + j]);
     }
-    for (uint32_t k = 0; k < op->in % INPUTS; k++)
-        acc += nibble(*w >> (row + 16 * (k & 1u) + 4 * (k & 2u))) * x[k];
     return acc;
 }
 
@@ -58,7 +47,11 @@ void nn_linear_s4_s16(const nn_linear *op, const int16_t *x, int16_t *y)
 
 #else
 
-/* −8·Σx over one frame */
+#include "nn_linear_dsp.h"
+
+#define EIGHTS 0xFFF8FFF8u /* the pair (-8, -8) */
+
+/* -8*sum(x) over one frame */
 static int32_t minus_eight_sum(const int16_t *x, uint32_t in)
 {
     int32_t sum = 0;
@@ -67,147 +60,143 @@ static int32_t minus_eight_sum(const int16_t *x, uint32_t in)
     return in ? nn_mla(*x, -8, sum) : sum;
 }
 
+/* The lowest nibble of both halves, of a word shifted as the kernel wants it */
+#define SET_MASK(mask) "mov " mask ", #0x000F000F\n"
+#define UNPACK(to, mask, word, shift) "and " to ", " mask ", " word shift "\n"
+#define A_FIRST ""
+#define B_FIRST ", lsr #4"
+#define A_SECOND ", lsr #8"
+#define B_SECOND ", lsr #12"
+
 /* --- one frame: four rows --- */
 
-#define UNPACK(to, word, shift) "and %[" to "], %[mask], %[" word "]" shift "\n\t"
-#define MAC(sum, w, x) "smlad %[" sum "], %[" w "], %[" x "], %[" sum "]\n\t"
+#define X0 "r2"
+#define X1 "r3"
+#define W0 "r4"
+#define W2 "r5"
+#define T "r10"
+#define MASK "r11"
 
-#define ROWS2(w, a, b)                                                    \
-    UNPACK("t", w, "") MAC(a, "t", "x0")                                  \
-    UNPACK("t", w, ", lsr #4") MAC(b, "t", "x0")                          \
-    UNPACK("t", w, ", lsr #8") MAC(a, "t", "x1")                          \
-    UNPACK("t", w, ", lsr #12") MAC(b, "t", "x1")
-#define ROWS4_STEP                                                        \
-    "ldrd %[x0], %[x1], [%[x]], #8\n\tldrd %[w0], %[w2], [%[w]], #8\n\t"  \
-    ROWS2("w0", "a0", "b0") ROWS2("w2", "a2", "b2")
-#define ROWS4_REGISTERS                                                                         \
-    [a0] "+&r"(a0), [b0] "+&r"(b0), [a2] "+&r"(a2), [b2] "+&r"(b2), [w] "+&r"(w), [x] "+&r"(x), \
-        [x0] "=&r"(x0), [x1] "=&r"(x1), [w0] "=&r"(w0), [w2] "=&r"(w2), [t] "=&r"(t)
+#define TWO_ROWS(w, a, b)                                                                   \
+    UNPACK(T, MASK, w, A_FIRST) SMLAD(a, T, X0) UNPACK(T, MASK, w, B_FIRST) SMLAD(b, T, X0) \
+    UNPACK(T, MASK, w, A_SECOND) SMLAD(a, T, X1) UNPACK(T, MASK, w, B_SECOND) SMLAD(b, T, X1)
+#define STEP                                                               \
+    "ldrd " X0 ", " X1 ", [" X "], #8\nldrd " W0 ", " W2 ", [" W "], #8\n" \
+    TWO_ROWS(W0, ROW_0, ROW_1) TWO_ROWS(W2, ROW_2, ROW_3)
 
-/* Four rows; returns the weights of the next four. */
-static inline __attribute__((always_inline)) const uint32_t *
-four_rows(const frame *f, const output *o, const uint32_t *w, const int32_t *bias,
-          const int32_t *mult, int16_t *y)
+/* stack: 36 bytes */
+static NN_NAKED void blocks_of_four(rows_job *job)
 {
-    int32_t a0 = nn_add(bias[0], f->first), b0 = nn_add(bias[1], f->first);
-    int32_t a2 = nn_add(bias[2], f->first), b2 = nn_add(bias[3], f->first);
-    const int16_t *x = f->start;
-    uint32_t x0, x1, w0, w2, t;
-    if (f->end != x)
-        __asm__(LOOPS(ROWS4_STEP, "x", "t")
-                : ROWS4_REGISTERS
-                : [mask] "r"(NIBBLES), [part] "m"(f->part), [end] "m"(f->end)
-                : "cc", "memory");
-    if (f->has_rest) {
-        x = f->rest;
-        __asm__(ROWS4_STEP : ROWS4_REGISTERS : [mask] "r"(NIBBLES) : "memory");
-    }
-    store_rows(o, a0, b0, a2, b2, mult, y);
-    return w;
+    __asm__(ROWS_BEGIN SET_MASK(MASK)
+            "6:\n" LDR(X, JOB, ROWS_X) LDR("r2", JOB, ROWS_BIAS) LDR("r3", JOB, ROWS_FIRST)
+            "ldm r2!, {r6, r7, r8, r9}\n" STR("r2", JOB, ROWS_BIAS)
+            ADD(ROW_0, ROW_0, "r3") ADD(ROW_1, ROW_1, "r3")
+            ADD(ROW_2, ROW_2, "r3") ADD(ROW_3, ROW_3, "r3")
+            ROWS_LOOPS(STEP) ROWS_LEFT(STEP)
+            ROWS_STORE "bne 6b\n" ROWS_RETURN);
 }
 
-/* --- several frames: two rows × two or three frames --- */
+/* --- several frames: two rows x two or three frames --- */
 
-#define FRAMES3_HALF(shift_a, shift_b)                                                  \
-    UNPACK("wa", "v", shift_a) UNPACK("wb", "v", shift_b)                               \
-    "ldr %[u], [%[x], %[stride]]\n\t" MAC("a1", "wa", "u") MAC("b1", "wb", "u")         \
-    "ldr %[u], [%[x], %[stride], lsl #1]\n\t" MAC("a2", "wa", "u") MAC("b2", "wb", "u") \
-    "ldr %[u], [%[x]], #4\n\t" MAC("a0", "wa", "u") MAC("b0", "wb", "u")
-#define FRAMES3_STEP \
-    "ldr %[v], [%[w]], #4\n\t" FRAMES3_HALF("", ", lsr #4") FRAMES3_HALF(", lsr #8", ", lsr #12")
+/* The end of a pair's weights is the second word on the stack: fourteen registers are in use. */
+#define PAIRS_BEGIN "push {r0, r1, r4-r11, lr}\n" LDR(W, "r0", FRAMES_W)
+#define PAIRS_RETURN "pop {r0, r1, r4-r11, pc}"
+#define PAIRS_LOOPS(step, spare)                                                      \
+    LOOPS(step, FRAMES_JOB(spare) LDR(spare, spare, FRAMES_W_PART) COMPARE(W, spare), \
+          LDR(spare, "sp", 4) COMPARE(W, spare))
+/* X, where its steps end, and the biases of rows a and b; the job in r2 */
+#define PAIRS_ROWS                                                                          \
+    FRAMES_JOB("r2") LDRD("r3", "r4", "r2", FRAMES_PART) LDR("r5", "r2", FRAMES_BIAS)       \
+    ADD("r3", "r3", W) ADD("r4", "r4", W) STR("r3", "r2", FRAMES_W_PART) STR("r4", "sp", 4) \
+    LDR(X, "r2", FRAMES_X) LDRD(A0, B0, "r5", 0)
+/* What r4 is left behind, y; the flags tell whether the rows were the last. */
+#define PAIRS_NEXT                                             \
+    "adds r4, #4\n" STR("r4", "r1", FRAMES_Y) FRAMES_NEXT_ROWS \
+    LDR("r5", "r1", FRAMES_Y_END) LDR(W, "sp", 4) COMPARE("r4", "r5")
 
-#define FRAMES2_STEP                                                       \
-    "ldr %[v], [%[w]], #4\n\tldrd %[x0], %[x1], [%[x]], #8\n\t"            \
-    "ldrd %[y0], %[y1], [%[next]], #8\n\t"                                 \
-    UNPACK("t", "v", "") MAC("a0", "t", "x0") MAC("a1", "t", "y0")         \
-    UNPACK("t", "v", ", lsr #4") MAC("b0", "t", "x0") MAC("b1", "t", "y0") \
-    UNPACK("t", "v", ", lsr #8") MAC("a0", "t", "x1") MAC("a1", "t", "y1") \
-    UNPACK("t", "v", ", lsr #12") MAC("b0", "t", "x1") MAC("b1", "t", "y1")
+#define WA "r2"
+#define WB "r3"
+#define XT "r4"
+#define V "r5"
+#define MASK_3 "r12"
+#define STRIDE "lr"
+#define MACS(a, b, x) SMLAD(a, WA, x) SMLAD(b, WB, x)
+#define THREE_HALF(shift_a, shift_b)                              \
+    UNPACK(WA, MASK_3, V, shift_a) UNPACK(WB, MASK_3, V, shift_b) \
+    "ldr " XT ", [" X ", " STRIDE "]\n" MACS(A1, B1, XT)          \
+    "ldr " XT ", [" X ", " STRIDE ", lsl #1]\n" MACS(A2, B2, XT)  \
+    "ldr " XT ", [" X "], #4\n" MACS(A0, B0, XT)
+#define THREE_STEP \
+    "ldr " V ", [" W "], #4\n" THREE_HALF(A_FIRST, B_FIRST) THREE_HALF(A_SECOND, B_SECOND)
 
-/* Three frames of two rows; `first`: what the sums of each frame begin with besides their bias. */
-static inline __attribute__((always_inline)) void three_frames(const two_rows *r, const output *o,
-                                                               const int32_t *first,
-                                                               const int16_t *x, uint32_t x_stride,
-                                                               int16_t *y, uint32_t y_stride)
+/* stack: 44 bytes */
+static NN_NAKED void pairs_over_three(frames_job *job)
 {
-    int32_t a0 = nn_add(r->bias_a, first[0]), a1 = nn_add(r->bias_a, first[1]),
-            a2 = nn_add(r->bias_a, first[2]);
-    int32_t b0 = nn_add(r->bias_b, first[0]), b1 = nn_add(r->bias_b, first[1]),
-            b2 = nn_add(r->bias_b, first[2]);
-    const uint32_t *w = r->start;
-    uint32_t wa, wb, u, v;
-    __asm__(
-        LOOPS(FRAMES3_STEP, "w", "u")
-        : [a0] "+&r"(a0), [b0] "+&r"(b0), [a1] "+&r"(a1), [b1] "+&r"(b1), [a2] "+&r"(a2),
-          [b2] "+&r"(b2), [w] "+&r"(w), [x] "+&r"(x), [wa] "=&r"(wa), [wb] "=&r"(wb), [u] "=&r"(u),
-          [v] "=&r"(v)
-        : [mask] "r"(NIBBLES), [stride] "r"(2 * x_stride), [part] "m"(r->part), [end] "m"(r->end)
-        : "cc", "memory");
-    store_frames(r, o, (int32_t[]){a0, a1, a2}, (int32_t[]){b0, b1, b2}, 3, y, y_stride);
+    __asm__(PAIRS_BEGIN LDR(STRIDE, "r0", FRAMES_X_STRIDE) SET_MASK(MASK_3)
+            "6:\n" PAIRS_ROWS LDR("r3", "r2", FRAMES_FIRST) LDRD("r4", "r5", "r2", FRAMES_FIRST_1)
+            ADD(A1, A0, "r4") ADD(B1, B0, "r4") ADD(A2, A0, "r5") ADD(B2, B0, "r5")
+            ADD(A0, A0, "r3") ADD(B0, B0, "r3")
+            PAIRS_LOOPS(THREE_STEP, XT) FRAMES_OUTPUTS_3
+            "str " A0 ", [r4]\nstr " A1 ", [r4, r5]\nstr " A2 ", [r4, r5, lsl #1]\n"
+            PAIRS_NEXT "bne 6b\n" PAIRS_RETURN);
 }
 
-static inline __attribute__((always_inline)) void two_frames(const two_rows *r, const output *o,
-                                                             const int32_t *first, const int16_t *x,
-                                                             uint32_t x_stride, int16_t *y,
-                                                             uint32_t y_stride)
-{
-    int32_t a0 = nn_add(r->bias_a, first[0]), a1 = nn_add(r->bias_a, first[1]);
-    int32_t b0 = nn_add(r->bias_b, first[0]), b1 = nn_add(r->bias_b, first[1]);
-    const uint32_t *w = r->start;
-    const int16_t *next = x + x_stride;
-    uint32_t t, v, x0, x1, y0, y1;
-    __asm__(LOOPS(FRAMES2_STEP, "w", "t")
-            : [a0] "+&r"(a0), [b0] "+&r"(b0), [a1] "+&r"(a1), [b1] "+&r"(b1), [w] "+&r"(w),
-              [x] "+&r"(x), [next] "+&r"(next), [t] "=&r"(t), [v] "=&r"(v), [x0] "=&r"(x0),
-              [x1] "=&r"(x1), [y0] "=&r"(y0), [y1] "=&r"(y1)
-            : [mask] "r"(NIBBLES), [part] "m"(r->part), [end] "m"(r->end)
-            : "cc", "memory");
-    store_frames(r, o, (int32_t[]){a0, a1}, (int32_t[]){b0, b1}, 2, y, y_stride);
-}
+#define MASK_2 "r12"
+#define NEXT "lr"
+#define V2 "r2"
+#define T2 "r3"
+#define XA "r4"
+#define XB "r5"
+#define YA "r10"
+#define YB "r11"
+#define TWO_PART(a0, a1, shift, x, y) \
+    UNPACK(T2, MASK_2, V2, shift) SMLAD(a0, T2, x) SMLAD(a1, T2, y)
+#define TWO_STEP                                                        \
+    "ldr " V2 ", [" W "], #4\nldrd " XA ", " XB ", [" X "], #8\n"       \
+    "ldrd " YA ", " YB ", [" NEXT "], #8\n"                             \
+    TWO_PART(A0, A1, A_FIRST, XA, YA) TWO_PART(B0, B1, B_FIRST, XA, YA) \
+    TWO_PART(A0, A1, A_SECOND, XB, YB) TWO_PART(B0, B1, B_SECOND, XB, YB)
 
-/* All rows over `count` frames, two or three. */
-static void all_rows(const nn_linear *op, const output *o, uint32_t count, const int16_t *x,
-                     int16_t *y)
+/* stack: 44 bytes */
+static NN_NAKED void pairs_over_two(frames_job *job)
 {
-    const uint32_t *w = op->weights, words = op->in / INPUTS, part = words % UNROLL,
-                   x_stride = op->x_stride, y_stride = op->y_stride;
-    int32_t first[3] = {0};
-    for (uint32_t t = 0; t < count; t++)
-        first[t] = minus_eight_sum(x + t * x_stride, op->in);
-    for (uint32_t n = 0; n < op->out; n += 2, w += words) {
-        const two_rows r = {w, w + part, w + words, op->bias[n], op->bias[n + 1],
-                            op->mult[n], op->mult[n + 1]};
-        if (count == 3)
-            three_frames(&r, o, first, x, x_stride, y + n, y_stride);
-        else
-            two_frames(&r, o, first, x, x_stride, y + n, y_stride);
-    }
+    __asm__(PAIRS_BEGIN SET_MASK(MASK_2)
+            "6:\n" PAIRS_ROWS LDRD("r3", "r4", "r2", FRAMES_FIRST) LDR(NEXT, "r2", FRAMES_X_STRIDE)
+            ADD(A1, A0, "r4") ADD(B1, B0, "r4") ADD(A0, A0, "r3") ADD(B0, B0, "r3")
+            ADD(NEXT, NEXT, X) PAIRS_LOOPS(TWO_STEP, XA) FRAMES_OUTPUTS_2
+            "str " A0 ", [r4]\nstr " A1 ", [r4, r5]\n"
+            PAIRS_NEXT "bne 6b\n" PAIRS_RETURN);
 }
 
 /* Frames in threes, the last two or four in twos. */
-static void several_frames(const nn_linear *op, const output *o, const int16_t *x, int16_t *y)
+static __attribute__((noinline)) void several_frames(const nn_linear *op, const int16_t *x,
+                                                     int16_t *y)
 {
-    for (uint32_t left = op->frames, count; left;
-         left -= count, x += count * op->x_stride, y += count * op->y_stride) {
+    for (uint32_t t = 0, count; t < op->frames; t += count) {
+        const uint32_t left = op->frames - t;
+        const int16_t *from = x + t * op->x_stride;
+        frames_job job;
+        tell(&job, op, from, y + t * op->y_stride, INPUTS);
         count = left == 2 || left == 4 ? 2 : 3;
-        all_rows(op, o, count, x, y);
+        for (uint32_t i = 0; i < count; i++)
+            job.first[i] = minus_eight_sum(from + i * op->x_stride, op->in);
+        if (count == 3)
+            pairs_over_three(&job);
+        else
+            pairs_over_two(&job);
     }
 }
 
 void nn_linear_s4_s16(const nn_linear *op, const int16_t *x, int16_t *y)
 {
-    const output o = {op->shift, nn_clamp_to(op->lo, op->hi)};
-    if ((uintptr_t)x % 4u) {
+    if ((uintptr_t)x % 4u)
         linear_portable(op, x, y);
-    } else if (op->frames == 1) {
-        frame f = frame_of(x, op->in);
-        f.first = minus_eight_sum(x, op->in);
-        one_frame(op, &o, &f, y, four_rows);
-    } else if (op->in % INPUTS == 0 && op->x_stride % 2u == 0 && op->out % 2u == 0) {
-        several_frames(op, &o, x, y);
-    } else {
+    else if (op->frames == 1)
+        one_frame(op, x, y, minus_eight_sum(x, op->in));
+    else if (takes_several(op))
+        several_frames(op, x, y);
+    else
         linear_portable(op, x, y);
-    }
 }
 
 #endif

@@ -1,12 +1,7 @@
-#if defined(__arm__) && defined(__GNUC__) && !defined(__clang__)
-/* the inner loop needs 12 registers, in debug builds too */
-#pragma GCC optimize("O3", "omit-frame-pointer")
-#endif
-
 #include "nn_linear_mve.h"
 
-/* x is held to −128…127: VLD2 takes its low bytes out of memory, and VMLADAVA.S8 multiplies 16 of
- * them by a row's weights. */
+/* x is held to -128 to 127: VLD2 takes its low bytes out of memory, and VMLADAVA.S8 multiplies 16
+ * of them by a row's weights. */
 #define ROWS 8u
 
 NN_COLD static void linear_portable(const nn_linear *op, const int16_t *x, int16_t *y)
@@ -23,48 +18,31 @@ void nn_linear_s8_s8_mve(const nn_linear *op, const int16_t *x, int16_t *y)
 
 #else
 
-/* Eight rows × 16 inputs: 128 multiply-accumulates in 18 instructions. Loads lie between
+/* Eight rows x 16 inputs: 128 multiply-accumulates in 18 instructions. Loads lie between
  * multiplications, with which a Cortex-M55 overlaps them. */
-#define LOAD(w) "vldrb.8 " w ", [%[w]], #16\n\t"
-#define MAC(row, w) "vmladava.s8 %[s" row "], q0, " w "\n\t"
-#define STEP                                                                             \
-    "vld20.8 {q0, q1}, [%[x]]\n\t" LOAD("q2") "vld21.8 {q0, q1}, [%[x]]!\n\t" LOAD("q3") \
-    MAC("0", "q2") LOAD("q2") MAC("1", "q3") LOAD("q3")                                  \
-    MAC("2", "q2") LOAD("q2") MAC("3", "q3") LOAD("q3")                                  \
-    MAC("4", "q2") LOAD("q2") MAC("5", "q3") LOAD("q3") MAC("6", "q2") MAC("7", "q3")
+#define MAC(sum, w) "vmladava.s8 " sum ", q0, " w "\n"
+#define STEP                                                                           \
+    "vld20.8 {q0, q1}, [" X "]\n" LOAD("q2") "vld21.8 {q0, q1}, [" X "]!\n" LOAD("q3") \
+    MAC(S0, "q2") LOAD("q2") MAC(S1, "q3") LOAD("q3") MAC(S2, "q2") LOAD("q2")         \
+    MAC(S3, "q3") LOAD("q3") MAC(S4, "q2") LOAD("q2") MAC(S5, "q3") LOAD("q3")         \
+    MAC(S6, "q2") MAC(S7, "q3")
 #define STEP_CODE 72u
 
-/* Eight rows over one frame */
-static inline __attribute__((always_inline)) void eight_rows(const layer *l, const walk *s,
-                                                             int32x4_t mult, int32x4_t next_mult,
-                                                             const int16_t *x, const int8_t *w,
-                                                             int16_t *y)
+/* stack: 68 bytes */
+static NN_NAKED void blocks_of_eight(lanes_job *job)
 {
-    EIGHT_SUMS;
-    register int32x4_t sums __asm__("q0"), more __asm__("q1");
-    uint32_t turns, skip;
-    __asm__("ldm %[w]!, {r0, r2, r4, r6, r8, r10, r12, r14}\n\t" WALK(STEP)
-            : OPERANDS("=&r"), [turns] "=&r"(turns), [skip] "=&r"(skip)
-            : [walk] "m"(*s)
-            : "q0", "q1", "q2", "q3", "cc", "memory");
-    if (s->back) {
-        x += s->back;
-        __asm__(STEP : OPERANDS("+&r") : : "q0", "q1", "q2", "q3", "memory");
-    }
-    __asm__(TO_VECTOR("q0", "s0", "s1", "s2", "s3") TO_VECTOR("q1", "s4", "s5", "s6", "s7")
-            : SUMS("+r"), "=w"(sums), "=w"(more));
-    const int32x4_t first = sums, second = more;
-    store_sums(l, first, mult, y);
-    store_sums(l, second, next_mult, y + 4);
-}
-
-static inline void rows(const layer *l, const walk *s, const int16_t *x, const int8_t *w,
-                        int16_t *y)
-{
-    const int32x4_t mult = four_words(w + l->mults),
-                    next_mult = four_words(w + l->mults + 4 * WORD);
-    for (uint32_t t = l->frames; t; t--, x += l->x_stride, y += l->y_stride)
-        eight_rows(l, s, mult, next_mult, x, w, y);
+    __asm__(LANES_BEGIN
+            "6:\n" LDR(FRAME, JOB, LANES_X)
+            "7:\n" LDR(W, JOB, LANES_W) MOV(X, FRAME)
+            "ldm " W "!, {r0, r2, r4, r6, r8, r10, r12, r14}\n"
+            WALK(STEP) VECTOR("q0", S0, S1, S2, S3) LDR("r0", JOB, LANES_SHIFT)
+            "vldrw.32 q2, [" W "], #16\n" VECTOR("q1", S4, S5, S6, S7)
+            "vldrw.32 q3, [" W "], #16\n" SHIFT("q0", "r0") SHIFT("q1", "r0")
+            LDRD("r5", "r7", JOB, LANES_Y)
+            SCALE_AND_CLAMP("q0", "q2", "q4", "q5") SCALE_AND_CLAMP("q1", "q3", "q4", "q5")
+            "vstrh.32 q0, [r5]\nvstrh.32 q1, [r5, #8]\n"
+            NEXT_FRAME "bne 7b\n" NEXT_BLOCK("16", "8f") "b 6b\n"
+            "8:\n" LANES_RETURN);
 }
 
 void nn_linear_s8_s8_mve(const nn_linear *op, const int16_t *x, int16_t *y)
@@ -72,7 +50,7 @@ void nn_linear_s8_s8_mve(const nn_linear *op, const int16_t *x, int16_t *y)
     if (!loadable(op, x))
         linear_portable(op, x, y);
     else
-        all_blocks(op, ROWS, STEP_CODE, x, y, rows);
+        all_blocks(op, ROWS, STEP_CODE, x, y, blocks_of_eight);
 }
 
 #endif

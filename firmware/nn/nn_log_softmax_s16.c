@@ -4,11 +4,12 @@
 
 #define LN2 11357 /* 2¹⁴·ln 2 */
 
-/* Nats below the maximum, in units of 2^−fraction */
+/* Nats below the maximum, in units of 2^-fraction. Of an x that no proof foresaw, which a snapshot
+ * may bring, the sign may be lost on the way: that is far below too, and no index of a table. */
 static inline int32_t below(const nn_log_softmax *op, int32_t x, int32_t max)
 {
-    int32_t q = -nn_requant(x - max, op->shift, op->mult);
-    return q > 32767 ? 32767 : q;
+    const uint32_t q = (uint32_t)-nn_requant(x - max, op->shift, op->mult);
+    return q > 32767 ? 32767 : (int32_t)q;
 }
 
 /* 2¹⁵·exp(−q); one segment of the table is 1/16 nat, 2^width units */

@@ -76,7 +76,7 @@ static inline uint32_t *four_steps(const uint32_t **k, uint32_t *s, const uint32
 static inline __attribute__((always_inline)) int16_t
 next_output(const nn_s4d *op, const int32_t *channel, const uint32_t **k, uint32_t **s, int32_t u)
 {
-    int32_t inc = nn_mla(u, channel[0], HALF), acc = u * channel[1];
+    int32_t inc = nn_mla(u, channel[0], HALF), acc = nn_mul(u, channel[1]);
     *s = four_steps(k, *s, *s + (op->states & ~3u), inc, &acc);
     for (uint32_t i = op->states & 3u; i; i--, ++*s, *k += 2)
         **s = step((*k)[0], (*k)[1], **s, inc, &acc);

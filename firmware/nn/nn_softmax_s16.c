@@ -1,4 +1,5 @@
 #include "nn.h"
+#include "nn_assembly.h"
 #include "nn_intrinsics.h"
 
 #define SEGMENT 7 /* bits of 2⁻¹¹ nats in one segment of the table, 1/16 nat */
@@ -33,6 +34,7 @@ static const int16_t exponentials[257] = {
  * factor from that to steps of 2⁻¹¹ nats */
 typedef struct {
     int32_t base, scale, mult;
+    const int16_t *table; /* exponentials */
 } depth;
 
 /* How an exponential becomes a probability: (e·factor + half) >> shift */
@@ -143,30 +145,35 @@ static inline uint32_t exponential(const depth *d, int32_t x)
 }
 
 #if NN_DSP
-/* An exponential, seven bits too long, of how far below the largest its x lies */
-#define EXPONENTIAL(q)                                                                        \
-    "asr %[p], %[" q "], #7\n\tldr %[p], [%[table], %[p], lsl #1]\n\t"                        \
-    "and %[" q "], %[" q "], #127\n\tmla %[" q "], %[" q "], %[ones], %[whole]\n\t"           \
-    "smlad %[" q "], %[p], %[" q "], %[line]\n\t"
+NN_LIES(depth, table, 12);
+_Static_assert(LINE == 0x40003F, "the assembly below says it in two halves");
 
-/* Pairs of exponentials as uint16; x and y move behind them. */
+/* Pairs of exponentials of x up to `end`, as uint16 to y; returns their sum.
+ * r7 to r10 what `d` says, r11 = 65535, r12 = 128, lr = LINE */
+/* stack: 36 bytes */
+static NN_NAKED uint32_t sum_of_pairs(const depth *d, const int16_t *x, int16_t *y,
+                                      const int16_t *end)
+{
+/* An exponential, seven bits too long, of how far below the largest its x lies */
+#define EXPONENTIAL(q)                                                                             \
+    "asr r4, " q ", #7\n\tldr r4, [r10, r4, lsl #1]\n\tand " q ", " q ", #127\n\t"                 \
+    "mla " q ", " q ", r11, r12\n\tsmlad " q ", r4, " q ", lr\n\t"
+    __asm__("push {r4, r5, r6, r7, r8, r9, r10, r11, lr}\n\tldm r0, {r7, r8, r9, r10}\n\t"
+            "movw r11, #0xFFFF\n\tmov r12, #128\n\tmovw lr, #0x3F\n\tmovt lr, #0x40\n\t"
+            "movs r0, #0\n\tcmp r1, r3\n\tbeq 2f\n1:\n\t"
+            "ldr r4, [r1], #4\n\tsmlabb r5, r4, r8, r7\n\tsmlatb r6, r4, r8, r7\n\t"
+            "smmulr r5, r5, r9\n\tsmmulr r6, r6, r9\n\t"
+            "ssat r5, #16, r5\n\tssat r6, #16, r6\n\t" EXPONENTIAL("r5") EXPONENTIAL("r6")
+            "lsrs r5, r5, #7\n\tpkhbt r5, r5, r6, lsl #9\n\tstr r5, [r2], #4\n\t"
+            "uxtah r0, r0, r5\n\tadd r0, r0, r5, lsr #16\n\tcmp r1, r3\n\tbne 1b\n2:\n\t"
+            "pop {r4, r5, r6, r7, r8, r9, r10, r11, pc}");
+}
+
+/* x and y move behind them. */
 static inline uint32_t pairs_of(const depth *d, const int16_t **x, int16_t **y, uint32_t n)
 {
-    const int16_t *const end = *x + n;
-    uint32_t total = 0, p, q, r;
-    while (*x != end)
-        __asm__("ldr %[p], [%[x]], #4\n\tsmlabb %[q], %[p], %[scale], %[base]\n\t"
-                "smlatb %[r], %[p], %[scale], %[base]\n\t"
-                "smmulr %[q], %[q], %[mult]\n\tsmmulr %[r], %[r], %[mult]\n\t"
-                "ssat %[q], #16, %[q]\n\tssat %[r], #16, %[r]\n\t" EXPONENTIAL("q")
-                    EXPONENTIAL("r") "lsr %[q], %[q], #7\n\tpkhbt %[q], %[q], %[r], lsl #9\n\t"
-                "str %[q], [%[y]], #4\n\tuxtah %[total], %[total], %[q]\n\t"
-                "add %[total], %[total], %[q], lsr #16\n\t"
-                : [x] "+&r"(*x), [y] "+&r"(*y), [total] "+&r"(total), [p] "=&r"(p), [q] "=&r"(q),
-                  [r] "=&r"(r)
-                : [scale] "r"(d->scale), [base] "r"(d->base), [mult] "r"(d->mult),
-                  [table] "r"(exponentials), [ones] "r"(65535), [whole] "r"(128), [line] "r"(LINE)
-                : "memory");
+    const uint32_t total = sum_of_pairs(d, *x, *y, *x + n);
+    *x += n, *y += n;
     return total;
 }
 #else
@@ -217,7 +224,7 @@ void nn_softmax_s16(const nn_softmax *op, const int16_t *x, int16_t *y)
     const uint32_t n = op->n;
     const int32_t scale = -(1 << op->shift);
     for (uint32_t r = op->rows; r; r--, x += n, y += n) {
-        const depth d = {-maximum(x, n) * scale, scale, op->mult};
+        const depth d = {-maximum(x, n) * scale, scale, op->mult, exponentials};
         const share s = share_of(exponentials_of(&d, x, y, n));
         shares_of(&s, y, n);
     }

@@ -2,10 +2,10 @@
 
 #include "nn.h"
 
-void nn_start_up(uint32_t *steps, uint32_t until, uint32_t *state, uint32_t words)
+void nn_start_up(uint32_t *steps, uint32_t until, void *state, uint32_t bytes)
 {
     if (*steps >= until)
         return;
     ++*steps;
-    memset(state, 0, words * sizeof *state);
+    memset(state, 0, bytes);
 }

@@ -35,19 +35,19 @@ class NativeModel:
     def __init__(self, library: Path, graph: Graph) -> None:
         self.graph = graph
         self._library = ctypes.CDLL(str(library))
-        self._library.model_state.restype = ctypes.c_void_p
+        self._library.native_state.restype = ctypes.c_void_p
         self.reset()
 
     def reset(self) -> None:
         """All state to zero."""
-        self._library.model_reset()
+        self._library.native_reset()
 
     def begin_with(self, signal: Signal) -> None:
         """From the zero state, and what the signal brings for extra inputs, if anything."""
         self.reset()
         if signal.initial is not None:
             state = memory.initial_state(self.graph, signal.initial)
-            ctypes.memmove(self._library.model_state(), state, len(state))
+            ctypes.memmove(self._library.native_state(), state, len(state))
 
     def run(self, samples: Array) -> Array:
         """int16 (a multiple of samples_per_step, inputs) -> int16 (frames, outputs); continues the
@@ -138,8 +138,9 @@ def _compile(
     library.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
         for name, content in files.items():
-            (Path(folder) / name).write_bytes(content)
-        sources = ["model.c", "model_tables.c", "driver.c", *kernel_sources]
+            (Path(folder) / Path(name).name).write_bytes(content)
+        network = sorted(Path(name).name for name in files if "/" in name and name.endswith(".c"))
+        sources = [*network, "driver.c", *kernel_sources]
         command = ["gcc", *flags, *(["-DMODEL_TAP"] if taps else []), *sources, "-o", library.name]
         try:
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

@@ -3,7 +3,20 @@
 #include "model.h"
 #include <stddef.h>
 
+void native_reset(void);
+void *native_state(void);
 void native_run(const int16_t *samples, uint32_t steps, int16_t *out);
+
+void native_reset(void)
+{
+    model_reset();
+}
+
+/* MODEL_STATE_BYTES, to read and write between two calls */
+void *native_state(void)
+{
+    return model_state();
+}
 
 /* samples (steps · MODEL_SAMPLES_PER_STEP, MODEL_INPUTS) -> out (steps · MODEL_FRAMES_PER_STEP,
  * MODEL_OUTPUTS); keeps the state between calls. */

@@ -14,17 +14,20 @@ from bench.footprint import FootprintError
 from export.boards import Memory
 
 SOURCES = {
-    "model/model_tables.c": "#include <stdint.h>\nconst int8_t op0_weights[1000] = {1};"
+    "model/net_tables.c": "#include <stdint.h>\nconst int8_t op0_weights[1000] = {1};"
     " const int32_t op0_bias[10] = {2};\n"
-    "const void *const model_tables[2] = {op0_weights, op0_bias};\n",
-    "model/model.c": "#include <stdint.h>\nstatic uint32_t state[64]; static int16_t arena[100];\n"
-    "int model_step(int i) { state[i] += 1u; arena[i]++; return arena[0]; }\n",
+    "const void *const net_tables[2] = {op0_weights, op0_bias};\n",
+    "app/model.c": "#include <stdint.h>\nstatic uint32_t state[64]; static int16_t arena[100];\n"
+    "extern int net_step(uint32_t *, int16_t *, int); int model_step(int i);\n"
+    "int model_step(int i) { return net_step(state, arena, i); }\n",
+    "model/net.c": "#include <stdint.h>\nint net_step(uint32_t *state, int16_t *arena, int i)"
+    " { state[i] += 1u; arena[i]++; return arena[0]; }\n",
     "nn/nn_add.c": "int nn_add(int a, int b) { return a + b; }\n",
     "app/app.c": "int counter = 7; char received[512];"
     " extern int model_step(int), nn_add(int, int);\n"
-    "extern const void *const model_tables[2];\n"
+    "extern const void *const net_tables[2];\n"
     "int app(void) { received[3]++;"
-    " return model_step(counter++) + nn_add(1, 2) + (model_tables[0] != 0); }\n",
+    " return model_step(counter++) + nn_add(1, 2) + (net_tables[0] != 0); }\n",
     "port/chip/start.c": "extern int app(void);\nvoid reset(void) { app(); for (;;) ; }\n"
     '__attribute__((section(".vectors"))) const void *const vectors[2] = {0, (void *)reset};\n',
 }

@@ -303,13 +303,13 @@ def test_a_board_that_cannot_be_profiled_is_told_apart_with_what_to_do(
 def test_an_image_of_another_model_is_refused(made) -> None:
     model = emit.build(made("w8a16").integer)
     code = {
-        0: Instruction(0, 4, "bl", "8 <nn_add_s16>", "model_step"),
+        0: Instruction(0, 4, "bl", "8 <nn_add_s16>", f"{model.identifier}_step"),
         8: Instruction(8, 2, "bx", "lr", "nn_add_s16"),
     }
     with pytest.raises(
         TendonError,
         match=(
-            rf"expected the {len(model.calls)} kernel calls of model.c, found 1, other from call 0"
+            rf"expected the {len(model.calls)} kernel calls of its C, found 1, other from call 0"
         ),
     ):
         attribute(code, Counts(1, executed={8: 1}), model, ())

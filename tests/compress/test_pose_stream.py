@@ -224,8 +224,8 @@ def test_the_state_says_where_a_stream_begins() -> None:
         to_real(integer, words), first, atol=float(integer.output.scale or 0)
     )
     assert (
-        f"#define MODEL_INITIAL_POSE {plan.kept_offsets['model.pose']} "
-        in emit.files(emit.build(integer))["model.h"].decode()
+        f"_INITIAL_POSE {plan.kept_offsets['model.pose']}\n"
+        in next(iter(emit.files(emit.build(integer)).values())).decode()
     )
 
 

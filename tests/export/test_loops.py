@@ -251,7 +251,7 @@ def test_state_lies_in_groups_by_the_step_with_which_it_begins(name: str) -> Non
                 at = plan.state_offsets[op.output]
                 assert group.offset <= at and at + size <= end
     assert end == plan.state_bytes
-    calls = [call.line for call in model.calls if call.operator is None]
+    calls = [call.text for call in model.calls if call.operator is None]
     assert len(calls) == sum(1 for begin in set(BEGINS[name]) if begin)
     assert {call.kernel for call in model.calls} == set(emit.kernels(graph))
     assert plan.arena_minimal
@@ -265,8 +265,8 @@ def test_a_snapshot_taken_during_the_start_up_holds_every_count(name: str) -> No
     for steps in range(4):
         model, other = on_this_machine(graph), on_this_machine(graph)
         before = model.run(x[: steps * size])
-        state = ctypes.string_at(model._library.model_state(), bytes_)
-        ctypes.memmove(other._library.model_state(), state, bytes_)
+        state = ctypes.string_at(model._library.native_state(), bytes_)
+        ctypes.memmove(other._library.native_state(), state, bytes_)
         found = np.concatenate([before, other.run(x[steps * size :])])
         np.testing.assert_array_equal(found, expected)
 
@@ -341,10 +341,10 @@ def test_a_stream_begins_with_every_extra_input_by_its_name() -> None:
     initial = {"left-hand": np.array([0.5, -0.25, 1.0]), "right": np.array([-1.0, 0.0, 0.75])}
     x = signal(real)
     graph = quantize(real, observe(real, [Signal(x, initial)]), "w8a16")
-    plan, header = memory.plan(graph), emit.files(emit.build(graph))["model.h"].decode()
+    plan, header = memory.plan(graph), emit.files(emit.build(graph))["model/sums.h"].decode()
     for name, macro in (("left-hand", "LEFT_HAND"), ("right", "RIGHT")):
         at = plan.initial_offsets[name]
-        assert f"#define MODEL_INITIAL_{macro} {at} " in header
+        assert f"#define SUMS_INITIAL_{macro} {at}\n" in header
         found = np.frombuffer(memory.initial_state(graph, initial), "<i2", 3, at)
         np.testing.assert_array_equal(found, graph.initial[name].integers(initial[name]))
     assert len(memory.initial_state(graph, initial)) == plan.state_bytes

@@ -337,7 +337,7 @@ def test_a_table_is_read_once_by_every_call_that_names_it() -> None:
             weights = [name for name in model.first_tables[index] if name.endswith("_weights")]
             assert sum(reads[name] for name in weights) == len(model.calls_of(index))
     gated = [index for index, op in enumerate(graph.ops) if isinstance(op, g.IntGlu)]
-    assert len(gated) > 1 and reads["sigmoid_table"] == sum(
+    assert len(gated) > 1 and reads[f"{model.identifier}_sigmoid"] == sum(
         len(model.calls_of(index)) for index in gated
     ), "shared by all"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from compress.errors import TendonError
-from export import boards
+from export import boards, compilers
 from export.c.project import build_project, write_project
 from tests import toy
 
@@ -87,14 +87,17 @@ def test_a_network_that_does_not_fit_is_refused_with_the_shortfall(tmp_path: Pat
         build_project(tmp_path / "p", "virtual-f405")
 
 
-def test_cmake_builds_the_same_program(tmp_path: Path) -> None:
+@pytest.mark.parametrize("preset", ["virtual-f405", "virtual-f405-clang", "posix"])
+def test_cmake_builds_the_same_program(preset: str, tmp_path: Path) -> None:
     toy.need("cmake", "arm-none-eabi-gcc")
+    if preset.endswith("clang"):
+        toy.need(compilers.clang())
     write_project(tmp_path / "p", "virtual-f405", toy.model_files(), ["nn_add_s16"], "toy model")
-    source, out = str(tmp_path / "p"), str(tmp_path / "out")
-    for command in (["cmake", "-S", source, "-B", out], ["cmake", "--build", out]):
-        done = subprocess.run(command, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
-    assert (tmp_path / "out" / "firmware.elf").is_file()
+    for command in (["cmake", "--preset", preset], ["cmake", "--build", "build-cmake"]):
+        done = subprocess.run(command, cwd=tmp_path / "p", capture_output=True, text=True)
+        assert done.returncode == 0 and "warning" not in done.stderr, done.stdout + done.stderr
+    name = boards.load_board(preset.removesuffix("-clang")).image
+    assert (tmp_path / "p" / "build-cmake" / name).is_file()
 
 
 def test_a_compiler_error_is_shown(tmp_path: Path) -> None:
@@ -124,25 +127,7 @@ def test_every_board_is_described() -> None:
         boards.load_board("nucleo")
 
 
-SHIFT = {"K": 10, "M": 20}
-LINKED = [name for name in boards.names() if boards.load_board(name).linker_script]
 CHIPS = [name for name in boards.names() if boards.load_board(name).loading]
-
-
-@pytest.mark.parametrize("name", LINKED)
-def test_linker_script_and_description_name_the_same_memories(name: str) -> None:
-    board = boards.load_board(name)
-    script = (board.folder / str(board.linker_script)).read_text()
-    written = re.findall(r"(\w+) \([rwx]+\) : ORIGIN = (0x\w+), LENGTH = (\d+)([KM])", script)
-    described = {
-        key.upper(): (m.origin, m.size)
-        for key, m in board.memory.items()
-        if m.holds or key != "ccm"
-    }
-    assert {
-        region: (int(origin, 16), int(size) << SHIFT[unit])
-        for region, origin, size, unit in written
-    } == described
 
 
 @pytest.mark.parametrize("name", CHIPS)

@@ -3,12 +3,11 @@ cores, bit for bit."""
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,6 @@ from hypothesis import strategies as st
 
 from bench.bare import cases
 from bench.bare.cases import Case, CaseError
-from bench.bare.cores import CORES, Core
 from bench.speed import kernel_cases, recurrent_cases, window_cases
 from bench.speed.kernel_cases import MODES, Check, Contents
 from compress import graph as g
@@ -27,24 +25,36 @@ from compress.ops import log_softmax
 from compress.ops.arithmetic import lut
 from compress.ops.softmax import softmax
 from export.c import pack
+from tests.firmware.sweep import (
+    EIGHT,
+    Build,
+    Runner,
+    assert_equal,
+    drawn,
+    every_build,
+    linear_checks,
+    window_checks,
+)
 
 SANITIZERS = ("-O1", "-g", "-fsanitize=undefined,address", "-fno-sanitize-recover=all")
 NATIVE = {"O0": ("-O0",), "O3": ("-O3",), "sanitized": SANITIZERS}
-EMULATED = {
-    "cortex-m4 O3": ("-O3",),
-    "cortex-m4 O0": ("-O0",),
-    "cortex-m4 portable": ("-O2", "-DNN_PORTABLE"),
-    "cortex-m7 O3": ("-O3",),
-    "cortex-m55 O3": ("-O3",),
-    "cortex-m55 O0": ("-O0",),
-}
-FASTEST = [name for name in EMULATED if name.endswith("O3")]
+EMULATED = (
+    "cortex-m4 gcc -O3",
+    "cortex-m4 gcc -O0",
+    "cortex-m4 gcc -O2 -DNN_PORTABLE",
+    "cortex-m7 gcc -O3",
+    "cortex-m33 gcc -O3",
+    "cortex-m55 gcc -O3",
+    "cortex-m55 gcc -O0",
+)
+FASTEST = [name for name in EMULATED if name.endswith("-O3")]
 # bytes a kernel on average; no model links all: one of the linear kernels, and recurrent ones or
 # state spaces
 KERNEL_FLASH = 700
 
 contents = st.builds(Contents, st.integers(0, 2**63), st.sampled_from(MODES))
 in_place = st.booleans()
+any_words = st.booleans()  # in a state, as a snapshot may hold them
 even = st.integers(0, 4).map(lambda n: 2 * n)
 weight_bits = st.sampled_from([8, 4])
 scalar_linear = st.sampled_from(["linear", "linear_s4"])
@@ -129,8 +139,10 @@ any_recurrent = st.one_of(
     ),
     st.builds(recurrent_cases.copy, contents, st.integers(0, 70)),
     st.builds(recurrent_cases.interpolate, contents, few, st.integers(1, 20), st.integers(0, 8)),
-    st.builds(recurrent_cases.lstm_cell, contents, st.integers(1, 35), few, in_place),
-    st.builds(recurrent_cases.gru_cell, contents, st.integers(1, 35), few),
+    st.builds(
+        recurrent_cases.lstm_cell, contents, st.integers(1, 35), few, in_place, any_words=any_words
+    ),
+    st.builds(recurrent_cases.gru_cell, contents, st.integers(1, 35), few, any_words=any_words),
     st.builds(
         recurrent_cases.integrate,
         contents,
@@ -140,6 +152,7 @@ any_recurrent = st.one_of(
         st.just(0),
         st.just(0),
         in_place,
+        any_words,
     ),
     st.builds(
         recurrent_cases.integrate,
@@ -150,8 +163,9 @@ any_recurrent = st.one_of(
         st.just(3),
         st.integers(0, 3),
         in_place,
+        any_words,
     ),
-    st.builds(recurrent_cases.integral, contents, st.integers(1, 20), fraction),
+    st.builds(recurrent_cases.integral, contents, st.integers(1, 20), fraction, any_words),
     st.builds(
         recurrent_cases.patches,
         contents,
@@ -224,14 +238,9 @@ any_of_windows = st.one_of(
         in_place,
     ),
 )
-any_check = st.one_of(
+any_other = st.one_of(
     any_recurrent,
     any_of_windows,
-    any_linear,
-    any_vector_linear,
-    fast_vector_linear,
-    fast_linear,
-    longest_linear,
     st.builds(
         kernel_cases.mean_pool,
         contents,
@@ -282,6 +291,16 @@ any_check = st.one_of(
     st.builds(kernel_cases.add, contents, st.integers(0, 40), in_place),
     st.builds(kernel_cases.log_softmax, contents, st.integers(1, 120), st.integers(1, 3), in_place),
 )
+any_check = st.one_of(
+    any_other,
+    any_recurrent,
+    any_of_windows,
+    any_linear,
+    any_vector_linear,
+    fast_vector_linear,
+    fast_linear,
+    longest_linear,
+)
 
 
 def need(*tools: str) -> None:
@@ -302,37 +321,11 @@ def native(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     }
 
 
-@dataclass(frozen=True)
-class Runner:
-    """One build of the case runner for one emulated core."""
-
-    core: Core
-    elf: Path
-
-    def run(self, checks: list[Check]) -> list[cases.Answer]:
-        return cases.run(self.core, self.elf, [c.case for c in checks])
-
-
 @pytest.fixture(scope="module")
 def emulated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Runner]:
     """The case runner for the emulated cores, by core and kind of build."""
     need("arm-none-eabi-gcc", "qemu-system-arm")
-    found = {}
-    for name, flags in EMULATED.items():
-        core = CORES[name.split()[0]]
-        found[name] = Runner(core, cases.build(core, tmp_path_factory.mktemp("emulated"), *flags))
-    return found
-
-
-def assert_equal(checks: list[Check], answers: list[cases.Answer], where: str) -> None:
-    for check, answer in zip(checks, answers, strict=True):
-        what = f"{check.case.kernel} {check.case.values} offsets {check.case.offsets} on {where}"
-        assert answer.intact, f"{what}: wrote outside its buffers"
-        for name, before in check.case.buffers.items():
-            expected = check.expected.get(name, before)
-            np.testing.assert_array_equal(
-                answer.buffers.get(name, before), expected, err_msg=f"{what}: {name}"
-            )
+    return {name: Build.of(name).runner(tmp_path_factory.mktemp("emulated")) for name in EMULATED}
 
 
 @settings(
@@ -361,55 +354,36 @@ def test_the_kernels_on_every_emulated_core_equal_the_reference(
         assert_equal(checks, runner.run(checks), name)
 
 
-@pytest.mark.parametrize("kernel", ["linear", "linear_s4"])
+@pytest.mark.parametrize("name", every_build() if os.environ.get("COMPILERS") == "all" else EIGHT)
+def test_one_sweep_over_all_kernels_under_every_compiler(name: str, tmp_path: Path) -> None:
+    need("arm-none-eabi-gcc", "clang-19", "ld.lld-19", "qemu-system-arm")
+    runner = Build.of(name).runner(tmp_path)
+    for kernel in kernel_cases.LINEAR:
+        runner.check(linear_checks(kernel))
+    runner.check(other_checks())
+    runner.check(window_checks())
+
+
+@functools.cache
+def other_checks() -> tuple[Check, ...]:
+    """Of all kernels but the linear ones, the same each time."""
+    return drawn(any_other, 1200)
+
+
+@pytest.mark.parametrize("kernel", kernel_cases.LINEAR)
 def test_one_sweep_over_all_small_shapes_of_a_linear_layer(
-    kernel: str, emulated: dict[str, Runner]
+    kernel: str, native: dict[str, Path], emulated: dict[str, Runner]
 ) -> None:
-    shapes = [
-        (n, out, frames)
-        for n in (1, 2, 3, 4, 5, 12, 16, 18, 20, 32, 33)
-        for out in range(1, 7)
-        for frames in range(1, 8)
-    ]
-    checks = [
-        kernel_cases.linear(Contents(i, MODES[i % 3]), *shape, kernel=kernel)
-        for i, shape in enumerate(shapes)
-    ]
+    checks = linear_checks(kernel)
+    found = cases.run_native(native["sanitized"], [c.case for c in checks])
+    assert_equal(checks, found, "sanitized")
     for name in FASTEST:
-        assert_equal(checks, emulated[name].run(checks), name)
+        emulated[name].check(checks)
 
 
 def test_one_sweep_over_small_shapes_of_filters_and_attention(emulated: dict[str, Runner]) -> None:
-    """Every rest of channels, taps, frames, keys and values, on word boundaries as exports have
-    them: all the fast paths."""
-    checks = [
-        window_cases.depthwise(Contents(i), channels, kernel, 1 + i % 2)
-        for i, (channels, kernel) in enumerate(product(range(1, 21), range(1, 6)))
-    ]
-    for i, (frames, keys, values) in enumerate(product((1, 2, 3, 4, 5), (1, 2, 3, 8, 50), (4, 16))):
-        shared = i % 3 > 0
-        for make in (window_cases.attention_scores, window_cases.attention_context):
-            checks.append(make(Contents(i, MODES[i % 3]), frames, keys, 2, values, shared))
-    for check in checks:
-        check.case.offsets = {}
     for name in FASTEST:
-        assert_equal(checks, emulated[name].run(checks), name)
-
-
-@pytest.mark.parametrize("kernel", ["linear_s16_mve", "linear_s8_mve"])
-def test_one_sweep_over_shapes_of_a_linear_layer_for_vectors(
-    kernel: str, emulated: dict[str, Runner]
-) -> None:
-    """Every rest of inputs and rows, turns of the loop, one frame and several; odd inputs, which no
-    vector loads, among them."""
-    inputs = (16, 17, 18, 24, 30, 32, 34, 46, 48, 64, 66, 80, 82, 96, 130)
-    shapes = [(n, out, frames) for n in inputs for out in range(8, 17) for frames in (1, 2, 3)]
-    checks = [
-        kernel_cases.linear(Contents(i, MODES[i % 3]), *shape, kernel=kernel)
-        for i, shape in enumerate(shapes)
-    ]
-    for name in ("cortex-m55 O3", "cortex-m4 O3"):
-        assert_equal(checks, emulated[name].run(checks), name)
+        emulated[name].check(window_checks())
 
 
 @pytest.mark.parametrize("kernel", ["linear", "linear_s16_mve", "linear_s8_mve"])

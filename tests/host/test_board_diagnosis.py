@@ -22,6 +22,7 @@ from compress.graph.samples import to_int16
 from compress.quantization.calibrate import observe
 from compress.quantization.quantize import quantize
 from export import build
+from export.c import emit
 from export.c.project import build_project
 from host import board_diagnosis
 from host.__main__ import main as host_main
@@ -64,18 +65,19 @@ Change = Callable[[str], str]
 
 
 def built(
-    graph: g.Graph, folder: Path, board: str, change: Change, file: str = "model.c"
+    graph: g.Graph, folder: Path, board: str, change: Change, file: str = ""
 ) -> tuple[Path, Path]:
     """The image with a tap of a project of which one file of model/ was changed, and its
-    model.c."""
+    pass."""
     project = shutil.copytree(
         build.make_project(graph, Folder(folder, "small", "w8a16"), board), folder / "changed"
     )
-    path = project / "model" / file
+    source = board_diagnosis.pass_of(project, graph)
+    path = source.with_stem(f"{source.stem}{file}")
     before = path.read_text()
     path.write_text(change(before))
     assert path.read_text() != before
-    return build_project(project, board, extra_flags="-DMODEL_TAP"), project / "model" / "model.c"
+    return build_project(project, board, extra_flags="-DMODEL_TAP"), source
 
 
 def diagnosed(graph: g.Graph, board: Any, samples: np.ndarray, source: Path) -> dict[str, Any]:
@@ -93,15 +95,12 @@ def breakable(graph: g.Graph, tmp_path_factory: pytest.TempPathFactory) -> tuple
     operator."""
 
     def change(source: str) -> str:
-        source = source.replace(
-            "model_tap(op, data, count)", "(sabotage(op, data), model_tap(op, data, count))"
+        source = re.sub(
+            r" (\w+_tap\(op, data, count\))", r" (sabotage(op, data), \1)", source, count=1
         )
-        source = source.replace(
-            "_Alignas(8) static int16_t arena", f"{BREAK_IT}\n_Alignas(8) static int16_t arena", 1
-        )
-        source = source.replace(
-            "memset(state, 0, sizeof state);", "memset(state, 0, sizeof state);\n    steps = 0;"
-        )
+        source = source.replace("\n_Static_assert", f"\n{BREAK_IT}\n_Static_assert", 1)
+        reset = "memset(self->state, 0, sizeof *self->state);"
+        source = source.replace(reset, f"{reset}\n    steps = 0;")
         return source.rstrip()[:-1] + "    steps++;\n}\n"
 
     return built(graph, tmp_path_factory.mktemp("breakable"), "posix", change)
@@ -139,7 +138,7 @@ def test_any_bit_of_any_operator_in_any_step_is_named_exactly(
     assert d["second"] == pytest.approx(frame / float(graph.tensors[name].rate))
     assert (d["expected"] ^ d["found"]) & 0xFFFF == bits
     assert (d["differing"], d["repeated"], report["steps"]) == (1, True, step + 1)
-    assert f"TAP({index}," in source.read_text().split(d["call"])[1].splitlines()[0]
+    assert f"{d['call']} TAP({index}," in " ".join(source.read_text().split())
 
 
 def test_a_board_that_computes_right_is_equal_in_every_operator(
@@ -189,13 +188,13 @@ def index_of(graph: g.Graph, kind: type[g.Op], last: bool = False) -> int:
 
 
 def in_call(operator: int, pattern: str, replacement: str) -> Change:
-    """Change the kernel call of one operator in model.c."""
+    """Change the kernel call of one operator in the C of the network."""
 
     def change(source: str) -> str:
-        lines = source.splitlines(keepends=True)
-        at = next(i for i, line in enumerate(lines) if f"TAP({operator}," in line)
-        lines[at] = re.sub(pattern, replacement, lines[at], count=1)
-        return "".join(lines)
+        end = source.index(f"    TAP({operator},")
+        begin = source.rindex("    nn_", 0, end)
+        call = re.sub(pattern, replacement, source[begin:end], count=1)
+        return source[:begin] + call + source[end:]
 
     return change
 
@@ -235,19 +234,19 @@ def test_a_wrong_constant_is_its_row_from_the_first_step_on(
     row = 3
 
     def change(source: str) -> str:
-        begin = source.index("{", source.index(f"op{index}_bias[")) + 1
+        begin = source.index("{", source.index(f"_{emit.build(graph).name(index)}_bias[")) + 1
         numbers = list(re.finditer(r"-?\d+", source[begin : source.index("}", begin)]))
         at = numbers[row]
         return source[: begin + at.start()] + str(int(at[0]) + 2**24) + source[begin + at.end() :]
 
-    image, source = built(graph, tmp_path, "posix", change, "model_tables.c")
+    image, source = built(graph, tmp_path, "posix", change, "_tables")
     with pytest.raises(DamagedImageError, match="CRC-32 of the model's tables expected"):
         diagnosed(graph, open_process(image, graph.hash(), toy.QUICK), samples, source)
     found = re.search(r"found ([0-9a-f]{8})", _refusal(image, graph))
     assert found is not None
-    header = source.with_name("model.h")
+    header = source.with_suffix(".h")
     header.write_text(
-        re.sub(r"MODEL_TABLES_CRC 0x\w+u", f"MODEL_TABLES_CRC 0x{found[1]}u", header.read_text())
+        re.sub(r"_TABLES_CRC 0x\w+u", f"_TABLES_CRC 0x{found[1]}u", header.read_text())
     )
     image = build_project(source.parent.parent, "posix", extra_flags="-DMODEL_TAP")
     report = diagnosed(graph, open_process(image, graph.hash(), toy.QUICK), samples, source)
@@ -290,21 +289,16 @@ def test_a_state_that_somebody_writes_to(
 ) -> None:
     """Right for some steps, then a state space differs although what it reads is right."""
     index = index_of(graph, g.IntStateSpace)
-    offset = re.compile(rf"nn_s4d_s16\(&op{index}, (state \+ \d+),")
+    call = emit.build(graph).calls_of(index)[0]
+    place = call.arguments[1]
 
     def change(source: str) -> str:
-        found = offset.search(source)
-        assert found is not None
-        start = "void model_step(const int16_t *samples, int16_t *out)\n{\n"
-        counted = source.replace(
-            "memset(state, 0, sizeof state);", "memset(state, 0, sizeof state);\n    steps = 0;"
-        )
-        counted = counted.replace(
-            "_Alignas(8) static int16_t arena",
-            "static unsigned steps;\n_Alignas(8) static int16_t arena",
-        )
+        reset = "memset(self->state, 0, sizeof *self->state);"
+        counted = source.replace(reset, f"{reset}\n    steps = 0;")
+        counted = re.sub(r"(?=^void \w+_reset)", "static unsigned steps;\n", counted, flags=re.M)
+        start = "    int16_t *const arena = self->arena->values;\n"
         return counted.replace(
-            start, f"{start}    if (steps++ == 3)\n        *({found[1]}) ^= 0x4000u;\n"
+            start, f"{start}    if (steps++ == 3)\n        *({place}) ^= 0x4000u;\n"
         )
 
     image, source = built(graph, tmp_path, "posix", change)
@@ -320,14 +314,10 @@ def test_a_difference_that_does_not_come_back_is_said_to_be_none_of_the_code(
     """A bit that falls over once in the life of the process."""
 
     def change(source: str) -> str:
-        once = "static unsigned calls;\n_Alignas(8) static int16_t arena"
-        tail = "    if (calls++ == 2)\n        out[5] ^= 1;\n"
-        source = source.replace("_Alignas(8) static int16_t arena", once, 1)
-        lines = source.rstrip()[:-1].splitlines(keepends=True)
-        tap = re.search(r" TAP\(\d+, out, \d+\);", lines[-1])
-        assert tap is not None
-        lines[-1] = lines[-1].replace(tap[0], "")
-        return "".join(lines) + tail + f"   {tap[0]}\n}}\n"
+        once = "static unsigned calls;\n\n_Static_assert"
+        source = source.replace("_Static_assert", once, 1)
+        changed = r"    if (calls++ == 2)\n        out[5] ^= 1;\n\1"
+        return re.sub(r"(    TAP\(\d+, out, \d+\);.*\n\}\n)$", changed, source)
 
     image, source = built(graph, tmp_path, "posix", change)
     report = diagnosed(graph, open_process(image, graph.hash(), toy.QUICK), samples, source)

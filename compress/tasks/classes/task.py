@@ -20,6 +20,7 @@ from compress.tasks.labelled import LabelledTask, run_size
 from compress.tasks.shape import Shape
 from compress.tasks.statistics import pooled, sums_of_runs
 from compress.tasks.task import Array, Recorded, Runs, Shown
+from compress.tasks.wiring import Wiring
 
 if TYPE_CHECKING:
     from compress.report.drawing import Picture
@@ -51,6 +52,12 @@ class Classes(LabelledTask):
                 f"{graph.name}: expected a score for each of two classes or more, found {outputs}"
                 " output; give each class one"
             )
+
+    def wiring(self, graph: g.Graph) -> Wiring:
+        return Wiring(
+            outputs="scores of the classes: the largest is the one that is meant",
+            names=tuple(graph.provenance.get("classes") or ()),
+        )
 
     def collection_for(self, shape: Shape) -> Collection:
         return simulated.collection_for(shape)

@@ -27,6 +27,7 @@ from compress.tasks.pose.session import ELECTRODES, JOINTS, PoseSession
 from compress.tasks.pose.simulated import COLLECTION, LONG
 from compress.tasks.shape import Shape, is_own, label_samples
 from compress.tasks.task import Array, Loop, Recorded, Runs, Shown, Task
+from compress.tasks.wiring import Wiring
 
 if TYPE_CHECKING:
     from compress.report.drawing import Picture
@@ -74,6 +75,18 @@ class Pose(Task):
     loop = Loop(allowed=0.2, says="a pose", outputs="poses", known="known angles", split=LONG)
     # over a whole recording features are interpolated with ones that a stream does not have yet
     whole = False
+
+    def wiring(self, graph: g.Graph) -> Wiring:
+        own = is_own(graph)
+        return Wiring(
+            samples=(
+                "as emg2pose's recordings have them: without unit, high-pass filtered at 40 Hz when"
+                " they were recorded, nothing else"
+            ),
+            electrodes=f"electrodes 0 to {ELECTRODES - 1} of one arm, around it as published",
+            outputs="joint angles in rad" + (", as the network orders them" if own else ""),
+            names=JOINTS if graph.output.features == len(JOINTS) else (),
+        )
 
     def read(self, graph: g.Graph, path: Path, seconds: float | None = None) -> Recorded:
         with PoseSession(path) as session:

@@ -21,6 +21,11 @@ CHARSET: list[str] = [
 ]
 KEYS: list[str] = [*CHARSET[: -len(MODIFIERS)], *MODIFIERS]
 BLANK = len(CHARSET)
+# the classes in ASCII: what is no letter of one character has a name
+WORDS: tuple[str, ...] = (
+    *CHARSET[: -len(MODIFIERS)],
+    *("backspace", "enter", "space", "shift", "blank"),
+)
 
 SUBSTITUTIONS = {"\n": "⏎", "\r": "⏎", "\b": "⌫", "’": "'", "“": '"', "”": '"', "—": "-"}
 _LOOKALIKES = SUBSTITUTIONS | dict(zip("‘–‐−×øØłŁđĐı", "'---xoOlLdDi", strict=True))

@@ -21,6 +21,7 @@ from compress.tasks.typing import charset, scores
 from compress.tasks.typing.session import BANDS, ELECTRODES, SAMPLE_RATE, Session
 from compress.tasks.typing.simulated import COLLECTION
 from compress.tasks.typing.text import TypedText
+from compress.tasks.wiring import Wiring
 
 if TYPE_CHECKING:
     from compress.report.drawing import Picture
@@ -45,6 +46,23 @@ class Typing(Task):
     array = f"(samples, {BANDS}, {ELECTRODES})"
     factor = 100.0
     text = TypedText()
+
+    def wiring(self, graph: g.Graph) -> Wiring:
+        return Wiring(
+            samples=(
+                "as emg2qwerty's recordings have them: without unit, high-pass filtered at 40 Hz"
+                " when they were recorded, nothing else"
+            ),
+            electrodes=(
+                f"value {ELECTRODES} * band + electrode: band 0 is the left hand's, 1 the right"
+                f" hand's, electrodes 0 to {ELECTRODES - 1} around the wrist as published"
+            ),
+            outputs=(
+                "natural logarithms of the probabilities of the characters; the last is the blank"
+                " of CTC"
+            ),
+            names=charset.WORDS,
+        )
 
     def read(self, graph: g.Graph, path: Path, seconds: float | None = None) -> Recorded:
         with Session(path) as session:

@@ -19,6 +19,7 @@ from compress.tasks.shape import Shape
 from compress.tasks.statistics import pooled, sums_of_runs
 from compress.tasks.task import Array, Recorded, Runs, Shown
 from compress.tasks.values import simulated
+from compress.tasks.wiring import Wiring
 
 if TYPE_CHECKING:
     from compress.report.drawing import Picture
@@ -38,6 +39,9 @@ class Values(LabelledTask):
 
     def collection_for(self, shape: Shape) -> Collection:
         return simulated.collection_for(shape)
+
+    def wiring(self, graph: g.Graph) -> Wiring:
+        return Wiring(outputs="values in the unit of the recordings' targets")
 
     def target_of(self, graph: g.Graph, found: OwnRecording) -> Array | None:
         outputs = graph.output.features

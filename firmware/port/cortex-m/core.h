@@ -1,12 +1,13 @@
-/* Registers of the core itself, alike on every Cortex-M4, M7 and M55. ARM DDI 0403 is the Armv7-M
- * architecture; Armv8-M and Armv8.1-M (ARM DDI 0553, chapter D1) have the same registers at the
- * same addresses. The Cortex-M7's caches and the lock of its trace unit are in ARM DDI 0489 (r1p2).
- * Only what is used is declared. */
+/* Registers of the core itself, alike on every Cortex-M4, M7, M33 and M55. ARM DDI 0403 is the
+ * Armv7-M architecture; Armv8-M and Armv8.1-M (ARM DDI 0553, chapter D1) have the same registers at
+ * the same addresses. The Cortex-M7's caches and the lock of its trace unit are in ARM DDI 0489
+ * (r1p2). Only what is used is declared. */
 #ifndef CORE_H
 #define CORE_H
 #include <stdint.h>
 
 #define REGISTER(address) (*(volatile uint32_t *)(address))
+#define REGISTER_AGAIN(at) (*(at)) /* one more reading, by a register's address */
 
 /* SysTick, ARM DDI 0403 B3.3 */
 #define SYSTICK_CTRL REGISTER(0xE000E010u)

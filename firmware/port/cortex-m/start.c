@@ -9,6 +9,7 @@
 extern uint32_t stack_bottom[], stack_top[];
 extern uint8_t data_load[], data_begin[], data_end[], bss_begin[], bss_end[];
 extern uint8_t arena_begin[], arena_end[], state_begin[], state_end[];
+extern const vector constructors_begin[], constructors_end[];
 extern int main(void);
 
 void Reset_Handler(void);
@@ -65,6 +66,14 @@ static inline void allow_vectors(void)
     __asm volatile("dsb\n\tisb" ::: "memory");
 }
 
+/* Of an application in C++; mostly there are none. */
+static void construct(void)
+{
+    const uint32_t count = distance(constructors_begin, constructors_end) / sizeof(vector);
+    for (uint32_t i = 0; i < count; i++)
+        constructors_begin[i]();
+}
+
 void Reset_Handler(void)
 {
     allow_vectors();
@@ -75,6 +84,7 @@ void Reset_Handler(void)
     memset(arena_begin, 0, distance(arena_begin, arena_end));
     memset(state_begin, 0, distance(state_begin, state_end));
     fault_start();
+    construct();
     main();
     __builtin_trap(); /* which is a fault */
 }

@@ -1,7 +1,7 @@
 #include "clock.h"
 #include "counter.h"
 #include "registers.h"
-#include "wait.h"
+#include "select.h"
 
 #define HSI_HZ 16000000u
 #define CORE_HZ 180000000u
@@ -38,20 +38,33 @@ static bool flash_ready(void)
 }
 
 /* APB1 at 45 and APB2 at 90 MHz, their limits (STM32F446 data sheet, general operating
- * conditions). */
-static bool switched(void)
+ * conditions). HSI is not divided: of 4 MHz no USART makes 921600 baud. */
+static void switch_to_pll(void)
 {
     if (!wait_for(&RCC_CR, RCC_CR_PLLRDY, RCC_CR_PLLRDY))
-        return false;
-    RCC_CFGR = RCC_CFGR_PPRE1_DIV4 | RCC_CFGR_PPRE2_DIV2 | RCC_CFGR_SW_PLL;
-    return wait_for(&RCC_CFGR, RCC_CFGR_SWS, RCC_CFGR_SWS_PLL);
+        return;
+    RCC_CFGR |= RCC_CFGR_PPRE1_DIV4 | RCC_CFGR_PPRE2_DIV2;
+    if (!clock_runs_on(RCC_CFGR_SW_PLL))
+        RCC_CFGR &= ~(RCC_CFGR_PPRE1 | RCC_CFGR_PPRE2);
+}
+
+/* By what the registers say. USART2 is on APB1. */
+static clock_state running(void)
+{
+    const uint32_t system_hz = clock_selected() == RCC_CFGR_SW_PLL ? CORE_HZ : HSI_HZ;
+    const uint32_t core_hz = ahb_divided(system_hz, RCC_CFGR >> 4);
+    return (clock_state){.core_hz = core_hz, .line_hz = apb_divided(core_hz, RCC_CFGR >> 10)};
 }
 
 clock_state clock_start(void)
 {
+    clock_as_after_reset();
+    RCC_CFGR = 0;
     start_pll();
-    const bool fast = over_drive_ready() && flash_ready() && switched();
+    if (over_drive_ready() && flash_ready())
+        switch_to_pll();
     counter_start();
-    return (clock_state){.core_hz = fast ? CORE_HZ : HSI_HZ,
-                         .line_hz = fast ? CORE_HZ / 4u : HSI_HZ};
+    const clock_state clock = running();
+    counter_pace(clock.core_hz);
+    return clock;
 }

@@ -23,7 +23,7 @@ static void set_pins(void)
 }
 
 /* BRR: 45 MHz / 49 is 0.4 % slow. On 16 MHz, should the PLL fail, 1/17 is 2.1 % fast: still
- * received. */
+ * received (RM0390 25.4.5, tolerance of the receiver: 3.3 %). */
 const port_info *port_start(void)
 {
     const clock_state clock = clock_start();
@@ -31,6 +31,6 @@ const port_info *port_start(void)
     set_pins();
     usart_start(usart_divider(clock.line_hz), clock.core_hz);
     DBGMCU_APB1_FZ |= DBGMCU_IWDG_STOP;
-    watchdog_start();
+    watchdog_start(clock.core_hz);
     return &info;
 }

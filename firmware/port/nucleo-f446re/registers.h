@@ -37,12 +37,20 @@
 #define RCC_CFGR REGISTER(0x40023808u)
 #define RCC_AHB1ENR REGISTER(0x40023830u)
 #define RCC_APB1ENR REGISTER(0x40023840u)
+#define RCC_CR_HSION (1u << 0)
+#define RCC_CR_HSIRDY (1u << 1)
 #define RCC_CR_PLLON (1u << 24)
 #define RCC_CR_PLLRDY (1u << 25)
+#define CLOCK_OSCILLATOR_ON RCC_CR_HSION
+#define CLOCK_OSCILLATOR_READY RCC_CR_HSIRDY
+#define CLOCK_PLL_ON RCC_CR_PLLON
+#define CLOCK_PLL_READY RCC_CR_PLLRDY
+#define CLOCK_SELECT RCC_CFGR
+#define CLOCK_SELECT_BITS 2u /* SW, SWS behind it; 0: HSI */
 #define RCC_CFGR_SW_PLL 2u
-#define RCC_CFGR_SWS (3u << 2)
-#define RCC_CFGR_SWS_PLL (2u << 2)
+#define RCC_CFGR_PPRE1 (7u << 10)
 #define RCC_CFGR_PPRE1_DIV4 (5u << 10)
+#define RCC_CFGR_PPRE2 (7u << 13)
 #define RCC_CFGR_PPRE2_DIV2 (4u << 13)
 #define RCC_AHB1ENR_GPIOA (1u << 0)
 #define RCC_APB1ENR_USART2 (1u << 17)

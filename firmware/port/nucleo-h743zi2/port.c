@@ -22,8 +22,8 @@ static void set_pins(void)
     pin_pull_up(GPIOD, 9u);
 }
 
-/* BRR: 120 MHz / 130 is 0.2 % fast, 100 MHz / 109 0.5 % slow. On 16 MHz, should the PLL fail, 1/17
- * is 2.1 % fast: still received. */
+/* BRR: 120 MHz / 130 is 0.2 % fast, 100 MHz / 109 0.5 % slow; 64 MHz / 69, should the PLL fail,
+ * 0.6 % fast. */
 const port_info *port_start(void)
 {
     const clock_state clock = clock_start();
@@ -31,6 +31,6 @@ const port_info *port_start(void)
     set_pins();
     usart_start(usart_divider(clock.line_hz), clock.core_hz);
     DBGMCU_APB4FZ1 |= DBGMCU_WDGLSD1;
-    watchdog_start();
+    watchdog_start(clock.core_hz);
     return &info;
 }

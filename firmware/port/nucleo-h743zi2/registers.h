@@ -49,11 +49,17 @@
 #define RCC_AHB4ENR REGISTER(0x580244E0u)
 #define RCC_APB1LENR REGISTER(0x580244E8u)
 #define RCC_APB4ENR REGISTER(0x580244F4u)
+#define RCC_CR_HSION (1u << 0)
+#define RCC_CR_HSIRDY (1u << 2)
 #define RCC_CR_PLL1ON (1u << 24)
 #define RCC_CR_PLL1RDY (1u << 25)
+#define CLOCK_OSCILLATOR_ON RCC_CR_HSION
+#define CLOCK_OSCILLATOR_READY RCC_CR_HSIRDY
+#define CLOCK_PLL_ON RCC_CR_PLL1ON
+#define CLOCK_PLL_READY RCC_CR_PLL1RDY
+#define CLOCK_SELECT RCC_CFGR
+#define CLOCK_SELECT_BITS 3u /* SW, SWS behind it; 0: HSI */
 #define RCC_CFGR_SW_PLL1 3u
-#define RCC_CFGR_SWS (7u << 3)
-#define RCC_CFGR_SWS_PLL1 (3u << 3)
 #define RCC_D1CFGR_HPRE_DIV2 (8u << 0)    /* AXI, AHB: half the core's clock */
 #define RCC_D1CFGR_D1PPRE_DIV2 (4u << 4)  /* APB3: half of that */
 #define RCC_D2CFGR_D2PPRE1_DIV2 (4u << 4) /* APB1 */

@@ -26,7 +26,8 @@ static void set_pins(void)
 }
 
 /* RM0432 chapter LPUART, baud rate generation: BRR = 256 · f / baud, at least 0x300. 256 / 921600
- * is 1 / 3600: exact within 0.01 % on 120 MHz, and on 16, should the PLL fail. */
+ * is 1 / 3600: exact within 0.01 % on 120 MHz and 16, should the PLL fail, and
+ * within 0.02 on 4, should HSI. */
 static uint32_t divider(uint32_t line_hz)
 {
     _Static_assert(BAUD == 256u * 3600u, "the fraction below");
@@ -40,6 +41,6 @@ const port_info *port_start(void)
     set_pins();
     usart_start(divider(clock.line_hz), clock.core_hz);
     DBGMCU_APB1FZR1 |= DBGMCU_IWDG_STOP;
-    watchdog_start();
+    watchdog_start(clock.core_hz);
     return &info;
 }

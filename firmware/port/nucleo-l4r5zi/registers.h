@@ -37,16 +37,20 @@
 #define RCC_AHB2ENR REGISTER(0x4002104Cu)
 #define RCC_APB1ENR1 REGISTER(0x40021058u)
 #define RCC_APB1ENR2 REGISTER(0x4002105Cu)
+#define RCC_CR_MSION (1u << 0)
+#define RCC_CR_MSIRDY (1u << 1)
 #define RCC_CR_HSION (1u << 8)
 #define RCC_CR_HSIRDY (1u << 10)
 #define RCC_CR_PLLON (1u << 24)
 #define RCC_CR_PLLRDY (1u << 25)
-#define RCC_CFGR_SW (3u << 0)
-#define RCC_CFGR_SW_HSI (1u << 0)
-#define RCC_CFGR_SW_PLL (3u << 0)
-#define RCC_CFGR_SWS (3u << 2)
-#define RCC_CFGR_SWS_HSI (1u << 2)
-#define RCC_CFGR_SWS_PLL (3u << 2)
+#define CLOCK_OSCILLATOR_ON RCC_CR_MSION
+#define CLOCK_OSCILLATOR_READY RCC_CR_MSIRDY
+#define CLOCK_PLL_ON RCC_CR_PLLON
+#define CLOCK_PLL_READY RCC_CR_PLLRDY
+#define CLOCK_SELECT RCC_CFGR
+#define CLOCK_SELECT_BITS 2u /* SW, SWS behind it; 0: MSI */
+#define RCC_CFGR_SW_HSI 1u
+#define RCC_CFGR_SW_PLL 3u
 #define RCC_CFGR_HPRE_DIV2 (8u << 4)
 #define RCC_PLLCFGR_HSI (2u << 0)
 #define RCC_PLLCFGR_PLLREN (1u << 24)

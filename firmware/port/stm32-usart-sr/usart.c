@@ -22,7 +22,7 @@ void usart_start(uint32_t divider, uint32_t core_hz)
 {
     write_turns = 2u * BYTE_BITS * (core_hz / BAUD);
     USART_BRR = divider;
-    USART_CR1 |= USART_CR1_UE | USART_CR1_TE | USART_CR1_RE | USART_CR1_RXNEIE;
+    USART_CR1 = USART_CR1_UE | USART_CR1_TE | USART_CR1_RE | USART_CR1_RXNEIE;
     NVIC_IPR(USART_IRQ) = 0; /* above SysTick */
     NVIC_ISER(USART_IRQ) = 1u << (USART_IRQ % 32u);
 }

@@ -1,6 +1,7 @@
 /* A wait that ends. */
 #ifndef WAIT_H
 #define WAIT_H
+#include "registers.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -12,7 +13,7 @@
 static inline bool wait_for(const volatile uint32_t *at, uint32_t mask, uint32_t value)
 {
     for (uint32_t turn = 0; turn < WAIT_TURNS; turn++)
-        if ((*at & mask) == value)
+        if ((REGISTER_AGAIN(at) & mask) == value)
             return true;
     return false;
 }

@@ -1,7 +1,7 @@
 #include "octospi.h"
 #include "pin.h"
 #include "registers.h"
-#include "wait.h"
+#include "select.h"
 
 #define ONE_LINE OCTOSPI_CCR_IMODE_1
 #define ONE_LINE_ADDRESS (OCTOSPI_CCR_ADMODE_1 | OCTOSPI_CCR_ADSIZE_32)
@@ -166,7 +166,17 @@ static void map(bool eight_lines)
     OCTOSPI_CR = OCTOSPI_CR_EN | OCTOSPI_CR_FMODE_MAP;
 }
 
-void octospi_start(void)
+/* On one line, by the clock: PLL2's, or the AXI bus's, which the core's PLL makes or HSI. */
+static const char *one_line(bool answers, bool fast)
+{
+    if (!answers)
+        return "one line, no answer";
+    if (fast)
+        return "one line, 50 MHz";
+    return clock_selected() == RCC_CFGR_SW_PLL1 ? "one line, 65 MHz" : "one line, 16 MHz";
+}
+
+const char *octospi_start(void)
 {
     RCC_AHB4ENR |= RCC_AHB4ENR_GPIOB_D_E_F_G;
     RCC_AHB3ENR |= RCC_AHB3ENR_OSPI1 | RCC_AHB3ENR_IOMNGR;
@@ -177,13 +187,15 @@ void octospi_start(void)
     OCTOSPI_CR = 0;
     OCTOSPI_DCR1 = OCTOSPI_DCR1_MTYP_MACRONIX | OCTOSPI_DCR1_DEVSIZE_64MB | OCTOSPI_DCR1_CSHT_2;
     OCTOSPI_DCR2 = 4u - 1u; /* 50 MHz, what one line is read with; 65 at most from the AXI clock */
-    const bool wide = reset_flash() && fast && widen();
+    bool answers = reset_flash();
+    const bool wide = answers && fast && widen();
     if (wide)
         OCTOSPI_DCR2 = 2u - 1u;
-    const bool answers = wide && answers_on_eight_lines();
-    if (wide && !answers) {
+    const bool eight_lines = wide && answers_on_eight_lines();
+    if (wide && !eight_lines) {
         OCTOSPI_DCR2 = 4u - 1u;
-        (void)reset_flash();
+        answers = reset_flash();
     }
-    map(answers);
+    map(eight_lines);
+    return eight_lines ? "eight lines, both edges, 100 MHz" : one_line(answers, fast);
 }

@@ -1,7 +1,7 @@
 #include "clock.h"
 #include "counter.h"
 #include "registers.h"
-#include "wait.h"
+#include "select.h"
 
 #ifdef PORT_CRYSTAL_HZ
 #define PLL_SOURCE RCC_PLLCFGR_HSE
@@ -45,18 +45,35 @@ static bool pll_ready(void)
     /* PLLP = 0: VCO / 2 */
     RCC_PLLCFGR = (PLL_INPUT_HZ / 2000000u) | 168u << 6 | PLL_SOURCE | 7u << 24;
     RCC_CR |= RCC_CR_PLLON;
-    if (!wait_for(&RCC_CR, RCC_CR_PLLRDY, RCC_CR_PLLRDY))
-        return false;
-    RCC_CFGR = RCC_CFGR_PPRE1_DIV4 | RCC_CFGR_PPRE2_DIV2 | RCC_CFGR_SW_PLL;
-    return wait_for(&RCC_CFGR, RCC_CFGR_SWS, RCC_CFGR_SWS_PLL);
+    return wait_for(&RCC_CR, RCC_CR_PLLRDY, RCC_CR_PLLRDY);
+}
+
+/* HSI is not divided: of 8 MHz no USART makes 921600 baud. */
+static void switch_to_pll(void)
+{
+    RCC_CFGR |= RCC_CFGR_PPRE1_DIV4 | RCC_CFGR_PPRE2_DIV2;
+    if (!clock_runs_on(RCC_CFGR_SW_PLL))
+        RCC_CFGR &= ~(RCC_CFGR_PPRE1 | RCC_CFGR_PPRE2);
+}
+
+/* By what the registers say. USART1 is on APB2. */
+static clock_state running(void)
+{
+    const uint32_t system_hz = clock_selected() == RCC_CFGR_SW_PLL ? CORE_HZ : HSI_HZ;
+    const uint32_t core_hz = ahb_divided(system_hz, RCC_CFGR >> 4);
+    return (clock_state){.core_hz = core_hz, .line_hz = apb_divided(core_hz, RCC_CFGR >> 13)};
 }
 
 /* From HSI, or from a crystal with -DPORT_CRYSTAL_HZ=8000000. */
 clock_state clock_start(void)
 {
-    const bool emulated = !counter_start(); /* QEMU, which does not model the clock tree either */
-    const bool fast = emulated || (flash_ready() && source_ready() && pll_ready());
-    return (clock_state){.core_hz = fast ? CORE_HZ : HSI_HZ,
-                         .line_hz = fast ? CORE_HZ / 2u : HSI_HZ,
-                         .emulated = emulated};
+    if (!counter_start()) /* QEMU, which does not model the clock tree either */
+        return (clock_state){.core_hz = CORE_HZ, .line_hz = CORE_HZ / 2u, .emulated = true};
+    clock_as_after_reset();
+    RCC_CFGR = 0;
+    if (flash_ready() && source_ready() && pll_ready())
+        switch_to_pll();
+    const clock_state clock = running();
+    counter_pace(clock.core_hz);
+    return clock;
 }

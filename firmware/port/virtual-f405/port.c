@@ -22,7 +22,7 @@ static void set_pins(void)
 }
 
 /* BRR: 84 MHz / 91 is 0.2 % fast (RM0090 30.3.4). On 16 MHz, should the PLL fail, 1/17 is 2.1 %
- * fast: still received. */
+ * fast: still received (RM0090 30.3.5, tolerance of the receiver: 3.3 %). */
 const port_info *port_start(void)
 {
     const clock_state clock = clock_start();
@@ -34,6 +34,6 @@ const port_info *port_start(void)
     set_pins();
     usart_start(usart_divider(clock.line_hz), clock.core_hz);
     DBGMCU_APB1_FZ |= DBGMCU_IWDG_STOP;
-    watchdog_start();
+    watchdog_start(clock.core_hz);
     return &info;
 }

@@ -1,0 +1,220 @@
+"""The Makefile of a project. Whole lines, no templates.
+
+GNU make cannot name a file with a blank: what has a target or is one lies below the project under a
+relative path, and a build folder with blanks is reached through a link.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from export.boards import Description
+from export.c.placement import Where
+from export.c.project_files import COMMON, SECTIONS, STANDARD, WARNINGS, apart, link_flags
+from export.compilers import NEWEST, OLDEST
+from export.version import GENERATOR
+
+FOLDERS = ("model", "nn", "app")  # whose objects are a target
+PREFIX_MAP = '"-ffile-prefix-map=$(CURDIR)=."'
+
+
+def lines(boards: list[Description], where: Where, title: str) -> Iterator[str]:
+    """Of a project for the first of these boards. `where`: part -> region."""
+    yield from _head(boards, title)
+    yield from linked("OUT", make=True)
+    yield from _compilers()
+    for board in boards:
+        yield from board_lines(board, where)
+    yield f"COMMON = {COMMON} {PREFIX_MAP} $(CORE) $(AT_LINK) $(EXTRA)"
+    yield "INCLUDES = -Imodel -Inn -Iapp -Iport $(PORT:%=-I%)"
+    yield "LEVELS = $(NN_LEVEL) (kernels) $(LEVEL) (the rest)"
+    yield "FLAGS_SEEN = $(strip $(CORE) $(AT_LINK) $(EXTRA) $(LEVELS))"
+    yield ""
+    yield "SOURCES = $(sort $(wildcard $(foreach f,model nn app $(PORT),$(f)/*.c $(f)/*.S)))"
+    yield "OBJECTS = $(addprefix $(OUT)/,$(addsuffix .o,$(basename $(SOURCES))))"
+    yield ""
+    yield "all: $(IMAGE)"
+    for folder in FOLDERS:
+        yield f"{folder}: $(filter $(OUT)/{folder}/%,$(OBJECTS))"
+    yield ""
+    yield from _rules()
+    yield from binary_lines(where)
+    yield "$(OUT)/firmware: $(OBJECTS)"
+    yield "\t$(LINKER) $(COMMON) $(LEVEL) $(OBJECTS) -o $@"
+    yield ""
+    yield from stamp_lines("$(CC) $(WARNINGS) $(COMMON) $(NN_LEVEL) $(LEVEL)")
+    yield "clean:"
+    yield "\trm -rf $(OUT)"
+    yield ""
+    yield f".PHONY: all clean {' '.join(FOLDERS)}"
+    yield "-include $(OBJECTS:.o=.d)"
+
+
+def _head(boards: list[Description], title: str) -> Iterator[str]:
+    yield f"# Tendon {GENERATOR}: {title}"
+    yield "# make                 builds for the board below: $(OUT)/firmware.elf, .bin and .map"
+    if len(boards) > 1:
+        yield (
+            "# make BOARD=posix     builds a process that speaks the same protocol on its standard"
+        )
+        yield "#                      input and output"
+    yield f"# make COMPILER=clang  with clang {OLDEST} or later instead of gcc; CLANG= names one"
+    yield "# make LTO=1           optimizes the whole program at once, with either"
+    yield f"BOARD ?= {boards[0].name}"
+    yield "COMPILER ?= gcc"
+    yield "OUT ?= build/$(BOARD)"
+    yield "# The kernels are built for speed, everything else for size."
+    yield "NN_LEVEL ?= -O3"
+    yield "LEVEL ?= -Os"
+    yield ""
+
+
+def _rules() -> Iterator[str]:
+    """How an object is made of its source, and the image of the objects."""
+    yield "$(OUT)/nn/%.o: nn/%.c $(OUT)/built-with Makefile"
+    yield "\t@mkdir -p $(@D)"
+    yield "\t$(CC) $(WARNINGS) $(COMMON) $(NN_LEVEL) $(INCLUDES) -MMD -c $< -o $@"
+    yield ""
+    yield "$(OUT)/%.o: %.c $(OUT)/built-with Makefile"
+    yield "\t@mkdir -p $(@D)"
+    yield (
+        "\t$(CC) $(WARNINGS) $(COMMON) $(LEVEL) $(INCLUDES)"
+        " -DAPP_COMPILER_FLAGS='\"$(FLAGS_SEEN)\"' -MMD -c $< -o $@"
+    )
+    yield ""
+    yield "$(OUT)/%.o: %.S $(OUT)/built-with Makefile"
+    yield "\t@mkdir -p $(@D)"
+    yield f"\t$(CC) -g {PREFIX_MAP} $(CORE) $(INCLUDES) -MMD -c $< -o $@"
+    yield ""
+    yield "$(OUT)/firmware.elf: $(OBJECTS) $(LINKER_SCRIPT)"
+    yield (
+        "\t$(LINKER) $(COMMON) $(LEVEL) $(LINK) -Wl,--gc-sections -Wl,--fatal-warnings"
+        " -Wl,-Map,$(OUT)/firmware.map $(OBJECTS) $(LIBRARIES) -o $@"
+    )
+    yield ""
+
+
+def linked(name: str, make: bool = False) -> Iterator[str]:
+    """Lets a variable name a folder with blanks: it becomes a link to that folder. `make`: the
+    folder may have to be made."""
+    folder = f"$({name})"
+    made = f' && mkdir -p "{folder}"' if make else ""
+    yield "# GNU make cannot name what has a blank in it: such a folder is reached through a link."
+    yield f"ifneq ($(word 2,{folder}),)"
+    yield f'{name}_LINK := build/link-$(firstword $(shell echo "{folder}" | cksum))'
+    yield (f'$(shell mkdir -p build{made} && ln -sfn "$$(cd "{folder}" && pwd)" $({name}_LINK))')
+    yield f"override {name} := $({name}_LINK)"
+    yield "endif"
+    yield ""
+
+
+def stamp_lines(command: str) -> Iterator[str]:
+    """A file that changes when the command that compiles does: the same folder serves every
+    compiler and all flags."""
+    yield "$(OUT)/built-with: always"
+    yield "\t@mkdir -p $(@D)"
+    yield (f"\t@printf '%s\\n' '{command}' | cmp -s - $@ || printf '%s\\n' '{command}' > $@")
+    yield ".PHONY: always"
+    yield ""
+
+
+def _compilers() -> Iterator[str]:
+    """The warnings of either compiler, and which clang it is when it is clang."""
+    yield "LTO_ON = $(filter-out 0 no,$(LTO))"
+    yield "ifeq ($(COMPILER),gcc)"
+    yield from warnings("gcc")
+    yield "AT_LINK = $(if $(LTO_ON),-flto=auto)"
+    yield "else ifeq ($(COMPILER),clang)"
+    yield from warnings("clang")
+    yield "AT_LINK = $(if $(LTO_ON),-flto)"
+    yield "ifndef CLANG"
+    versions = " ".join(str(version) for version in range(NEWEST, OLDEST - 1, -1))
+    yield f"CLANG := $(shell for v in {versions}; do \\"
+    yield "\tcommand -v clang-$$v >/dev/null && echo clang-$$v && exit; done; echo clang)"
+    yield "endif"
+    yield "CLANG_VERSION := $(shell $(CLANG) -dumpversion 2>/dev/null)"
+    yield "CLANG_MAJOR := $(firstword $(subst ., ,$(CLANG_VERSION)))"
+    yield f'ifneq ($(shell test "$(CLANG_MAJOR)" -ge {OLDEST} 2>/dev/null && echo new),new)'
+    yield f"$(error COMPILER=clang: expected clang {OLDEST} or later, \\"
+    yield "\tfound $(if $(CLANG_VERSION),$(CLANG) $(CLANG_VERSION),no $(CLANG)); \\"
+    yield "\tclang 14 takes minutes for one file)"
+    yield "endif"
+    yield "else"
+    yield "$(error COMPILER=$(COMPILER): expected gcc or clang)"
+    yield "endif"
+    yield ""
+
+
+def warnings(compiler: str) -> Iterator[str]:
+    """In lines of a hundred columns. # begins a comment of make, and a word of the shell."""
+    words = " ".join(f"'{w}'" if "#" in w else w for w in WARNINGS[compiler].split())
+    text = f"WARNINGS = {STANDARD} {words}".replace("#", "\\#")
+    wrapped = textwrap.wrap(
+        text, 90, subsequent_indent="\t", break_on_hyphens=False, break_long_words=False
+    )
+    yield from (f"{line} \\" for line in wrapped[:-1])
+    yield wrapped[-1]
+
+
+def board_lines(board: Description, where: Where, compilers: bool = True) -> Iterator[str]:
+    """Compiler, flags, port and linker script of a board, when BOARD names it. `compilers`:
+    COMPILER chooses between two."""
+    yield f"ifeq ($(BOARD),{board.name})"
+    yield f"CORE = {' '.join(board.flags)}".rstrip()
+    yield f"PORT = {' '.join(board.port_folders)}"
+    if board.prefix:
+        yield f"OBJCOPY = {board.prefix}objcopy"
+        yield f"LINK = {link_flags(board)}"
+        yield "LINKER_SCRIPT = $(wildcard $(PORT:%=%/*.ld))"
+        images = " ".join(f"$(OUT)/{n}" for n in ("firmware.elf", "firmware.bin", *apart(where)))
+        yield f"IMAGE = {images}"
+    else:
+        yield "IMAGE = $(OUT)/firmware"
+    yield f"CC = {board.compiler}"
+    yield "LINKER = $(CC)"
+    if compilers:
+        yield "ifeq ($(COMPILER),clang)"
+        yield from _clang_across(board) if board.prefix else _clang_here()
+        yield "endif"
+    yield "endif"
+    yield ""
+
+
+def _clang_here() -> Iterator[str]:
+    yield "CC = $(CLANG)"
+    yield "LINKER = $(CC) $(if $(LTO_ON),-fuse-ld=lld)"
+
+
+def _clang_across(board: Description) -> Iterator[str]:
+    """Newlib's headers, libraries and GNU ld are those of gcc; lld links what clang optimizes at
+    the link."""
+    gcc, target = board.compiler, board.prefix.rstrip("-")
+    yield f"# newlib's headers, its libraries and the linker are where {gcc} finds them"
+    yield f"NEWLIB := $(shell {gcc} -include string.h -E -x c /dev/null | \\"
+    yield '\tsed -n \'/\\/string\\.h"/{s|^[^"]*"||; s|/string\\.h".*||; p; q}\')'
+    yield f"found = $(shell {gcc} $(CORE) -print-file-name=$(1))"
+    yield "# -fshort-enums: as gcc does for this target, and newlib was built"
+    yield f'CC = $(CLANG) --target={target} -fshort-enums -isystem "$(NEWLIB)"'
+    yield (
+        f"LINKER = $(CLANG) --target={target} -fshort-enums -nostdlib -Wl,-z,noexecstack"
+        " -Wno-unused-command-line-argument \\"
+    )
+    ld = f"$(shell command -v {board.prefix}ld)"
+    yield f'\t$(if $(LTO_ON),-fuse-ld=lld,"--ld-path={ld}")'
+    yield 'LIBRARIES = "$(call found,libc.a)" "$(call found,libgcc.a)"'
+
+
+def binary_lines(where: Where) -> Iterator[str]:
+    """How the bytes to load are cut from the image: one file, and one for tables that lie in
+    another memory than the code."""
+    files = apart(where)
+    yield "$(OUT)/firmware.bin: $(OUT)/firmware.elf"
+    yield (
+        f"\t$(OBJCOPY) -O binary {''.join(f'-R {SECTIONS[part]} ' for part in files.values())}$< $@"
+    )
+    yield ""
+    for name, part in files.items():
+        yield f"$(OUT)/{name}: $(OUT)/firmware.elf"
+        yield f"\t$(OBJCOPY) -O binary -j {SECTIONS[part]} $< $@"
+        yield ""

@@ -1,0 +1,164 @@
+"""The README.md of a project. Whole lines, no templates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from export.boards import Description, Loading
+from export.c.placement import Where
+from export.c.project_files import apart
+from export.version import GENERATOR
+
+FOLDERS = {
+    "nn": "the kernels the network calls; `nn.h` is their manual",
+    "app": "the application: the serial protocol around the network, portable C11",
+    "port": "`port.h` is what a board gives to the application; one folder per board",
+    "pio": "what PlatformIO needs to build this: compiler, flags, upload",
+}
+
+
+def lines(
+    board: Description, where: Where, title: str, identifier: str, files: list[str]
+) -> Iterator[str]:
+    """Of a project for a board. `where`: part -> region; `identifier`: the network's name in C;
+    `files`: paths of the project's sources."""
+    yield f"# {title}"
+    yield ""
+    yield (
+        f"C for {board.title}, written by Tendon {GENERATOR}. Status of this port: {board.status}."
+    )
+    yield (
+        "No malloc, no floating point, no dependency but a C compiler and newlib's memcpy and"
+        " memset."
+    )
+    yield ""
+    yield from _readme_build(board, where)
+    if board.loading:
+        yield from _readme_flash(board, where, board.loading)
+    yield from _readme_library(identifier)
+    yield "## What is where"
+    yield ""
+    yield f"- `model/` the network: `{identifier}.h` is its interface, `{identifier}.c` one kernel"
+    yield "  call per line, the tables its weights"
+    present = [folder for folder in FOLDERS if any(f.startswith(f"{folder}/") for f in files)]
+    yield from (f"- `{folder}/` {FOLDERS[folder]}" for folder in present)
+    if board.prefix:
+        yield "- `cmake/` toolchain files of this core: gcc and clang"
+    yield "- `src/`, `library.properties` for Arduino; `library.json` for PlatformIO; `zephyr/` for"
+    yield "  Zephyr: nothing but what these need to find `model/` and `nn/`"
+    yield (
+        "- `SPEC.md` states the integers of every kernel, the model's interface and every byte of"
+        " the serial line"
+    )
+
+
+def _readme_library(identifier: str) -> Iterator[str]:
+    yield "## As a library"
+    yield ""
+    yield f"`model/` and `nn/` are all that another program needs; `model/{identifier}.h` is its"
+    yield "manual. Compile their sources with these two folders as include folders, or:"
+    yield ""
+    yield "- CMake: `add_subdirectory(<this folder>)`, or `cmake --install` and"
+    yield f"  `find_package({identifier})`; then `target_link_libraries(<yours> PRIVATE"
+    yield f"  Tendon::{identifier})`. Compiler and core are those of your toolchain file. The"
+    yield "  kernels are compiled with -O3 (`TENDON_NN_LEVEL`), the rest with -Os"
+    yield "  (`TENDON_LEVEL`)."
+    yield "- PlatformIO: `lib_deps = symlink://<this folder>`."
+    yield "- Arduino: put this folder into `libraries/`, under a name of letters, digits and"
+    yield f"  underscores, and `#include <{identifier}.h>`. Arduino compiles with -Os, which"
+    yield "  costs speed and no bit. Checked by a script that does what Arduino's library"
+    yield "  specification says, not by its own tools."
+    yield "- Zephyr: name this folder in `ZEPHYR_EXTRA_MODULES`, and say"
+    yield f"  `CONFIG_{identifier.upper()}=y`. Checked against the schema of module.yml and with"
+    yield "  stand-ins for Zephyr's CMake functions, not with Zephyr itself."
+    yield ""
+    yield "Two networks share an image when the same Tendon wrote both: they share kernels by name."
+    yield ""
+
+
+def _readme_build(board: Description, where: Where) -> Iterator[str]:
+    yield "## Build"
+    yield ""
+    if board.prefix:
+        yield "    apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi make     # on Debian"
+    yield "    make"
+    yield ""
+    image = f"build/{board.name}/{board.image}"
+    yield f"The image is `{image}`."
+    if board.prefix:
+        yield (
+            "`make COMPILER=clang` takes clang 15 or later instead, with gcc's newlib; `make LTO=1`"
+        )
+        yield "optimizes the whole program at once, with either (clang: through lld)."
+        yield "`make BOARD=posix` builds the application as a process on this machine, for tests"
+        yield "without a board."
+    yield ""
+    yield "CMake does the same:"
+    yield ""
+    if board.prefix:
+        yield f"    cmake --preset {board.name} && cmake --build build-cmake"
+        yield ""
+        yield f"The presets take the toolchain files in `cmake/`; `{board.name}-clang` is another."
+        yield "Without one of them (`cmake -B build-cmake`) it builds for this machine."
+        yield (
+            f"So does PlatformIO: `pio run` writes `.pio/build/{board.name}/{board.image}`,"
+            " off-line where"
+        )
+        yield "there is an `arm-none-eabi-gcc`; where there is none it fetches one."
+    else:
+        yield "    cmake -B build-cmake && cmake --build build-cmake"
+    yield ""
+    for name, memory in board.memory.items():
+        held = ", ".join(memory.holds) or "nothing"
+        yield f"{name.capitalize()}: {memory.size} bytes at 0x{memory.origin:08x}, for {held}."
+    for name, part in apart(where).items():
+        begin = board.memory[where[part]].origin
+        yield (
+            f"The network's {part} lie apart from the code: `{name}`, beside the image, belongs at"
+            f" 0x{begin:08x}."
+        )
+    if board.emulator:
+        yield ""
+        yield "In QEMU, with the serial line on TCP port 5555:"
+        yield ""
+        arguments = " ".join(board.emulator.arguments)
+        yield (
+            f"    {board.emulator.command} {arguments} -kernel {image} -serial"
+            " tcp::5555,server=on,wait=off"
+        )
+    yield ""
+
+
+def _readme_flash(board: Description, where: Where, loading: Loading) -> Iterator[str]:
+    yield "## Flash"
+    yield ""
+    yield (
+        "Any of these, with an ST-LINK probe (on a Nucleo board its USB connector), from the folder"
+        " of the image:"
+    )
+    yield ""
+    scripts = " ".join(f"-f {script}" for script in loading.openocd)
+    yield f"    openocd {scripts} -c 'program firmware.elf verify reset exit'"
+    yield f"    st-flash --reset write firmware.bin 0x{loading.address:08x}"
+    yield f"    STM32_Programmer_CLI -c port=SWD -w firmware.bin 0x{loading.address:08x} -v -rst"
+    yield ""
+    yield (
+        "or `pio run -t upload` here. Without a probe, the chip's own boot loader takes the image"
+        " from a serial port:"
+    )
+    yield f"{loading.boot_loader}; pin BOOT0 high, reset, then"
+    yield ""
+    yield f"    stm32flash -w firmware.bin -v -g 0x{loading.address:08x} /dev/ttyUSB0"
+    yield ""
+    for name, part in apart(where).items():
+        yield (
+            f"`{name}` belongs into another flash, at {board.memory[where[part]].origin:#010x}:"
+            " OpenOCD fills that too, from"
+        )
+        yield (
+            "the same file; STM32_Programmer_CLI with the board's external loader (-el), the others"
+            " not at all."
+        )
+        yield ""
+    yield f"The board then speaks the protocol of SPEC.md part 4 at {board.baud} baud, 8N1."
+    yield ""

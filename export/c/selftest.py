@@ -1,0 +1,98 @@
+"""`<name>_selftest.c`: three steps whose words are known, for any application."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from compress import graph as g
+from compress.interpreter.integer import IntegerInterpreter
+from export.c import text
+from export.c.step import Model
+
+STEPS = 3
+MULTIPLIER, INCREMENT = 1664525, 1013904223  # Numerical Recipes, "An Even Quicker Generator"
+SEED = 1
+MOST_BITS = 13  # of a sample's size: a quarter of what 16 bits hold, so that not all is clipped
+
+
+def source(model: Model) -> Iterator[str]:
+    """The function, with the CRC of the reference's words in it."""
+    name, upper = model.identifier, model.identifier.upper()
+    shift, offset = _range(model.graph)
+    yield f'#include "{name}.h"'
+    yield ""
+    yield "/* CRC-32 (IEEE 802.3), four bits at a time */"
+    yield "static uint32_t crc_of(uint32_t crc, const void *bytes, uint32_t count)"
+    yield "{"
+    yield "    const uint8_t *at = (const uint8_t *)bytes;"
+    yield "    crc = ~crc;"
+    yield "    while (count-- > 0) {"
+    yield "        crc ^= *at++;"
+    yield "        for (int bit = 0; bit < 8; bit++)"
+    yield "            crc = (crc >> 1) ^ (0xedb88320u & (0u - (crc & 1u)));"
+    yield "    }"
+    yield "    return ~crc;"
+    yield "}"
+    yield ""
+    yield "/* The same samples everywhere: the upper bits of a linear congruential generator */"
+    yield "static uint32_t make_samples(uint32_t seed, int16_t *samples)"
+    yield "{"
+    yield f"    for (uint32_t i = 0; i < {upper}_STEP_SAMPLES; i++) {{"
+    yield f"        seed = seed * {MULTIPLIER}u + {INCREMENT}u;"
+    yield f"        samples[i] = (int16_t)((int32_t)(seed >> {shift}) - {offset});"
+    yield "    }"
+    yield "    return seed;"
+    yield "}"
+    yield ""
+    yield "static int tables_are_whole(void)"
+    yield "{"
+    yield "    uint32_t crc = 0;"
+    yield f"    for (uint32_t i = 0; i < {upper}_TABLE_COUNT; i++)"
+    yield f"        crc = crc_of(crc, {name}_tables[i].data, {name}_tables[i].bytes);"
+    yield f"    return crc == {upper}_TABLES_CRC;"
+    yield "}"
+    yield ""
+    yield f"int {name}_selftest({name} *self, int16_t *samples, int16_t *out)"
+    yield "{"
+    yield f"    uint32_t crc = 0, seed = {SEED}u;"
+    yield "    if (!tables_are_whole())"
+    yield "        return 1;"
+    yield f"    {name}_reset(self);"
+    yield f"    for (int step = 0; step < {STEPS}; step++) {{"
+    yield "        seed = make_samples(seed, samples);"
+    yield f"        {name}_step(self, samples, out);"
+    yield f"        crc = crc_of(crc, out, (uint32_t)({upper}_STEP_OUTPUTS * sizeof *out));"
+    yield "    }"
+    yield f"    {name}_reset(self);"
+    yield from text.comment("what the reference, Tendon's integer interpreter, gave", 4)
+    yield f"    return crc == 0x{golden(model.graph):08x}u ? 0 : 2;"
+    yield "}"
+
+
+def golden(graph: g.Graph) -> int:
+    """CRC-32 of the reference's words."""
+    words = IntegerInterpreter(graph).run(samples(graph)[None])[0]
+    return zlib.crc32(np.ascontiguousarray(words.astype("<i2")).tobytes())
+
+
+def samples(graph: g.Graph) -> g.Array:
+    """What the function feeds, int16 (samples, inputs)."""
+    shift, offset = _range(graph)
+    count = STEPS * graph.samples_per_step * graph.input.features
+    seed, values = SEED, np.empty(count, np.int64)
+    for i in range(count):
+        seed = (seed * MULTIPLIER + INCREMENT) % 2**32
+        values[i] = (seed >> shift) - offset
+    return values.astype(np.int16).reshape(-1, graph.input.features)
+
+
+def _range(graph: g.Graph) -> tuple[int, int]:
+    """Right shift of 32 random bits, and what is taken off, so that samples keep to their range."""
+    low, high = graph.input.lo, graph.input.hi
+    if low >= 0:
+        return 32 - min(MOST_BITS + 1, (high + 1).bit_length() - 1), 0
+    bits = min(MOST_BITS, (min(high + 1, -low)).bit_length() - 1)
+    return 31 - bits, 2**bits

@@ -21,6 +21,7 @@ ROOT = Path(__file__).parent.parent.parent
 NN, STATED = ROOT / "firmware" / "nn", ROOT / "export" / "c" / "stack.py"
 FLAGS = ("-std=c11", "-O3", "-ffunction-sections", "-fstack-usage")  # as projects build kernels
 _NAKED = re.compile(r"/\* stack: (\d+) bytes \*/\nstatic NN_NAKED [^(]*?(\w+)\(")
+_DEFINED = re.compile(r"static NN_NAKED [^;{]*\{")
 _FUNCTION = re.compile(r"^[0-9a-f]+ <([^>]+)>:$")
 _CALL = re.compile(r"R_(ARM_THM_CALL|ARM_THM_JUMP\d\d|X86_64_(?:PLT|PC)32)\s+(\S+)$")
 Calls = dict[str, list[tuple[str, bool]]]  # function -> what it calls, and whether as its last act
@@ -41,7 +42,7 @@ class Target:
             _output([*self.command, *FLAGS, "-c", str(source), "-o", str(made)])
             frames = _frames(made.with_suffix(".su").read_text())
             listing = _output([self.objdump, "-dr", "--no-show-raw-insn", str(made)])
-        frames |= {name: int(size) for size, name in _NAKED.findall(_text_of(source))}
+        frames |= _assembly(source)
         return _deepest(kernel, frames, _calls(listing))
 
 
@@ -66,11 +67,15 @@ def kernels() -> list[str]:
     return sorted(path.stem for path in NN.glob("nn_*.c"))
 
 
-def _text_of(source: Path) -> str:
-    """A kernel's file and those of its headers that hold functions of assembly."""
+def _assembly(source: Path) -> dict[str, int]:
+    """Function of nothing but assembly -> its bytes, of a kernel's file and its headers."""
     text = source.read_text()
     headers = re.findall(r'#include "(nn_\w+\.h)"', text)
-    return text + "".join((NN / name).read_text() for name in headers)
+    text += "".join((NN / name).read_text() for name in headers)
+    found = {name: int(size) for size, name in _NAKED.findall(text)}
+    if len(_NAKED.findall(text)) != len(_DEFINED.findall(text)):
+        raise TendonError(f"{source.name}: a function of assembly does not say its stack above it")
+    return found
 
 
 def _frames(usage: str) -> dict[str, int]:
@@ -119,7 +124,7 @@ def _output(command: list[str]) -> str:
 
 # --- the table ------------------------------------------------------------------------------------
 
-HEAD = "kernel                     M4    M7   M33   M55  computer"
+HEAD = "kernel                        M4    M7   M33   M55  computer"
 _TABLE = re.compile(rf" \* {re.escape(HEAD)}\n((?: \* \w+(?: +\d+)+\n)*)")
 
 
@@ -146,7 +151,7 @@ def stated() -> dict[str, tuple[int, ...]]:
 def write(figures: dict[str, tuple[int, ...]]) -> None:
     """Into nn.h and export/c/stack.py."""
     rows = (
-        f" * {kernel:<22}" + "".join(f"{n:>6}" for n in row[:-1]) + f"{row[-1]:>10}\n"
+        f" * {kernel:<26}" + "".join(f"{n:>6}" for n in row[:-1]) + f"{row[-1]:>10}\n"
         for kernel, row in figures.items()
     )
     header = (NN / "nn.h").read_text()

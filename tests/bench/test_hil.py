@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import torch
 
 from bench.__main__ import main as bench_main
 from bench.hil import assemble, language, measurement, page, schema, streaming, text
+from bench.hil.formats import C
 from compress.artifacts import Folder
 from compress.data import datasets
 from compress.data.simulator.session import simulate, write
@@ -24,8 +26,9 @@ from compress.frontend.families import HYPER_PARAMETERS, build
 from compress.tasks.typing import scores
 from compress.tasks.typing.simulated import COLLECTION as TYPING
 from compress.tasks.typing.text import TypedText
+from export.c.project import build_project
 from host import engines
-from host.boards import ProcessBoard, open_board
+from host.boards import Board, ProcessBoard, open_board
 from host.decode import StreamDecoder
 from host.lm import SHIPPED
 from tests import toy
@@ -273,6 +276,33 @@ def test_a_run_survives_the_loss_of_its_board(here: Path, monkeypatch: pytest.Mo
     assert (
         outcome.report["valid"] and outcome.report["bit_exact"] and outcome.report["frames"] == 42
     )
+
+
+def test_a_fault_in_the_middle_of_a_run_is_in_its_report(
+    here: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The first image faults at its 100th frame of the line; the run ends on the right one."""
+    toy.need_emulator()
+    artifacts, board = made(here), "virtual-f405"
+    image = C().build(artifacts, board)
+    shutil.copytree(image.parent / "project", tmp_path / "p")
+    app = tmp_path / "p/app/app.c"
+    counted = "        counts.frames_good++;\n"
+    assert counted in app.read_text()
+    fault = f"{counted}        if (counts.frames_good == 100)\n            __builtin_trap();\n"
+    app.write_text(app.read_text().replace(counted, fault))
+    images = [build_project(tmp_path / "p", board), image]
+
+    def opened(name: str, _: Path, *arguments: Any, **options: Any) -> Board:
+        return open_board(name, images.pop(0), *arguments, **options)
+
+    monkeypatch.setattr(measurement, "open_board", opened)
+    recordings = datasets.find(here / "data", here / "build", TYPING)
+    report = measurement.run(artifacts, recordings, board, None, 1.0).report
+    assert report["valid"] and report["bit_exact"] and report["line"]["resumed"] == 1
+    (reset,) = report["resets"]
+    assert (reset["cause"], reset["function"], reset["file"]) == ("fault", "app_turn", "app/app.c")
+    assert reset["frames"] > 5 and "undefined instruction, in app_turn (app/app.c" in reset["text"]
 
 
 def test_why_a_board_was_reset_is_told_on_console_and_page(here: Path) -> None:

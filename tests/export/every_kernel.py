@@ -80,14 +80,13 @@ def windowed(seed: int = 0) -> g.Graph:
 
 
 def picture(seed: int = 0) -> g.Graph:
-    """A convolution over time and columns, and what is above zero of it."""
+    """A convolution over time and columns, and what is above zero of it; no state."""
     rng, b = np.random.default_rng(seed), Builder(8, RATE)
     sizes = {"frames": 4, "width": 4, "kernel_frames": 3, "kernel_columns": 3}
     b.add(g.Im2Col, "patches", **sizes)
     weight = rng.standard_normal((1, 5, 1, b.features // 4)) / 4
     b.add(g.Dense, "conv", weight=weight, bias=rng.uniform(-0.5, 0.5, (1, 5)), shared=4)
     b.add(g.Activation, "above", kind="step")
-    own.unfold(b, "last", 2, 1, padding=1)
     return finished(b)
 
 

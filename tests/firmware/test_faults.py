@@ -282,6 +282,22 @@ def test_under_a_debugger_it_stops_before_it_has_touched_anything(board: str) ->
     assert "r0, r0, #31" in words[3], "bit 0 is now the sign"
 
 
+def test_the_breakpoint_is_taken_when_the_bit_is_set(tmp_path: Path) -> None:
+    """Read from SysTick's control instead, whose bit 0 is 1 while it counts: a breakpoint in a
+    fault that no debugger takes ends QEMU."""
+    toy.need_emulator()
+    faulty_image(tmp_path, F405, "undefined()")
+    handler = tmp_path / "p" / "port" / "cortex-m" / "fault.c"
+    source = handler.read_text()
+    assert source.count("movw r0, #0xEDF0") == 1
+    handler.write_text(source.replace("movw r0, #0xEDF0", "movw r0, #0xE010"))
+    image = build_project(tmp_path / "p", F405)
+    with open_board(F405, image, toy.MODEL_HASH, toy.PATIENT) as board:
+        board.link.handshake()
+        with pytest.raises(BoardLostError, match=r"SIGABRT and said: [\s\S]*Lockup"):
+            Run(toy.samples(3)).start(board.link)
+
+
 def test_the_record_is_small_and_lies_where_no_image_moves_it() -> None:
     with toy.f405_image().open("rb") as file:
         section = ELFFile(file).get_section_by_name(".noinit")

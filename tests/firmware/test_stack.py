@@ -13,9 +13,7 @@ SLACK = 64  # bytes that another version of a compiler may need less
 MOST = 4096
 
 
-def test_the_manual_names_every_kernel_and_says_what_headers_of_networks_say() -> (
-    None
-):
+def test_the_manual_names_every_kernel_and_says_what_headers_of_networks_say() -> None:
     stated = stack.stated()
     assert list(stated) == stack.kernels()
     assert {name: max(row[:-1]) for name, row in stated.items()} == KERNEL_STACK

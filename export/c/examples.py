@@ -12,7 +12,7 @@ from pathlib import Path
 
 from compress import tasks
 from export.boards import FIRMWARE
-from export.c import text
+from export.c import columns
 from export.c.step import Model
 
 FOLDER = "examples"
@@ -28,8 +28,6 @@ SHARED = {
     "own_samples.h": "words of a front end -> samples of the network; two buffers, and steps lost",
     "number_text.h": "numbers as text, without printf() and floating point",
 }
-# comments and strings: a word of English is no name there
-_APART = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', re.DOTALL)
 
 
 def files(model: Model, board: str) -> dict[str, bytes]:
@@ -56,43 +54,25 @@ def renamed(source: str, names: dict[str, str]) -> str:
     """C with other names for the words `network` and `task`: where they are a name of their own,
     where one begins with them, in either case, and where they are a header."""
     made, at = [], 0
-    for found in _APART.finditer(source):
-        words = _in_words(found[0], names)
-        made += [_in_code(source[at : found.start()], names), _within(words)]
+    for found in columns.APART.finditer(source):
+        made += [_in_code(source[at : found.start()], names), _in_words(found[0], names)]
         at = found.end()
-    return "".join([*made, _in_code(source[at:], names)])
-
-
-def _within(comment: str) -> str:
-    """A block comment whose lines a longer name has made too long: what is too much goes to the
-    line below."""
-    lines, made = comment.split("\n"), []
-    while lines:
-        line = lines.pop(0)
-        if len(line) > text.WIDTH and not line.startswith('"'):
-            cut = line.rindex(" ", 0, text.WIDTH + 1)
-            line, rest = line[:cut], line[cut + 1 :]
-            begin, _, words = lines[0].partition("* ") if lines else (" ", "", "")
-            if words and not words.startswith(" "):
-                lines[0] = f"{begin}* {rest} {words}"
-            else:
-                lines.insert(0, f"{begin.partition('*')[0]}* {rest}")
-        made.append(line)
-    return "\n".join(made)
+    return columns.within("".join([*made, _in_code(source[at:], names)]))
 
 
 def _in_words(words: str, names: dict[str, str]) -> str:
-    for word, name in names.items():
-        words = re.sub(rf"\b{word}(?=_\w|\.h\b)", name, words)
-        words = re.sub(rf"\b{word.upper()}(?=_\w)", name.upper(), words)
-    return words
+    return _replaced(r"(?=_\w|\.h\b)", words, names)
 
 
 def _in_code(code: str, names: dict[str, str]) -> str:
-    code = _in_words(code, names)
-    for word, name in names.items():
-        code = re.sub(rf"\b{word}\b", name, code)
-    return code
+    return _replaced(r"(?=_\w|\b)", code, names)
+
+
+def _replaced(behind: str, source: str, names: dict[str, str]) -> str:
+    """All names at once: one may hold another's word."""
+    upper = {word.upper(): name.upper() for word, name in names.items()}
+    words = rf"\b(?:(?:{'|'.join(names)}){behind}|(?:{'|'.join(upper)})(?=_\w))"
+    return re.sub(words, lambda found: (names | upper)[found[0]], source)
 
 
 def _readme(model: Model, board: str, task: str) -> Iterator[str]:

@@ -81,7 +81,8 @@ def _code(line: str, marks: str, goes_on: bool) -> list[str]:
     at the end, and may then be broken in a string too."""
     directive = goes_on or line.startswith("#")
     end, inside = (" \\", CODE + STRING) if directive else ("", CODE)
-    indent, made = " " * (indent_of(line) + 4), []
+    indent = " " * (indent_of(line) + 4)
+    made: list[str] = []
     while len(line) > WIDTH:
         least, most = indent_of(line) + 1, WIDTH - len(end)
         places = [at for at in range(least, most + 1) if marks[at] in inside]

@@ -11,17 +11,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from compress import tasks
-from export.boards import FIRMWARE
+from export.boards import FIRMWARE, load_board
 from export.c import columns
 from export.c.step import Model
 
 FOLDER = "examples"
+EMULATED = "emulated"  # the folder of what every emulated board gets beside its own
 SOURCES = FIRMWARE / FOLDER
 # task -> the header that says what its frames mean
 READERS = {name: f"{name}.h" for name in tasks.TABLE}
 PROGRAMS = {
     "file.c": "int16 samples from a file, int16 frames to another",
     "application.cpp": "the same in C++17: two streams that share an arena",
+}
+RECEIVER, SENDER = "own_samples_serial.c", "send_samples.py"
+OWN = {
+    "own_samples_f446.c": "own samples by DMA -> step -> text on the serial port; built, not run",
+    RECEIVER: "own samples over the serial line -> step -> text on it",
+    SENDER: "the other end of that line",
 }
 SHARED = {
     "samples_file.h": "reads a step's samples from a file",
@@ -35,7 +42,7 @@ def files(model: Model, board: str) -> dict[str, bytes]:
     task = tasks.of(model.graph).name
     taken = {name: name for name in (*PROGRAMS, *SHARED, READERS[task])}
     taken |= {f"{task}.c": "task.c"}
-    taken |= {f"{board}/{path.name}": f"{board}/{path.name}" for path in _own(board)}
+    taken |= {f"{board}/{path.name}": f"{path.parent.name}/{path.name}" for path in _own(board)}
     names = {"network": model.identifier, "task": task}
     written = {
         f"{FOLDER}/{name}": renamed((SOURCES / source).read_text(encoding="ascii"), names)
@@ -46,8 +53,9 @@ def files(model: Model, board: str) -> dict[str, bytes]:
 
 
 def _own(board: str) -> list[Path]:
-    """Sources of a board's own programs."""
-    return sorted((SOURCES / board).glob("*.c"))
+    """What is for a board alone."""
+    folders = [board, EMULATED] if load_board(board).emulator else [board]
+    return sorted(path for folder in folders for path in (SOURCES / folder).glob("*.*"))
 
 
 def renamed(source: str, names: dict[str, str]) -> str:
@@ -77,22 +85,33 @@ def _replaced(behind: str, source: str, names: dict[str, str]) -> str:
 
 def _readme(model: Model, board: str, task: str) -> Iterator[str]:
     name, per_sample = model.identifier, model.graph.input.features
+    own = [path.name for path in _own(board)]
     yield f"# Examples of what holds {model.graph.name}"
     yield ""
     yield f"Take one, and change it: `model/{name}.h` is the manual of what they call."
     yield ""
-    yield "    make BOARD=posix examples       # for this machine, into build/posix/examples"
-    if _own(board):
-        yield f"    make BOARD={board} examples  # for the board, into build/{board}/examples"
+    yield "    make BOARD=posix examples    # for this machine, into build/posix/examples"
+    if own:
+        yield f"    make BOARD={board} examples    # for the board, into build/{board}/examples"
     yield ""
     yield f"- `{task}.c` what the network says, as text; `{task}.h` is the part of it for a device"
-    yield from (f"- `{program}` {says}" for program, says in PROGRAMS.items())
-    for path in _own(board):
-        yield f"- `{board}/{path.name}` own samples by DMA -> step -> text on the serial"
-        yield "  port; built, not run"
-    yield from (f"- `{header}` {says}" for header, says in SHARED.items())
+    yield from (f"- `{file}` {says}" for file, says in {**PROGRAMS, **SHARED}.items())
+    yield from (f"- `{board}/{file}` {OWN[file]}" for file in own)
     yield ""
-    yield f"A file of samples is int16, {per_sample} values a sample, nothing else; in Python"
-    yield "`samples.astype(numpy.int16).tofile(path)`. Then"
+    yield f"A file of samples is int16, low byte first, {per_sample} values a sample, nothing else;"
+    yield "in Python `samples.astype('<i2').tofile(path)`. Then, from the folder above,"
     yield ""
-    yield f"    build/posix/examples/{task} path"
+    yield f"    build/posix/{FOLDER}/{task} path"
+    yield from _readme_emulated(board)
+
+
+def _readme_emulated(board: str) -> Iterator[str]:
+    emulator = load_board(board).emulator
+    if emulator is None:
+        return
+    yield ""
+    yield "and the same in QEMU, with the serial line as its standard input and output:"
+    yield ""
+    yield f"    python3 {FOLDER}/{board}/{SENDER} path \\"
+    yield f"      {emulator.command} {' '.join(emulator.arguments)} \\"
+    yield f"      -kernel build/{board}/{FOLDER}/{board}/{Path(RECEIVER).stem}.elf -serial stdio"

@@ -197,9 +197,10 @@ def _bytes(content: bytes) -> Iterator[str]:
 
 
 def _names(model: Model) -> Iterator[str]:
-    """The names of the outputs, as what an array of strings begins with."""
+    """The names of the outputs, as what an array of strings begins with; none where the task knows
+    names of another network than this one."""
     names = tasks.of(model.graph).wiring(model.graph).names
-    if not names:
+    if len(names) != model.graph.output.features:
         return
     upper = model.identifier.upper()
     yield from text.comment(

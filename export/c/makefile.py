@@ -49,7 +49,7 @@ def lines(boards: list[Description], where: Where, title: str) -> Iterator[str]:
     yield "\trm -rf $(OUT)"
     yield ""
     yield f".PHONY: all clean examples {' '.join(FOLDERS)}"
-    yield "-include $(OBJECTS:.o=.d) $(PROGRAMS:%=$(OUT)/%.d)"
+    yield "-include $(OBJECTS:.o=.d) $(PROGRAMS:%=$(OUT)/%.d) $(CXX_PROGRAMS:%=$(OUT)/%.d)"
 
 
 def _head(boards: list[Description], title: str) -> Iterator[str]:
@@ -102,7 +102,13 @@ def _examples() -> Iterator[str]:
     those of examples/$(BOARD)/ for a board, with its port."""
     yield "LIBRARY = $(filter $(OUT)/model/% $(OUT)/nn/%,$(OBJECTS))"
     yield "CXX_WARNINGS = -std=c++17 -Wall -Wextra -Werror -Wconversion -Wshadow"
-    yield "CXX = $(if $(filter clang,$(COMPILER)),$(CLANG) --driver-mode=g++,g++)"
+    yield "ifeq ($(COMPILER),clang)"
+    yield "CXX = $(CLANG) --driver-mode=g++"
+    yield "CXX_LINKER = $(CXX) $(if $(LTO_ON),-fuse-ld=lld)"
+    yield "else"
+    yield "CXX = g++"
+    yield "CXX_LINKER = $(CXX)"
+    yield "endif"
     yield "ifeq ($(BOARD),posix)"
     yield "PROGRAMS = $(basename $(wildcard examples/*.c))"
     yield "CXX_PROGRAMS = $(basename $(wildcard examples/*.cpp))"
@@ -118,7 +124,7 @@ def _examples() -> Iterator[str]:
     yield "\t$(LINKER) $(COMMON) $(LEVEL) $^ -o $@"
     yield ""
     yield "$(CXX_PROGRAMS:%=$(OUT)/%): %: %.o $(LIBRARY)"
-    yield "\t$(CXX) $(COMMON) $(LEVEL) $^ -o $@"
+    yield "\t$(CXX_LINKER) $(COMMON) $(LEVEL) $^ -o $@"
     yield ""
     yield "$(CXX_PROGRAMS:%=$(OUT)/%.o): $(OUT)/%.o: %.cpp $(OUT)/built-with Makefile"
     yield "\t@mkdir -p $(@D)"

@@ -1,11 +1,15 @@
-/* Joint angles from frames: a line each, `joint=degrees` by name, to a tenth of a degree. */
+/* Joint angles from frames: a line each, `joint=degrees` by name, to a tenth of a degree.
+ *
+ * Some networks go on from a pose that is given to them: network.h has then a macro that begins
+ * with NETWORK_INITIAL_, the place of it in the state. Where nothing is written there, as here,
+ * they go on from all angles at zero. */
 #ifndef POSE_H
 #define POSE_H
 #include "network.h"
 #include "number_text.h"
 
 typedef struct {
-    int32_t frames; /* said so far */
+    uint32_t frames; /* said so far; a frame needs nothing of those before it */
 } pose;
 
 static inline void pose_reset(pose *self)

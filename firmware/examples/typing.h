@@ -6,6 +6,8 @@
 #ifndef TYPING_H
 #define TYPING_H
 #include "network.h"
+#include "number_text.h"
+#include <string.h>
 
 typedef struct {
     int last; /* class of the frame before */
@@ -27,27 +29,34 @@ static inline int typing_class(const int16_t *frame)
     return best;
 }
 
-/* A character as it is, the space bar as a blank, any other key as <its name>. */
-static inline void typing_say(const char *name, void (*say)(const char *text))
+/* A character as it is, the space bar as a blank, any other key as <its name>, or as <its number>
+ * where the network has no names. */
+static inline void typing_say(int found, void (*say)(const char *text))
 {
-    if (name[1] == '\0') {
-        say(name);
-    } else if (name[0] == 's' && name[1] == 'p') {
+#ifdef NETWORK_NAMES
+    static const char *const names[] = NETWORK_NAMES;
+    const char *const name = names[found];
+    const int key = strlen(name) > 1;
+    if (key && strcmp(name, "space") == 0) {
         say(" ");
     } else {
-        say("<");
+        say(key ? "<" : "");
         say(name);
-        say(">");
+        say(key ? ">" : "");
     }
+#else
+    say("<");
+    say_number(found, 0, say);
+    say(">");
+#endif
 }
 
 /* Says what this frame adds to the text; mostly nothing. */
 static inline void typing_frame(typing *self, const int16_t *frame, void (*say)(const char *text))
 {
-    static const char *const names[] = NETWORK_NAMES;
     const int found = typing_class(frame);
     if (found != self->last && found != TYPING_BLANK)
-        typing_say(names[found], say);
+        typing_say(found, say);
     self->last = found;
 }
 #endif

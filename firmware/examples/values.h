@@ -6,7 +6,7 @@
 #include "number_text.h"
 
 typedef struct {
-    int32_t frames; /* said so far */
+    uint32_t frames; /* said so far; a frame needs nothing of those before it */
 } values;
 
 static inline void values_reset(values *self)

@@ -18,8 +18,7 @@ from export.c.step import Model
 FOLDER = "examples"
 EMULATED = "emulated"  # the folder of what every emulated board gets beside its own
 SOURCES = FIRMWARE / FOLDER
-# task -> the header that says what its frames mean
-READERS = {name: f"{name}.h" for name in tasks.TABLE}
+PLAIN = "values"  # reads the frames of a task that has no header here
 PROGRAMS = {
     "file.c": "int16 samples from a file, int16 frames to another",
     "application.cpp": "the same in C++17: two streams that share an arena",
@@ -39,8 +38,8 @@ SHARED = {
 
 def files(model: Model, board: str) -> dict[str, bytes]:
     """Path in a project for a board -> content."""
-    task = tasks.of(model.graph).name
-    taken = {name: name for name in (*PROGRAMS, *SHARED, READERS[task])}
+    task = _reader(model)
+    taken = {name: name for name in (*PROGRAMS, *SHARED, f"{task}.h")}
     taken |= {f"{task}.c": "task.c"}
     taken |= {f"{board}/{path.name}": f"{path.parent.name}/{path.name}" for path in _own(board)}
     names = {"network": model.identifier, "task": task}
@@ -50,6 +49,12 @@ def files(model: Model, board: str) -> dict[str, bytes]:
     }
     written[f"{FOLDER}/README.md"] = "".join(f"{line}\n" for line in _readme(model, board, task))
     return {name: content.encode() for name, content in written.items()}
+
+
+def _reader(model: Model) -> str:
+    """The task whose header says what a frame means."""
+    task = tasks.of(model.graph).name
+    return task if (SOURCES / f"{task}.h").is_file() else PLAIN
 
 
 def _own(board: str) -> list[Path]:
@@ -90,9 +95,9 @@ def _readme(model: Model, board: str, task: str) -> Iterator[str]:
     yield ""
     yield f"Take one, and change it: `model/{name}.h` is the manual of what they call."
     yield ""
-    yield "    make BOARD=posix examples    # for this machine, into build/posix/examples"
+    yield "    make BOARD=posix examples     # for this machine, into build/posix/examples"
     if own:
-        yield f"    make BOARD={board} examples    # for the board, into build/{board}/examples"
+        yield f"    make examples                 # for {board}, into build/{board}/examples"
     yield ""
     yield f"- `{task}.c` what the network says, as text; `{task}.h` is the part of it for a device"
     yield from (f"- `{file}` {says}" for file, says in {**PROGRAMS, **SHARED}.items())

@@ -118,6 +118,13 @@ static void stop_front_end(void)
     (void)SPI1_SR;
 }
 
+/* For ever, if no front end is there. */
+static void wait_for_select(uint32_t level)
+{
+    while ((GPIOA_IDR & GPIOA_IDR_NSS) != level)
+        line_serve_watchdog();
+}
+
 /* Begins with the first electrode: the SPI is switched on between two samples. The order is that of
  * RM0390 26.3.9: DMA request, DMA stream, SPI. */
 static void start_front_end(void)
@@ -133,8 +140,8 @@ static void start_front_end(void)
     SPI1_CR1 = SPI_CR1_RXONLY | SPI_CR1_DFF;
     SPI1_CR2 = SPI_CR2_RXDMAEN;
     DMA2_S0CR |= DMA_CR_EN;
-    wait_for(&GPIOA_IDR, GPIOA_IDR_NSS, 0);
-    wait_for(&GPIOA_IDR, GPIOA_IDR_NSS, GPIOA_IDR_NSS);
+    wait_for_select(0);
+    wait_for_select(GPIOA_IDR_NSS);
     SPI1_CR1 |= SPI_CR1_SPE;
 }
 

@@ -89,8 +89,11 @@ def _code(line: str, marks: str, goes_on: bool) -> list[str]:
         blanks = [at for at in places if line[at] == " " and line[at:].strip() != "\\"]
         brackets = [at + 1 for at in places if line[at] in "([" and at < most]
         if not blanks and not brackets:
-            too_much = min(len(line) - WIDTH, indent_of(line))
-            return [*made, line[too_much:]]
+            too_far = min(len(line) - WIDTH, indent_of(line))
+            if not too_far:
+                break
+            line, marks = line[too_far:], marks[too_far:]
+            continue
         cut = (blanks or brackets)[-1]
         before = "" if marks[cut] == STRING else indent
         made.append(line[:cut].rstrip() + end)

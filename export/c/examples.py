@@ -7,12 +7,13 @@ A project gets those that suit it, with the names that its own have.
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
 from compress import tasks
 from export.boards import FIRMWARE, load_board
-from export.c import columns
+from export.c import columns, text
 from export.c.step import Model
 
 FOLDER = "examples"
@@ -99,9 +100,14 @@ def _readme(model: Model, board: str, task: str) -> Iterator[str]:
     if own:
         yield f"    make examples                 # for {board}, into build/{board}/examples"
     yield ""
-    yield f"- `{task}.c` what the network says, as text; `{task}.h` is the part of it for a device"
-    yield from (f"- `{file}` {says}" for file, says in {**PROGRAMS, **SHARED}.items())
-    yield from (f"- `{board}/{file}` {OWN[file]}" for file in own)
+    listed = {
+        f"{task}.c": f"what the network says, as text; `{task}.h` is the part of it for a device",
+        **PROGRAMS,
+        **SHARED,
+        **{f"{board}/{file}": OWN[file] for file in own},
+    }
+    for file, says in listed.items():
+        yield from textwrap.wrap(f"- `{file}` {says}", text.WIDTH, subsequent_indent="  ")
     yield ""
     yield f"A file of samples is int16, low byte first, {per_sample} values a sample, nothing else;"
     yield "in Python `samples.astype('<i2').tofile(path)`. Then, from the folder above,"

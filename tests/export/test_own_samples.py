@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import re
 import subprocess
 import tempfile
 from pathlib import Path
@@ -19,6 +20,7 @@ from compress.graph.samples import to_int16
 from export.c import emit, examples
 from tests import toy
 from tests.export import loops
+from tests.firmware.chip.facts import FACTS
 
 WRAPPERS = """#include "own_samples.h"
 void convert(int16_t *words, uint32_t count) { own_samples(words, count); }
@@ -120,6 +122,17 @@ def check_all(scale: float, zero: int) -> None:
     held = real.clip(graph().input.lo, graph().input.hi)
     assert np.abs(found - held).max() <= 0.5 + 2.0**-15
     assert (np.diff(found.astype(int)) >= 0).all()
+
+
+def test_the_registers_of_the_dma_are_where_the_maker_has_them() -> None:
+    source = examples.SOURCES / "nucleo-f446re" / "own_samples_f446.c"
+    values = {"GPIOA": FACTS["nucleo-f446re"]["GPIOA"]}
+    defined = re.findall(r"#define (\w+) (.+?)(?: +/\*.*)?$", source.read_text(), re.MULTILINE)
+    for name, expression in defined:
+        plain = re.sub(r"\b(0x\w+?|\d+)u\b", r"\1", expression.replace("REGISTER", ""))
+        values[name] = eval(plain, {}, dict(values))
+    del values["GPIOA"]
+    assert values == FACTS[source.name]
 
 
 # --- two buffers ----------------------------------------------------------------------------------

@@ -21,14 +21,15 @@ def within(source: str) -> str:
     left, made = deque(_marked(source)), []
     while left:
         line, marks = left.popleft()
+        goes_on = bool(made) and made[-1].endswith("\\")
         if len(line) <= WIDTH:
             made.append(line)
         elif marks[-1] == LINE or (marks[-1] == BLOCK and _is_comment(line, marks)):
             made += _comment(line, marks, left)
-        elif marks[-1] == BLOCK and line.endswith("*/"):
+        elif marks[-1] == BLOCK and line.endswith("*/") and not goes_on:
             _go_above(line, marks, left)
         else:
-            made += _code(line, marks, bool(made) and made[-1].endswith("\\"))
+            made += _code(line, marks, goes_on)
     return "\n".join(made)
 
 

@@ -3,8 +3,9 @@
 Not read from the ports' registers.h, which is compared with this. `_text` has one board after the
 other, and the example that has registers of its own, all numbers in hexadecimal; a name without its
 own in ST's header (such as a field's value, or the USART of that board) was written down from the
-field or block that it stands for. The headers are those of STMicroelectronics/cmsis_device_f4 (2.6.10), _l4 (1.7.4), _h7 (1.10.4) and _u5 (1.4.0)
-on GitHub; NOR_… is the external flash, of stm32-mx25lm51245g there.
+field or block that it stands for. The headers are those of STMicroelectronics/cmsis_device_f4
+(2.6.10), _l4 (1.7.4), _h7 (1.10.4) and _u5 (1.4.0) on GitHub; NOR_… is the external flash, of
+stm32-mx25lm51245g there.
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ Marked = tuple[str, str]  # a line, and what each of its characters belongs to
 def within(source: str) -> str:
     """C whose lines are broken at blanks, or behind a bracket, where they are too long. In a
     comment what is too much goes to the line below; a comment behind code goes above it."""
-    left, made = deque(_marked(source)), []
+    left = deque(_marked(source))
+    made: list[str] = []
     while left:
         line, marks = left.popleft()
         goes_on = bool(made) and made[-1].endswith("\\")

@@ -6,15 +6,15 @@
  *
  * Arguments (addresses in hexadecimal, sizes in decimal):
  *   out=FILE steps=N        after N steps the counts are written to FILE and counting ends
- *   start=A stop=A…         a step goes from the execution of `start` to that of a `stop`
+ *   start=A stop=A..         a step goes from the execution of `start` to that of a `stop`
  *   code=A:BYTES            where the instructions lie
- *   region=A:BYTES:CACHED…  data memory; CACHED is 1 when its accesses go through the data cache.
+ *   region=A:BYTES:CACHED..  data memory; CACHED is 1 when its accesses go through the data cache.
  *                           The first region that has an address counts
  *   icache=SETS:WAYS:LINE   lines of LINE bytes; the least recently used of a set is replaced
  *   dcache=SETS:WAYS:LINE   the same, and what is written is allocated, and written back when it is
  *                           replaced
  *   cold=1                  every step begins with an empty data cache
- *   boundary=A…             where a segment of a step ends; what follows the last of them is a
+ *   boundary=A..             where a segment of a step ends; what follows the last of them is a
  *                           segment of its own
  * Every count is kept per segment: a segment holds what was executed since the last boundary before
  * its own, whatever it was.

@@ -11,9 +11,10 @@ import json
 from collections.abc import Iterable, Iterator
 
 from export.boards import Description
+from export.c import folding
 from export.c.project_files import COMMON, WARNINGS, link_flags
 from export.compilers import NEWEST, OLDEST
-from export.version import GENERATOR
+from export.version import GENERATOR, NN_VERSION
 
 ROOT = "${CMAKE_CURRENT_SOURCE_DIR}/"
 FOLDER = "build-cmake"
@@ -26,12 +27,12 @@ def texts(
     network's name in C."""
     crossed = [board for board in boards if board.prefix]
     found: dict[str, Iterable[str]] = {
-        "CMakeLists.txt": _lists(boards, title, files, identifier),
+        "CMakeLists.txt": folding.cmake(_lists(boards, title, files, identifier)),
         "CMakePresets.json": json.dumps(_presets(boards), indent=2).splitlines(),
     }
     for board in crossed:
-        found[toolchain(board, "gcc")] = _gcc(board)
-        found[toolchain(board, "clang")] = _clang(board)
+        found[toolchain(board, "gcc")] = folding.cmake(_gcc(board))
+        found[toolchain(board, "clang")] = folding.cmake(_clang(board))
     return found
 
 
@@ -85,6 +86,10 @@ def _library(sources: list[str], identifier: str) -> Iterator[str]:
     yield f"target_include_directories({identifier} PUBLIC"
     yield from (f"  $<BUILD_INTERFACE:${{CMAKE_CURRENT_SOURCE_DIR}}/{f}>" for f in ("model", "nn"))
     yield f"  $<INSTALL_INTERFACE:include/{identifier}>)"
+    yield "# Networks of one program share the kernels: CMake refuses those of two versions."
+    yield f"set_target_properties({identifier} PROPERTIES"
+    yield f"  INTERFACE_TENDON_NN_VERSION {NN_VERSION}"
+    yield "  COMPATIBLE_INTERFACE_STRING TENDON_NN_VERSION)"
     yield 'if(CMAKE_C_COMPILER_ID MATCHES "GNU|Clang")'
     yield f"  set(COMMON {COMMON})"
     yield f"  target_compile_options({identifier} PRIVATE"

@@ -55,7 +55,7 @@ def _manual(model: Model) -> Iterator[str]:
     yield ""
     yield "Five lines:"
     yield f"{STATEMENT}{upper}_DEFINE(net);"
-    yield (f"{STATEMENT}static int16_t samples[{upper}_STEP_SAMPLES], out[{upper}_STEP_OUTPUTS];")
+    yield f"{STATEMENT}static int16_t samples[{upper}_STEP_SAMPLES], out[{upper}_STEP_OUTPUTS];"
     yield f"{STATEMENT}{name}_reset(&net);"
     yield f"{STATEMENT}read_the_next(samples, {upper}_STEP_SAMPLES); // yours; again and again"
     yield f"{STATEMENT}{name}_step(&net, samples, out);"
@@ -112,7 +112,8 @@ def _memory(model: Model) -> Iterator[str]:
         f" {model.table_bytes} of tables, which are const. No heap, no floating point."
     )
     yield (
-        f"            {upper}_IN_STATE, _IN_ARENA and _IN_TABLES below choose the region of each."
+        f"            {upper}_IN_STATE and _IN_ARENA below, and _IN_TABLES in {name}_tables.c"
+        " choose the region of each."
     )
     yield "Alignment   state and arena 8 bytes (IN_STATE and IN_ARENA say so), samples and out 2,"
     yield "            better 4: kernels are faster where rows lie on words."
@@ -139,9 +140,11 @@ def _memory(model: Model) -> Iterator[str]:
 def _constants(model: Model) -> Iterator[str]:
     graph, plan, upper = model.graph, model.plan, model.identifier.upper()
     digest = graph.hash()
-    yield f"#define {upper}_NAME {text.string(graph.name)}"
-    yield f'#define {upper}_GENERATOR "{GENERATOR}" /* version of Tendon */'
-    yield f"#define {upper}_NN_VERSION {NN_VERSION} /* version of the kernels it calls, nn.h */"
+    yield from _named(f"{upper}_NAME", graph.name)
+    yield from text.define(f"{upper}_GENERATOR", f'"{GENERATOR}"', "version of Tendon")
+    yield from text.define(
+        f"{upper}_NN_VERSION", NN_VERSION, "version of the kernels it calls, nn.h"
+    )
     yield from text.comment("Version of the network: what it computes, as a hash, in three forms")
     yield f"#define {upper}_VERSION 0x{digest[:8]}u"
     yield f"#define {upper}_HASH \\"
@@ -149,8 +152,7 @@ def _constants(model: Model) -> Iterator[str]:
     yield f"#define {upper}_HASH_BYTES \\"
     yield from _bytes(bytes.fromhex(digest))
     for word, value, says in _numbers(model):
-        line = f"#define {upper}_{word} {value}"
-        yield f"{line} /* {says} */" if says else line
+        yield from text.define(f"{upper}_{word}", value, says)
     for name, tensor in graph.initial.items():
         yield from text.comment(
             f"Byte of the state where {tensor.features} int16 lie that a stream begins with, in"
@@ -158,6 +160,18 @@ def _constants(model: Model) -> Iterator[str]:
         )
         yield f"#define {upper}_INITIAL_{macro_of(name)} {plan.initial_offsets[name]}"
     yield from _names(model)
+
+
+def _named(macro: str, name: str) -> Iterator[str]:
+    """A name as a string, on as many lines as it needs."""
+    whole = f"#define {macro} {text.string(name)}"
+    if len(whole) <= text.WIDTH:
+        yield whole
+        return
+    yield f"#define {macro} \\"
+    parts = [f"    {part}" for part in text.strings(name, text.WIDTH - 6)]
+    yield from (f"{part} \\" for part in parts[:-1])
+    yield parts[-1]
 
 
 def _numbers(model: Model) -> Iterator[tuple[str, object, str]]:
@@ -317,8 +331,13 @@ def _placement(model: Model) -> Iterator[str]:
     yield ""
     yield "/* Static memory of one stream, and the stream itself, which the argument names. */"
     yield f"#define {upper}_DEFINE(name) \\"
-    yield f"    static {name}_state name##_state {upper}_IN_STATE; \\"
-    yield f"    static {name}_arena name##_arena {upper}_IN_ARENA; \\"
+    for part in ("state", "arena"):
+        line = f"    static {name}_{part} name##_{part} {upper}_IN_{part.upper()}; \\"
+        if len(line) <= text.WIDTH:
+            yield line
+        else:
+            yield f"    static {name}_{part} name##_{part} \\"
+            yield f"        {upper}_IN_{part.upper()}; \\"
     yield f"    static {name} name = {{&name##_state, &name##_arena}}"
 
 
@@ -334,14 +353,18 @@ def functions(name: str, upper: str) -> Iterator[str]:
         f"Eats samples ({upper}_SAMPLES_PER_STEP, {upper}_INPUTS) and writes out"
         f" ({upper}_FRAMES_PER_STEP, {upper}_OUTPUTS), which must not overlap."
     )
-    yield f"void {name}_step({name} *self, const int16_t *samples, int16_t *out);"
+    yield from text.call(
+        f"void {name}_step({name} *self, const int16_t *samples, int16_t *out);", 0
+    )
     yield ""
     yield from text.comment(
         "Three steps from the zero state on samples that it makes itself. 0: they gave the words"
-        " that the reference gave; 1: the tables are damaged; 2: other words. samples and out are"
-        " buffers of a step, which it overwrites; the stream is reset before and behind."
+        " that the reference gave; 1: the tables are damaged; 2: other words, so a kernel computes"
+        " wrongly. samples and out are buffers of a step, which it overwrites. Whatever it finds,"
+        f" the stream is as after {name}_reset(): test before the first sample, or a stream of its"
+        " own."
     )
-    yield f"int {name}_selftest({name} *self, int16_t *samples, int16_t *out);"
+    yield from text.call(f"int {name}_selftest({name} *self, int16_t *samples, int16_t *out);", 0)
 
 
 def _tap(model: Model) -> Iterator[str]:
@@ -357,5 +380,7 @@ def _tap(model: Model) -> Iterator[str]:
         "Called after every operator with its output or the next piece of it; supplied by whoever"
         " defines MODEL_TAP."
     )
-    yield f"void {model.identifier}_tap(unsigned op, const int16_t *data, uint32_t count);"
+    yield from text.call(
+        f"void {model.identifier}_tap(unsigned op, const int16_t *data, uint32_t count);", 0
+    )
     yield "#endif"

@@ -29,7 +29,8 @@ def lines(boards: list[Description], where: Where, title: str) -> Iterator[str]:
     yield f"COMMON = {COMMON} {PREFIX_MAP} $(CORE) $(AT_LINK) $(EXTRA)"
     yield "INCLUDES = -Imodel -Inn -Iapp -Iport $(PORT:%=-I%)"
     yield "LEVELS = $(NN_LEVEL) (kernels) $(LEVEL) (the rest)"
-    yield "FLAGS_SEEN = $(strip $(CORE) $(AT_LINK) $(EXTRA) $(LEVELS))"
+    yield "# as a string of C in a word of the shell: without quotes"
+    yield "FLAGS_SEEN = $(strip $(subst \",,$(subst ',,$(CORE) $(AT_LINK) $(EXTRA) $(LEVELS))))"
     yield ""
     yield "SOURCES = $(sort $(wildcard $(foreach f,model nn app $(PORT),$(f)/*.c $(f)/*.S)))"
     yield "OBJECTS = $(addprefix $(OUT)/,$(addsuffix .o,$(basename $(SOURCES))))"
@@ -157,9 +158,11 @@ def linked(name: str, make: bool = False) -> Iterator[str]:
 def stamp_lines(command: str) -> Iterator[str]:
     """A file that changes when the command that compiles does: the same folder serves every
     compiler and all flags."""
+    yield "# quoted for the shell"
+    yield f"BUILT_WITH = '$(subst ','\\'',{command})'"
     yield "$(OUT)/built-with: always"
     yield "\t@mkdir -p $(@D)"
-    yield (f"\t@printf '%s\\n' '{command}' | cmp -s - $@ || printf '%s\\n' '{command}' > $@")
+    yield "\t@printf '%s\\n' $(BUILT_WITH) | cmp -s - $@ || printf '%s\\n' $(BUILT_WITH) > $@"
     yield ".PHONY: always"
     yield ""
 

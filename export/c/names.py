@@ -6,9 +6,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cache
-from pathlib import Path
+from zlib import crc32
 
 from export.boards import FIRMWARE
+from export.c import library_names
 
 # of C11 and C++20, also those that only one of them has: a header is read by both
 _KEYWORDS = (
@@ -24,14 +25,28 @@ _KEYWORDS = (
 KEYWORDS = frozenset(_KEYWORDS.split())
 # a file of this name beside a model's header would be taken for that of the C library
 _C_HEADERS = (
-    "alloca assert cmsis complex ctype endian errno fcntl fenv float inttypes iso646 limits locale"
-    " malloc math memory new poll regex sched setjmp signal stdalign stdarg stdatomic stdbool"
-    " stddef stdint stdio stdlib stdnoreturn string strings tgmath threads time uchar unistd wchar"
-    " wctype"
+    "alloca assert cmsis complex cpio ctype dirent dlfcn endian errno fcntl features fenv float"
+    " fnmatch ftw getopt glob grp iconv inttypes iso646 langinfo libgen limits locale malloc math"
+    " memory netdb new newlib paths poll pthread pwd reent regex sched search semaphore setjmp"
+    " signal spawn stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string"
+    " strings syslog tar termios tgmath threads time uchar unistd utime wchar wctype wordexp"
 )
 C_HEADERS = frozenset(_C_HEADERS.split())
 # what the step of a model calls its own
-LOCALS = frozenset({"self", "state", "arena", "samples", "out", "linux", "unix"})
+LOCALS = frozenset({"self", "state", "arena", "samples", "out"})
+# what a header's macro may put in the place of a member or a variable, and types
+MACROS = frozenset(
+    {"linux", "unix", "errno", "stdin", "stdout", "stderr", "complex", "bool", "true", "false"}
+)
+TYPES = frozenset(f"{sign}int{bits}_t" for sign in ("", "u") for bits in (8, 16, 32, 64))
+# Targets of CMake and of the project's own build; a namespace of C++; functions of Arduino
+_OTHERS = (
+    "all clean edit_cache examples firmware help install package package_source preinstall"
+    " rebuild_cache test uninstall std bit byte delay loop map max min setup word boolean"
+)
+# of libraries: kernels, threads, atomics
+PREFIXES = ("nn_", "pthread_", "atomic_", "memory_order_", "sched_", "sem_", "posix_")
+LONGEST = 32  # of a network's name and of a layer's: names made of both keep to a line
 
 _COMMENTS = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 
@@ -39,14 +54,28 @@ _COMMENTS = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 def identifier(name: str) -> str:
     """The name of a network in lower case as C can have it: the prefix of all that it defines, and
     of its files."""
-    word = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower() or "network"
-    taken = KEYWORDS | C_HEADERS | _own_headers() | _words_of_examples()
-    return word if word[0].isalpha() and word not in taken else f"net_{word}"
+    word = re.sub(r"[\W_]+", "_", name, flags=re.ASCII).strip("_").lower() or "network"
+    if not word[0].isalpha() or _has_another_meaning(word):
+        word = f"net_{word}"
+    if len(word) <= LONGEST:
+        return word
+    return f"{word[: LONGEST - 9]}_{crc32(name.encode()):08x}"
 
 
-def _own_headers() -> frozenset[str]:
-    """Names of headers that a project has beside those of its model."""
-    found = {Path(path).stem for path in FIRMWARE.rglob("*.h")}
+def _has_another_meaning(word: str) -> bool:
+    """To a compiler, a library, a linker (-lm) or a build tool, beside a network of that name."""
+    taken = KEYWORDS | C_HEADERS | LOCALS | MACROS | library_names.NAMES | _own_files()
+    return (
+        len(word) == 1
+        or word in taken | set(_OTHERS.split()) | _words_of_examples()
+        or word.startswith(PREFIXES)
+        or word.endswith("_t")
+    )
+
+
+def _own_files() -> frozenset[str]:
+    """Names of what a project has beside its model, files and what they define."""
+    found = {path.stem for path in FIRMWARE.rglob("*.[chS]")}
     return frozenset(found | {"model", "nn", "port", "app"})
 
 
@@ -62,14 +91,23 @@ def _words_of_examples() -> frozenset[str]:
 def short_names(paths: Sequence[str], taken: Iterable[str] = ()) -> list[str]:
     """Of each path, as `model.5.s4_layers.0.kernel`, the shortest end that C can have and no other
     path ends with: `s4_layers_0_kernel`."""
-    reserved = KEYWORDS | LOCALS | set(taken)
+    reserved = KEYWORDS | LOCALS | MACROS | TYPES | set(taken)
     ends = [_ends(path) for path in paths]
     counted = Counter(end for found in ends for end in found)
     names: list[str] = []
     for index, found in enumerate(ends):
-        free = (end for end in found if counted[end] == 1 and end not in reserved)
-        names.append(next((e for e in free if e[0].isalpha()), f"{found[-1]}_at_{index}"))
+        free = (end for end in found if counted[end] == 1 and _may_be_local(end, reserved))
+        names.append(next(free, f"{found[-1][: LONGEST - 8]}_at_{index}"))
     return [name if name[0].isalpha() else f"layer_{name}" for name in names]
+
+
+def _may_be_local(word: str, reserved: Iterable[str]) -> bool:
+    return (
+        word[0].isalpha()
+        and len(word) <= LONGEST
+        and word not in reserved
+        and not word.startswith("nn_")
+    )
 
 
 def _ends(path: str) -> list[str]:

@@ -14,7 +14,15 @@ from pathlib import Path
 from compress.errors import TendonError
 from export import compilers
 from export.boards import FIRMWARE, Description, load_board
-from export.c import cmake_files, library_files, linker_script, makefile, platformio_files, readme
+from export.c import (
+    cmake_files,
+    folding,
+    library_files,
+    linker_script,
+    makefile,
+    platformio_files,
+    readme,
+)
 from export.c.placement import Where, first_choices
 
 SPEC = FIRMWARE.parent / "SPEC.md"
@@ -53,11 +61,11 @@ def _texts(
     board: Description, where: Where, title: str, files: dict[str, bytes]
 ) -> dict[str, Iterable[str]]:
     """The written files, as lines by path. `files`: all the others."""
-    names, name = sorted(files), identifier(files)
+    names, name, title = sorted(files), identifier(files), folding.title(title)
     boards = [board] if board.name == "posix" else [board, load_board("posix")]
     texts: dict[str, Iterable[str]] = {
-        "Makefile": makefile.lines(boards, where, title),
-        "README.md": readme.lines(board, where, title, name, names),
+        "Makefile": folding.makefile(makefile.lines(boards, where, title)),
+        "README.md": folding.markdown(readme.lines(board, where, title, name, names)),
         ".gitignore": ["build/", f"{cmake_files.FOLDER}/", ".pio/"],
         **cmake_files.texts(boards, title, names, name),
         **library_files.texts(title, files, name),

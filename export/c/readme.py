@@ -89,7 +89,28 @@ def _readme_library(identifier: str) -> Iterator[str]:
     yield f"  `CONFIG_{identifier.upper()}=y`. Checked against the schema of module.yml and with"
     yield "  stand-ins for Zephyr's CMake functions, not with Zephyr itself."
     yield ""
-    yield "Two networks share an image when the same Tendon wrote both: they share kernels by name."
+    yield from _several()
+
+
+def _several() -> Iterator[str]:
+    yield "## Several networks in one program"
+    yield ""
+    yield "Each network's names begin with its own, and all call the kernels of `nn/` by the same"
+    yield "names, one function to a file. So:"
+    yield ""
+    yield "- by hand: put the files of all their `model/` into one folder, and those of all their"
+    yield "  `nn/` into another, which may be the folders of one of the projects. Files of one name"
+    yield "  are the same file; where they are not, another version of Tendon wrote them, and the"
+    yield "  compiler stops at `NN_VERSION`."
+    yield "- CMake: one `add_subdirectory` or `find_package` for each, and all of them in"
+    yield "  `target_link_libraries`. The linker takes each kernel once; CMake stops at"
+    yield "  `TENDON_NN_VERSION` where versions differ."
+    yield "- Streams of one network share its tables and its code. Each has a state of its own; an"
+    yield "  arena may be shared by all that never step at the same time, also those of two"
+    yield "  networks: as a union of their arena types."
+    yield ""
+    yield "Write all projects for one kind of core (`BOARD`): kernels that are not called are left"
+    yield "out by the linker, those that are have to suit the core."
     yield ""
 
 

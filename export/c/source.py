@@ -44,7 +44,7 @@ def source(model: Model) -> Iterator[str]:
         yield "    (void)self; /* this network keeps nothing from step to step */"
     yield "}"
     yield ""
-    yield f"void {name}_step({name} *self, const int16_t *samples, int16_t *out)"
+    yield from text.call(f"void {name}_step({name} *self, const int16_t *samples, int16_t *out)", 0)
     yield "{"
     yield from _places(model)
     yield from _pass(model)
@@ -63,7 +63,8 @@ def _assertions(model: Model) -> Iterator[str]:
     for part, size in (("state", model.plan.state_bytes), ("arena", model.plan.arena_bytes)):
         if size:
             yield f"_Static_assert(sizeof({name}_{part}) == {size} &&"
-            yield f"                   {size} == {upper}_{part.upper()}_BYTES, {message});"
+            yield f"                   {size} == {upper}_{part.upper()}_BYTES,"
+            yield f"               {message});"
 
 
 def _places(model: Model) -> Iterator[str]:

@@ -139,7 +139,7 @@ class Model:
     def names(self) -> dict[str, str]:
         """Tensor -> its short name, which is that of the operator that makes it."""
         outputs = [op.output for op in self.graph.ops]
-        return dict(zip(outputs, names.short_names(outputs), strict=True))
+        return dict(zip(outputs, names.short_names(outputs, [self.identifier]), strict=True))
 
     @cached_property
     def buffers(self) -> dict[str, str]:

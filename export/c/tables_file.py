@@ -29,7 +29,7 @@ def header(model: Model) -> Iterator[str]:
     yield 'extern "C" {'
     yield "#endif"
     for name, table in model.tables.items():
-        yield f"extern const {C_TYPES[table.dtype.name]} {name}[{table.size}];"
+        yield from declared(f"extern const {C_TYPES[table.dtype.name]}", f"{name}[{table.size}];")
     yield "#ifdef __cplusplus"
     yield "}"
     yield "#endif"
@@ -46,7 +46,7 @@ def source(model: Model) -> Iterator[str]:
     for table, values in model.tables.items():
         yield ""
         yield f"{upper}_IN_TABLES({table})"
-        yield f"const {C_TYPES[values.dtype.name]} {table}[{values.size}] = {{"
+        yield from declared(f"const {C_TYPES[values.dtype.name]}", f"{table}[{values.size}] = {{")
         yield from _values(values)
         yield "};"
     yield ""
@@ -58,6 +58,12 @@ def source(model: Model) -> Iterator[str]:
         else:
             yield from (f"    {{{table},", f"     sizeof {table}}},")
     yield "};"
+
+
+def declared(kind: str, what: str) -> Iterator[str]:
+    """A declaration, on two lines where one is too long."""
+    line = f"{kind} {what}"
+    yield from [line] if len(line) <= text.WIDTH else [kind, f"    {what}"]
 
 
 def placed_tables(macro: str) -> Iterator[str]:

@@ -71,7 +71,7 @@ def filled(parts: Iterable[str], indent: int, width: int = WIDTH) -> Iterator[st
 
 
 def call(text: str, indent: int) -> Iterator[str]:
-    """A call; where it is too long its arguments go on below the first."""
+    """A call or a declaration; where it is too long its arguments go on below the first."""
     if indent + len(text) <= WIDTH:
         yield " " * indent + text
         return
@@ -98,8 +98,32 @@ def ascii_of(text: str) -> str:
 
 def string(text: str) -> str:
     """A C string of these characters in UTF-8, written in ASCII."""
-    escaped = "".join(
-        chr(byte) if 32 <= byte < 127 and byte not in b'"\\?' else f"\\{byte:03o}"
-        for byte in text.encode()
-    )
-    return f'"{escaped}"'
+    return f'"{"".join(_escaped(text))}"'
+
+
+def strings(text: str, room: int) -> Iterator[str]:
+    """The same in as many strings as it takes where one has so much room; C joins them."""
+    part = ""
+    for character in _escaped(text):
+        if part and len(part) + len(character) + 2 > room:
+            yield f'"{part}"'
+            part = ""
+        part += character
+    yield f'"{part}"'
+
+
+def _escaped(text: str) -> Iterator[str]:
+    for byte in text.encode():
+        plain = 32 <= byte < 127 and byte not in b'"\\?'
+        yield chr(byte) if plain else f"\\{byte:03o}"
+
+
+def define(name: str, value: object, says: str = "") -> Iterator[str]:
+    """A macro, and what it means behind it, or before it where there is no room."""
+    line = f"#define {name} {value}"
+    if says and len(line) + len(says) + 7 <= WIDTH:
+        yield f"{line} /* {says} */"
+        return
+    if says:
+        yield from comment(says)
+    yield line

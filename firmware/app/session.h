@@ -21,7 +21,7 @@ enum { MODE_IDLE = 0, MODE_RESTORING = 1, MODE_STREAMING = 2, MODE_REFUSING = 3 
 /* One session runs from its BEGIN to the next one with a higher number, or to a reset. */
 typedef struct {
     uint32_t number;   /* 0: none since the last reset */
-    uint32_t mode;     /* MODE_… ; MODE_REFUSING when the model's tables are damaged or it cannot
+    uint32_t mode;     /* MODE_... ; MODE_REFUSING when the model's tables are damaged or it cannot
                           start */
     uint32_t expected; /* sequence of the next DATA frame */
     uint32_t filled;   /* bytes of the current step received */
@@ -49,8 +49,8 @@ extern frame_buffer answer; /* every answer is built here: one at a time */
 /* Checks the model and takes up the mode that follows. */
 void session_start(void);
 
-/* The ERROR_… with which an unfit model refuses everything but HELLO and STATUS; ERROR_NONE when it
- * is fit. */
+/* The ERROR_... with which an unfit model refuses everything but HELLO and STATUS; ERROR_NONE when
+ * it is fit. */
 uint16_t refusal(void);
 
 /* Sends `answer`, whose payload of `length` bytes is in place, with this type and sequence. */

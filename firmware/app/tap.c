@@ -17,7 +17,7 @@
 
 typedef struct {
     uint32_t session; /* this is about; in any other session only ticks are kept */
-    uint32_t what;    /* TAP_… of wire.h */
+    uint32_t what;    /* TAP_... of wire.h */
     uint32_t op;      /* whose values are kept */
     uint32_t first;   /* of its values, the first that is kept */
 } tap_watch;

@@ -1,6 +1,6 @@
 #include "nn_attention.h"
 
-/* Σ a·b over n values and `half`, shortened */
+/* sum of a*b over n values and `half`, shortened */
 static inline int32_t product(const int16_t *a, const int16_t *b, uint32_t n, int32_t half,
                               uint32_t bits)
 {

@@ -21,7 +21,7 @@ typedef struct {
     int32x4_t even, odd;
 } eight_sums;
 
-/* Adds w·x for eight channels. */
+/* Adds w*x for eight channels. */
 static inline void add_tap(eight_sums *sums, int16x8_t w, int16x8_t x)
 {
     sums->even = vaddq_s32(sums->even, vmullbq_int_s16(w, x));

@@ -3,7 +3,7 @@
 
 #if NN_MVE
 
-/* VQRDMULH is (a·b + 2¹⁴) >> 15; it saturates only −1·−1, and no sigmoid is −1. */
+/* VQRDMULH is (a*b + 2^14) >> 15; it saturates only -1*-1, and no sigmoid is -1. */
 static void glu_row(const int16_t *table, const int16_t *x, int16_t *y, uint32_t n)
 {
     const int16_t *gate = x + n;

@@ -1,17 +1,17 @@
 #include "nn.h"
 #include "nn_intrinsics.h"
 
-#define LIMIT (1 << 24) /* of the hidden state, in steps of 2⁻²⁴ */
-#define NEW 9           /* bits from tanh, 2⁻¹⁵, up to the hidden state's */
-#define SHOWN 6         /* bits from the hidden state's up to 2⁻³⁰, which mult takes */
+#define LIMIT (1 << 24) /* of the hidden state, in steps of 2^-24 */
+#define NEW 9           /* bits from tanh, 2^-15, up to the hidden state's */
+#define SHOWN 6         /* bits from the hidden state's up to 2^-30, which mult takes */
 
-/* What tanh sees: a + σ(r)·b in the steps of its table. */
+/* What tanh sees: a + sigmoid(r)*b in the steps of its table. */
 static inline int32_t argument(int32_t reset, int32_t a, int32_t b, int32_t mult)
 {
     return nn_ssat16(nn_smmlar(reset * b * 2, mult, a));
 }
 
-/* new + σ(z)·(h − new); keep is σ(z) in Q31, new in Q15. */
+/* new + sigmoid(z)*(h - new); keep is sigmoid(z) in Q31, new in Q15. */
 static inline int32_t next_hidden(int32_t h, int32_t keep, int32_t new)
 {
     const int32_t to = nn_shift_left(new, NEW);
@@ -38,7 +38,7 @@ static inline void one_value(const nn_gru_cell *op, int32_t *hidden, const int16
 
 #define AT_ONCE 8u
 
-/* Four arguments of tanh: every other one of eight; product is σ(r)·b. */
+/* Four arguments of tanh: every other one of eight; product is sigmoid(r)*b. */
 static inline int32x4_t four_arguments(int32x4_t product, int32x4_t a, int32_t mult)
 {
     return vaddq_s32(vrmulhq_s32(vshlq_n_s32(product, 1), vdupq_n_s32(mult)), a);

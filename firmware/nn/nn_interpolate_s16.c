@@ -15,7 +15,7 @@ static void between(const int16_t *before, const int16_t *x, int16_t *y, uint32_
         const uint32_t a = nn_load_pair(before + c), b = nn_load_pair(x + c);
         const uint32_t low = nn_pair(nn_low(a), nn_low(b)), high = nn_pair(nn_high(a), nn_high(b));
         int16_t *to = y + c;
-        /* the pair (r − j, j) */
+        /* the pair (r - j, j) */
         for (uint32_t weights = r, j = r; j; j--, weights += 0xFFFFu, to += features)
             nn_store_pair(to, nn_pair(nn_smlad(low, weights, half) >> log2_factor,
                                       nn_smlad(high, weights, half) >> log2_factor));

@@ -10,8 +10,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* The fast kernels are written for compilers that read GNU's assembly and attributes, and for a core
- * that may load a word from any address. */
+/* The fast kernels are written for compilers that read GNU's assembly and attributes, and for a
+ * core that may load a word from any address. */
 #if defined(__ARM_FEATURE_DSP) && defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M' && \
     !defined(NN_PORTABLE)
 #if defined(__GNUC__) && defined(__ARM_FEATURE_UNALIGNED)
@@ -167,7 +167,7 @@ static inline int32_t nn_shift_left(int32_t a, uint32_t shift)
     return (int32_t)((uint32_t)a << shift);
 }
 
-/* a·b + acc, modulo 2³² */
+/* a*b + acc, modulo 2^32 */
 static inline int32_t nn_mla(int32_t a, int32_t b, int32_t acc)
 {
 #if NN_DSP
@@ -180,7 +180,7 @@ static inline int32_t nn_mla(int32_t a, int32_t b, int32_t acc)
 #endif
 }
 
-/* (a·b + 2³¹) >> 32 */
+/* (a*b + 2^31) >> 32 */
 static inline int32_t nn_smmulr(int32_t a, int32_t b)
 {
 #if NN_DSP
@@ -192,7 +192,7 @@ static inline int32_t nn_smmulr(int32_t a, int32_t b)
 #endif
 }
 
-/* acc + ((a·b + 2³¹) >> 32) */
+/* acc + ((a*b + 2^31) >> 32) */
 static inline int32_t nn_smmlar(int32_t a, int32_t b, int32_t acc)
 {
 #if NN_DSP
@@ -204,7 +204,7 @@ static inline int32_t nn_smmlar(int32_t a, int32_t b, int32_t acc)
 #endif
 }
 
-/* acc + a.low·b.low + a.high·b.high */
+/* acc + a.low*b.low + a.high*b.high */
 static inline int32_t nn_smlad(uint32_t a, uint32_t b, int32_t acc)
 {
 #if NN_DSP
@@ -216,7 +216,7 @@ static inline int32_t nn_smlad(uint32_t a, uint32_t b, int32_t acc)
 #endif
 }
 
-/* acc + a.low·b.high + a.high·b.low */
+/* acc + a.low*b.high + a.high*b.low */
 static inline int32_t nn_smladx(uint32_t a, uint32_t b, int32_t acc)
 {
 #if NN_DSP
@@ -228,7 +228,7 @@ static inline int32_t nn_smladx(uint32_t a, uint32_t b, int32_t acc)
 #endif
 }
 
-/* acc + a.low·b.low − a.high·b.high */
+/* acc + a.low*b.low - a.high*b.high */
 static inline int32_t nn_smlsd(uint32_t a, uint32_t b, int32_t acc)
 {
 #if NN_DSP
@@ -240,7 +240,7 @@ static inline int32_t nn_smlsd(uint32_t a, uint32_t b, int32_t acc)
 #endif
 }
 
-/* acc + a.low·b.low + a.high·b.high in 64 bits */
+/* acc + a.low*b.low + a.high*b.high in 64 bits */
 static inline int64_t nn_smlald(uint32_t a, uint32_t b, int64_t acc)
 {
 #if NN_DSP
@@ -264,7 +264,7 @@ static inline int32_t nn_qadd(int32_t a, int32_t b)
 #endif
 }
 
-/* v held to −32768…32767 */
+/* v held to -32768..32767 */
 static inline int32_t nn_ssat16(int32_t v)
 {
 #if NN_DSP
@@ -276,7 +276,7 @@ static inline int32_t nn_ssat16(int32_t v)
 #endif
 }
 
-/* v >> 15 held to −32768…32767 */
+/* v >> 15 held to -32768..32767 */
 static inline int32_t nn_ssat16_asr15(int32_t v)
 {
 #if NN_DSP
@@ -326,7 +326,7 @@ static inline uint32_t nn_uqadd16(uint32_t a, uint32_t b)
 #endif
 }
 
-/* Sum of both halves modulo 2¹⁶ */
+/* Sum of both halves modulo 2^16 */
 static inline uint32_t nn_uadd16(uint32_t a, uint32_t b)
 {
 #if NN_DSP
@@ -338,7 +338,7 @@ static inline uint32_t nn_uadd16(uint32_t a, uint32_t b)
 #endif
 }
 
-/* v held to 0…65535 */
+/* v held to 0..65535 */
 static inline int32_t nn_usat16(int32_t v)
 {
 #if NN_DSP
@@ -350,7 +350,7 @@ static inline int32_t nn_usat16(int32_t v)
 #endif
 }
 
-static inline uint32_t nn_clz64(uint64_t v) /* v ≥ 1 */
+static inline uint32_t nn_clz64(uint64_t v) /* v >= 1 */
 {
     return v >> 32 ? (uint32_t)__builtin_clz((uint32_t)(v >> 32))
                    : 32u + (uint32_t)__builtin_clz((uint32_t)v);
@@ -367,11 +367,11 @@ static inline int32_t nn_requant(int32_t acc, uint32_t shift, int32_t mult)
     return nn_smmulr(nn_shift_left(acc, shift), mult);
 }
 
-/* Two values held to lo…hi at once: with v − lo held to 0…65535 first, one saturating and one plain
- * sum of halves remain. */
+/* Two values held to lo..hi at once: with v - lo held to 0..65535 first, one saturating and one
+ * plain sum of halves remain. */
 typedef struct {
     int32_t minus_lo;
-    uint32_t top, back; /* 65535 − (hi − lo) and hi + 1, in both halves */
+    uint32_t top, back; /* 65535 - (hi - lo) and hi + 1, in both halves */
 } nn_clamp_pair;
 
 static inline nn_clamp_pair nn_clamp_to(int32_t lo, int32_t hi)
@@ -393,11 +393,11 @@ static inline uint32_t nn_clamp_requant(const nn_clamp_pair *c, int32_t a, int32
     return nn_clamp_both(c, nn_smmlar(a, mult_a, c->minus_lo), nn_smmlar(b, mult_b, c->minus_lo));
 }
 
-/* Two points of a table and how far x lies between them, 0…255 of 256: (left·(256 − f) + right·f +
+/* Two points of a table and how far x lies between them, 0..255 of 256: (left*(256 - f) + right*f +
  * 128), eight bits too long */
 static inline int32_t nn_between(const int16_t *left, int32_t f)
 {
-    /* the pair (256 − f, f) */
+    /* the pair (256 - f, f) */
     return nn_smlad(nn_load_pair(left), (uint32_t)nn_mla(f, 65535, 256), 128);
 }
 

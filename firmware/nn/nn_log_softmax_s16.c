@@ -2,7 +2,7 @@
 #include "nn_intrinsics.h"
 #include "nn_log_softmax_tables.h"
 
-#define LN2 11357 /* 2¹⁴·ln 2 */
+#define LN2 11357 /* 2^14*ln 2 */
 
 /* Nats below the maximum, in units of 2^-fraction. Of an x that no proof foresaw, which a snapshot
  * may bring, the sign may be lost on the way: that is far below too, and no index of a table. */
@@ -12,7 +12,7 @@ static inline int32_t below(const nn_log_softmax *op, int32_t x, int32_t max)
     return q > 32767 ? 32767 : (int32_t)q;
 }
 
-/* 2¹⁵·exp(−q); one segment of the table is 1/16 nat, 2^width units */
+/* 2^15*exp(-q); one segment of the table is 1/16 nat, 2^width units */
 static inline uint32_t exponential(int32_t q, int32_t width)
 {
     if (q >> width >= 256)
@@ -22,7 +22,7 @@ static inline uint32_t exponential(int32_t q, int32_t width)
     return (uint32_t)(e[0] - (((e[0] - e[1]) * k + (1 << (width - 1))) >> width));
 }
 
-/* ln(total/2¹⁵) in units of 2^−fraction; total ≥ 2¹⁵ because the maximum itself gives that */
+/* ln(total/2^15) in units of 2^-fraction; total >= 2^15 because the maximum itself gives that */
 static int32_t logarithm(uint32_t total, int32_t fraction)
 {
     int32_t b = 31 - __builtin_clz(total);

@@ -1,11 +1,11 @@
 #include "nn.h"
 #include "nn_intrinsics.h"
 
-#define LIMIT ((1 << 30) - 1) /* of the cell, in steps of 2⁻²⁴ */
-#define PRODUCT 6             /* bits from σ(i)·tanh(g), 2⁻³⁰, down to the cell's */
-#define SHOWN 12              /* bits from the cell's down to the table's, 2⁻¹² */
+#define LIMIT ((1 << 30) - 1) /* of the cell, in steps of 2^-24 */
+#define PRODUCT 6             /* bits from sigmoid(i)*tanh(g), 2^-30, down to the cell's */
+#define SHOWN 12              /* bits from the cell's down to the table's, 2^-12 */
 
-/* A new cell from the old one; forget is σ(f) in Q31. */
+/* A new cell from the old one; forget is sigmoid(f) in Q31. */
 static inline int32_t next_cell(int32_t c, int32_t forget, int32_t product)
 {
     return nn_clamp(

@@ -5,7 +5,7 @@
 #include "nn.h"
 #include "nn_intrinsics.h"
 
-/* 2⁴⁶/√m for 2³⁰ ≤ m < 2³² */
+/* 2^46/sqrt(m) for 2^30 <= m < 2^32 */
 static inline int32_t rsqrt(uint32_t m)
 {
     uint32_t r = 0x8A000000u - (m >> 2) - (m >> 4);
@@ -18,7 +18,7 @@ static inline int32_t rsqrt(uint32_t m)
 }
 
 #if NN_MVE
-/* Σx and Σx² */
+/* sum x and sum x^2 */
 static inline int64_t sums(const int16_t *x, uint32_t n, int32_t *sum)
 {
     int32_t total = 0;
@@ -52,8 +52,8 @@ static inline int64_t sums(const int16_t *x, uint32_t n, int32_t *sum)
 }
 #endif
 
-/* n·Σx² − (Σx)², which is Σd²/n: all the row's statistics in one pass. Not centred, the sum counts
- * as 0. */
+/* n*sum x^2 - (sum x)^2, which is sum d^2/n: all the row's statistics in one pass. Not centred, the
+ * sum counts as 0. */
 static inline uint64_t spread(const int16_t *x, uint32_t n, int centred, int32_t *sum)
 {
     const uint64_t squares = n * (uint64_t)sums(x, n, sum);
@@ -63,7 +63,7 @@ static inline uint64_t spread(const int16_t *x, uint32_t n, int centred, int32_t
 }
 
 typedef struct {
-    int32_t scale, offset; /* d << shift = x·scale + offset, modulo 2³² */
+    int32_t scale, offset; /* d << shift = x*scale + offset, modulo 2^32 */
     int32_t r;
 } norm;
 
@@ -88,7 +88,8 @@ typedef struct {
 
 static inline int32x4_t norm_four(const row_norm *m, int32x4_t x, int32x4_t gain, int32x4_t bias)
 {
-    const int32x4_t normal = vrmulhq_s32(vmlasq_n_s32(x, m->scale, m->offset), m->r); /* 2²⁸·d/√V */
+    /* 2^28*d/sqrt(V) */
+    const int32x4_t normal = vrmulhq_s32(vmlasq_n_s32(x, m->scale, m->offset), m->r);
     return vminq_s32(vmaxq_s32(vaddq_s32(vrmulhq_s32(normal, gain), bias), m->lo), m->hi);
 }
 
@@ -115,7 +116,7 @@ static inline void norm_rows(const nn_layer_norm *op, int centred, const int16_t
 
 #else
 
-/* 2²⁸·d/√V */
+/* 2^28*d/sqrt(V) */
 static inline int32_t normal(const norm *m, int32_t x)
 {
     return nn_smmulr(nn_mla(x, m->scale, m->offset), m->r);

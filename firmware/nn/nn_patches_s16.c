@@ -3,7 +3,7 @@
 #include "nn.h"
 #include "nn_intrinsics.h"
 
-/* One row of a patch, columns first … first + kernel_columns − 1 of a frame, of which some may lie
+/* One row of a patch, columns first to first + kernel_columns - 1 of a frame, of which some may lie
  * outside; returns y behind it. */
 static int16_t *patch_row(const nn_patches *op, const int16_t *frame, int32_t first, int16_t *y)
 {
@@ -23,7 +23,7 @@ static int16_t *patch_row(const nn_patches *op, const int16_t *frame, int32_t fi
     return y;
 }
 
-/* The frame of x that is frame `at` of the picture, which begins with −before. */
+/* The frame of x that is frame `at` of the picture, which begins with -before. */
 static const int16_t *frame_of(const nn_patches *op, const int16_t *x, int32_t at)
 {
     const int32_t factor = op->factor, frame = (at + factor * op->before) / factor - op->before;

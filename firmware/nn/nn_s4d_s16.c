@@ -3,7 +3,7 @@
 
 #define HALF (1 << 14)
 
-/* One complex state: state' = a·state + inc, returned; adds the real part of c·state' to *acc. */
+/* One complex state: state' = a*state + inc, returned; adds the real part of c*state' to *acc. */
 static inline uint32_t step(uint32_t a, uint32_t c, uint32_t state, int32_t inc, int32_t *acc)
 {
     uint32_t next = nn_pair(nn_ssat16_asr15(nn_smlsd(a, state, inc)),
@@ -13,7 +13,7 @@ static inline uint32_t step(uint32_t a, uint32_t c, uint32_t state, int32_t inc,
 }
 
 #if NN_MVE
-/* Four states, q2, in eleven instructions: q0 = a, q1 = c. The real part of a·state keeps 32 bits
+/* Four states, q2, in eleven instructions: q0 = a, q1 = c. The real part of a*state keeps 32 bits
  * until inc is added to it; the imaginary part, rounded and saturated, is one instruction. VQRSHRNB
  * rounds, so inc comes without its half: with VQSHRNB, which does not, binutils 2.40 makes a
  * VQRSHRNB of it all the same. */

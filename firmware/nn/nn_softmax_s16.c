@@ -2,9 +2,9 @@
 #include "nn_assembly.h"
 #include "nn_intrinsics.h"
 
-#define SEGMENT 7 /* bits of 2⁻¹¹ nats in one segment of the table, 1/16 nat */
+#define SEGMENT 7 /* bits of 2^-11 nats in one segment of the table, 1/16 nat */
 
-/* round(2¹⁵·exp(−j/16)) − 2¹⁵, so that two of them are a pair of int16 */
+/* round(2^15*exp(-j/16)) - 2^15, so that two of them are a pair of int16 */
 static const int16_t exponentials[257] = {
     0, -1985, -3850, -5602, -7248, -8794, -10247, -11611, -12893, -14097, -15229, -16291, -17289,
     -18227, -19108, -19936, -20713, -21444, -22130, -22774, -23380, -23949, -24483, -24985, -25456,
@@ -30,20 +30,20 @@ static const int16_t exponentials[257] = {
     -32768, -32768, -32768, -32768,
 };
 
-/* How far below the largest x of a row a value lies, (max − x) << shift = base + x·scale, and the
- * factor from that to steps of 2⁻¹¹ nats */
+/* How far below the largest x of a row a value lies, (max - x) << shift = base + x*scale, and the
+ * factor from that to steps of 2^-11 nats */
 typedef struct {
     int32_t base, scale, mult;
     const int16_t *table; /* exponentials */
 } depth;
 
-/* How an exponential becomes a probability: (e·factor + half) >> shift */
+/* How an exponential becomes a probability: (e*factor + half) >> shift */
 typedef struct {
     uint32_t factor, half, shift;
 } share;
 
-/* Of exponentials with this sum, which is 2¹⁵ at least. Where it is just that, one value has all of
- * it, which 2¹⁵·65534 makes 32767. */
+/* Of exponentials with this sum, which is 2^15 at least. Where it is just that, one value has all
+ * of it, which 2^15*65534 makes 32767. */
 static inline share share_of(uint32_t total)
 {
     const uint32_t bits = 16u - (uint32_t)__builtin_clz(total);
@@ -65,7 +65,7 @@ static inline int32_t maximum(const int16_t *x, uint32_t n)
     return max;
 }
 
-/* Eight exponentials. One segment is e0 − ((e0 − e1)·k + 64) >> 7: VQRDMULH, with k at the top. */
+/* Eight exponentials. One segment is e0 - ((e0 - e1)*k + 64) >> 7: VQRDMULH, with k at the top. */
 static inline uint16x8_t exponentials_of_eight(const depth *d, int16x8_t x)
 {
     const int32x4_t scale = vdupq_n_s32(d->scale), mult = vdupq_n_s32(d->mult);
@@ -133,12 +133,12 @@ static inline int32_t maximum(const int16_t *x, uint32_t n)
 
 #define LINE ((32768 << SEGMENT) + (1 << SEGMENT) / 2 - 1)
 
-/* 2¹⁵·exp(−q) with q = requant(max − x), halves down */
+/* 2^15*exp(-q) with q = requant(max - x), halves down */
 static inline uint32_t exponential(const depth *d, int32_t x)
 {
     const int32_t q = nn_ssat16(nn_smmulr(nn_mla(x, d->scale, d->base), d->mult));
     const uint32_t k = (uint32_t)q & ((1u << SEGMENT) - 1u);
-    /* the pair (128 − k, k) */
+    /* the pair (128 - k, k) */
     const uint32_t of = (uint32_t)nn_mla((int32_t)k, 65535, 1 << SEGMENT);
     const uint32_t ends = nn_load_pair(exponentials + (q >> SEGMENT));
     return (uint32_t)nn_smlad(ends, of, LINE) >> SEGMENT;

@@ -14,8 +14,8 @@ enum { PORT_COUNTS_NOTHING = 0, PORT_COUNTS_CYCLES = 1, PORT_COUNTS_INSTRUCTIONS
 typedef struct {
     const char *name;    /* as in BOARD= */
     uint32_t clock_hz;   /* of the core; 0 where it means nothing */
-    uint16_t counts;     /* PORT_COUNTS_… */
-    uint32_t tick_num;   /* ticks · tick_num / tick_den = cycles or instructions */
+    uint16_t counts;     /* PORT_COUNTS_... */
+    uint32_t tick_num;   /* ticks * tick_num / tick_den = cycles or instructions */
     uint32_t tick_den;
     uint32_t line_bytes; /* received bytes the port holds while the application is busy */
     const char *memory;  /* how external memory is mapped and how fast; NULL where there is none */
@@ -43,7 +43,7 @@ enum {
 /* The last fault since power-on, as the core's registers said it; 0 where nothing is known. */
 typedef struct {
     uint16_t exception; /* the number of the one that was a fault; 0: there was none */
-    uint16_t stack;     /* PORT_STACK_… */
+    uint16_t stack;     /* PORT_STACK_... */
     uint32_t pc, lr;
     uint32_t caller; /* the first return address on the stack: as a rule the caller's */
     uint32_t sp, cfsr, hfsr;
@@ -54,7 +54,7 @@ typedef struct {
 
 /* What was before the last start. HELLO carries it as it lies (SPEC.md part 4). */
 typedef struct {
-    uint32_t cause;    /* PORT_RESET_… */
+    uint32_t cause;    /* PORT_RESET_... */
     uint32_t flags;    /* the chip's own register of causes; 0 where it has none */
     uint32_t code_crc; /* CRC-32 of the code of this image: tells whose addresses these are */
     port_fault fault;

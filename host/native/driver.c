@@ -18,7 +18,7 @@ void *native_state(void)
     return model_state();
 }
 
-/* samples (steps · MODEL_SAMPLES_PER_STEP, MODEL_INPUTS) -> out (steps · MODEL_FRAMES_PER_STEP,
+/* samples (steps * MODEL_SAMPLES_PER_STEP, MODEL_INPUTS) -> out (steps * MODEL_FRAMES_PER_STEP,
  * MODEL_OUTPUTS); keeps the state between calls. */
 void native_run(const int16_t *samples, uint32_t steps, int16_t *out)
 {

@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 typedef struct {
-    uint32_t cause; /* PORT_RESET_… of port.h */
+    uint32_t cause; /* PORT_RESET_... of port.h */
     bool ram_lost;  /* reading what RAM held before could itself be a fault (error correction) */
     uint32_t flags; /* its register of causes; 0 where it has none */
 } reset_origin;

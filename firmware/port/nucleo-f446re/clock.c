@@ -6,7 +6,7 @@
 #define HSI_HZ 16000000u
 #define CORE_HZ 180000000u
 
-/* RM0390 6.3.2: HSI / 8 = 2 MHz, which is recommended against jitter; VCO = 2 MHz · 180 = 360 MHz,
+/* RM0390 6.3.2: HSI / 8 = 2 MHz, which is recommended against jitter; VCO = 2 MHz * 180 = 360 MHz,
  * core = VCO / 2. The outputs Q (VCO / 8) and R (VCO / 2) are not used. The scale of the voltage is
  * chosen while the PLL is off (5.4.1). */
 static void start_pll(void)

@@ -69,7 +69,7 @@ static void clear_dividers(void)
     RCC_D3CFGR = 0;
 }
 
-/* VCO = 16 MHz · n, core = VCO / 2: 960 / 2 on revision V, 800 / 2 on Y, within both VCOs' range.
+/* VCO = 16 MHz * n, core = VCO / 2: 960 / 2 on revision V, 800 / 2 on Y, within both VCOs' range.
  * Outputs Q and R are not used. */
 static bool pll_ready(uint32_t core_hz)
 {

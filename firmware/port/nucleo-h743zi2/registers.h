@@ -83,7 +83,7 @@
 /* Debug support, RM0433 chapter 60 */
 #define DBGMCU_IDCODE REGISTER(0x5C001000u)
 #define DBGMCU_APB4FZ1 REGISTER(0x5C001054u)
-#define DBGMCU_REVISION_V 0x2003u /* bits 31…16 of IDCODE; Y is 0x1003 */
+#define DBGMCU_REVISION_V 0x2003u /* bits 31..16 of IDCODE; Y is 0x1003 */
 /* the watchdog stands still while a debugger has stopped the core */
 #define DBGMCU_WDGLSD1 (1u << 18)
 

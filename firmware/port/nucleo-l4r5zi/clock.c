@@ -23,7 +23,7 @@ static bool flash_ready(void)
     return wait_for(&FLASH_ACR, FLASH_ACR_LATENCY, 5u);
 }
 
-/* RM0432 6.4.4: HSI / 2 = 8 MHz; VCO = 8 MHz · 30 = 240 MHz, core = VCO / 2 by output R; P and Q
+/* RM0432 6.4.4: HSI / 2 = 8 MHz; VCO = 8 MHz * 30 = 240 MHz, core = VCO / 2 by output R; P and Q
  * stay off. */
 static bool pll_ready(void)
 {
@@ -34,8 +34,8 @@ static bool pll_ready(void)
 }
 
 /* RM0432 chapter 5, dynamic voltage scaling: out of reset the regulator is in range 1, without
- * boost. Boost comes on while AHB is divided by two, and AHB goes to full speed no sooner than 1 µs
- * after the switch: 256 turns are at least 8 µs. */
+ * boost. Boost comes on while AHB is divided by two, and AHB goes to full speed no sooner than 1 us
+ * after the switch: 256 turns are at least 8 us. */
 static void switch_to_pll(void)
 {
     RCC_CFGR |= RCC_CFGR_HPRE_DIV2;

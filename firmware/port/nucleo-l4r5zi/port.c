@@ -25,7 +25,7 @@ static void set_pins(void)
     pin_pull_up(GPIOG, 8u);
 }
 
-/* RM0432 chapter LPUART, baud rate generation: BRR = 256 · f / baud, at least 0x300. 256 / 921600
+/* RM0432 chapter LPUART, baud rate generation: BRR = 256 * f / baud, at least 0x300. 256 / 921600
  * is 1 / 3600: exact within 0.01 % on 120 MHz and 16, should the PLL fail, and
  * within 0.02 on 4, should HSI. */
 static uint32_t divider(uint32_t line_hz)

@@ -50,7 +50,7 @@ static void quicken_msi(void)
     RCC_ICSCR1 = (RCC_ICSCR1 & ~RCC_ICSCR1_MSISRANGE) | RCC_ICSCR1_MSISRANGE_24MHZ;
 }
 
-/* RM0456 chapter 11, PLL: HSI / 1 = 16 MHz; VCO = 16 MHz · 20 = 320 MHz, core = VCO / 2 by output
+/* RM0456 chapter 11, PLL: HSI / 1 = 16 MHz; VCO = 16 MHz * 20 = 320 MHz, core = VCO / 2 by output
  * R; P and Q stay off, divided by 2. Above 55 MHz the core's supply needs the EPOD booster (chapter
  * 10), which runs on the PLL's source, here HSI / 2 = 8 MHz of the 4 to 16 it may have: so the
  * source is chosen first, then the booster, then the PLL. */
@@ -68,7 +68,7 @@ static bool pll_ready(void)
 }
 
 /* Through half the speed, so that the supply sees no step of 16 to 160 MHz; 256 turns are at least
- * 6 µs. */
+ * 6 us. */
 static void switch_to_pll(void)
 {
     RCC_CFGR2 |= RCC_CFGR2_HPRE_DIV2;

@@ -50,7 +50,7 @@ static void clear_dividers(void)
     RCC_D3CFGR = 0;
 }
 
-/* VCO = core = 8 MHz · 65, within the wide VCO's 192 to 836 MHz; this family's PLL1 may go on
+/* VCO = core = 8 MHz * 65, within the wide VCO's 192 to 836 MHz; this family's PLL1 may go on
  * undivided (P = 1). Q and R are not used. */
 static bool pll_ready(void)
 {
@@ -58,7 +58,7 @@ static bool pll_ready(void)
                     (HSI_HZ / PLL1_INPUT_HZ) << 4;
     RCC_PLLCFGR =
         (RCC_PLLCFGR & ~RCC_PLLCFGR_PLL1) | RCC_PLLCFGR_PLL1RGE_8MHZ | RCC_PLLCFGR_DIVP1EN;
-    /* P − 1 is 0 */
+    /* P - 1 is 0 */
     RCC_PLL1DIVR = (CORE_HZ / PLL1_INPUT_HZ - 1u) | (8u - 1u) << 16 | (8u - 1u) << 24;
     RCC_CR |= RCC_CR_PLL1ON;
     return wait_for(&RCC_CR, RCC_CR_PLL1RDY, RCC_CR_PLL1RDY);

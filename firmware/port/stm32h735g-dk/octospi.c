@@ -42,7 +42,7 @@ static void compensate_pins(void)
     (void)wait_for(&SYSCFG_CCCSR, SYSCFG_CCCSR_READY, SYSCFG_CCCSR_READY);
 }
 
-/* PLL2 R: HSI 64 MHz / 4 · 25 / 2 = 200 MHz, which the interface halves. P and Q are not used. */
+/* PLL2 R: HSI 64 MHz / 4 * 25 / 2 = 200 MHz, which the interface halves. P and Q are not used. */
 static bool clock_ready(void)
 {
     RCC_PLLCKSELR = (RCC_PLLCKSELR & ~(RCC_PLLCKSELR_PLLSRC | RCC_PLLCKSELR_DIVM2)) | 4u << 12;
@@ -104,7 +104,7 @@ static bool status_is(bool eight_lines, uint32_t mask, uint32_t value)
     const uint32_t lines = eight_lines ? EIGHT_LINES | EIGHT_LINES_ADDRESS | EIGHT_LINES_DATA
                                        : ONE_LINE | OCTOSPI_CCR_DMODE_1;
     prepare(OCTOSPI_CR_FMODE_POLL, lines, eight_lines ? NOR8_STATUS_DUMMY : 0u);
-    OCTOSPI_DLR = eight_lines ? 1u : 0u; /* bytes − 1 */
+    OCTOSPI_DLR = eight_lines ? 1u : 0u; /* bytes - 1 */
     OCTOSPI_PSMKR = mask;
     OCTOSPI_PSMAR = value;
     OCTOSPI_PIR = 16u; /* clocks between two readings */
@@ -115,7 +115,7 @@ static bool status_is(bool eight_lines, uint32_t mask, uint32_t value)
 }
 
 /* A reset of the chip does not reset the flash: it may still be on eight lines, from this program
- * or a loader's. Out of reading it is back within 40 µs (out of an erase within 100 ms, but then
+ * or a loader's. Out of reading it is back within 40 us (out of an erase within 100 ms, but then
  * its tables are not whole either). */
 static bool reset_flash(void)
 {

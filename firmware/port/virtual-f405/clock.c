@@ -35,7 +35,7 @@ static bool source_ready(void)
 #endif
 }
 
-/* RM0090 7.3.2: VCO = 2 MHz · 168 = 336 MHz, core = VCO / 2, the 48 MHz domain = VCO / 7; APB1 42
+/* RM0090 7.3.2: VCO = 2 MHz * 168 = 336 MHz, core = VCO / 2, the 48 MHz domain = VCO / 7; APB1 42
  * MHz, APB2 84 MHz. */
 static bool pll_ready(void)
 {

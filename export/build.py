@@ -16,7 +16,7 @@ from compress.errors import GraphError, TendonError
 from compress.files import write_json
 from export import compilers
 from export.boards import load_board
-from export.c import emit, placement, streaming
+from export.c import emit, examples, placement, streaming
 from export.c.placement import COLD, DoesNotFitError, Placement, Sizes
 from export.c.project import build_project, write_project
 from export.c.streaming import Demand
@@ -61,7 +61,8 @@ def make_project(graph: g.Graph, folder: Folder, board: str) -> Path:
     out = folder.target(board) / "project"
     where, cold = (placed.where, placed.cold) if placed else (None, ())
     title = f"{graph.name} {folder.precision}"
-    write_project(out, board, emit.files(model), emit.kernels(graph, family), title, where, cold)
+    files = emit.files(model) | examples.files(model, board)
+    write_project(out, board, files, emit.kernels(graph, family), title, where, cold)
     write_json(folder.target(board) / "memory.json", memory_plan(model, board))
     for demand in demands(model, board, placed):
         if demand.gives is not None:

@@ -6,6 +6,6 @@ cd "$(dirname "$0")/.."
 exec cppcheck --std=c11 --quiet --error-exitcode=1 --inline-suppr \
     --enable=warning,style,performance,portability \
     --suppressions-list=firmware/cppcheck.suppressions --platform=arm32-wchar_t4 \
-    -Ifirmware/app -Ifirmware/port -Ifirmware/port/cortex-m -Ifirmware/port/cmsdk \
-    -Ifirmware/port/virtual-f405 -Ifirmware/nn -Itests/firmware/toy_model \
-    firmware/app firmware/nn firmware/port tests/firmware
+    -Ifirmware/app -Ifirmware/examples -Ifirmware/nn -Ifirmware/port -Ifirmware/port/cortex-m \
+    -Ifirmware/port/cmsdk -Ifirmware/port/virtual-f405 -Itests/firmware/toy_model \
+    firmware/app firmware/examples firmware/nn firmware/port tests/firmware

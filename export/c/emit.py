@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from compress import graph as g
 from compress.errors import GraphError
-from export.c import binding, memory, selftest, tables_file, text
+from export.c import binding, columns, memory, selftest, tables_file, text
 from export.c import header as header_file
 from export.c import source as source_file
 from export.c.emitters_recurrent import keep
@@ -128,8 +128,8 @@ def files(model: Model) -> dict[str, bytes]:
         "app/model.c": ("the application's stream of it", binding.source(model)),
     }
     return {
-        path: "".join(
-            f"{line}\n" for line in (*(banner(model.graph, what) if what else ()), *lines)
+        path: columns.within(
+            "".join(f"{line}\n" for line in (*(banner(model.graph, what) if what else ()), *lines))
         ).encode()
         for path, (what, lines) in written.items()
     }

@@ -177,6 +177,8 @@ def _named(macro: str, name: str) -> Iterator[str]:
 def _numbers(model: Model) -> Iterator[tuple[str, object, str]]:
     graph, plan = model.graph, model.plan
     yield "INPUTS", graph.input.features, "int16 values of a sample"
+    yield "INPUT_LOW", f"({graph.input.lo})", "smallest word of a sample"
+    yield "INPUT_HIGH", graph.input.hi, "largest"
     yield "SAMPLE_RATE", _number(graph.input.rate), "samples a second"
     yield "INPUT_SCALE", f"{graph.input.scale:.9g}", "real value of one step of a sample"
     yield "SAMPLES_PER_STEP", graph.samples_per_step, ""
@@ -209,9 +211,10 @@ def _bytes(content: bytes) -> Iterator[str]:
 
 
 def _names(model: Model) -> Iterator[str]:
-    """The names of the outputs, as what an array of strings begins with."""
+    """The names of the outputs, as what an array of strings begins with; none where the task knows
+    names of another network than this one."""
     names = tasks.of(model.graph).wiring(model.graph).names
-    if not names:
+    if len(names) != model.graph.output.features:
         return
     upper = model.identifier.upper()
     yield from text.comment(

@@ -44,12 +44,13 @@ def lines(boards: list[Description], where: Where, title: str) -> Iterator[str]:
     yield "$(OUT)/firmware: $(OBJECTS)"
     yield "\t$(LINKER) $(COMMON) $(LEVEL) $(OBJECTS) -o $@"
     yield ""
+    yield from _examples()
     yield from stamp_lines("$(CC) $(WARNINGS) $(COMMON) $(NN_LEVEL) $(LEVEL)")
     yield "clean:"
     yield "\trm -rf $(OUT)"
     yield ""
-    yield f".PHONY: all clean {' '.join(FOLDERS)}"
-    yield "-include $(OBJECTS:.o=.d)"
+    yield f".PHONY: all clean examples {' '.join(FOLDERS)}"
+    yield "-include $(OBJECTS:.o=.d) $(PROGRAMS:%=$(OUT)/%.d) $(CXX_PROGRAMS:%=$(OUT)/%.d)"
 
 
 def _head(boards: list[Description], title: str) -> Iterator[str]:
@@ -60,6 +61,7 @@ def _head(boards: list[Description], title: str) -> Iterator[str]:
             "# make BOARD=posix     builds a process that speaks the same protocol on its standard"
         )
         yield "#                      input and output"
+    yield "# make examples        builds the examples for BOARD; most are for BOARD=posix"
     yield f"# make COMPILER=clang  with clang {OLDEST} or later instead of gcc; CLANG= names one"
     yield "# make LTO=1           optimizes the whole program at once, with either"
     yield f"BOARD ?= {boards[0].name}"
@@ -92,6 +94,49 @@ def _rules() -> Iterator[str]:
     yield (
         "\t$(LINKER) $(COMMON) $(LEVEL) $(LINK) -Wl,--gc-sections -Wl,--fatal-warnings"
         " -Wl,-Map,$(OUT)/firmware.map $(OBJECTS) $(LIBRARIES) -o $@"
+    )
+    yield ""
+
+
+def _examples() -> Iterator[str]:
+    """Programs that hold the network without the application: those of examples/ for this machine,
+    those of examples/$(BOARD)/ for a board, with its port."""
+    yield "LIBRARY = $(filter $(OUT)/model/% $(OUT)/nn/%,$(OBJECTS))"
+    yield "CXX_WARNINGS = -std=c++17 -Wall -Wextra -Werror -Wconversion -Wshadow"
+    yield "ifeq ($(COMPILER),clang)"
+    yield "CXX = $(CLANG) --driver-mode=g++"
+    yield "CXX_LINKER = $(CXX) $(if $(LTO_ON),-fuse-ld=lld)"
+    yield "else"
+    yield "CXX = g++"
+    yield "CXX_LINKER = $(CXX)"
+    yield "endif"
+    yield "ifeq ($(BOARD),posix)"
+    yield "PROGRAMS = $(basename $(wildcard examples/*.c))"
+    yield "CXX_PROGRAMS = $(basename $(wildcard examples/*.cpp))"
+    yield "examples: $(PROGRAMS:%=$(OUT)/%) $(CXX_PROGRAMS:%=$(OUT)/%)"
+    yield "else"
+    yield "PROGRAMS = $(basename $(wildcard examples/$(BOARD)/*.c))"
+    yield "examples: $(PROGRAMS:%=$(OUT)/%.elf)"
+    yield "endif"
+    yield "\t@$(if $^,,echo 'none is for $(BOARD): make BOARD=posix examples')"
+    yield ""
+    yield "$(OUT)/examples/%.o: INCLUDES += -Iexamples"
+    yield "$(PROGRAMS:%=$(OUT)/%): %: %.o $(LIBRARY)"
+    yield "\t$(LINKER) $(COMMON) $(LEVEL) $^ -o $@"
+    yield ""
+    yield "$(CXX_PROGRAMS:%=$(OUT)/%): %: %.o $(LIBRARY)"
+    yield "\t$(CXX_LINKER) $(COMMON) $(LEVEL) $^ -o $@"
+    yield ""
+    yield "$(CXX_PROGRAMS:%=$(OUT)/%.o): $(OUT)/%.o: %.cpp $(OUT)/built-with Makefile"
+    yield "\t@mkdir -p $(@D)"
+    yield "\t$(CXX) $(CXX_WARNINGS) $(COMMON) $(LEVEL) $(INCLUDES) -MMD -c $< -o $@"
+    yield ""
+    yield "# a port may ask for the checksum of app/"
+    yield "PORT_OBJECTS = $(filter $(OUT)/port/% $(OUT)/app/crc32.o,$(OBJECTS))"
+    yield "$(PROGRAMS:%=$(OUT)/%.elf): %.elf: %.o $(LIBRARY) $(PORT_OBJECTS) $(LINKER_SCRIPT)"
+    yield (
+        "\t$(LINKER) $(COMMON) $(LEVEL) $(LINK) -Wl,--gc-sections -Wl,--fatal-warnings"
+        " -Wl,-Map,$*.map $(filter %.o,$^) $(LIBRARIES) -o $@"
     )
     yield ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cache
 from zlib import crc32
 
 from export.boards import FIRMWARE
@@ -53,6 +54,8 @@ PREFIXES = ("nn_", "pthread_", "atomic_", "memory_order_", "sched_", "sem_", "po
 ENDS = ("_state", "_arena", "_table", "_tables", "_reset", "_step", "_selftest", "_tap", "_nn")
 LONGEST = 32  # of a network's name and of a layer's: names made of both keep to a line
 
+_COMMENTS = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
+
 
 def identifier(name: str) -> str:
     """The name of a network in lower case as C can have it: the prefix of all that it defines, and
@@ -72,7 +75,7 @@ def _has_another_meaning(word: str) -> bool:
     taken = KEYWORDS | C_HEADERS | LOCALS | WORDS | MACROS | library_names.NAMES | _own_files()
     return (
         len(word) == 1
-        or word in taken | set(_OTHERS.split())
+        or word in taken | set(_OTHERS.split()) | _words_of_examples()
         or word.startswith(PREFIXES)
         or word.endswith("_t")
     )
@@ -82,6 +85,15 @@ def _own_files() -> frozenset[str]:
     """Names of what a project has beside its model, files and what they define."""
     found = {path.stem for path in FIRMWARE.rglob("*.[chS]")}
     return frozenset(found | {"model", "nn", "port", "app"})
+
+
+@cache
+def _words_of_examples() -> frozenset[str]:
+    """What the programs in examples/ call something: beside it, a network of that name would be
+    another thing."""
+    sources = [p for p in (FIRMWARE / "examples").rglob("*.*") if p.suffix in (".c", ".h", ".cpp")]
+    code = "\n".join(_COMMENTS.sub("", p.read_text(encoding="ascii")) for p in sources)
+    return frozenset(set(re.findall(r"\b[a-z]\w*", code)) - {"network"})
 
 
 def short_names(paths: Sequence[str], taken: Iterable[str] = ()) -> list[str]:

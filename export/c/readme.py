@@ -13,6 +13,7 @@ FOLDERS = {
     "nn": "the kernels the network calls; `nn.h` is their manual",
     "app": "the application: the serial protocol around the network, portable C11",
     "port": "`port.h` is what a board gives to the application; one folder per board",
+    "examples": "programs to begin with; its `README.md` lists them",
     "pio": "what PlatformIO needs to build this: compiler, flags, upload",
 }
 
@@ -35,6 +36,8 @@ def lines(
     yield from _readme_build(board, where)
     if board.loading:
         yield from _readme_flash(board, where, board.loading)
+    if any(file.startswith("examples/") for file in files):
+        yield from _readme_examples(board, files)
     yield from _readme_library(identifier)
     yield "## What is where"
     yield ""
@@ -52,6 +55,19 @@ def lines(
     )
 
 
+def _readme_examples(board: Description, files: list[str]) -> Iterator[str]:
+    yield "## Examples"
+    yield ""
+    yield "Programs that hold the network without the protocol of `app/`: over a file, in C and in"
+    yield "C++, with what it says as text. `examples/README.md` lists them."
+    yield ""
+    yield "    make BOARD=posix examples"
+    yield ""
+    if any(file.startswith(f"examples/{board.name}/") for file in files):
+        yield f"`make examples` builds those for {board.name} alone, which take own samples."
+        yield ""
+
+
 def _readme_library(identifier: str) -> Iterator[str]:
     yield "## As a library"
     yield ""
@@ -67,7 +83,8 @@ def _readme_library(identifier: str) -> Iterator[str]:
     yield "- Arduino: put this folder into `libraries/`, under a name of letters, digits and"
     yield f"  underscores, and `#include <{identifier}.h>`. Arduino compiles with -Os, which"
     yield "  costs speed and no bit. Checked by a script that does what Arduino's library"
-    yield "  specification says, not by its own tools."
+    yield "  specification says, not by its own tools. `examples/` has no sketch: Arduino passes"
+    yield "  over what is in it."
     yield "- Zephyr: name this folder in `ZEPHYR_EXTRA_MODULES`, and say"
     yield f"  `CONFIG_{identifier.upper()}=y`. Checked against the schema of module.yml and with"
     yield "  stand-ins for Zephyr's CMake functions, not with Zephyr itself."

@@ -17,7 +17,7 @@ from platformio.package.manifest.schema import ManifestSchema
 from compress.graph.samples import to_int16
 from export import compilers
 from export.boards import load_board
-from export.c import emit
+from export.c import emit, examples
 from export.c.project import identifier, write_project
 from tests import toy
 from tests.export import loops
@@ -45,7 +45,8 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
     signal = loops.signal_of(graph, STEPS)
     model = emit.build(graph)
     folder = tmp_path_factory.mktemp("libraries") / "mein Projekt" / "ünter_é"
-    write_project(folder, BOARD, emit.files(model), emit.kernels(graph), "two loops")
+    files = emit.files(model) | examples.files(model, BOARD)
+    write_project(folder, BOARD, files, emit.kernels(graph), "two loops")
     name = identifier(f"model/{path.name}" for path in (folder / "model").iterdir())
     words = to_int16(graph, signal.samples)
     expected = loops.words_of(graph, signal).reshape(-1).tolist()

@@ -1,10 +1,11 @@
 """What the hardware fixes, as ST's device headers have it: addresses, bits and interrupt numbers.
 
 Not read from the ports' registers.h, which is compared with this. `_text` has one board after the
-other, all numbers in hexadecimal; a name without its own in ST's header (such as a field's value,
-or the USART of that board) was written down from the field or block that it stands for. The headers
-are those of STMicroelectronics/cmsis_device_f4 (2.6.10), _l4 (1.7.4), _h7 (1.10.4) and _u5 (1.4.0)
-on GitHub; NOR_… is the external flash, of stm32-mx25lm51245g there.
+other, and the example that has registers of its own, all numbers in hexadecimal; a name without its
+own in ST's header (such as a field's value, or the USART of that board) was written down from the
+field or block that it stands for. The headers are those of STMicroelectronics/cmsis_device_f4
+(2.6.10), _l4 (1.7.4), _h7 (1.10.4) and _u5 (1.4.0) on GitHub; NOR_… is the external flash, of
+stm32-mx25lm51245g there.
 """
 
 from __future__ import annotations
@@ -34,6 +35,15 @@ RCC_APB1ENR_PWR 10000000   FLASH_ACR_LATENCY F   FLASH_ACR_PRFTEN 100   FLASH_AC
 FLASH_ACR_DCEN 400   DBGMCU_IWDG_STOP 1000   USART_IRQ 26   PERIPHERALS 61
 RESET_REGISTER 40023874   RESET_CLEAR 1000000   RESET_POWER_ON 8000000   RESET_BROWN_OUT 2000000
 RESET_WATCHDOG 60000000   RESET_OTHER 80000000   RESET_SOFTWARE 10000000   RESET_PIN 4000000
+[own_samples_f446.c] stm32f446xx.h
+RCC_APB2ENR 40023844   RCC_APB2ENR_SPI1 1000   RCC_AHB1ENR_DMA2 400000   GPIOA_IDR 40020010
+GPIOA_IDR_NSS 10   SPI1_CR1 40013000   SPI1_CR2 40013004   SPI1_SR 40013008   SPI1_DR 4001300C
+SPI_CR1_SPE 40   SPI_CR1_RXONLY 400   SPI_CR1_DFF 800   SPI_CR2_RXDMAEN 1   SPI_SR_OVR 40
+DMA2_LISR 40026400   DMA2_LIFCR 40026408   DMA2_S0CR 40026410   DMA2_S0NDTR 40026414
+DMA2_S0PAR 40026418   DMA2_S0M0AR 4002641C   DMA2_S0M1AR 40026420   DMA2_STREAM0_IRQ 38
+DMA_STREAM0_FLAGS 3D   DMA_TCIF0 20   DMA_DMEIF0 4   DMA_TEIF0 8   DMA_CR_EN 1   DMA_CR_DMEIE 2
+DMA_CR_TEIE 4   DMA_CR_TCIE 10   DMA_CR_MINC 400   DMA_CR_16_BITS 2800   DMA_CR_PRIORITY 20000
+DMA_CR_DBM 40000   DMA_CR_CT 80000   DMA_CR_CHANNEL_3 6000000
 [nucleo-l4r5zi] stm32l4r5xx.h
 RCC_CR_MSION 1   RCC_CR_MSIRDY 2
 PWR_CR2 40007004   PWR_CR5 40007080   RCC_CR 40021000   RCC_CFGR 40021008   RCC_PLLCFGR 4002100C

@@ -323,7 +323,8 @@ def _placement(model: Model) -> Iterator[str]:
         yield f"#ifndef {upper}_IN_{part}"
         yield "#ifdef __arm__"
         section = f'section(".bss.model_{part.lower()}")'
-        yield f"#define {upper}_IN_{part} __attribute__((aligned(8), {section}))"
+        yield f"#define {upper}_IN_{part} \\"
+        yield f"    __attribute__((aligned(8), {section}))"
         yield "#else"
         yield f"#define {upper}_IN_{part} __attribute__((aligned(8)))"
         yield "#endif"

@@ -34,6 +34,10 @@ _C_HEADERS = (
 C_HEADERS = frozenset(_C_HEADERS.split())
 # what the step of a model calls its own
 LOCALS = frozenset({"self", "state", "arena", "samples", "out"})
+# what its self-test and its tables do
+WORDS = frozenset(
+    ["at", "bit", "bytes", "count", "crc", "data", "name", "op", "seed", "step", "table", "values"]
+)
 # what a header's macro may put in the place of a member or a variable, and types
 MACROS = frozenset(
     {"linux", "unix", "errno", "stdin", "stdout", "stderr", "complex", "bool", "true", "false"}
@@ -46,6 +50,8 @@ _OTHERS = (
 )
 # of libraries: kernels, threads, atomics
 PREFIXES = ("nn_", "pthread_", "atomic_", "memory_order_", "sched_", "sem_", "posix_")
+# what a network adds to its name: that must not be the name of another
+ENDS = ("_state", "_arena", "_table", "_tables", "_reset", "_step", "_selftest", "_tap", "_nn")
 LONGEST = 32  # of a network's name and of a layer's: names made of both keep to a line
 
 _COMMENTS = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
@@ -57,6 +63,8 @@ def identifier(name: str) -> str:
     word = re.sub(r"[\W_]+", "_", name, flags=re.ASCII).strip("_").lower() or "network"
     if not word[0].isalpha() or _has_another_meaning(word):
         word = f"net_{word}"
+    if word.endswith(ENDS):
+        word = f"{word}_net"
     if len(word) <= LONGEST:
         return word
     return f"{word[: LONGEST - 9]}_{crc32(name.encode()):08x}"
@@ -64,7 +72,7 @@ def identifier(name: str) -> str:
 
 def _has_another_meaning(word: str) -> bool:
     """To a compiler, a library, a linker (-lm) or a build tool, beside a network of that name."""
-    taken = KEYWORDS | C_HEADERS | LOCALS | MACROS | library_names.NAMES | _own_files()
+    taken = KEYWORDS | C_HEADERS | LOCALS | WORDS | MACROS | library_names.NAMES | _own_files()
     return (
         len(word) == 1
         or word in taken | set(_OTHERS.split()) | _words_of_examples()

@@ -50,7 +50,7 @@ def source(model: Model) -> Iterator[str]:
         yield from _values(values)
         yield "};"
     yield ""
-    yield f"const {name}_table {name}_tables[{upper}_TABLE_COUNT] = {{"
+    yield from declared(f"const {name}_table", f"{name}_tables[{upper}_TABLE_COUNT] = {{")
     for table in model.tables:
         line = f"    {{{table}, sizeof {table}}},"
         if len(line) <= text.WIDTH:

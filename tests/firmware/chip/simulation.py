@@ -166,7 +166,8 @@ class Simulation:
         lasting = NEVER if fault.watchdog else 300
         yield f"~ 0 0 {watchdog + 12:x} 3 0 {lasting:x}"  # busy from before
         yield f"~ {watchdog + 4:x} ffffffff {watchdog + 12:x} 1 0 {lasting:x}"
-        yield f"~ {watchdog + 8:x} ffffffff {watchdog + 12:x} 2 0 {lasting:x}"
+        longer = NEVER if fault.watchdog else 500
+        yield f"~ {watchdog + 8:x} ffffffff {watchdog + 12:x} 2 0 {longer:x}"
 
     def start(self, fault: Fault | None = None, **reset: int) -> Trace:
         """port_start() on this chip with this fault, other values out of reset if need be."""

@@ -38,7 +38,10 @@ def source(model: Model) -> Iterator[str]:
     yield ""
     yield f"void {name}_reset({name} *self)"
     yield "{"
-    yield "    memset(self->state, 0, sizeof *self->state);"
+    if model.plan.state_bytes:
+        yield "    memset(self->state, 0, sizeof *self->state);"
+    else:
+        yield "    (void)self; /* this network keeps nothing from step to step */"
     yield "}"
     yield ""
     yield f"void {name}_step({name} *self, const int16_t *samples, int16_t *out)"

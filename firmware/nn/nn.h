@@ -335,8 +335,9 @@ void nn_start_up(uint32_t *steps, uint32_t until, void *state, uint32_t bytes);
 
 /* --- stack ------------------------------------------------------------------------------------ */
 
-/* Bytes of stack that a kernel needs with all it calls but memcpy() and memset(): the larger of what
- * gcc 12 and clang 19 say at -O3, as projects build kernels. With -O0 it is up to three times that.
+/* Bytes of stack that a kernel needs with all it calls but memcpy() and memset(): the larger of
+ * what gcc 12 and clang 19 say at -O3, as projects build kernels. With -O0 it is up to three times
+ * that.
  *
  * kernel                        M4    M7   M33   M55  computer
  * nn_add_s16                    20    24    20    12        32

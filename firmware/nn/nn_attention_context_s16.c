@@ -143,7 +143,7 @@ typedef struct {
     uint32_t next;         /* bytes from the weights of a frame to those of the next */
     const int16_t *eights; /* behind the last whole eight keys */
     const int16_t *last;   /* behind the last key */
-    uint32_t on;           /* bytes from behind a second frame's weights to the next first frame's */
+    uint32_t on;           /* bytes from behind a second frame's weights to the next first one's */
     uint32_t bits;
     int32_t mult;
     nn_clamp_pair clamp;

@@ -10,8 +10,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* The fast kernels are written for compilers that read GNU's assembly and attributes, and for a core
- * that may load a word from any address. */
+/* The fast kernels are written for compilers that read GNU's assembly and attributes, and for a
+ * core that may load a word from any address. */
 #if defined(__ARM_FEATURE_DSP) && defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M' && \
     !defined(NN_PORTABLE)
 #if defined(__GNUC__) && defined(__ARM_FEATURE_UNALIGNED)

@@ -76,8 +76,8 @@ typedef struct {
 /* Clock, counter, line. Afterwards every byte that arrives is kept. The result lives for ever. */
 const port_info *port_start(void);
 
-/* I am not lost: serves the watchdog and does nothing else. For work whose end is certain and may be
- * far off between two port_read(), as all tables' CRC is on a clock that fell back. */
+/* Serves the watchdog and does nothing else: for work between two port_read() whose end is certain
+ * and may be far off, as all tables' CRC is on a clock that fell back. */
 void port_alive(void);
 
 /* Takes up to `room` received bytes, oldest first, and returns how many. When none are waiting it

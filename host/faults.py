@@ -25,6 +25,7 @@ CAUSES = {
     OTHER: ("other", "was reset by a low-power mode or its option bytes"),
 }
 NMI = 2
+INTERRUPTS = 16  # the first of them
 EXCEPTIONS = {
     NMI: "NMI",
     3: "HardFault",
@@ -104,9 +105,15 @@ def _why_no_line(image: Path | None, read: Image | None) -> str:
 
 
 def _place(past: Past, image: Image | None) -> Place:
-    """Where it was; behind an overflowed stack, the deepest call."""
-    at = past.pc or (past.caller - 2 if past.caller else 0)
-    return image.place(at) if image is not None and at else Place(at, "", "", 0)
+    """Where it was; where that is no function, who called it; behind an overflowed stack, the
+    deepest call."""
+    at = [past.pc] if past.stack == INSIDE else []
+    at += [back - 2 for back in (past.lr, past.caller) if back & 1]
+    if image is not None and past.exception < INTERRUPTS:
+        for place in map(image.place, at):
+            if place.function:
+                return place
+    return Place(past.pc, "", "", 0)
 
 
 def _fault(past: Past, image: Image | None) -> str:
@@ -123,13 +130,15 @@ def _fault(past: Past, image: Image | None) -> str:
 
 
 def _exception(number: int) -> str:
-    if number >= 16:
-        return f"interrupt {number - 16}, which has no handler"
+    if number >= INTERRUPTS:
+        return f"interrupt {number - INTERRUPTS}, which has no handler"
     return EXCEPTIONS.get(number, f"exception {number}")
 
 
 def _kinds(past: Past) -> list[str]:
-    """The stack first: what else there is comes of it."""
+    """The stack first: what else there is comes of it, as it does of a handler that is missing."""
+    if past.exception >= INTERRUPTS:
+        return []
     if past.stack == OVERFLOWED:
         return ["the stack overflowed"]
     found = ["the stack pointer is nowhere near the stack"] if past.stack == LOST else []
@@ -143,12 +152,17 @@ def _kinds(past: Past) -> list[str]:
 
 def _where(past: Past, image: Image) -> str:
     """In which function, and who called it: as the link register says; where that points into the
-    function itself or is used for something else, as the stack seems to."""
-    place = _place(past, image)
-    if not past.pc:
-        return f"near {place}" if place.address else ""
+    function itself or is used for something else, as the stack seems to. What lies deepest on an
+    overflowed stack may be older than the overflow."""
+    if past.exception >= INTERRUPTS:
+        return ""
+    if past.stack != INSIDE:
+        nearest = _place(past, image)
+        return f"it seems near {nearest}" if nearest.function else ""
+    place = image.place(past.pc)
+    where = f"in {place}" if place.function or place.file else f"at {place}"
     for back, how in ((past.lr, "called from"), (past.caller, "it seems called from")):
         caller = image.place(back - 2) if back & 1 else None
         if caller is not None and caller.function not in ("", place.function):
-            return f"in {place}, {how} {caller}"
-    return f"in {place}"
+            return f"{where}, {how} {caller}"
+    return where

@@ -41,8 +41,11 @@ class Image:
                 elf = ELFFile(file)
                 text = elf.get_section_by_name(".text")
                 self.code_crc = 0 if text is None else zlib.crc32(text.data())
+                code = range(0)
+                if text is not None:
+                    code = range(text["sh_addr"], text["sh_addr"] + text["sh_size"])
                 self._functions = sorted(_functions(elf))
-                self._lines = sorted(_lines(elf))
+                self._lines = sorted(_lines(elf, code))
         except (OSError, ELFError, DWARFError) as error:
             raise ValueError(f"{path}: no image that can be read ({error})") from error
 
@@ -76,18 +79,21 @@ def _functions(elf: ELFFile) -> Iterator[tuple[int, int, str]]:
                 yield symbol["st_value"] & ~1, symbol["st_size"], symbol.name
 
 
-def _lines(elf: ELFFile) -> Iterator[tuple[int, int, str, int]]:
-    """(address, end, file, line) of every stretch of code that belongs to a line."""
+def _lines(elf: ELFFile, code: range) -> Iterator[tuple[int, int, str, int]]:
+    """(address, end, file, line) of every stretch of code that belongs to a line. Functions that
+    the linker left out keep their lines, from address 0 on."""
     if not elf.has_dwarf_info():
         return
     info = elf.get_dwarf_info()
     for unit in info.iter_CUs():
         program = info.line_program_for_CU(unit)
-        last = None
+        last, linked = None, False
         for state in () if program is None else (e.state for e in program.get_entries()):
             if state is None:
                 continue
-            if last is not None and last.address < state.address and last.line:
+            if last is None:
+                linked = state.address in code
+            elif linked and last.address < state.address and last.line:
                 yield last.address, state.address, _file(program, last.file), last.line
             last = None if state.end_sequence else state
 

@@ -131,7 +131,10 @@ def _memory(model: Model) -> Iterator[str]:
         f"Snapshot    {upper}_STATE_BYTES from self->state are all that a stream knows; copy them"
         " between two steps to go on later."
     )
-    yield f"Integrity   {name}_selftest() says whether tables and kernels compute what they must."
+    yield (
+        f"Integrity   {name}_selftest() says whether tables and kernels compute what they must. It"
+        " takes the time of three steps and of about 45 instructions for each byte of the tables."
+    )
 
 
 # --- constants ------------------------------------------------------------------------------------

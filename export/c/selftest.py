@@ -24,7 +24,7 @@ def source(model: Model) -> Iterator[str]:
     shift, offset = _range(model.graph)
     yield f'#include "{name}.h"'
     yield ""
-    yield "/* CRC-32 (IEEE 802.3), four bits at a time */"
+    yield "/* CRC-32 (IEEE 802.3), bit by bit: about 45 instructions a byte */"
     yield "static uint32_t crc_of(uint32_t crc, const void *bytes, uint32_t count)"
     yield "{"
     yield "    const uint8_t *at = (const uint8_t *)bytes;"

@@ -1,4 +1,4 @@
-/* What a board gives to the application: six functions. Nothing else of the application knows the
+/* What a board gives to the application: seven functions. Nothing else of the application knows the
  * board.
  *
  * A port also brings its start-up code, a linker script where there is one, and board.toml: the
@@ -75,6 +75,10 @@ typedef struct {
 
 /* Clock, counter, line. Afterwards every byte that arrives is kept. The result lives for ever. */
 const port_info *port_start(void);
+
+/* Serves the watchdog and does nothing else: for work between two port_read() whose end is certain
+ * and may be far off, as all tables' CRC is on a clock that fell back. */
+void port_alive(void);
 
 /* Takes up to `room` received bytes, oldest first, and returns how many. When none are waiting it
  * may sleep, at most 200 ms, and return 0. The application calls it at least twice a second: the

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,6 +42,24 @@ def test_the_emulated_board_computes_what_the_model_says(board: ProcessBoard) ->
     np.testing.assert_array_equal(result.outputs, toy.run(content))
     status = board.link.status()
     assert (status.frames, status.overruns, status.bytes_dropped, status.frames_bad) == (4, 0, 0, 0)
+
+
+def test_a_check_of_the_tables_longer_than_the_watchdog_waits_is_no_fault(tmp_path: Path) -> None:
+    """As on a clock or an external flash that fell back: the watchdog waits for 1000 million
+    instructions, these 144 MB take more."""
+    toy.need_emulator()
+    files, count = toy.model_files(), 1100
+    crc = zlib.crc32(bytes(131_072 * count), zlib.crc32(toy.table_bytes()))
+    header = re.sub(rb"(MODEL_TABLES_CRC) \w+", rb"\1 0x%08xu" % crc, files["model.h"])
+    files["model.h"] = re.sub(rb"(MODEL_TABLE_COUNT) 1", rb"\1 %d" % (1 + count), header)
+    filler = b"static const uint8_t filler[131072];\nconst model_table model_tables"
+    source = files["model.c"].replace(b"const model_table model_tables", filler)
+    files["model.c"] = source.replace(
+        b"mix}};", b"mix}%s};" % b"".join([b", {filler, sizeof filler}"] * count)
+    )
+    write_project(tmp_path / "p", BOARD, files, [], "toy model with many tables")
+    with open_board(BOARD, build_project(tmp_path / "p", BOARD), toy.MODEL_HASH) as board:
+        assert board.link.handshake().past.faults == 0
 
 
 def test_the_board_says_what_it_is(board: ProcessBoard) -> None:

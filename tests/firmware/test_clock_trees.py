@@ -15,7 +15,7 @@ from export.boards import load_board, names
 from tests import toy
 from tests.firmware.chip.facts import FACTS
 from tests.firmware.chip.known import CRYSTAL, KNOWN, NOT_FOR_SPEED, VARIANTS
-from tests.firmware.chip.simulation import WAIT, Fault, Simulation, Trace
+from tests.firmware.chip.simulation import NEVER, WAIT, Fault, Simulation, Trace
 from tests.firmware.chip.trees import Clocks
 
 CHIPS = [name for name in names() if load_board(name).loading]
@@ -135,14 +135,15 @@ def test_the_line_is_on_its_pins_at_its_rate(name: str, simulations: dict[str, S
         assert trace.of(KERNEL_CLOCK[name]) == []
 
 
+@pytest.mark.parametrize("under_way", [(300, 500), (500, 300)])
 @pytest.mark.parametrize("name", CHIPS)
 def test_the_watchdog_runs_in_the_end_and_its_registers_are_waited_for(
-    name: str, simulations: dict[str, Simulation]
+    name: str, under_way: tuple[int, int], simulations: dict[str, Simulation]
 ) -> None:
     """IWDG_SR says while a value is under way, here also from before: nothing is written then, and
     nothing served, which would load the old value."""
     board = simulations[name]
-    trace, key = board.start(), board.fact["IWDG_BASE"]
+    trace, key = board.start(Fault(watchdog=under_way)), board.fact["IWDG_BASE"]
     assert trace.of(key) == [0xCCCC, 0x5555, 0xAAAA]
     assert (trace.of(key + 4), trace.of(key + 8)) == ([4], [2047])
     assert trace.writes[-1] == (key, 0xAAAA)
@@ -159,7 +160,7 @@ def test_a_watchdog_that_never_takes_its_values_over_is_served_in_time(
     """Out of reset it bites after 4096 counts of LSI / 4: 348 ms at the earliest. Of those the
     start takes less than half."""
     board = simulations[name]
-    trace = board.start(Fault(watchdog=True))
+    trace = board.start(Fault(watchdog=(NEVER, NEVER)))
     assert trace.writes[-1] == (board.fact["IWDG_BASE"], 0xAAAA)
     spent = [when for when, _, where, _ in trace.changes if where == board.fact["IWDG_BASE"]]
     assert 8 * (spent[-1] - spent[0]) / trace.clock_hz < 0.15

@@ -27,12 +27,14 @@ from host.image import Image
 from host.run import Run
 from tests import toy
 
-F405, M7, M55 = "virtual-f405", "virtual-m7", "virtual-m55"
+F405, M7, M33, M55 = "virtual-f405", "virtual-m7", "virtual-m33", "virtual-m55"
 DECLARED = b"""#include <stdint.h>
 uint32_t read_at(uint32_t address);
 void undefined(void);
 uint32_t deep(uint32_t turn);
 void hang(void);
+void jump(uint32_t address);
+void interrupt(void);
 """
 PROVOKED = (
     DECLARED
@@ -61,6 +63,19 @@ void hang(void)
     for (;;) {
         __asm volatile("nop"); /* here: hang */
     }
+}
+
+void jump(uint32_t address)
+{
+    ((void (*)(void))(uintptr_t)address)(); /* here: jump */
+    __asm volatile("nop");
+}
+
+void interrupt(void)
+{
+    *(volatile uint32_t *)0xE000E100u = 1u << 5; /* enabled, pending */
+    *(volatile uint32_t *)0xE000E200u = 1u << 5;
+    __asm volatile("dsb\\n\\tisb");
 }
 """
 )
@@ -107,8 +122,41 @@ def fault_of(board: ProcessBoard) -> tuple[BoardLostError, p.Past]:
             faults.INSIDE,
         ),
         (M55, "undefined()", "undefined", "HardFault, undefined instruction, in", faults.INSIDE),
-        (F405, "(void)deep(1)", "deep", "the stack overflowed, near deep", faults.OVERFLOWED),
-        (M55, "(void)deep(1)", "deep", "the stack overflowed, near deep", faults.OVERFLOWED),
+        (
+            F405,
+            "(void)deep(1)",
+            "deep",
+            "the stack overflowed, it seems near deep",
+            faults.OVERFLOWED,
+        ),
+        (
+            M55,
+            "(void)deep(1)",
+            "deep",
+            "the stack overflowed, it seems near deep",
+            faults.OVERFLOWED,
+        ),
+        (
+            M33,
+            "(void)deep(1)",
+            "deep",
+            "the stack overflowed, it seems near deep",
+            faults.OVERFLOWED,
+        ),
+        (
+            M33,
+            "jump(0)",
+            "jump",
+            "HardFault, jump to an address that is no code's, at 0x00000000, called from jump",
+            faults.INSIDE,
+        ),
+        (
+            F405,
+            "jump(0x40000001u)",
+            "jump",
+            "instruction from memory that holds no code, at 0x40000000, called from jump",
+            faults.INSIDE,
+        ),
     ],
 )
 def test_a_fault_is_told_with_its_function_and_line(
@@ -137,8 +185,21 @@ def test_a_fault_is_told_with_its_function_and_line(
         LINES[function],
     )
     assert said in told.text and told.text[1:] in str(lost)
-    if stack == faults.INSIDE:
+    if stack == faults.INSIDE and function != "jump":
         assert re.search(r"called from \w+ \(model/model\.c:\d+\)", told.text)
+
+
+@pytest.mark.parametrize("board", [F405, M33])
+def test_an_interrupt_without_a_handler_is_told_by_its_number(board: str, tmp_path: Path) -> None:
+    toy.need_emulator()
+    image = faulty_image(tmp_path, board, "interrupt()")
+    with open_board(board, image, toy.MODEL_HASH, toy.PATIENT) as connected:
+        assert isinstance(connected, ProcessBoard)
+        connected.link.handshake()
+        lost, past = fault_of(connected)
+    assert (past.cause, past.exception, past.pc) == (faults.FAULT, 21, 0)
+    assert lost.told is not None and lost.told.function == ""
+    assert "by a fault: interrupt 5, which has no handler (pc 0x00000000" in lost.told.text
 
 
 @pytest.mark.parametrize("board", [M7, M55])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,32 @@ def test_an_image_names_function_and_line_of_an_address() -> None:
     assert (place.function, place.file) == ("crc32", "app/crc32.c") and place.line > 10
     assert str(place) == f"crc32 (app/crc32.c:{place.line})"
     assert str(image.place(0x20000000)) == "0x20000000"
+
+
+@pytest.mark.parametrize("board", ["virtual-f405", "virtual-m7"])
+def test_lines_are_those_that_the_toolchain_names(board: str) -> None:
+    """Of every function; and none of what the linker left out, whose lines begin at 0."""
+    toy.need("arm-none-eabi-addr2line")
+    path = toy.image(board)
+    image = Image(path)
+    begins = [address for address, _, _ in image._functions]
+    said = subprocess.run(
+        ["arm-none-eabi-addr2line", "-s", "-e", path, *map(hex, begins)],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    named = [
+        (image.place(at), line) for at, line in zip(begins, said, strict=True) if ":?" not in line
+    ]
+    assert len(named) > 40
+    for place, line in named:
+        assert f"{place.file.split('/')[-1]}:{place.line}" == line.split(" ")[0]
+    assert [str(image.place(at)) for at in (0, 16, 64)] == [
+        "0x00000000",
+        "0x00000010",
+        "0x00000040",
+    ]
 
 
 def test_what_is_no_image_is_refused(tmp_path: Path) -> None:

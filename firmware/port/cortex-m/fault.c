@@ -72,6 +72,13 @@ static uint32_t return_above(const uint32_t *at)
     return 0;
 }
 
+/* An interrupt without a handler: its vector is 0, which is no code, and a fault before its first
+ * instruction, in its own mode. */
+static bool is_unhandled(const uint32_t *frame)
+{
+    return frame[6] == 0 && frame[5] >= 0xFFFFFF00u && (frame[7] & SCB_ICSR_VECTACTIVE) >= 16u;
+}
+
 /* A frame that could not be written says nothing; where the stack has overflowed, its deepest call
  * does. */
 static void take_frame(const uint32_t *frame, uint32_t returns)
@@ -86,6 +93,8 @@ static void take_frame(const uint32_t *frame, uint32_t returns)
         fault->pc = frame[6];
         fault->sp += 4u * words;
         fault->caller = return_above(frame + words);
+        if (is_unhandled(frame))
+            fault->exception = (uint16_t)(frame[7] & SCB_ICSR_VECTACTIVE);
     } else if (fault->stack == PORT_STACK_OVERFLOWED) {
         fault->caller = return_above(stack_bottom);
     }

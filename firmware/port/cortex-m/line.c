@@ -26,6 +26,11 @@ uint32_t port_read(uint8_t *bytes, uint32_t room)
     return ring_take(&received, bytes, room);
 }
 
+void port_alive(void)
+{
+    line_serve_watchdog();
+}
+
 uint32_t port_ticks(void)
 {
     return counter_ticks();

@@ -1,6 +1,6 @@
-/* The receiving half of a Cortex-M port: port_read(), port_ticks() and port_measure() are the same
- * on all of them (line.c). A board brings port_start(), port_write(), the handler of its UART and
- * the two functions of its watchdog. */
+/* The receiving half of a Cortex-M port: port_read(), port_alive(), port_ticks() and port_measure()
+ * are the same on all of them (line.c). A board brings port_start(), port_write(), the handler of
+ * its UART and the two functions of its watchdog. */
 #ifndef LINE_H
 #define LINE_H
 #include "counter.h"

@@ -13,7 +13,7 @@ static void start_pll(void)
 {
     RCC_APB1ENR |= RCC_APB1ENR_PWR;
     (void)RCC_APB1ENR; /* until the clock runs */
-    PWR_CR |= PWR_CR_VOS_1;
+    PWR_CR |= PWR_CR_VOS_SCALE_1;
     RCC_PLLCFGR = 8u | 180u << 6 | 8u << 24 | 2u << 28; /* PLLP = 0: VCO / 2; PLLSRC = 0: HSI */
     RCC_CR |= RCC_CR_PLLON;
 }

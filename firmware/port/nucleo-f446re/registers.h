@@ -25,7 +25,7 @@
 /* Power control, RM0390 5.4: PWR_CR, PWR_CSR */
 #define PWR_CR REGISTER(0x40007000u)
 #define PWR_CSR REGISTER(0x40007004u)
-#define PWR_CR_VOS_1 (3u << 14) /* scale 1, also out of reset */
+#define PWR_CR_VOS_SCALE_1 (3u << 14) /* scale 1, also out of reset */
 #define PWR_CR_ODEN (1u << 16)
 #define PWR_CR_ODSWEN (1u << 17)
 #define PWR_CSR_ODRDY (1u << 16)

@@ -3,11 +3,11 @@
 #include "registers.h"
 #include "select.h"
 
-#define ONE_LINE OCTOSPI_CCR_IMODE_1
-#define ONE_LINE_ADDRESS (OCTOSPI_CCR_ADMODE_1 | OCTOSPI_CCR_ADSIZE_32)
-#define EIGHT_LINES (OCTOSPI_CCR_IMODE_8 | OCTOSPI_CCR_IDTR | OCTOSPI_CCR_ISIZE_16)
-#define EIGHT_LINES_ADDRESS (OCTOSPI_CCR_ADMODE_8 | OCTOSPI_CCR_ADDTR | OCTOSPI_CCR_ADSIZE_32)
-#define EIGHT_LINES_DATA (OCTOSPI_CCR_DMODE_8 | OCTOSPI_CCR_DDTR | OCTOSPI_CCR_DQSE)
+#define ONE_LINE OCTOSPI_CCR_IMODE_ONE
+#define ONE_LINE_ADDRESS (OCTOSPI_CCR_ADMODE_ONE | OCTOSPI_CCR_ADSIZE_32)
+#define EIGHT_LINES (OCTOSPI_CCR_IMODE_EIGHT | OCTOSPI_CCR_IDTR | OCTOSPI_CCR_ISIZE_16)
+#define EIGHT_LINES_ADDRESS (OCTOSPI_CCR_ADMODE_EIGHT | OCTOSPI_CCR_ADDTR | OCTOSPI_CCR_ADSIZE_32)
+#define EIGHT_LINES_DATA (OCTOSPI_CCR_DMODE_EIGHT | OCTOSPI_CCR_DDTR | OCTOSPI_CCR_DQSE)
 /* turns of about 8 cycles at 520 MHz; eight of them on the internal oscillator */
 #define MILLISECOND 65000u
 
@@ -102,7 +102,7 @@ static bool command(uint32_t lines, uint32_t instruction)
 static bool status_is(bool eight_lines, uint32_t mask, uint32_t value)
 {
     const uint32_t lines = eight_lines ? EIGHT_LINES | EIGHT_LINES_ADDRESS | EIGHT_LINES_DATA
-                                       : ONE_LINE | OCTOSPI_CCR_DMODE_1;
+                                       : ONE_LINE | OCTOSPI_CCR_DMODE_ONE;
     prepare(OCTOSPI_CR_FMODE_POLL, lines, eight_lines ? NOR8_STATUS_DUMMY : 0u);
     OCTOSPI_DLR = eight_lines ? 1u : 0u; /* bytes - 1 */
     OCTOSPI_PSMKR = mask;
@@ -134,7 +134,7 @@ static bool widen(void)
     if (!command(ONE_LINE, NOR_WRITE_ENABLE) ||
         !status_is(false, NOR_STATUS_WRITABLE, NOR_STATUS_WRITABLE))
         return false;
-    prepare(OCTOSPI_CR_FMODE_WRITE, ONE_LINE | ONE_LINE_ADDRESS | OCTOSPI_CCR_DMODE_1, 0u);
+    prepare(OCTOSPI_CR_FMODE_WRITE, ONE_LINE | ONE_LINE_ADDRESS | OCTOSPI_CCR_DMODE_ONE, 0u);
     OCTOSPI_DLR = 0u;
     OCTOSPI_IR = NOR_WRITE_CONFIGURATION_2;
     OCTOSPI_AR = 0u;
@@ -161,7 +161,7 @@ static void map(bool eight_lines)
         prepare(OCTOSPI_CR_FMODE_WRITE, EIGHT_LINES | EIGHT_LINES_ADDRESS | EIGHT_LINES_DATA,
                 NOR8_READ_DUMMY);
     else
-        prepare(OCTOSPI_CR_FMODE_WRITE, ONE_LINE | ONE_LINE_ADDRESS | OCTOSPI_CCR_DMODE_1, 0u);
+        prepare(OCTOSPI_CR_FMODE_WRITE, ONE_LINE | ONE_LINE_ADDRESS | OCTOSPI_CCR_DMODE_ONE, 0u);
     OCTOSPI_IR = eight_lines ? NOR8_READ : NOR_READ;
     OCTOSPI_CR = OCTOSPI_CR_EN | OCTOSPI_CR_FMODE_MAP;
 }

@@ -51,15 +51,15 @@ class Chip:
 @dataclass(frozen=True)
 class Fault:
     """What goes wrong: rules whose effect never comes, rules whose effect comes so late; a source
-    that is never switched to; a switch that takes so long; wait states that do not read back; a
-    watchdog whose registers are busy for ever."""
+    that is never switched to; a switch that takes so long; wait states that do not read back;
+    for how many accesses the watchdog's PR and RLR are under way."""
 
     never: tuple[int, ...] = ()
     late: dict[int, int] = field(default_factory=dict)
     refused: int = NEVER
     switch: int = 10
     flash: bool = False
-    watchdog: bool = False
+    watchdog: tuple[int, int] = (300, 500)
 
 
 class State:
@@ -163,10 +163,10 @@ class Simulation:
         if fault.flash:
             yield f"! {self.fact['FLASH_ACR']:x} {self.fact['FLASH_ACR_LATENCY']:x}"
         watchdog = self.fact["IWDG_BASE"]
-        lasting = NEVER if fault.watchdog else 300
-        yield f"~ 0 0 {watchdog + 12:x} 3 0 {lasting:x}"  # busy from before
-        yield f"~ {watchdog + 4:x} ffffffff {watchdog + 12:x} 1 0 {lasting:x}"
-        yield f"~ {watchdog + 8:x} ffffffff {watchdog + 12:x} 2 0 {lasting:x}"
+        prescaler, reload = fault.watchdog
+        yield f"~ 0 0 {watchdog + 12:x} 3 0 {min(fault.watchdog):x}"  # busy from before
+        yield f"~ {watchdog + 4:x} ffffffff {watchdog + 12:x} 1 0 {prescaler:x}"
+        yield f"~ {watchdog + 8:x} ffffffff {watchdog + 12:x} 2 0 {reload:x}"
 
     def start(self, fault: Fault | None = None, **reset: int) -> Trace:
         """port_start() on this chip with this fault, other values out of reset if need be."""

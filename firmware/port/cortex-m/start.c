@@ -34,14 +34,18 @@ static uint32_t distance(const void *from, const void *to)
     return (uint32_t)((uintptr_t)to - (uintptr_t)from);
 }
 
-/* Paints from below up to just under this function's own frame. */
+/* Paints from below up to the stack pointer. In one piece of assembly: between two, a compiler may
+ * put the saving of registers, which would be painted over. */
 static void paint_stack(void)
 {
-    const uint32_t *here;
-    __asm volatile("mov %0, sp" : "=r"(here));
-    volatile uint32_t *at = stack_bottom;
-    for (uint32_t words = distance(stack_bottom, here) / 4u; words > 0; words--)
-        *at++ = STACK_PAINT;
+    uint32_t *at = stack_bottom;
+    __asm volatile("1:  cmp %0, sp\n"
+                   "    it lo\n"
+                   "    strlo %1, [%0], #4\n"
+                   "    blo 1b\n"
+                   : "+r"(at)
+                   : "r"(STACK_PAINT)
+                   : "cc", "memory");
 }
 
 uint32_t stack_bytes(void)

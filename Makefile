@@ -54,6 +54,7 @@ demo: setup tools ## the whole way: quantize, count, export, build, run on the e
 
 test: setup tools ## every test, linter and type check
 	@sh firmware/tools.sh browser
+	@sh firmware/tools.sh clang
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
@@ -66,6 +67,7 @@ networks: setup ## 200 networks drawn at random, from PyTorch to every form of t
 
 compilers: setup tools ## gcc and clang, every core, level, frame pointers, LTO: the same words in
 ## the emulator (some minutes on two cores)
+	@sh firmware/tools.sh clang
 	COMPILERS=all OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist worksteal \
 		tests/export/test_compilers.py $(ARGS)
 
@@ -150,9 +152,10 @@ drift: setup ## a pose network minute by minute in one closed loop: do the integ
 	$(PYTHON) -m bench drift $(common) $(data) $(if $(INPUT),--input "$(INPUT)")
 
 bench: setup tools ## kernels and networks in executed instructions, against CMSIS-NN and the
-## targets
-## [COMPILER=gcc|clang CMSIS_NN=path]
-	$(PYTHON) -m bench speed --build "$(BUILD)" --compiler "$(COMPILER)" \
+## targets; gcc's code, clang's beside
+## [CMSIS_NN=path]
+	@sh firmware/tools.sh clang
+	$(PYTHON) -m bench speed --build "$(BUILD)" \
 		$(if $(CMSIS_NN),--cmsis-nn "$(CMSIS_NN)")
 
 validate: setup tools ## the cycle models against published cycles
@@ -190,8 +193,9 @@ $(READY): pyproject.toml
 	env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -c "import torch.export._trace, torch._dynamo"
 	@touch $(READY)
 
-tools: ## cross compiler and emulator from the distribution
+tools: ## cross compiler and emulator from the distribution [COMPILER=gcc|clang]
 	@sh firmware/tools.sh
+	@[ "$(COMPILER)" != clang ] || sh firmware/tools.sh clang
 
 clean: ## delete what was built, keep the environment
 	rm -rf "$(BUILD)"

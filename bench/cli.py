@@ -89,9 +89,8 @@ def add_crosscheck_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_speed_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `speed`: --build, --compiler, --cmsis-nn."""
+    """Options of `speed`: --build, --cmsis-nn."""
     cli.add_build_argument(parser)
-    add_compiler_argument(parser)
     help_text = (
         "folder of CMSIS-NN, with a library or sources, to measure beside ours (default: recorded"
         " figures)"

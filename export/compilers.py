@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 from compress.errors import TendonError
 from export.boards import Description
@@ -21,6 +22,20 @@ def clang() -> str:
     name, else the plain one."""
     names = [f"clang-{version}" for version in range(NEWEST, OLDEST - 1, -1)]
     return os.environ.get("CLANG") or next(filter(shutil.which, names), "clang")
+
+
+def lld() -> str:
+    """The linker of that clang, as -fuse-ld= names it."""
+    return "lld" + Path(clang()).name.removeprefix("clang")
+
+
+def have_clang() -> bool:
+    """Whether that clang is there and new enough."""
+    try:
+        said = subprocess.run([clang(), "-dumpversion"], capture_output=True, text=True, check=True)
+        return int(said.stdout.split(".")[0]) >= OLDEST
+    except (OSError, subprocess.CalledProcessError, ValueError):
+        return False
 
 
 def program(board: Description, compiler: str) -> str:

@@ -2,6 +2,8 @@
 # Makes sure of what Tendon needs from the distribution, or says clearly what to install and why it
 # did not.
 #   tools.sh          cross compiler, newlib, QEMU, a native compiler, CMake and cppcheck
+#   tools.sh clang    clang and its linker, for who builds with them too; without them tests are
+#                     skipped and `make bench` counts gcc's code alone, so this never fails
 #   tools.sh browser  chromium, with which a test looks at a report; without it that test is
 #                     skipped, so this never fails
 #   tools.sh python   Python 3.11 with venv, and a C++ compiler with Python's headers: the package
@@ -16,6 +18,22 @@ if [ "${1:-}" = python ]; then
     python3.11 -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' \
         2>/dev/null || need="$need python3.11-dev"
     have g++ || need="$need g++"
+elif [ "${1:-}" = clang ]; then
+    missing=0
+    found=""
+    for version in 24 23 22 21 20 19 18 17 16 15; do
+        if [ -z "$found" ] && have "clang-$version"; then found=$version; fi
+    done
+    if [ -z "$found" ]; then
+        plain=$(clang -dumpversion 2>/dev/null || echo 0)
+        if [ "${plain%%.*}" -ge 15 ]; then
+            have ld.lld || need=" lld"
+        else
+            need=" clang-19 lld-19"
+        fi
+    else
+        have "ld.lld-$found" || need=" lld-$found"
+    fi
 elif [ "${1:-}" = browser ]; then
     missing=0
     have chromium || need=" chromium"

@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compress.errors import TendonError
+from export import compilers
 
 HERE = Path(__file__).parent
 TICKS = 1 << 24  # SysTick wraps
 COMPILERS = ("gcc", "clang")
-CLANG = ("clang-19", "--target=arm-none-eabi", "-isystem", "/usr/lib/arm-none-eabi/include")
+CLANG = (
+    *(compilers.clang(), "--target=arm-none-eabi"),
+    *("-isystem", "/usr/lib/arm-none-eabi/include"),
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,12 @@ class Core:
     def clang_link_flags(self) -> list[str]:
         """The same for clang, which has a linker but no C library of its own: gcc's."""
         libraries = [_gcc_file(self.flags, name) for name in ("libc.a", "libnosys.a", "libgcc.a")]
-        own = ["-fuse-ld=lld-19", "-nostdlib", f"-L{HERE}", f"-Wl,-T{HERE / self.script}"]
+        own = [
+            f"-fuse-ld={compilers.lld()}",
+            "-nostdlib",
+            f"-L{HERE}",
+            f"-Wl,-T{HERE / self.script}",
+        ]
         return [*own, "-Wl,--start-group", *libraries, "-Wl,--end-group"]
 
     @property

@@ -36,11 +36,17 @@ class Counted:
 
 
 def count(
-    graph: Graph, project: Path, board: str, samples: Array, initial: Initial | None = None
+    graph: Graph,
+    project: Path,
+    board: str,
+    samples: Array,
+    initial: Initial | None = None,
+    compiler: str = "gcc",
 ) -> Counted:
     """Executed instructions of the steps in int16 samples (time, inputs), on an emulated core of
     the board's kind, of the graph's project for that board. The board need not hold it. `initial`:
-    real values of the graph's extra inputs to begin with, else zeros."""
+    real values of the graph's extra inputs to begin with, else zeros; `compiler`: of model and
+    kernels."""
     description = boards.load_board(board)
     core = core_of(description.flags)
     with tempfile.TemporaryDirectory() as private:
@@ -48,7 +54,7 @@ def count(
         given = memory.initial_state(graph, initial or {}) if graph.initial else b""
         steps = len(samples) // graph.samples_per_step
         defines = [f"-DSTEPS={steps}", *(["-DSTATE_GIVEN"] if given else [])]
-        elf = _link(description, core, project, here, defines)
+        elf = _link(description, core, project, here, defines, compiler)
         (here / "cases.bin").write_bytes(
             given + np.ascontiguousarray(samples, dtype="<i2").tobytes()
         )
@@ -56,20 +62,21 @@ def count(
         return _read((here / "results.bin").read_bytes(), graph, core)
 
 
-def _link(board: Description, core: Core, project: Path, here: Path, defines: list[str]) -> Path:
+def _link(
+    board: Description, core: Core, project: Path, here: Path, defines: list[str], compiler: str
+) -> Path:
     """The objects of model and kernels that the board's image is made of, with a main that reads
     samples and writes times."""
     elf = here / "steps.elf"
     own = [str(HERE / name) for name in ("steps.c", "port_qemu.c")]
     own.append(str(project.resolve() / "app" / "model.c"))
     include = [f"-I{HERE}", *(f"-I{project.resolve() / name}" for name in ("model", "app"))]
-    linked = [
-        str(o)
-        for o in build_objects(project.resolve(), board.name, ("model", "nn"), here / "objects")
-    ]
+    parts, objects = ("model", "nn"), here / "objects"
+    built = build_objects(project.resolve(), board.name, parts, objects, compiler=compiler)
     options = ["-std=c11", "-O2", *core.link_flags, *defines]
     _execute(
-        [board.compiler, *board.flags, *options, *include, *own, *linked, "-o", str(elf)], here
+        [board.compiler, *board.flags, *options, *include, *own, *map(str, built), "-o", str(elf)],
+        here,
     )
     return elf
 

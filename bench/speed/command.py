@@ -1,5 +1,5 @@
-"""`speed`: every kernel and every network in executed instructions on the emulated cores, beside
-CMSIS-NN, and their targets."""
+"""`speed`: every kernel and every network in executed instructions on the emulated cores, of gcc's
+code and clang's, beside CMSIS-NN, and their targets."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ from bench.speed.kernels import RECORDED, Peers
 from bench.speed.layers import LAYERS
 from bench.speed.window_rows import OPERATORS
 from compress.files import write_json
+from export import compilers
 
 
 def run(args: argparse.Namespace) -> int:
     """Count, print both tables, write kernels.json and networks.json; 1 when a target is missed."""
     out = args.build / "bench"
     beside = measure_peers(args.cmsis_nn, out / "cmsis-nn") if args.cmsis_nn else RECORDED
-    by_kernel = kernels.measure(out, beside)
+    with_clang = compilers.have_clang()
+    if not with_clang:
+        print(f"no clang of {compilers.OLDEST} or later is installed: counts of gcc alone")
+    by_kernel = kernels.measure(out, beside, with_clang)
     write_json(out / "kernels.json", by_kernel)
     print(kernels.format_table(by_kernel) + "\n", flush=True)
-    by_network = networks.measure(args.build)
+    by_network = networks.measure(args.build, with_clang=with_clang)
     write_json(out / "networks.json", by_network)
     print(networks.format_table(by_network))
     missed = [row for row in by_kernel + by_network if row["met"] is False]

@@ -3,13 +3,14 @@ and the target.
 
 Instructions are exact (QEMU, `-icount`), requantization, call and loop around the call included;
 they are not cycles, which are modelled (kernel_cycles.py). A row counts only when the kernel's
-output equals the integer reference.
+output equals the integer reference, by either compiler. Targets, ratios and cycles are gcc's;
+clang's instructions stand beside.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from bench.speed import kernel_cycles
 from bench.speed.kernel_cases import Check, Contents
 from bench.speed.kernel_cycles import Modeller
 from bench.speed.rows import Row, rows
-from export import build
+from export import boards, compilers
 
 FLAGS = ("-O3",)
 INSTRUCTIONS, REPEATS = (
@@ -55,39 +56,59 @@ class Peers:
 RECORDED = Peers({}, {})
 
 
-def measure(tools: Path, peers: Peers = RECORDED) -> list[dict[str, Any]]:
+def measure(tools: Path, peers: Peers = RECORDED, with_clang: bool = True) -> list[dict[str, Any]]:
     """One dictionary per row. CaseError when a kernel's output is not the reference's. `tools`:
-    folder for the plugin."""
-    compiler, every, found = build.compiler_version("virtual-f405"), rows(), []
+    folder for the plugin; `with_clang`: clang's counts in it."""
+    every, found, board = rows(), [], boards.load_board("virtual-f405")
+    made = {
+        "compiler": compilers.version(board, "gcc"),
+        "clang": compilers.version(board, "clang") if with_clang else None,
+    }
     with tqdm(total=len(every), desc="kernels", unit="row", leave=False) as bar:
         for name in dict.fromkeys(row.core for row in every):
             mine = [row for row in every if row.core == name]
-            for row, measured in zip(mine, _measure(CORES[name], mine, tools), strict=True):
-                found.append(_describe(row, measured, peers, compiler))
+            measured = _measure(CORES[name], mine, tools, with_clang)
+            for row, what in zip(mine, measured, strict=True):
+                found.append(_describe(row, what, peers) | made)
                 bar.update()
     return found
 
 
-def _measure(core: Core, mine: list[Row], tools: Path) -> Iterator[dict[str, Any]]:
+def _measure(
+    core: Core, mine: list[Row], tools: Path, with_clang: bool
+) -> Iterator[dict[str, Any]]:
     """Instructions and modelled cycles of each row, all of which are for this core: of its calls
     together."""
     layers = [row.make(Contents(index)) for index, row in enumerate(mine)]
-    checks = [check for calls in layers for check in calls]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as other:
         elf = cases.build(core, Path(folder), *FLAGS)
-        for check, answer in zip(
-            checks, cases.run(core, elf, [c.case for c in checks]), strict=True
-        ):
-            _verify(check, answer)
-            check.case.repeats = _repeats(core, answer)
-        answers = iter(cases.run(core, elf, [c.case for c in checks]))
+        counts = _count(core, elf, layers)
+        by_clang: Sequence[int | None] = [None] * len(layers)
+        if with_clang:
+            built = cases.build(core, Path(other), *FLAGS, compiler="clang")
+            by_clang = _count(core, built, layers)
         modeller = Modeller(core, elf, tools)
-        for calls in layers:
-            counts = [next(answers).instructions(core, check.case.repeats) for check in calls]
+        for calls, count, beside in zip(layers, counts, by_clang, strict=True):
             yield {
-                "instructions": round(sum(counts)),
+                "instructions": count,
+                "clang_instructions": beside,
                 **kernel_cycles.together([modeller.of(check.case) for check in calls]),
             }
+
+
+def _count(core: Core, elf: Path, layers: list[list[Check]]) -> list[int]:
+    """Instructions of each layer, all its calls together, in one build."""
+    checks = [check for calls in layers for check in calls]
+    for check in checks:
+        check.case.repeats = 1
+    for check, answer in zip(checks, cases.run(core, elf, [c.case for c in checks]), strict=True):
+        _verify(check, answer)
+        check.case.repeats = _repeats(core, answer)
+    answers = iter(cases.run(core, elf, [c.case for c in checks]))
+    return [
+        round(sum(next(answers).instructions(core, check.case.repeats) for check in calls))
+        for calls in layers
+    ]
 
 
 def _verify(check: Check, answer: Answer) -> None:
@@ -112,7 +133,7 @@ def _repeats(core: Core, answer: Answer) -> int:
     )
 
 
-def _describe(row: Row, measured: dict[str, Any], peers: Peers, compiler: str) -> dict[str, Any]:
+def _describe(row: Row, measured: dict[str, Any], peers: Peers) -> dict[str, Any]:
     count = measured["instructions"]
     each, (peer, what) = count / row.units, peers.of(row)
     return {
@@ -123,6 +144,7 @@ def _describe(row: Row, measured: dict[str, Any], peers: Peers, compiler: str) -
         "unit": row.unit,
         "macs": row.units,
         "instructions": count,
+        "clang_instructions": measured["clang_instructions"],
         "per_mac": round(each, 4),
         "peer_instructions": peer,
         "peer_per_mac": round(peer / row.units, 4) if peer else None,
@@ -132,20 +154,20 @@ def _describe(row: Row, measured: dict[str, Any], peers: Peers, compiler: str) -
         "floor": row.floor.words if row.floor else None,
         "target_per_mac": row.target,
         "met": each <= row.target if row.target else None,
-        **{name: value for name, value in measured.items() if name != "instructions"},
-        "compiler": compiler,
+        **{name: value for name, value in measured.items() if not name.endswith("instructions")},
         "flags": " ".join((*CORES[row.core].flags, *FLAGS)),
     }
 
 
 # --- as text --------------------------------------------------------------------------------------
 
+NOT_COUNTED = "none is installed that is new enough"
 TITLES = {
     "cortex-m4": "Cortex-M4, and the same C compiled for a Cortex-M7",
     "cortex-m55": "Cortex-M55",
 }
 HEAD = (
-    f"{'kernel':<18}{'shape':<36}{'MACs':>9}{'instr.':>10}{'each':>8}{'floor':>8}{'peer':>7}"
+    f"{'kernel':<18}{'shape':<36}{'MACs':>9}{'instr.':>10}{'clang':>10}{'each':>8}{'floor':>8}{'peer':>7}"
     f"{'ratio':>7}{'target':>8}"
 )
 
@@ -154,7 +176,10 @@ def format_table(table: list[dict[str, Any]]) -> str:
     """One table per core and precision, with what the figures are. A Cortex-M7 executes what a
     Cortex-M4 does; the compiler orders instructions for it otherwise, so its counts, which meet the
     targets for themselves, stand beside."""
-    lines = ["Executed instructions in QEMU, exact; `each` is per MAC or per the unit named"]
+    lines = [
+        "Executed instructions in QEMU, exact, of gcc's code, clang's beside; `each` is gcc's per"
+        " MAC or per the unit named"
+    ]
     on_m7 = {
         (r["kernel"], r["shape"], r["precision"]): r for r in table if r["core"] == "cortex-m7"
     }
@@ -167,7 +192,8 @@ def format_table(table: list[dict[str, Any]]) -> str:
             for r in group
         ]
         lines += ["", f"{TITLES[core]}, {precision}: {group[0]['compiler']}, {group[0]['flags']}"]
-        lines += [HEAD + ("     on M7" if any(twins) else "")]
+        lines += [f"clang: {group[0]['clang'] or NOT_COUNTED}"]
+        lines += [HEAD + ("     on M7     clang" if any(twins) else "")]
         lines += [_line(row, twin) for row, twin in zip(group, twins, strict=True)]
     return "\n".join(
         [*lines, "", *sorted({f"peer: {row['peer']}" for row in table if row["peer"]})]
@@ -180,12 +206,18 @@ def _line(row: dict[str, Any], twin: dict[str, Any] | None) -> str:
     )
     target = f"{row['target_per_mac']:g}" if row["target_per_mac"] else "–"
     unit = "" if row["unit"] == "MAC" else f"  per {row['unit']}"
-    beside = f"{twin['instructions']:>10}" if twin else ""
+    beside = f"{twin['instructions']:>10}{_clang(twin):>10}" if twin else ""
     return (
         f"{row['kernel']:<18}{row['shape']:<36}{row['macs']:>9}{row['instructions']:>10}"
+        f"{_clang(row):>10}"
         f"{row['per_mac']:>8.3f}{floor:>8}{peer:>7}{ratio:>7}{target:>8}{beside}"
         f"{_verdict(row, twin)}{unit}"
     )
+
+
+def _clang(row: dict[str, Any]) -> str:
+    count = row["clang_instructions"]
+    return "–" if count is None else str(count)
 
 
 def _verdict(row: dict[str, Any], twin: dict[str, Any] | None) -> str:

@@ -110,7 +110,7 @@ def _module(identifier: str) -> Iterator[str]:
 
 
 def _kconfig(title: str, identifier: str) -> Iterator[str]:
-    yield f"config {identifier.upper()}"
+    yield f"config TENDON_{identifier.upper()}"
     yield f'\tbool "{title}"'
     yield "\thelp"
     yield f"\t  A network for surface EMG, written by Tendon {GENERATOR}: {ONLY}."
@@ -119,7 +119,7 @@ def _kconfig(title: str, identifier: str) -> Iterator[str]:
 
 def _zephyr(files: dict[str, bytes], identifier: str) -> Iterator[str]:
     kernels = [f for f in sources(files) if f.startswith("nn/") and f.endswith(".c")]
-    yield f"if(CONFIG_{identifier.upper()})"
+    yield f"if(CONFIG_TENDON_{identifier.upper()})"
     yield "  set(HERE ${CMAKE_CURRENT_LIST_DIR}/..)"
     yield "  zephyr_include_directories(${HERE}/model ${HERE}/nn)"
     yield f"  zephyr_library_named({identifier})"

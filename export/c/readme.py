@@ -86,8 +86,8 @@ def _readme_library(identifier: str) -> Iterator[str]:
     yield "  specification says, not by its own tools. `examples/` has no sketch: Arduino passes"
     yield "  over what is in it."
     yield "- Zephyr: name this folder in `ZEPHYR_EXTRA_MODULES`, and say"
-    yield f"  `CONFIG_{identifier.upper()}=y`. Checked against the schema of module.yml and with"
-    yield "  stand-ins for Zephyr's CMake functions, not with Zephyr itself."
+    yield f"  `CONFIG_TENDON_{identifier.upper()}=y`. Checked against the schema of module.yml and"
+    yield "  with stand-ins for Zephyr's CMake functions, not with Zephyr itself."
     yield ""
     yield from _several()
 

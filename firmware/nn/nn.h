@@ -354,7 +354,7 @@ void nn_start_up(uint32_t *steps, uint32_t until, void *state, uint32_t bytes);
  * nn_integral_s16               24    24    24    24        16
  * nn_integrate_s16              96   104    96   120       200
  * nn_interpolate_s16           112   112   112   144       120
- * nn_layer_norm_s16             88    92    88   104       200
+ * nn_layer_norm_s16            176   176   176   104       216
  * nn_linear_s4_s16             204   204   204   220        56
  * nn_linear_s8_s16             180   172   180   192      2776
  * nn_linear_s8_s16_mve          88    84    88   220        56
@@ -363,12 +363,12 @@ void nn_start_up(uint32_t *steps, uint32_t until, void *state, uint32_t bytes);
  * nn_lstm_cell_s16             120   128   104   408        64
  * nn_lut_s16                    32    36    32    96        40
  * nn_max_pool_s16               80    80    80    36        56
- * nn_mean_pool_s16             128   140   128    80       160
+ * nn_mean_pool_s16              88    88    88    80        88
  * nn_multiply_s16               56    56    56    60        56
  * nn_patches_s16               104   104   104   104       168
  * nn_repeat_s16                 92    72    92    92        56
  * nn_rescale_s16                96    96    96   112        56
- * nn_rms_norm_s16               84    80    84   104       184
+ * nn_rms_norm_s16              168   168   168   104       184
  * nn_s4d_s16                    64    64    64    96        72
  * nn_softmax_s16               124   124   124   144        56
  * nn_start_up                    8     8     8     8         8

@@ -41,6 +41,13 @@
 #define NN_COLD
 #endif
 
+/* In a loop that counts in v: a compiler that knows nothing of v does not unroll it. */
+#if NN_DSP
+#define NN_ROLLED(v) __asm__("" : "+r"(v))
+#else
+#define NN_ROLLED(v) ((void)(v))
+#endif
+
 /* A computer rather than a microcontroller: stack is no question, speed without instructions of our
  * own is. */
 #if defined(__x86_64__) || defined(__aarch64__)
@@ -108,25 +115,10 @@ static inline void nn_copy(int16_t *y, const int16_t *x, uint32_t n)
             nn_copy_sixteen(&y, &x);
     for (; n >= 2; n -= 2, x += 2, y += 2) {
         nn_store_pair(y, nn_load_pair(x));
-#if NN_DSP
-        __asm__("" : "+r"(n)); /* or gcc copies two pairs at a time, in five times the code */
-#endif
+        NN_ROLLED(n); /* or gcc copies two pairs at a time, in five times the code */
     }
     if (n)
         memcpy(y, x, sizeof *x);
-}
-
-/* The next two words of a table */
-static inline void nn_next_words(const int32_t **p, int32_t *first, int32_t *second)
-{
-#if NN_DSP
-    __asm__("ldrd %0, %1, [%2], #8"
-            : "=&r"(*first), "=&r"(*second), "+r"(*p)
-            : "m"((*p)[0]), "m"((*p)[1]));
-#else
-    *first = *(*p)++;
-    *second = *(*p)++;
-#endif
 }
 
 static inline int32_t nn_low(uint32_t pair)

@@ -46,6 +46,7 @@ void nn_mean_pool_s16(const nn_mean_pool *op, const int16_t *x, int16_t *y)
                 uint32_t first = nn_load_pair(p), second = nn_load_pair(p + 2);
                 a += nn_low(first), b += nn_high(first), c += nn_low(second), d += nn_high(second);
                 p += features;
+                NN_ROLLED(j);
             } while (--j);
             nn_store_pair(y, nn_clamp_requant(&clamp, nn_shift_left(a, shift), mult,
                                               nn_shift_left(b, shift), mult));
@@ -53,9 +54,12 @@ void nn_mean_pool_s16(const nn_mean_pool *op, const int16_t *x, int16_t *y)
                                                   nn_shift_left(d, shift), mult));
         }
         for (; left; left--, x++) {
+            const int16_t *p = x;
             int32_t sum = 0;
-            for (uint32_t j = 0; j < factor; j++)
-                sum += x[j * features];
+            for (uint32_t j = factor; j; j--, p += features) {
+                sum += *p;
+                NN_ROLLED(j);
+            }
             *y++ = (int16_t)nn_clamp(nn_requant(sum, shift, mult), op->lo, op->hi);
         }
     }

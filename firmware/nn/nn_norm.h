@@ -3,7 +3,7 @@
 #define NN_NORM_H
 
 #include "nn.h"
-#include "nn_intrinsics.h"
+#include "nn_assembly.h"
 
 /* 2^46/sqrt(m) for 2^30 <= m < 2^32 */
 static inline int32_t rsqrt(uint32_t m)
@@ -116,37 +116,93 @@ static inline void norm_rows(const nn_layer_norm *op, int centred, const int16_t
 
 #else
 
+/* A row, and what all rows share, as the loop over its pairs reads them */
+typedef struct {
+    const int16_t *x;
+    int16_t *y;
+    const int32_t *gain, *bias;
+    const int16_t *end; /* of the pairs of x */
+    norm m;
+    nn_clamp_pair clamp;
+} norm_pairs;
+
 /* 2^28*d/sqrt(V) */
 static inline int32_t normal(const norm *m, int32_t x)
 {
     return nn_smmulr(nn_mla(x, m->scale, m->offset), m->r);
 }
 
-static inline void norm_row(const nn_layer_norm *op, const nn_clamp_pair *clamp, int centred,
-                            const int16_t *x, int16_t *y)
+#if NN_DSP
+NN_LIES(norm_pairs, m.scale, 20);
+NN_LIES(norm_pairs, m.r, 28);
+NN_LIES(norm_pairs, clamp.minus_lo, 32);
+NN_LIES(norm_pairs, clamp.back, 40);
+
+/* One pair at least. r0 x, r1 y, r2 the gain, r3 the bias, r4 the end of x, r5 scale, r6 offset,
+ * r7 r; the clamp lies on the stack, and is read when gain and bias are through. */
+/* stack: 48 bytes */
+static NN_NAKED void norm_each(const norm_pairs *row)
 {
-    const uint32_t n = op->n;
-    const norm m = norm_of(x, n, op->epsilon, centred);
-    const int32_t *gain = op->gain, *bias = op->bias;
-    const int16_t *const end = x + (n & ~1u);
-    for (; x != end; x += 2, y += 2) {
-        uint32_t pair = nn_load_pair(x);
-        int32_t gain_low, gain_high, bias_low, bias_high;
-        nn_next_words(&gain, &gain_low, &gain_high);
-        nn_next_words(&bias, &bias_low, &bias_high);
-        int32_t low = nn_smmlar(normal(&m, nn_low(pair)), gain_low, bias_low);
-        int32_t high = nn_smmlar(normal(&m, nn_high(pair)), gain_high, bias_high);
-        nn_store_pair(y, nn_clamp_both(clamp, low + clamp->minus_lo, high + clamp->minus_lo));
-    }
-    if (n & 1u)
-        *y = (int16_t)nn_clamp(nn_smmlar(normal(&m, *x), *gain, *bias), op->lo, op->hi);
+    __asm__("push {r4-r11, lr}\n"
+            "add r8, r0, #32\n"
+            "ldmia r8, {r9-r11}\n"
+            "push {r9-r11}\n"
+            "ldmia r0, {r0-r7}\n"
+            "1:\n"
+            "ldr r8, [r0], #4\n"
+            "ldrd r9, r10, [r2], #8\n"
+            "ldrd r11, r12, [r3], #8\n"
+            "sxth lr, r8\n"
+            "asr r8, r8, #16\n"
+            "mla lr, lr, r5, r6\n"
+            "mla r8, r8, r5, r6\n"
+            "smmulr lr, lr, r7\n"
+            "smmulr r8, r8, r7\n"
+            "smmlar lr, lr, r9, r11\n"
+            "smmlar r8, r8, r10, r12\n"
+            "ldmia sp, {r9-r11}\n"
+            "add lr, lr, r9\n"
+            "add r8, r8, r9\n"
+            "usat lr, #16, lr\n"
+            "usat r8, #16, r8\n"
+            "pkhbt lr, lr, r8, lsl #16\n"
+            "uqadd16 lr, lr, r10\n"
+            "uadd16 lr, lr, r11\n"
+            "cmp r0, r4\n"
+            "str lr, [r1], #4\n"
+            "bne 1b\n"
+            "add sp, sp, #12\n"
+            "pop {r4-r11, pc}\n");
 }
+#else
+static inline void norm_each(const norm_pairs *row)
+{
+    const int32_t *gain = row->gain, *bias = row->bias;
+    int16_t *y = row->y;
+    for (const int16_t *x = row->x; x != row->end; x += 2, y += 2, gain += 2, bias += 2) {
+        const uint32_t pair = nn_load_pair(x);
+        const int32_t low = nn_smmlar(normal(&row->m, nn_low(pair)), gain[0], bias[0]);
+        const int32_t high = nn_smmlar(normal(&row->m, nn_high(pair)), gain[1], bias[1]);
+        nn_store_pair(y, nn_clamp_both(&row->clamp, low + row->clamp.minus_lo,
+                                       high + row->clamp.minus_lo));
+    }
+}
+#endif
 
 static inline void norm_rows(const nn_layer_norm *op, int centred, const int16_t *x, int16_t *y)
 {
-    const nn_clamp_pair clamp = nn_clamp_to(op->lo, op->hi);
-    for (uint32_t row = op->rows; row; row--, x += op->stride, y += op->stride)
-        norm_row(op, &clamp, centred, x, y);
+    const uint32_t n = op->n, last = n & ~1u;
+    norm_pairs pairs = {.gain = op->gain, .bias = op->bias, .clamp = nn_clamp_to(op->lo, op->hi)};
+    for (uint32_t row = op->rows; row; row--, x += op->stride, y += op->stride) {
+        pairs.m = norm_of(x, n, op->epsilon, centred);
+        pairs.x = x, pairs.y = y, pairs.end = x + last;
+        if (last)
+            norm_each(&pairs);
+        if (n & 1u)
+            y[last] = (int16_t)nn_clamp(
+                nn_smmlar(normal(&pairs.m, x[last]), op->gain[last], op->bias[last]), op->lo,
+                op->hi);
+    }
 }
 
 #endif

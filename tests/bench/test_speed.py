@@ -23,6 +23,7 @@ from bench.speed.layers import LAYERS, Layer
 from bench.speed.peers16 import Filters, Products, Shares
 from bench.speed.rows import rows
 from compress.data import datasets
+from export import compilers
 from tests import toy
 
 TWIN = Path(__file__).parent / "cmsis_nn_twin"
@@ -37,7 +38,7 @@ SOFT, HARD = "-mfloat-abi=soft", "-mfloat-abi=hard"
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    toy.need("arm-none-eabi-gcc")
+    toy.need("arm-none-eabi-gcc", compilers.clang())
     toy.need_emulator()
     return kernels.measure(tmp_path_factory.mktemp("tools"))
 
@@ -112,6 +113,7 @@ def test_the_figures_of_a_row_fit_together(table: list[dict[str, Any]]) -> None:
                 row["peer_instructions"] / row["instructions"], abs=1e-3
             )
         assert f"-mcpu={row['core']}" in row["flags"] and "-O3" in row["flags"]
+        assert "clang version" in row["clang"]
         if row["modelled_cycles"] is None:
             assert row["cycles_are"].startswith("not modelled: ")
         else:
@@ -121,6 +123,38 @@ def test_the_figures_of_a_row_fit_together(table: list[dict[str, Any]]) -> None:
             )
     page = kernels.format_table(table)
     assert all(layer.shape in page for layer in LAYERS) and "MISSED" not in page
+
+
+def test_clang_takes_about_what_gcc_takes(table: list[dict[str, Any]]) -> None:
+    """Its count stands in each line; sums over the dense layers are within 3 %."""
+    page = kernels.format_table(table)
+    for row in table:
+        assert row["clang_instructions"] <= 1.25 * row["instructions"], row
+        assert f"{row['instructions']:>10}{row['clang_instructions']:>10}" in page
+    dense = [row for row in table if row["kernel"].startswith("linear")]
+    sums = [sum(row[key] for row in dense) for key in ("clang_instructions", "instructions")]
+    assert sums[0] <= 1.03 * sums[1]
+
+
+def test_without_clang_gcc_is_counted_alone_and_it_is_said(
+    table: list[dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked: list[bool] = []
+
+    def alone(tools: Path, beside: Any, with_clang: bool) -> list[dict[str, Any]]:
+        asked.append(with_clang)
+        return [row | {"clang": None, "clang_instructions": None} for row in table]
+
+    monkeypatch.setenv("CLANG", "no-such-clang")
+    monkeypatch.setattr(kernels, "measure", alone)
+    monkeypatch.setattr(networks, "measure", lambda build, with_clang: [])
+    assert main(["speed", "--build", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert asked == [False] and "no clang of 15 or later is installed: counts of gcc alone" in said
+    assert "clang: none is installed that is new enough" in said
 
 
 def test_a_large_table_is_streamed_from_flash_on_the_modelled_chip(
@@ -148,8 +182,8 @@ def test_a_missed_target_is_said_and_ends_with_1(
         row | {"met": False} if row["shape"] == "96→192" and row["core"] == "cortex-m4" else row
         for row in table
     ]
-    monkeypatch.setattr(kernels, "measure", lambda tools, beside: worse)
-    monkeypatch.setattr(networks, "measure", lambda build: [])
+    monkeypatch.setattr(kernels, "measure", lambda tools, beside, with_clang: worse)
+    monkeypatch.setattr(networks, "measure", lambda build, with_clang: [])
     assert main(["speed", "--build", str(tmp_path)]) == 1
     assert "MISSED" in capsys.readouterr().out and (tmp_path / "bench" / "kernels.json").is_file()
 
@@ -162,6 +196,9 @@ def test_a_network_is_counted_on_every_core_and_equals_the_reference(
     (tmp_path / "recordings").symlink_to(simulated)
     found = networks.measure(tmp_path, ("TC_S4_small",))
     assert {(r["core"], r["precision"]) for r in found} == set(networks.RUNS)
+    assert all(
+        r["clang_instructions_per_s"] < 1.05 * r["instructions_per_s"] and r["clang"] for r in found
+    )
     assert all(r["met"] is not False and r["words_equal"] == networks.STEPS * 99 for r in found)
     assert all(
         r["instructions_per_s"]

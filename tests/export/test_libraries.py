@@ -253,7 +253,7 @@ def test_module_yml_follows_zephyrs_schema(library: Library) -> None:
     assert (library.folder / module["build"]["cmake"] / "CMakeLists.txt").is_file()
     kconfig = (library.folder / module["build"]["kconfig"]).read_text()
     assert re.match(
-        rf'config {library.name.upper()}\n\tbool "[^"\n]+"\n\thelp\n(\t  .+\n)+$', kconfig
+        rf'config TENDON_{library.name.upper()}\n\tbool "[^"\n]+"\n\thelp\n(\t  .+\n)+$', kconfig
     )
 
 
@@ -264,7 +264,7 @@ def test_the_modules_cmake_file_builds_the_library(
     """With stand-ins for Zephyr's functions."""
     toy.need("cmake", "gcc")
     (tmp_path / "CMakeLists.txt").write_text(
-        f"{STAND_INS}set(CONFIG_{library.name.upper()} {'y' if wanted else ''})\n"
+        f"{STAND_INS}set(CONFIG_TENDON_{library.name.upper()} {'y' if wanted else ''})\n"
         f'add_subdirectory("{library.folder}/zephyr" module)\n'
     )
     ran("cmake", "-S", tmp_path, "-B", tmp_path / "out")

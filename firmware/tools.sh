@@ -2,8 +2,9 @@
 # Makes sure of what Tendon needs from the distribution, or says clearly what to install and why it
 # did not.
 #   tools.sh          cross compiler, newlib, QEMU, a native compiler, CMake and cppcheck
-#   tools.sh clang    clang and its linker, for who builds with them too; without them tests are
-#                     skipped and `make bench` counts gcc's code alone, so this never fails
+#   tools.sh clang    clang, its linker and its sanitizers, for who builds with them too; without
+#                     them tests are skipped and `make bench` counts gcc's code alone, so this never
+#                     fails
 #   tools.sh browser  chromium, with which a test looks at a report; without it that test is
 #                     skipped, so this never fails
 #   tools.sh python   Python 3.11 with venv, and a C++ compiler with Python's headers: the package
@@ -20,19 +21,23 @@ if [ "${1:-}" = python ]; then
     have g++ || need="$need g++"
 elif [ "${1:-}" = clang ]; then
     missing=0
-    found=""
+    name=""
     for version in 24 23 22 21 20 19 18 17 16 15; do
-        if [ -z "$found" ] && have "clang-$version"; then found=$version; fi
+        if [ -z "$name" ] && have "clang-$version"; then name=clang-$version; fi
     done
-    if [ -z "$found" ]; then
+    if [ -z "$name" ]; then
         plain=$(clang -dumpversion 2>/dev/null || echo 0)
-        if [ "${plain%%.*}" -ge 15 ]; then
-            have ld.lld || need=" lld"
-        else
-            need=" clang-19 lld-19"
-        fi
+        [ "${plain%%.*}" -lt 15 ] || name=clang
+    fi
+    if [ -z "$name" ]; then
+        need=" clang-19 lld-19 libclang-rt-19-dev"
     else
-        have "ld.lld-$found" || need=" lld-$found"
+        suffix=${name#clang}
+        version=$($name -dumpversion)
+        have "ld.lld$suffix" || need=" lld$suffix"
+        # the sanitizers, with which tests build
+        ls "$($name -print-runtime-dir)"/libclang_rt.asan* >/dev/null 2>&1 ||
+            need="$need libclang-rt-${version%%.*}-dev"
     fi
 elif [ "${1:-}" = browser ]; then
     missing=0

@@ -36,7 +36,7 @@ elif [ "${1:-}" = clang ]; then
         version=$($name -dumpversion)
         have "ld.lld$suffix" || need=" lld$suffix"
         # the sanitizers, with which tests build
-        ls "$($name -print-runtime-dir)"/libclang_rt.asan* >/dev/null 2>&1 ||
+        ls "$($name -print-resource-dir)"/lib/*/libclang_rt.asan* >/dev/null 2>&1 ||
             need="$need libclang-rt-${version%%.*}-dev"
     fi
 elif [ "${1:-}" = browser ]; then

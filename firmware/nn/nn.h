@@ -357,8 +357,8 @@ void nn_start_up(uint32_t *steps, uint32_t until, void *state, uint32_t bytes);
  * nn_layer_norm_s16            176   176   176   104       216
  * nn_linear_s4_s16             204   204   204   220        56
  * nn_linear_s8_s16             180   172   180   192      2776
- * nn_linear_s8_s16_mve          88    84    88   220        56
- * nn_linear_s8_s8_mve           88    84    88   164        56
+ * nn_linear_s8_s16_mve         100   100   100   220        56
+ * nn_linear_s8_s8_mve          100   104   100   164        56
  * nn_log_softmax_s16            80    80    88    96        72
  * nn_lstm_cell_s16             120   128   104   408        64
  * nn_lut_s16                    32    36    32    96        40

@@ -25,7 +25,8 @@
 #endif
 
 #if NN_DSP
-#define NN_COLD __attribute__((cold, noinline))
+/* What fast paths leave out stays out of their registers. */
+#define NN_APART __attribute__((noinline))
 /* A function that is nothing but its assembly: no compiler puts a frame around it, runs out of
  * registers or moves it into another, whatever its options, link-time optimization included. It
  * takes its parameters as the procedure call standard has them, r0 to r3; a comment above it says
@@ -38,7 +39,7 @@
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 #endif
 #else
-#define NN_COLD
+#define NN_APART
 #endif
 
 /* In a loop that counts in v: a compiler that knows nothing of v does not unroll it. */

@@ -17,12 +17,15 @@ typedef int32_t sum_of_row(const nn_linear *op, uint32_t n, const int16_t *x);
 static inline void linear_of_sums(const nn_linear *op, const int16_t *x, int16_t *y,
                                   sum_of_row *sum)
 {
-    for (uint32_t t = 0; t < op->frames; t++)
+    uint32_t from = 0, to = 0; /* a pointer past the last frame would be undefined */
+    for (uint32_t t = op->frames; t; t--, from += op->x_stride, to += op->y_stride) {
+        const int16_t *const x_t = x + from;
+        int16_t *const y_t = y + to;
         for (uint32_t n = 0; n < op->out; n++) {
-            const int32_t acc = nn_add(op->bias[n], sum(op, n, x + t * op->x_stride));
-            y[t * op->y_stride + n] =
-                (int16_t)nn_clamp(nn_requant(acc, op->shift, op->mult[n]), op->lo, op->hi);
+            const int32_t of_row = sum(op, n, x_t), acc = nn_add(op->bias[n], of_row);
+            y_t[n] = (int16_t)nn_clamp(nn_requant(acc, op->shift, op->mult[n]), op->lo, op->hi);
         }
+    }
 }
 
 /* Bytes of a row of int8 weights, which zeros pad */

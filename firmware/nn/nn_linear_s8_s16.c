@@ -48,7 +48,7 @@ static int32_t sum_of_halves(const nn_linear *op, uint32_t n, const int16_t *x)
     return acc;
 }
 
-NN_COLD static void linear_portable(const nn_linear *op, const int16_t *x, int16_t *y)
+NN_APART static void linear_portable(const nn_linear *op, const int16_t *x, int16_t *y)
 {
     linear_of_sums(op, x, y, op->frames > 1 ? sum_of_bytes : sum_of_halves);
 }

@@ -6,7 +6,7 @@
 #define ROWS 4u
 #define ZERO 128
 
-NN_COLD static void linear_portable(const nn_linear *op, const int16_t *x, int16_t *y)
+NN_APART static void linear_portable(const nn_linear *op, const int16_t *x, int16_t *y)
 {
     linear_of_lanes(op, ROWS, x, y, ZERO);
 }

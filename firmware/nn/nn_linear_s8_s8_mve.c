@@ -4,7 +4,7 @@
  * of them by a row's weights. */
 #define ROWS 8u
 
-NN_COLD static void linear_portable(const nn_linear *op, const int16_t *x, int16_t *y)
+NN_APART static void linear_portable(const nn_linear *op, const int16_t *x, int16_t *y)
 {
     linear_of_lanes(op, ROWS, x, y, 0);
 }

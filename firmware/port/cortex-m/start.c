@@ -38,12 +38,13 @@ static uint32_t distance(const void *from, const void *to)
  * put the saving of registers, which would be painted over. */
 static void paint_stack(void)
 {
-    uint32_t *at = stack_bottom;
-    __asm volatile("1:  cmp %0, sp\n"
+    uint32_t *at = stack_bottom, *end;
+    __asm volatile("    mov %1, sp\n"
+                   "1:  cmp %0, %1\n"
                    "    it lo\n"
-                   "    strlo %1, [%0], #4\n"
+                   "    strlo %2, [%0], #4\n"
                    "    blo 1b\n"
-                   : "+r"(at)
+                   : "+r"(at), "=&r"(end)
                    : "r"(STACK_PAINT)
                    : "cc", "memory");
 }

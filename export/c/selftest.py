@@ -51,7 +51,7 @@ def source(model: Model) -> Iterator[str]:
     yield "{"
     yield "    uint32_t crc = 0;"
     yield f"    const {name}_table *table = {name}_tables;"
-    yield f"    for (uint32_t i = 0; i < {upper}_TABLE_COUNT; i++, table++)"
+    yield f"    for (uint32_t i = 0; i != {upper}_TABLE_COUNT; i++, table++)"
     yield "        crc = crc_of(crc, table->data, table->bytes);"
     yield f"    return crc == {upper}_TABLES_CRC;"
     yield "}"

@@ -273,6 +273,8 @@ def _types(model: Model) -> Iterator[str]:
     yield f"    {name}_state *state;"
     yield f"    {name}_arena *arena;"
     yield f"}} {name};"
+    if not model.tables:
+        return
     yield ""
     yield "/* A constant of the network; all of them, in the order of the CRC */"
     yield "typedef struct {"

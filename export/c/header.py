@@ -9,12 +9,16 @@ from compress import graph as g
 from compress import tasks
 from compress.errors import GraphError
 from export.c import text
+from export.c.repeats import Loop, folded
 from export.c.stack import KERNEL_STACK
 from export.c.step import Member, Model, struct_name
 from export.version import GENERATOR, NN_VERSION
 
 STATEMENT = "     "  # of a usage in the manual
 OWN_STACK = 192  # bytes: the self-test and the step that it calls, without kernels
+# Loops in a pass: a compiler keeps addresses on the stack that it found before
+LONG, EACH_CALL = 16, 8  # calls in one, and bytes of each beyond
+MANY, EACH_LOOP = 4, 16  # loops, and bytes of each beyond
 
 
 def header(model: Model) -> Iterator[str]:
@@ -206,7 +210,10 @@ def _number(rate: object) -> str:
 
 def stack_bytes(model: Model) -> int:
     """Stack of a step or the self-test with all that they call, on any Cortex-M."""
-    return OWN_STACK + max((KERNEL_STACK[call.kernel] for call in model.calls), default=0)
+    loops = [len(part.calls) for part in folded(model) if isinstance(part, Loop)]
+    beyond = EACH_CALL * max(0, max(loops, default=0) - LONG)
+    own = OWN_STACK + beyond + EACH_LOOP * max(0, len(loops) - MANY)
+    return own + max((KERNEL_STACK[call.kernel] for call in model.calls), default=0)
 
 
 def _bytes(content: bytes) -> Iterator[str]:

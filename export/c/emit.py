@@ -86,10 +86,10 @@ def _emit_start_up(model: Model, group: memory.Group) -> None:
 
 
 def _emit_clear(model: Model, group: memory.Group) -> None:
-    """Recurrent state of the window before is cleared at the begin of a step."""
+    """State of the window before is cleared at the begin of a step."""
     if group.size:
         struct = f"state->{struct_name(group)}"
-        says = "recurrent state begins anew with each window"
+        says = "state begins anew with each window"
         model.calls.append(Call(None, CLEAR, (f"&{struct}", f"sizeof {struct}"), says=says))
 
 

@@ -329,7 +329,9 @@ def _placement(model: Model) -> Iterator[str]:
     yield from text.comment(
         "Which memory is whose. On an Arm core each part has a section of its own, which a linker"
         " script may place; define these before this header is included to choose otherwise, but"
-        " keep the alignment."
+        " keep the alignment. A section of yours has a name that begins with .bss., for of another"
+        " name it takes its size in the image too, and the linker script has to name it. Where"
+        f" start-up code does not clear it, call {name}_reset() before the first step."
     )
     for part in ("STATE", "ARENA"):
         yield f"#ifndef {upper}_IN_{part}"

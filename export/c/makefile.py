@@ -11,17 +11,33 @@ from collections.abc import Iterator
 
 from export.boards import Description
 from export.c.placement import Where
-from export.c.project_files import COMMON, SECTIONS, STANDARD, WARNINGS, apart, link_flags
+from export.c.project_files import (
+    COMMON,
+    CXX_ON_BOARD,
+    LINK_CHECKS,
+    SECTIONS,
+    STANDARD,
+    WARNINGS,
+    apart,
+    link_flags,
+)
 from export.compilers import NEWEST, OLDEST
 from export.version import GENERATOR
 
 FOLDERS = ("model", "nn", "app")  # whose objects are a target
+SAY_CC, SAY_CXX, SAY_LINK = (
+    "\t$(SAY) 'CC      $<'",
+    "\t$(SAY) 'CXX     $<'",
+    "\t$(SAY) 'LINK    $@'",
+)
 PREFIX_MAP = '"-ffile-prefix-map=$(CURDIR)=."'
 
 
 def lines(boards: list[Description], where: Where, title: str) -> Iterator[str]:
     """Of a project for the first of these boards. `where`: part -> region."""
     yield from _head(boards, title)
+    yield from known(boards)
+    yield from quiet()
     yield from linked("OUT", make=True)
     yield from _compilers()
     for board in boards:
@@ -42,7 +58,8 @@ def lines(boards: list[Description], where: Where, title: str) -> Iterator[str]:
     yield from _rules()
     yield from binary_lines(where)
     yield "$(OUT)/firmware: $(OBJECTS)"
-    yield "\t$(LINKER) $(COMMON) $(LEVEL) $(OBJECTS) -o $@"
+    yield SAY_LINK
+    yield "\t$(Q)$(LINKER) $(COMMON) $(LEVEL) $(OBJECTS) -o $@"
     yield ""
     yield from _examples()
     yield from stamp_lines("$(CC) $(WARNINGS) $(COMMON) $(NN_LEVEL) $(LEVEL)")
@@ -64,6 +81,7 @@ def _head(boards: list[Description], title: str) -> Iterator[str]:
     yield "# make examples        builds the examples for BOARD; most are for BOARD=posix"
     yield f"# make COMPILER=clang  with clang {OLDEST} or later instead of gcc; CLANG= names one"
     yield "# make LTO=1           optimizes the whole program at once, with either"
+    yield "# make V=1             shows every command"
     yield f"BOARD ?= {boards[0].name}"
     yield "COMPILER ?= gcc"
     yield "OUT ?= build/$(BOARD)"
@@ -73,26 +91,50 @@ def _head(boards: list[Description], title: str) -> Iterator[str]:
     yield ""
 
 
+def known(boards: list[Description]) -> Iterator[str]:
+    """Refuses a board that the project is not for: nothing would be built, in silence."""
+    for number, board in enumerate(boards):
+        yield f"{'else ' if number else ''}ifeq ($(BOARD),{board.name})"
+    yield "else"
+    names = " or ".join(board.name for board in boards)
+    yield f"$(error BOARD=$(BOARD): expected {names}; an export is for one board)"
+    yield "endif"
+    yield ""
+
+
+def quiet() -> Iterator[str]:
+    """What a rule does, in a line; V=1 shows the commands instead, and make -s shows nothing."""
+    yield "SHOWN := $(filter-out 0,$(V))"
+    yield "Q := $(if $(SHOWN),,@)"
+    yield "SAY := @$(if $(SHOWN)$(findstring s,$(firstword -$(MAKEFLAGS))),:,echo)"
+    yield ""
+
+
 def _rules() -> Iterator[str]:
     """How an object is made of its source, and the image of the objects."""
+    yield f"LINK_CHECKS = {LINK_CHECKS}"
     yield "$(OUT)/nn/%.o: nn/%.c $(OUT)/built-with Makefile"
     yield "\t@mkdir -p $(@D)"
-    yield "\t$(CC) $(WARNINGS) $(COMMON) $(NN_LEVEL) $(INCLUDES) -MMD -c $< -o $@"
+    yield SAY_CC
+    yield "\t$(Q)$(CC) $(WARNINGS) $(COMMON) $(NN_LEVEL) $(INCLUDES) -MMD -c $< -o $@"
     yield ""
     yield "$(OUT)/%.o: %.c $(OUT)/built-with Makefile"
     yield "\t@mkdir -p $(@D)"
+    yield SAY_CC
     yield (
-        "\t$(CC) $(WARNINGS) $(COMMON) $(LEVEL) $(INCLUDES)"
+        "\t$(Q)$(CC) $(WARNINGS) $(COMMON) $(LEVEL) $(INCLUDES)"
         " -DAPP_COMPILER_FLAGS='\"$(FLAGS_SEEN)\"' -MMD -c $< -o $@"
     )
     yield ""
     yield "$(OUT)/%.o: %.S $(OUT)/built-with Makefile"
     yield "\t@mkdir -p $(@D)"
-    yield f"\t$(CC) -g {PREFIX_MAP} $(CORE) $(INCLUDES) -MMD -c $< -o $@"
+    yield "\t$(SAY) 'AS      $<'"
+    yield f"\t$(Q)$(CC) -g {PREFIX_MAP} $(CORE) $(INCLUDES) -MMD -c $< -o $@"
     yield ""
     yield "$(OUT)/firmware.elf: $(OBJECTS) $(LINKER_SCRIPT)"
+    yield SAY_LINK
     yield (
-        "\t$(LINKER) $(COMMON) $(LEVEL) $(LINK) -Wl,--gc-sections -Wl,--fatal-warnings"
+        "\t$(Q)$(LINKER) $(COMMON) $(LEVEL) $(LINK) $(LINK_CHECKS)"
         " -Wl,-Map,$(OUT)/firmware.map $(OBJECTS) $(LIBRARIES) -o $@"
     )
     yield ""
@@ -102,40 +144,40 @@ def _examples() -> Iterator[str]:
     """Programs that hold the network without the application: those of examples/ for this machine,
     those of examples/$(BOARD)/ for a board, with its port."""
     yield "LIBRARY = $(filter $(OUT)/model/% $(OUT)/nn/%,$(OBJECTS))"
-    yield "CXX_WARNINGS = -std=c++17 -Wall -Wextra -Werror -Wconversion -Wshadow"
-    yield "ifeq ($(COMPILER),clang)"
-    yield "CXX = $(CLANG) --driver-mode=g++"
-    yield "CXX_LINKER = $(CXX) $(if $(LTO_ON),-fuse-ld=lld)"
-    yield "else"
-    yield "CXX = g++"
-    yield "CXX_LINKER = $(CXX)"
-    yield "endif"
+    yield "CXX_FLAGS = -std=c++17 -Wall -Wextra -Werror -Wconversion -Wshadow"
     yield "ifeq ($(BOARD),posix)"
     yield "PROGRAMS = $(basename $(wildcard examples/*.c))"
     yield "CXX_PROGRAMS = $(basename $(wildcard examples/*.cpp))"
     yield "examples: $(PROGRAMS:%=$(OUT)/%) $(CXX_PROGRAMS:%=$(OUT)/%)"
     yield "else"
+    yield f"CXX_FLAGS += {CXX_ON_BOARD}"
     yield "PROGRAMS = $(basename $(wildcard examples/$(BOARD)/*.c))"
-    yield "examples: $(PROGRAMS:%=$(OUT)/%.elf)"
+    yield "CXX_PROGRAMS = $(basename $(wildcard examples/$(BOARD)/*.cpp))"
+    yield "examples: $(PROGRAMS:%=$(OUT)/%.elf) $(CXX_PROGRAMS:%=$(OUT)/%.elf)"
     yield "endif"
     yield "\t@$(if $^,,echo 'none is for $(BOARD): make BOARD=posix examples')"
     yield ""
     yield "$(OUT)/examples/%.o: INCLUDES += -Iexamples"
     yield "$(PROGRAMS:%=$(OUT)/%): %: %.o $(LIBRARY)"
-    yield "\t$(LINKER) $(COMMON) $(LEVEL) $^ -o $@"
+    yield SAY_LINK
+    yield "\t$(Q)$(LINKER) $(COMMON) $(LEVEL) $^ -o $@"
     yield ""
     yield "$(CXX_PROGRAMS:%=$(OUT)/%): %: %.o $(LIBRARY)"
-    yield "\t$(CXX_LINKER) $(COMMON) $(LEVEL) $^ -o $@"
+    yield SAY_LINK
+    yield "\t$(Q)$(CXX_LINKER) $(COMMON) $(LEVEL) $^ -o $@"
     yield ""
     yield "$(CXX_PROGRAMS:%=$(OUT)/%.o): $(OUT)/%.o: %.cpp $(OUT)/built-with Makefile"
     yield "\t@mkdir -p $(@D)"
-    yield "\t$(CXX) $(CXX_WARNINGS) $(COMMON) $(LEVEL) $(INCLUDES) -MMD -c $< -o $@"
+    yield SAY_CXX
+    yield "\t$(Q)$(CXX) $(CXX_FLAGS) $(COMMON) $(LEVEL) $(INCLUDES) -MMD -c $< -o $@"
     yield ""
     yield "# a port may ask for the checksum of app/"
     yield "PORT_OBJECTS = $(filter $(OUT)/port/% $(OUT)/app/crc32.o,$(OBJECTS))"
-    yield "$(PROGRAMS:%=$(OUT)/%.elf): %.elf: %.o $(LIBRARY) $(PORT_OBJECTS) $(LINKER_SCRIPT)"
+    yield "ON_BOARD = $(PROGRAMS:%=$(OUT)/%.elf) $(CXX_PROGRAMS:%=$(OUT)/%.elf)"
+    yield "$(ON_BOARD): %.elf: %.o $(LIBRARY) $(PORT_OBJECTS) $(LINKER_SCRIPT)"
+    yield SAY_LINK
     yield (
-        "\t$(LINKER) $(COMMON) $(LEVEL) $(LINK) -Wl,--gc-sections -Wl,--fatal-warnings"
+        "\t$(Q)$(LINKER) $(COMMON) $(LEVEL) $(LINK) $(LINK_CHECKS)"
         " -Wl,-Map,$*.map $(filter %.o,$^) $(LIBRARIES) -o $@"
     )
     yield ""
@@ -220,7 +262,9 @@ def board_lines(board: Description, where: Where, compilers: bool = True) -> Ite
     else:
         yield "IMAGE = $(OUT)/firmware"
     yield f"CC = {board.compiler}"
+    yield f"CXX = {board.prefix}g++"
     yield "LINKER = $(CC)"
+    yield "CXX_LINKER = $(CXX)"
     if compilers:
         yield "ifeq ($(COMPILER),clang)"
         yield from _clang_across(board) if board.prefix else _clang_here()
@@ -231,7 +275,9 @@ def board_lines(board: Description, where: Where, compilers: bool = True) -> Ite
 
 def _clang_here() -> Iterator[str]:
     yield "CC = $(CLANG)"
+    yield "CXX = $(CLANG) --driver-mode=g++"
     yield "LINKER = $(CC) $(if $(LTO_ON),-fuse-ld=lld)"
+    yield "CXX_LINKER = $(CXX) $(if $(LTO_ON),-fuse-ld=lld)"
 
 
 def _clang_across(board: Description) -> Iterator[str]:
@@ -244,6 +290,7 @@ def _clang_across(board: Description) -> Iterator[str]:
     yield f"found = $(shell {gcc} $(CORE) -print-file-name=$(1))"
     yield "# -fshort-enums: as gcc does for this target, and newlib was built"
     yield f'CC = $(CLANG) --target={target} -fshort-enums -isystem "$(NEWLIB)"'
+    yield "CXX = $(CC) --driver-mode=g++"
     yield (
         f"LINKER = $(CLANG) --target={target} -fshort-enums -nostdlib -Wl,-z,noexecstack"
         " -Wno-unused-command-line-argument \\"
@@ -257,12 +304,13 @@ def binary_lines(where: Where) -> Iterator[str]:
     """How the bytes to load are cut from the image: one file, and one for tables that lie in
     another memory than the code."""
     files = apart(where)
+    without = "".join(f"-R {SECTIONS[part]} " for part in files.values())
     yield "$(OUT)/firmware.bin: $(OUT)/firmware.elf"
-    yield (
-        f"\t$(OBJCOPY) -O binary {''.join(f'-R {SECTIONS[part]} ' for part in files.values())}$< $@"
-    )
+    yield "\t$(SAY) 'BIN     $@'"
+    yield f"\t$(Q)$(OBJCOPY) -O binary {without}$< $@"
     yield ""
     for name, part in files.items():
         yield f"$(OUT)/{name}: $(OUT)/firmware.elf"
-        yield f"\t$(OBJCOPY) -O binary -j {SECTIONS[part]} $< $@"
+        yield "\t$(SAY) 'BIN     $@'"
+        yield f"\t$(Q)$(OBJCOPY) -O binary -j {SECTIONS[part]} $< $@"
         yield ""

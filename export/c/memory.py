@@ -16,6 +16,7 @@ from compress.graph.samples import Initial, check_initial
 from export.c.ops import entry_of
 from export.c.packing import Span, pack
 from export.c.pieces import held_frames, stretches
+from export.c.step import begins_anew
 
 ALIGNMENT = 8  # bytes; lets kernels load words and double words
 
@@ -35,7 +36,8 @@ class Buffer:
 
 
 class Group(NamedTuple):
-    """Recurrent state that begins with one step: bytes `offset` … `offset` + `size` of the state.
+    """State that begins with one step: bytes `offset` … `offset` + `size` of the whole state.
+    Recurrent state, and over windows all that operators keep from frame to frame of a window.
 
     `counter`: byte offset of the count of steps before, a word in front of it; None where it begins
     with the first step.
@@ -54,8 +56,8 @@ class Plan:
     The arena is at least as long as all tensors alive at one time (`lower_bound_bytes`);
     `arena_minimal`: it cannot be shorter. The state holds what operators keep of the signal and the
     extra inputs that a stream begins with, then all recurrent state, group by group in the order of
-    the steps they begin with. Offsets by the output of the operator whose state it is;
-    `initial_offsets` by the name of the extra input.
+    the steps they begin with. What is kept within a window lies in the window's group. Offsets by
+    the output of the operator whose state it is; `initial_offsets` by the name of the extra input.
     """
 
     offsets: dict[str, int]
@@ -105,7 +107,8 @@ class _State(NamedTuple):
 
 
 def _state(graph: g.Graph) -> _State:
-    kept, size = _end_to_end(graph, graph.ops, 0, lambda op, features: op.kept_values(features))
+    anew = begins_anew(graph)
+    kept, size = _kept(graph, graph.ops[:1] if anew else graph.ops, 0)
     # an operator keeps the extra inputs that it names; one place is enough for all that name one
     initial: dict[str, int] = {}
     for op in graph.ops:
@@ -115,16 +118,23 @@ def _state(graph: g.Graph) -> _State:
             at += _words(graph.initial[name].features)
     recurrent: dict[str, int] = {}
     groups = []
-    for begin in sorted(set(graph.begins.values())):
+    for begin in sorted({0} if anew else set(graph.begins.values())):
         counter = size if begin else None
         offset = size + (4 if begin else 0)
+        in_window, size = _kept(graph, graph.ops[1:] if anew else (), offset)
+        kept |= in_window
         members = [op for op in graph.ops if graph.begins.get(op.output) == begin]
         found, size = _end_to_end(
-            graph, members, offset, lambda op, features: op.state_values(features)
+            graph, members, size, lambda op, features: op.state_values(features)
         )
         recurrent |= found
         groups.append(Group(begin, counter, offset, size - offset))
     return _State(kept, initial, recurrent, tuple(groups), size)
+
+
+def _kept(graph: g.Graph, ops: Iterable[g.Op], size: int) -> tuple[dict[str, int], int]:
+    """The same as `_end_to_end`, of what operators keep of the signal."""
+    return _end_to_end(graph, ops, size, lambda op, features: op.kept_values(features))
 
 
 def _end_to_end(

@@ -281,7 +281,8 @@ class Model:
 
 
 def begins_anew(graph: g.Graph) -> bool:
-    """Whether recurrent state begins with every step: those of windows that overlap."""
+    """Whether all state behind the first operator begins with every step: over windows that
+    overlap."""
     return any(op.makes_windows for op in graph.ops)
 
 

@@ -38,12 +38,14 @@ def _makefile(board: Description, where: Where, title: str) -> Iterator[str]:
         "# make TFLM=path     a TFLite-Micro checkout with its library; builds $(OUT)/firmware.elf,"
         " .bin and .map"
     )
+    yield "# make V=1           shows every command"
     yield f"BOARD = {board.name}"
     yield "OUT ?= build/$(BOARD)"
     yield ""
+    yield from makefile.known([board])
+    yield from makefile.quiet()
     yield from makefile.board_lines(board, where, compilers=False)
     yield from _library(board)
-    yield f"CXX = {board.prefix}g++"
     yield f"COMMON = {COMMON} {makefile.PREFIX_MAP} $(CORE) $(EXTRA) -Os"
     yield from makefile.warnings("gcc")
     yield "C_FLAGS = $(WARNINGS) -DAPP_COMPILER_FLAGS='\"$(FLAGS_SEEN)\"'"
@@ -63,15 +65,18 @@ def _makefile(board: Description, where: Where, title: str) -> Iterator[str]:
     yield ""
     yield "$(OUT)/%.o: %.c Makefile"
     yield "\t@mkdir -p $(@D)"
-    yield "\t$(CC) $(COMMON) $(C_FLAGS) $(INCLUDES) -MMD -c $< -o $@"
+    yield makefile.SAY_CC
+    yield "\t$(Q)$(CC) $(COMMON) $(C_FLAGS) $(INCLUDES) -MMD -c $< -o $@"
     yield ""
     yield "$(OUT)/%.o: %.cc Makefile"
     yield "\t@mkdir -p $(@D)"
-    yield "\t$(CXX) $(COMMON) $(CXX_FLAGS) $(INCLUDES) $(TFLM_INCLUDES) -MMD -c $< -o $@"
+    yield makefile.SAY_CXX
+    yield "\t$(Q)$(CXX) $(COMMON) $(CXX_FLAGS) $(INCLUDES) $(TFLM_INCLUDES) -MMD -c $< -o $@"
     yield ""
     yield "$(OUT)/firmware.elf: $(OBJECTS) $(LIBRARY) $(LINKER_SCRIPT)"
+    yield makefile.SAY_LINK
     yield (
-        "\t$(CXX) $(COMMON) $(LINK) $(LINK_CHECKS) -Wl,-Map,$(OUT)/firmware.map $(OBJECTS)"
+        "\t$(Q)$(CXX) $(COMMON) $(LINK) $(LINK_CHECKS) -Wl,-Map,$(OUT)/firmware.map $(OBJECTS)"
         " $(LIBRARY) -lm -o $@"
     )
     yield ""

@@ -162,10 +162,15 @@ IN_WINDOWS: dict[str, Make] = {
 
 
 def in_windows(name: str, hop: int = 4) -> g.Graph:
-    """The operator over windows of six frames, whose results are one frame."""
+    """The operator over windows."""
+    return over_windows(IN_WINDOWS[name], hop)
+
+
+def over_windows(make: Make, hop: int = 4) -> g.Graph:
+    """Operators over windows of six frames, whose results are one frame."""
     rng, b = np.random.default_rng(0), Builder(WIDTH, RATE)
     b.add(g.SlidingWindow, "window", frames=FRAMES, hop=hop)
-    IN_WINDOWS[name](b, rng)
+    make(b, rng)
     windows_per_frame = b.rate * hop / RATE
     b.add(g.Reframe, "flat", frames=int(windows_per_frame), outputs=1)
     return finished(b)

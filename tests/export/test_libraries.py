@@ -137,6 +137,20 @@ def test_another_project_finds_what_is_installed(
     assert {path.name for path in (there / "include").iterdir()} == {library.name}
 
 
+def test_the_package_lies_where_a_distribution_wants_it(library: Library, tmp_path: Path) -> None:
+    toy.need("cmake", "gcc")
+    out, there, name = tmp_path / "out", tmp_path / "there", library.name
+    places = ["-DCMAKE_INSTALL_LIBDIR=lib/some-cpu", "-DCMAKE_INSTALL_INCLUDEDIR=headers"]
+    ran("cmake", "-S", library.folder, "-B", out, "-DTENDON_APPLICATION=OFF", *places)
+    ran("cmake", "--build", out)
+    ran("cmake", "--install", out, "--prefix", there)
+    assert (there / "lib" / "some-cpu" / f"lib{name}.a").is_file()
+    assert {path.name for path in there.iterdir()} == {"lib", "headers"}
+    folder = consumer(library, tmp_path / "c", "C", f"find_package({name} REQUIRED)")
+    package = there / "lib" / "some-cpu" / "cmake" / name
+    assert answers(built(folder, f"-D{name}_DIR={package}")) == library.expected
+
+
 @pytest.mark.parametrize("compiler", compilers.COMPILERS)
 def test_a_program_for_a_microcontroller_adds_the_folder(
     compiler: str, library: Library, tmp_path: Path
@@ -162,7 +176,7 @@ def test_two_networks_lie_side_by_side(library: Library, tmp_path: Path) -> None
     """Installed in one folder, neither writes over the other."""
     lists = (library.folder / "CMakeLists.txt").read_text()
     written = re.findall(r"DESTINATION (\S+)\)", lists) + re.findall(r"FILE (\S+)", lists)
-    assert all(library.name in path or path == "lib" for path in written)
+    assert all(library.name in path or path == "${CMAKE_INSTALL_LIBDIR}" for path in written)
 
 
 # --- PlatformIO -----------------------------------------------------------------------------------

@@ -87,17 +87,52 @@ def test_a_network_that_does_not_fit_is_refused_with_the_shortfall(tmp_path: Pat
         build_project(tmp_path / "p", "virtual-f405")
 
 
-@pytest.mark.parametrize("preset", ["virtual-f405", "virtual-f405-clang", "posix"])
-def test_cmake_builds_the_same_program(preset: str, tmp_path: Path) -> None:
-    toy.need("cmake", "arm-none-eabi-gcc")
-    if preset.endswith("clang"):
-        toy.need(compilers.clang())
+PRESETS = {"virtual-f405": b"gcc 1", "virtual-f405-clang": b"clang 1", "posix": b"gcc 1"}
+
+
+def test_cmake_builds_every_preset_of_one_folder_with_its_compiler(tmp_path: Path) -> None:
+    toy.need("cmake", "arm-none-eabi-gcc", compilers.clang())
     write_project(tmp_path / "p", "virtual-f405", toy.model_files(), ["nn_add_s16"], "toy model")
-    for command in (["cmake", "--preset", preset], ["cmake", "--build", "build-cmake"]):
-        done = subprocess.run(command, cwd=tmp_path / "p", capture_output=True, text=True)
-        assert done.returncode == 0 and "warning" not in done.stderr, done.stdout + done.stderr
-    name = boards.load_board(preset.removesuffix("-clang")).image
-    assert (tmp_path / "p" / "build-cmake" / name).is_file()
+    content = {}
+    for preset, compiler in PRESETS.items():
+        folder = f"build-cmake/{preset}"
+        for command in (["cmake", "--preset", preset], ["cmake", "--build", folder]):
+            done = subprocess.run(command, cwd=tmp_path / "p", capture_output=True, text=True)
+            assert done.returncode == 0 and "warning" not in done.stderr, done.stdout + done.stderr
+        name = boards.load_board(preset.removesuffix("-clang")).image
+        content[preset] = (tmp_path / "p" / folder / name).read_bytes()
+        assert compiler in content[preset]
+    assert len(set(content.values())) == len(PRESETS)
+
+
+def said(project: Path, *words: str, code: int = 0) -> str:
+    """What make says."""
+    done = subprocess.run(["make", *words], cwd=project, capture_output=True, text=True)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("board", ["virtual-m7", "", "posix virtual-f405"])
+def test_a_board_that_the_project_is_not_for_is_refused(board: str, tmp_path: Path) -> None:
+    toy.need("make")
+    write_project(tmp_path / "p", "virtual-f405", toy.model_files(), [], "toy model")
+    expected = f"BOARD={board}: expected virtual-f405 or posix; an export is for one board"
+    assert expected in said(tmp_path / "p", f"BOARD={board}", code=2)
+
+
+def test_make_says_a_short_line_for_each_file_and_v_shows_all(tmp_path: Path) -> None:
+    toy.need("arm-none-eabi-gcc", "make")
+    files = toy.model_files() | {"loud.c": b'#pragma message("portable loops")\nextern int i;\n'}
+    write_project(tmp_path / "p", "virtual-f405", files, ["nn_add_s16"], "toy model")
+    lines = said(tmp_path / "p").splitlines()
+    told = [line for line in lines if line.startswith(("CC ", "LINK ", "BIN "))]
+    sources = sum(line.startswith("CC ") for line in told)
+    assert sources > 15 and "CC      nn/nn_add_s16.c" in told
+    assert len(told) == sources + 2 and max(map(len, told)) < 60
+    assert "portable loops" in "".join(line for line in lines if line not in told)
+    assert said(tmp_path / "p", "V=1", "OUT=again").count(" -Wconversion ") >= sources
+    quiet = said(tmp_path / "p", "-s", "OUT=quiet")
+    assert "CC " not in quiet and "portable loops" in quiet
 
 
 def test_a_compiler_error_is_shown(tmp_path: Path) -> None:

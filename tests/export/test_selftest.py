@@ -18,7 +18,7 @@ from export.c.project import build_project
 from host.boards import open_emulator
 from tests import toy
 from tests.compress.test_networks import integer, network
-from tests.export import every_kernel
+from tests.export import alone, every_kernel, loops
 from tests.export.images import BOARD, Exported, exported, said, together
 from tests.export.test_libraries import ran
 from tests.firmware.test_sanitizers import pose
@@ -123,6 +123,12 @@ def test_a_sound_build_passes_without_the_application(
 def test_so_does_every_other_network(name: str, tmp_path: Path) -> None:
     toy.need("gcc")
     tested = exported(every_kernel.integer(name), "tested", tmp_path)
+    assert verdict(program(tested, tmp_path)) == GOOD
+
+
+def test_so_does_one_whose_windows_begin_anew(tmp_path: Path) -> None:
+    toy.need("gcc")
+    tested = exported(loops.integer(alone.in_windows("states")), "tested", tmp_path)
     assert verdict(program(tested, tmp_path)) == GOOD
 
 

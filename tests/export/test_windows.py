@@ -20,6 +20,7 @@ from compress.interpreter.integer import IntegerInterpreter
 from export.boards import FAMILIES
 from export.c import emit, memory
 from export.c.pieces import stretches
+from tests.export import alone
 from tests.export.loops import RATE, finished, gru, integer, matrix, signal_of
 from tests.export.test_loops import on_this_machine, step_by_step
 
@@ -212,6 +213,48 @@ def test_a_window_tells_of_its_own_samples_alone(name: str) -> None:
     calls = [call.kernel for call in emit.build(graph).calls]
     assert calls.count(emit.CLEAR) == 1 and calls[0] == emit.CLEAR
     assert emit.CLEAR in emit.kernels(graph)
+
+
+def whatever_keeps_frames(b: Builder, rng: np.random.Generator) -> None:
+    """Taps of the frames before, with and without padding, points between frames, a state space
+    and a cell."""
+    b.add(g.Unfold1d, "before", frames=2, frames_per_output=1, lag=1)
+    matrix(b, "seen", 4, rng)
+    b.add(g.Unfold1d, "padded", frames=3, frames_per_output=1, lag=0, padding=2)
+    matrix(b, "seen.again", 3, rng)
+    pole, c = np.full((3, 2), 0.8 + 0.3j), rng.standard_normal((3, 2)) + 0.5j
+    b.add(g.StateSpace, "space", a=pole, c=c, d=np.ones(3))
+    b.add(g.Interpolate, "finer", factor=2)
+    gru(b, "gru", 4, rng)
+
+
+def delays(b: Builder, rng: np.random.Generator) -> None:
+    """No recurrent state."""
+    b.add(g.Unfold1d, "late", frames=1, frames_per_output=1, lag=2)
+
+
+KEEPING = {
+    "whatever": whatever_keeps_frames,
+    "delays": delays,
+    "points between": alone.plain(g.Interpolate, factor=4),
+}
+
+
+@pytest.mark.parametrize("hop", [2, 7])
+@pytest.mark.parametrize("name", KEEPING)
+def test_all_that_is_kept_begins_anew_with_each_window(name: str, hop: int) -> None:
+    says_the_words(integer(alone.over_windows(KEEPING[name], hop)))
+
+
+@pytest.mark.parametrize("name", alone.IN_WINDOWS)
+def test_every_operator_in_windows_says_the_words_of_the_interpreter(name: str) -> None:
+    says_the_words(integer(alone.in_windows(name)))
+
+
+def says_the_words(graph: g.Graph) -> None:
+    x = words(graph)
+    expected = IntegerInterpreter(graph).run(x[None])[0]
+    np.testing.assert_array_equal(on_this_machine(graph).run(x), expected)
 
 
 def test_a_stream_clears_no_state() -> None:

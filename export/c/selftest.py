@@ -51,21 +51,16 @@ def source(model: Model) -> Iterator[str]:
     yield "    return seed;"
     yield "}"
     yield ""
-    yield "static int tables_are_whole(void)"
-    yield "{"
-    yield "    uint32_t crc = 0;"
-    yield f"    const {name}_table *table = {name}_tables;"
-    yield f"    for (uint32_t i = 0; i != {upper}_TABLE_COUNT; i++, table++)"
-    yield "        crc = crc_of(crc, table->data, table->bytes);"
-    yield f"    return crc == {upper}_TABLES_CRC;"
-    yield "}"
-    yield ""
+    if model.tables:
+        yield from _check_of_tables(name, upper)
+        yield ""
     yield from text.call(f"int {name}_selftest({name} *self, int16_t *samples, int16_t *out)", 0)
     yield "{"
     yield f"    uint32_t crc = 0, seed = {SEED}u;"
     yield f"    {name}_reset(self);"
-    yield "    if (!tables_are_whole())"
-    yield "        return 1;"
+    if model.tables:
+        yield "    if (!tables_are_whole())"
+        yield "        return 1;"
     yield from _last_of_start_up(model)
     yield f"    for (int step = 0; step < {STEPS}; step++) {{"
     yield "        seed = make_samples(seed, samples);"
@@ -88,6 +83,17 @@ def _last_of_start_up(model: Model) -> Iterator[str]:
         assert group.counter is not None
         counter = model.members[group.counter].name
         yield f"    self->state->{counter}[0] = {group.begin - 1};"
+
+
+def _check_of_tables(name: str, upper: str) -> Iterator[str]:
+    yield "static int tables_are_whole(void)"
+    yield "{"
+    yield "    uint32_t crc = 0;"
+    yield f"    const {name}_table *table = {name}_tables;"
+    yield f"    for (uint32_t i = 0; i < {upper}_TABLE_COUNT; i++, table++)"
+    yield "        crc = crc_of(crc, table->data, table->bytes);"
+    yield f"    return crc == {upper}_TABLES_CRC;"
+    yield "}"
 
 
 def golden(graph: g.Graph) -> int:

@@ -49,6 +49,9 @@ def _lists(
     yield f"# Tendon {GENERATOR}: {title}"
     yield from _about(boards[0], identifier)
     yield "cmake_minimum_required(VERSION 3.21)"
+    yield 'if("${CMAKE_CURRENT_SOURCE_DIR}${CMAKE_CURRENT_BINARY_DIR}" MATCHES "[;\\"]")'
+    yield '  message(FATAL_ERROR "CMake cannot build where a path has ; or \\" in it")'
+    yield "endif()"
     languages = "C ASM" if any(f.endswith(".S") for f in sources) else "C"
     yield f"project({identifier} VERSION {GENERATOR} LANGUAGES {languages})"
     yield 'option(TENDON_APPLICATION "the serial application" ${PROJECT_IS_TOP_LEVEL})'

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from compress import tasks
 from export.boards import FIRMWARE, load_board
-from export.c import columns, text
+from export.c import columns, folding, text
 from export.c.step import Model
 
 FOLDER = "examples"
@@ -48,7 +48,9 @@ def files(model: Model, board: str) -> dict[str, bytes]:
         f"{FOLDER}/{name}": renamed((SOURCES / source).read_text(encoding="ascii"), names)
         for name, source in taken.items()
     }
-    written[f"{FOLDER}/README.md"] = "".join(f"{line}\n" for line in _readme(model, board, task))
+    written[f"{FOLDER}/README.md"] = "".join(
+        f"{line}\n" for line in folding.markdown(_readme(model, board, task))
+    )
     return {name: content.encode() for name, content in written.items()}
 
 

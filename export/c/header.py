@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 
 from compress import graph as g
 from compress import tasks
@@ -60,10 +62,10 @@ def _manual(model: Model) -> Iterator[str]:
     yield ""
     yield "Five lines:"
     yield f"{STATEMENT}{upper}_DEFINE(net);"
-    yield f"{STATEMENT}static int16_t samples[{upper}_STEP_SAMPLES], out[{upper}_STEP_OUTPUTS];"
-    yield f"{STATEMENT}{name}_reset(&net);"
-    yield f"{STATEMENT}read_the_next(samples, {upper}_STEP_SAMPLES); // yours; again and again"
-    yield f"{STATEMENT}{name}_step(&net, samples, out);"
+    yield f"{STATEMENT}static int16_t samples[{upper}_STEP_SAMPLES];"
+    yield f"{STATEMENT}static int16_t out[{upper}_STEP_OUTPUTS];"
+    yield f"{STATEMENT}read_the_next(samples, {upper}_STEP_SAMPLES); // yours"
+    yield f"{STATEMENT}{name}_step(&net, samples, out); // and so on, from step to step"
     yield ""
     yield from _signal(graph)
     yield ""
@@ -85,8 +87,8 @@ def _signal(graph: g.Graph) -> Iterator[str]:
         f" a second: {wiring.outputs}. Real value = int16 * {graph.output.scale:.9g}."
     )
     yield (
-        f"Latency     a step eats {per_step} samples, {1000 * per_step / rate:.6g} ms, and gives"
-        f" {_frames(graph.chunk)} with the last of them{_context(graph)}."
+        f"Latency     a step eats {_count(per_step, 'sample')}, {1000 * per_step / rate:.6g} ms,"
+        f" and gives {_count(graph.chunk, 'frame')} with the last of them{_context(graph)}."
     )
     work = macs.per_step(graph)
     yield (
@@ -95,23 +97,39 @@ def _signal(graph: g.Graph) -> Iterator[str]:
     )
     if graph.start_up:
         yield (
-            f"Start-up    the first {_frames(graph.start_up)} of a stream mean nothing: they are"
-            " made of samples that were not there."
+            f"Start-up    the first {_count(graph.start_up, 'frame')} of a stream mean nothing:"
+            " they are made of samples that were not there."
         )
 
 
 def _context(graph: g.Graph) -> str:
     """What a frame is made of besides, in words."""
     ahead = graph.provenance.get("lookahead") or 0
-    past = " and what the state remembers" if any(op.recurrent for op in graph.ops) else ""
-    said = f", made of the newest {graph.left_context + 1} samples{past}" * (not graph.windowed)
+    # what only moves values forgets them again, even where its state begins with zeros
+    remembers = any(op.recurrent and not op.copies_values for op in graph.ops)
+    past = " and what the state remembers" if remembers else ""
+    last = ", the last" if graph.chunk > 1 else ","
+    said = f"{last} made of the newest {_count(samples_seen(graph), 'sample')}{past}"
+    said *= not graph.windowed
     return said + (
         f"; its label is {ahead} samples back, for the network looks ahead" * bool(ahead)
     )
 
 
-def _frames(count: int) -> str:
-    return f"{count} frame{'s' if count > 1 else ''}"
+def samples_seen(graph: g.Graph) -> int:
+    """Samples from the oldest to the newest that an output frame of a stream is made of, what is
+    fed back aside."""
+    back, period = {graph.input.name: Fraction(0)}, {graph.input.name: Fraction(1)}
+    for op in graph.ops:
+        oldest = max(back[name] for name in op.inputs)
+        every = period[op.inputs[0]]
+        back[op.output] = oldest + op.reach * every
+        period[op.output] = every * op.stride
+    return math.ceil(back[graph.output.name]) + 1
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count} {what}{'s' if count != 1 else ''}"
 
 
 def _memory(model: Model) -> Iterator[str]:
@@ -173,7 +191,7 @@ def _carried(model: Model) -> str:
 def _constants(model: Model) -> Iterator[str]:
     graph, plan, upper = model.graph, model.plan, model.identifier.upper()
     digest = graph.hash()
-    yield from _named(f"{upper}_NAME", graph.name)
+    yield from named(f"{upper}_NAME", graph.name)
     yield from text.define(f"{upper}_GENERATOR", f'"{GENERATOR}"', "version of Tendon")
     yield from text.define(
         f"{upper}_NN_VERSION", NN_VERSION, "version of the kernels it calls, nn.h"
@@ -197,7 +215,7 @@ def _constants(model: Model) -> Iterator[str]:
     yield from _names(model)
 
 
-def _named(macro: str, name: str) -> Iterator[str]:
+def named(macro: str, name: str) -> Iterator[str]:
     """A name as a string, on as many lines as it needs."""
     whole = f"#define {macro} {text.string(name)}"
     if len(whole) <= text.WIDTH:
@@ -268,7 +286,13 @@ def _names(model: Model) -> Iterator[str]:
         f"Names of the outputs in order: static const char *const names[] = {upper}_NAMES;"
     )
     yield f"#define {upper}_NAMES \\"
-    yield from _macro(text.string(name) for name in names)
+    yield from _macro(_element(name) for name in names)
+
+
+def _element(name: str) -> str:
+    """A string as an element of an array, as several in brackets where one would be too long."""
+    parts = list(text.strings(name, text.WIDTH - 11))
+    return parts[0] if len(parts) == 1 else f"({chr(10).join(parts)})"
 
 
 def _macro(parts: Iterable[str]) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The Makefile of a project. Whole lines, no templates.
 
-GNU make cannot name a file with a blank: what has a target or is one lies below the project under a
-relative path, and a build folder with blanks is reached through a link.
+GNU make cannot name a file with a blank or another mark of its own: what has a target or is one
+lies below the project under a relative path, and such a build folder is reached through a link.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ SAY_CC, SAY_CXX, SAY_LINK = (
     "\t$(SAY) 'CXX     $<'",
     "\t$(SAY) 'LINK    $@'",
 )
-PREFIX_MAP = '"-ffile-prefix-map=$(CURDIR)=."'
+PREFIX_MAP = "$(call quoted,-ffile-prefix-map=$(CURDIR)=.)"
+# What a rule of make or a word of the shell cannot hold, for tr: blanks " # $ % & ' ( ) * : ; < = >
+# ? [ \ ] ` |
+UNFIT = r"[:blank:]\042-\052\072-\077\133-\135\140\174"
 
 
 def lines(boards: list[Description], where: Where, title: str) -> Iterator[str]:
@@ -88,6 +91,7 @@ def _head(boards: list[Description], title: str) -> Iterator[str]:
     yield "# The kernels are built for speed, everything else for size."
     yield "NN_LEVEL ?= -O3"
     yield "LEVEL ?= -Os"
+    yield from quoting()
     yield ""
 
 
@@ -184,24 +188,31 @@ def _examples() -> Iterator[str]:
 
 
 def linked(name: str, make: bool = False) -> Iterator[str]:
-    """Lets a variable name a folder with blanks: it becomes a link to that folder. `make`: the
-    folder may have to be made."""
-    folder = f"$({name})"
-    made = f' && mkdir -p "{folder}"' if make else ""
-    yield "# GNU make cannot name what has a blank in it: such a folder is reached through a link."
-    yield f"ifneq ($(word 2,{folder}),)"
-    yield f'{name}_LINK := build/link-$(firstword $(shell echo "{folder}" | cksum))'
-    yield (f'$(shell mkdir -p build{made} && ln -sfn "$$(cd "{folder}" && pwd)" $({name}_LINK))')
+    """Lets a variable name a folder with blanks and the like: it becomes a link to that folder.
+    `make`: the folder may have to be made."""
+    folder = f"$({name}_WORD)"
+    made = f" && mkdir -p {folder}" if make else ""
+    yield "# GNU make cannot name what has a blank in it, or another mark of its own: such a folder"
+    yield "# is reached through a link."
+    yield f"{name}_WORD := $(call quoted,$({name}))"
+    yield f"{name}_MARKS := $(shell printf %s {folder} | tr -cd '{UNFIT}' | wc -c)"
+    yield f"ifneq ($(strip $({name}_MARKS)),0)"
+    yield f"{name}_LINK := build/link-$(firstword $(shell printf %s {folder} | cksum))"
+    yield f'$(shell mkdir -p build{made} && ln -sfn "$$(cd {folder} && pwd)" $({name}_LINK))'
     yield f"override {name} := $({name}_LINK)"
     yield "endif"
     yield ""
 
 
+def quoting() -> Iterator[str]:
+    """How a text becomes a word of the shell, whatever is in it."""
+    yield "quoted = '$(subst ','\\'',$(1))'"
+
+
 def stamp_lines(command: str) -> Iterator[str]:
     """A file that changes when the command that compiles does: the same folder serves every
     compiler and all flags."""
-    yield "# quoted for the shell"
-    yield f"BUILT_WITH = '$(subst ','\\'',{command})'"
+    yield f"BUILT_WITH = $(call quoted,{command})"
     yield "$(OUT)/built-with: always"
     yield "\t@mkdir -p $(@D)"
     yield "\t@printf '%s\\n' $(BUILT_WITH) | cmp -s - $@ || printf '%s\\n' $(BUILT_WITH) > $@"

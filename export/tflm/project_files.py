@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from export.boards import Description
-from export.c import makefile
+from export.c import folding, makefile
 from export.c.placement import Where
 from export.c.project_files import COMMON
 from export.tflm import library
@@ -25,9 +25,10 @@ TFLM_DEFINES = (
 
 def texts(board: Description, where: Where, title: str) -> dict[str, Iterable[str]]:
     """File name -> lines."""
+    title = folding.title(title)
     return {
-        "Makefile": _makefile(board, where, title),
-        "README.md": _readme(board, title),
+        "Makefile": folding.makefile(_makefile(board, where, title)),
+        "README.md": folding.markdown(_readme(board, title)),
         ".gitignore": ["build/"],
     }
 
@@ -41,6 +42,9 @@ def _makefile(board: Description, where: Where, title: str) -> Iterator[str]:
     yield "# make V=1           shows every command"
     yield f"BOARD = {board.name}"
     yield "OUT ?= build/$(BOARD)"
+    yield from makefile.quoting()
+    yield from makefile.linked("OUT", make=True)
+    yield from makefile.linked("TFLM")
     yield ""
     yield from makefile.known([board])
     yield from makefile.quiet()
@@ -90,10 +94,8 @@ def _makefile(board: Description, where: Where, title: str) -> Iterator[str]:
 
 def _library(board: Description) -> Iterator[str]:
     """Finds the library of the board's core, or says how to build it."""
-    yield (
-        "LIBRARY = $(firstword $(wildcard"
-        f" {' '.join('$(TFLM)/' + library.path_of(core) for core in library.cores(board))}))"
-    )
+    yield f"BUILDS = {' '.join(map(library.path_of, library.cores(board)))}"
+    yield "LIBRARY = $(firstword $(wildcard $(BUILDS:%=$(TFLM)/%)))"
     yield "define HOW"
     yield (
         "TFLM=$(TFLM): expected a TFLite-Micro checkout with its library built; found none. To"

@@ -7,20 +7,25 @@ import re
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from compress import graph as g
 from compress import tasks
+from compress.frontend.builder import Builder
 from compress.graph import macs
+from compress.interpreter.integer import IntegerInterpreter
 from export import compilers
 from export.boards import FAMILIES
 from export.c import emit
-from export.c.header import debug_stack_bytes, stack_bytes
+from export.c.header import debug_stack_bytes, header, samples_seen, stack_bytes
 from tests import toy
 from tests.compress.test_classes import network as classes
 from tests.compress.test_networks import integer, network
 from tests.conftest import ROOT
 from tests.export import every_kernel, loops
 from tests.export.images import Exported, exported
+from tests.export.test_exported_text import unfit
 from tests.export.test_libraries import ran
 from tests.firmware.test_sanitizers import pose
 
@@ -57,7 +62,8 @@ int main()
 def networks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Exported]:
     """One of each task, and one that keeps nothing."""
     folder = tmp_path_factory.mktemp("headers")
-    gestures = loops.integer(classes("classes", 3, history=2, classes=["rest", "fist", "Öffnen"]))
+    names = ["rest", "é" * 60, 'say "hi"' + "a" * 150]
+    gestures = loops.integer(classes("classes", 3, history=2, classes=names))
     values = loops.integer(classes("values", 2))
     graphs = {
         "typing": integer(network()),
@@ -66,7 +72,8 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Exported]:
         "values": values,
         "picture": every_kernel.integer("picture"),
     }
-    return {task: exported(graph, f"{task} net", folder) for task, graph in graphs.items()}
+    found = {task: exported(graph, f"{task} net", folder) for task, graph in graphs.items()}
+    return found | {"long": exported(every_kernel.integer("picture"), "n" * 90, folder)}
 
 
 def compiled(
@@ -158,7 +165,7 @@ def manual(network: Exported) -> str:
     return "\n".join(line[3:] for line in comment.splitlines())
 
 
-@pytest.mark.parametrize("task", ["typing", "pose", "classes", "values", "picture"])
+@pytest.mark.parametrize("task", ["typing", "pose", "classes", "values", "picture", "long"])
 def test_the_manual_says_all_that_somebody_with_own_samples_must_know(
     task: str, networks: dict[str, Exported]
 ) -> None:
@@ -176,7 +183,9 @@ def test_the_manual_says_all_that_somebody_with_own_samples_must_know(
     assert rate in said["Samples"]
     assert wiring.samples in said["Samples"] and wiring.electrodes in said["Electrodes"]
     assert wiring.outputs in said["Outputs"]
-    assert f"{graph.samples_per_step} samples" in said["Latency"] and " ms" in said["Latency"]
+    eats = graph.samples_per_step
+    assert f"eats {eats} sample{'s' * (eats > 1)}, " in said["Latency"]
+    assert " ms" in said["Latency"]
     for size in (plan.state_bytes, plan.arena_bytes, found.model.table_bytes):
         assert f"{size} " in said["Memory"]
     assert f"{stack_bytes(found.model)} bytes" in said["Stack"]
@@ -227,6 +236,43 @@ def test_a_stream_goes_on_under_kernels_of_another_family(
             assert build.members == builds[0].members and build.plan == builds[0].plan
 
 
+def paddings() -> g.Graph:
+    """Zeros before the first frame, of which nothing is left, beside a branch that sees less."""
+    rng, b = np.random.default_rng(0), Builder(4, loops.RATE)
+    loops.matrix(b, "wide", 4, rng)
+    source = b.here
+    for number in range(2):
+        b.add(g.Unfold1d, f"taps{number}", frames=3, frames_per_output=1, lag=number, padding=3)
+        loops.matrix(b, f"conv{number}", 4, rng)
+    far, b.here = b.here, source
+    b.add(g.Unfold1d, "near", frames=2, frames_per_output=1, lag=0, padding=1)
+    loops.matrix(b, "near.conv", 4, rng)
+    b.add(g.Add, "sum", far)
+    return loops.finished(b)
+
+
+def test_a_finite_network_says_how_far_back_it_sees() -> None:
+    """A sample that is older changes nothing, the oldest of them something."""
+    graph = loops.integer(paddings())
+    seen, steps = samples_seen(graph), 20
+    samples = np.zeros((steps, 4), np.int16)
+    last = []
+    for older in (0, seen, seen + 1):
+        changed = samples.copy()
+        if older:
+            changed[-older] = 3000
+        last.append(IntegerInterpreter(graph).run(changed[None])[0, -1].tolist())
+    assert last[0] != last[1] and last[0] == last[2]
+    manual = " ".join(" ".join(header(emit.build(graph))).replace(" * ", " ").split())
+    assert f"made of the newest {seen} samples." in manual
+
+
+def test_a_network_with_feedback_says_that_it_remembers(networks: dict[str, Exported]) -> None:
+    for task in ("pose", "picture"):
+        remembers = "what the state remembers" in " ".join(manual(networks[task]).split())
+        assert remembers == (task == "pose")
+
+
 def test_a_table_of_characters_or_classes_is_what_the_task_says(
     networks: dict[str, Exported], tmp_path: Path
 ) -> None:
@@ -247,6 +293,7 @@ int main(void)
         made = compiled("gcc", "c", "c11", tmp_path, source, found)
         ran("gcc", made, "-o", tmp_path / "names")
         assert ran(tmp_path / "names").splitlines() == list(names)
+        assert list(unfit(found.project)) == []
 
 
 @pytest.mark.parametrize("language", ["c", "c++"])

@@ -3,6 +3,7 @@ by the linters."""
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -10,10 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from compress.artifacts import Folder
 from compress.errors import TendonError
-from export import boards, compilers
+from export import boards, commands, compilers
+from export.__main__ import main
+from export.c import names
 from export.c.project import build_project, write_project
+from host.boards import open_process
 from tests import toy
+from tests.export import every_kernel
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,6 +44,26 @@ def test_the_same_bytes_every_time(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b"], "nothing is left aside"
 
 
+def test_a_network_is_called_as_name_says_and_is_the_same_to_a_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where an image of another name is there already."""
+    toy.need("gcc", "make")
+    graph, folder = every_kernel.integer("picture"), Folder(tmp_path, "net", "w8a16")
+    monkeypatch.setattr(commands, "graph_of", lambda args: (graph, folder))
+    for name in ("first one", "second \u00e9"):
+        assert main(["firmware", "--board", "posix", "--name", name]) == 0
+        identifier = names.identifier(name)
+        header = folder.target("posix") / "project" / "model" / f"{identifier}.h"
+        assert f'"{graph.hash()}"' in header.read_text()
+        with open_process(folder.target("posix") / "firmware") as board:
+            assert board.link.handshake().model_hash == graph.hash()
+    assert main(["c", "--board", "posix", "--name", "third"]) == 0
+    assert header.with_name("third.h").is_file() and not header.exists()
+    assert main(["c", "--board", "posix", "--name", "?!"]) == 2
+    assert "NAME=?!: expected letters or digits" in capsys.readouterr().err
+
+
 def test_a_project_holds_only_the_kernels_it_uses_and_all_they_include(tmp_path: Path) -> None:
     write_project(tmp_path / "p", "virtual-f405", toy.model_files(), ["nn_add_s16"], "toy model")
     kernels = {p.name for p in (tmp_path / "p" / "nn").iterdir()}
@@ -56,6 +82,43 @@ def test_an_old_project_is_replaced_as_a_whole(tmp_path: Path) -> None:
     old.write_text("#error stale")
     write_project(tmp_path / "p", "posix", toy.model_files(), [], "toy model")
     assert not old.exists()
+
+
+def stopped(_: Path, __: Path) -> None:
+    raise KeyboardInterrupt
+
+
+def test_an_interruption_between_the_two_leaves_the_old_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_project(tmp_path / "p", "posix", toy.model_files(), [], "toy model")
+    before, rename = content(tmp_path / "p"), Path.rename
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", lambda a, b: (stopped if a.name == "new" else rename)(a, b))
+        with pytest.raises(KeyboardInterrupt):
+            write_project(tmp_path / "p", "posix", toy.model_files(), [], "another")
+    assert content(tmp_path / "p") == before
+    assert [p.name for p in tmp_path.iterdir()] == ["p"], "nothing is left aside"
+
+
+def test_what_a_killed_run_left_aside_goes_with_the_next(tmp_path: Path) -> None:
+    """And only that: another run may be writing."""
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    for name in (f".p.{ended.pid}.abc", f".p.{os.getpid()}.abc", f".q.{ended.pid}.abc", ".p.mine"):
+        (tmp_path / name / "new").mkdir(parents=True)
+    write_project(tmp_path / "p", "posix", toy.model_files(), [], "toy model")
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == sorted([f".p.{os.getpid()}.abc", f".q.{ended.pid}.abc", ".p.mine", "p"])
+
+
+@pytest.mark.parametrize("mark", ['"', ";", "'", "$", "`", "#", ":", "(", "|"])
+def test_make_builds_whatever_is_in_a_path(mark: str, tmp_path: Path) -> None:
+    toy.need("gcc", "make")
+    project = tmp_path / f"a{mark}b" / "p"
+    write_project(project, "posix", toy.model_files(), [], "toy model")
+    for out in (None, tmp_path / f"out{mark}b"):
+        assert build_project(project, "posix", out).is_file()
 
 
 def test_the_same_source_gives_the_same_image(tmp_path: Path) -> None:

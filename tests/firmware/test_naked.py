@@ -33,7 +33,7 @@ OPTIONS = {
     "clang": (*BOTH, *MORE, "-fprofile-instr-generate", "-fsanitize-coverage=trace-pc-guard"),
 }
 TOGETHER = {  # what may stand in one command
-    "gcc": OPTIONS["gcc"][:-1],
+    "gcc": tuple(option for option in OPTIONS["gcc"] if option != "-fsanitize=undefined"),
     "clang": (*BOTH, "-fprofile-instr-generate", "-fsanitize-coverage=trace-pc", "-pg"),
 }
 SWEPT = [

@@ -70,11 +70,11 @@ networks: setup ## 200 networks drawn at random, from PyTorch to every form of t
 	NETWORKS=$(or $(NETWORKS),200) OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist worksteal \
 		tests/export/test_drawn_networks.py $(ARGS)
 
-compilers: setup tools ## gcc and clang, every core, level, frame pointers, LTO: the same words in
-## the emulator (some minutes on two cores)
+compilers: setup tools ## gcc and clang, every core, level, frame pointers, LTO, profilers and
+## coverage: the same words in the emulator (some minutes on two cores)
 	@sh firmware/tools.sh clang
 	COMPILERS=all OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist worksteal \
-		tests/export/test_compilers.py $(ARGS)
+		tests/export/test_compilers.py tests/firmware/test_naked.py $(ARGS)
 
 quantize: setup ## checkpoint -> integer graph, its error rate
 ## [MODEL=name|path/net.py CHECKPOINT= DATA= CALIBRATION= PRECISION= WINDOW=]

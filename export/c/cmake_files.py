@@ -84,7 +84,9 @@ def _library(sources: list[str], identifier: str) -> Iterator[str]:
     yield from (f"  {f}" for f in sources if f.startswith(("model/", "nn/")))
     yield ")"
     yield f"add_library(Tendon::{identifier} ALIAS {identifier})"
-    yield f"set_target_properties({identifier} PROPERTIES C_STANDARD 11 C_EXTENSIONS OFF)"
+    yield "# Each kernel is a file of its own: their static functions have the same names."
+    yield f"set_target_properties({identifier} PROPERTIES C_STANDARD 11 C_EXTENSIONS OFF"
+    yield "  UNITY_BUILD OFF)"
     yield f"target_include_directories({identifier} PUBLIC"
     yield from (f"  $<BUILD_INTERFACE:${{CMAKE_CURRENT_SOURCE_DIR}}/{f}>" for f in ("model", "nn"))
     yield f"  $<INSTALL_INTERFACE:${{CMAKE_INSTALL_INCLUDEDIR}}/{identifier}>)"
@@ -160,6 +162,7 @@ def _application(boards: list[Description], sources: list[str], identifier: str)
             yield "  set_target_properties(firmware PROPERTIES SUFFIX .elf)"
         yield "endif()"
     yield "set_target_properties(firmware PROPERTIES C_STANDARD 11 C_EXTENSIONS OFF)"
+    yield "set_target_properties(firmware PROPERTIES UNITY_BUILD OFF)"
     yield "target_include_directories(firmware PRIVATE app port)"
     yield "target_compile_options(firmware PRIVATE $<$<COMPILE_LANGUAGE:C>:${WARNINGS}>"
     yield "  ${COMMON} $<$<COMPILE_LANGUAGE:C>:${TENDON_LEVEL}>)"

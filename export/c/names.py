@@ -36,7 +36,7 @@ _C_HEADERS = (
 )
 C_HEADERS = frozenset(_C_HEADERS.split())
 # what the step of a model calls its own
-LOCALS = frozenset({"self", "state", "arena", "samples", "out"})
+LOCALS = frozenset({"self", "state", "arena", "samples", "out", "frame", "piece"})
 # what its self-test and its tables do
 WORDS = frozenset(
     ["at", "bit", "bytes", "count", "crc", "data", "name", "op", "seed", "step", "table", "values"]

@@ -30,13 +30,38 @@
 /* A function that is nothing but its assembly: no compiler puts a frame around it, runs out of
  * registers or moves it into another, whatever its options, link-time optimization included. It
  * takes its parameters as the procedure call standard has them, r0 to r3; a comment above it says
- * its stack. */
+ * its stack. Nor may guards of the stack, profilers and coverage put code in front of it, which
+ * `naked` alone does not forbid: that code would overwrite parameters and the caller's frame. */
+#define NN_NAKED                                                                                   \
+    __attribute__((naked, NN_UNMOVED NN_UNGUARDED NN_UNPROFILED NN_UNCOVERED NN_UNPATCHED          \
+                       no_instrument_function))
 #if defined(__clang__)
-#define NN_NAKED __attribute__((naked, noinline))
+#define NN_UNMOVED noinline,
+#define NN_UNCOVERED no_sanitize("coverage"),
 #else
-#define NN_NAKED __attribute__((naked, noipa))
+#define NN_UNMOVED noipa,
 /* gcc does not see that assembly uses them; builds for computers look for others. */
 #pragma GCC diagnostic ignored "-Wunused-parameter"
+#if __has_attribute(no_sanitize_coverage)
+#define NN_UNCOVERED no_sanitize_coverage,
+#else
+#define NN_UNCOVERED
+#endif
+#endif
+#if __has_attribute(no_stack_protector)
+#define NN_UNGUARDED no_stack_protector,
+#else
+#define NN_UNGUARDED optimize("no-stack-protector"),
+#endif
+#if __has_attribute(no_profile_instrument_function)
+#define NN_UNPROFILED no_profile_instrument_function,
+#else
+#define NN_UNPROFILED
+#endif
+#if __has_attribute(patchable_function_entry)
+#define NN_UNPATCHED patchable_function_entry(0),
+#else
+#define NN_UNPATCHED
 #endif
 #else
 #define NN_APART

@@ -13,13 +13,16 @@ import pytest
 from compress import graph as g
 from compress import tasks
 from compress.frontend.builder import Builder
+from compress.graph import macs
 from compress.interpreter.integer import IntegerInterpreter
 from export import compilers
+from export.boards import FAMILIES
 from export.c import emit
-from export.c.header import header, samples_seen, stack_bytes
+from export.c.header import debug_stack_bytes, header, samples_seen, stack_bytes
 from tests import toy
 from tests.compress.test_classes import network as classes
 from tests.compress.test_networks import integer, network
+from tests.conftest import ROOT
 from tests.export import every_kernel, loops
 from tests.export.images import Exported, exported
 from tests.export.test_exported_text import unfit
@@ -34,7 +37,7 @@ STANDARDS = {
     "c++": ("c++98", "c++11", "c++14", "c++17", "c++20", "gnu++17"),
 }
 LABELS = (
-    *("Samples", "Electrodes", "Outputs", "Latency"),
+    *("Samples", "Electrodes", "Outputs", "Latency", "Work"),
     *("Memory", "Alignment", "Threads", "Stack", "Snapshot", "Integrity"),
 )
 
@@ -109,6 +112,30 @@ def test_headers_of_all_networks_are_good_c_and_cxx_together(
             compiled(program, language, standard, tmp_path, f'#include "{name}"\n{source}')
 
 
+def test_sources_are_c11_and_the_kernels_header_is_cxx_too(
+    networks: dict[str, Exported], tmp_path: Path
+) -> None:
+    """What README.md and a project's own say; but for extensions that nn.h announces as such."""
+    toy.need("gcc", CLANG)
+    for found in networks.values():
+        parts = [found.project / part for part in ("model", "nn")]
+        include = [f"-I{part}" for part in parts]
+        sources = sorted(path for part in parts for path in part.glob("*.c"))
+        for program in PROGRAMS["c"]:
+            ran(program, "-std=c11", "-pedantic-errors", "-fsyntax-only", *include, *sources)
+    (tmp_path / "kernels.cpp").write_text(f'#include "{found.project / "nn" / "nn.h"}"\n')
+    for program in PROGRAMS["c++"]:
+        for standard in STANDARDS["c++"]:
+            command = [program, f"-std={standard}", *STRICT, "-fsyntax-only"]
+            ran(*command, tmp_path / "kernels.cpp")
+    readme = " ".join((found.project / "README.md").read_text().split())
+    assert "The sources are C11" in readme
+    assert (
+        "`model/` and `nn/` are C11 sources, and headers that C++ reads too"
+        in (ROOT / "README.md").read_text()
+    )
+
+
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_a_cxx_program_links_what_c_compiled(
     compiler: str, networks: dict[str, Exported], tmp_path: Path
@@ -162,8 +189,51 @@ def test_the_manual_says_all_that_somebody_with_own_samples_must_know(
     for size in (plan.state_bytes, plan.arena_bytes, found.model.table_bytes):
         assert f"{size} " in said["Memory"]
     assert f"{stack_bytes(found.model)} bytes" in said["Stack"]
+    assert f"-O0: up to {debug_stack_bytes(found.model)}" in said["Stack"]
+    per_s = macs.report(graph)["macs_per_s"]
+    work = round(per_s * graph.samples_per_step / float(graph.input.rate))
+    assert said["Work"].startswith(f"{work} multiply-accumulates a step, ")
+    assert f"{per_s / 1e6:.4g} million a second" in said["Work"]
+    for version in ("VERSION", "GENERATOR"):
+        assert f"_{version}" in said["Snapshot"]
+    assert f"{found.name}_tables[]" in said["Integrity"]
     assert "8 bytes" in said["Alignment"] and "thread" in said["Threads"]
     assert ("Start-up" in said) == bool(graph.start_up)
+
+
+def test_what_the_self_test_covers_is_said_of_each_kind_of_state(
+    networks: dict[str, Exported],
+) -> None:
+    of = {task: " ".join(manual(found).split()) for task, found in networks.items()}
+    assert "three steps, of which the first stands for the last before recurrent" in of["pose"]
+    assert "three steps, which carry recurrent state. What" in of["typing"]
+    assert "three steps. What came before" in of["picture"]
+
+
+def test_the_header_names_the_member_that_a_stream_begins_with(
+    networks: dict[str, Exported], tmp_path: Path
+) -> None:
+    """By the preprocessor's byte it is that member."""
+    toy.need("gcc")
+    found = networks["pose"]
+    text = paths(found)[0].read_text()
+    said = re.search(r"member (\w+) of the\s+\*?\s*state, here its byte", text)
+    assert said and "before the first step" in " ".join(text.replace("*", " ").split())
+    source = f"""#include <stddef.h>
+_Static_assert(offsetof({found.name}_state, {said[1]}) == {found.name.upper()}_INITIAL_POSE, "");
+"""
+    compiled("gcc", "c", "c11", tmp_path, source, found)
+
+
+def test_a_stream_goes_on_under_kernels_of_another_family(
+    networks: dict[str, Exported],
+) -> None:
+    """As a snapshot: its state has the same members at the same bytes."""
+    for found in networks.values():
+        builds = [emit.build(found.graph, family) for family in FAMILIES]
+        assert len(builds) > 1
+        for build in builds:
+            assert build.members == builds[0].members and build.plan == builds[0].plan
 
 
 def paddings() -> g.Graph:

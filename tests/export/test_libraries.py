@@ -125,6 +125,19 @@ def test_another_project_adds_the_folder(language: str, library: Library, tmp_pa
     assert not list((tmp_path / "mein é" / "out é 1").rglob("firmware*")), "no application"
 
 
+def test_one_that_compiles_its_sources_together_leaves_ours_apart(
+    library: Library, tmp_path: Path
+) -> None:
+    """Static functions of kernels have the same names; so may those of the application."""
+    toy.need("cmake", "gcc")
+    together = ("-DCMAKE_UNITY_BUILD=ON", "-DCMAKE_UNITY_BUILD_BATCH_SIZE=0")
+    added = f'add_subdirectory("{library.folder}" network)'
+    program = built(consumer(library, tmp_path / "c", "C", added), *together)
+    assert answers(program) == library.expected
+    ran("cmake", "-S", library.folder, "-B", tmp_path / "out", *together)
+    ran("cmake", "--build", tmp_path / "out")
+
+
 @pytest.mark.parametrize("language", ["C", "CXX"])
 def test_another_project_finds_what_is_installed(
     language: str, library: Library, tmp_path: Path

@@ -1,5 +1,6 @@
 #include "fault.h"
 #include "crc32.h"
+#include "naked.h"
 #include "port.h"
 #include "registers.h"
 #include "reset.h"
@@ -137,7 +138,7 @@ __attribute__((used, noreturn)) void fault_taken(const uint32_t *frame, uint32_t
 /* r0: the frame that the core has pushed; r1: how it would return. A stack pointer outside the
  * stack, or with less than 256 bytes below it, begins anew at the top: nothing returns from
  * here. */
-__attribute__((naked)) void Fault_Handler(void)
+NAKED void Fault_Handler(void)
 {
     __asm volatile("movw r0, #0xEDF0\n\t" /* DHCSR, ARM DDI 0403 C1.6.2: C_DEBUGEN */
                    "movt r0, #0xE000\n\t"

@@ -27,11 +27,16 @@ INCLUDE = [
     for folder in ("nn", "app", "port", *(f"port/{name}" for name in PORTS))
 ]
 BOTH = ("-fstack-protector-all", "-finstrument-functions", "--coverage")
+SANITIZERS = ("-fsanitize=kernel-address", "-fsanitize=undefined")
 OPTIONS = {
-    "gcc": (*BOTH, "-fprofile-generate", "-fsanitize-coverage=trace-pc", "-pg")
-    + ("-fpatchable-function-entry=2", "-fsanitize=kernel-address", "-fsanitize=undefined"),
-    "clang": (*BOTH, "-fprofile-instr-generate", "-fsanitize-coverage=trace-pc", "-pg")
-    + ("-fsanitize-coverage=trace-pc-guard", "-fsanitize=kernel-address", "-fsanitize=undefined"),
+    "gcc": (
+        *(*BOTH, "-fprofile-generate", "-fsanitize-coverage=trace-pc", "-pg"),
+        *("-fpatchable-function-entry=2", *SANITIZERS),
+    ),
+    "clang": (
+        *(*BOTH, "-fprofile-instr-generate", "-fsanitize-coverage=trace-pc", "-pg"),
+        *("-fsanitize-coverage=trace-pc-guard", *SANITIZERS),
+    ),
 }
 TOGETHER = {  # what may stand in one command
     "gcc": OPTIONS["gcc"][:-1],

@@ -1,6 +1,6 @@
 # Every target does its own set-up. Variables: MODEL, CHECKPOINT, DATA, SPLIT, PRECISION, FORMAT,
 # BOARD, COMPILER, PORT, TOOL, TAP, SECONDS, LATENCY, CALIBRATION, INPUT, OUTPUT, ENGINE, DECODER,
-# LM, TFLM, CMSIS_NN, COREMARK, AES, INITIAL, WINDOW, FLASH, RAM, LOAD, STEPS, TASK; of sweeps
+# LM, TFLM, CMSIS_NN, COREMARK, AES, INITIAL, NAME, WINDOW, FLASH, RAM, LOAD, STEPS, TASK; of sweeps
 # MODELS, PRECISIONS, DECODERS, CHECKPOINTS, JOBS, BACKEND, SCHEDULER. A path may hold blanks.
 # MODEL is a name, or a Python file of yours, path/net.py or path/net.py:name, which is executed;
 # its artifacts are called net or net-name. MODELS may mix both.
@@ -32,6 +32,10 @@ $(info $(if $(taken),taking the compressed $(named) of $(small); PRECISION=w8a16
 	checkpoint))
 endif
 
+# a path is a word of the shell in double quotes
+$(foreach v,MODEL BUILD CHECKPOINT DATA SPLIT CALIBRATION INPUT OUTPUT INITIAL LM TFLM NAME,\
+	$(if $(findstring ",$($v)),$(error $v=$($v): expected no double quote in it)))
+
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 READY := .venv/ready
@@ -40,6 +44,7 @@ common = --model "$(MODEL)" --precision $(PRECISION) --build "$(BUILD)" \
 form = --format $(FORMAT) $(if $(TFLM),--tflm "$(TFLM)")
 data = $(if $(DATA),--data "$(DATA)") $(if $(CALIBRATION),--calibration "$(CALIBRATION)")
 latency = $(if $(LATENCY),--latency $(LATENCY))
+name = $(if $(NAME),--name "$(NAME)")
 lm = $(if $(LM),--lm "$(LM)")
 
 # What a target does stands behind ##, and goes on in lines that begin with it.
@@ -89,12 +94,12 @@ train: setup ## train a network, on simulated or own recordings; continues where
 		$(if $(OUTPUT),--out "$(OUTPUT)")
 
 export: setup ## integer graph -> C project or another format
-## [MODEL= PRECISION= FORMAT=c|onnx|tflite|tflm BOARD= LATENCY=ms]
-	$(PYTHON) -m export $(FORMAT) $(common) $(data) --board "$(BOARD)" $(latency)
+## [MODEL= PRECISION= FORMAT=c|onnx|tflite|tflm BOARD= LATENCY=ms NAME=in_c]
+	$(PYTHON) -m export $(FORMAT) $(common) $(data) --board "$(BOARD)" $(latency) $(name)
 
 firmware: setup tools ## build the firmware of a board, check its size
-## [BOARD=virtual-f405|nucleo-f446re|… COMPILER=gcc|clang LATENCY=ms FORMAT=c|tflm TFLM=]
-	$(PYTHON) -m export firmware $(common) $(data) $(form) --board "$(BOARD)" $(latency) \
+## [BOARD=virtual-f405|nucleo-f446re|… COMPILER=gcc|clang LATENCY=ms FORMAT=c|tflm TFLM= NAME=in_c]
+	$(PYTHON) -m export firmware $(common) $(data) $(form) --board "$(BOARD)" $(latency) $(name) \
 		--compiler "$(COMPILER)"
 
 hil: setup tools ## stream recordings through a board, score, compare every word

@@ -20,9 +20,9 @@ class Memory:
     """One region: where it begins and how long it is, in bytes, and the parts of a program that may
     lie there (placement.py).
 
-    `bytes_per_second`: what it gives a reader of ascending addresses at most, and by which
-    `source`, where the core can ask for more (an external flash); None where a miss costs some
-    cycles and nothing else.
+    `note`: what a program that is put there by hand has to know. `bytes_per_second`: what it gives
+    a reader of ascending addresses at most, and by which `source`, where the core can ask for more
+    (an external flash); None where a miss costs some cycles and nothing else.
     """
 
     origin: int
@@ -30,6 +30,7 @@ class Memory:
     holds: tuple[str, ...] = ()
     bytes_per_second: int | None = None
     source: str = ""
+    note: str = ""
 
     @property
     def access(self) -> str:
@@ -47,6 +48,12 @@ class Emulator:
     command: str
     arguments: list[str]
     cycle_model: str | None
+
+    @property
+    def warning(self) -> str:
+        """What to say of QEMU's warning; "" where it has none."""
+        unused = "QEMU warns that its network adapter has no peer: nothing here uses it."
+        return unused if "-nic" in self.arguments else ""
 
 
 @dataclass(frozen=True)
@@ -177,6 +184,7 @@ def _region(content: dict[str, Any]) -> Memory:
         tuple(content["holds"]),
         bandwidth,
         content["source"] if bandwidth else "",
+        content.get("note", ""),
     )
 
 

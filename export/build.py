@@ -89,6 +89,7 @@ def _make_image(
     image, record = target / description.image, target / "firmware.json"
     key = artifacts.key(
         graph=graph.hash(),
+        name=graph.name,
         chunk=graph.chunk,
         board=board,
         flags=flags,

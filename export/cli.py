@@ -20,17 +20,30 @@ def add_project_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_c_arguments(parser: argparse.ArgumentParser) -> None:
-    """Those of a project, --latency."""
+    """Those of a project, --latency, --name."""
     add_project_arguments(parser)
     cli.add_latency_argument(parser)
+    add_name_argument(parser)
 
 
 def add_firmware_arguments(parser: argparse.ArgumentParser) -> None:
-    """Those of a project, --format, --tflm, --latency, --compiler."""
+    """Those of a project, --format, --tflm, --latency, --name, --compiler."""
     add_project_arguments(parser)
     cli.add_format_arguments(parser)
     cli.add_latency_argument(parser)
+    add_name_argument(parser)
     add_compiler_argument(parser)
+
+
+def add_name_argument(parser: argparse.ArgumentParser) -> None:
+    """--name."""
+    parser.add_argument(
+        "--name",
+        help=(
+            "what the network is called in C, so that two precisions of a model can be in one"
+            " program (default: as the model)"
+        ),
+    )
 
 
 def add_compiler_argument(parser: argparse.ArgumentParser) -> None:

@@ -4,10 +4,12 @@ imports the format that it writes."""
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 from compress import artifacts, cli, pipeline
 from compress import graph as g
 from compress.artifacts import Folder
+from compress.errors import TendonError
 from export import boards, build, compilers
 
 
@@ -18,9 +20,17 @@ def graph_of(args: argparse.Namespace) -> tuple[g.Graph, Folder]:
     return pipeline.graphs(folder, path, args.data, args.calibration), folder
 
 
+def named_graph_of(args: argparse.Namespace) -> tuple[g.Graph, Folder]:
+    """The same, called as --name says. What it computes, and so its hash, has no name."""
+    if args.name is not None and not any(map(str.isalnum, args.name)):
+        raise TendonError(f"NAME={args.name}: expected letters or digits")
+    graph, folder = graph_of(args)
+    return (graph if args.name is None else replace(graph, name=args.name)), folder
+
+
 def c(args: argparse.Namespace) -> None:
     """The C project."""
-    graph, folder = graph_of(args)
+    graph, folder = named_graph_of(args)
     stretched = build.in_longest_steps(graph, args.board, args.latency)
     print(f"wrote {build.make_project(stretched, folder, args.board)}")
 
@@ -40,11 +50,13 @@ def firmware(args: argparse.Namespace) -> None:
         from export.tflm import library
 
         cli.refuse_latency(args)
+        if args.name is not None:
+            raise TendonError(f"NAME={args.name} FORMAT=tflm: its network is called model")
         compilers.refuse(args.compiler)
         library.find(args.tflm, boards.load_board(args.board))
         print(f"built {tflm_build.make_firmware(*graph_of(args), args.board, args.tflm)}")
         return
-    graph, folder = graph_of(args)
+    graph, folder = named_graph_of(args)
     stretched = build.in_longest_steps(graph, args.board, args.latency)
     print(f"built {build.make_firmware(stretched, folder, args.board, args.compiler)}")
 

@@ -19,7 +19,8 @@ from compress.errors import TendonError
 
 ROOT = Path(__file__).parent.parent.parent
 NN, STATED = ROOT / "firmware" / "nn", ROOT / "export" / "c" / "stack.py"
-FLAGS = ("-std=c11", "-O3", "-ffunction-sections", "-fstack-usage")  # as projects build kernels
+FLAGS = ("-std=c11", "-ffunction-sections", "-fstack-usage")
+LEVEL = "-O3"  # at which projects build kernels
 _NAKED = re.compile(r"/\* stack: (\d+) bytes \*/\nstatic NN_NAKED [^(]*?(\w+)\(")
 _DEFINED = re.compile(r"static NN_NAKED [^;{]*\{")
 _FUNCTION = re.compile(r"^[0-9a-f]+ <([^>]+)>:$")
@@ -34,12 +35,12 @@ class Target:
     command: tuple[str, ...]
     objdump: str
 
-    def usage(self, kernel: str) -> int:
+    def usage(self, kernel: str, level: str = LEVEL) -> int:
         """Bytes of stack of a kernel, the name of a file in firmware/nn, with all it calls."""
         source = NN / f"{kernel}.c"
         with tempfile.TemporaryDirectory() as folder:
             made = Path(folder) / f"{kernel}.o"
-            _output([*self.command, *FLAGS, "-c", str(source), "-o", str(made)])
+            _output([*self.command, *FLAGS, level, "-c", str(source), "-o", str(made)])
             frames = _frames(made.with_suffix(".su").read_text())
             listing = _output([self.objdump, "-dr", "--no-show-raw-insn", str(made)])
         frames |= _assembly(source)
@@ -140,6 +141,14 @@ def measured() -> dict[str, tuple[int, ...]]:
     }
 
 
+def without_optimization() -> int:
+    """Bytes of the kernel that needs most on a Cortex-M at -O0. Only a Cortex-M55 is asked: of all
+    cores it needed most, with either compiler."""
+    every = targets()
+    found = [every[compiler, "cortex-m55"] for compiler in ("gcc", "clang")]
+    return max(target.usage(kernel, "-O0") for kernel in kernels() for target in found)
+
+
 def stated() -> dict[str, tuple[int, ...]]:
     """The same, as nn.h says it."""
     found = _TABLE.search((NN / "nn.h").read_text())
@@ -164,6 +173,7 @@ def write(figures: dict[str, tuple[int, ...]]) -> None:
         '"""\n\n'
         f"KERNEL_STACK = {{  # the most on any Cortex-M, of gcc and clang, at -O3\n{largest}}}\n"
         f"NATIVE_STACK = {{  # on a computer\n{native}}}\n"
+        f"DEBUG_STACK = {without_optimization()}  # of any kernel on a Cortex-M at -O0\n"
     )
 
 

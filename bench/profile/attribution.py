@@ -12,6 +12,7 @@ from bench.cycles.instructions import Instruction, calls
 from bench.profile.classes import classify
 from compress.errors import TendonError
 from export.c import emit
+from export.c.repeats import written
 
 Code = dict[int, Instruction]
 
@@ -39,7 +40,7 @@ def attribute(
     _check_calls(code, model)
     parts = [_apart(code, segment, interrupts) for segment in counts.segments]
     segments, handlers = [part for part, _ in parts], [handler for _, handler in parts]
-    of = [call.operator for call in model.calls]
+    of = [call.operator for call in written(model)]
     operators = [
         [segment for segment, owner in zip(segments, of, strict=False) if owner == i]
         for i in range(len(model.graph.ops))
@@ -51,7 +52,7 @@ def attribute(
 def _check_calls(code: Code, model: emit.Model) -> None:
     """The last call may be a jump: then it has no segment of its own and its instructions follow
     the last boundary."""
-    expected = [call.kernel for call in model.calls]
+    expected = [call.kernel for call in written(model)]
     step = f"{model.identifier}_step"
     found = [call.callee for call in calls(code, step)]
     if found not in (expected, expected[:-1]):

@@ -51,6 +51,13 @@ def count(graph: g.Graph) -> list[LayerMacs]:
     return layers
 
 
+def per_step(graph: g.Graph) -> int:
+    """Of all operators in one step."""
+    return sum(
+        op.macs(graph.source(op).features) * graph.frames_per_step(op.output) for op in graph.ops
+    )
+
+
 def report(graph: g.Graph) -> dict[str, Any]:
     """JSON twin of `table`."""
     layers = count(graph)

@@ -26,6 +26,7 @@ class Interpreter:
 
     def __init__(self, graph: Graph, batch: int = 1) -> None:
         self.graph, self.batch = graph, batch
+        self.begins = graph.begins
         self.last_use = {name: i for i, op in enumerate(graph.ops) for name in op.inputs}
         self.memories = {
             op.output: Memory(batch, graph.target(op), recall=self._recall) for op in graph.ops
@@ -51,6 +52,11 @@ class Interpreter:
         }
         for memory in self.memories.values():
             memory.initial = shaped
+
+    def shorten_start_up(self) -> None:
+        """Recurrent state that begins with a later step begins with step 1. Only before the first
+        sample."""
+        self.begins = {name: min(step, 1) for name, step in self.graph.begins.items()}
 
     def initial_values(self, name: str, values: Array) -> Array:
         """Real values of an extra input as this arithmetic holds them."""
@@ -82,7 +88,7 @@ class Interpreter:
                 f" found {samples.shape}"
             )
         # state begins with a step, so the steps before the last begin are taken one by one
-        last = max([self.graph.start_up_steps, *self.graph.begins.values()])
+        last = max([self.graph.start_up_steps, *self.begins.values()])
         begin = max(0, last - self.steps)
         together = max(1, CHUNK_SAMPLES // step // self.batch)
         size = step * (together // BLOCK * BLOCK or together)
@@ -162,7 +168,7 @@ class Interpreter:
         """Recurrent state begins with its first valid frame: what it took in during the steps
         before is gone after each of them."""
         for op in self.graph.ops:
-            if op.recurrent and self.steps <= self.graph.begins[op.output]:
+            if op.recurrent and self.steps <= self.begins[op.output]:
                 self.memories[op.output].state.clear()
                 for name in op.previous_names:
                     self.before.pop(name, None)

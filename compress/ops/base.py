@@ -120,6 +120,12 @@ class Op:
         """Input frames before the newest one that an output frame is made of, state aside."""
         return max(int(self.stride), 1) - 1
 
+    @property
+    def reach(self) -> int:
+        """Input frames from the oldest that an output frame is made of to the newest that has
+        come by then, what is fed back aside: `context`, and frames that it is late."""
+        return self.context
+
     # --- cost ----------------------------------------------------------------------------------
 
     def macs(self, features: int) -> int:

@@ -32,6 +32,10 @@ class _Interpolate(Op):
     def stride(self) -> Fraction:
         return Fraction(1, self.factor)
 
+    @property
+    def reach(self) -> int:
+        return 1
+
     def kept_values(self, features: int) -> int:
         return features
 

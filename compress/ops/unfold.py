@@ -57,6 +57,10 @@ class _Unfold(Op):
     def context(self) -> int:
         return self.span - 1
 
+    @property
+    def reach(self) -> int:
+        return self.context + self.lag
+
     def out_features(self, features: int) -> int:
         return self.frames * features
 

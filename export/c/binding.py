@@ -31,7 +31,8 @@ def header(model: Model) -> Iterator[str]:
     yield from (f"#define MODEL_{word} {upper}_{word}" for word in TAPPED.split())
     yield f"#define model_tap {name}_tap"
     yield "#endif"
-    yield f"#define model_tables {name}_tables"
+    if model.tables:
+        yield f"#define model_tables {name}_tables"
     yield ""
     yield "#ifdef __cplusplus"
     yield 'extern "C" {'

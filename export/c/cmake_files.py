@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from export.boards import Description
 from export.c import folding
-from export.c.project_files import COMMON, WARNINGS, link_flags
+from export.c.project_files import COMMON, LINK_CHECKS, WARNINGS, link_flags
 from export.compilers import NEWEST, OLDEST
 from export.version import GENERATOR, NN_VERSION
 
@@ -49,6 +49,9 @@ def _lists(
     yield f"# Tendon {GENERATOR}: {title}"
     yield from _about(boards[0], identifier)
     yield "cmake_minimum_required(VERSION 3.21)"
+    yield 'if("${CMAKE_CURRENT_SOURCE_DIR}${CMAKE_CURRENT_BINARY_DIR}" MATCHES "[;\\"]")'
+    yield '  message(FATAL_ERROR "CMake cannot build where a path has ; or \\" in it")'
+    yield "endif()"
     languages = "C ASM" if any(f.endswith(".S") for f in sources) else "C"
     yield f"project({identifier} VERSION {GENERATOR} LANGUAGES {languages})"
     yield 'option(TENDON_APPLICATION "the serial application" ${PROJECT_IS_TOP_LEVEL})'
@@ -69,15 +72,14 @@ def _about(board: Description, identifier: str) -> Iterator[str]:
     yield "# As a part of another project: add_subdirectory(<this folder>), then"
     yield f"#   target_link_libraries(<yours> PRIVATE Tendon::{identifier})"
     yield f"# or install it, then find_package({identifier}) and the same."
-    yield "# Alone it builds the application too, by default for this machine:"
-    if board.prefix:
-        yield f"#   cmake --preset {board.name} && cmake --build {FOLDER}"
-    else:
-        yield f"#   cmake -B {FOLDER} && cmake --build {FOLDER}"
+    yield "# Alone it builds the application too; each preset has a build folder of its own:"
+    yield f"#   cmake --preset {board.name} && cmake --build {FOLDER}/{board.name}"
+    yield "# Without a preset or a toolchain file it builds for this machine."
 
 
 def _library(sources: list[str], identifier: str) -> Iterator[str]:
     kernels = [f for f in sources if f.startswith("nn/") and f.endswith(".c")]
+    yield "include(GNUInstallDirs)"
     yield f"add_library({identifier} STATIC"
     yield from (f"  {f}" for f in sources if f.startswith(("model/", "nn/")))
     yield ")"
@@ -87,7 +89,7 @@ def _library(sources: list[str], identifier: str) -> Iterator[str]:
     yield "  UNITY_BUILD OFF)"
     yield f"target_include_directories({identifier} PUBLIC"
     yield from (f"  $<BUILD_INTERFACE:${{CMAKE_CURRENT_SOURCE_DIR}}/{f}>" for f in ("model", "nn"))
-    yield f"  $<INSTALL_INTERFACE:include/{identifier}>)"
+    yield f"  $<INSTALL_INTERFACE:${{CMAKE_INSTALL_INCLUDEDIR}}/{identifier}>)"
     yield "# Networks of one program share the kernels: CMake refuses those of two versions."
     yield f"set_target_properties({identifier} PROPERTIES"
     yield f"  INTERFACE_TENDON_NN_VERSION {NN_VERSION}"
@@ -116,11 +118,12 @@ def _library(sources: list[str], identifier: str) -> Iterator[str]:
 def _installed(files: list[str], identifier: str) -> Iterator[str]:
     """Headers lie in a folder of the network's own: two networks may be installed side by side."""
     headers = [f for f in files if f.startswith(("model/", "nn/")) and f.endswith(".h")]
-    package = f"lib/cmake/{identifier}"
-    yield f"install(TARGETS {identifier} EXPORT {identifier} ARCHIVE DESTINATION lib)"
+    package = f"${{CMAKE_INSTALL_LIBDIR}}/cmake/{identifier}"
+    yield f"install(TARGETS {identifier} EXPORT {identifier}"
+    yield "  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})"
     yield "install(FILES"
     yield from (f"  {f}" for f in headers)
-    yield f"  DESTINATION include/{identifier})"
+    yield f"  DESTINATION ${{CMAKE_INSTALL_INCLUDEDIR}}/{identifier})"
     yield f"install(EXPORT {identifier} FILE {identifier}-config.cmake NAMESPACE Tendon::"
     yield f"  DESTINATION {package})"
     yield "include(CMakePackageConfigHelpers)"
@@ -155,11 +158,11 @@ def _application(boards: list[Description], sources: list[str], identifier: str)
         if board.prefix:
             yield f"  set(CORE {' '.join(board.flags)})"
             yield f"  set(LINK {link_flags(board, ROOT)}"
-            yield "    -Wl,--gc-sections -Wl,--fatal-warnings -Wl,-Map,firmware.map)"
+            yield f"    {LINK_CHECKS} -Wl,-Map,firmware.map)"
             yield "  set_target_properties(firmware PROPERTIES SUFFIX .elf)"
         yield "endif()"
-    yield "set_target_properties(firmware PROPERTIES C_STANDARD 11 C_EXTENSIONS OFF"
-    yield "  UNITY_BUILD OFF)"
+    yield "set_target_properties(firmware PROPERTIES C_STANDARD 11 C_EXTENSIONS OFF)"
+    yield "set_target_properties(firmware PROPERTIES UNITY_BUILD OFF)"
     yield "target_include_directories(firmware PRIVATE app port)"
     yield "target_compile_options(firmware PRIVATE $<$<COMPILE_LANGUAGE:C>:${WARNINGS}>"
     yield "  ${COMMON} $<$<COMPILE_LANGUAGE:C>:${TENDON_LEVEL}>)"
@@ -223,14 +226,15 @@ def _clang(board: Description) -> Iterator[str]:
 
 
 def _presets(boards: list[Description]) -> dict[str, object]:
-    """One of each toolchain file, and one for this machine's own compiler."""
+    """One of each toolchain file, and one for this machine's own compiler; each has a folder, for a
+    folder keeps the compiler that it was made with."""
     presets: list[dict[str, str]] = []
     for board in boards:
         for compiler in ("gcc", "clang") if board.prefix else ("gcc",):
             preset = {"name": board.name, "displayName": board.title}
             if compiler == "clang":
                 preset = {"name": f"{board.name}-clang", "displayName": f"{board.title}, clang"}
-            preset["binaryDir"] = f"${{sourceDir}}/{FOLDER}"
+            preset["binaryDir"] = f"${{sourceDir}}/{FOLDER}/{preset['name']}"
             if board.prefix:
                 preset["toolchainFile"] = f"${{sourceDir}}/{toolchain(board, compiler)}"
             presets.append(preset)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from compress import tasks
 from export.boards import FIRMWARE, load_board
-from export.c import columns, text
+from export.c import columns, folding, text
 from export.c.step import Model
 
 FOLDER = "examples"
@@ -48,7 +48,9 @@ def files(model: Model, board: str) -> dict[str, bytes]:
         f"{FOLDER}/{name}": renamed((SOURCES / source).read_text(encoding="ascii"), names)
         for name, source in taken.items()
     }
-    written[f"{FOLDER}/README.md"] = "".join(f"{line}\n" for line in _readme(model, board, task))
+    written[f"{FOLDER}/README.md"] = "".join(
+        f"{line}\n" for line in folding.markdown(_readme(model, board, task))
+    )
     return {name: content.encode() for name, content in written.items()}
 
 
@@ -109,11 +111,25 @@ def _readme(model: Model, board: str, task: str) -> Iterator[str]:
     for file, says in listed.items():
         yield from textwrap.wrap(f"- `{file}` {says}", text.WIDTH, subsequent_indent="  ")
     yield ""
+    if load_board(board).prefix:
+        yield from _readme_own(board)
     yield f"A file of samples is int16, low byte first, {per_sample} values a sample, nothing else;"
     yield "in Python `samples.astype('<i2').tofile(path)`. Then, from the folder above,"
     yield ""
     yield f"    build/posix/{FOLDER}/{task} path"
     yield from _readme_emulated(board)
+
+
+def _readme_own(board: str) -> Iterator[str]:
+    """How a program of the user's is built for the board."""
+    yield f"`make examples` builds every `.c` and `.cpp` of `{FOLDER}/{board}/`, yours too: each is"
+    yield "a program with its `main()`, with the port and without `app/`. C++ is without"
+    yield "exceptions, RTTI and destructors of static objects."
+    yield ""
+    yield "`printf()` and `snprintf()` want system calls, which a board has none of. With gcc say"
+    yield "`EXTRA=--specs=nosys.specs`, with clang add `$(call found,libnosys.a)` to `LIBRARIES` in"
+    yield "`Makefile`; what `printf()` writes goes nowhere until you write `_write()`."
+    yield ""
 
 
 def _readme_emulated(board: str) -> Iterator[str]:
@@ -126,3 +142,6 @@ def _readme_emulated(board: str) -> Iterator[str]:
     yield f"    python3 {FOLDER}/{board}/{SENDER} path \\"
     yield f"      {emulator.command} {' '.join(emulator.arguments)} \\"
     yield f"      -kernel build/{board}/{FOLDER}/{board}/{Path(RECEIVER).stem}.elf -serial stdio"
+    if warned := emulator.warning:
+        yield ""
+        yield warned

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 
 from compress import graph as g
 from compress import tasks
 from compress.errors import GraphError
+from compress.graph import macs
 from export.c import text
-from export.c.stack import KERNEL_STACK
-from export.c.step import Member, Model, struct_name
+from export.c.repeats import Loop, folded
+from export.c.stack import DEBUG_STACK, KERNEL_STACK
+from export.c.step import Member, Model, begins_anew, struct_name
 from export.version import GENERATOR, NN_VERSION
 
 STATEMENT = "     "  # of a usage in the manual
 OWN_STACK = 192  # bytes: the self-test and the step that it calls, without kernels
+# Loops in a pass: a compiler keeps addresses on the stack that it found before
+LONG, EACH_CALL = 16, 8  # calls in one, and bytes of each beyond
+MANY, EACH_LOOP = 4, 16  # loops, and bytes of each beyond
 
 
 def header(model: Model) -> Iterator[str]:
@@ -55,10 +62,10 @@ def _manual(model: Model) -> Iterator[str]:
     yield ""
     yield "Five lines:"
     yield f"{STATEMENT}{upper}_DEFINE(net);"
-    yield f"{STATEMENT}static int16_t samples[{upper}_STEP_SAMPLES], out[{upper}_STEP_OUTPUTS];"
-    yield f"{STATEMENT}{name}_reset(&net);"
-    yield f"{STATEMENT}read_the_next(samples, {upper}_STEP_SAMPLES); // yours; again and again"
-    yield f"{STATEMENT}{name}_step(&net, samples, out);"
+    yield f"{STATEMENT}static int16_t samples[{upper}_STEP_SAMPLES];"
+    yield f"{STATEMENT}static int16_t out[{upper}_STEP_OUTPUTS];"
+    yield f"{STATEMENT}read_the_next(samples, {upper}_STEP_SAMPLES); // yours"
+    yield f"{STATEMENT}{name}_step(&net, samples, out); // and so on, from step to step"
     yield ""
     yield from _signal(graph)
     yield ""
@@ -80,28 +87,49 @@ def _signal(graph: g.Graph) -> Iterator[str]:
         f" a second: {wiring.outputs}. Real value = int16 * {graph.output.scale:.9g}."
     )
     yield (
-        f"Latency     a step eats {per_step} samples, {1000 * per_step / rate:.6g} ms, and gives"
-        f" {_frames(graph.chunk)} with the last of them{_context(graph)}."
+        f"Latency     a step eats {_count(per_step, 'sample')}, {1000 * per_step / rate:.6g} ms,"
+        f" and gives {_count(graph.chunk, 'frame')} with the last of them{_context(graph)}."
+    )
+    work = macs.per_step(graph)
+    yield (
+        f"Work        {work} multiply-accumulates a step, {work * rate / per_step / 1e6:.4g}"
+        " million a second: one for each weight and frame, six for a complex state."
     )
     if graph.start_up:
         yield (
-            f"Start-up    the first {_frames(graph.start_up)} of a stream mean nothing: they are"
-            " made of samples that were not there."
+            f"Start-up    the first {_count(graph.start_up, 'frame')} of a stream mean nothing:"
+            " they are made of samples that were not there."
         )
 
 
 def _context(graph: g.Graph) -> str:
     """What a frame is made of besides, in words."""
     ahead = graph.provenance.get("lookahead") or 0
-    past = " and what the state remembers" if any(op.recurrent for op in graph.ops) else ""
-    said = f", made of the newest {graph.left_context + 1} samples{past}" * (not graph.windowed)
+    # what only moves values forgets them again, even where its state begins with zeros
+    remembers = any(op.recurrent and not op.copies_values for op in graph.ops)
+    past = " and what the state remembers" if remembers else ""
+    last = ", the last" if graph.chunk > 1 else ","
+    said = f"{last} made of the newest {_count(samples_seen(graph), 'sample')}{past}"
+    said *= not graph.windowed
     return said + (
         f"; its label is {ahead} samples back, for the network looks ahead" * bool(ahead)
     )
 
 
-def _frames(count: int) -> str:
-    return f"{count} frame{'s' if count > 1 else ''}"
+def samples_seen(graph: g.Graph) -> int:
+    """Samples from the oldest to the newest that an output frame of a stream is made of, what is
+    fed back aside."""
+    back, period = {graph.input.name: Fraction(0)}, {graph.input.name: Fraction(1)}
+    for op in graph.ops:
+        oldest = max(back[name] for name in op.inputs)
+        every = period[op.inputs[0]]
+        back[op.output] = oldest + op.reach * every
+        period[op.output] = every * op.stride
+    return math.ceil(back[graph.output.name]) + 1
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count} {what}{'s' if count != 1 else ''}"
 
 
 def _memory(model: Model) -> Iterator[str]:
@@ -124,17 +152,37 @@ def _memory(model: Model) -> Iterator[str]:
     )
     yield (
         f"Stack       {stack_bytes(model)} bytes for a step or the self-test on any Cortex-M, as"
-        " gcc and clang build them with -Os and kernels with -O3 (nn.h says it kernel by kernel);"
-        " interrupts come on top."
+        " gcc and clang build them with -Os and kernels with -O3 (nn.h says it kernel by kernel)."
+        f" All at -O0: up to {debug_stack_bytes(model)}. Interrupts come on top: for each, 32 bytes"
+        " and what its handler takes; 104 instead of 32 where floating-point registers are stacked"
+        " too."
     )
     yield (
         f"Snapshot    {upper}_STATE_BYTES from self->state are all that a stream knows; copy them"
-        " between two steps to go on later."
+        " between two steps to go on later. They may go on in any build of the same"
+        f" {upper}_VERSION and _GENERATOR: other boards, cores and compilers keep the same bytes,"
+        " as long as the byte order is the same."
     )
     yield (
-        f"Integrity   {name}_selftest() says whether tables and kernels compute what they must. It"
-        " takes the time of three steps and of about 45 instructions for each byte of the tables."
+        f"Integrity   {name}_selftest() says whether tables and kernels compute what they must: the"
+        f" CRC of the tables, then the words of three steps{_carried(model)}. What came before is"
+        " zeros, so samples further back than three steps are not covered. It is one call, of the"
+        " time of three steps and of about 45 instructions for each byte of the tables. Where a"
+        f" watchdog is shorter, check {name}_tables[] in parts, in your own code:"
+        f" {upper}_TABLES_CRC is the CRC of all in order."
     )
+
+
+def _carried(model: Model) -> str:
+    """What the self-test does with recurrent state, in words."""
+    if not any(op.recurrent for op in model.graph.ops) or begins_anew(model.graph):
+        return ""
+    if any(group.counter is not None for group in model.plan.groups):
+        return (
+            ", of which the first stands for the last before recurrent state begins and the others"
+            " carry that state"
+        )
+    return ", which carry recurrent state"
 
 
 # --- constants ------------------------------------------------------------------------------------
@@ -143,7 +191,7 @@ def _memory(model: Model) -> Iterator[str]:
 def _constants(model: Model) -> Iterator[str]:
     graph, plan, upper = model.graph, model.plan, model.identifier.upper()
     digest = graph.hash()
-    yield from _named(f"{upper}_NAME", graph.name)
+    yield from named(f"{upper}_NAME", graph.name)
     yield from text.define(f"{upper}_GENERATOR", f'"{GENERATOR}"', "version of Tendon")
     yield from text.define(
         f"{upper}_NN_VERSION", NN_VERSION, "version of the kernels it calls, nn.h"
@@ -158,14 +206,16 @@ def _constants(model: Model) -> Iterator[str]:
         yield from text.define(f"{upper}_{word}", value, says)
     for name, tensor in graph.initial.items():
         yield from text.comment(
-            f"Byte of the state where {tensor.features} int16 lie that a stream begins with, in"
-            f" steps of {tensor.scale:.9g}; zeros after a reset"
+            f"What a stream begins with: {tensor.features} int16 in steps of {tensor.scale:.9g},"
+            f" member {model.members[plan.initial_offsets[name]].name} of the state, here its byte."
+            " Zeros after a reset; write it behind the reset, before the first step. Which frame is"
+            " the first that means something does not depend on it: that frame goes on from it."
         )
         yield f"#define {upper}_INITIAL_{macro_of(name)} {plan.initial_offsets[name]}"
     yield from _names(model)
 
 
-def _named(macro: str, name: str) -> Iterator[str]:
+def named(macro: str, name: str) -> Iterator[str]:
     """A name as a string, on as many lines as it needs."""
     whole = f"#define {macro} {text.string(name)}"
     if len(whole) <= text.WIDTH:
@@ -206,7 +256,19 @@ def _number(rate: object) -> str:
 
 def stack_bytes(model: Model) -> int:
     """Stack of a step or the self-test with all that they call, on any Cortex-M."""
-    return OWN_STACK + max((KERNEL_STACK[call.kernel] for call in model.calls), default=0)
+    return _own_stack(model) + max((KERNEL_STACK[call.kernel] for call in model.calls), default=0)
+
+
+def debug_stack_bytes(model: Model) -> int:
+    """The same of a build without optimization, whose step keeps each buffer's place."""
+    return _own_stack(model) + 8 * len(model.plan.buffers) + DEBUG_STACK
+
+
+def _own_stack(model: Model) -> int:
+    """Of the pass: loops over calls that repeat keep what they count in it."""
+    loops = [len(part.calls) for part in folded(model) if isinstance(part, Loop)]
+    beyond = EACH_CALL * max(0, max(loops, default=0) - LONG)
+    return OWN_STACK + beyond + EACH_LOOP * max(0, len(loops) - MANY)
 
 
 def _bytes(content: bytes) -> Iterator[str]:
@@ -224,7 +286,13 @@ def _names(model: Model) -> Iterator[str]:
         f"Names of the outputs in order: static const char *const names[] = {upper}_NAMES;"
     )
     yield f"#define {upper}_NAMES \\"
-    yield from _macro(text.string(name) for name in names)
+    yield from _macro(_element(name) for name in names)
+
+
+def _element(name: str) -> str:
+    """A string as an element of an array, as several in brackets where one would be too long."""
+    parts = list(text.strings(name, text.WIDTH - 11))
+    return parts[0] if len(parts) == 1 else f"({chr(10).join(parts)})"
 
 
 def _macro(parts: Iterable[str]) -> Iterator[str]:
@@ -273,6 +341,8 @@ def _types(model: Model) -> Iterator[str]:
     yield f"    {name}_state *state;"
     yield f"    {name}_arena *arena;"
     yield f"}} {name};"
+    if not model.tables:
+        return
     yield ""
     yield "/* A constant of the network; all of them, in the order of the CRC */"
     yield "typedef struct {"
@@ -320,7 +390,9 @@ def _placement(model: Model) -> Iterator[str]:
     yield from text.comment(
         "Which memory is whose. On an Arm core each part has a section of its own, which a linker"
         " script may place; define these before this header is included to choose otherwise, but"
-        " keep the alignment."
+        " keep the alignment. A section of yours has a name that begins with .bss., for of another"
+        " name it takes its size in the image too, and the linker script has to name it. Where"
+        f" start-up code does not clear it, call {name}_reset() before the first step."
     )
     for part in ("STATE", "ARENA"):
         yield f"#ifndef {upper}_IN_{part}"
@@ -362,7 +434,7 @@ def functions(name: str, upper: str) -> Iterator[str]:
     )
     yield ""
     yield from text.comment(
-        "Three steps from the zero state on samples that it makes itself. 0: they gave the words"
+        "Three steps on samples that it makes itself (above, Integrity). 0: they gave the words"
         " that the reference gave; 1: the tables are damaged; 2: other words, so a kernel computes"
         " wrongly. samples and out are buffers of a step, which it overwrites. Whatever it finds,"
         f" the stream is as after {name}_reset(): test before the first sample, or a stream of its"

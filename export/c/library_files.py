@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
-from export.version import GENERATOR
+from export.version import GENERATOR, NN_VERSION
 
 WHO = "Tendon"
 URL = "README.md"  # Arduino demands one, for a person to visit
@@ -118,17 +118,36 @@ def _kconfig(title: str, identifier: str) -> Iterator[str]:
 
 
 def _zephyr(files: dict[str, bytes], identifier: str) -> Iterator[str]:
-    kernels = [f for f in sources(files) if f.startswith("nn/") and f.endswith(".c")]
+    """Zephyr links whole archives, so a kernel that two networks call may be in one of them only:
+    the first that names it has it. The library is not called as the network is: a target of
+    Zephyr's own may be."""
+    kernels = [f for f in sources(files) if f.startswith("nn/")]
     yield f"if(CONFIG_TENDON_{identifier.upper()})"
     yield "  set(HERE ${CMAKE_CURRENT_LIST_DIR}/..)"
+    yield "  # networks of one image share the kernels"
+    yield "  get_property(VERSION GLOBAL PROPERTY TENDON_NN_VERSION)"
+    yield f'  if(NOT "${{VERSION}}" MATCHES "^({NN_VERSION})?$")'
+    yield f'    message(FATAL_ERROR "{identifier} calls version {NN_VERSION} of the kernels,"'
+    yield '      " another network version ${VERSION}: export both with the same Tendon")'
+    yield "  endif()"
+    yield f"  set_property(GLOBAL PROPERTY TENDON_NN_VERSION {NN_VERSION})"
     yield "  zephyr_include_directories(${HERE}/model ${HERE}/nn)"
-    yield f"  zephyr_library_named({identifier})"
+    yield f"  zephyr_library_named(tendon_{identifier})"
     yield "  zephyr_library_sources("
-    yield from (f"    ${{HERE}}/{source}" for source in sources(files))
+    yield from (f"    ${{HERE}}/{source}" for source in sources(files) if source not in kernels)
     yield "  )"
-    if kernels:
-        yield "  # the kernels are built for speed: the last -O counts"
-        yield "  set_source_files_properties("
-        yield from (f"    ${{HERE}}/{kernel}" for kernel in kernels)
-        yield "    PROPERTIES COMPILE_OPTIONS -O3)"
+    yield "  # Zephyr links whole libraries: each kernel is in that of the first network to call it"
+    yield "  get_property(TAKEN GLOBAL PROPERTY TENDON_NN_FILES)"
+    yield "  foreach(KERNEL"
+    yield from (f"    {kernel}" for kernel in kernels)
+    yield "  )"
+    yield "    if(NOT KERNEL IN_LIST TAKEN)"
+    yield "      set_property(GLOBAL APPEND PROPERTY TENDON_NN_FILES ${KERNEL})"
+    yield "      zephyr_library_sources(${HERE}/${KERNEL})"
+    yield "      # the kernels are built for speed: the last -O counts"
+    yield "      if(KERNEL MATCHES [.]c$)"
+    yield "        set_source_files_properties(${HERE}/${KERNEL} PROPERTIES COMPILE_OPTIONS -O3)"
+    yield "      endif()"
+    yield "    endif()"
+    yield "  endforeach()"
     yield "endif()"

@@ -1,7 +1,7 @@
 """The Makefile of a project. Whole lines, no templates.
 
-GNU make cannot name a file with a blank: what has a target or is one lies below the project under a
-relative path, and a build folder with blanks is reached through a link.
+GNU make cannot name a file with a blank or another mark of its own: what has a target or is one
+lies below the project under a relative path, and such a build folder is reached through a link.
 """
 
 from __future__ import annotations
@@ -11,17 +11,36 @@ from collections.abc import Iterator
 
 from export.boards import Description
 from export.c.placement import Where
-from export.c.project_files import COMMON, SECTIONS, STANDARD, WARNINGS, apart, link_flags
+from export.c.project_files import (
+    COMMON,
+    CXX_ON_BOARD,
+    LINK_CHECKS,
+    SECTIONS,
+    STANDARD,
+    WARNINGS,
+    apart,
+    link_flags,
+)
 from export.compilers import NEWEST, OLDEST
 from export.version import GENERATOR
 
 FOLDERS = ("model", "nn", "app")  # whose objects are a target
-PREFIX_MAP = '"-ffile-prefix-map=$(CURDIR)=."'
+SAY_CC, SAY_CXX, SAY_LINK = (
+    "\t$(SAY) 'CC      $<'",
+    "\t$(SAY) 'CXX     $<'",
+    "\t$(SAY) 'LINK    $@'",
+)
+PREFIX_MAP = "$(call quoted,-ffile-prefix-map=$(CURDIR)=.)"
+# What a rule of make or a word of the shell cannot hold, for tr: blanks " # $ % & ' ( ) * : ; < = >
+# ? [ \ ] ` |
+UNFIT = r"[:blank:]\042-\052\072-\077\133-\135\140\174"
 
 
 def lines(boards: list[Description], where: Where, title: str) -> Iterator[str]:
     """Of a project for the first of these boards. `where`: part -> region."""
     yield from _head(boards, title)
+    yield from known(boards)
+    yield from quiet()
     yield from linked("OUT", make=True)
     yield from _compilers()
     for board in boards:
@@ -42,7 +61,8 @@ def lines(boards: list[Description], where: Where, title: str) -> Iterator[str]:
     yield from _rules()
     yield from binary_lines(where)
     yield "$(OUT)/firmware: $(OBJECTS)"
-    yield "\t$(LINKER) $(COMMON) $(LEVEL) $(OBJECTS) -o $@"
+    yield SAY_LINK
+    yield "\t$(Q)$(LINKER) $(COMMON) $(LEVEL) $(OBJECTS) -o $@"
     yield ""
     yield from _examples()
     yield from stamp_lines("$(CC) $(WARNINGS) $(COMMON) $(NN_LEVEL) $(LEVEL)")
@@ -64,35 +84,61 @@ def _head(boards: list[Description], title: str) -> Iterator[str]:
     yield "# make examples        builds the examples for BOARD; most are for BOARD=posix"
     yield f"# make COMPILER=clang  with clang {OLDEST} or later instead of gcc; CLANG= names one"
     yield "# make LTO=1           optimizes the whole program at once, with either"
+    yield "# make V=1             shows every command"
     yield f"BOARD ?= {boards[0].name}"
     yield "COMPILER ?= gcc"
     yield "OUT ?= build/$(BOARD)"
     yield "# The kernels are built for speed, everything else for size."
     yield "NN_LEVEL ?= -O3"
     yield "LEVEL ?= -Os"
+    yield from quoting()
+    yield ""
+
+
+def known(boards: list[Description]) -> Iterator[str]:
+    """Refuses a board that the project is not for: nothing would be built, in silence."""
+    for number, board in enumerate(boards):
+        yield f"{'else ' if number else ''}ifeq ($(BOARD),{board.name})"
+    yield "else"
+    names = " or ".join(board.name for board in boards)
+    yield f"$(error BOARD=$(BOARD): expected {names}; an export is for one board)"
+    yield "endif"
+    yield ""
+
+
+def quiet() -> Iterator[str]:
+    """What a rule does, in a line; V=1 shows the commands instead, and make -s shows nothing."""
+    yield "SHOWN := $(filter-out 0,$(V))"
+    yield "Q := $(if $(SHOWN),,@)"
+    yield "SAY := @$(if $(SHOWN)$(findstring s,$(firstword -$(MAKEFLAGS))),:,echo)"
     yield ""
 
 
 def _rules() -> Iterator[str]:
     """How an object is made of its source, and the image of the objects."""
+    yield f"LINK_CHECKS = {LINK_CHECKS}"
     yield "$(OUT)/nn/%.o: nn/%.c $(OUT)/built-with Makefile"
     yield "\t@mkdir -p $(@D)"
-    yield "\t$(CC) $(WARNINGS) $(COMMON) $(NN_LEVEL) $(INCLUDES) -MMD -c $< -o $@"
+    yield SAY_CC
+    yield "\t$(Q)$(CC) $(WARNINGS) $(COMMON) $(NN_LEVEL) $(INCLUDES) -MMD -c $< -o $@"
     yield ""
     yield "$(OUT)/%.o: %.c $(OUT)/built-with Makefile"
     yield "\t@mkdir -p $(@D)"
+    yield SAY_CC
     yield (
-        "\t$(CC) $(WARNINGS) $(COMMON) $(LEVEL) $(INCLUDES)"
+        "\t$(Q)$(CC) $(WARNINGS) $(COMMON) $(LEVEL) $(INCLUDES)"
         " -DAPP_COMPILER_FLAGS='\"$(FLAGS_SEEN)\"' -MMD -c $< -o $@"
     )
     yield ""
     yield "$(OUT)/%.o: %.S $(OUT)/built-with Makefile"
     yield "\t@mkdir -p $(@D)"
-    yield f"\t$(CC) -g {PREFIX_MAP} $(CORE) $(INCLUDES) -MMD -c $< -o $@"
+    yield "\t$(SAY) 'AS      $<'"
+    yield f"\t$(Q)$(CC) -g {PREFIX_MAP} $(CORE) $(INCLUDES) -MMD -c $< -o $@"
     yield ""
     yield "$(OUT)/firmware.elf: $(OBJECTS) $(LINKER_SCRIPT)"
+    yield SAY_LINK
     yield (
-        "\t$(LINKER) $(COMMON) $(LEVEL) $(LINK) -Wl,--gc-sections -Wl,--fatal-warnings"
+        "\t$(Q)$(LINKER) $(COMMON) $(LEVEL) $(LINK) $(LINK_CHECKS)"
         " -Wl,-Map,$(OUT)/firmware.map $(OBJECTS) $(LIBRARIES) -o $@"
     )
     yield ""
@@ -102,64 +148,71 @@ def _examples() -> Iterator[str]:
     """Programs that hold the network without the application: those of examples/ for this machine,
     those of examples/$(BOARD)/ for a board, with its port."""
     yield "LIBRARY = $(filter $(OUT)/model/% $(OUT)/nn/%,$(OBJECTS))"
-    yield "CXX_WARNINGS = -std=c++17 -Wall -Wextra -Werror -Wconversion -Wshadow"
-    yield "ifeq ($(COMPILER),clang)"
-    yield "CXX = $(CLANG) --driver-mode=g++"
-    yield "CXX_LINKER = $(CXX) $(if $(LTO_ON),-fuse-ld=lld)"
-    yield "else"
-    yield "CXX = g++"
-    yield "CXX_LINKER = $(CXX)"
-    yield "endif"
+    yield "CXX_FLAGS = -std=c++17 -Wall -Wextra -Werror -Wconversion -Wshadow"
     yield "ifeq ($(BOARD),posix)"
     yield "PROGRAMS = $(basename $(wildcard examples/*.c))"
     yield "CXX_PROGRAMS = $(basename $(wildcard examples/*.cpp))"
     yield "examples: $(PROGRAMS:%=$(OUT)/%) $(CXX_PROGRAMS:%=$(OUT)/%)"
     yield "else"
+    yield f"CXX_FLAGS += {CXX_ON_BOARD}"
     yield "PROGRAMS = $(basename $(wildcard examples/$(BOARD)/*.c))"
-    yield "examples: $(PROGRAMS:%=$(OUT)/%.elf)"
+    yield "CXX_PROGRAMS = $(basename $(wildcard examples/$(BOARD)/*.cpp))"
+    yield "examples: $(PROGRAMS:%=$(OUT)/%.elf) $(CXX_PROGRAMS:%=$(OUT)/%.elf)"
     yield "endif"
     yield "\t@$(if $^,,echo 'none is for $(BOARD): make BOARD=posix examples')"
     yield ""
     yield "$(OUT)/examples/%.o: INCLUDES += -Iexamples"
     yield "$(PROGRAMS:%=$(OUT)/%): %: %.o $(LIBRARY)"
-    yield "\t$(LINKER) $(COMMON) $(LEVEL) $^ -o $@"
+    yield SAY_LINK
+    yield "\t$(Q)$(LINKER) $(COMMON) $(LEVEL) $^ -o $@"
     yield ""
     yield "$(CXX_PROGRAMS:%=$(OUT)/%): %: %.o $(LIBRARY)"
-    yield "\t$(CXX_LINKER) $(COMMON) $(LEVEL) $^ -o $@"
+    yield SAY_LINK
+    yield "\t$(Q)$(CXX_LINKER) $(COMMON) $(LEVEL) $^ -o $@"
     yield ""
     yield "$(CXX_PROGRAMS:%=$(OUT)/%.o): $(OUT)/%.o: %.cpp $(OUT)/built-with Makefile"
     yield "\t@mkdir -p $(@D)"
-    yield "\t$(CXX) $(CXX_WARNINGS) $(COMMON) $(LEVEL) $(INCLUDES) -MMD -c $< -o $@"
+    yield SAY_CXX
+    yield "\t$(Q)$(CXX) $(CXX_FLAGS) $(COMMON) $(LEVEL) $(INCLUDES) -MMD -c $< -o $@"
     yield ""
     yield "# a port may ask for the checksum of app/"
     yield "PORT_OBJECTS = $(filter $(OUT)/port/% $(OUT)/app/crc32.o,$(OBJECTS))"
-    yield "$(PROGRAMS:%=$(OUT)/%.elf): %.elf: %.o $(LIBRARY) $(PORT_OBJECTS) $(LINKER_SCRIPT)"
+    yield "ON_BOARD = $(PROGRAMS:%=$(OUT)/%.elf) $(CXX_PROGRAMS:%=$(OUT)/%.elf)"
+    yield "$(ON_BOARD): %.elf: %.o $(LIBRARY) $(PORT_OBJECTS) $(LINKER_SCRIPT)"
+    yield SAY_LINK
     yield (
-        "\t$(LINKER) $(COMMON) $(LEVEL) $(LINK) -Wl,--gc-sections -Wl,--fatal-warnings"
+        "\t$(Q)$(LINKER) $(COMMON) $(LEVEL) $(LINK) $(LINK_CHECKS)"
         " -Wl,-Map,$*.map $(filter %.o,$^) $(LIBRARIES) -o $@"
     )
     yield ""
 
 
 def linked(name: str, make: bool = False) -> Iterator[str]:
-    """Lets a variable name a folder with blanks: it becomes a link to that folder. `make`: the
-    folder may have to be made."""
-    folder = f"$({name})"
-    made = f' && mkdir -p "{folder}"' if make else ""
-    yield "# GNU make cannot name what has a blank in it: such a folder is reached through a link."
-    yield f"ifneq ($(word 2,{folder}),)"
-    yield f'{name}_LINK := build/link-$(firstword $(shell echo "{folder}" | cksum))'
-    yield (f'$(shell mkdir -p build{made} && ln -sfn "$$(cd "{folder}" && pwd)" $({name}_LINK))')
+    """Lets a variable name a folder with blanks and the like: it becomes a link to that folder.
+    `make`: the folder may have to be made."""
+    folder = f"$({name}_WORD)"
+    made = f" && mkdir -p {folder}" if make else ""
+    yield "# GNU make cannot name what has a blank in it, or another mark of its own: such a folder"
+    yield "# is reached through a link."
+    yield f"{name}_WORD := $(call quoted,$({name}))"
+    yield f"{name}_MARKS := $(shell printf %s {folder} | tr -cd '{UNFIT}' | wc -c)"
+    yield f"ifneq ($(strip $({name}_MARKS)),0)"
+    yield f"{name}_LINK := build/link-$(firstword $(shell printf %s {folder} | cksum))"
+    yield f'$(shell mkdir -p build{made} && ln -sfn "$$(cd {folder} && pwd)" $({name}_LINK))'
     yield f"override {name} := $({name}_LINK)"
     yield "endif"
     yield ""
 
 
+def quoting() -> Iterator[str]:
+    """How a text becomes a word of the shell, whatever is in it."""
+    yield "quoted = '$(subst ','\\'',$(1))'"
+
+
 def stamp_lines(command: str) -> Iterator[str]:
     """A file that changes when the command that compiles does: the same folder serves every
     compiler and all flags."""
-    yield "# quoted for the shell"
-    yield f"BUILT_WITH = '$(subst ','\\'',{command})'"
+    yield f"BUILT_WITH = $(call quoted,{command})"
     yield "$(OUT)/built-with: always"
     yield "\t@mkdir -p $(@D)"
     yield "\t@printf '%s\\n' $(BUILT_WITH) | cmp -s - $@ || printf '%s\\n' $(BUILT_WITH) > $@"
@@ -220,7 +273,9 @@ def board_lines(board: Description, where: Where, compilers: bool = True) -> Ite
     else:
         yield "IMAGE = $(OUT)/firmware"
     yield f"CC = {board.compiler}"
+    yield f"CXX = {board.prefix}g++"
     yield "LINKER = $(CC)"
+    yield "CXX_LINKER = $(CXX)"
     if compilers:
         yield "ifeq ($(COMPILER),clang)"
         yield from _clang_across(board) if board.prefix else _clang_here()
@@ -231,7 +286,9 @@ def board_lines(board: Description, where: Where, compilers: bool = True) -> Ite
 
 def _clang_here() -> Iterator[str]:
     yield "CC = $(CLANG)"
+    yield "CXX = $(CLANG) --driver-mode=g++"
     yield "LINKER = $(CC) $(if $(LTO_ON),-fuse-ld=lld)"
+    yield "CXX_LINKER = $(CXX) $(if $(LTO_ON),-fuse-ld=lld)"
 
 
 def _clang_across(board: Description) -> Iterator[str]:
@@ -244,6 +301,7 @@ def _clang_across(board: Description) -> Iterator[str]:
     yield f"found = $(shell {gcc} $(CORE) -print-file-name=$(1))"
     yield "# -fshort-enums: as gcc does for this target, and newlib was built"
     yield f'CC = $(CLANG) --target={target} -fshort-enums -isystem "$(NEWLIB)"'
+    yield "CXX = $(CC) --driver-mode=g++"
     yield (
         f"LINKER = $(CLANG) --target={target} -fshort-enums -nostdlib -Wl,-z,noexecstack"
         " -Wno-unused-command-line-argument \\"
@@ -257,12 +315,13 @@ def binary_lines(where: Where) -> Iterator[str]:
     """How the bytes to load are cut from the image: one file, and one for tables that lie in
     another memory than the code."""
     files = apart(where)
+    without = "".join(f"-R {SECTIONS[part]} " for part in files.values())
     yield "$(OUT)/firmware.bin: $(OUT)/firmware.elf"
-    yield (
-        f"\t$(OBJCOPY) -O binary {''.join(f'-R {SECTIONS[part]} ' for part in files.values())}$< $@"
-    )
+    yield "\t$(SAY) 'BIN     $@'"
+    yield f"\t$(Q)$(OBJCOPY) -O binary {without}$< $@"
     yield ""
     for name, part in files.items():
         yield f"$(OUT)/{name}: $(OUT)/firmware.elf"
-        yield f"\t$(OBJCOPY) -O binary -j {SECTIONS[part]} $< $@"
+        yield "\t$(SAY) 'BIN     $@'"
+        yield f"\t$(Q)$(OBJCOPY) -O binary -j {SECTIONS[part]} $< $@"
         yield ""

@@ -11,16 +11,19 @@ from zlib import crc32
 from export.boards import FIRMWARE
 from export.c import library_names
 
-# of C11 and C++20, also those that only one of them has: a header is read by both
+# of C23, C++23 and what is proposed for the next, and of gnu modes; also those that only one of
+# them has, or in some places: a header is read by all
 _KEYWORDS = (
-    "alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t char32_t"
-    " char8_t class co_await co_return co_yield compl concept const const_cast consteval constexpr"
-    " constinit continue decltype default delete do double dynamic_cast else enum explicit export"
-    " extern false float for friend goto if inline int long mutable namespace new noexcept not"
-    " not_eq nullptr operator or or_eq private protected public register reinterpret_cast requires"
-    " restrict return short signed sizeof static static_assert static_cast struct switch template"
-    " this thread_local throw true try typedef typeid typename union unsigned using virtual void"
-    " volatile wchar_t while xor xor_eq main"
+    "alignas alignof and and_eq asm atomic_cancel atomic_commit atomic_noexcept auto bitand bitor"
+    " bool break case catch char char16_t char32_t char8_t class co_await co_return co_yield compl"
+    " concept const const_cast consteval constexpr constinit continue contract_assert decltype"
+    " default defined delete do double dynamic_cast else enum explicit export extern false final"
+    " float for friend goto if import inline int long module mutable namespace new noexcept not"
+    " not_eq nullptr operator or or_eq override private protected public reflexpr register"
+    " reinterpret_cast requires restrict return short signed sizeof static static_assert"
+    " static_cast struct switch synchronized template this thread_local throw true try typedef"
+    " typeid typename typeof typeof_unqual union unsigned using virtual void volatile wchar_t while"
+    " xor xor_eq main"
 )
 KEYWORDS = frozenset(_KEYWORDS.split())
 # a file of this name beside a model's header would be taken for that of the C library
@@ -33,25 +36,32 @@ _C_HEADERS = (
 )
 C_HEADERS = frozenset(_C_HEADERS.split())
 # what the step of a model calls its own
-LOCALS = frozenset({"self", "state", "arena", "samples", "out"})
+LOCALS = frozenset({"self", "state", "arena", "samples", "out", "frame", "piece"})
 # what its self-test and its tables do
 WORDS = frozenset(
     ["at", "bit", "bytes", "count", "crc", "data", "name", "op", "seed", "step", "table", "values"]
 )
-# what a header's macro may put in the place of a member or a variable, and types
-MACROS = frozenset(
-    {"linux", "unix", "errno", "stdin", "stdout", "stderr", "complex", "bool", "true", "false"}
+# what a header's macro or a compiler may put in the place of a member or a variable, and types: in
+# gnu modes the names of systems and processors are 1
+_MACROS = (
+    "errno stdin stdout stderr complex bool true false linux unix i386 mips sparc sun mc68000"
+    " mc68010 mc68020 m68k vax hpux sgi pdp11 arm interface near far huge small"
 )
+MACROS = frozenset(_MACROS.split())
 TYPES = frozenset(f"{sign}int{bits}_t" for sign in ("", "u") for bits in (8, 16, 32, 64))
-# Targets of CMake and of the project's own build; a namespace of C++; functions of Arduino
+# Targets and words of CMake, targets of the project's own build; libraries of a compiler; files
+# that Windows cannot make, whatever their ending; a namespace of C++; functions of Arduino
 _OTHERS = (
     "all clean edit_cache examples firmware help install package package_source preinstall"
-    " rebuild_cache test uninstall std bit byte delay loop map max min setup word boolean"
+    " rebuild_cache test uninstall debug general optimized dl rt gcc gcov atomic nosys aux con nul"
+    " prn std bit byte delay loop map max min setup word boolean"
 )
+_OF_WINDOWS = frozenset(f"{port}{number}" for port in ("com", "lpt") for number in range(10))
 # of libraries: kernels, threads, atomics
 PREFIXES = ("nn_", "pthread_", "atomic_", "memory_order_", "sched_", "sem_", "posix_")
 # what a network adds to its name: that must not be the name of another
 ENDS = ("_state", "_arena", "_table", "_tables", "_reset", "_step", "_selftest", "_tap", "_nn")
+_PLAIN = re.compile(r"[A-Za-z0-9_./ -]*[A-Za-z0-9][A-Za-z0-9_./ -]*")
 LONGEST = 32  # of a network's name and of a layer's: names made of both keep to a line
 
 _COMMENTS = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
@@ -59,15 +69,16 @@ _COMMENTS = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 
 def identifier(name: str) -> str:
     """The name of a network in lower case as C can have it: the prefix of all that it defines, and
-    of its files."""
+    of its files. Names that differ in case or in - . / _ and blanks alone are one; what else C
+    cannot have is told apart by a checksum of the name."""
     word = re.sub(r"[\W_]+", "_", name, flags=re.ASCII).strip("_").lower() or "network"
     if not word[0].isalpha() or _has_another_meaning(word):
         word = f"net_{word}"
     if word.endswith(ENDS):
         word = f"{word}_net"
-    if len(word) <= LONGEST:
+    if len(word) <= LONGEST and _PLAIN.fullmatch(name):
         return word
-    return f"{word[: LONGEST - 9]}_{crc32(name.encode()):08x}"
+    return f"{word[: LONGEST - 9].rstrip('_')}_{crc32(name.encode()):08x}"
 
 
 def _has_another_meaning(word: str) -> bool:
@@ -75,7 +86,7 @@ def _has_another_meaning(word: str) -> bool:
     taken = KEYWORDS | C_HEADERS | LOCALS | WORDS | MACROS | library_names.NAMES | _own_files()
     return (
         len(word) == 1
-        or word in taken | set(_OTHERS.split()) | _words_of_examples()
+        or word in taken | _OF_WINDOWS | set(_OTHERS.split()) | _words_of_examples()
         or word.startswith(PREFIXES)
         or word.endswith("_t")
     )

@@ -10,6 +10,7 @@ from export.boards import FIRMWARE, Description
 from export.c.placement import Where
 from export.c.project_files import (
     COMMON,
+    LINK_CHECKS,
     SECTIONS,
     STANDARD,
     WARNINGS,
@@ -89,7 +90,7 @@ def _ini(board: Description, where: Where, title: str, files: list[str]) -> Iter
     )
     yield f"build_src_filter = {' '.join(f'+<{folder}/*.c>' for folder in folders)}"
     yield f"custom_core_flags = {' '.join(board.flags)}"
-    yield f"custom_link_flags = {link_flags(board)} -Wl,--gc-sections -Wl,--fatal-warnings"
+    yield f"custom_link_flags = {link_flags(board)} {LINK_CHECKS}"
     yield "build_flags ="
     yield f"    {STANDARD} {WARNINGS['gcc']}"
     yield f"    {COMMON}"

@@ -3,6 +3,7 @@ port of the board."""
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import shutil
@@ -145,7 +146,7 @@ def _make(project: Path, board: str, folder: Path, compiler: str, words: list[st
     """The project's Makefile with these variables and targets; objects and image go to `folder`."""
     description = load_board(board)
     compilers.require(description, compiler)
-    command = ["make", "-C", str(project), f"BOARD={board}", f"OUT={folder}", *words]
+    command = ["make", "-C", str(project), f"BOARD={board}", f"OUT={_escaped(folder)}", *words]
     if compiler == "clang":
         command += ["COMPILER=clang", f"CLANG={compilers.clang()}"]
     environment = {
@@ -156,6 +157,11 @@ def _make(project: Path, board: str, folder: Path, compiler: str, words: list[st
         raise TendonError(
             f"{project}: does not build for {board}:\n{_explain(description, done.stderr)}"
         )
+
+
+def _escaped(path: Path) -> str:
+    """As the value of a variable of make."""
+    return str(path).replace("$", "$$")
 
 
 def _text(lines: Iterable[str]) -> bytes:
@@ -200,11 +206,13 @@ def _sources(folder: str, pattern: str = "*") -> dict[str, bytes]:
 
 
 def _replace_folder(out_dir: Path, files: dict[str, bytes]) -> None:
-    """Write aside, then swap: an interruption leaves the old project or the new one."""
+    """Write aside, then swap: an interruption leaves the old project or the new one. What a run
+    that was killed left aside is deleted by the next."""
     out_dir.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{out_dir.name}.", dir=out_dir.parent))
+    _tidy(out_dir)
+    aside = Path(tempfile.mkdtemp(prefix=f".{out_dir.name}.{os.getpid()}.", dir=out_dir.parent))
+    new, old = aside / "new", aside / "old"
     try:
-        new, old = aside / "new", aside / "old"
         for name, content in files.items():
             path = new / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -215,4 +223,29 @@ def _replace_folder(out_dir: Path, files: dict[str, bytes]) -> None:
     except OSError as error:
         raise TendonError(f"{out_dir}: cannot be written: {error.strerror or error}") from error
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        _put_back(aside, out_dir)
+
+
+def _tidy(out_dir: Path) -> None:
+    """Delete the folders aside of runs that ended before they could."""
+    for aside in sorted(out_dir.parent.glob(f".{glob.escape(out_dir.name)}.*.*")):
+        process = aside.name.split(".")[-2]
+        if process.isdecimal() and not _lives(int(process)):
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)  # no signal: only asks
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
+
+
+def _put_back(aside: Path, out_dir: Path) -> None:
+    """Delete the folder aside; where the swap was not finished, the old project stands again."""
+    if (aside / "old").is_dir() and not out_dir.exists():
+        (aside / "old").rename(out_dir)
+    shutil.rmtree(aside, ignore_errors=True)

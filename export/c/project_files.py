@@ -30,6 +30,10 @@ WARNINGS = {
         " -Wno-error=#pragma-messages -Wno-error=#warnings"
     ),
 }
+# A section that no linker script names is an error: it would lie wherever the linker likes.
+LINK_CHECKS = "-Wl,--gc-sections -Wl,--fatal-warnings -Wl,--orphan-handling=error"
+# Of C++ on a board: nobody catches, and what is destroyed at the end of main() never is.
+CXX_ON_BOARD = "-fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-use-cxa-atexit"
 COMMON = "-g -ffunction-sections -fdata-sections -fno-common"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from export.boards import Description, Loading
+from export.boards import CHANGING, Description, Loading
 from export.c.placement import Where
 from export.c.project_files import apart
 from export.version import GENERATOR
@@ -36,6 +36,8 @@ def lines(
     yield from _readme_build(board, where)
     if board.loading:
         yield from _readme_flash(board, where, board.loading)
+    if board.memory:
+        yield from _readme_memory(board, where, identifier)
     if any(file.startswith("examples/") for file in files):
         yield from _readme_examples(board, files)
     yield from _readme_library(identifier)
@@ -72,7 +74,8 @@ def _readme_library(identifier: str) -> Iterator[str]:
     yield "## As a library"
     yield ""
     yield f"`model/` and `nn/` are all that another program needs; `model/{identifier}.h` is its"
-    yield "manual. Compile their sources with these two folders as include folders, or:"
+    yield "manual. The sources are C11, for a C compiler also where the program is C++; the headers"
+    yield "are for both. Compile the sources with these two folders as include folders, or:"
     yield ""
     yield "- CMake: `add_subdirectory(<this folder>)`, or `cmake --install` and"
     yield f"  `find_package({identifier})`; then `target_link_libraries(<yours> PRIVATE"
@@ -99,12 +102,16 @@ def _several() -> Iterator[str]:
     yield "names, one function to a file. So:"
     yield ""
     yield "- by hand: put the files of all their `model/` into one folder, and those of all their"
-    yield "  `nn/` into another, which may be the folders of one of the projects. Files of one name"
-    yield "  are the same file; where they are not, another version of Tendon wrote them, and the"
-    yield "  compiler stops at `NN_VERSION`."
+    yield "  `nn/` into another, which may be the folders of one of the projects. Files of `nn/`"
+    yield "  that have one name are the same file; where they are not, another version of Tendon"
+    yield "  wrote them, and the compiler stops at `NN_VERSION`. Files of `model/` that have one"
+    yield "  name are not: they are two exports under one name, as two precisions of a model are."
+    yield "  Call one otherwise when it is exported: `make export NAME=another`."
     yield "- CMake: one `add_subdirectory` or `find_package` for each, and all of them in"
     yield "  `target_link_libraries`. The linker takes each kernel once; CMake stops at"
     yield "  `TENDON_NN_VERSION` where versions differ."
+    yield "- Zephyr: one folder for each in `ZEPHYR_EXTRA_MODULES`. Each kernel is compiled once;"
+    yield "  CMake stops where versions differ."
     yield "- Streams of one network share its tables and its code. Each has a state of its own; an"
     yield "  arena may be shared by all that never step at the same time, also those of two"
     yield "  networks: as a union of their arena types."
@@ -134,21 +141,17 @@ def _readme_build(board: Description, where: Where) -> Iterator[str]:
     yield "CMake does the same:"
     yield ""
     if board.prefix:
-        yield f"    cmake --preset {board.name} && cmake --build build-cmake"
+        yield f"    cmake --preset {board.name} && cmake --build build-cmake/{board.name}"
         yield ""
-        yield f"The presets take the toolchain files in `cmake/`; `{board.name}-clang` is another."
-        yield "Without one of them (`cmake -B build-cmake`) it builds for this machine."
-        yield (
-            f"So does PlatformIO: `pio run` writes `.pio/build/{board.name}/{board.image}`,"
-            " off-line where"
-        )
-        yield "there is an `arm-none-eabi-gcc`; where there is none it fetches one."
+        yield f"The presets take the toolchain files in `cmake/`; `{board.name}-clang` and `posix`"
+        yield "are others. Each builds in a folder of its own name."
+        yield ""
+        yield f"So does PlatformIO: `pio run` writes `.pio/build/{board.name}/{board.image}`. On"
+        yield "its first run PlatformIO fetches its own build tool, tool-scons, and a compiler if"
+        yield "there is no `arm-none-eabi-gcc`. Later runs are off-line."
     else:
-        yield "    cmake -B build-cmake && cmake --build build-cmake"
+        yield f"    cmake --preset {board.name} && cmake --build build-cmake/{board.name}"
     yield ""
-    for name, memory in board.memory.items():
-        held = ", ".join(memory.holds) or "nothing"
-        yield f"{name.capitalize()}: {memory.size} bytes at 0x{memory.origin:08x}, for {held}."
     for name, part in apart(where).items():
         begin = board.memory[where[part]].origin
         yield (
@@ -164,7 +167,53 @@ def _readme_build(board: Description, where: Where) -> Iterator[str]:
             f"    {board.emulator.command} {arguments} -kernel {image} -serial"
             " tcp::5555,server=on,wait=off"
         )
+        if warned := board.emulator.warning:
+            yield ""
+            yield warned
     yield ""
+
+
+def _readme_memory(board: Description, where: Where, identifier: str) -> Iterator[str]:
+    """Which regions there are, and how something is put into another one than planned."""
+    upper = identifier.upper()
+    yield "## Memory"
+    yield ""
+    for name, memory in board.memory.items():
+        held = f"for {', '.join(memory.holds)}" if memory.holds else "left to you"
+        note = f" ({memory.note})" if memory.note else ""
+        yield f"- {name}: {memory.size} bytes at 0x{memory.origin:08x}, {held}{note}"
+    yield ""
+    other = spare(board, where)
+    if other is None:
+        return
+    script, state = f"port/{board.name}/{board.linker_script}", where["state"].upper()
+    yield f"`{script}` says which of them holds what, as planned before building. To move the"
+    yield "states of all streams, name another region in its"
+    yield f'`REGION_ALIAS("STATE", {state})`; for all arenas, in the line of `ARENA`. The'
+    yield "start-up code clears both wherever they lie."
+    yield ""
+    yield f"One object alone, as the state of a second stream, lies in {other} with this line above"
+    yield f"`INCLUDE sections.ld` in `{script}`,"
+    yield ""
+    yield f"    SECTIONS {{ .{other} (NOLOAD) : ALIGN(8) {{ *(.bss.{other}) }} > {other.upper()} }}"
+    yield ""
+    yield "and these in C:"
+    yield ""
+    yield f"    static {identifier}_state second_state"
+    yield f'        __attribute__((aligned(8), section(".bss.{other}")));'
+    yield f"    static {identifier}_arena second_arena {upper}_IN_ARENA;"
+    yield f"    static {identifier} second = {{&second_state, &second_arena}};"
+    yield ""
+    yield f"Nobody clears it at the start: call `{identifier}_reset()` before the first step. The"
+    yield "name begins with `.bss.`, so that it takes no bytes of the image. The linker refuses a"
+    yield f"section that `{script}` does not name."
+    yield ""
+
+
+def spare(board: Description, where: Where) -> str | None:
+    """A region beside that of the state which a program can write."""
+    writable = [n for n, m in board.memory.items() if not m.holds or CHANGING & set(m.holds)]
+    return next((name for name in writable if name != where["state"]), None)
 
 
 def _readme_flash(board: Description, where: Where, loading: Loading) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from export.c import text
+from export.c.repeats import Loop, folded
 from export.c.step import Call, Description, Model
 from export.version import NN_VERSION
 
@@ -94,17 +95,19 @@ def _places(model: Model) -> Iterator[str]:
 
 def _pass(model: Model) -> Iterator[str]:
     """The calls, blocks of the network apart from each other."""
-    blocks = _blocks(model)
-    before: str | None = None
-    for call in model.calls:
-        block = blocks[0] if call.operator is None and before is None else before
-        block = block if call.operator is None else blocks[call.operator]
-        if block != before:
+    blocks, before = _blocks(model), ""
+    for number, part in enumerate(folded(model)):
+        calls = part.calls if isinstance(part, Loop) else (part,)
+        inside = [before if c.operator is None else blocks[c.operator] for c in calls]
+        if number == 0 or inside[0] != before:
             yield ""
-            if block:
-                yield from _heading(block)
-        before = block
-        yield from _lines(model, call, block or "")
+            if inside[0]:
+                yield from _heading(inside[0])
+        if isinstance(part, Loop):
+            yield from _loop(model, part, inside)
+        else:
+            yield from _lines(model, part, inside[0], 4)
+        before = inside[-1]
 
 
 def _heading(block: str) -> Iterator[str]:
@@ -112,25 +115,39 @@ def _heading(block: str) -> Iterator[str]:
     yield label + "-" * max(0, text.WIDTH - len(label) - 3) + " */"
 
 
-def _lines(model: Model, call: Call, block: str) -> Iterator[str]:
+def _loop(model: Model, loop: Loop, blocks: list[str]) -> Iterator[str]:
+    """What repeats, and behind it what came out of all turns."""
+    variable = loop.variable
+    yield f"    for (uint32_t {variable} = 0; {variable} < {loop.turns}; {variable}++) {{"
+    for call, block in zip(loop.calls, blocks, strict=True):
+        yield from _lines(model, call, block, 8)
+    yield "    }"
+    for call in loop.behind:
+        yield from _tap(model, call, blocks[-1], 4)
+
+
+def _lines(model: Model, call: Call, block: str, indent: int) -> Iterator[str]:
     """A call, and behind it what came out."""
     if call.operator is None:
-        yield from text.comment(call.says, 4)
-        yield from text.call(call.text, 4)
-        return
-    yield from text.call(call.text, 4)
-    if call.tap is None:
+        yield from text.comment(call.says, indent)
+    yield from text.call(call.text, indent)
+    yield from _tap(model, call, block, indent)
+
+
+def _tap(model: Model, call: Call, block: str, indent: int) -> Iterator[str]:
+    """What a tap is handed behind a call, and which layer that is."""
+    if call.operator is None or call.tap is None:
         return
     buffer, count = call.tap
     module = model.graph.ops[call.operator].module
     label = module.removeprefix(f"{block}.") if block else module
-    tap = f"    TAP({call.operator}, {buffer}, {count});"
+    tap = f"{' ' * indent}TAP({call.operator}, {buffer}, {count});"
     said = f"/* {call.says} {text.ascii_of(label)} */"
     if len(tap) + 1 + len(said) <= text.WIDTH:
         yield f"{tap} {said}"
     else:
         yield tap
-        yield from text.comment(said[3:-3], 4)
+        yield from text.comment(said[3:-3], indent)
 
 
 def _blocks(model: Model) -> list[str]:

@@ -76,3 +76,4 @@ NATIVE_STACK = {  # on a computer
     "nn_window_s16": 376,
     "nn_window_unfold_s16": 328,
 }
+DEBUG_STACK = 1288  # of any kernel on a Cortex-M at -O0

@@ -29,6 +29,7 @@ class Call:
 
     `operator`: the one that it is of (None: the begin or the end of a step). `tap`: what a tap is
     handed behind it, buffer and values, where its operator's output is complete. `says`: a comment.
+    `turn`: the first operator of the loop or stretch that it is of, and the frame or piece.
     """
 
     operator: int | None
@@ -36,6 +37,7 @@ class Call:
     arguments: tuple[str, ...]
     tap: tuple[str, int] | None = None
     says: str = ""
+    turn: tuple[int, int] | None = None
 
     @property
     def text(self) -> str:
@@ -212,7 +214,14 @@ class Model:
             first = self.at(op.output, -(self.frame or 0) * target[1])
             tap = (first, frames * target[1])
         says = f"{self.shape(op.inputs[0])} -> {target}"
-        self.calls.append(Call(index, kernel, tuple(map(str, arguments)), tap, says))
+        call = Call(index, kernel, tuple(map(str, arguments)), tap, says, self._turn(index))
+        self.calls.append(call)
+
+    def _turn(self, index: int) -> tuple[int, int] | None:
+        if self.stretch is not None:
+            return self.stretch.ops.start, self.piece
+        loop = self.graph.loop_of(index)
+        return None if loop is None or self.frame is None else (loop.start, self.frame)
 
     # --- where things lie ----------------------------------------------------------------------
 

@@ -37,7 +37,7 @@ def header(model: Model) -> Iterator[str]:
 
 
 def source(model: Model) -> Iterator[str]:
-    """Their content, and the list of them."""
+    """Their content, and the list of them where there are any: C has no array of nothing."""
     name, upper = model.identifier, model.identifier.upper()
     yield f'#include "{name}_tables.h"'
     yield f'#include "{name}.h"'
@@ -49,6 +49,8 @@ def source(model: Model) -> Iterator[str]:
         yield from declared(f"const {C_TYPES[values.dtype.name]}", f"{table}[{values.size}] = {{")
         yield from _values(values)
         yield "};"
+    if not model.tables:
+        return
     yield ""
     yield from declared(f"const {name}_table", f"{name}_tables[{upper}_TABLE_COUNT] = {{")
     for table in model.tables:

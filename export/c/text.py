@@ -59,13 +59,13 @@ def listed(begin: str, parts: Iterable[str], end: str, indent: int) -> Iterator[
 
 
 def filled(parts: Iterable[str], indent: int, width: int = WIDTH) -> Iterator[str]:
-    """Parts with commas behind them, as many as a line holds."""
+    """Parts with commas behind them, as many as a line holds; a part may have lines of its own."""
     line = ""
-    for part in parts:
-        if line and len(line) + len(part) + 2 > width:
+    for word in (word for part in parts for word in f"{part},".split("\n")):
+        if line and len(line) + len(word) + 1 > width:
             yield line
             line = ""
-        line = f"{line} {part}," if line else f"{' ' * indent}{part},"
+        line = f"{line} {word}" if line else f"{' ' * indent}{word}"
     if line:
         yield line
 

@@ -8,13 +8,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from compress import graph as g
+from export.c import columns, text
+from export.c.header import check_names, named
 from export.c.tables_file import placed_tables
 from export.tflite.model import File
 from export.tflm import operators
 from export.tflm.state import StatePlan
 from export.version import GENERATOR
 
-PER_LINE = 20
+PER_LINE = 16
 RESOLVER = "tensorflow/lite/micro/micro_mutable_op_resolver.h"
 
 
@@ -32,24 +34,25 @@ class Step:
 
 def files(step: Step) -> dict[str, bytes]:
     """Name -> content below model/; the same graph gives the same bytes."""
+    check_names(step.graph)
     texts = {"model.h": _header(step), "model_tables.c": _tables(step), "main.cc": _main(step)}
     written = {
-        name: "".join(f"{line}\n" for line in lines).encode() for name, lines in texts.items()
+        name: columns.within("".join(f"{line}\n" for line in lines)).encode("ascii")
+        for name, lines in texts.items()
     }
     return written | {"model.tflite": step.content}
 
 
-def _banner(step: Step, what: str) -> str:
+def _banner(step: Step, what: str) -> Iterator[str]:
     precision = step.graph.provenance.get("precision", "")
-    return (
-        f"/* Tendon {GENERATOR}: {step.graph.name} {precision}, {what}. Graph"
-        f" {step.graph.hash()} */"
+    yield from text.comment(
+        f"Tendon {GENERATOR}: {step.graph.name} {precision}, {what}. Graph {step.graph.hash()}"
     )
 
 
 def _header(step: Step) -> Iterator[str]:
     graph, offsets = step.graph, step.state.offsets
-    yield _banner(step, "the interface of the network around TFLite-Micro's interpreter")
+    yield from _banner(step, "the interface of the network around TFLite-Micro's interpreter")
     yield "#ifndef MODEL_H"
     yield "#define MODEL_H"
     yield "#include <stdint.h>"
@@ -58,7 +61,7 @@ def _header(step: Step) -> Iterator[str]:
     yield "#endif"
     yield ""
     yield f'#define MODEL_GENERATOR "{GENERATOR}"'
-    yield f'#define MODEL_NAME "{graph.name}"'
+    yield from named("MODEL_NAME", graph.name)
     yield f'#define MODEL_HASH "{graph.hash()}"'
     yield (
         "#define MODEL_HASH_BYTES"
@@ -135,7 +138,7 @@ def _header(step: Step) -> Iterator[str]:
 
 
 def _tables(step: Step) -> Iterator[str]:
-    yield _banner(step, "model.tflite as an array")
+    yield from _banner(step, "model.tflite as an array")
     yield '#include "model.h"'
     yield ""
     yield from placed_tables("MODEL_IN_TABLES")
@@ -158,7 +161,7 @@ def _values(content: bytes) -> Iterable[str]:
 
 def _main(step: Step) -> Iterator[str]:
     added = operators.additions(step.file)
-    yield _banner(step, "its operators and the main loop")
+    yield from _banner(step, "its operators and the main loop")
     yield '#include "operators.h"'
     yield 'extern "C" {'
     yield '#include "app.h"'
@@ -173,7 +176,7 @@ def _main(step: Step) -> Iterator[str]:
     yield "    alignas(Resolver) static uint8_t memory[sizeof(Resolver)];"
     yield "    Resolver *resolver = new (memory) Resolver;"
     for call, count in zip(added, operators.counts(step.file).values(), strict=True):
-        yield f"    if (resolver->{call} != kTfLiteOk) /* {count} × */"
+        yield f"    if (resolver->{call} != kTfLiteOk) /* {count} of it */"
         yield "        return nullptr;"
     yield "    return resolver;"
     yield "}"

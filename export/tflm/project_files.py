@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from export.boards import Description
-from export.c import makefile
+from export.c import folding, makefile
 from export.c.placement import Where
 from export.c.project_files import COMMON
 from export.tflm import library
@@ -25,9 +25,10 @@ TFLM_DEFINES = (
 
 def texts(board: Description, where: Where, title: str) -> dict[str, Iterable[str]]:
     """File name -> lines."""
+    title = folding.title(title)
     return {
-        "Makefile": _makefile(board, where, title),
-        "README.md": _readme(board, title),
+        "Makefile": folding.makefile(_makefile(board, where, title)),
+        "README.md": folding.markdown(_readme(board, title)),
         ".gitignore": ["build/"],
     }
 
@@ -38,12 +39,17 @@ def _makefile(board: Description, where: Where, title: str) -> Iterator[str]:
         "# make TFLM=path     a TFLite-Micro checkout with its library; builds $(OUT)/firmware.elf,"
         " .bin and .map"
     )
+    yield "# make V=1           shows every command"
     yield f"BOARD = {board.name}"
     yield "OUT ?= build/$(BOARD)"
+    yield from makefile.quoting()
+    yield from makefile.linked("OUT", make=True)
+    yield from makefile.linked("TFLM")
     yield ""
+    yield from makefile.known([board])
+    yield from makefile.quiet()
     yield from makefile.board_lines(board, where, compilers=False)
     yield from _library(board)
-    yield f"CXX = {board.prefix}g++"
     yield f"COMMON = {COMMON} {makefile.PREFIX_MAP} $(CORE) $(EXTRA) -Os"
     yield from makefile.warnings("gcc")
     yield "C_FLAGS = $(WARNINGS) -DAPP_COMPILER_FLAGS='\"$(FLAGS_SEEN)\"'"
@@ -63,15 +69,18 @@ def _makefile(board: Description, where: Where, title: str) -> Iterator[str]:
     yield ""
     yield "$(OUT)/%.o: %.c Makefile"
     yield "\t@mkdir -p $(@D)"
-    yield "\t$(CC) $(COMMON) $(C_FLAGS) $(INCLUDES) -MMD -c $< -o $@"
+    yield makefile.SAY_CC
+    yield "\t$(Q)$(CC) $(COMMON) $(C_FLAGS) $(INCLUDES) -MMD -c $< -o $@"
     yield ""
     yield "$(OUT)/%.o: %.cc Makefile"
     yield "\t@mkdir -p $(@D)"
-    yield "\t$(CXX) $(COMMON) $(CXX_FLAGS) $(INCLUDES) $(TFLM_INCLUDES) -MMD -c $< -o $@"
+    yield makefile.SAY_CXX
+    yield "\t$(Q)$(CXX) $(COMMON) $(CXX_FLAGS) $(INCLUDES) $(TFLM_INCLUDES) -MMD -c $< -o $@"
     yield ""
     yield "$(OUT)/firmware.elf: $(OBJECTS) $(LIBRARY) $(LINKER_SCRIPT)"
+    yield makefile.SAY_LINK
     yield (
-        "\t$(CXX) $(COMMON) $(LINK) $(LINK_CHECKS) -Wl,-Map,$(OUT)/firmware.map $(OBJECTS)"
+        "\t$(Q)$(CXX) $(COMMON) $(LINK) $(LINK_CHECKS) -Wl,-Map,$(OUT)/firmware.map $(OBJECTS)"
         " $(LIBRARY) -lm -o $@"
     )
     yield ""
@@ -85,10 +94,8 @@ def _makefile(board: Description, where: Where, title: str) -> Iterator[str]:
 
 def _library(board: Description) -> Iterator[str]:
     """Finds the library of the board's core, or says how to build it."""
-    yield (
-        "LIBRARY = $(firstword $(wildcard"
-        f" {' '.join('$(TFLM)/' + library.path_of(core) for core in library.cores(board))}))"
-    )
+    yield f"BUILDS = {' '.join(map(library.path_of, library.cores(board)))}"
+    yield "LIBRARY = $(firstword $(wildcard $(BUILDS:%=$(TFLM)/%)))"
     yield "define HOW"
     yield (
         "TFLM=$(TFLM): expected a TFLite-Micro checkout with its library built; found none. To"

@@ -8,6 +8,10 @@
 #define PORT_H
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* What one tick of port_ticks() counts. */
 enum { PORT_COUNTS_NOTHING = 0, PORT_COUNTS_CYCLES = 1, PORT_COUNTS_INSTRUCTIONS = 2 };
 
@@ -97,4 +101,7 @@ void port_measure(port_health *out);
 
 /* What was before: the same from the start to the next one. */
 void port_recall(port_past *out);
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -26,6 +26,7 @@ from compress.artifacts import Folder
 from compress.data import datasets
 from compress.data.datasets import Dataset
 from compress.data.recordings import Collection
+from compress.data.simulator import artefacts
 from compress.errors import GraphError, RecordingError, TendonError
 from compress.files import write_json
 from compress.graph.samples import Signal, whole_steps
@@ -36,6 +37,7 @@ from compress.tasks.statistics import sums_of_runs
 from compress.tasks.task import Array, Recorded, Runs, Task
 from host.engines import Artifacts
 from tests import toy
+from tests.compress.test_classes import network
 from tests.conftest import ROOT
 
 # --- nobody names a task or a family --------------------------------------------------------------
@@ -182,6 +184,24 @@ def test_every_task_is_a_folder_and_every_folder_a_task() -> None:
         task = tasks.named(name)
         assert task.name == task.collection.name == name
         assert type(task).__module__.startswith(f"compress.tasks.{name}.")
+
+
+@pytest.mark.parametrize(
+    ("task", "paper", "file"),
+    [
+        ("typing", "arXiv:2410.20081", "emg2qwerty/data.py"),
+        ("pose", "arXiv:2412.02725", "emg2pose/data.py"),
+    ],
+)
+def test_what_is_published_of_samples_and_electrodes_has_its_source(
+    task: str, paper: str, file: str
+) -> None:
+    """And what is not is said to be not."""
+    wiring = tasks.named(task).wiring(network("values", 2))
+    assert paper in wiring.samples and file in wiring.samples
+    assert "neither cut-off nor order nor unit" in wiring.samples
+    assert "Which electrode is 0" in wiring.electrodes and "does not say" in wiring.electrodes
+    assert f"{artefacts.HIGH_PASS:g} Hz" in wiring.samples
 
 
 def test_a_task_that_is_not_in_the_table_is_an_error() -> None:

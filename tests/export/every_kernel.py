@@ -1,4 +1,5 @@
-"""Four small networks that between them call every kernel of firmware/nn."""
+"""Small networks that between them call every kernel of firmware/nn, one of them without a table,
+a state or an arena."""
 
 from __future__ import annotations
 
@@ -90,11 +91,19 @@ def picture(seed: int = 0) -> g.Graph:
     return finished(b)
 
 
+def bare(seed: int = 0) -> g.Graph:
+    """One kernel between samples and outputs, and nothing beside it."""
+    b = Builder(4, RATE)
+    b.add(g.MaxPool, "pool", factor=4)
+    return finished(b)
+
+
 MADE = {
     "recurrent": (recurrent, "w8a16"),
     "joined": (joined, "w4a16"),
     "windowed": (windowed, "w8a8"),
     "picture": (picture, "w8a16"),
+    "bare": (bare, "w8a16"),
 }
 
 

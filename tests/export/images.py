@@ -13,7 +13,7 @@ import numpy as np
 from compress import graph as g
 from compress.interpreter.integer import IntegerInterpreter
 from export.boards import load_board
-from export.c import emit
+from export.c import emit, examples
 from export.c.project import build_project, write_project
 from export.c.step import Model
 from host.boards import ProcessBoard, open_emulator, open_process
@@ -45,7 +45,8 @@ def exported(graph: g.Graph, name: str, folder: Path, board: str = BOARD) -> Exp
     """The network's project below a folder, under a name of its own."""
     found = Exported(replace(graph, name=name), folder / name, board)
     kernels = emit.kernels(found.graph, load_board(board).kernels)
-    write_project(found.project, board, emit.files(found.model), kernels, name)
+    files = emit.files(found.model) | examples.files(found.model, board)
+    write_project(found.project, board, files, kernels, name)
     return found
 
 

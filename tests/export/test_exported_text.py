@@ -23,7 +23,7 @@ from compress.frontend.families import HYPER_PARAMETERS, build
 from compress.frontend.lower import lower
 from compress.quantization.calibrate import observe
 from compress.quantization.quantize import quantize
-from export import boards
+from export import boards, compilers
 from export.boards import load_board
 from export.c import emit, names
 from export.c.project import build_project, write_project
@@ -39,12 +39,17 @@ NAMED = {"Makefile", "Kconfig"}
 APART = {"SPEC.md"}  # the project's own specification, with its formulas
 HOSTILE = (
     *("int", "class", "template", "typename", "while", "_Bool"),  # C and C++
+    *("typeof", "typeof_unqual", "constexpr", "nullptr", "final", "import"),  # the newest of them
     *("read", "printf", "main", "y0", "index", "memset", "time", "log", "exit"),  # libraries
     *("errno", "stdin", "linux", "NULL", "int16_t", "my_t", "std", "I"),  # macros and types
+    *("i386", "mips"),  # macros of other machines
     *("stdio", "string", "pthread", "math"),  # headers
     *("nn_add_s16", "nn", "model", "port", "app", "session", "ring", "crc32"),  # own files
     *("self", "state", "arena", "samples", "out", "net", "crc", "step", "table"),  # own words
     *("all", "test", "m", "c", "install", "firmware"),  # build tools
+    *("debug", "optimized", "general"),  # words of CMake
+    *("aux", "com1", "nul"),  # no files of Windows
+    *("\u00e9", "\u00df", "\u65e5\u672c\u8a9e", "net$"),  # nothing that C can have, or not all
     *("2 electrodes", "__x__", "a.b-c/d", "Größe: ネット", "*", "$(HOME)", "a" * 90, "b" * 300),
 )
 # Of layers, each of which is a path
@@ -65,11 +70,20 @@ def hostile_layers() -> g.Graph:
     return finished(b)
 
 
+# whatever their ending and their case
+NOT_OF_WINDOWS = {"aux", "con", "nul", "prn", *(f"com{n}" for n in range(1, 10))}
+NOT_OF_WINDOWS |= {f"lpt{n}" for n in range(1, 10)}
+
+
 def unfit(folder: Path) -> Iterator[str]:
     """What is wrong with the text files of a project."""
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         name = path.relative_to(folder).as_posix()
         content = path.read_bytes()
+        if NOT_OF_WINDOWS & set(name.lower().partition(".")[0].split("/")):
+            yield f"{name}: Windows cannot make it"
+        if path.suffix == ".tflite":
+            continue
         if name in APART:
             continue
         if not content.isascii():
@@ -150,7 +164,13 @@ def objects(hostile: list[Exported], tmp_path_factory: pytest.TempPathFactory) -
     return [folder / f"{Path(name).stem}.o" for name in sources]
 
 
-@pytest.mark.parametrize(("standard", "compiler"), [("gnu17", "gcc"), ("gnu++17", "g++")])
+C, CXX = compilers.clang(), compilers.clang().replace("clang", "clang++")
+
+
+@pytest.mark.parametrize(
+    ("standard", "compiler"),
+    [("gnu17", "gcc"), ("gnu++17", "g++"), ("gnu2x", C), ("gnu++2b", CXX)],
+)
 def test_all_of_them_are_one_program_with_the_c_library(
     standard: str,
     compiler: str,
@@ -162,7 +182,7 @@ def test_all_of_them_are_one_program_with_the_c_library(
     toy.need(compiler)
     own = "".join(f'#include "{n.project}/model/{n.name}.h"\n' for n in hostile)
     own += "".join(f'#include "{n.project}/model/{n.name}_tables.h"\n' for n in hostile)
-    if compiler == "g++":
+    if "++" in compiler:
         library = "#include <algorithm>\n#include <cmath>\n#include <string>\n#include <vector>\n"
         library += "#include <cstdio>\n#include <pthread.h>\n#include <unistd.h>\n"
     else:
@@ -173,7 +193,7 @@ def test_all_of_them_are_one_program_with_the_c_library(
         for i, n in enumerate(hostile)
     )
     main = f"static int16_t samples[4096], out[4096];\nint main(void)\n{{\n{body}return 0;\n}}\n"
-    suffix = "c" if compiler == "gcc" else "cpp"
+    suffix = "cpp" if "++" in compiler else "c"
     for order in ((library, own), (own, library)):
         source = tmp_path / f"main.{suffix}"
         source.write_text("".join(order) + main)
@@ -194,10 +214,14 @@ def test_the_application_of_a_hostile_name_builds_by_make(
 def test_cmake_takes_names_of_its_own_targets(hostile: list[Exported], tmp_path: Path) -> None:
     toy.need("cmake", "gcc")
     wanted = {"all", "test", "m", "install", "$(HOME)", "*", "a" * 90}
+    wanted |= {"debug", "optimized", "general"}
     chosen = [network for network in hostile if network.graph.name in wanted]
     assert len(chosen) == len(wanted)
     added = [f'add_subdirectory("{n.project}" network{i})' for i, n in enumerate(chosen)]
     lines = ["cmake_minimum_required(VERSION 3.21)", "project(x C)", "enable_testing()", *added]
+    own = " ".join(network.name for network in chosen)
+    lines += ["add_executable(x x.c)", f"target_link_libraries(x PRIVATE {own})"]
+    (tmp_path / "x.c").write_text("".join(f'#include "{n.name}.h"\n' for n in chosen))
     (tmp_path / "CMakeLists.txt").write_text("\n".join(lines))
     ran("cmake", "-S", tmp_path, "-B", tmp_path / "out")
 
@@ -206,6 +230,24 @@ def test_cmake_takes_names_of_its_own_targets(hostile: list[Exported], tmp_path:
 def test_a_name_that_ends_a_string_or_a_comment_is_refused(name: str) -> None:
     with pytest.raises(GraphError, match="a name that C cannot hold"):
         emit.build(replace(every_kernel.integer("picture"), name=name))
+
+
+def test_names_that_differ_by_more_than_case_and_marks_are_two() -> None:
+    """Shipped and plain ones are what they were."""
+    different = ["net", "n\u00e9t", "n\u00ebt", "\u00e9", "\u65e5\u672c", "\u00df", "*", "net+"]
+    assert len({names.identifier(name) for name in different}) == len(different)
+    assert {names.identifier(name) for name in ("net-1", "net_1", "Net.1", "net 1")} == {"net_1"}
+    for name in ("A_b-c.d/e f", *HYPER_PARAMETERS):
+        assert names.identifier(name) == re.sub(r"\W", "_", name).lower()
+
+
+@pytest.mark.parametrize("target", ["", "i686-w64-mingw32", "mips-linux", "sparc-linux", "m68k"])
+def test_no_network_is_called_as_a_macro_that_a_compiler_defines(target: str) -> None:
+    toy.need(C)
+    command = [C, *([f"--target={target}"] if target else []), "-std=gnu17", "-dM", "-E", "-x", "c"]
+    defined = re.findall(r"^#define ([a-z]\w*)", ran(*command, "/dev/null"), re.MULTILINE)
+    assert defined
+    assert [name for name in defined if names.identifier(name) == name] == []
 
 
 def test_no_network_is_called_as_a_function_of_a_c_library() -> None:

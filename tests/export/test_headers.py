@@ -7,16 +7,25 @@ import re
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from compress import graph as g
 from compress import tasks
+from compress.frontend.builder import Builder
+from compress.graph import macs
+from compress.interpreter.integer import IntegerInterpreter
 from export import compilers
-from export.c.header import stack_bytes
+from export.boards import FAMILIES
+from export.c import emit
+from export.c.header import debug_stack_bytes, header, samples_seen, stack_bytes
 from tests import toy
 from tests.compress.test_classes import network as classes
 from tests.compress.test_networks import integer, network
+from tests.conftest import ROOT
 from tests.export import every_kernel, loops
 from tests.export.images import Exported, exported
+from tests.export.test_exported_text import unfit
 from tests.export.test_libraries import ran
 from tests.firmware.test_sanitizers import pose
 
@@ -28,7 +37,7 @@ STANDARDS = {
     "c++": ("c++98", "c++11", "c++14", "c++17", "c++20", "gnu++17"),
 }
 LABELS = (
-    *("Samples", "Electrodes", "Outputs", "Latency"),
+    *("Samples", "Electrodes", "Outputs", "Latency", "Work"),
     *("Memory", "Alignment", "Threads", "Stack", "Snapshot", "Integrity"),
 )
 
@@ -53,7 +62,8 @@ int main()
 def networks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Exported]:
     """One of each task, and one that keeps nothing."""
     folder = tmp_path_factory.mktemp("headers")
-    gestures = loops.integer(classes("classes", 3, history=2, classes=["rest", "fist", "Öffnen"]))
+    names = ["rest", "é" * 60, 'say "hi"' + "a" * 150]
+    gestures = loops.integer(classes("classes", 3, history=2, classes=names))
     values = loops.integer(classes("values", 2))
     graphs = {
         "typing": integer(network()),
@@ -62,7 +72,8 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Exported]:
         "values": values,
         "picture": every_kernel.integer("picture"),
     }
-    return {task: exported(graph, f"{task} net", folder) for task, graph in graphs.items()}
+    found = {task: exported(graph, f"{task} net", folder) for task, graph in graphs.items()}
+    return found | {"long": exported(every_kernel.integer("picture"), "n" * 90, folder)}
 
 
 def compiled(
@@ -101,6 +112,30 @@ def test_headers_of_all_networks_are_good_c_and_cxx_together(
             compiled(program, language, standard, tmp_path, f'#include "{name}"\n{source}')
 
 
+def test_sources_are_c11_and_the_kernels_header_is_cxx_too(
+    networks: dict[str, Exported], tmp_path: Path
+) -> None:
+    """What README.md and a project's own say; but for extensions that nn.h announces as such."""
+    toy.need("gcc", CLANG)
+    for found in networks.values():
+        parts = [found.project / part for part in ("model", "nn")]
+        include = [f"-I{part}" for part in parts]
+        sources = sorted(path for part in parts for path in part.glob("*.c"))
+        for program in PROGRAMS["c"]:
+            ran(program, "-std=c11", "-pedantic-errors", "-fsyntax-only", *include, *sources)
+    (tmp_path / "kernels.cpp").write_text(f'#include "{found.project / "nn" / "nn.h"}"\n')
+    for program in PROGRAMS["c++"]:
+        for standard in STANDARDS["c++"]:
+            command = [program, f"-std={standard}", *STRICT, "-fsyntax-only"]
+            ran(*command, tmp_path / "kernels.cpp")
+    readme = " ".join((found.project / "README.md").read_text().split())
+    assert "The sources are C11" in readme
+    assert (
+        "`model/` and `nn/` are C11 sources, and headers that C++ reads too"
+        in (ROOT / "README.md").read_text()
+    )
+
+
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_a_cxx_program_links_what_c_compiled(
     compiler: str, networks: dict[str, Exported], tmp_path: Path
@@ -130,7 +165,7 @@ def manual(network: Exported) -> str:
     return "\n".join(line[3:] for line in comment.splitlines())
 
 
-@pytest.mark.parametrize("task", ["typing", "pose", "classes", "values", "picture"])
+@pytest.mark.parametrize("task", ["typing", "pose", "classes", "values", "picture", "long"])
 def test_the_manual_says_all_that_somebody_with_own_samples_must_know(
     task: str, networks: dict[str, Exported]
 ) -> None:
@@ -148,12 +183,94 @@ def test_the_manual_says_all_that_somebody_with_own_samples_must_know(
     assert rate in said["Samples"]
     assert wiring.samples in said["Samples"] and wiring.electrodes in said["Electrodes"]
     assert wiring.outputs in said["Outputs"]
-    assert f"{graph.samples_per_step} samples" in said["Latency"] and " ms" in said["Latency"]
+    eats = graph.samples_per_step
+    assert f"eats {eats} sample{'s' * (eats > 1)}, " in said["Latency"]
+    assert " ms" in said["Latency"]
     for size in (plan.state_bytes, plan.arena_bytes, found.model.table_bytes):
         assert f"{size} " in said["Memory"]
     assert f"{stack_bytes(found.model)} bytes" in said["Stack"]
+    assert f"-O0: up to {debug_stack_bytes(found.model)}" in said["Stack"]
+    per_s = macs.report(graph)["macs_per_s"]
+    work = round(per_s * graph.samples_per_step / float(graph.input.rate))
+    assert said["Work"].startswith(f"{work} multiply-accumulates a step, ")
+    assert f"{per_s / 1e6:.4g} million a second" in said["Work"]
+    for version in ("VERSION", "GENERATOR"):
+        assert f"_{version}" in said["Snapshot"]
+    assert f"{found.name}_tables[]" in said["Integrity"]
     assert "8 bytes" in said["Alignment"] and "thread" in said["Threads"]
     assert ("Start-up" in said) == bool(graph.start_up)
+
+
+def test_what_the_self_test_covers_is_said_of_each_kind_of_state(
+    networks: dict[str, Exported],
+) -> None:
+    of = {task: " ".join(manual(found).split()) for task, found in networks.items()}
+    assert "three steps, of which the first stands for the last before recurrent" in of["pose"]
+    assert "three steps, which carry recurrent state. What" in of["typing"]
+    assert "three steps. What came before" in of["picture"]
+
+
+def test_the_header_names_the_member_that_a_stream_begins_with(
+    networks: dict[str, Exported], tmp_path: Path
+) -> None:
+    """By the preprocessor's byte it is that member."""
+    toy.need("gcc")
+    found = networks["pose"]
+    text = paths(found)[0].read_text()
+    said = re.search(r"member (\w+) of the\s+\*?\s*state, here its byte", text)
+    assert said and "before the first step" in " ".join(text.replace("*", " ").split())
+    source = f"""#include <stddef.h>
+_Static_assert(offsetof({found.name}_state, {said[1]}) == {found.name.upper()}_INITIAL_POSE, "");
+"""
+    compiled("gcc", "c", "c11", tmp_path, source, found)
+
+
+def test_a_stream_goes_on_under_kernels_of_another_family(
+    networks: dict[str, Exported],
+) -> None:
+    """As a snapshot: its state has the same members at the same bytes."""
+    for found in networks.values():
+        builds = [emit.build(found.graph, family) for family in FAMILIES]
+        assert len(builds) > 1
+        for build in builds:
+            assert build.members == builds[0].members and build.plan == builds[0].plan
+
+
+def paddings() -> g.Graph:
+    """Zeros before the first frame, of which nothing is left, beside a branch that sees less."""
+    rng, b = np.random.default_rng(0), Builder(4, loops.RATE)
+    loops.matrix(b, "wide", 4, rng)
+    source = b.here
+    for number in range(2):
+        b.add(g.Unfold1d, f"taps{number}", frames=3, frames_per_output=1, lag=number, padding=3)
+        loops.matrix(b, f"conv{number}", 4, rng)
+    far, b.here = b.here, source
+    b.add(g.Unfold1d, "near", frames=2, frames_per_output=1, lag=0, padding=1)
+    loops.matrix(b, "near.conv", 4, rng)
+    b.add(g.Add, "sum", far)
+    return loops.finished(b)
+
+
+def test_a_finite_network_says_how_far_back_it_sees() -> None:
+    """A sample that is older changes nothing, the oldest of them something."""
+    graph = loops.integer(paddings())
+    seen, steps = samples_seen(graph), 20
+    samples = np.zeros((steps, 4), np.int16)
+    last = []
+    for older in (0, seen, seen + 1):
+        changed = samples.copy()
+        if older:
+            changed[-older] = 3000
+        last.append(IntegerInterpreter(graph).run(changed[None])[0, -1].tolist())
+    assert last[0] != last[1] and last[0] == last[2]
+    manual = " ".join(" ".join(header(emit.build(graph))).replace(" * ", " ").split())
+    assert f"made of the newest {seen} samples." in manual
+
+
+def test_a_network_with_feedback_says_that_it_remembers(networks: dict[str, Exported]) -> None:
+    for task in ("pose", "picture"):
+        remembers = "what the state remembers" in " ".join(manual(networks[task]).split())
+        assert remembers == (task == "pose")
 
 
 def test_a_table_of_characters_or_classes_is_what_the_task_says(
@@ -176,6 +293,7 @@ int main(void)
         made = compiled("gcc", "c", "c11", tmp_path, source, found)
         ran("gcc", made, "-o", tmp_path / "names")
         assert ran(tmp_path / "names").splitlines() == list(names)
+        assert list(unfit(found.project)) == []
 
 
 @pytest.mark.parametrize("language", ["c", "c++"])

@@ -19,8 +19,10 @@ from export import compilers
 from export.boards import load_board
 from export.c import emit, examples
 from export.c.project import identifier, write_project
+from export.version import NN_VERSION
 from tests import toy
-from tests.export import loops
+from tests.export import every_kernel, loops
+from tests.export.images import Exported, exported
 from tests.export.test_platformio import core, pio  # noqa: F401  a fixture
 
 BOARD = "virtual-f405"
@@ -150,6 +152,20 @@ def test_another_project_finds_what_is_installed(
     assert {path.name for path in (there / "include").iterdir()} == {library.name}
 
 
+def test_the_package_lies_where_a_distribution_wants_it(library: Library, tmp_path: Path) -> None:
+    toy.need("cmake", "gcc")
+    out, there, name = tmp_path / "out", tmp_path / "there", library.name
+    places = ["-DCMAKE_INSTALL_LIBDIR=lib/some-cpu", "-DCMAKE_INSTALL_INCLUDEDIR=headers"]
+    ran("cmake", "-S", library.folder, "-B", out, "-DTENDON_APPLICATION=OFF", *places)
+    ran("cmake", "--build", out)
+    ran("cmake", "--install", out, "--prefix", there)
+    assert (there / "lib" / "some-cpu" / f"lib{name}.a").is_file()
+    assert {path.name for path in there.iterdir()} == {"lib", "headers"}
+    folder = consumer(library, tmp_path / "c", "C", f"find_package({name} REQUIRED)")
+    package = there / "lib" / "some-cpu" / "cmake" / name
+    assert answers(built(folder, f"-D{name}_DIR={package}")) == library.expected
+
+
 @pytest.mark.parametrize("compiler", compilers.COMPILERS)
 def test_a_program_for_a_microcontroller_adds_the_folder(
     compiler: str, library: Library, tmp_path: Path
@@ -175,7 +191,7 @@ def test_two_networks_lie_side_by_side(library: Library, tmp_path: Path) -> None
     """Installed in one folder, neither writes over the other."""
     lists = (library.folder / "CMakeLists.txt").read_text()
     written = re.findall(r"DESTINATION (\S+)\)", lists) + re.findall(r"FILE (\S+)", lists)
-    assert all(library.name in path or path == "lib" for path in written)
+    assert all(library.name in path or path == "${CMAKE_INSTALL_LIBDIR}" for path in written)
 
 
 # --- PlatformIO -----------------------------------------------------------------------------------
@@ -246,12 +262,15 @@ MODULE_KEYS = {"name", "build", "tests", "samples", "boards", "blobs"}
 BUILD_KEYS = {"cmake", "kconfig", "cmake-ext", "kconfig-ext", "depends", "settings"}
 STAND_INS = """cmake_minimum_required(VERSION 3.20)
 project(zephyr_stand_in C)
+add_library(zephyr_interface INTERFACE)
 function(zephyr_include_directories)
-  include_directories(${ARGV})
+  target_include_directories(zephyr_interface INTERFACE ${ARGV})
 endfunction()
 macro(zephyr_library_named name)
   set(ZEPHYR_CURRENT_LIBRARY ${name})
   add_library(${name} STATIC)
+  set_property(GLOBAL APPEND PROPERTY ZEPHYR_LIBS ${name})
+  target_link_libraries(${name} PUBLIC zephyr_interface)
 endmacro()
 function(zephyr_library_sources)
   target_sources(${ZEPHYR_CURRENT_LIBRARY} PRIVATE ${ARGV})
@@ -282,4 +301,57 @@ def test_the_modules_cmake_file_builds_the_library(
     )
     ran("cmake", "-S", tmp_path, "-B", tmp_path / "out")
     ran("cmake", "--build", tmp_path / "out")
-    assert bool(list((tmp_path / "out").rglob(f"lib{library.name}.a"))) == wanted
+    assert bool(list((tmp_path / "out").rglob(f"libtendon_{library.name}.a"))) == wanted
+
+
+def zephyr_image(folder: Path, *networks: Exported) -> Path:
+    """A program that holds networks as modules, linked as Zephyr links: whole archives."""
+    tests = " || ".join(f"{n.name}_selftest(&{n.name}_of, samples, out)" for n in networks)
+    (folder / "main.c").write_text(
+        "".join(f'#include "{n.name}.h"\n' for n in networks)
+        + "".join(f"{n.name.upper()}_DEFINE({n.name}_of);\n" for n in networks)
+        + f"static int16_t samples[4096], out[4096];\nint main(void) {{ return {tests}; }}\n"
+    )
+    (folder / "CMakeLists.txt").write_text(
+        STAND_INS
+        + "".join(f"set(CONFIG_TENDON_{n.name.upper()} y)\n" for n in networks)
+        + "".join(f'add_subdirectory("{n.project}/zephyr" {n.name})\n' for n in networks)
+        + "get_property(LIBS GLOBAL PROPERTY ZEPHYR_LIBS)\n"
+        + "add_executable(image main.c)\n"
+        + "target_link_libraries(image -Wl,--whole-archive ${LIBS} -Wl,--no-whole-archive)\n"
+    )
+    return folder
+
+
+def test_two_modules_are_in_one_image_of_zephyr(tmp_path: Path) -> None:
+    """Both call some of the same kernels, each some that the other does not."""
+    toy.need("cmake", "gcc")
+    first = exported(every_kernel.integer("recurrent"), "kernel", tmp_path / "a \u00e9")
+    second = exported(every_kernel.integer("joined"), "second", tmp_path)
+    kernels = [{path.name for path in (n.project / "nn").glob("*.c")} for n in (first, second)]
+    assert kernels[0] & kernels[1] and kernels[0] - kernels[1] and kernels[1] - kernels[0]
+    folder = zephyr_image(tmp_path, first, second)
+    ran("cmake", "-S", folder, "-B", tmp_path / "out")
+    ran("cmake", "--build", tmp_path / "out")
+    assert subprocess.run([tmp_path / "out" / "image"]).returncode == 0
+
+
+def test_modules_whose_kernels_are_of_two_versions_are_refused(tmp_path: Path) -> None:
+    toy.need("cmake", "gcc")
+    networks = [exported(every_kernel.integer("picture"), n, tmp_path) for n in ("new", "newer")]
+    lists = networks[1].project / "zephyr" / "CMakeLists.txt"
+    lists.write_text(lists.read_text().replace(str(NN_VERSION), str(NN_VERSION + 1)))
+    folder = zephyr_image(tmp_path, *networks)
+    done = subprocess.run(["cmake", "-S", folder, "-B", tmp_path / "out"], capture_output=True)
+    assert done.returncode and f"another network version {NN_VERSION}" in " ".join(
+        done.stderr.decode().split()
+    )
+
+
+@pytest.mark.parametrize("mark", ['"', ";"])
+def test_cmake_says_which_paths_it_cannot_build(mark: str, tmp_path: Path) -> None:
+    toy.need("cmake", "gcc")
+    found = exported(every_kernel.integer("picture"), "net", tmp_path / f"a{mark}b")
+    command = ["cmake", "-S", found.project, "-B", tmp_path / "out"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode and 'a path has ; or " in it' in " ".join(done.stderr.split())

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from elftools.elf.elffile import ELFFile
 
+from compress.errors import TendonError
+from export import compilers
 from export.boards import load_board, names
 from export.c.placement import first_choices
 from export.c.project import build_project, write_project
@@ -167,6 +169,17 @@ def test_the_memory_of_every_network_in_an_image_lies_as_planned(tmp_path: Path)
         "state": [".state", ".state"],
         "table": [".tables", ".cold_tables"],
     }
+
+
+@pytest.mark.parametrize("compiler", compilers.COMPILERS)
+def test_a_section_that_no_linker_script_names_is_refused(compiler: str, tmp_path: Path) -> None:
+    """It would be in the image, lie anywhere, and nobody would clear it."""
+    toy.need("arm-none-eabi-gcc", compilers.program(load_board("virtual-f405"), compiler))
+    own = b'static volatile char own[64] __attribute__((section(".ccm.state")));\n'
+    own += b"__attribute__((constructor)) static void use(void)\n{\n    own[0] = 1;\n}\n"
+    folder = project(tmp_path, "virtual-f405", {"own.c": own})
+    with pytest.raises(TendonError, match=r"orphan section .*\.ccm\.state"):
+        build_project(folder, "virtual-f405", compiler=compiler)
 
 
 def located(board: str, question: str) -> str:

@@ -10,20 +10,25 @@ import numpy as np
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from compress.interpreter.integer import IntegerInterpreter
+from compress import graph as g
+from compress.quantization.calibrate import observe
+from compress.quantization.quantize import quantize
 from export import compilers
 from export.boards import load_board
 from export.c import emit, selftest
 from export.c.project import build_project
 from host.boards import open_emulator
 from tests import toy
+from tests.compress.drawn_networks import draw
 from tests.compress.test_networks import integer, network
 from tests.export import alone, every_kernel, loops
 from tests.export.images import BOARD, Exported, exported, said, together
+from tests.export.test_drawn_networks import graph_of, signal_of
 from tests.export.test_libraries import ran
 from tests.firmware.test_sanitizers import pose
 
 GOOD, DAMAGED, WRONG = 0, 1, 2
+STARTING = {"pose": [5], "recurrent": [1, 2], "drawn 12": [0, 1]}  # the steps
 # A stream that has begun; then what the test says of it, and whether it is as after a reset.
 FUNCTION = """#include "tested.h"
 #include <string.h>
@@ -61,6 +66,17 @@ int main(void)
     }}
 }}
 """
+
+
+# Kernels of start-up that are wrong: what stands in the place of nn_start_up.c
+CLEAR = "memset(state, 0, bytes);"
+START_UPS = {
+    "always clears": f"if (*steps < until) ++*steps; {CLEAR}",
+    "never clears": "if (*steps < until) ++*steps;",
+    "never counts": f"if (*steps < until) {CLEAR}",
+    "clears a step too few": f"if (*steps < until && ++*steps < until) {CLEAR}",
+    "clears a part": "if (*steps < until) { ++*steps; memset(state, 0, bytes / 2); }",
+}
 
 
 @pytest.fixture(scope="module")
@@ -159,13 +175,48 @@ def test_words_that_are_a_step_apart_are_wrong(typing: Exported, tmp_path: Path)
     assert verdict(image) == WRONG
 
 
-def test_a_kernel_that_does_nothing_is_wrong(typing: Exported, tmp_path: Path) -> None:
+@pytest.mark.parametrize("which", ["typing", "tracking"])
+def test_a_kernel_that_does_nothing_is_wrong(
+    which: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     """Whichever it is."""
     toy.need("gcc")
-    for kernel in emit.kernels(typing.graph):
+    tested = request.getfixturevalue(which)
+    for kernel in emit.kernels(tested.graph):
         (tmp_path / "nothing.c").write_text(f"void {kernel}(void);\nvoid {kernel}(void) {{}}\n")
-        image = program(typing, tmp_path, other=(kernel, tmp_path / "nothing.c"))
+        image = program(tested, tmp_path, other=(kernel, tmp_path / "nothing.c"))
         assert verdict(image) == WRONG, kernel
+
+
+# --- start-up -------------------------------------------------------------------------------------
+
+
+def starting(name: str) -> g.Graph:
+    """Networks whose recurrent state begins with a later step than the first, or the second."""
+    if name == "pose":
+        return pose()
+    if name == "recurrent":
+        return every_kernel.integer(name)
+    drawn = draw(int(name.removeprefix("drawn ")))
+    real = graph_of(drawn)
+    return quantize(real, observe(real, [signal_of(real, drawn)], products=False), "w8a16")
+
+
+@pytest.mark.parametrize("name", STARTING)
+def test_a_start_up_that_is_wrong_is_found_in_three_steps(name: str, tmp_path: Path) -> None:
+    """However many steps it has."""
+    toy.need("gcc")
+    tested = exported(starting(name), "tested", tmp_path)
+    assert STARTING[name] == sorted(set(tested.graph.begins.values()))
+    assert verdict(program(tested, tmp_path)) == GOOD
+    for wrong, body in START_UPS.items():
+        (tmp_path / "altered.c").write_text(
+            '#include "nn.h"\n#include <string.h>\n'
+            "void nn_start_up(uint32_t *steps, uint32_t until, void *state, uint32_t bytes)\n"
+            f"{{\n    (void)state, (void)bytes;\n    {body}\n}}\n"
+        )
+        image = program(tested, tmp_path, other=("nn_start_up", tmp_path / "altered.c"))
+        assert verdict(image) == WRONG, wrong
 
 
 # --- on the emulated board ------------------------------------------------------------------------
@@ -207,7 +258,7 @@ def test_its_samples_are_in_range_and_move_every_output(typing: Exported) -> Non
     samples = selftest.samples(graph)
     assert samples.min() >= graph.input.lo and samples.max() <= graph.input.hi
     assert len(np.unique(samples)) > 100
-    words = IntegerInterpreter(graph).run(samples[None])[0]
+    words = selftest.words(graph)
     assert len(words) == selftest.STEPS * graph.chunk and words.std(axis=0).min() > 0
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import zlib
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from export.tflm.state import plan_state
 from host.boards import open_board, open_process
 from host.errors import ModelFaultError
 from tests import toy
+from tests.export.test_exported_text import unfit
 
 BOARD = "virtual-m7"
 SECONDS = 5.0
@@ -66,7 +68,7 @@ def test_the_resolver_lists_exactly_the_operators_of_the_file_and_the_array_is_t
     assert array == file.read_bytes()
     header = (folder / "model/model.h").read_text()
     assert f"0x{zlib.crc32(array):08x}u" in header and f'MODEL_HASH "{graph.hash()}"' in header
-    assert f"Graph {graph.hash()}" in main
+    assert f"Graph {graph.hash()}" in " ".join(main.replace("\n *", "\n").split())
 
 
 def test_the_project_holds_application_and_port_and_nothing_of_tflite_micro(project):
@@ -85,6 +87,11 @@ def test_the_project_holds_application_and_port_and_nothing_of_tflite_micro(proj
         not any(p.startswith(("nn/", "tensorflow/")) for p in present)
         and "app/main.c" not in present
     )
+
+
+def test_its_files_suit_every_editor(project):
+    _, folder = project
+    assert list(unfit(folder)) == []
 
 
 def test_the_same_graph_gives_the_same_bytes(project, tmp_path):
@@ -199,6 +206,19 @@ def test_the_projects_own_makefile_says_the_same(project):
     ) as error:
         build.project.build_project(folder, BOARD, variables={"TFLM": "/nowhere"})
     assert "libstdc++-arm-none-eabi-newlib" in str(error.value) and "microlite" in str(error.value)
+
+
+def test_its_makefile_finds_the_library_where_blanks_are(project, tmp_path):
+    toy.need("make", "arm-none-eabi-gcc")
+    _, folder = project
+    tflm = tmp_path / "mein; TFLM"
+    (tflm / library.path_of("cortex-m4")).parent.mkdir(parents=True)
+    (tflm / library.path_of("cortex-m4")).touch()
+    command = ["make", "-n", "-C", folder, f"TFLM={tflm}", f"OUT={tmp_path / 'out 1'}"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    link = re.search(r"-isystem (build/link-\d+)", done.stdout)
+    assert done.returncode == 0 and link, done.stderr
+    assert (folder / link[1]).resolve() == tflm
 
 
 def test_a_library_for_the_smaller_core_does_and_the_boards_own_is_preferred(tmp_path):

@@ -27,19 +27,13 @@ INCLUDE = [
     for folder in ("nn", "app", "port", *(f"port/{name}" for name in PORTS))
 ]
 BOTH = ("-fstack-protector-all", "-finstrument-functions", "--coverage")
-SANITIZERS = ("-fsanitize=kernel-address", "-fsanitize=undefined")
+MORE = ("-fsanitize-coverage=trace-pc", "-pg", "-fsanitize=kernel-address", "-fsanitize=undefined")
 OPTIONS = {
-    "gcc": (
-        *(*BOTH, "-fprofile-generate", "-fsanitize-coverage=trace-pc", "-pg"),
-        *("-fpatchable-function-entry=2", *SANITIZERS),
-    ),
-    "clang": (
-        *(*BOTH, "-fprofile-instr-generate", "-fsanitize-coverage=trace-pc", "-pg"),
-        *("-fsanitize-coverage=trace-pc-guard", *SANITIZERS),
-    ),
+    "gcc": (*BOTH, *MORE, "-fprofile-generate", "-fpatchable-function-entry=2"),
+    "clang": (*BOTH, *MORE, "-fprofile-instr-generate", "-fsanitize-coverage=trace-pc-guard"),
 }
 TOGETHER = {  # what may stand in one command
-    "gcc": OPTIONS["gcc"][:-1],
+    "gcc": tuple(option for option in OPTIONS["gcc"] if option != "-fsanitize=undefined"),
     "clang": (*BOTH, "-fprofile-instr-generate", "-fsanitize-coverage=trace-pc", "-pg"),
 }
 SWEPT = [

@@ -6,7 +6,7 @@ import pytest
 
 from bench.bare import stack
 from bench.bare.cores import CLANG
-from export.c.stack import KERNEL_STACK, NATIVE_STACK
+from export.c.stack import DEBUG_STACK, KERNEL_STACK, NATIVE_STACK
 from tests.toy import need
 
 SLACK = 64  # bytes that another version of a compiler may need less
@@ -32,3 +32,10 @@ def test_compilers_find_the_stack_that_is_stated(column: str) -> None:
     for kernel, row in stack.stated().items():
         found = [every[compiler, column].usage(kernel) for compiler in ("gcc", "clang")]
         assert max(found) <= row[index] <= max(found) + SLACK, f"{kernel}: {found}, {row[index]}"
+
+
+def test_without_optimization_no_kernel_needs_more_than_is_stated() -> None:
+    need("arm-none-eabi-gcc", CLANG[0])
+    found = stack.without_optimization()
+    assert found <= DEBUG_STACK <= found + SLACK
+    assert f"At -O0 a kernel needs up to {DEBUG_STACK} on an" in (stack.NN / "nn.h").read_text()

@@ -80,10 +80,17 @@ class Pose(Task):
         own = is_own(graph)
         return Wiring(
             samples=(
-                "as emg2pose's recordings have them: without unit, high-pass filtered at 40 Hz when"
-                " they were recorded, nothing else"
+                "as emg2pose's recordings have them (Salter et al. 2024, arXiv:2412.02725):"
+                " high-pass filtered when they were recorded, nothing else. Their repository"
+                " (facebookresearch/emg2pose, emg2pose/data.py) gives neither cut-off nor order nor"
+                " unit; simulated ones have 40 Hz, Butterworth, second order. How many"
+                " volts one unit is, it does not say: match the amplitudes of a recording"
             ),
-            electrodes=f"electrodes 0 to {ELECTRODES - 1} of one arm, around it as published",
+            electrodes=(
+                f"electrodes 0 to {ELECTRODES - 1} around the wrist of one arm, in the order of the"
+                " recordings' `emg`. Which electrode is 0 and which way they count, the repository"
+                " does not say: take it from a recording"
+            ),
             outputs="joint angles in rad" + (", as the network orders them" if own else ""),
             names=JOINTS if graph.output.features == len(JOINTS) else (),
         )

@@ -50,12 +50,21 @@ class Typing(Task):
     def wiring(self, graph: g.Graph) -> Wiring:
         return Wiring(
             samples=(
-                "as emg2qwerty's recordings have them: without unit, high-pass filtered at 40 Hz"
-                " when they were recorded, nothing else"
+                "as emg2qwerty's recordings have them (Sivakumar et al. 2024, arXiv:2410.20081):"
+                " high-pass filtered when they were recorded, nothing else. Their repository"
+                " (facebookresearch/emg2qwerty, emg2qwerty/data.py) gives neither cut-off nor order"
+                " nor unit; the README.md of their BIDS edition (NEMAR nm000104) gives 40 Hz, a"
+                " recorder of 20 to 850 Hz, and no order. How many volts one unit is, neither says:"
+                " match the amplitudes of a recording"
             ),
             electrodes=(
-                f"value {ELECTRODES} * band + electrode: band 0 is the left hand's, 1 the right"
-                f" hand's, electrodes 0 to {ELECTRODES - 1} around the wrist as published"
+                f"value {ELECTRODES} * band + electrode: band 0 is the left wrist's (emg_left), 1"
+                f" the right one's, electrodes 0 to {ELECTRODES - 1} around it. Which electrode is"
+                " 0 and which way they count, the repository does not say; electrodes.tsv of the"
+                " BIDS edition places 0 at the ulnar styloid, 1 to 7 across the back of the wrist,"
+                " 8 at the radial styloid, 9 to 15 across the palm side, on either wrist, and its"
+                " README.md says that the polarity is reversed between the two. Check it against a"
+                " recording"
             ),
             outputs=(
                 "natural logarithms of the probabilities of the characters; the last is the blank"

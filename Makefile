@@ -71,7 +71,7 @@ networks: setup ## 200 networks drawn at random, from PyTorch to every form of t
 		tests/export/test_drawn_networks.py $(ARGS)
 
 compilers: setup tools ## gcc and clang, every core, level, frame pointers, LTO, profilers and
-## coverage: the same words in the emulator (some minutes on two cores)
+## coverage: the same words in the emulator (the better part of an hour on two cores)
 	@sh firmware/tools.sh clang
 	COMPILERS=all OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist worksteal \
 		tests/export/test_compilers.py tests/firmware/test_naked.py $(ARGS)

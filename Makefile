@@ -74,7 +74,8 @@ compilers: setup tools ## gcc and clang, every core, level, frame pointers, LTO,
 ## coverage: the same words in the emulator (the better part of an hour on two cores)
 	@sh firmware/tools.sh clang
 	COMPILERS=all OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist worksteal \
-		tests/export/test_compilers.py tests/firmware/test_naked.py $(ARGS)
+		tests/export/test_compilers.py tests/firmware/test_naked.py \
+		tests/firmware/test_kernels.py::test_one_sweep_over_all_kernels_under_every_compiler $(ARGS)
 
 quantize: setup ## checkpoint -> integer graph, its error rate
 ## [MODEL=name|path/net.py CHECKPOINT= DATA= CALIBRATION= PRECISION= WINDOW=]

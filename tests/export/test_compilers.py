@@ -1,5 +1,5 @@
-"""Every compiler, core, level and option gives the same words: whole images in the emulator, and
-each kernel over small shapes.
+"""Every compiler, core, level and option gives the same words: whole images in the emulator. Each
+kernel over small shapes is tests/firmware/test_kernels.py.
 
 `make compilers` takes every combination; here are eight in which each of them occurs.
 """
@@ -26,7 +26,6 @@ from host.engines import run_of
 from tests import toy
 from tests.export import every_kernel
 from tests.export.loops import signal_of, words_of
-from tests.firmware import sweep
 
 ALL = os.environ.get("COMPILERS") == "all"
 LEVELS = ("-O0", "-O1", "-O2", "-O3", "-Os")
@@ -103,18 +102,6 @@ def test_whole_images_give_the_words_of_the_reference(
         assert not options or ("-flto" in hello.compiler) == ("lto" in options)
 
 
-@pytest.mark.parametrize("name", sweep.every_build() if ALL else ())
-def test_kernels_give_the_words_of_the_reference(name: str, tmp_path: Path) -> None:
-    built = sweep.Build.of(name)
-    needed(built.compiler, "-flto" in built.flags)
-    runner = built.runner(tmp_path)
-    kernels = ["linear", "linear_s4"]
-    if built.core.name == "cortex-m55":
-        kernels += ["linear_s16_mve", "linear_s8_mve"]
-    for kernel in kernels:
-        runner.check(sweep.linear_checks(kernel))
-
-
 @pytest.mark.parametrize("compiler", compilers.COMPILERS)
 @pytest.mark.parametrize("lto", ["", "1"])
 def test_a_process_is_built_by_either(
@@ -130,9 +117,7 @@ def needed(compiler: str, linked: bool) -> None:
     """Skip with the reason where a compiler is missing; in CI that is a failure."""
     toy.need("make", "arm-none-eabi-gcc")
     if compiler == "clang":
-        toy.need(
-            compilers.clang(), *(["ld.lld" + compilers.clang().removeprefix("clang")] * linked)
-        )
+        toy.need(compilers.clang(), *[f"ld.{compilers.lld()}"] * linked)
 
 
 # --- choosing one ---------------------------------------------------------------------------------

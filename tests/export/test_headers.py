@@ -18,7 +18,9 @@ from compress.interpreter.integer import IntegerInterpreter
 from export import compilers
 from export.boards import FAMILIES
 from export.c import emit
-from export.c.header import debug_stack_bytes, header, samples_seen, stack_bytes
+from export.c.header import header
+from export.c.manual import samples_seen
+from export.c.step_stack import debug_stack_bytes, stack_bytes
 from tests import toy
 from tests.compress.test_classes import network as classes
 from tests.compress.test_networks import integer, network

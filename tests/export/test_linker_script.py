@@ -22,7 +22,7 @@ from tests import toy
 
 LINKED = [name for name in names() if load_board(name).memory]
 EMULATED = [name for name in LINKED if load_board(name).emulator]
-LLD = "ld.lld-19"
+LLD = f"ld.{compilers.lld()}"
 K = 1024
 
 

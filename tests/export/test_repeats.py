@@ -23,9 +23,9 @@ from compress.graph.samples import to_int16
 from compress.quantization.calibrate import observe
 from compress.quantization.quantize import quantize
 from export.c import emit
-from export.c.header import stack_bytes
 from export.c.repeats import Loop, folded, written
 from export.c.stack import KERNEL_STACK
+from export.c.step_stack import stack_bytes
 from host import native
 from tests import toy
 from tests.compress.drawn_networks import draw

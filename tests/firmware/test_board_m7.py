@@ -36,14 +36,6 @@ def board() -> Iterator[ProcessBoard]:
         yield board
 
 
-def test_the_emulated_board_computes_what_the_model_says(board: ProcessBoard) -> None:
-    content = toy.samples(4)
-    result = Run(content, snapshot_every=3).start(board.link)
-    np.testing.assert_array_equal(result.outputs, toy.run(content))
-    status = board.link.status()
-    assert (status.frames, status.overruns, status.bytes_dropped, status.frames_bad) == (4, 0, 0, 0)
-
-
 def test_a_check_of_the_tables_longer_than_the_watchdog_waits_is_no_fault(tmp_path: Path) -> None:
     """As on a clock or an external flash that fell back: the watchdog waits for 1000 million
     instructions, these 144 MB take more."""
@@ -60,30 +52,6 @@ def test_a_check_of_the_tables_longer_than_the_watchdog_waits_is_no_fault(tmp_pa
     write_project(tmp_path / "p", BOARD, files, [], "toy model with many tables")
     with open_board(BOARD, build_project(tmp_path / "p", BOARD), toy.MODEL_HASH) as board:
         assert board.link.handshake().past.faults == 0
-
-
-def test_the_board_says_what_it_is(board: ProcessBoard) -> None:
-    hello = board.link.hello
-    assert hello is not None
-    assert (hello.board, hello.clock_hz, hello.stack_bytes, hello.counts) == (
-        BOARD,
-        25_000_000,
-        4096,
-        "instructions",
-    )
-    assert "-mcpu=cortex-m7" in hello.compiler
-    assert (hello.tick_num, hello.tick_den) == (40, 1), (
-        "25 MHz of ticks, a nanosecond an instruction"
-    )
-
-
-def test_a_step_is_counted_as_on_the_other_core(board: ProcessBoard) -> None:
-    """The same C: 96 · 99 turns of an inner loop. Steps differ by SysTick's interrupt and one tick
-    of 40 instructions."""
-    board.link.reset()
-    counted = toy.counted_alone(board.link, 3)
-    assert counted.min() > 96 * 99 * 5 and counted.max() < 96 * 99 * 20
-    assert counted.max() - counted.min() < 100
 
 
 def test_the_stack_has_a_high_water_mark_and_interrupts_are_masked_briefly(
@@ -105,33 +73,6 @@ def test_a_run_begun_on_a_process_ends_on_this_core(board: ProcessBoard) -> None
         with pytest.raises(BoardLostError):
             run.start(first.link, lambda step, outputs, ticks: first.kill() if step == 2 else None)
     np.testing.assert_array_equal(run.resume(board.link).outputs, toy.run(content))
-
-
-def test_an_emulator_that_gets_no_time_for_seconds_is_not_reset(board: ProcessBoard) -> None:
-    """Its clock goes on with the host's while the core sleeps, its watchdog does not."""
-    content = toy.samples(2)
-    board.link.reset()
-    before = board.link.stream(content[: toy.PER_STEP]).outputs
-    toy.starve(board, 3.0)
-    after = board.link.stream(content[toy.PER_STEP :]).outputs
-    np.testing.assert_array_equal(np.concatenate([before, after]), toy.run(content))
-
-
-def test_a_program_that_hangs_is_reset_by_the_watchdog(tmp_path: Path) -> None:
-    """Its first time-out is an NMI, which is a fault, which is a reset: the host hears of it and
-    could resume."""
-    toy.need_emulator()
-    files = toy.model_files()
-    files["model.c"] = files["model.c"].replace(
-        b"state[511]++;", b"state[511]++;\n    while (state[511] == 2) {\n    }"
-    )
-    write_project(tmp_path / "p", BOARD, files, [], "toy model that hangs")
-    with open_board(
-        BOARD, build_project(tmp_path / "p", BOARD), toy.MODEL_HASH, toy.PATIENT
-    ) as board:
-        board.link.handshake()
-        with pytest.raises(BoardLostError, match="the board was reset"):
-            Run(toy.samples(3)).start(board.link)
 
 
 def test_s4_large_on_the_emulated_core_equals_the_reference(quantized, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -24,6 +24,7 @@ from compress.errors import GraphError
 from compress.ops import log_softmax
 from compress.ops.arithmetic import lut
 from compress.ops.softmax import softmax
+from export import compilers
 from export.c import pack
 from tests.firmware.sweep import (
     EIGHT,
@@ -356,7 +357,7 @@ def test_the_kernels_on_every_emulated_core_equal_the_reference(
 
 @pytest.mark.parametrize("name", every_build() if os.environ.get("COMPILERS") == "all" else EIGHT)
 def test_one_sweep_over_all_kernels_under_every_compiler(name: str, tmp_path: Path) -> None:
-    need("arm-none-eabi-gcc", "clang-19", "ld.lld-19", "qemu-system-arm")
+    need("arm-none-eabi-gcc", compilers.clang(), f"ld.{compilers.lld()}", "qemu-system-arm")
     runner = Build.of(name).runner(tmp_path)
     for kernel in kernel_cases.LINEAR:
         runner.check(linear_checks(kernel))

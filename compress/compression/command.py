@@ -22,7 +22,7 @@ from compress.compression.candidates import Form, Layer
 from compress.compression.cores import CORES, Core
 from compress.compression.sensitivity import Sensitivity
 from compress.compression.tuned import ENOUGH, Tuned
-from compress.data import datasets, recordings
+from compress.data import datasets, listing, recordings
 from compress.errors import CheckpointError
 from compress.files import write_json
 from compress.frontend import checkpoint
@@ -88,7 +88,7 @@ def training_sessions(data: Path | None, folder: Folder, graph: g.Graph) -> list
     if data is None:
         return recordings.ensure(folder.build / collection.folder, "train", collection)
     if (data / "train").is_dir():
-        return datasets.sessions(data / "train", collection)
+        return listing.in_folder(data / "train", collection)
     return datasets.find(data, folder.build, collection).calibration
 
 

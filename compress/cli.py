@@ -20,6 +20,7 @@ from compress import tasks
 from compress.artifacts import Folder, Sources
 from compress.compression.budget import parse_bytes
 from compress.compression.cores import CORES
+from compress.data.choice import split_files, user_names
 from compress.errors import TendonError
 from compress.frontend.own.named import HOLDS, named
 from compress.quantization.precisions import PRECISIONS
@@ -161,20 +162,64 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_data_arguments(parser: argparse.ArgumentParser) -> None:
-    """--data, --calibration."""
+class _SplitFiles(argparse.Action):
+    """`args.split`: a tuple of files."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
+        namespace.split = split_files(values)
+
+
+class _Users(argparse.Action):
+    """`args.users`: a tuple of names."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
+        namespace.users = user_names(values)
+
+
+def add_choice_arguments(parser: argparse.ArgumentParser) -> None:
+    """--data, --split, --users: which recordings calibrate and are scored."""
     parser.add_argument(
         "--data",
         type=Path,
         help="folder of sessions of the network's task (default: the simulated set)",
     )
     parser.add_argument(
+        "--split",
+        nargs="+",
+        action=_SplitFiles,
+        default=(),
+        metavar="FILE",
+        help=(
+            "YAML files of emg2qwerty's or emg2pose's kind, several for several users: val of"
+            " --data calibrates (or else train), test is scored"
+        ),
+    )
+    _add_users_argument(parser, "whose sessions of --data calibrate and are scored")
+
+
+def _add_users_argument(parser: argparse.ArgumentParser, what: str) -> None:
+    """--users."""
+    parser.add_argument(
+        "--users",
+        nargs="+",
+        action=_Users,
+        default=(),
+        metavar="USER",
+        help=f"{what}, as its metadata.csv or its files name them (default: everybody's)",
+    )
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """--data, --split, --users, --calibration."""
+    add_choice_arguments(parser)
+    parser.add_argument(
         "--calibration", type=Path, help="one recording or .npy to calibrate on instead"
     )
 
 
 def add_graph_arguments(parser: argparse.ArgumentParser) -> None:
-    """--model, …, --window, --data, --calibration: what an integer graph is made from."""
+    """--model, …, --window, --data, --split, --users, --calibration: what an integer graph is made
+    from."""
     add_model_arguments(parser)
     add_data_arguments(parser)
 
@@ -236,6 +281,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="YAML file of emg2qwerty's kind: which sessions of --data train, validate and test",
     )
+    _add_users_argument(parser, "whose sessions of --data to train on")
     parser.add_argument(
         "--checkpoint",
         "--start",
@@ -253,11 +299,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
 def add_shrink_arguments(parser: argparse.ArgumentParser) -> None:
     """Those of `shrink`."""
     add_checkpoint_arguments(parser)
-    parser.add_argument(
-        "--data",
-        type=Path,
-        help="folder of sessions: train, calibration (default: the simulated set)",
-    )
+    add_choice_arguments(parser)
     parser.add_argument(
         "--core",
         default="cortex-m7",
@@ -318,7 +360,9 @@ def folder(args: argparse.Namespace) -> Folder:
 
 def sources(args: argparse.Namespace) -> Sources:
     """What the artifacts of these arguments are made from."""
-    return Sources(args.checkpoint, getattr(args, "data", None), getattr(args, "calibration", None))
+    data, calibration = (getattr(args, name, None) for name in ("data", "calibration"))
+    split, users = (getattr(args, name, ()) for name in ("split", "users"))
+    return Sources(args.checkpoint, data, calibration, split, users)
 
 
 def run_main(

@@ -25,14 +25,16 @@ class Dataset:
     """Disjoint sessions; `simulated` is true when any of them says so itself. Not `scored`: one
     signal that calibrates and is compared on, whatever it says of what is right.
 
-    users, generalization: of each held-out session, empty where that is not known; of no session
-    where nothing is. notes: lines on what was chosen, and what is not there.
+    train: those that a network may learn from, where something says which; users, generalization:
+    of each held-out session, empty where that is not known, and of no session where nothing is;
+    notes: lines on what was chosen, and what is not there.
     """
 
     calibration: list[Path]
     heldout: list[Path]
     simulated: bool
     scored: bool = True
+    train: tuple[Path, ...] = ()
     users: tuple[str, ...] = ()
     generalization: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -98,6 +100,7 @@ def _by_split(chosen: Listing, whole: Listing, users: Sequence[str]) -> Dataset:
         [s.path for s in calibration],
         [s.path for s in heldout],
         False,
+        train=tuple(s.path for s in pool.of(TRAIN)),
         notes=tuple([*notes, *_of_missing(chosen, heldout)]),
     )
 

@@ -90,10 +90,12 @@ def of(data: Path, collection: Collection, split: Sequence[Path] = ()) -> Listin
     if split:
         return _by_splits(data, collection, split)
     if (data / "calibration").is_dir() and (data / "heldout").is_dir():
+        folders = [("calibration", VAL), ("heldout", TEST)]
+        folders += [("train", TRAIN)] * (data / "train").is_dir()
         sessions = [
-            Session(path, name)
-            for folder, name in (("calibration", VAL), ("heldout", TEST))
-            for path in in_folder(data / folder, collection)
+            Session(path, split)
+            for name, split in folders
+            for path in in_folder(data / name, collection)
         ]
         return Listing(tuple(sessions), str(data), all_of_val=True)
     table, notes = read_table(data, collection)

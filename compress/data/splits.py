@@ -25,9 +25,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from glob import glob, has_magic
 from pathlib import Path, PurePosixPath
 
 import yaml
@@ -58,28 +57,6 @@ class SessionLists:
     def sha256(self) -> str:
         """Of the lists alone: a comment, an order of keys or a user's name changes nothing."""
         return hashlib.sha256(json.dumps(self.items()).encode()).hexdigest()
-
-
-def named(words: Sequence[str]) -> tuple[Path, ...]:
-    """The split files that an option means: a path, several between blanks or commas, or patterns
-    as config/user/user*.yaml; RecordingError for a pattern that no file has."""
-    found: list[Path] = []
-    for word in words:
-        whole = Path(word).exists() or not word.strip()
-        parts = word.split(",") if "," in word else word.split()
-        for part in [word] if whole else filter(None, (p.strip() for p in parts)):
-            found += _matching(part)
-    return tuple(dict.fromkeys(found))
-
-
-def _matching(part: str) -> list[Path]:
-    if Path(part).exists() or not has_magic(part):
-        return [Path(part)]
-    paths = sorted(Path(p) for p in glob(part))
-    paths = [p for p in paths if not session_files.is_aside(p.name)]
-    if not paths:
-        raise RecordingError(f"SPLIT={part}: expected split files of this pattern, found none")
-    return paths
 
 
 def read(path: Path, trains: bool = True) -> SessionLists:

@@ -65,7 +65,8 @@ def run(folder: Folder, checkpoint_path: Path, sources: Sources = _DEFAULT) -> d
         "key": key,
         "calibration": [p.name for p in signals_from],
     }
-    report["layers"] = evaluate.layers(real, integer, _signal(real, signals_from[0]))
+    longest = max(_signals(real, signals_from[0]), key=lambda signal: len(signal.samples))
+    report["layers"] = evaluate.layers(real, integer, longest)
     _write_generalization(folder, report)
     write_json(folder.quantize_json, report)
     return report
@@ -131,7 +132,8 @@ def family(folders: list[Folder], checkpoint_path: Path, signals_from: list[Path
         narrow = bool(real.provenance.get("bits")) or any(
             PRECISIONS[folder.precision].weights < 8 for folder in folders
         )
-        return real, observe(real, [_signal(real, p) for p in signals_from], products=narrow)
+        signals = [signal for path in signals_from for signal in _signals(real, path)]
+        return real, observe(real, signals, products=narrow)
 
     return [_graph(folder, checkpoint_path, signals_from, observed) for folder in folders]
 
@@ -197,8 +199,10 @@ def _unchanged(folder: Folder, key: str) -> g.Graph | None:
         return None
 
 
-def _signal(graph: g.Graph, path: Path) -> Signal:
-    return tasks.of(graph).load_input(graph, path, datasets.CALIBRATION_SECONDS).signal
+def _signals(graph: g.Graph, path: Path) -> list[Signal]:
+    """What of a recording calibrates: each stretch without a gap."""
+    parts = tasks.of(graph).inputs(graph, path, datasets.CALIBRATION_SECONDS)
+    return [part.signal for part in parts]
 
 
 def load_float(model: str, path: Path, window: int | None = None) -> g.Graph:

@@ -106,15 +106,16 @@ def _make(
     graph, core = dataclasses.replace(lower(loaded), name=folder.model), CORES[request.core]
     print(f"calibrating on {', '.join(path.name for path in calibration)}")
     signals = [
-        tasks.of(graph).load_input(graph, path, datasets.CALIBRATION_SECONDS).signal
+        part.signal
         for path in calibration
+        for part in tasks.of(graph).inputs(graph, path, datasets.CALIBRATION_SECONDS)
     ]
     ranges = observe(graph, signals)
     fixed = _other_tables(graph, ranges, request.budget), cost.other_cycles(graph, core)
     layers, budget = _layers(
         graph, ranges, core, rebuild.rankable(loaded, graph), request.budget, fixed
     )
-    measured = sensitivity.sensitivities(graph, layers, signals[0])
+    measured = sensitivity.sensitivities(graph, layers, max(signals, key=lambda s: len(s.samples)))
     choice = choose.choose(layers, measured, budget, *fixed)
     tendon = rebuild.entries(layers, choice.forms)
     model = rebuild.rebuild(loaded, graph, ranges, tendon)

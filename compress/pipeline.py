@@ -255,7 +255,7 @@ def score(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]:
     errors = [task.error(integer, frames, recorded) for frames in (a, b)]
     by_user, by_kind = (
         groups.scores(task, integer, (a, b), recorded, names, published)
-        for names, published in ((dataset.users, False), (dataset.generalization, True))
+        for names, published in ((dataset.user_of, False), (dataset.generalizes, True))
     )
     low, high = (None, None) if None in errors else task.difference(integer, a, b, recorded)
     published, (amount, amount_is) = PUBLISHED.get(integer.name), task.amount(recorded)

@@ -41,6 +41,16 @@ class Dataset:
     notes: tuple[str, ...] = ()
 
     @property
+    def user_of(self) -> dict[Path, str]:
+        """Whose each held-out session is, where that is known."""
+        return dict(zip(self.heldout, self.users, strict=False))
+
+    @property
+    def generalizes(self) -> dict[Path, str]:
+        """Over what each held-out session generalizes, where that is known."""
+        return dict(zip(self.heldout, self.generalization, strict=False))
+
+    @property
     def origin(self) -> str:
         """How figures from these recordings must be named."""
         return "simulated recordings" if self.simulated else "recordings"

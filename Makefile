@@ -173,8 +173,8 @@ validate: setup tools ## the cycle models against published cycles
 		$(if $(AES),--aes "$(AES)") $(if $(CMSIS_NN),--cmsis-nn "$(CMSIS_NN)")
 
 pareto: setup tools ## error rate against cost: table, pictures, page
-## [LM= DATA= MODELS= CHECKPOINT= CHECKPOINTS= PRECISIONS= DECODERS= JOBS= BACKEND= SCHEDULER=]
-	$(PYTHON) -m bench pareto --build "$(BUILD)" $(if $(DATA),--data "$(DATA)") $(lm) \
+## [LM= DATA= SPLIT= USERS= MODELS= CHECKPOINT= CHECKPOINTS= PRECISIONS= DECODERS= JOBS= BACKEND= SCHEDULER=]
+	$(PYTHON) -m bench pareto --build "$(BUILD)" $(chosen) $(lm) \
 		$(if $(MODELS),--models $(MODELS)) $(if $(CHECKPOINTS),--checkpoints "$(CHECKPOINTS)") \
 		$(if $(CHECKPOINT),--checkpoint "$(CHECKPOINT)") \
 		$(if $(PRECISIONS),--precisions $(PRECISIONS)) $(if $(DECODERS),--decoders $(DECODERS)) \
@@ -183,9 +183,9 @@ pareto: setup tools ## error rate against cost: table, pictures, page
 
 compress: BOARD = nucleo-h743zi2
 compress: setup tools ## a network within a budget: ranks and bits by layer, tuned, scored, built
-## [FLASH=2M RAM= LOAD=0.6 BOARD= STEPS= CHECKPOINT= DATA=]
+## [FLASH=2M RAM= LOAD=0.6 BOARD= STEPS= CHECKPOINT= DATA= SPLIT= USERS=]
 	OMP_WAIT_POLICY=PASSIVE $(PYTHON) -m bench compress --model "$(MODEL)" --build "$(BUILD)" \
-		$(if $(CHECKPOINT),--checkpoint "$(CHECKPOINT)") $(if $(DATA),--data "$(DATA)") \
+		$(if $(CHECKPOINT),--checkpoint "$(CHECKPOINT)") $(chosen) \
 		--board "$(BOARD)" --flash "$(FLASH)" $(if $(RAM),--ram "$(RAM)") \
 		$(if $(LOAD),--load $(LOAD)) $(if $(STEPS),--steps $(STEPS))
 

@@ -129,6 +129,20 @@ def test_what_the_table_lists_and_is_not_there_is_counted_and_named(tmp_path: Pa
         find(tmp_path, users=("2",))
 
 
+def test_training_learns_from_the_users_asked_for(tmp_path: Path) -> None:
+    put(tmp_path, "a", "b", user="ann")
+    put(tmp_path, "c", user="bob")
+    found = training_sessions.find(tmp_path, None, tmp_path, TYPING, ("ann",))
+    assert [p.stem for p in found.train] == ["a", "b"] and "ann in" in found.text()
+    file = split(tmp_path / "s.yaml", "1:a 2:c", "1:b")
+    found = training_sessions.find(tmp_path, file, tmp_path, TYPING, ("2",))
+    assert [p.stem for p in found.train] == ["c"] and not found.validation
+    with pytest.raises(RecordingError, match="USERS=eve: expected users of"):
+        training_sessions.find(tmp_path, None, tmp_path, TYPING, ("eve",))
+    with pytest.raises(RecordingError, match="USERS=ann: expected DATA=folder too"):
+        training_sessions.find(None, None, tmp_path, TYPING, ("ann",))
+
+
 def test_options_without_data_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match=r"USERS=1: expected DATA=folder too"):
         datasets.find(None, tmp_path, TYPING, (), ("1",))

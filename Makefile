@@ -1,7 +1,7 @@
 # Every target does its own set-up. Variables: MODEL, CHECKPOINT, DATA, SPLIT, USERS, PRECISION,
 # FORMAT, BOARD, COMPILER, PORT, TOOL, TAP, SECONDS, LATENCY, CALIBRATION, INPUT, OUTPUT, ENGINE,
-# DECODER, LM, TFLM, CMSIS_NN, COREMARK, AES, INITIAL, NAME, WINDOW, FLASH, RAM, LOAD, STEPS, TASK;
-# of sweeps MODELS, PRECISIONS, DECODERS, CHECKPOINTS, JOBS, BACKEND, SCHEDULER. A path may hold
+# DECODER, LM, TFLM, CMSIS_NN, COREMARK, AES, INITIAL, NAME, WINDOW, FLASH, RAM, LOAD, STEPS, TASK,
+# REPORTS; of sweeps MODELS, PRECISIONS, DECODERS, CHECKPOINTS, JOBS, BACKEND, SCHEDULER. A path may hold
 # blanks.
 # MODEL is a name, or a Python file of yours, path/net.py or path/net.py:name, which is executed;
 # its artifacts are called net or net-name. MODELS may mix both.
@@ -83,6 +83,10 @@ compilers: setup tools ## gcc and clang, every core, level, frame pointers, LTO,
 quantize: setup ## checkpoint -> integer graph, its error rate
 ## [MODEL=name|path/net.py CHECKPOINT= DATA= SPLIT=user0.yaml USERS= CALIBRATION= PRECISION= WINDOW=]
 	$(PYTHON) -m compress quantize $(common) $(data)
+
+users: setup ## one table of networks that are each one user's, and the mean over users
+## [REPORTS="build/user*/w8a16/quantize.json" OUTPUT=users.json]
+	$(PYTHON) -m compress users --reports "$(REPORTS)" $(if $(OUTPUT),--output "$(OUTPUT)")
 
 macs: setup ## multiply-accumulates per layer and second of signal   [MODEL= CHECKPOINT=]
 	$(PYTHON) -m compress macs $(common)
@@ -209,6 +213,6 @@ tools: ## cross compiler and emulator from the distribution [COMPILER=gcc|clang]
 clean: ## delete what was built, keep the environment
 	rm -rf "$(BUILD)"
 
-.PHONY: help demo flash docs decode lm test networks compilers quantize macs recordings train \
+.PHONY: help demo flash docs decode lm test networks compilers quantize users macs recordings train \
 	export firmware hil infer diagnose profile crosscheck drift bench validate pareto compress \
 	setup tools clean

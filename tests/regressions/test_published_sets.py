@@ -332,6 +332,41 @@ def test_edits_are_summed_within_a_user_and_users_count_alike() -> None:
     )
 
 
+def test_networks_of_single_users_are_put_in_one_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, error in enumerate((20.57, 10.32, 8.409, 8.928, 7.907, 5.811, 14.21, 14.06)):
+        user = {"name": str(number), "recordings": 2, "amount": 900, "amount_is": "characters"}
+        report = {
+            "metric": {"name": "CER", "unit": "%"},
+            "precision": "w8a16",
+            "simulated": False,
+            "users": [user | {"float": error, "quantized": error + 0.1}],
+        }
+        path = tmp_path / f"user{number}/w8a16/quantize.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(report))
+    reports, out = f"{tmp_path}/user*/w8a16/quantize.json", tmp_path / "users.json"
+    assert compress(["users", "--reports", reports, "--output", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "mean over 8 users ± standard deviation: float 11.28 % ± 4.45, integer 11.38 %" in said
+    assert json.loads(out.read_text())["over_users"]["groups"] == 8
+
+    again = [reports, str(tmp_path / "again.json")]
+    (tmp_path / "again.json").write_text(path.read_text())
+    assert compress(["users", "--reports", *again]) == 2
+    assert "user 7 is in" in capsys.readouterr().err
+    for content in (
+        "{}",
+        "[",
+        json.dumps(report | {"users": []}),
+        json.dumps(report | {"users": 3}),
+    ):
+        (tmp_path / "again.json").write_text(content)
+        assert compress(["users", "--reports", str(tmp_path / "again.json")]) == 2
+        assert "expected a quantize.json with errors of users" in capsys.readouterr().err
+
+
 def emissions(text: str) -> np.ndarray:
     """Frames (n, 99) that read as a text: each character in a frame between blanks."""
     labels = [charset.BLANK]

@@ -26,11 +26,13 @@ def infer(args: argparse.Namespace) -> None:
     """One input through one engine. A wrong engine or input is refused before anything is made."""
     engines.check(args.engine)
     folder = cli.folder(args)
-    path = artifacts.checkpoint_for(folder, cli.sources(args).checkpoint)
+    path = artifacts.checkpoint_for(folder, cli.sources(args))
     graph = pipeline.any_graph(folder, path)
     signal = _input(graph, args)
     if args.engine in FLOAT:
-        graph = pipeline.load_float(args.model, path, args.window)
+        graph = pipeline.load_float(folder.model, path, folder.window)
+        whole = None if folder.precision == artifacts.COMPRESSED else path
+        artifacts.remember(folder, cli.sources(args), whole)
         frames = engines.infer_float(args.engine, graph, path, signal)
     else:
         made = _prepare(args)
@@ -54,7 +56,7 @@ def _input(graph: g.Graph, args: argparse.Namespace) -> Signal:
 def _beginning(args: argparse.Namespace, seconds: float) -> Signal:
     """The first seconds of the input."""
     folder = cli.folder(args)
-    path = artifacts.checkpoint_for(folder, cli.sources(args).checkpoint)
+    path = artifacts.checkpoint_for(folder, cli.sources(args))
     graph = pipeline.any_graph(folder, path)
     return tasks.of(graph).load_input(graph, args.input, seconds).signal
 

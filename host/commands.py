@@ -25,11 +25,13 @@ def infer(args: argparse.Namespace) -> None:
     """One input through one engine. A wrong engine or input is refused before anything is made."""
     engines.check(args.engine)
     folder = cli.folder(args)
-    path = artifacts.checkpoint_for(folder, cli.sources(args).checkpoint)
+    path = artifacts.checkpoint_for(folder, cli.sources(args))
     graph = pipeline.any_graph(folder, path)
     parts = tasks.of(graph).inputs(graph, args.input, None, args.initial)
     if args.engine in FLOAT:
-        graph = pipeline.load_float(args.model, path, args.window)
+        graph = pipeline.load_float(folder.model, path, folder.window)
+        whole = None if folder.precision == artifacts.COMPRESSED else path
+        artifacts.remember(folder, cli.sources(args), whole)
         found = [engines.infer_float(args.engine, graph, path, p.signal) for p in parts]
     else:
         made = _prepare(args)
@@ -52,7 +54,7 @@ def infer(args: argparse.Namespace) -> None:
 def _beginning(args: argparse.Namespace, seconds: float) -> Signal:
     """The first seconds of the input."""
     folder = cli.folder(args)
-    path = artifacts.checkpoint_for(folder, cli.sources(args).checkpoint)
+    path = artifacts.checkpoint_for(folder, cli.sources(args))
     graph = pipeline.any_graph(folder, path)
     return tasks.of(graph).load_input(graph, args.input, seconds).signal
 

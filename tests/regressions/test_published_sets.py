@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from compress import artifacts
 from compress.__main__ import main as compress
+from compress.artifacts import Folder, Sources, SourcesError
 from compress.data import datasets, metadata, splits, training_sessions
 from compress.data.choice import split_files, user_names
 from compress.data.simulator import pose as simulated_pose
@@ -248,6 +250,28 @@ def test_several_files_and_users_are_one_word_of_make(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="of this pattern, found none"):
         split_files([f"{tmp_path}/none*.yaml"])
     assert user_names(["1 2,3", "1"]) == ("1", "2", "3")
+
+
+def test_a_build_folder_remembers_users_and_splits_and_notices_a_changed_file(
+    tmp_path: Path,
+) -> None:
+    folder = Folder(tmp_path / "build", "mine", "w8a16")
+    file = split(tmp_path / "user0.yaml", "1:a", "1:b", "1:c")
+    net, data, other = tmp_path / "net.ckpt", tmp_path / "data", tmp_path / "other"
+    net.touch(), data.mkdir(), other.mkdir()
+    made = Sources(net, data, split=(file,), users=("1",))
+    artifacts.remember(folder, made, net)
+    assert artifacts.resolve(folder, {}, begins=False) == made
+    assert artifacts.resolve(folder, {"users": ("1",)}, begins=False) == made
+    with pytest.raises(SourcesError, match="USERS=2"):
+        artifacts.resolve(folder, {"users": ("2",)}, begins=False)
+    everybody = artifacts.resolve(folder, {"users": ("default",)}, begins=True)
+    assert (everybody.split, everybody.users) == ((file,), ())
+    moved = artifacts.resolve(folder, {"data": other}, begins=True)
+    assert (moved.split, moved.users) == ((), ()), "they spoke of the other data"
+    split(file, "1:a", "1:c", "1:b")
+    with pytest.raises(SourcesError, match=r"user0\.yaml, which has changed since"):
+        artifacts.resolve(folder, {}, begins=False)
 
 
 # --- tables as people have them -------------------------------------------------------------------

@@ -65,7 +65,8 @@ compilers: setup tools ## gcc and clang, every core, level, frame pointers, LTO,
 		tests/firmware/test_kernels.py::test_one_sweep_over_all_kernels_under_every_compiler $(ARGS)
 
 quantize: setup ## checkpoint -> integer graph, its error rate
-## [MODEL=name|path/net.py CHECKPOINT= DATA= SPLIT=user0.yaml USERS= CALIBRATION= PRECISION= WINDOW=]
+## [MODEL=name|path/net.py CHECKPOINT= DATA= SPLIT=user0.yaml USERS= CALIBRATION= PRECISION=
+## WINDOW=]
 	$(PYTHON) -m compress quantize $(common) $(data)
 
 users: setup ## one table of networks that are each one user's, and the mean over users
@@ -200,6 +201,6 @@ tools: ## cross compiler and emulator from the distribution [COMPILER=gcc|clang]
 clean: ## delete what was built, keep the environment
 	rm -rf -- $(call said,BUILD)
 
-.PHONY: help demo flash docs decode lm test networks compilers quantize users macs recordings train \
-	export firmware hil infer diagnose profile crosscheck drift bench validate pareto compress \
+.PHONY: help demo flash docs decode lm test networks compilers quantize users macs recordings \
+	train export firmware hil infer diagnose profile crosscheck drift bench validate pareto compress \
 	setup tools clean

@@ -481,7 +481,7 @@ def test_a_signal_calibrates_and_is_compared_on_without_recordings(
 @pytest.mark.parametrize(
     ("signal", "message"),
     [
-        (np.zeros((4, 0)), "expected a calibration of 1 samples or more"),
+        (np.zeros((4, 0)), "x.npy: expected at least the 1 samples"),
         (np.full((4, 9), 1e300), "36 NaN or infinite values, first at (0, 0)"),
         (np.zeros((3, 9)), "expected numbers of shape (4 electrodes, samples)"),
     ],

@@ -1,7 +1,8 @@
-# Every target does its own set-up. Variables: MODEL, CHECKPOINT, DATA, SPLIT, PRECISION, FORMAT,
-# BOARD, COMPILER, PORT, TOOL, TAP, SECONDS, LATENCY, CALIBRATION, INPUT, OUTPUT, ENGINE, DECODER,
-# LM, TFLM, CMSIS_NN, COREMARK, AES, INITIAL, NAME, WINDOW, FLASH, RAM, LOAD, STEPS, TASK; of sweeps
-# MODELS, PRECISIONS, DECODERS, CHECKPOINTS, JOBS, BACKEND, SCHEDULER. A path may hold blanks.
+# Every target does its own set-up. Variables: MODEL, CHECKPOINT, DATA, SPLIT, USERS, PRECISION,
+# FORMAT, BOARD, COMPILER, PORT, TOOL, TAP, SECONDS, LATENCY, CALIBRATION, INPUT, OUTPUT, ENGINE,
+# DECODER, LM, TFLM, CMSIS_NN, COREMARK, AES, INITIAL, NAME, WINDOW, FLASH, RAM, LOAD, STEPS, TASK;
+# of sweeps MODELS, PRECISIONS, DECODERS, CHECKPOINTS, JOBS, BACKEND, SCHEDULER. A path may hold
+# blanks.
 # MODEL is a name, or a Python file of yours, path/net.py or path/net.py:name, which is executed;
 # its artifacts are called net or net-name. MODELS may mix both.
 MODEL ?= TC_S4_small
@@ -26,7 +27,8 @@ READY := .venv/ready
 common = --model $(call said,MODEL) --build $(call said,BUILD) $(call given,precision,PRECISION) \
 	$(call given,checkpoint,CHECKPOINT) $(call given,window,WINDOW)
 form = --format $(call said,FORMAT) $(call given,tflm,TFLM)
-data = $(call given,data,DATA) $(call given,calibration,CALIBRATION)
+chosen = $(call given,data,DATA) $(call given,split,SPLIT) $(call given,users,USERS)
+data = $(chosen) $(call given,calibration,CALIBRATION)
 latency = $(call given,latency,LATENCY)
 name = $(call given,name,NAME)
 lm = $(call given,lm,LM)
@@ -63,7 +65,7 @@ compilers: setup tools ## gcc and clang, every core, level, frame pointers, LTO,
 		tests/firmware/test_kernels.py::test_one_sweep_over_all_kernels_under_every_compiler $(ARGS)
 
 quantize: setup ## checkpoint -> integer graph, its error rate
-## [MODEL=name|path/net.py CHECKPOINT= DATA= CALIBRATION= PRECISION= WINDOW=]
+## [MODEL=name|path/net.py CHECKPOINT= DATA= SPLIT=user0.yaml USERS= CALIBRATION= PRECISION= WINDOW=]
 	$(PYTHON) -m compress quantize $(common) $(data)
 
 macs: setup ## multiply-accumulates per layer and second of signal   [MODEL= CHECKPOINT=]
@@ -73,10 +75,9 @@ recordings: setup ## write the simulated recordings   [TASK=typing|pose|classes|
 	$(PYTHON) -m compress recordings --build $(call said,BUILD) $(call given,task,TASK)
 
 train: setup ## train a network, on simulated or own recordings; continues where it was interrupted
-## [MODEL= DATA= SPLIT=user.yaml CHECKPOINT= STEPS= OUTPUT=]
+## [MODEL= DATA= SPLIT=user.yaml USERS= CHECKPOINT= STEPS= OUTPUT=]
 	OMP_WAIT_POLICY=PASSIVE $(PYTHON) -m compress train --model $(call said,MODEL) \
-		--build $(call said,BUILD) \
-		$(call given,data,DATA) $(call given,split,SPLIT) \
+		--build $(call said,BUILD) $(chosen) \
 		$(call given,checkpoint,CHECKPOINT) $(call given,steps,STEPS) \
 		$(call given,out,OUTPUT)
 

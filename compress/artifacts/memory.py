@@ -45,7 +45,7 @@ def resolve(folder: Folder, asked: Mapping[str, Any], begins: bool) -> Sources:
             may not, and asks for another, or where a file changed or is gone.
     """
     wanted = {
-        name: None if str(value) == DEFAULT else value
+        name: None if text(name, value) == text(name, DEFAULT) else value
         for name, value in asked.items()
         if value not in (None, ())
     }
@@ -144,11 +144,16 @@ def _known(folder: Folder) -> dict[str, Any] | None:
 
 def _sound(name: str, value: Any) -> bool:
     """Whether a value in a file can be the identity of a source."""
+    if value is None:
+        return True
     if name == "window":
-        return value is None or isinstance(value, int)
+        return isinstance(value, int)
     if name == "users":
-        return value is None or isinstance(value, list)
-    return value is None or (isinstance(value, dict) and isinstance(value.get("path"), str))
+        return isinstance(value, list) and all(isinstance(v, str) for v in value)
+    paths = value if name == "split" else [value]
+    return isinstance(paths, list) and all(
+        isinstance(v, dict) and isinstance(v.get("path"), str) for v in paths
+    )
 
 
 def _check_unknown(folder: Folder, sources: Sources) -> None:
@@ -183,10 +188,8 @@ def _sources(values: Mapping[str, Any]) -> Sources:
 def _stale(name: str, known: Mapping[str, Any]) -> str | None:
     """Why a remembered source cannot be gone on with; None where it is as it was."""
     value = known.get(name)
-    if not isinstance(value, dict):
-        return None
     try:
-        now = identity(name, Path(value["path"]))
+        now = identity(name, value_of(value))
     except TendonError:
         return _GONE
     return None if same(value, now) else "has changed since"
@@ -223,7 +226,8 @@ def _refusal(
 
 
 def _path(known: Any) -> Any:
-    return known["path"] if isinstance(known, dict) else None
+    """Where a source lies, whatever is in it."""
+    return value_of(known) if isinstance(known, dict | list) else None
 
 
 def _replaced(

@@ -39,7 +39,7 @@ class Sources:
         checkpoint: the user's, of the network before it is compressed.
         data: folder of sessions of the network's task.
         calibration: one recording or `.npy` to calibrate on instead.
-        split: file that says which sessions of `data` train, validate and test.
+        split: files that say which sessions of `data` train, validate and test.
         users: whose sessions of `data`.
         window: samples at a time, of a network that is not causal.
         kept: what else must be as it was, where what is there is to stay.
@@ -48,7 +48,7 @@ class Sources:
     checkpoint: Path | None = None
     data: Path | None = None
     calibration: Path | None = None
-    split: Path | None = None
+    split: tuple[Path, ...] = ()
     users: tuple[str, ...] = ()
     window: int | None = None
     kept: Kept | None = field(default=None, compare=False)
@@ -63,8 +63,8 @@ def identity(name: str, value: Any) -> Any:
     TendonError for what is not there."""
     if not value:
         return None
-    if name == "users":
-        return list(value)
+    if isinstance(value, tuple):
+        return [identity(name, v) for v in value]
     if not isinstance(value, Path):
         return value
     try:
@@ -82,11 +82,13 @@ def value_of(known: Any) -> Any:
     """What an identity is of."""
     if isinstance(known, dict):
         return Path(known["path"])
-    return tuple(known) if isinstance(known, list) else known
+    return tuple(map(value_of, known)) if isinstance(known, list) else known
 
 
 def same(a: Any, b: Any) -> bool:
     """Whether two identities are of the same source; a file by its content, wherever it lies."""
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(same, a, b))
     if isinstance(a, dict) and isinstance(b, dict) and "sha256" in a and "sha256" in b:
         return bool(a["sha256"] == b["sha256"])
     return bool(a == b)
@@ -94,9 +96,9 @@ def same(a: Any, b: Any) -> bool:
 
 def text(name: str, value: Any) -> str:
     """A source as an option gives it: DATA=folder."""
-    if isinstance(value, tuple):
-        return f'{name.upper()}="{" ".join(value)}"'
-    return f"{name.upper()}={shown(value) if isinstance(value, Path) else value}"
+    several = value if isinstance(value, tuple) else (value,)
+    words = ",".join(shown(v) if isinstance(v, Path) else str(v) for v in several)
+    return f"{name.upper()}={words}"
 
 
 def shown(path: Path) -> str:

@@ -14,6 +14,7 @@ COMMANDS = (
         "checkpoint + calibration recordings -> integer graph and its error rate",
         cli.add_graph_arguments,
         "compress.pipeline:quantize_command",
+        begins=True,
     ),
     Command(
         "macs",

@@ -14,7 +14,7 @@ from typing import Any
 
 from compress import artifacts, cli, evaluate, tasks
 from compress import graph as g
-from compress.artifacts import Folder, Sources
+from compress.artifacts import COMPRESSED, Folder, Sources
 from compress.data import datasets
 from compress.data.datasets import Dataset
 from compress.errors import CheckpointError, GraphError, TendonError
@@ -86,12 +86,11 @@ def graphs(folder: Folder, checkpoint_path: Path, sources: Sources = _DEFAULT) -
     nothing."""
     _check(folder, checkpoint_path)
     if sources.calibration:
-        return family([folder], checkpoint_path, [sources.calibration])[0]
+        return family([folder], checkpoint_path, [sources.calibration], sources)[0]
     dataset = dataset_of(folder, any_graph(folder, checkpoint_path), sources)
     for note in dataset.notes:
         print(note)
-    signals_from = dataset.calibration
-    return family([folder], checkpoint_path, signals_from)[0]
+    return family([folder], checkpoint_path, dataset.calibration, sources)[0]
 
 
 def any_graph(folder: Folder, checkpoint_path: Path) -> g.Graph:
@@ -121,9 +120,14 @@ def _known(folder: Folder, checkpoint_path: Path) -> g.Graph | None:
     return None
 
 
-def family(folders: list[Folder], checkpoint_path: Path, signals_from: list[Path]) -> list[g.Graph]:
+def family(
+    folders: list[Folder],
+    checkpoint_path: Path,
+    signals_from: list[Path],
+    sources: Sources | None = None,
+) -> list[g.Graph]:
     """The integer graphs of one model at several precisions, made where something changed;
-    calibration is observed once."""
+    calibration is observed once. The folders remember `sources`, where they are said."""
 
     @functools.cache
     def observed() -> tuple[g.Graph, Ranges]:
@@ -135,7 +139,16 @@ def family(folders: list[Folder], checkpoint_path: Path, signals_from: list[Path
         signals = [signal for path in signals_from for signal in _signals(real, path)]
         return real, observe(real, signals, products=narrow)
 
-    return [_graph(folder, checkpoint_path, signals_from, observed) for folder in folders]
+    def remember() -> None:
+        if sources is not None:
+            whole = None if folders[0].precision == COMPRESSED else checkpoint_path
+            artifacts.remember(folders[0], sources, whole, calibrated)
+
+    own = sources is not None and sources.data and not sources.calibration
+    calibrated = {str(p.resolve()): sha256(p) for p in signals_from} if own else {}
+    if folders:
+        artifacts.check_calibrated(folders[0], sources, calibrated)
+    return [_graph(folder, checkpoint_path, signals_from, observed, remember) for folder in folders]
 
 
 def _graph(
@@ -143,6 +156,7 @@ def _graph(
     checkpoint_path: Path,
     signals_from: list[Path],
     observed: Callable[[], tuple[g.Graph, Ranges]],
+    remember: Callable[[], None],
 ) -> g.Graph:
     _check(folder, checkpoint_path)
     key = artifacts.key(
@@ -155,12 +169,14 @@ def _graph(
     )
     known = _unchanged(folder, key)
     if known is not None:
+        remember()
         print(f"{folder.graph}: unchanged")
         return known
     real, ranges = observed()
     integer = quantize(real, ranges, folder.precision)
     integer.provenance["code"] = _graph_code()
     integer.provenance["key"] = key  # vouches for both files, so the integer graph is written last
+    remember()
     folder.quantize_json.unlink(missing_ok=True)  # it speaks of the graph that was there
     folder.graph.unlink(missing_ok=True)
     g.save(real, folder.float_graph)
@@ -367,19 +383,22 @@ def _of_groups(report: dict[str, Any]) -> list[str]:
 def quantize_command(args: argparse.Namespace) -> None:
     """`python -m compress quantize`."""
     folder, sources = cli.folder(args), cli.sources(args)
-    path = artifacts.checkpoint_for(folder, sources.checkpoint)
+    path = artifacts.checkpoint_for(folder, sources)
     print(text(run(folder, path, sources)))
     print(f"wrote {folder.graph} and {folder.quantize_json}")
 
 
 def macs_command(args: argparse.Namespace) -> None:
     """`python -m compress macs`."""
-    path = artifacts.checkpoint_for(cli.folder(args), cli.sources(args).checkpoint)
-    graph = load_float(args.model, path, args.window)
+    folder, sources = cli.folder(args), cli.sources(args)
+    path = artifacts.checkpoint_for(folder, sources)
+    graph = load_float(folder.model, path, folder.window)
+    whole = None if folder.precision == COMPRESSED else path
+    artifacts.remember(folder, sources, whole)
     print(macs.table(graph))
     found = latency.of(graph)
     if found:
         print(latency.text(found))
-    out = args.build / args.model / "macs.json"
+    out = folder.root / "macs.json"
     write_json(out, macs.report(graph) | ({"stream_latency": found} if found else {}))
     print(f"wrote {out}")

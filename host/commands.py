@@ -12,6 +12,7 @@ from compress import artifacts, cli, pipeline, tasks
 from compress import graph as g
 from compress.files import replace_atomically
 from compress.graph.samples import Signal
+from compress.tasks.stretches import least_samples
 from compress.tasks.task import Recorded
 from host import board_diagnosis, engines
 from host import diagnose as comparison
@@ -27,13 +28,14 @@ def infer(args: argparse.Namespace) -> None:
     """One input through one engine. A wrong engine or input is refused before anything is made."""
     engines.check(args.engine)
     folder = cli.folder(args)
-    path = artifacts.checkpoint_for(folder, cli.sources(args).checkpoint)
+    path = artifacts.checkpoint_for(folder, cli.sources(args))
     graph = pipeline.any_graph(folder, path)
     parts = tasks.of(graph).inputs(graph, args.input, None, args.initial, whole=False)
     if args.engine == "torch":
+        _remembered(args)
         found = [engines.published(path, part) for part in parts]
     else:
-        parts = [_streamed(graph, part) for part in parts]
+        parts = [_streamed(graph, part) for part in _long_enough(graph, parts)]
         graph, found = _streams(args, graph, path, parts)
     begun = args.engine == "torch"
     laid_out = tasks.of(graph).laid_out(graph, found, begun)
@@ -55,10 +57,28 @@ def _streams(
 ) -> tuple[g.Graph, list[g.Array]]:
     """The graph that an engine of the stream runs, and its frames of each part."""
     if args.engine in FLOAT:
-        real = pipeline.load_float(args.model, path, args.window)
+        folder = _remembered(args)
+        real = pipeline.load_float(folder.model, path, folder.window)
         return real, [engines.infer_float(args.engine, real, path, p.signal) for p in parts]
     made = _prepare(args)
     return made.integer, [engines.infer(args.engine, made, p.signal, args.port) for p in parts]
+
+
+def _remembered(args: argparse.Namespace) -> artifacts.Folder:
+    """The folder, which remembers from now on what a float engine ran of."""
+    folder, sources = cli.folder(args), cli.sources(args)
+    path = artifacts.checkpoint_for(folder, sources)
+    artifacts.remember(folder, sources, None if folder.precision == artifacts.COMPRESSED else path)
+    return folder
+
+
+def _long_enough(graph: g.Graph, parts: list[Recorded]) -> list[Recorded]:
+    """Those that give an output; of others the first, which is refused."""
+    found = [part for part in parts if len(part.samples) >= least_samples(graph)]
+    for part in parts:
+        if found and len(part.samples) < least_samples(graph):
+            print(f"{part.name}: {len(part.samples)} samples are too few for an output: left out")
+    return found or parts[:1]
 
 
 def _streamed(graph: g.Graph, part: Recorded) -> Recorded:
@@ -76,7 +96,7 @@ def _streamed(graph: g.Graph, part: Recorded) -> Recorded:
 def _beginning(args: argparse.Namespace, seconds: float) -> Signal:
     """The first seconds of the input."""
     folder = cli.folder(args)
-    path = artifacts.checkpoint_for(folder, cli.sources(args).checkpoint)
+    path = artifacts.checkpoint_for(folder, cli.sources(args))
     graph = pipeline.any_graph(folder, path)
     return tasks.of(graph).load_input(graph, args.input, seconds).signal
 

@@ -43,14 +43,14 @@ class Artifacts:
 
 def prepare(folder: Folder, sources: Sources) -> Artifacts:
     """Quantize when something changed, then load both graphs; scores nothing."""
-    path = artifacts.checkpoint_for(folder, sources.checkpoint)
+    path = artifacts.checkpoint_for(folder, sources)
     integer = pipeline.graphs(folder, path, sources)
     return Artifacts(folder, path, g.load(folder.float_graph), integer)
 
 
 def prepare_scored(folder: Folder, sources: Sources) -> Artifacts:
     """As `prepare`, and quantize.json holds the scores of these graphs on the held-out sessions."""
-    path = artifacts.checkpoint_for(folder, sources.checkpoint)
+    path = artifacts.checkpoint_for(folder, sources)
     pipeline.run(folder, path, sources)
     return Artifacts(folder, path, g.load(folder.float_graph), g.load(folder.graph))
 

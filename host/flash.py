@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> None:
             f" firmware; boards to flash are {', '.join(boards.chips())}"
         )
     folder, sources = cli.folder(args), cli.sources(args)
-    graph = pipeline.graphs(folder, artifacts.checkpoint_for(folder, sources.checkpoint), sources)
+    graph = pipeline.graphs(folder, artifacts.checkpoint_for(folder, sources), sources)
     if args.format == "tflm":
         from export.tflm import build as tflm_project
 

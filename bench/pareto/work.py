@@ -82,6 +82,7 @@ def _quantize(setting: Setting, model: str, precisions: list[str], path: Path) -
         [setting.folder(model, precision) for precision in precisions],
         path,
         list(setting.calibration),
+        setting.sources.get(model),
     )
     key = artifacts.key(
         what="network",

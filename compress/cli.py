@@ -20,7 +20,7 @@ from compress import tasks
 from compress.artifacts import Folder
 from compress.compression.budget import parse_bytes
 from compress.compression.cores import CORES
-from compress.errors import TendonError
+from compress.errors import TendonError, printable
 from compress.frontend.own.named import HOLDS, named
 from compress.quantization.precisions import PRECISIONS
 
@@ -330,7 +330,7 @@ def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int
         parsed = parser.parse_args(arguments)
         return int(parsed.run(parsed) or 0)
     except TendonError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(

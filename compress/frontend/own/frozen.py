@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from compress.errors import CheckpointError, TendonError
+from compress.errors import CheckpointError, TendonError, printable
 from compress.files import read_json, replace_atomically, write_json
 from compress.frontend import checkpoint, factored, families
 from compress.frontend.own import source, weights
@@ -34,7 +34,7 @@ def freeze(build: Path, file: NetworkFile, given: Path | None) -> Path:
             hyper_parameters["tendon"] = theirs["tendon"]
             factored.shape(model, _ranks(given, theirs))
         for words in weights.load(model, given, entries, file.title):
-            print(f"{given}: {words}")
+            print(printable(f"{given}: {words}"))
     path, content = folder / "network.ckpt", checkpoint.content(model, hyper_parameters)
     if not path.is_file() or path.read_bytes() != content:
         replace_atomically(path, content)

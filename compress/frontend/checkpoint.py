@@ -6,9 +6,10 @@ verified first, and its tensors must fit the network exactly.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,17 +62,13 @@ def load(path: Path) -> Checkpoint:
     """Read a Lightning checkpoint strictly; CheckpointError says what was expected and found. What
     was taken off keys or left out is said, once."""
     raw = _contents(path)
-    try:
+    with _naming(path):
         described = _described(raw)
         outline = families.outline(described)
         family_of(described).check(described)
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
     found = None if outline is None else _fitting(outline, raw["state_dict"], path, _OWN)
-    try:
+    with _naming(path):
         model = build(described)
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
     found = found or _fitting(model, raw["state_dict"], path, _OWN)
     fill(model, found.entries, path, _OWN)
     hyper_parameters = plain.texts(described)
@@ -84,10 +81,22 @@ def task_of(path: Path) -> str:
     """The task of a checkpoint's network, by its hyper-parameters alone; CheckpointError as
     `load`."""
     raw = _contents(path)
-    try:
+    with _naming(path):
         return family_of(_described(raw)).task
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Errors of hyper-parameters with the name of the file that holds them."""
+    try:
+        yield
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
+    except (ArithmeticError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        said = printable(next(iter(str(error).splitlines()), ""))[:200]
+        raise CheckpointError(
+            f"{path}: hyper_parameters cannot be used: {type(error).__name__}: {said}"
+        ) from error
 
 
 def _contents(path: Path) -> dict[str, Any]:

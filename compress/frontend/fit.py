@@ -19,7 +19,7 @@ from compress.frontend.stored.words import name as in_words
 from compress.frontend.stored.words import names, shown
 
 SHOWN = 10  # differences in a message
-_DEEPEST = 64  # parts of a key
+_DEEPEST, _LONGEST, _MOST_KEYS = 64, 1_000, 100_000  # parts and characters of a key, keys
 # What torch.compile, data parallelism, sharding and checkpointing of activations put into keys.
 WRAPPERS = frozenset(
     (
@@ -57,9 +57,13 @@ def fit(model: nn.Module, found: Any, path: object, whose: str) -> Fit:
     their keys, shapes and kinds; CheckpointError names what does not fit."""
     if not isinstance(found, dict):
         raise CheckpointError(f"{path}: state_dict: expected a dict, found {shown(found)}")
-    odd = next((key for key in found if not isinstance(key, str)), None)
+    odd = next((k for k in found if not isinstance(k, str) or len(k) > _LONGEST), None)
     if odd is not None:
         raise CheckpointError(f"{path}: state_dict: expected names as keys, found {shown(odd)}")
+    if len(found) > _MOST_KEYS:
+        raise CheckpointError(
+            f"{path}: state_dict: expected at most {_MOST_KEYS:,} keys, found {len(found):,}"
+        )
     expected = model.state_dict(keep_vars=True)
     result = _matched(expected, found, path)
     if expected and not result.entries:
@@ -146,7 +150,8 @@ def _prefix(needed: set[str], plain: Mapping[str, Any], path: object) -> str:
         begins = " or ".join(repr(in_words(prefix)) for prefix in sorted(several)[:4])
         raise CheckpointError(
             f"{path}: expected one set of weights for the network, found several: keys that begin"
-            f" with {begins}; write the one that is meant with torch.save(network.state_dict(), path)"
+            f" with {begins}; write the one that is meant with"
+            " torch.save(network.state_dict(), path)"
         )
     if several:
         return several[0]

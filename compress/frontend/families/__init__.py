@@ -22,6 +22,7 @@ FOLDERS = (
     "emg2pose",
     "networkfile",
 )
+_MOST_RANKS = 1_000
 HYPER_PARAMETERS: dict[str, dict[str, Any]]  # of every published network, by its name
 PUBLISHED: dict[str, Published]  # what their authors report
 
@@ -118,7 +119,8 @@ def ranks(hyper_parameters: dict[str, Any]) -> dict[str, int]:
     published checkpoints."""
     own = hyper_parameters.get("tendon", {})
     found = own.get("ranks", {}) if isinstance(own, dict) else own
-    if not isinstance(found, dict) or not all(isinstance(path, str) for path in found):
+    paths = found if isinstance(found, dict) and len(found) <= _MOST_RANKS else [None]
+    if not all(isinstance(path, str) for path in paths):
         raise CheckpointError(
             f"tendon.ranks: expected a dict of module path to rank, found {shown(found)}"
         )

@@ -17,9 +17,11 @@ from compress.errors import CheckpointError, printable
 from compress.frontend.stored import arrays
 from compress.frontend.stored.values import Instance, Name, Refused, StoredTensor
 from compress.frontend.stored.words import Unusable, short, shown
+from compress.frontend.stored.words import name as in_words
 
 _DEEPEST, _MOST = 100, 100_000  # containers in each other, values in all
-_LONGEST, _LOOKUPS, _MOST_ELEMENTS = 10_000, 10_000, 10_000
+_LONGEST, _LONGEST_PATH = 10_000, 1_000  # characters
+_LOOKUPS, _MOST_ELEMENTS = 10_000, 10_000
 _INNERMOST = re.compile(r"\$\{([^${}]*)\}")
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[([^\[\]]+)\]")
 _NAMESPACES = ("argparse.Namespace", "types.SimpleNamespace")
@@ -33,11 +35,13 @@ def hyper_parameters(stored: Any, describing: tuple[str, ...]) -> dict[str, Any]
     content = _items(stored)
     if not isinstance(content, dict):
         raise CheckpointError(f"hyper_parameters: expected a dict, found {shown(stored)}")
-    chain = (*_ancestors(stored), stored)
-    return {
-        str(key): _Reader(chain if key in describing else None).of(value, chain, str(key))
-        for key, value in content.items()
-    }
+    chain, reader = (*_ancestors(stored), stored), _Reader()
+    found = {}
+    for key, value in content.items():
+        reader.outer = chain if key in describing else None
+        name = in_words(key)
+        found[name] = reader.of(value, chain, name)
+    return found
 
 
 def texts(value: Any) -> Any:
@@ -85,11 +89,13 @@ def _ancestors(value: Any) -> Chain:
 
 
 class _Reader:
-    """Turns one hyper-parameter into plain values; `outer` is where interpolations that its own
-    tree does not answer are looked up, None leaves all as they are."""
+    """Turns hyper-parameters into plain values; `outer` is where interpolations that their own tree
+    does not answer are looked up, None leaves all as they are."""
 
-    def __init__(self, outer: Chain | None) -> None:
-        self.outer, self.left, self.lookups = outer, _MOST, _LOOKUPS
+    outer: Chain | None = None
+
+    def __init__(self) -> None:
+        self.left, self.lookups = _MOST, _LOOKUPS
 
     def of(self, value: Any, chain: Chain, where: str, depth: int = 0) -> Any:
         """The plain value; `chain` holds it, `where` is its name."""
@@ -112,11 +118,11 @@ class _Reader:
     def _container(self, content: Any, chain: Chain, where: str, depth: int) -> Any:
         if isinstance(content, dict):
             return {
-                _key(key): self.of(inner, chain, f"{where}.{_key(key)}"[:200], depth + 1)
+                _key(key): self.of(inner, chain, f"{where[:100]}.{in_words(key)}", depth + 1)
                 for key, inner in content.items()
             }
         return [
-            self.of(inner, chain, f"{where}[{i}]"[:200], depth + 1)
+            self.of(inner, chain, f"{where[:100]}[{i}]", depth + 1)
             for i, inner in enumerate(content)
         ]
 
@@ -125,6 +131,8 @@ class _Reader:
     def _resolved(self, text: str, chain: Chain, where: str, depth: int) -> Any:
         """What an interpolation stands for, or why it cannot be said."""
         try:
+            if len(text) > _LONGEST:
+                raise _UnresolvedError(f"which is longer than {_LONGEST:,} characters")
             whole = _INNERMOST.fullmatch(text)
             if whole:
                 value, holders = self._lookup(whole[1], chain, depth)
@@ -158,6 +166,8 @@ class _Reader:
             raise _UnresolvedError("which leads to itself or through too many others")
         if ":" in path:
             raise _UnresolvedError("which names a resolver; none is ever run")
+        if len(path) > _LONGEST_PATH:
+            raise _UnresolvedError(f"whose key is longer than {_LONGEST_PATH:,} characters")
         up = len(path) - len(path.lstrip("."))
         if up > len(chain):
             raise _UnresolvedError("whose key is not stored")

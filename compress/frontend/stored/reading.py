@@ -43,6 +43,8 @@ def contents(path: Path) -> Any:
         raise CheckpointError(f"{path}: {printable(str(error))}") from error
     except CheckpointError:
         raise
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
     except Exception as error:  # damage raises whatever its reader meets first
         said = printable(next(iter(str(error).splitlines()), ""))[:100]
         raise CheckpointError(

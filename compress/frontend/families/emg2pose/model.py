@@ -50,6 +50,8 @@ class PoseNetwork(nn.Module):
     def __init__(self, hyper_parameters: dict[str, Any]) -> None:
         super().__init__()
         said = Settings(hyper_parameters)
+        if _classes(said.values["network_conf"]) > _MOST:
+            raise CheckpointError(f"network_conf: expected at most {_MOST} classes, found more")
         model = _instantiate(said.values["network_conf"], "network_conf")
         if not isinstance(model, BasePoseModule):
             raise CheckpointError(
@@ -78,14 +80,14 @@ _WHOLE: dict[str, tuple[int, int]] = {
     **dict.fromkeys(("channels", "feature_width", "linear_in_channels"), (1, MOST_WIDTH)),
     **dict.fromkeys(("stride", "in_conv_stride", "kernel_width"), (1, MOST_KERNEL)),
     **dict.fromkeys(("rollout_freq", "in_conv_kernel_width"), (-1, MOST_KERNEL)),
-    **dict.fromkeys(("num_blocks", "num_layers", "num_convs"), (1, 100)),
+    **dict.fromkeys(("num_blocks", "num_layers", "num_convs"), (1, 50)),
     "num_position_steps": (0, MOST_WIDTH),
 }
 _WHOLES = ("max_pool_size", "upsampling", "layer_sizes")
 _FLAGS = ("predict_vel", "state_condition", "layer_norm")
 _NUMBERS = {"dropout": (0, 1), "dropout_rate": (0, 1), "scale": (-1e9, 1e9)}
 _LISTS = ("conv_blocks", "tds_stages", "encoder_blocks", "residual_blocks", "decoder_blocks")
-_DEEPEST = 20  # classes in each other
+_MOST, _DEEPEST = 200, 20  # classes in all, and in each other
 
 
 def _instantiate(value: Any, where: str) -> nn.Module:
@@ -112,6 +114,13 @@ def _instantiate(value: Any, where: str) -> nn.Module:
         ) from error
 
 
+def _classes(value: Any) -> int:
+    """How many dicts there are in a tree."""
+    if isinstance(value, dict):
+        return 1 + sum(map(_classes, value.values()))
+    return sum(map(_classes, value)) if isinstance(value, list) else 0
+
+
 def _argument(said: Settings, key: Any) -> Any:
     """One argument, checked by its name; the classes refuse those of other names."""
     value = said.values[key]
@@ -120,7 +129,7 @@ def _argument(said: Settings, key: Any) -> Any:
     if key in _LISTS:
         if not isinstance(value, list):
             raise said.refuse(key, "a list")
-        return [_instantiate(v, f"{said.name(key)}[{i}]") for i, v in enumerate(value[:1000])]
+        return [_instantiate(v, f"{said.name(key)}[{i}]") for i, v in enumerate(value)]
     if key in _WHOLE:
         return None if value is None and key == "out_channels" else said.whole(key, *_WHOLE[key])
     if key in _WHOLES or (key == "kernel_size" and isinstance(value, list)):

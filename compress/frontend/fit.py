@@ -84,7 +84,7 @@ def refuse(problems: list[str], path: object, whose: str) -> None:
         more = len(problems) - SHOWN
         rest = [f"and {more} more"] if more > 0 else []
         raise CheckpointError(
-            f"{path}: does not fit {whose}:\n  " + "\n  ".join([*problems[:SHOWN], *rest])
+            f"{path}: does not fit {whose}: " + "; ".join([*problems[:SHOWN], *rest])
         )
 
 

@@ -201,7 +201,7 @@ def _sources(folder: str, pattern: str = "*") -> dict[str, bytes]:
     return {
         f"{folder}/{p.name}": p.read_bytes()
         for p in paths
-        if p.is_file() and p.suffix in (".c", ".h", ".S", ".ld")
+        if p.is_file() and p.suffix in (".c", ".h", ".S", ".ld", ".sh")
     }
 
 

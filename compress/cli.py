@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from compress import tasks
-from compress.artifacts import Folder
+from compress.artifacts import Folder, Sources
 from compress.compression.budget import parse_bytes
 from compress.compression.cores import CORES
 from compress.errors import TendonError
@@ -314,6 +314,11 @@ def folder(args: argparse.Namespace) -> Folder:
             f" says: set WINDOW in {args.network.path}"
         )
     return Folder(args.build, args.model, args.precision, args.window, args.network)
+
+
+def sources(args: argparse.Namespace) -> Sources:
+    """What the artifacts of these arguments are made from."""
+    return Sources(args.checkpoint, getattr(args, "data", None), getattr(args, "calibration", None))
 
 
 def run_main(

@@ -14,7 +14,7 @@ from typing import Any
 
 from compress import artifacts, cli, evaluate, tasks
 from compress import graph as g
-from compress.artifacts import Folder
+from compress.artifacts import Folder, Sources
 from compress.data import datasets
 from compress.data.datasets import Dataset
 from compress.errors import CheckpointError, GraphError, TendonError
@@ -30,6 +30,7 @@ from compress.report.figures import between, difference, figure
 from compress.tasks import distances
 
 REPORT_VERSION = 2
+_DEFAULT = Sources()
 SCORES = (  # of a task: what its networks are judged by says nothing about their integers
     "compress.tasks.*.scores",
     "compress.tasks.*.text",
@@ -40,13 +41,11 @@ SCORES = (  # of a task: what its networks are judged by says nothing about thei
 )
 
 
-def run(
-    folder: Folder, checkpoint_path: Path, data: Path | None, calibration: Path | None = None
-) -> dict[str, Any]:
+def run(folder: Folder, checkpoint_path: Path, sources: Sources = _DEFAULT) -> dict[str, Any]:
     """Quantize, score on the held-out sessions, write the artifacts; returns quantize.json's
     content."""
-    integer = graphs(folder, checkpoint_path, data, calibration)
-    dataset = dataset_of(folder, integer, data, calibration)
+    integer = graphs(folder, checkpoint_path, sources)
+    dataset = dataset_of(folder, integer, sources)
     key = artifacts.key(
         graph=integer.provenance["key"],
         heldout=dataset.heldout,
@@ -58,7 +57,7 @@ def run(
         return read_report(folder)
     real, signals_from = (
         g.load(folder.float_graph),
-        [calibration] if calibration else dataset.calibration,
+        [sources.calibration] if sources.calibration else dataset.calibration,
     )
     report = score(real, integer, dataset) | {
         "key": key,
@@ -69,16 +68,14 @@ def run(
     return report
 
 
-def graphs(
-    folder: Folder, checkpoint_path: Path, data: Path | None, calibration: Path | None = None
-) -> g.Graph:
+def graphs(folder: Folder, checkpoint_path: Path, sources: Sources = _DEFAULT) -> g.Graph:
     """Make both graphs unless what they are made from is unchanged; returns the integer one. Scores
     nothing."""
     _check(folder, checkpoint_path)
-    if calibration:
-        return family([folder], checkpoint_path, [calibration])[0]
+    if sources.calibration:
+        return family([folder], checkpoint_path, [sources.calibration])[0]
     graph = any_graph(folder, checkpoint_path)
-    signals_from = dataset_of(folder, graph, data, calibration).calibration
+    signals_from = dataset_of(folder, graph, sources).calibration
     return family([folder], checkpoint_path, signals_from)[0]
 
 
@@ -89,14 +86,12 @@ def any_graph(folder: Folder, checkpoint_path: Path) -> g.Graph:
     return known or load_float(folder.model, checkpoint_path, folder.window)
 
 
-def dataset_of(
-    folder: Folder, graph: g.Graph, data: Path | None, calibration: Path | None = None
-) -> Dataset:
+def dataset_of(folder: Folder, graph: g.Graph, sources: Sources = _DEFAULT) -> Dataset:
     """What calibrates, and what is held out. A network file with a signal to calibrate on needs no
     more: that signal is both, and nothing is scored."""
-    collection = tasks.collection_of(graph)
-    if folder.network is None or data is not None or calibration is None:
-        return datasets.find(data, folder.build, collection)
+    collection, calibration = tasks.collection_of(graph), sources.calibration
+    if folder.network is None or sources.data is not None or calibration is None:
+        return datasets.find(sources.data, folder.build, collection)
     simulated = calibration.suffix != ".npy" and collection.is_simulated(calibration)
     return Dataset([calibration], [calibration], simulated, scored=False)
 
@@ -333,15 +328,15 @@ def _errors(m: dict[str, Any]) -> list[str]:
 
 def quantize_command(args: argparse.Namespace) -> None:
     """`python -m compress quantize`."""
-    folder = cli.folder(args)
-    path = artifacts.checkpoint_for(folder, args.checkpoint)
-    print(text(run(folder, path, args.data, args.calibration)))
+    folder, sources = cli.folder(args), cli.sources(args)
+    path = artifacts.checkpoint_for(folder, sources.checkpoint)
+    print(text(run(folder, path, sources)))
     print(f"wrote {folder.graph} and {folder.quantize_json}")
 
 
 def macs_command(args: argparse.Namespace) -> None:
     """`python -m compress macs`."""
-    path = artifacts.checkpoint_for(cli.folder(args), args.checkpoint)
+    path = artifacts.checkpoint_for(cli.folder(args), cli.sources(args).checkpoint)
     graph = load_float(args.model, path, args.window)
     print(macs.table(graph))
     found = latency.of(graph)

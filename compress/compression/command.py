@@ -15,7 +15,7 @@ from typing import Any
 
 from compress import artifacts, pipeline, tasks
 from compress import graph as g
-from compress.artifacts import COMPRESSED, Folder
+from compress.artifacts import COMPRESSED, Folder, Sources
 from compress.compression import candidates, check, choose, cost, rebuild, sensitivity
 from compress.compression.budget import Budget, BudgetError
 from compress.compression.candidates import Form, Layer
@@ -54,7 +54,7 @@ def run(
     compress.json's content."""
     folder = dataclasses.replace(folder, precision=COMPRESSED)
     whole = pipeline.load_float(folder.model, checkpoint_path)
-    dataset = pipeline.dataset_of(folder, whole, data)
+    dataset = pipeline.dataset_of(folder, whole, Sources(data=data))
     key = artifacts.key(
         code=artifacts.code_hash(
             f"{__name__}:_make",

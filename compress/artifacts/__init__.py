@@ -22,6 +22,7 @@ from compress.artifacts.keys import (
     key,
     recorded_key,
 )
+from compress.artifacts.seals import damage, forget, is_whole, seal, sealed
 from compress.artifacts.sources import Sources
 from compress.files import sha256
 
@@ -40,9 +41,14 @@ __all__ = [
     "checkpoint_of",
     "closure",
     "code_hash",
+    "damage",
+    "forget",
+    "is_whole",
     "key",
     "recorded_key",
     "remember",
+    "seal",
+    "sealed",
     "sha256",
     "was_made_from",
     "whole_checkpoint",

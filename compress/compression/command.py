@@ -22,7 +22,7 @@ from compress.compression.candidates import Form, Layer
 from compress.compression.cores import CORES, Core
 from compress.compression.sensitivity import Sensitivity
 from compress.compression.tuned import ENOUGH, Tuned
-from compress.data import datasets, recordings
+from compress.data import datasets, listing, recordings
 from compress.errors import CheckpointError
 from compress.files import write_json
 from compress.frontend import checkpoint
@@ -90,7 +90,7 @@ def training_sessions(data: Path | None, folder: Folder, graph: g.Graph) -> list
     if data is None:
         return recordings.ensure(folder.build / collection.folder, "train", collection)
     if (data / "train").is_dir():
-        return datasets.sessions(data / "train", collection)
+        return listing.in_folder(data / "train", collection)
     return datasets.find(data, folder.build, collection).calibration
 
 
@@ -108,15 +108,16 @@ def _make(
     graph, core = dataclasses.replace(lower(loaded), name=folder.model), CORES[request.core]
     print(f"calibrating on {', '.join(path.name for path in calibration)}")
     signals = [
-        tasks.of(graph).load_input(graph, path, datasets.CALIBRATION_SECONDS).signal
+        part.signal
         for path in calibration
+        for part in tasks.of(graph).inputs(graph, path, datasets.CALIBRATION_SECONDS)
     ]
     ranges = observe(graph, signals)
     fixed = _other_tables(graph, ranges, request.budget), cost.other_cycles(graph, core)
     layers, budget = _layers(
         graph, ranges, core, rebuild.rankable(loaded, graph), request.budget, fixed
     )
-    measured = sensitivity.sensitivities(graph, layers, signals[0])
+    measured = sensitivity.sensitivities(graph, layers, max(signals, key=lambda s: len(s.samples)))
     choice = choose.choose(layers, measured, budget, *fixed)
     tendon = rebuild.entries(layers, choice.forms)
     model = rebuild.rebuild(loaded, graph, ranges, tendon)

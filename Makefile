@@ -82,8 +82,7 @@ recordings: setup ## write the simulated recordings   [TASK=typing|pose|classes|
 train: setup ## train a network, on simulated or own recordings; continues where it was interrupted
 ## [MODEL= DATA= SPLIT=user.yaml USERS= CHECKPOINT= STEPS= OUTPUT=]
 	OMP_WAIT_POLICY=PASSIVE $(PYTHON) -m compress train --model $(call said,MODEL) \
-		--build $(call said,BUILD) \
-		$(chosen) \
+		--build $(call said,BUILD) $(chosen) \
 		$(call given,checkpoint,CHECKPOINT) $(call given,steps,STEPS) \
 		$(call given,out,OUTPUT)
 

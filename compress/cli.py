@@ -31,7 +31,7 @@ from compress.artifacts import (
 from compress.compression.budget import parse_bytes
 from compress.compression.cores import CORES
 from compress.data.choice import split_files, user_names
-from compress.errors import TendonError
+from compress.errors import TendonError, printable
 from compress.frontend.own.named import HOLDS, named
 from compress.quantization.precisions import PRECISIONS
 
@@ -224,7 +224,8 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _window(text: str) -> Any:
+def _window(text: str) -> int | str:
+    """A number of samples, or the word that takes it back."""
     return text if text == DEFAULT else whole(1, 10_000_000)(text)
 
 
@@ -474,7 +475,7 @@ def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int
         parsed = parser.parse_args(arguments)
         return int(parsed.run(parsed) or 0)
     except TendonError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(

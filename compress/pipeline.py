@@ -54,7 +54,8 @@ def run(folder: Folder, checkpoint_path: Path, sources: Sources = _DEFAULT) -> d
         groups=[[*dataset.users], [*dataset.generalization], [*dataset.notes]],
         code=_code_of("run", *artifacts.TASK_DATA),
     )
-    if key == artifacts.recorded_key(folder.quantize_json):
+    whole = artifacts.is_whole(folder.quantize_json)
+    if whole and key == artifacts.recorded_key(folder.quantize_json):
         print(f"{folder.quantize_json}: unchanged")
         return read_report(folder)
     real, signals_from = (
@@ -67,8 +68,10 @@ def run(folder: Folder, checkpoint_path: Path, sources: Sources = _DEFAULT) -> d
     }
     longest = max(_signals(real, signals_from[0]), key=lambda signal: len(signal.samples))
     report["layers"] = evaluate.layers(real, integer, longest)
+    artifacts.forget(folder.quantize_json)
     _write_generalization(folder, report)
     write_json(folder.quantize_json, report)
+    artifacts.seal(folder.quantize_json, *filter(Path.is_file, [folder.generalization_csv]))
     return report
 
 
@@ -113,7 +116,7 @@ def dataset_of(folder: Folder, graph: g.Graph, sources: Sources = _DEFAULT) -> D
 def _known(folder: Folder, checkpoint_path: Path) -> g.Graph | None:
     """The graph on disk, if this code made it from this checkpoint: it says what the network is
     for, without torch."""
-    known = g.provenance(folder.graph)
+    known = {} if artifacts.damage(folder.graph) else g.provenance(folder.graph)
     if known.get("checkpoint") == sha256(checkpoint_path) and known.get("code") == _graph_code():
         with contextlib.suppress(GraphError):
             return g.load(folder.graph)
@@ -177,10 +180,11 @@ def _graph(
     integer.provenance["code"] = _graph_code()
     integer.provenance["key"] = key  # vouches for both files, so the integer graph is written last
     remember()
-    folder.quantize_json.unlink(missing_ok=True)  # it speaks of the graph that was there
-    folder.graph.unlink(missing_ok=True)
+    artifacts.forget(folder.quantize_json)  # it speaks of the graph that was there
+    artifacts.forget(folder.graph)
     g.save(real, folder.float_graph)
     g.save(integer, folder.graph)
+    artifacts.seal(folder.graph, folder.float_graph)
     return integer
 
 
@@ -206,7 +210,8 @@ def _check(folder: Folder, checkpoint_path: Path) -> None:
 
 def _unchanged(folder: Folder, key: str) -> g.Graph | None:
     """The integer graph on disk when it has this key and the float graph lies beside it, whole."""
-    if g.provenance(folder.graph).get("key") != key:
+    whole = artifacts.is_whole(folder.graph)
+    if not whole or g.provenance(folder.graph).get("key") != key:
         return None
     try:
         g.load(folder.float_graph)
@@ -327,7 +332,7 @@ def text(report: dict[str, Any]) -> str:
     lines = [
         _where(report),
         *(_errors(m) if report["scored"] else []),
-        *_of_groups(report),
+        *(groups.text(report) if report["scored"] else []),
         f"  {agreement}output SQNR {report['sqnr_db']:.1f} dB",
     ]
     if report["stream_latency"]:
@@ -367,17 +372,6 @@ def _errors(m: dict[str, Any]) -> list[str]:
         f"  {m['name']} float {figure(m['float'], unit)}, integer {figure(m['quantized'], unit)}"
         f" (difference {change}, 95 % interval {low} … {high})"
     ]
-
-
-def _of_groups(report: dict[str, Any]) -> list[str]:
-    """The errors of users and of kinds of generalization, where there are several."""
-    unit, users, found = report["metric"]["unit"], report["over_users"], []
-    if users and report["scored"]:
-        found += groups.lines("user", report["users"], unit)
-        found.append(groups.mean_line(users, unit))
-    if report["scored"]:
-        found += groups.lines("generalization", report["generalization"], unit)
-    return found
 
 
 def quantize_command(args: argparse.Namespace) -> None:

@@ -19,7 +19,6 @@ from compress.artifacts.sources import (
     Kept,
     Sources,
     identity,
-    is_default,
     same,
     shown,
     text,
@@ -46,7 +45,7 @@ def resolve(folder: Folder, asked: Mapping[str, Any], begins: bool) -> Sources:
             may not, and asks for another, or where a file changed or is gone.
     """
     wanted = {
-        name: None if is_default(value) else value
+        name: None if text(name, value) == text(name, DEFAULT) else value
         for name, value in asked.items()
         if value not in (None, ())
     }
@@ -156,12 +155,16 @@ def _known(folder: Folder) -> dict[str, Any] | None:
 
 def _sound(name: str, value: Any) -> bool:
     """Whether a value in a file can be the identity of a source."""
+    if value is None:
+        return True
     if name == "window":
-        return value is None or isinstance(value, int)
-    if isinstance(value, list) and name in ("split", "users"):
-        path = name == "split"
-        return all(_sound("data", v) and v if path else isinstance(v, str) for v in value)
-    return value is None or (isinstance(value, dict) and isinstance(value.get("path"), str))
+        return isinstance(value, int)
+    if name == "users":
+        return isinstance(value, list) and all(isinstance(v, str) for v in value)
+    paths = value if name == "split" else [value]
+    return isinstance(paths, list) and all(
+        isinstance(v, dict) and isinstance(v.get("path"), str) for v in paths
+    )
 
 
 def _check_unknown(folder: Folder, sources: Sources) -> None:
@@ -196,8 +199,6 @@ def _sources(values: Mapping[str, Any]) -> Sources:
 def _stale(name: str, known: Mapping[str, Any]) -> str | None:
     """Why a remembered source cannot be gone on with; None where it is as it was."""
     value = known.get(name)
-    if not isinstance(value, dict | list):
-        return None
     try:
         now = identity(name, value_of(value))
     except TendonError:
@@ -236,9 +237,8 @@ def _refusal(
 
 
 def _path(known: Any) -> Any:
-    if isinstance(known, list):
-        return [_path(one) for one in known]
-    return known["path"] if isinstance(known, dict) else None
+    """Where a source lies, whatever is in it."""
+    return value_of(known) if isinstance(known, dict | list) else None
 
 
 def _replaced(

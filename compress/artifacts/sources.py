@@ -64,7 +64,7 @@ def identity(name: str, value: Any) -> Any:
     if not value:
         return None
     if isinstance(value, tuple):
-        return [identity(name, one) for one in value]
+        return [identity(name, v) for v in value]
     if not isinstance(value, Path):
         return value
     try:
@@ -85,28 +85,20 @@ def value_of(known: Any) -> Any:
     return tuple(map(value_of, known)) if isinstance(known, list) else known
 
 
-def is_default(value: Any) -> bool:
-    """Whether an option says that it is not given."""
-    one = value[0] if isinstance(value, tuple) and len(value) == 1 else value
-    return str(one) == DEFAULT
-
-
 def same(a: Any, b: Any) -> bool:
     """Whether two identities are of the same source; a file by its content, wherever it lies."""
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(same, a, b))
     if isinstance(a, dict) and isinstance(b, dict) and "sha256" in a and "sha256" in b:
         return bool(a["sha256"] == b["sha256"])
-    if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
-        return all(map(same, a, b))
     return bool(a == b)
 
 
 def text(name: str, value: Any) -> str:
     """A source as an option gives it: DATA=folder."""
     several = value if isinstance(value, tuple) else (value,)
-    words = [shown(one) if isinstance(one, Path) else str(one) for one in several]
-    return (
-        f"{name.upper()}={words[0]}" if len(words) == 1 else f'{name.upper()}="{",".join(words)}"'
-    )
+    words = ",".join(shown(v) if isinstance(v, Path) else str(v) for v in several)
+    return f"{name.upper()}={words}"
 
 
 def shown(path: Path) -> str:

@@ -72,12 +72,14 @@ def run(
         request=dataclasses.asdict(request),
     )
     record = folder.path / "compress.json"
-    if artifacts.recorded_key(record) == key and folder.checkpoint.is_file():
+    if artifacts.is_whole(record) and artifacts.recorded_key(record) == key:
         print(f"{folder.checkpoint}: unchanged")
         return dict(json.loads(record.read_text()))
+    artifacts.forget(record)
     report = _make(folder, checkpoint.load(checkpoint_path), sources, dataset.calibration, request)
     report |= {"key": key, "simulated": dataset.simulated}
     write_json(record, report)
+    artifacts.seal(record, folder.checkpoint)
     return report
 
 

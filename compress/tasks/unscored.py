@@ -29,8 +29,9 @@ class Unscored(Task):
         seconds: float | None = None,
         labels: bool = True,
         one: bool = False,
+        whole: bool = True,
     ) -> list[Recorded]:
-        return self._task.parts(graph, path, seconds, labels, one)
+        return self._task.parts(graph, path, seconds, labels, one, whole)
 
     def from_array(self, array: Array) -> Array:
         return self._task.from_array(array)

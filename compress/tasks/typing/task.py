@@ -82,10 +82,11 @@ class Typing(Task):
         seconds: float | None = None,
         labels: bool = True,
         one: bool = False,
+        whole: bool = True,
     ) -> list[Recorded]:
         with Session(path) as session:
             session.check(labels)
-            segments = taken(graph, session.segments, seconds, one)
+            segments = taken(graph, session.segments, seconds, one, whole)
             return [self._part(session, segment) for segment in segments]
 
     def _part(self, session: Session, segment: Segment) -> Recorded:
@@ -100,7 +101,7 @@ class Typing(Task):
             raise ValueError(
                 f"expected numbers of shape {self.array}, found {array.dtype} {array.shape}"
             )
-        return array.reshape(len(array), -1)
+        return array.reshape(len(array), BANDS * ELECTRODES)
 
     def agreement(self, first: Sequence[Array], second: Sequence[Array]) -> float | None:
         return distances.agreement([np.asarray(f) for f in first], [np.asarray(f) for f in second])

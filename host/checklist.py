@@ -63,6 +63,7 @@ class Heard:
     tail: bytes = b""  # the last of it
     starts: int = 0  # times the board said that it had started
     told: str = ""  # what it said of its last start (faults.py)
+    echoed: int = 0  # good frames that were this host's own
 
 
 @dataclass(frozen=True)
@@ -199,6 +200,13 @@ def diagnose(
         return Finding("process", process, step)
     if not heard.count:
         return _silent(expected, found)
+    if heard.echoed and heard.echoed == heard.good:
+        return Finding(
+            "echo",
+            f"{heard.echoed} frames came back as they were sent and nothing else: a line that ends"
+            " in itself, no board",
+            "take the loop-back plug or the wire from TX to RX away, and connect the board",
+        )
     if heard.good:
         return Finding(
             "deaf",

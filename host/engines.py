@@ -24,8 +24,8 @@ from export.c import memory
 from host import native
 from host.boards import open_board
 from host.names import INTERPRETERS, LOCAL
-from host.protocol import Snapshot
 from host.run import Run
+from host.snapshot import Snapshot
 
 Array = g.Array
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from host import checklist, faults
+from host import checklist, faults, ports
 from host import protocol as p
 from host.errors import (
     BoardLostError,
@@ -108,7 +108,7 @@ class Conversation:
 
     def _check_list(self) -> str:
         """What was seen of a board that does not answer, and what to do."""
-        d, found = self.decoder, checklist.ports()
+        d, found = self.decoder, ports.here()
         told = self.told(self.started)
         heard = checklist.Heard(
             d.bytes_heard,
@@ -299,12 +299,12 @@ class Conversation:
         expected = self.expect_hash or (self.hello.model_hash if self.hello else "any")
         last = hello or self.hello
         found = last.model_hash if last else "none"
-        ports = checklist.ports_seen(checklist.ports())
+        seen = ports.listed(ports.here())
         fate = f"; {self.explain()}" if self.explain else ""
         told = self.told(hello or self.started)
         why = f" {told.text[0].upper()}{told.text[1:]}." if told else ""
         return BoardLostError(
-            f"{self.line.name}: {what}.{why} Serial ports seen: {ports}. {self._heard()}{fate}."
+            f"{self.line.name}: {what}.{why} Serial ports seen: {seen}. {self._heard()}{fate}."
             f" Model hash expected {expected}, found {found}. {self.frames} output frames were"
             f" received. {then}",
             told,

@@ -107,7 +107,7 @@ def _describe(setting: Setting, model: str, path: Path) -> Result:
     task = tasks.of(real)
     if not task.costs().predictors:
         return known | {"predictors": {}}
-    heldout = [task.read(real, path) for path in setting.heldout]
+    heldout = [part for path in setting.heldout for part in task.parts(real, path)]
     return known | {"predictors": task.trivial(real, heldout, setting.calibration)}
 
 

@@ -300,7 +300,8 @@ class Stream:
         self.backwards += 1
         if self.backwards >= BACKWARDS:
             raise self.link.lost(
-                f"the board went back: expected DATA {self.acked}, it is at {ack.expected}"
+                "the board was reset, and frames that were late began its session again: expected"
+                f" DATA {self.acked}, it is at {ack.expected}"
             )
         self._ask()
 

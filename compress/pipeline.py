@@ -45,6 +45,9 @@ def run(
 ) -> dict[str, Any]:
     """Quantize, score on the held-out sessions, write the artifacts; returns quantize.json's
     content."""
+    if _known(folder, checkpoint_path) is None:  # what cannot be scored is refused before the rest
+        graph = any_graph(folder, checkpoint_path)
+        look(graph, dataset_of(folder, graph, data, calibration))
     integer = graphs(folder, checkpoint_path, data, calibration)
     dataset = dataset_of(folder, integer, data, calibration)
     key = artifacts.key(
@@ -100,6 +103,12 @@ def dataset_of(
         return datasets.find(data, folder.build, collection)
     simulated = calibration.suffix != ".npy" and collection.is_simulated(calibration)
     return Dataset([calibration], [calibration], simulated, scored=False)
+
+
+def look(graph: g.Graph, dataset: Dataset) -> None:
+    """RecordingError for held-out recordings that a glance tells to be unfit for scores."""
+    for path in dataset.heldout if dataset.scored else ():
+        tasks.of(graph).look(path)
 
 
 def _known(folder: Folder, checkpoint_path: Path) -> g.Graph | None:

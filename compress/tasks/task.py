@@ -178,6 +178,10 @@ class Task(ABC):
         `seconds`. RecordingError for one of another task, and where its time stamps do not suit:
         where `labels` count, also for stamps by which those would be wrong."""
 
+    def look(self, path: Path) -> None:
+        """RecordingError for what a glance at a recording that is to be scored tells of it, before
+        anything is computed."""
+
     def read(self, graph: g.Graph, path: Path, seconds: float | None = None) -> Recorded:
         """The longest stretch of a recording, which is all of one without a gap; its first
         `seconds` only when given."""
@@ -203,16 +207,21 @@ class Task(ABC):
         return None
 
     def inputs(
-        self, graph: g.Graph, path: Path, seconds: float | None = None, initial: Path | None = None
+        self,
+        graph: g.Graph,
+        path: Path,
+        seconds: float | None = None,
+        initial: Path | None = None,
+        labels: bool = False,
     ) -> list[Recorded]:
-        """A recording's stretches, whatever its labels are, or a `.npy` of the shape `array` says;
-        whole steps of it, the first `seconds` only when given.
+        """A recording's stretches, whatever its labels are unless `labels` count, or a `.npy` of
+        the shape `array` says; whole steps of it, the first `seconds` only when given.
 
         `initial`: a `.npy` of what to begin with (`begins_with`) instead of the recording's own;
         behind a gap its own counts. A `.npy` has no target.
         """
         found = (
-            self.parts(graph, path, seconds, labels=False)
+            self.parts(graph, path, seconds, labels)
             if path.suffix != ".npy"
             else [self._load_array(graph, path, seconds)]
         )

@@ -181,6 +181,7 @@ class Task(ABC):
     def look(self, path: Path) -> None:
         """RecordingError for what a glance at a recording that is to be scored tells of it, before
         anything is computed."""
+        return None
 
     def read(self, graph: g.Graph, path: Path, seconds: float | None = None) -> Recorded:
         """The longest stretch of a recording, which is all of one without a gap; its first

@@ -29,7 +29,7 @@ MINUTE = 60 * SAMPLE_RATE
 def run(args: argparse.Namespace) -> int:
     """Both networks over one recording; writes drift.json and drift.html; exit code 1 when the
     integers drift."""
-    made = engines.prepare(cli.folder(args), args.checkpoint, args.data, args.calibration)
+    made = engines.prepare(cli.folder(args), cli.sources(args))
     task = tasks.of(made.integer)
     loop = loop_of(task, args.model)
     path = (

@@ -7,18 +7,18 @@ import argparse
 import contextlib
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from compress import artifacts, cli, evaluate, tasks
 from compress import graph as g
-from compress.artifacts import Folder
+from compress.artifacts import Folder, Sources
 from compress.data import datasets
 from compress.data.datasets import Dataset
 from compress.errors import CheckpointError, GraphError, TendonError
-from compress.files import sha256, write_json
+from compress.files import replace_atomically, sha256, write_json
 from compress.frontend.families import HYPER_PARAMETERS, PUBLISHED
 from compress.graph import latency, macs
 from compress.graph.samples import Signal
@@ -27,33 +27,35 @@ from compress.quantization.precisions import PRECISIONS
 from compress.quantization.proof import accumulator_bounds
 from compress.quantization.quantize import quantize
 from compress.report.figures import between, difference, figure
-from compress.tasks import distances
+from compress.tasks import distances, groups
+from compress.tasks.task import Recorded
 
-REPORT_VERSION = 2
+REPORT_VERSION = 3
+_DEFAULT = Sources()
 SCORES = (  # of a task: what its networks are judged by says nothing about their integers
     "compress.tasks.*.scores",
     "compress.tasks.*.text",
     "compress.tasks.costs",
     "compress.tasks.distances",
+    "compress.tasks.groups",
     "compress.tasks.statistics",
     "compress.tasks.text",
 )
 
 
-def run(
-    folder: Folder, checkpoint_path: Path, data: Path | None, calibration: Path | None = None
-) -> dict[str, Any]:
+def run(folder: Folder, checkpoint_path: Path, sources: Sources = _DEFAULT) -> dict[str, Any]:
     """Quantize, score on the held-out sessions, write the artifacts; returns quantize.json's
     content."""
     if _known(folder, checkpoint_path) is None:  # what cannot be scored is refused before the rest
         graph = any_graph(folder, checkpoint_path)
-        look(graph, dataset_of(folder, graph, data, calibration))
-    integer = graphs(folder, checkpoint_path, data, calibration)
-    dataset = dataset_of(folder, integer, data, calibration)
+        look(graph, dataset_of(folder, graph, sources))
+    integer = graphs(folder, checkpoint_path, sources)
+    dataset = dataset_of(folder, integer, sources)
     key = artifacts.key(
         graph=integer.provenance["key"],
         heldout=dataset.heldout,
         scored=dataset.scored,
+        groups=[[*dataset.users], [*dataset.generalization], [*dataset.notes]],
         code=_code_of("run", *artifacts.TASK_DATA),
     )
     if key == artifacts.recorded_key(folder.quantize_json):
@@ -61,7 +63,7 @@ def run(
         return read_report(folder)
     real, signals_from = (
         g.load(folder.float_graph),
-        [calibration] if calibration else dataset.calibration,
+        [sources.calibration] if sources.calibration else dataset.calibration,
     )
     report = score(real, integer, dataset) | {
         "key": key,
@@ -69,20 +71,30 @@ def run(
     }
     longest = max(_signals(real, signals_from[0]), key=lambda signal: len(signal.samples))
     report["layers"] = evaluate.layers(real, integer, longest)
+    _write_generalization(folder, report)
     write_json(folder.quantize_json, report)
     return report
 
 
-def graphs(
-    folder: Folder, checkpoint_path: Path, data: Path | None, calibration: Path | None = None
-) -> g.Graph:
+def _write_generalization(folder: Folder, report: dict[str, Any]) -> None:
+    """The csv beside the report, or none."""
+    if report["generalization"]:
+        content = groups.csv_of("generalization", report["generalization"])
+        replace_atomically(folder.generalization_csv, content)
+    else:
+        folder.generalization_csv.unlink(missing_ok=True)
+
+
+def graphs(folder: Folder, checkpoint_path: Path, sources: Sources = _DEFAULT) -> g.Graph:
     """Make both graphs unless what they are made from is unchanged; returns the integer one. Scores
     nothing."""
     _check(folder, checkpoint_path)
-    if calibration:
-        return family([folder], checkpoint_path, [calibration])[0]
-    graph = any_graph(folder, checkpoint_path)
-    signals_from = dataset_of(folder, graph, data, calibration).calibration
+    if sources.calibration:
+        return family([folder], checkpoint_path, [sources.calibration])[0]
+    dataset = dataset_of(folder, any_graph(folder, checkpoint_path), sources)
+    for note in dataset.notes:
+        print(note)
+    signals_from = dataset.calibration
     return family([folder], checkpoint_path, signals_from)[0]
 
 
@@ -93,14 +105,12 @@ def any_graph(folder: Folder, checkpoint_path: Path) -> g.Graph:
     return known or load_float(folder.model, checkpoint_path, folder.window)
 
 
-def dataset_of(
-    folder: Folder, graph: g.Graph, data: Path | None, calibration: Path | None = None
-) -> Dataset:
+def dataset_of(folder: Folder, graph: g.Graph, sources: Sources = _DEFAULT) -> Dataset:
     """What calibrates, and what is held out. A network file with a signal to calibrate on needs no
     more: that signal is both, and nothing is scored."""
-    collection = tasks.collection_of(graph)
-    if folder.network is None or data is not None or calibration is None:
-        return datasets.find(data, folder.build, collection)
+    collection, calibration = tasks.collection_of(graph), sources.calibration
+    if folder.network is None or sources.data is not None or calibration is None:
+        return datasets.find(sources.data, folder.build, collection, sources.split, sources.users)
     simulated = calibration.suffix != ".npy" and collection.is_simulated(calibration)
     return Dataset([calibration], [calibration], simulated, scored=False)
 
@@ -253,6 +263,12 @@ def score(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]:
     task, recorded = evaluate.judge(integer, heldout.recorded), heldout.recorded
     a, b = heldout.float_frames(real), heldout.integer_frames(integer)
     errors = [task.error(integer, frames, recorded) for frames in (a, b)]
+    by_user, by_kind = (
+        groups.scores(
+            task, integer, (a, b), recorded, _of_parts(dataset, names, recorded), published
+        )
+        for names, published in ((dataset.users, False), (dataset.generalization, True))
+    )
     low, high = (None, None) if None in errors else task.difference(integer, a, b, recorded)
     published, (amount, amount_is) = PUBLISHED.get(integer.name), task.amount(recorded)
     return {
@@ -278,6 +294,10 @@ def score(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]:
         ),
         "amount": amount,
         "amount_is": amount_is,
+        "users": by_user,
+        "over_users": groups.over(by_user) if len(by_user) > 1 else None,
+        "generalization": by_kind,
+        "notes": [*dataset.notes],
         "details": {
             "float": task.details(integer, a, recorded),
             "quantized": task.details(integer, b, recorded),
@@ -292,6 +312,12 @@ def score(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]:
     }
 
 
+def _of_parts(dataset: Dataset, names: Sequence[str], recorded: Sequence[Recorded]) -> list[str]:
+    """Names of held-out recordings for each of their stretches."""
+    of = dict(zip(dataset.heldout, names, strict=False))
+    return [of.get(part.path, "") for part in recorded]
+
+
 def text(report: dict[str, Any]) -> str:
     """What a user reads on the console."""
     m = report["metric"]
@@ -303,6 +329,7 @@ def text(report: dict[str, Any]) -> str:
     lines = [
         _where(report),
         *(_errors(m) if report["scored"] else []),
+        *_of_groups(report),
         f"  {agreement}output SQNR {report['sqnr_db']:.1f} dB",
     ]
     if report["stream_latency"]:
@@ -344,17 +371,28 @@ def _errors(m: dict[str, Any]) -> list[str]:
     ]
 
 
+def _of_groups(report: dict[str, Any]) -> list[str]:
+    """The errors of users and of kinds of generalization, where there are several."""
+    unit, users, found = report["metric"]["unit"], report["over_users"], []
+    if users and report["scored"]:
+        found += groups.lines("user", report["users"], unit)
+        found.append(groups.mean_line(users, unit))
+    if report["scored"]:
+        found += groups.lines("generalization", report["generalization"], unit)
+    return found
+
+
 def quantize_command(args: argparse.Namespace) -> None:
     """`python -m compress quantize`."""
-    folder = cli.folder(args)
-    path = artifacts.checkpoint_for(folder, args.checkpoint)
-    print(text(run(folder, path, args.data, args.calibration)))
+    folder, sources = cli.folder(args), cli.sources(args)
+    path = artifacts.checkpoint_for(folder, sources.checkpoint)
+    print(text(run(folder, path, sources)))
     print(f"wrote {folder.graph} and {folder.quantize_json}")
 
 
 def macs_command(args: argparse.Namespace) -> None:
     """`python -m compress macs`."""
-    path = artifacts.checkpoint_for(cli.folder(args), args.checkpoint)
+    path = artifacts.checkpoint_for(cli.folder(args), cli.sources(args).checkpoint)
     graph = load_float(args.model, path, args.window)
     print(macs.table(graph))
     found = latency.of(graph)

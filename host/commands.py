@@ -18,14 +18,14 @@ from host.names import FLOAT
 
 
 def _prepare(args: argparse.Namespace) -> engines.Artifacts:
-    return engines.prepare(cli.folder(args), args.checkpoint, args.data, args.calibration)
+    return engines.prepare(cli.folder(args), cli.sources(args))
 
 
 def infer(args: argparse.Namespace) -> None:
     """One input through one engine. A wrong engine or input is refused before anything is made."""
     engines.check(args.engine)
     folder = cli.folder(args)
-    path = artifacts.checkpoint_for(folder, args.checkpoint)
+    path = artifacts.checkpoint_for(folder, cli.sources(args).checkpoint)
     graph = pipeline.any_graph(folder, path)
     parts = tasks.of(graph).inputs(graph, args.input, None, args.initial)
     if args.engine in FLOAT:
@@ -52,7 +52,7 @@ def infer(args: argparse.Namespace) -> None:
 def _beginning(args: argparse.Namespace, seconds: float) -> Signal:
     """The first seconds of the input."""
     folder = cli.folder(args)
-    path = artifacts.checkpoint_for(folder, args.checkpoint)
+    path = artifacts.checkpoint_for(folder, cli.sources(args).checkpoint)
     graph = pipeline.any_graph(folder, path)
     return tasks.of(graph).load_input(graph, args.input, seconds).signal
 
@@ -73,7 +73,7 @@ def diagnose(args: argparse.Namespace) -> None:
     signal = None if args.input is None else _beginning(args, seconds)
     made = _prepare(args)
     if signal is None:
-        found = pipeline.dataset_of(made.folder, made.integer, args.data, args.calibration)
+        found = pipeline.dataset_of(made.folder, made.integer, cli.sources(args))
         task = tasks.of(made.integer)
         signal = task.load_input(made.integer, found.heldout[0], seconds).signal
     if args.board:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from compress import artifacts, pipeline
 from compress import graph as g
-from compress.artifacts import Folder
+from compress.artifacts import Folder, Sources
 from compress.errors import TendonError
 from compress.graph.samples import Initial, Signal, to_int16, to_real
 from compress.interpreter.base import Interpreter
@@ -40,21 +40,17 @@ class Artifacts:
     integer: g.Graph
 
 
-def prepare(
-    folder: Folder, checkpoint: Path | None, data: Path | None, calibration: Path | None
-) -> Artifacts:
+def prepare(folder: Folder, sources: Sources) -> Artifacts:
     """Quantize when something changed, then load both graphs; scores nothing."""
-    path = artifacts.checkpoint_for(folder, checkpoint)
-    integer = pipeline.graphs(folder, path, data, calibration)
+    path = artifacts.checkpoint_for(folder, sources.checkpoint)
+    integer = pipeline.graphs(folder, path, sources)
     return Artifacts(folder, path, g.load(folder.float_graph), integer)
 
 
-def prepare_scored(
-    folder: Folder, checkpoint: Path | None, data: Path | None, calibration: Path | None
-) -> Artifacts:
+def prepare_scored(folder: Folder, sources: Sources) -> Artifacts:
     """As `prepare`, and quantize.json holds the scores of these graphs on the held-out sessions."""
-    path = artifacts.checkpoint_for(folder, checkpoint)
-    pipeline.run(folder, path, data, calibration)
+    path = artifacts.checkpoint_for(folder, sources.checkpoint)
+    pipeline.run(folder, path, sources)
     return Artifacts(folder, path, g.load(folder.float_graph), g.load(folder.graph))
 
 

@@ -42,10 +42,8 @@ def run(args: argparse.Namespace) -> None:
             f"{board.name}: nothing is to be flashed: {how}. make hil BOARD={board.name} runs its"
             f" firmware; boards to flash are {', '.join(boards.chips())}"
         )
-    folder = cli.folder(args)
-    graph = pipeline.graphs(
-        folder, artifacts.checkpoint_for(folder, args.checkpoint), args.data, args.calibration
-    )
+    folder, sources = cli.folder(args), cli.sources(args)
+    graph = pipeline.graphs(folder, artifacts.checkpoint_for(folder, sources.checkpoint), sources)
     if args.format == "tflm":
         from export.tflm import build as tflm_project
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from bench import footprint
 from compress import graph as g
 from compress import pipeline
-from compress.artifacts import Folder
+from compress.artifacts import Folder, Sources
 from compress.compression import cost
 from compress.compression.budget import CODE, Budget
 from export import build
@@ -29,7 +29,7 @@ def measured(
     four = dataclasses.replace(folder, precision=PRECISION)
     if not board.memory:
         return budget
-    integer = pipeline.graphs(four, checkpoint, data)
+    integer = pipeline.graphs(four, checkpoint, Sources(data=data))
     try:
         image = build.make_firmware(integer, four, board.name)
     except DoesNotFitError:

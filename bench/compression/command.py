@@ -17,7 +17,7 @@ from bench.compression import beside, page
 from bench.cycles import chips, on_board
 from compress import artifacts, evaluate, pipeline, tasks
 from compress import graph as g
-from compress.artifacts import COMPRESSED, Folder
+from compress.artifacts import COMPRESSED, Folder, Sources
 from compress.compression import command as shrink
 from compress.compression.budget import BudgetError
 from compress.compression.cores import CORES
@@ -46,8 +46,8 @@ def run(args: argparse.Namespace) -> int:
     found = shrunk(folder, given, args.data, asked, board)
     artifacts.remember(folder, args.checkpoint)
     print(shrink.text(found))
-    graph = pipeline.graphs(folder, folder.checkpoint, args.data)
-    dataset = pipeline.dataset_of(folder, graph, args.data)
+    graph = pipeline.graphs(folder, folder.checkpoint, Sources(data=args.data))
+    dataset = pipeline.dataset_of(folder, graph, Sources(data=args.data))
     found |= {
         "scores": score(
             pipeline.load_float(args.model, given),

@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     word."""
     _check_engines()
     folder = cli.folder(args)
-    made = engines.prepare(folder, args.checkpoint, args.data, args.calibration)
+    made = engines.prepare(folder, cli.sources(args))
     parts = _stretches(args, made)
     board = args.board or first_board(made)
     ran = {engine: _run(engine, made, parts) for engine in TITLES if engine != "board"}
@@ -115,7 +115,7 @@ def _stretches(args: argparse.Namespace, made: Artifacts) -> list[Recorded]:
     task = tasks.of(made.integer)
     _check_task(made)
     if args.input is None:
-        dataset = pipeline.dataset_of(made.folder, made.integer, args.data, args.calibration)
+        dataset = pipeline.dataset_of(made.folder, made.integer, cli.sources(args))
         parts = stretches(made.integer, dataset, args.seconds)
     else:
         parts = task.inputs(made.integer, args.input, args.seconds, labels=True)

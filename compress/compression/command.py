@@ -15,14 +15,14 @@ from typing import Any
 
 from compress import artifacts, pipeline, tasks
 from compress import graph as g
-from compress.artifacts import COMPRESSED, Folder
+from compress.artifacts import COMPRESSED, Folder, Sources
 from compress.compression import candidates, check, choose, cost, rebuild, sensitivity
 from compress.compression.budget import Budget, BudgetError
 from compress.compression.candidates import Form, Layer
 from compress.compression.cores import CORES, Core
 from compress.compression.sensitivity import Sensitivity
 from compress.compression.tuned import ENOUGH, Tuned
-from compress.data import datasets, recordings
+from compress.data import datasets, listing, recordings
 from compress.errors import CheckpointError
 from compress.files import write_json
 from compress.frontend import checkpoint
@@ -54,7 +54,7 @@ def run(
     compress.json's content."""
     folder = dataclasses.replace(folder, precision=COMPRESSED)
     whole = pipeline.load_float(folder.model, checkpoint_path)
-    dataset = pipeline.dataset_of(folder, whole, data)
+    dataset = pipeline.dataset_of(folder, whole, Sources(data=data))
     key = artifacts.key(
         code=artifacts.code_hash(
             f"{__name__}:_make",
@@ -88,7 +88,7 @@ def training_sessions(data: Path | None, folder: Folder, graph: g.Graph) -> list
     if data is None:
         return recordings.ensure(folder.build / collection.folder, "train", collection)
     if (data / "train").is_dir():
-        return datasets.sessions(data / "train", collection)
+        return listing.in_folder(data / "train", collection)
     return datasets.find(data, folder.build, collection).calibration
 
 

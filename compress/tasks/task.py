@@ -322,6 +322,13 @@ class Task(ABC):
         """Everything else that is published for this task, as plain JSON."""
         return {}
 
+    def published_figures(
+        self, graph: g.Graph, frames: Sequence[Array], recorded: Sequence[Recorded]
+    ) -> dict[str, float]:
+        """What the published test of such recordings prints of a group of them, by its names, in
+        its order and its units; nothing where none is published."""
+        return {}
+
     def amount(self, recorded: Sequence[Recorded]) -> tuple[int, str]:
         """How much the error was taken over: (4564, "characters")."""
         return round(sum(r.seconds for r in recorded)), "seconds"

@@ -18,7 +18,7 @@ import torch
 from bench.__main__ import main as bench_main
 from bench.hil import assemble, language, measurement, page, schema, streaming, text
 from bench.hil.formats import C
-from compress.artifacts import Folder
+from compress.artifacts import Folder, Sources
 from compress.data import datasets
 from compress.data.simulator.session import simulate, write
 from compress.frontend import checkpoint
@@ -87,7 +87,7 @@ def short_run(here: Path) -> dict[str, Any]:
 
 def made(here: Path) -> engines.Artifacts:
     return engines.prepare_scored(
-        Folder(here / "build", "TC_S4_small", "w8a16"), here / "net.ckpt", here / "data", None
+        Folder(here / "build", "TC_S4_small", "w8a16"), Sources(here / "net.ckpt", here / "data")
     )
 
 

@@ -22,7 +22,7 @@ from bench.compression import command as bench_command
 from bench.compression import page
 from compress import graph as g
 from compress import pipeline
-from compress.artifacts import Folder
+from compress.artifacts import Folder, Sources
 from compress.compression import candidates, choose, command, cost, rebuild, rounded, sensitivity
 from compress.compression.budget import CODE, SHARE, Budget, BudgetError, parse_bytes
 from compress.compression.candidates import Form, Layer
@@ -323,7 +323,7 @@ def test_a_compressed_network_is_smaller_loads_quantizes_and_comes_out_the_same_
     assert first["tendon"]["bits"] and first["tuned"]["steps"] == 4
     assert first["tuned"]["kept"] == (first["tuned"]["after"] <= first["tuned"]["before"])
     folder = Folder(tmp_path / "a", "tiny", "compressed")
-    integer = pipeline.graphs(folder, folder.checkpoint, data)
+    integer = pipeline.graphs(folder, folder.checkpoint, Sources(data=data))
     four = {op.module for op in integer.ops if isinstance(op, g.IntDense) and op.weight_bits == 4}
     assert four == set(first["tendon"]["bits"])
     assert not list(folder.path.glob("*.state")) and not list(folder.path.glob(".*"))

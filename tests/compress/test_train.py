@@ -214,7 +214,7 @@ def test_the_recipe_shows_the_network_longer_context_than_its_short_windows() ->
     assert recipe.long_s >= 5 * recipe.short_s and recipe.long_every <= 4
 
 
-COMMITTED = Path(artifacts.__file__).parent / "checkpoints" / "TC_S4_small.ckpt"
+COMMITTED = artifacts.SHIPPED / "TC_S4_small.ckpt"
 
 
 def test_the_committed_checkpoint_is_the_one_described() -> None:

@@ -61,7 +61,7 @@ def decibels(expected: np.ndarray, found: np.ndarray) -> float:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_tflite_micro_decodes_what_the_trained_float_network_decodes(name, simulated):
     folder = Folder(ROOT / "build", name, "w8a16")
-    graph = pipeline.graphs(folder, artifacts.checkpoint_of(name, None), None)
+    graph = pipeline.graphs(folder, artifacts.checkpoint_of(name, None))
     path, real, texts, frames = (
         make_tflite(graph, folder),
         g.load(folder.float_graph),

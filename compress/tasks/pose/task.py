@@ -19,7 +19,7 @@ import numpy as np
 from compress import graph as g
 from compress.data.clock import Segment
 from compress.data.recording_file import SAMPLE_RATE
-from compress.errors import RecordingError
+from compress.errors import RecordingError, TendonError
 from compress.graph.samples import Signal
 from compress.tasks.costs import CostWords
 from compress.tasks.pose import scores as pose_scores
@@ -226,6 +226,16 @@ class Pose(Task):
         hand = Path(os.environ["HAND"]) if os.environ.get("HAND") else None
         found = pose_scores.score(parts, SAMPLE_RATE, load_hand(hand)).to_json()
         return found | {"hand": "simple" if hand is None else hand.name}
+
+    def published_figures(
+        self, graph: g.Graph, frames: Sequence[Array], recorded: Sequence[Recorded]
+    ) -> dict[str, float]:
+        """The columns of emg2pose's test_analysis: angles in rad, distances in mm."""
+        try:
+            found = self.details(graph, frames, recorded)
+        except TendonError:  # too few valid samples in a row for what is measured of them
+            return {}
+        return pose_scores.published(found) if found else {}
 
     def trivial(
         self, graph: g.Graph, recorded: Sequence[Recorded], others: Sequence[Path]

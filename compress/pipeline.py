@@ -7,7 +7,7 @@ import argparse
 import contextlib
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from compress.quantization.proof import accumulator_bounds
 from compress.quantization.quantize import quantize
 from compress.report.figures import between, difference, figure
 from compress.tasks import distances, groups
+from compress.tasks.task import Recorded
 
 REPORT_VERSION = 3
 _DEFAULT = Sources()
@@ -45,6 +46,9 @@ SCORES = (  # of a task: what its networks are judged by says nothing about thei
 def run(folder: Folder, checkpoint_path: Path, sources: Sources = _DEFAULT) -> dict[str, Any]:
     """Quantize, score on the held-out sessions, write the artifacts; returns quantize.json's
     content."""
+    if _known(folder, checkpoint_path) is None:  # what cannot be scored is refused before the rest
+        graph = any_graph(folder, checkpoint_path)
+        look(graph, dataset_of(folder, graph, sources))
     integer = graphs(folder, checkpoint_path, sources)
     dataset = dataset_of(folder, integer, sources)
     key = artifacts.key(
@@ -111,6 +115,12 @@ def dataset_of(folder: Folder, graph: g.Graph, sources: Sources = _DEFAULT) -> D
         return datasets.find(sources.data, folder.build, collection, sources.split, sources.users)
     simulated = calibration.suffix != ".npy" and collection.is_simulated(calibration)
     return Dataset([calibration], [calibration], simulated, scored=False)
+
+
+def look(graph: g.Graph, dataset: Dataset) -> None:
+    """RecordingError for held-out recordings that a glance tells to be unfit for scores."""
+    for path in dataset.heldout if dataset.scored else ():
+        tasks.of(graph).look(path)
 
 
 def _known(folder: Folder, checkpoint_path: Path) -> g.Graph | None:
@@ -275,7 +285,9 @@ def score(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]:
     a, b = heldout.float_frames(real), heldout.integer_frames(integer)
     errors = [task.error(integer, frames, recorded) for frames in (a, b)]
     by_user, by_kind = (
-        groups.scores(task, integer, (a, b), recorded, names, published)
+        groups.scores(
+            task, integer, (a, b), recorded, _of_parts(dataset, names, recorded), published
+        )
         for names, published in ((dataset.users, False), (dataset.generalization, True))
     )
     low, high = (None, None) if None in errors else task.difference(integer, a, b, recorded)
@@ -319,6 +331,12 @@ def score(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]:
             for x in accumulator_bounds(integer)
         ],
     }
+
+
+def _of_parts(dataset: Dataset, names: Sequence[str], recorded: Sequence[Recorded]) -> list[str]:
+    """Names of held-out recordings for each of their stretches."""
+    of = dict(zip(dataset.heldout, names, strict=False))
+    return [of.get(part.path, "") for part in recorded]
 
 
 def text(report: dict[str, Any]) -> str:

@@ -33,15 +33,16 @@ def scores(
     """By name, sorted: how many recordings and how much of them, and the error of both engines,
     None where there is nothing to get right. A recording without a name is in no group.
 
-    frames: of the float network and of the integers, for each recording. published: the figures of
-    a published table of results as well.
+    frames, recorded, names: of each stretch of the recordings. frames: of the float network and of
+    the integers. published: the figures of a published table of results as well.
     """
     found = []
     for name in sorted({name for name in names if name}):
         chosen = [i for i, other in enumerate(names) if other == name]
         of = [recorded[i] for i in chosen]
         amount, amount_is = task.amount(of)
-        entry = {"name": name, "recordings": len(of), "amount": amount, "amount_is": amount_is}
+        count = len({r.path for r in of})
+        entry = {"name": name, "recordings": count, "amount": amount, "amount_is": amount_is}
         for engine, every in zip(ENGINES, frames, strict=True):
             part = [every[i] for i in chosen]
             entry[engine] = task.error(graph, part, of)

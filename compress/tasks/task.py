@@ -177,10 +177,14 @@ class Task(ABC):
     ) -> list[Recorded]:
         """A recording as the stretches between its gaps, in order (`clock`, `stretches`); of the
         first `seconds` of samples only when given. `one`: only the longest stretch, and its first
-        `seconds`. `whole`: whole steps of each, of
-        those that give an output. RecordingError for one of another task, and
-        where its time stamps do not suit: where `labels` count, also for stamps by which those
-        would be wrong."""
+        `seconds`. `whole`: whole steps of each, of those that give an output. RecordingError for
+        one of another task, and where its time stamps do not suit: where `labels` count, also for
+        stamps by which those would be wrong."""
+
+    def look(self, path: Path) -> None:
+        """RecordingError for what a glance at a recording that is to be scored tells of it, before
+        anything is computed."""
+        return None
 
     def read(self, graph: g.Graph, path: Path, seconds: float | None = None) -> Recorded:
         """The longest stretch of a recording, which is all of one without a gap; its first
@@ -213,15 +217,17 @@ class Task(ABC):
         seconds: float | None = None,
         initial: Path | None = None,
         whole: bool = True,
+        labels: bool = False,
     ) -> list[Recorded]:
-        """A recording's stretches, whatever its labels are, or a `.npy` of the shape `array` says;
-        whole steps of it where `whole`, the first `seconds` only when given.
+        """A recording's stretches, whatever its labels are unless `labels` count, or a `.npy` of
+        the shape `array` says; whole steps of it where `whole`, the first `seconds` only when
+        given.
 
         `initial`: a `.npy` of what to begin with (`begins_with`) instead of the recording's own;
         behind a gap its own counts. A `.npy` has no target.
         """
         found = (
-            self.parts(graph, path, seconds, labels=False, whole=whole)
+            self.parts(graph, path, seconds, labels, whole=whole)
             if path.suffix != ".npy"
             else [self._load_array(graph, path, seconds, whole)]
         )

@@ -98,6 +98,10 @@ class Pose(Task):
             names=JOINTS if graph.output.features == len(JOINTS) else (),
         )
 
+    def look(self, path: Path) -> None:
+        with PoseSession(path) as session:
+            session.look()
+
     def parts(
         self,
         graph: g.Graph,

@@ -75,6 +75,10 @@ class Typing(Task):
             names=charset.WORDS,
         )
 
+    def look(self, path: Path) -> None:
+        with Session(path) as session:
+            session.look()
+
     def parts(
         self,
         graph: g.Graph,

@@ -367,6 +367,18 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     _add_training_arguments(parser)
 
 
+def add_users_arguments(parser: argparse.ArgumentParser) -> None:
+    """Those of `users`."""
+    parser.add_argument(
+        "--reports",
+        nargs="+",
+        default=["build/user*/w8a16/quantize.json"],
+        metavar="JSON",
+        help="the quantize.json of each network, or patterns of them (default: %(default)s)",
+    )
+    parser.add_argument("--output", type=Path, help="JSON to write as well")
+
+
 def add_shrink_arguments(parser: argparse.ArgumentParser) -> None:
     """Those of `shrink`."""
     add_checkpoint_arguments(parser)

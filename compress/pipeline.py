@@ -7,7 +7,7 @@ import argparse
 import contextlib
 import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,6 @@ from compress.quantization.proof import accumulator_bounds
 from compress.quantization.quantize import quantize
 from compress.report.figures import between, difference, figure
 from compress.tasks import distances, groups
-from compress.tasks.task import Recorded
 
 REPORT_VERSION = 3
 _DEFAULT = Sources()
@@ -285,10 +284,8 @@ def score(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]:
     a, b = heldout.float_frames(real), heldout.integer_frames(integer)
     errors = [task.error(integer, frames, recorded) for frames in (a, b)]
     by_user, by_kind = (
-        groups.scores(
-            task, integer, (a, b), recorded, _of_parts(dataset, names, recorded), published
-        )
-        for names, published in ((dataset.users, False), (dataset.generalization, True))
+        groups.scores(task, integer, (a, b), recorded, names, published)
+        for names, published in ((dataset.user_of, False), (dataset.generalizes, True))
     )
     low, high = (None, None) if None in errors else task.difference(integer, a, b, recorded)
     published, (amount, amount_is) = PUBLISHED.get(integer.name), task.amount(recorded)
@@ -331,12 +328,6 @@ def score(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]:
             for x in accumulator_bounds(integer)
         ],
     }
-
-
-def _of_parts(dataset: Dataset, names: Sequence[str], recorded: Sequence[Recorded]) -> list[str]:
-    """Names of held-out recordings for each of their stretches."""
-    of = dict(zip(dataset.heldout, names, strict=False))
-    return [of.get(part.path, "") for part in recorded]
 
 
 def text(report: dict[str, Any]) -> str:

@@ -84,14 +84,16 @@ def run(
 
 
 def training_sessions(sources: Sources, folder: Folder, graph: g.Graph) -> list[Path]:
-    """Sessions to tune on: the simulated ones, or `train` of the user's folder; without one, what
-    calibrates."""
+    """Sessions to tune on: the simulated ones, or those that are for training in the user's data;
+    without any, what calibrates."""
     collection, data = tasks.collection_of(graph), sources.data
     if data is None:
         return recordings.ensure(folder.build / collection.folder, "train", collection)
-    if (data / "train").is_dir():
+    found = pipeline.dataset_of(folder, graph, sources)
+    if found.train:
+        return [*found.train]
+    if (data / "train").is_dir() and not (sources.split or sources.users):
         return listing.in_folder(data / "train", collection)
-    found = datasets.find(data, folder.build, collection, sources.split, sources.users)
     return found.calibration
 
 

@@ -21,7 +21,7 @@ from compress.errors import CheckpointError, GraphError, TendonError
 from compress.files import sha256, write_json
 from compress.frontend.families import HYPER_PARAMETERS, PUBLISHED
 from compress.graph import latency, macs
-from compress.graph.samples import Signal
+from compress.quantization import signals
 from compress.quantization.calibrate import Ranges, observe
 from compress.quantization.precisions import PRECISIONS
 from compress.quantization.proof import accumulator_bounds
@@ -30,6 +30,7 @@ from compress.report.figures import between, difference, figure
 from compress.tasks import distances
 
 REPORT_VERSION = 2
+GIVEN = "CALIBRATION= names it"
 _DEFAULT = Sources()
 SCORES = (  # of a task: what its networks are judged by says nothing about their integers
     "compress.tasks.*.scores",
@@ -57,13 +58,15 @@ def run(folder: Folder, checkpoint_path: Path, sources: Sources = _DEFAULT) -> d
         return read_report(folder)
     real, signals_from = (
         g.load(folder.float_graph),
-        [sources.calibration] if sources.calibration else dataset.calibration,
+        dataset.calibration,
     )
     report = score(real, integer, dataset) | {
         "key": key,
         "calibration": [p.name for p in signals_from],
+        "calibration_findings": integer.provenance.get("findings", []),
     }
-    report["layers"] = evaluate.layers(real, integer, _signal(real, signals_from[0]))
+    signal = signals.read(real, signals_from, dataset.why).signals[0]
+    report["layers"] = evaluate.layers(real, integer, signal)
     write_json(folder.quantize_json, report)
     return report
 
@@ -72,11 +75,22 @@ def graphs(folder: Folder, checkpoint_path: Path, sources: Sources = _DEFAULT) -
     """Make both graphs unless what they are made from is unchanged; returns the integer one. Scores
     nothing."""
     _check(folder, checkpoint_path)
-    if sources.calibration:
-        return family([folder], checkpoint_path, [sources.calibration])[0]
+    if sources.calibration and not _may_be_scored(folder, checkpoint_path, sources):
+        return family([folder], checkpoint_path, [sources.calibration], GIVEN)[0]
     graph = any_graph(folder, checkpoint_path)
-    signals_from = dataset_of(folder, graph, sources).calibration
-    return family([folder], checkpoint_path, signals_from)[0]
+    dataset = dataset_of(folder, graph, sources)
+    return family([folder], checkpoint_path, dataset.calibration, dataset.why)[0]
+
+
+def _may_be_scored(folder: Folder, checkpoint_path: Path, sources: Sources) -> bool:
+    """Whether what calibrates could be held out too: of a folder, or of simulated sessions that
+    are there."""
+    if sources.data is not None or sources.calibration is None:
+        return True
+    if folder.network is not None or sources.calibration.suffix == ".npy":
+        return False
+    collection = tasks.collection_of(any_graph(folder, checkpoint_path))
+    return (folder.build / collection.folder / "heldout").is_dir()
 
 
 def any_graph(folder: Folder, checkpoint_path: Path) -> g.Graph:
@@ -90,10 +104,15 @@ def dataset_of(folder: Folder, graph: g.Graph, sources: Sources = _DEFAULT) -> D
     """What calibrates, and what is held out. A network file with a signal to calibrate on needs no
     more: that signal is both, and nothing is scored."""
     collection, calibration = tasks.collection_of(graph), sources.calibration
-    if folder.network is None or sources.data is not None or calibration is None:
-        return datasets.find(sources.data, folder.build, collection)
-    simulated = calibration.suffix != ".npy" and collection.is_simulated(calibration)
-    return Dataset([calibration], [calibration], simulated, scored=False)
+    if folder.network is not None and sources.data is None and calibration is not None:
+        simulated = calibration.suffix != ".npy" and collection.is_simulated(calibration)
+        return Dataset([calibration], [calibration], simulated, scored=False, why=GIVEN)
+    found = datasets.find(sources.data, folder.build, collection)
+    if calibration is not None:
+        found = replace(found, calibration=[calibration], why=GIVEN)
+    if sources.data is not None or calibration is not None:  # the simulated sets share nothing
+        signals.refuse_shared(graph, found.calibration, found.heldout, found.why)
+    return found
 
 
 def _known(folder: Folder, checkpoint_path: Path) -> g.Graph | None:
@@ -106,27 +125,35 @@ def _known(folder: Folder, checkpoint_path: Path) -> g.Graph | None:
     return None
 
 
-def family(folders: list[Folder], checkpoint_path: Path, signals_from: list[Path]) -> list[g.Graph]:
+def family(
+    folders: list[Folder], checkpoint_path: Path, signals_from: list[Path], why: str = ""
+) -> list[g.Graph]:
     """The integer graphs of one model at several precisions, made where something changed;
-    calibration is observed once."""
+    calibration is observed once. `why`: how what calibrates was chosen. What there is to say of it
+    is said, of graphs that are there already too."""
 
     @functools.cache
-    def observed() -> tuple[g.Graph, Ranges]:
+    def observed() -> tuple[g.Graph, Ranges, list[str]]:
         real = load_float(folders[0].model, checkpoint_path, folders[0].window)
         print(f"calibrating on {', '.join(p.name for p in signals_from)}")
+        calibration = signals.read(real, signals_from, why)
         narrow = bool(real.provenance.get("bits")) or any(
             PRECISIONS[folder.precision].weights < 8 for folder in folders
         )
-        return real, observe(real, [_signal(real, p) for p in signals_from], products=narrow)
+        ranges = observe(real, calibration.signals, products=narrow)
+        return real, ranges, calibration.findings + signals.unlike(real, ranges)
 
-    return [_graph(folder, checkpoint_path, signals_from, observed) for folder in folders]
+    made = [_graph(folder, checkpoint_path, signals_from, observed) for folder in folders]
+    for words in dict.fromkeys(w for graph in made for w in graph.provenance.get("findings", [])):
+        print(f"warning: calibration: {words}")
+    return made
 
 
 def _graph(
     folder: Folder,
     checkpoint_path: Path,
     signals_from: list[Path],
-    observed: Callable[[], tuple[g.Graph, Ranges]],
+    observed: Callable[[], tuple[g.Graph, Ranges, list[str]]],
 ) -> g.Graph:
     _check(folder, checkpoint_path)
     key = artifacts.key(
@@ -141,8 +168,10 @@ def _graph(
     if known is not None:
         print(f"{folder.graph}: unchanged")
         return known
-    real, ranges = observed()
+    real, ranges, findings = observed()
     integer = quantize(real, ranges, folder.precision)
+    if findings:
+        integer.provenance["findings"] = findings
     integer.provenance["code"] = _graph_code()
     integer.provenance["key"] = key  # vouches for both files, so the integer graph is written last
     folder.quantize_json.unlink(missing_ok=True)  # it speaks of the graph that was there
@@ -181,10 +210,6 @@ def _unchanged(folder: Folder, key: str) -> g.Graph | None:
         return g.load(folder.graph)
     except GraphError:
         return None
-
-
-def _signal(graph: g.Graph, path: Path) -> Signal:
-    return tasks.of(graph).load_input(graph, path, datasets.CALIBRATION_SECONDS).signal
 
 
 def load_float(model: str, path: Path, window: int | None = None) -> g.Graph:

@@ -18,12 +18,14 @@ CALIBRATION_SECONDS = 120.0
 @dataclass(frozen=True)
 class Dataset:
     """Disjoint sessions; `simulated` is true when any of them says so itself. Not `scored`: one
-    signal that calibrates and is compared on, whatever it says of what is right."""
+    signal that calibrates and is compared on, whatever it says of what is right. `why`: how what
+    calibrates was chosen."""
 
     calibration: list[Path]
     heldout: list[Path]
     simulated: bool
     scored: bool = True
+    why: str = ""
 
     @property
     def origin(self) -> str:
@@ -43,7 +45,7 @@ def find(data: Path | None, build: Path, collection: Collection) -> Dataset:
         calibration, heldout = (
             recordings.ensure(root, split, collection) for split in ("calibration", "heldout")
         )
-        return Dataset(calibration, heldout, True)
+        return Dataset(calibration, heldout, True, why="the simulated calibration set")
     if not data.is_dir():
         raise RecordingError(
             f"{data}: expected a folder of {collection.group} sessions"
@@ -55,8 +57,10 @@ def find(data: Path | None, build: Path, collection: Collection) -> Dataset:
             sessions(data / "calibration", collection),
             sessions(data / "heldout", collection),
         )
+        why = f"in {data / 'calibration'}"
     elif (data / metadata.NAME).is_file():
         calibration, heldout = _published_splits(data / metadata.NAME)
+        why = f"the first val (or train) recording of {data / metadata.NAME}"
     else:
         everything = sessions(data, collection)
         if len(everything) < 2:
@@ -65,9 +69,9 @@ def find(data: Path | None, build: Path, collection: Collection) -> Dataset:
                 f" {len(everything)}"
             )
         calibration, heldout = everything[:1], everything[1:]
-    return Dataset(
-        calibration, heldout, any(collection.is_simulated(p) for p in calibration + heldout)
-    )
+        why = f"the first session by name in {data}"
+    simulated = any(collection.is_simulated(p) for p in calibration + heldout)
+    return Dataset(calibration, heldout, simulated, why=why)
 
 
 def _published_splits(table: Path) -> tuple[list[Path], list[Path]]:

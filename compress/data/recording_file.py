@@ -91,6 +91,11 @@ class RecordingFile(ABC):
         """Recorded times of samples start…stop, float64 unix seconds."""
         return np.ascontiguousarray(self._read(start, stop)["time"])
 
+    def samples(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Samples start…stop as a network takes them, float32 (n, electrodes): finite."""
+        emg = self._finite_emg(start, stop)
+        return emg.reshape(len(emg), -1)
+
     def check(self) -> None:
         """Read everything once: RecordingError for damaged blocks, time running backwards, NaN or
         infinite samples."""

@@ -89,6 +89,12 @@ class Typing(Task):
             keys = [(at, character) for at, character in presses if character and 0.0 <= at < end]
             return Recorded(path, Signal(samples), Typed(session.text(0.0, end), keys))
 
+    def opened(self, graph: g.Graph, path: Path) -> Session:
+        return Session(path)
+
+    def electrode(self, graph: g.Graph, index: int) -> str:
+        return f"{('left', 'right')[index // ELECTRODES]} electrode {index % ELECTRODES}"
+
     def from_array(self, array: Array) -> Array:
         if array.ndim != 3 or array.shape[1:] != (BANDS, ELECTRODES):
             raise ValueError(

@@ -1,7 +1,8 @@
-# Every target does its own set-up. Variables: MODEL, CHECKPOINT, DATA, SPLIT, PRECISION, FORMAT,
-# BOARD, COMPILER, PORT, TOOL, TAP, SECONDS, LATENCY, CALIBRATION, INPUT, OUTPUT, ENGINE, DECODER,
-# LM, TFLM, CMSIS_NN, COREMARK, AES, INITIAL, NAME, WINDOW, FLASH, RAM, LOAD, STEPS, TASK; of sweeps
-# MODELS, PRECISIONS, DECODERS, CHECKPOINTS, JOBS, BACKEND, SCHEDULER. A path may hold blanks.
+# Every target does its own set-up. Variables: MODEL, CHECKPOINT, DATA, SPLIT, USERS, PRECISION,
+# FORMAT, BOARD, COMPILER, PORT, TOOL, TAP, SECONDS, LATENCY, CALIBRATION, INPUT, OUTPUT, ENGINE,
+# DECODER, LM, TFLM, CMSIS_NN, COREMARK, AES, INITIAL, NAME, WINDOW, FLASH, RAM, LOAD, STEPS, TASK;
+# of sweeps MODELS, PRECISIONS, DECODERS, CHECKPOINTS, JOBS, BACKEND, SCHEDULER. A path may hold
+# blanks.
 # MODEL is a name, or a Python file of yours, path/net.py or path/net.py:name, which is executed;
 # its artifacts are called net or net-name. MODELS may mix both.
 MODEL ?= TC_S4_small
@@ -33,7 +34,7 @@ $(info $(if $(taken),taking the compressed $(named) of $(small); PRECISION=w8a16
 endif
 
 # a path is a word of the shell in double quotes
-$(foreach v,MODEL BUILD CHECKPOINT DATA SPLIT CALIBRATION INPUT OUTPUT INITIAL LM TFLM NAME,\
+$(foreach v,MODEL BUILD CHECKPOINT DATA SPLIT USERS CALIBRATION INPUT OUTPUT INITIAL LM TFLM NAME,\
 	$(if $(findstring ",$($v)),$(error $v=$($v): expected no double quote in it)))
 
 .DEFAULT_GOAL := help
@@ -42,7 +43,9 @@ READY := .venv/ready
 common = --model "$(MODEL)" --precision $(PRECISION) --build "$(BUILD)" \
 	$(if $(CHECKPOINT),--checkpoint "$(CHECKPOINT)") $(if $(WINDOW),--window $(WINDOW))
 form = --format $(FORMAT) $(if $(TFLM),--tflm "$(TFLM)")
-data = $(if $(DATA),--data "$(DATA)") $(if $(CALIBRATION),--calibration "$(CALIBRATION)")
+chosen = $(if $(DATA),--data "$(DATA)") $(if $(SPLIT),--split "$(SPLIT)") \
+	$(if $(USERS),--users "$(USERS)")
+data = $(chosen) $(if $(CALIBRATION),--calibration "$(CALIBRATION)")
 latency = $(if $(LATENCY),--latency $(LATENCY))
 name = $(if $(NAME),--name "$(NAME)")
 lm = $(if $(LM),--lm "$(LM)")
@@ -78,7 +81,7 @@ compilers: setup tools ## gcc and clang, every core, level, frame pointers, LTO,
 		tests/firmware/test_kernels.py::test_one_sweep_over_all_kernels_under_every_compiler $(ARGS)
 
 quantize: setup ## checkpoint -> integer graph, its error rate
-## [MODEL=name|path/net.py CHECKPOINT= DATA= CALIBRATION= PRECISION= WINDOW=]
+## [MODEL=name|path/net.py CHECKPOINT= DATA= SPLIT=user0.yaml USERS= CALIBRATION= PRECISION= WINDOW=]
 	$(PYTHON) -m compress quantize $(common) $(data)
 
 macs: setup ## multiply-accumulates per layer and second of signal   [MODEL= CHECKPOINT=]
@@ -88,9 +91,9 @@ recordings: setup ## write the simulated recordings   [TASK=typing|pose|classes|
 	$(PYTHON) -m compress recordings --build "$(BUILD)" $(if $(TASK),--task $(TASK))
 
 train: setup ## train a network, on simulated or own recordings; continues where it was interrupted
-## [MODEL= DATA= SPLIT=user.yaml CHECKPOINT= STEPS= OUTPUT=]
+## [MODEL= DATA= SPLIT=user.yaml USERS= CHECKPOINT= STEPS= OUTPUT=]
 	OMP_WAIT_POLICY=PASSIVE $(PYTHON) -m compress train --model "$(MODEL)" --build "$(BUILD)" \
-		$(if $(DATA),--data "$(DATA)") $(if $(SPLIT),--split "$(SPLIT)") \
+		$(chosen) \
 		$(if $(CHECKPOINT),--checkpoint "$(CHECKPOINT)") $(if $(STEPS),--steps $(STEPS)) \
 		$(if $(OUTPUT),--out "$(OUTPUT)")
 

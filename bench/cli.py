@@ -50,7 +50,7 @@ def _add_stream_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--seconds",
-        type=float,
+        type=cli.seconds,
         default=15.0,
         help="how much signal to stream (default: %(default)s)",
     )
@@ -72,7 +72,7 @@ def add_crosscheck_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--seconds",
-        type=float,
+        type=cli.seconds,
         default=CROSSCHECK_SECONDS,
         help="how much signal, of as many recordings as it takes (default: %(default)s)",
     )
@@ -166,7 +166,9 @@ def add_pareto_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of one task's sessions (default: the simulated sets)",
     )
     cli.add_build_argument(parser)
-    parser.add_argument("--jobs", type=int, help="how many jobs at a time (default: one per core)")
+    parser.add_argument(
+        "--jobs", type=cli.whole(1, 1024), help="how many jobs at a time (default: one per core)"
+    )
     parser.add_argument(
         "--backend",
         help="joblib's: loky, threading, multiprocessing, dask, ray, … (default: processes here)",
@@ -197,7 +199,7 @@ def add_compress_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--load",
-        type=float,
+        type=cli.real(0.001, 1.0),
         default=LOAD,
         help="share of the board's clock it may take (default: %(default)s)",
     )

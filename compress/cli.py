@@ -9,20 +9,69 @@ runs.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from compress import tasks
 from compress.artifacts import Folder, Sources
 from compress.compression.budget import parse_bytes
 from compress.compression.cores import CORES
+from compress.data.choice import split_files, user_names
 from compress.errors import TendonError
 from compress.frontend.own.named import HOLDS, named
 from compress.quantization.precisions import PRECISIONS
+
+DAY_S = 86_400.0
+LARGEST_SEED = 2**32 - 1  # of numpy's generators
+
+
+class Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong with an option, without the list of all of them."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message}\n")
+
+
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """The type of an option that is a whole number in this range."""
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text) if len(text) < 40 else most + 1
+        except ValueError:
+            value = least - 1
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(
+                f"expected a whole number from {least:,} to {most:,}, found {text[:40]!r}"
+            )
+        return value
+
+    return parse
+
+
+def real(least: float, most: float) -> Callable[[str], float]:
+    """The type of an option that is a finite number in this range; 0 only where `least` is."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not least <= value <= most:  # nor is a NaN
+            raise argparse.ArgumentTypeError(
+                f"expected a number from {least:g} to {most:,g}, found {text[:40]!r}"
+            )
+        return value
+
+    return parse
+
+
+seconds = real(0.001, 10 * DAY_S)  # of signal
 
 
 @dataclass(frozen=True)
@@ -51,7 +100,7 @@ def parser_of(
     package: str, about: str | None, commands: Sequence[Command]
 ) -> argparse.ArgumentParser:
     """The parser of `python -m <package>`, with all its commands."""
-    parser = argparse.ArgumentParser(prog=f"python -m {package}", description=about)
+    parser = Parser(prog=f"python -m {package}", description=about)
     added = parser.add_subparsers(required=True, metavar="command")
     for command in commands:
         own = added.add_parser(command.name, help=command.help)
@@ -127,8 +176,8 @@ def add_models_argument(parser: argparse.ArgumentParser, default: list[str]) -> 
 
 def _add_training_arguments(parser: argparse.ArgumentParser) -> None:
     """--seed, --threads."""
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seed", type=whole(0, LARGEST_SEED), default=1)
+    parser.add_argument("--threads", type=whole(1, 1024), default=2)
 
 
 def add_checkpoint_arguments(parser: argparse.ArgumentParser) -> None:
@@ -156,25 +205,69 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--window",
-        type=int,
+        type=whole(1, 10_000_000),
         help="samples at a time, of a network that is not causal (default: 1920, 0.96 s)",
     )
 
 
-def add_data_arguments(parser: argparse.ArgumentParser) -> None:
-    """--data, --calibration."""
+class _SplitFiles(argparse.Action):
+    """`args.split`: a tuple of files."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
+        namespace.split = split_files(values)
+
+
+class _Users(argparse.Action):
+    """`args.users`: a tuple of names."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
+        namespace.users = user_names(values)
+
+
+def add_choice_arguments(parser: argparse.ArgumentParser) -> None:
+    """--data, --split, --users: which recordings calibrate and are scored."""
     parser.add_argument(
         "--data",
         type=Path,
         help="folder of sessions of the network's task (default: the simulated set)",
     )
     parser.add_argument(
+        "--split",
+        nargs="+",
+        action=_SplitFiles,
+        default=(),
+        metavar="FILE",
+        help=(
+            "YAML files of emg2qwerty's or emg2pose's kind, several for several users: val of"
+            " --data calibrates (or else train), test is scored"
+        ),
+    )
+    _add_users_argument(parser, "whose sessions of --data calibrate and are scored")
+
+
+def _add_users_argument(parser: argparse.ArgumentParser, what: str) -> None:
+    """--users."""
+    parser.add_argument(
+        "--users",
+        nargs="+",
+        action=_Users,
+        default=(),
+        metavar="USER",
+        help=f"{what}, as its metadata.csv or its files name them (default: everybody's)",
+    )
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """--data, --split, --users, --calibration."""
+    add_choice_arguments(parser)
+    parser.add_argument(
         "--calibration", type=Path, help="one recording or .npy to calibrate on instead"
     )
 
 
 def add_graph_arguments(parser: argparse.ArgumentParser) -> None:
-    """--model, …, --window, --data, --calibration: what an integer graph is made from."""
+    """--model, …, --window, --data, --split, --users, --calibration: what an integer graph is made
+    from."""
     add_model_arguments(parser)
     add_data_arguments(parser)
 
@@ -198,7 +291,7 @@ def add_latency_argument(parser: argparse.ArgumentParser) -> None:
     """--latency."""
     parser.add_argument(
         "--latency",
-        type=float,
+        type=real(0.0, 60_000.0),
         default=0.0,
         help=(
             "milliseconds that an output frame may come later, so that several are computed at once"
@@ -236,6 +329,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="YAML file of emg2qwerty's kind: which sessions of --data train, validate and test",
     )
+    _add_users_argument(parser, "whose sessions of --data to train on")
     parser.add_argument(
         "--checkpoint",
         "--start",
@@ -246,18 +340,18 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, help="checkpoint to write (default: <build>/<MODEL>/train/<MODEL>.ckpt)"
     )
-    parser.add_argument("--steps", type=int, help="steps to train (default: the network's recipe)")
+    parser.add_argument(
+        "--steps",
+        type=whole(1, 10**9),
+        help="steps to train (default: the network's recipe)",
+    )
     _add_training_arguments(parser)
 
 
 def add_shrink_arguments(parser: argparse.ArgumentParser) -> None:
     """Those of `shrink`."""
     add_checkpoint_arguments(parser)
-    parser.add_argument(
-        "--data",
-        type=Path,
-        help="folder of sessions: train, calibration (default: the simulated set)",
-    )
+    add_choice_arguments(parser)
     parser.add_argument(
         "--core",
         default="cortex-m7",
@@ -266,7 +360,7 @@ def add_shrink_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--cycles",
-        type=float,
+        type=real(1.0, 1e12),
         help="core cycles a second of signal that it may take (default: any)",
     )
     add_budget_arguments(parser)
@@ -279,7 +373,7 @@ def add_budget_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--steps",
-        type=int,
+        type=whole(0, 10**9),
         help=(
             "steps of fine-tuning; 0 for none (default: those of the task's recipe, where it tunes"
             " a network that needs them)"
@@ -318,7 +412,9 @@ def folder(args: argparse.Namespace) -> Folder:
 
 def sources(args: argparse.Namespace) -> Sources:
     """What the artifacts of these arguments are made from."""
-    return Sources(args.checkpoint, getattr(args, "data", None), getattr(args, "calibration", None))
+    data, calibration = (getattr(args, name, None) for name in ("data", "calibration"))
+    split, users = (getattr(args, name, ()) for name in ("split", "users"))
+    return Sources(args.checkpoint, data, calibration, split, users)
 
 
 def run_main(

@@ -18,18 +18,19 @@ from compress.artifacts import Folder, Sources
 from compress.data import datasets
 from compress.data.datasets import Dataset
 from compress.errors import CheckpointError, GraphError, TendonError
-from compress.files import sha256, write_json
+from compress.files import replace_atomically, sha256, write_json
 from compress.frontend.families import HYPER_PARAMETERS, PUBLISHED
 from compress.graph import latency, macs
-from compress.quantization import signals
 from compress.quantization.calibrate import Ranges, observe
 from compress.quantization.precisions import PRECISIONS
 from compress.quantization.proof import accumulator_bounds
 from compress.quantization.quantize import quantize
+from compress.quantization.signals import Calibration, refuse_shared, unlike
 from compress.report.figures import between, difference, figure
-from compress.tasks import distances
+from compress.report.said import once
+from compress.tasks import distances, groups
 
-REPORT_VERSION = 2
+REPORT_VERSION = 3
 GIVEN = "CALIBRATION= names it"
 _DEFAULT = Sources()
 SCORES = (  # of a task: what its networks are judged by says nothing about their integers
@@ -37,6 +38,7 @@ SCORES = (  # of a task: what its networks are judged by says nothing about thei
     "compress.tasks.*.text",
     "compress.tasks.costs",
     "compress.tasks.distances",
+    "compress.tasks.groups",
     "compress.tasks.statistics",
     "compress.tasks.text",
 )
@@ -51,6 +53,7 @@ def run(folder: Folder, checkpoint_path: Path, sources: Sources = _DEFAULT) -> d
         graph=integer.provenance["key"],
         heldout=dataset.heldout,
         scored=dataset.scored,
+        groups=[[*dataset.users], [*dataset.generalization], [*dataset.notes]],
         code=_code_of("run", *artifacts.TASK_DATA),
     )
     if key == artifacts.recorded_key(folder.quantize_json):
@@ -65,10 +68,19 @@ def run(folder: Folder, checkpoint_path: Path, sources: Sources = _DEFAULT) -> d
         "calibration": [p.name for p in signals_from],
         "calibration_findings": integer.provenance.get("findings", []),
     }
-    signal = signals.read(real, signals_from, dataset.why).signals[0]
-    report["layers"] = evaluate.layers(real, integer, signal)
+    report["layers"] = evaluate.layers(real, integer, Calibration(real, signals_from).longest())
+    _write_generalization(folder, report)
     write_json(folder.quantize_json, report)
     return report
+
+
+def _write_generalization(folder: Folder, report: dict[str, Any]) -> None:
+    """The csv beside the report, or none."""
+    if report["generalization"]:
+        content = groups.csv_of("generalization", report["generalization"])
+        replace_atomically(folder.generalization_csv, content)
+    else:
+        folder.generalization_csv.unlink(missing_ok=True)
 
 
 def graphs(folder: Folder, checkpoint_path: Path, sources: Sources = _DEFAULT) -> g.Graph:
@@ -77,14 +89,15 @@ def graphs(folder: Folder, checkpoint_path: Path, sources: Sources = _DEFAULT) -
     _check(folder, checkpoint_path)
     if sources.calibration and not _may_be_scored(folder, checkpoint_path, sources):
         return family([folder], checkpoint_path, [sources.calibration], GIVEN)[0]
-    graph = any_graph(folder, checkpoint_path)
-    dataset = dataset_of(folder, graph, sources)
+    dataset = dataset_of(folder, any_graph(folder, checkpoint_path), sources)
+    for note in dataset.notes:
+        print(note)
     return family([folder], checkpoint_path, dataset.calibration, dataset.why)[0]
 
 
 def _may_be_scored(folder: Folder, checkpoint_path: Path, sources: Sources) -> bool:
-    """Whether what calibrates could be held out too: of a folder, or of simulated sessions that
-    are there."""
+    """Whether what CALIBRATION= names could be held out too: of a folder, or of simulated sessions
+    that are there."""
     if sources.data is not None or sources.calibration is None:
         return True
     if folder.network is not None or sources.calibration.suffix == ".npy":
@@ -107,11 +120,11 @@ def dataset_of(folder: Folder, graph: g.Graph, sources: Sources = _DEFAULT) -> D
     if folder.network is not None and sources.data is None and calibration is not None:
         simulated = calibration.suffix != ".npy" and collection.is_simulated(calibration)
         return Dataset([calibration], [calibration], simulated, scored=False, why=GIVEN)
-    found = datasets.find(sources.data, folder.build, collection)
+    found = datasets.find(sources.data, folder.build, collection, sources.split, sources.users)
     if calibration is not None:
         found = replace(found, calibration=[calibration], why=GIVEN)
     if sources.data is not None or calibration is not None:  # the simulated sets share nothing
-        signals.refuse_shared(graph, found.calibration, found.heldout, found.why)
+        refuse_shared(graph, tuple(found.calibration), tuple(found.heldout), found.why)
     return found
 
 
@@ -136,16 +149,16 @@ def family(
     def observed() -> tuple[g.Graph, Ranges, list[str]]:
         real = load_float(folders[0].model, checkpoint_path, folders[0].window)
         print(f"calibrating on {', '.join(p.name for p in signals_from)}")
-        calibration = signals.read(real, signals_from, why)
         narrow = bool(real.provenance.get("bits")) or any(
             PRECISIONS[folder.precision].weights < 8 for folder in folders
         )
-        ranges = observe(real, calibration.signals, products=narrow)
-        return real, ranges, calibration.findings + signals.unlike(real, ranges)
+        calibration = Calibration(real, signals_from, why)
+        ranges = observe(real, calibration, products=narrow)
+        return real, ranges, calibration.findings + unlike(real, ranges)
 
     made = [_graph(folder, checkpoint_path, signals_from, observed) for folder in folders]
     for words in dict.fromkeys(w for graph in made for w in graph.provenance.get("findings", [])):
-        print(f"warning: calibration: {words}")
+        once(f"warning: calibration: {words}")
     return made
 
 
@@ -260,6 +273,10 @@ def score(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]:
     task, recorded = evaluate.judge(integer, heldout.recorded), heldout.recorded
     a, b = heldout.float_frames(real), heldout.integer_frames(integer)
     errors = [task.error(integer, frames, recorded) for frames in (a, b)]
+    by_user, by_kind = (
+        groups.scores(task, integer, (a, b), recorded, names, published)
+        for names, published in ((dataset.users, False), (dataset.generalization, True))
+    )
     low, high = (None, None) if None in errors else task.difference(integer, a, b, recorded)
     published, (amount, amount_is) = PUBLISHED.get(integer.name), task.amount(recorded)
     return {
@@ -285,6 +302,10 @@ def score(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]:
         ),
         "amount": amount,
         "amount_is": amount_is,
+        "users": by_user,
+        "over_users": groups.over(by_user) if len(by_user) > 1 else None,
+        "generalization": by_kind,
+        "notes": [*dataset.notes],
         "details": {
             "float": task.details(integer, a, recorded),
             "quantized": task.details(integer, b, recorded),
@@ -310,6 +331,7 @@ def text(report: dict[str, Any]) -> str:
     lines = [
         _where(report),
         *(_errors(m) if report["scored"] else []),
+        *_of_groups(report),
         f"  {agreement}output SQNR {report['sqnr_db']:.1f} dB",
     ]
     if report["stream_latency"]:
@@ -349,6 +371,17 @@ def _errors(m: dict[str, Any]) -> list[str]:
         f"  {m['name']} float {figure(m['float'], unit)}, integer {figure(m['quantized'], unit)}"
         f" (difference {change}, 95 % interval {low} … {high})"
     ]
+
+
+def _of_groups(report: dict[str, Any]) -> list[str]:
+    """The errors of users and of kinds of generalization, where there are several."""
+    unit, users, found = report["metric"]["unit"], report["over_users"], []
+    if users and report["scored"]:
+        found += groups.lines("user", report["users"], unit)
+        found.append(groups.mean_line(users, unit))
+    if report["scored"]:
+        found += groups.lines("generalization", report["generalization"], unit)
+    return found
 
 
 def quantize_command(args: argparse.Namespace) -> None:

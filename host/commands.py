@@ -8,7 +8,6 @@ import io
 import numpy as np
 
 from compress import artifacts, cli, pipeline, tasks
-from compress import graph as g
 from compress.files import replace_atomically
 from compress.graph.samples import Signal
 from compress.tasks.shape import is_own
@@ -28,27 +27,26 @@ def infer(args: argparse.Namespace) -> None:
     folder = cli.folder(args)
     path = artifacts.checkpoint_for(folder, cli.sources(args).checkpoint)
     graph = pipeline.any_graph(folder, path)
-    signal = _input(graph, args)
+    parts = tasks.of(graph).inputs(graph, args.input, None, args.initial)
     if args.engine in FLOAT:
         graph = pipeline.load_float(args.model, path, args.window)
-        frames = engines.infer_float(args.engine, graph, path, signal)
+        found = [engines.infer_float(args.engine, graph, path, p.signal) for p in parts]
     else:
         made = _prepare(args)
         graph = made.integer
-        frames = engines.infer(args.engine, made, signal, args.port)
-    laid_out = tasks.of(graph).laid_out(graph, frames)
+        found = [engines.infer(args.engine, made, p.signal, args.port) for p in parts]
+    laid_out = tasks.of(graph).in_a_row(graph, found)
     content = io.BytesIO()
     np.save(content, laid_out)
     replace_atomically(args.output, content.getvalue())
-    written = len(frames) - (graph.start_up if is_own(graph) else 0)
+    written = [len(frames) - (graph.start_up if is_own(graph) else 0) for frames in found]
+    for part, frames in zip(parts, written, strict=True):
+        if len(parts) > 1:
+            print(f"{part.name}: {frames} frames, a stream of its own")
     print(
-        f"wrote {args.output}: {written} frames of {frames.shape[1]} values by {args.engine},"
-        f" {laid_out.shape}"
+        f"wrote {args.output}: {sum(written)} frames of {found[0].shape[1]} values by"
+        f" {args.engine}, {laid_out.shape}"
     )
-
-
-def _input(graph: g.Graph, args: argparse.Namespace) -> Signal:
-    return tasks.of(graph).load_input(graph, args.input, None, args.initial).signal
 
 
 def _beginning(args: argparse.Namespace, seconds: float) -> Signal:

@@ -52,7 +52,7 @@ class Streamed:
 
 def stretches(graph: g.Graph, dataset: Dataset, seconds: float) -> list[Recorded]:
     """Held-out recordings in order, from the beginning of each, until they give `seconds` (rounded
-    up to whole steps) or end."""
+    up to whole steps) or end; of one with gaps each stretch between them."""
     found: list[Recorded] = []
     rate = float(graph.input.rate)
     left = math.ceil(round(seconds * rate) / graph.samples_per_step)
@@ -60,8 +60,9 @@ def stretches(graph: g.Graph, dataset: Dataset, seconds: float) -> list[Recorded
         if not left:
             break
         seconds = left * graph.samples_per_step / rate
-        found.append(evaluate.read(graph, path, seconds, dataset.scored))
-        left -= len(found[-1].samples) // graph.samples_per_step
+        parts = evaluate.read(graph, path, seconds, dataset.scored)
+        found += parts
+        left -= sum(len(part.samples) for part in parts) // graph.samples_per_step
     return found
 
 
@@ -70,8 +71,8 @@ def window(graph: g.Graph, part: Recorded) -> Window:
     return {
         "recording": part.path.name,
         "sha256": sha256(part.path),
-        "start_s": 0.0,
-        "stop_s": part.seconds,
+        "start_s": part.begin_s,
+        "stop_s": part.begin_s + part.seconds,
         "amount": 0 if part.target is None else tasks.of(graph).amount([part])[0],
     }
 

@@ -53,6 +53,11 @@ class Folder:
     def quantize_json(self) -> Path:
         return self.path / "quantize.json"
 
+    @property
+    def generalization_csv(self) -> Path:
+        """Beside quantize.json, where recordings say what they generalize over."""
+        return self.path / "generalization.csv"
+
     def target(self, board: str, form: str = "c") -> Path:
         """Everything about one exported format on one board."""
         return self.path / form / board

@@ -15,7 +15,7 @@ class Sources:
         checkpoint: the user's, of the network before it is compressed.
         data: folder of sessions of the network's task.
         calibration: one recording or `.npy` to calibrate on instead.
-        split: file that says which sessions of `data` train, validate and test.
+        split: files that say which sessions of `data` train, validate and test.
         users: whose sessions of `data`.
         window: samples at a time, of a network that is not causal.
     """
@@ -23,6 +23,6 @@ class Sources:
     checkpoint: Path | None = None
     data: Path | None = None
     calibration: Path | None = None
-    split: Path | None = None
+    split: tuple[Path, ...] = ()
     users: tuple[str, ...] = ()
     window: int | None = None

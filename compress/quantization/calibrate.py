@@ -4,7 +4,7 @@ what each matrix multiplies."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -76,7 +76,7 @@ class Ranges:
             band.see(x)
 
 
-def observe(graph: Graph, recordings: Sequence[Array | Signal], products: bool = True) -> Ranges:
+def observe(graph: Graph, recordings: Iterable[Array | Signal], products: bool = True) -> Ranges:
     """Run every calibration recording (time, features), float, through the float graph and note
     what it shows.
 
@@ -85,13 +85,6 @@ def observe(graph: Graph, recordings: Sequence[Array | Signal], products: bool =
     """
     ranges, digest = Ranges(norms=_first_norm(graph)), hashlib.sha256()
     ranges.spreads = {name: Spread() for name in (*ranges.norms, graph.output.name)}
-    if recordings and not any(
-        len(as_signal(r).samples) >= graph.samples_per_step for r in recordings
-    ):
-        raise RecordingError(
-            f"{graph.name}: expected a calibration of {graph.samples_per_step} samples or more, one"
-            " step of the network, found none; give a longer recording"
-        )
 
     def see(name: str, x: Array) -> None:
         readers = [op for op in graph.users[name] if isinstance(op, FloatOp)]
@@ -106,9 +99,11 @@ def observe(graph: Graph, recordings: Sequence[Array | Signal], products: bool =
     def tap(op: Op, y: Array) -> None:
         see(op.output, y)
 
+    steps = 0
     for recording in recordings:
         signal = as_signal(recording)
         samples = whole_steps(graph, signal.samples)
+        steps += len(samples) // graph.samples_per_step
         digest.update(np.ascontiguousarray(samples, dtype=np.float32).tobytes())
         see(graph.input.name, samples[None])
         interpreter = FloatInterpreter(graph, watch_states=True)
@@ -118,6 +113,11 @@ def observe(graph: Graph, recordings: Sequence[Array | Signal], products: bool =
         interpreter.run(samples[None].astype(np.float64), tap)
         for name, peak in interpreter.state_peak.items():
             ranges.state[name] = np.maximum(ranges.state.get(name, 0.0), peak)
+    if not steps:
+        raise RecordingError(
+            f"{graph.name}: expected a calibration of {graph.samples_per_step} samples or more, one"
+            " step of the network, found none; give a longer recording"
+        )
     if not ranges.part(graph.input.name, 0):
         raise GraphError(
             f"{graph.name}: every sample of the calibration is 0: expected a signal that shows how"

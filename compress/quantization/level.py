@@ -11,7 +11,7 @@ more than the others, are named: nothing is left out for them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,15 +38,18 @@ class Level:
 
 @dataclass(frozen=True)
 class _Signal:
-    """samples float32 (n, electrodes); electrode: what one is called; rate: Hz."""
+    """samples float32 (n, electrodes), each with its number; rate: Hz; electrode: what one is
+    called."""
 
     samples: Array
     rate: float
     electrode: Callable[[int], str]
+    numbers: Array
 
     def at(self, sample: int, electrode: int) -> str:
         """A place in words."""
-        return f"sample {sample} ({sample / self.rate:.4f} s), {self.electrode(electrode)}"
+        number = int(self.numbers[sample])
+        return f"sample {number} ({number / self.rate:.4f} s), {self.electrode(electrode)}"
 
     def names(self, electrodes: Array) -> str:
         """Some electrodes in words."""
@@ -56,24 +59,29 @@ class _Signal:
 
 
 def examine(
-    samples: Array, rate: float, electrode: Callable[[int], str] = "electrode {}".format
+    samples: Array,
+    rate: float,
+    electrode: Callable[[int], str] = "electrode {}".format,
+    numbers: Array | None = None,
 ) -> Level:
     """Samples (n, electrodes), n > 0, finite, clipped where they are glitches, and what is unusual.
 
-    Signals that are what they should be come back as they are. RecordingError for what cannot
-    calibrate: silence, and electrodes so much louder than the others that nothing is left of these.
+    Signals that are what they should be come back as they are. `numbers`: of these samples in their
+    recording, (n,), where they are not its first ones. RecordingError for what cannot calibrate:
+    silence, and electrodes so much louder than the others that nothing is left of these.
     """
-    signal = _Signal(samples, rate, electrode)
+    numbers = np.arange(len(samples)) if numbers is None else numbers
+    signal = _Signal(samples, rate, electrode, numbers)
     middle = np.median(samples, axis=0)
     if (samples != middle).any(1).mean() < SILENT:
         raise RecordingError(_silence(signal, middle))
     limits, findings = _gaps(signal)
-    found = _Signal(_clip(samples, limits), rate, electrode)
+    found = replace(signal, samples=_clip(samples, limits))
     still = _still(found)
     limits = _within_reason(found, limits, still)
     if np.isfinite(limits).any():
         findings = [_glitches(signal, limits), *findings]
-        found = _Signal(_clip(samples, limits), rate, electrode)
+        found = replace(signal, samples=_clip(samples, limits))
     return Level(found.samples, (*findings, *_dead(found, still), *_levels(found, still)))
 
 

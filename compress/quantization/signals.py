@@ -3,9 +3,13 @@ refused, what is unusual is said, and what is scored does not calibrate."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import contextlib
+import functools
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from compress import tasks
 from compress.data import datasets
@@ -21,62 +25,81 @@ UNLIKE = 10.0  # times a level of training: people, bands and amplifiers differ 
 MOVES = 1e-6  # of the largest output, that outputs must change by
 
 
-@dataclass(frozen=True)
 class Calibration:
-    """Signals, glitches clipped, and what there is to say of them, one line each."""
+    """What calibrates a network: its signals, one recording after the other, glitches clipped.
 
-    signals: list[Signal]
-    findings: list[str]
-
-
-def read(graph: Graph, paths: Sequence[Path], why: str = "") -> Calibration:
-    """What calibrates a network. `why`: how these recordings were chosen, for messages.
-
-    RecordingError where none of them can: shorter than what the network needs for an output,
-    silence, a level that one scale cannot hold.
+    findings: what there was to say of those that were read, one line each.
     """
-    chosen = f"; it calibrates: {why}" if why else ""
-    signals, findings = [], []
-    for path in paths:
-        try:
-            signal, found = _read(graph, path)
-        except RecordingError as error:
-            if len(paths) == 1:
-                raise RecordingError(f"{error}{chosen}") from error
-            findings.append(f"{error}; left out, others calibrate")
-            continue
-        signals.append(signal)
-        findings += found
-    if not signals:
-        raise RecordingError("; ".join(findings) + chosen)
-    return Calibration(signals, findings)
+
+    def __init__(self, graph: Graph, paths: Sequence[Path], why: str = "") -> None:
+        """`why`: how these recordings were chosen, for messages."""
+        self.graph, self.paths, self.findings = graph, paths, list[str]()
+        self._chosen = f"; it calibrates: {why}" if why else ""
+
+    def __iter__(self) -> Iterator[Signal]:
+        """RecordingError where no recording can calibrate: shorter than what the network needs for
+        an output, silence, a level that one scale cannot hold. Where others can, such a one is
+        left out, and that is a finding."""
+        self.findings, used = [], 0
+        for path in self.paths:
+            try:
+                signals, found = _read(self.graph, path)
+            except RecordingError as error:
+                if len(self.paths) == 1:
+                    raise RecordingError(f"{error}{self._chosen}") from error
+                self.findings.append(f"{error}; left out, others calibrate")
+                continue
+            self.findings += found
+            used += 1
+            yield from signals
+        if not used:
+            raise RecordingError("; ".join(self.findings) + self._chosen)
+
+    def longest(self) -> Signal:
+        """The longest stretch of the first recording that can calibrate."""
+        for path in self.paths:
+            with contextlib.suppress(RecordingError):
+                return max(_read(self.graph, path)[0], key=lambda signal: len(signal.samples))
+        raise RecordingError(f"nothing calibrates{self._chosen}")
 
 
-def _read(graph: Graph, path: Path) -> tuple[Signal, list[str]]:
+def _read(graph: Graph, path: Path) -> tuple[list[Signal], list[str]]:
+    """The stretches of a recording, and what there is to say of it."""
     task = tasks.of(graph)
-    signal = task.load_input(graph, path, datasets.CALIBRATION_SECONDS).signal
-    samples, rate = signal.samples, float(graph.input.rate)
-    least = needed(graph)
-    if len(samples) < least:
+    parts = task.inputs(graph, path, datasets.CALIBRATION_SECONDS)
+    rate, least = float(graph.input.rate), needed(graph)
+    longest = max(len(part.samples) for part in parts)
+    if longest < least:
         with task.stored(graph, path) as stored:
-            found_samples = len(stored)
+            length = len(stored)
+        stretch = "" if len(parts) == 1 else f", {longest} in the longest stretch without a gap"
         raise RecordingError(
-            f"{path}: {found_samples / rate:g} s ({found_samples} samples): expected at least"
+            f"{path}: {length / rate:g} s ({length} samples{stretch}): expected at least"
             f" {least / rate:g} s ({least} samples), before which nothing comes out of"
             f" {graph.name}; give a longer recording"
         )
+    numbers = np.concatenate([part.start + np.arange(len(part.samples)) for part in parts])
+    samples = np.concatenate([part.samples for part in parts])
     try:
-        level = examine(samples, rate, lambda index: task.electrode(graph, index))
+        level = examine(samples, rate, lambda index: task.electrode(graph, index), numbers)
     except RecordingError as error:
         raise RecordingError(f"{path}: {error}") from error
-    found = list(level.findings)
-    seconds = (len(samples) - least) / rate
-    if seconds < SHORT_S:
-        found.append(
-            f"{seconds:.2g} s of signal behind the first output: ranges of so little rarely hold"
-            f" for a session; expected {SHORT_S:g} s or more"
-        )
-    return replace(signal, samples=level.samples), [f"{path}: {words}" for words in found]
+    found = [f"{path}: {words}" for words in (*level.findings, *_short(len(samples) - least, rate))]
+    ends = np.cumsum([len(part.samples) for part in parts])[:-1]
+    pieces = np.split(level.samples, ends)
+    return [
+        replace(part.signal, samples=piece) for part, piece in zip(parts, pieces, strict=True)
+    ], found
+
+
+def _short(samples: int, rate: float) -> list[str]:
+    """What there is to say of so many samples behind the first output."""
+    if samples >= SHORT_S * rate:
+        return []
+    return [
+        f"{samples / rate:.2g} s of signal behind the first output: ranges of so little rarely hold"
+        f" for a session; expected {SHORT_S:g} s or more"
+    ]
 
 
 def needed(graph: Graph) -> int:
@@ -109,13 +132,15 @@ def unlike(graph: Graph, ranges: Ranges) -> list[str]:
     return found
 
 
+@functools.cache  # a command asks for the same recordings several times
 def refuse_shared(
-    graph: Graph, calibration: Sequence[Path], heldout: Sequence[Path], why: str = ""
+    graph: Graph, calibration: tuple[Path, ...], heldout: tuple[Path, ...], why: str = ""
 ) -> None:
     """RecordingError where samples that calibrate are held out as well, under whatever name."""
     task = tasks.of(graph)
     windows = Windows(
-        task.load_input(graph, path, datasets.CALIBRATION_SECONDS).samples for path in calibration
+        np.concatenate([r.samples for r in task.inputs(graph, path, datasets.CALIBRATION_SECONDS)])
+        for path in calibration
     )
     for path in heldout:
         with task.stored(graph, path) as stored:

@@ -13,13 +13,15 @@ import numpy as np
 
 from compress import graph as g
 from compress.data import own_recording
+from compress.data.clock import Segment
 from compress.data.overlap import InMemory, Stored
 from compress.data.own_recording import OwnRecording
 from compress.data.recordings import Collection, Make, Split
 from compress.errors import RecordingError
-from compress.graph.samples import Signal, whole_steps
+from compress.graph.samples import Signal
 from compress.tasks.shape import Shape, label_samples
 from compress.tasks.statistics import RUNS
+from compress.tasks.stretches import taken
 from compress.tasks.task import Array, Recorded, Task
 
 GROUP = "EMG"  # what such recordings are called
@@ -30,22 +32,36 @@ class LabelledTask(Task):
     says nothing; then there is no error."""
 
     array = "(electrodes, samples)"
+    frames_axis = 1
     usual: ClassVar[Shape]  # of the networks that the simulated set is for when none is given
 
-    def read(self, graph: g.Graph, path: Path, seconds: float | None = None) -> Recorded:
-        rate, step = float(graph.input.rate), graph.samples_per_step
+    def parts(
+        self,
+        graph: g.Graph,
+        path: Path,
+        seconds: float | None = None,
+        labels: bool = True,
+        one: bool = False,
+    ) -> list[Recorded]:
+        rate = float(graph.input.rate)
         found = own_recording.read(path, graph.input.features)
         found.expect(rate, graph.input.features)
-        stop = None if seconds is None else round(seconds * rate)
-        samples = whole_steps(graph, found.emg[:stop])
-        if not len(samples):
-            raise RecordingError(
-                f"{path}: emg: expected at least the {step} samples of one step of the network,"
-                f" found {len(found.emg[:stop])}; give a longer recording"
-            )
         target = self.target_of(graph, found)
-        known = None if target is None else target[: len(samples)]
-        return Recorded(path, Signal(samples), known, rate)
+        segments = taken(graph, found.segments, seconds, one)
+        return [self._part(graph, found, target, segment) for segment in segments]
+
+    def _part(
+        self, graph: g.Graph, found: OwnRecording, target: Array | None, segment: Segment
+    ) -> Recorded:
+        if not len(segment):
+            raise RecordingError(
+                f"{found.path}: emg: expected at least the {graph.samples_per_step} samples of one"
+                f" step of the network, found {len(found.emg)}; give a longer recording"
+            )
+        span = slice(segment.start, segment.stop)
+        known = None if target is None else target[span]
+        signal = Signal(np.ascontiguousarray(found.emg[span]))
+        return Recorded(found.path, signal, known, found.rate, start=segment.start)
 
     @abstractmethod
     def target_of(self, graph: g.Graph, found: OwnRecording) -> Array | None:

@@ -39,15 +39,27 @@ Runs = tuple[Array, Array]
 
 @dataclass(frozen=True)
 class Recorded:
-    """One recording from its beginning, whole steps: what goes in, and what a perfect network
-    answers, in the task's type. rate: samples per second. scored: whether the error is taken on
-    it; not on what says nothing of a perfect network, or only calibrates."""
+    """A stretch of a recording without a gap, whole steps, from its sample `start` on: what goes
+    in, and what a perfect network answers, in the task's type. It is one stream: a network begins
+    anew with it. rate: samples per second. scored: whether the error is taken on it; not on what
+    says nothing of a perfect network, or only calibrates."""
 
     path: Path
     signal: Signal
     target: Any
     rate: float = SAMPLE_RATE
     scored: bool = True
+    start: int = 0
+
+    @property
+    def begin_s(self) -> float:
+        """Seconds of samples in the recording before this stretch."""
+        return self.start / self.rate
+
+    @property
+    def name(self) -> str:
+        """What reports call it: the file's name, and of a stretch behind a gap where it begins."""
+        return self.path.name + (f", {self.begin_s:.3f} s on" if self.start else "")
 
     @property
     def samples(self) -> Array:
@@ -128,6 +140,7 @@ class Task(ABC):
     factor: ClassVar[float] = 1.0  # sums of `runs` × this is the error in `unit`
     text: ClassVar[Text | None] = None  # of a task whose frames are read as text
     loop: ClassVar[Loop | None] = None  # of a task with networks in a closed loop
+    frames_axis: ClassVar[int] = 0  # of what `published_layout` gives
     # whether the published forward over a whole recording gives what a stream gives
     whole: ClassVar[bool] = True
 
@@ -154,9 +167,23 @@ class Task(ABC):
     # --- recordings -------------------------------------------------------------------------------
 
     @abstractmethod
+    def parts(
+        self,
+        graph: g.Graph,
+        path: Path,
+        seconds: float | None = None,
+        labels: bool = True,
+        one: bool = False,
+    ) -> list[Recorded]:
+        """A recording as the stretches between its gaps, in order (`clock`, `stretches`); of the
+        first `seconds` of samples only when given. `one`: only the longest stretch, and its first
+        `seconds`. RecordingError for one of another task, and where its time stamps do not suit:
+        where `labels` count, also for stamps by which those would be wrong."""
+
     def read(self, graph: g.Graph, path: Path, seconds: float | None = None) -> Recorded:
-        """A recording; the first `seconds` only when given. RecordingError for one of another
-        task."""
+        """The longest stretch of a recording, which is all of one without a gap; its first
+        `seconds` only when given."""
+        return self.parts(graph, path, seconds, one=True)[0]
 
     def first_steps(self, graph: g.Graph, path: Path, steps: int, scored: bool = True) -> Array:
         """Samples (n, features) of the first `steps` steps of a recording, or of fewer that it
@@ -194,22 +221,29 @@ class Task(ABC):
         state."""
         return None
 
-    def load_input(
+    def inputs(
         self, graph: g.Graph, path: Path, seconds: float | None = None, initial: Path | None = None
-    ) -> Recorded:
-        """A recording, or a `.npy` of the shape `array` says; whole steps of it, the first
-        `seconds` only when given.
+    ) -> list[Recorded]:
+        """A recording's stretches, whatever its labels are, or a `.npy` of the shape `array` says;
+        whole steps of it, the first `seconds` only when given.
 
-        `initial`: a `.npy` of what to begin with (`begins_with`) instead of the recording's own. A
-        `.npy` has no target.
+        `initial`: a `.npy` of what to begin with (`begins_with`) instead of the recording's own;
+        behind a gap its own counts. A `.npy` has no target.
         """
         found = (
-            self.read(graph, path, seconds)
+            self.parts(graph, path, seconds, labels=False)
             if path.suffix != ".npy"
-            else self._load_array(graph, path, seconds)
+            else [self._load_array(graph, path, seconds)]
         )
-        if initial is None:
-            return found
+        return found if initial is None else [self._begun(graph, found[0], initial), *found[1:]]
+
+    def load_input(self, graph: g.Graph, path: Path, seconds: float | None = None) -> Recorded:
+        """As `inputs`, the longest stretch alone."""
+        if path.suffix == ".npy":
+            return self._load_array(graph, path, seconds)
+        return self.parts(graph, path, seconds, labels=False, one=True)[0]
+
+    def _begun(self, graph: g.Graph, found: Recorded, initial: Path) -> Recorded:
         value, expected = datasets.load_array(initial), self.begins_with(graph)
         if expected is None or value.shape != expected[0]:
             raise RecordingError(
@@ -239,6 +273,11 @@ class Task(ABC):
         if layout.is_own(graph):
             return layout.forward_layout(graph, frames)
         return self.published_layout(graph, frames)
+
+    def in_a_row(self, graph: g.Graph, parts: Sequence[Array]) -> Array:
+        """The frames of streams one after the other, laid out."""
+        laid_out = [self.laid_out(graph, frames) for frames in parts]
+        return np.concatenate(laid_out, -1 if layout.is_own(graph) else self.frames_axis)
 
     def published_layout(self, graph: g.Graph, frames: Array) -> Array:
         """Frames as the published code of the task has them."""
@@ -290,6 +329,13 @@ class Task(ABC):
         self, graph: g.Graph, frames: Sequence[Array], recorded: Sequence[Recorded]
     ) -> dict[str, Any]:
         """Everything else that is published for this task, as plain JSON."""
+        return {}
+
+    def published_figures(
+        self, graph: g.Graph, frames: Sequence[Array], recorded: Sequence[Recorded]
+    ) -> dict[str, float]:
+        """What the published test of such recordings prints of a group of them, by its names, in
+        its order and its units; nothing where none is published."""
         return {}
 
     def amount(self, recorded: Sequence[Recorded]) -> tuple[int, str]:

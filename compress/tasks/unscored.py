@@ -24,8 +24,15 @@ class Unscored(Task):
     def wiring(self, graph: g.Graph) -> Wiring:
         return self._task.wiring(graph)
 
-    def read(self, graph: g.Graph, path: Path, seconds: float | None = None) -> Recorded:
-        return self._task.read(graph, path, seconds)
+    def parts(
+        self,
+        graph: g.Graph,
+        path: Path,
+        seconds: float | None = None,
+        labels: bool = True,
+        one: bool = False,
+    ) -> list[Recorded]:
+        return self._task.parts(graph, path, seconds, labels, one)
 
     def opened(self, graph: g.Graph, path: Path) -> AbstractContextManager[Stored]:
         return self._task.opened(graph, path)

@@ -68,7 +68,7 @@ def asked(sessions: list[Path], out: Path, **changes: Any) -> TrainingRequest:
 def test_windows_hold_the_pooled_samples_and_the_keys_pressed_in_them(sessions: list[Path]) -> None:
     data = typing_set.load(sessions[0], 4)
     with Session(sessions[0]) as session:
-        emg, text = session.emg(), session.text(2.0, 6.0)
+        emg, text = session.emg(), session.text(4000, 12000)
         assert charset.decode(data.typed(1000, 3000)) == text and len(text) > 5
         assert charset.decode(data.labels) == session.text()
     pooling = build(HYPER_PARAMETERS["tiny"]).model[1]

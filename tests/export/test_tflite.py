@@ -71,7 +71,7 @@ def test_tflite_micro_decodes_what_the_trained_float_network_decodes(name, simul
     for session in datasets.find(None, ROOT / "build", TYPING).heldout[: SECONDS[name] // 30]:
         x = tasks.of(graph).read(graph, session, 30).samples
         with Session(session) as recorded:
-            texts.append(recorded.text(0.0, len(x) / 2000))
+            texts.append(recorded.text(0, len(x)))
         frames["float"].append(FloatInterpreter(real).run(x[None].astype(float))[0])
         frames["tflm"].append(to_real(graph, interpreter.run(path, to_int16(graph, x))))
     assert distances.agreement(frames["float"], frames["tflm"]) >= 0.99

@@ -8,7 +8,8 @@ A name with its units, a collection of recordings, `read` and `from_array` (what
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -17,6 +18,7 @@ import numpy as np
 
 from compress import graph as g
 from compress.data import datasets
+from compress.data.overlap import InMemory, Stored
 from compress.data.recording_file import SAMPLE_RATE
 from compress.data.recordings import Collection
 from compress.errors import GraphError, RecordingError
@@ -199,6 +201,23 @@ class Task(ABC):
         least = max(count, graph.left_context + 1) + step
         read = self.read if scored else self.load_input
         return read(graph, path, least / float(graph.input.rate)).samples[:count]
+
+    @contextmanager
+    def stored(self, graph: g.Graph, path: Path) -> Iterator[Stored]:
+        """A recording, or a `.npy`, whose samples are read where they are asked for."""
+        if path.suffix == ".npy":
+            yield InMemory(self._load_array(graph, path, None).samples)
+            return
+        with self.opened(graph, path) as stored:
+            yield stored
+
+    @abstractmethod
+    def opened(self, graph: g.Graph, path: Path) -> AbstractContextManager[Stored]:
+        """A recording of the task, not looked at but for what is asked of it."""
+
+    def electrode(self, graph: g.Graph, index: int) -> str:
+        """What a value of a sample is called in messages."""
+        return f"electrode {index}"
 
     @abstractmethod
     def from_array(self, array: Array) -> Array:

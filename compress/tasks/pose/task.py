@@ -135,6 +135,9 @@ class Pose(Task):
         joints = graph.output.features
         return (joints,), f"{joints} angles in rad"
 
+    def opened(self, graph: g.Graph, path: Path) -> PoseSession:
+        return PoseSession(path)
+
     def from_array(self, array: Array) -> Array:
         if array.ndim != 2 or array.shape[0] != ELECTRODES:
             raise ValueError(

@@ -100,6 +100,12 @@ class Typing(Task):
         typed = Typed(session.text(start, stop), keys)
         return Recorded(session.path, Signal(samples), typed, start=start)
 
+    def opened(self, graph: g.Graph, path: Path) -> Session:
+        return Session(path)
+
+    def electrode(self, graph: g.Graph, index: int) -> str:
+        return f"{('left', 'right')[index // ELECTRODES]} electrode {index % ELECTRODES}"
+
     def from_array(self, array: Array) -> Array:
         if array.ndim != 3 or array.shape[1:] != (BANDS, ELECTRODES):
             raise ValueError(

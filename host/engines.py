@@ -23,10 +23,11 @@ from compress.tasks.task import Recorded
 from export import boards, build
 from export.c import memory
 from host import native
-from host.boards import open_board
+from host.boards import Board, Reconnect, open_board
 from host.names import INTERPRETERS, LOCAL
-from host.protocol import Snapshot
+from host.resume import snapshots, to_end
 from host.run import Run
+from host.snapshot import Snapshot
 
 Array = g.Array
 
@@ -152,16 +153,20 @@ def run_of(graph: g.Graph, signal: Signal, snapshot_every: int = 0) -> Run:
 def _on_board(board: str, made: Artifacts, signal: Signal, port: str | None) -> Array:
     image = build.make_firmware(made.integer, made.folder, board)
     frames = len(signal.samples) // made.integer.samples_per_step * made.integer.chunk
-    with (
-        open_board(board, image, made.integer.hash(), port=port) as connected,
-        tqdm(total=frames, unit="frame") as bar,
-    ):
+
+    def open_at(where: str | None) -> Board:
+        return open_board(board, image, made.integer.hash(), port=where)
+
+    run = run_of(made.integer, signal, snapshots(frames))
+    again = Reconnect(open_at, port, say=tqdm.write)
+    with again() as connected, tqdm(total=frames, unit="frame") as bar:
         connected.link.handshake()
 
         def advance(step: int, outputs: Array, ticks: int) -> None:
             bar.update()
 
-        return run_of(made.integer, signal).start(connected.link, advance).outputs
+        to_end(run, connected, again, advance, bar.write).close()
+    return np.array(run.outputs, np.int16)
 
 
 def _torch(path: Path, signal: Signal, graph: g.Graph) -> npt.NDArray[np.float32]:

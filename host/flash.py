@@ -11,7 +11,7 @@ from compress import artifacts, cli, pipeline
 from compress.errors import TendonError
 from export import boards, compilers
 from export import build as c_project
-from host import checklist
+from host import ports
 from host.boards import open_board
 from host.conversation import Timing
 from host.errors import LinkError
@@ -132,7 +132,7 @@ def _advice(job: Job, seen: list[str], outputs: list[str]) -> list[str]:
 
 
 def _ports() -> str:
-    return checklist.ports_seen(checklist.ports())
+    return ports.listed(ports.here())
 
 
 # --- loading and asking ---------------------------------------------------------------------------
@@ -186,7 +186,7 @@ def meet(job: Job, loader: Loader, model_hash: str, timing: Timing | None = None
 
 
 def line_of(
-    job: Job, loader: Loader, find: Callable[[], list[checklist.Port]] = checklist.ports
+    job: Job, loader: Loader, find: Callable[[], list[ports.Port]] = ports.here
 ) -> str | None:
     """Where the running firmware speaks: the port given, unless that is the boot loader's alone;
     else the one ST-LINK's."""

@@ -19,6 +19,7 @@ from compress.artifacts.sources import (
     Kept,
     Sources,
     identity,
+    is_default,
     same,
     shown,
     text,
@@ -45,7 +46,7 @@ def resolve(folder: Folder, asked: Mapping[str, Any], begins: bool) -> Sources:
             may not, and asks for another, or where a file changed or is gone.
     """
     wanted = {
-        name: None if text(name, value) == text(name, DEFAULT) else value
+        name: None if is_default(value) else value
         for name, value in asked.items()
         if value not in (None, ())
     }

@@ -22,7 +22,7 @@ from compress.compression.candidates import Form, Layer
 from compress.compression.cores import CORES, Core
 from compress.compression.sensitivity import Sensitivity
 from compress.compression.tuned import ENOUGH, Tuned
-from compress.data import datasets, listing, recordings
+from compress.data import listing, recordings
 from compress.errors import CheckpointError
 from compress.files import write_json
 from compress.frontend import checkpoint
@@ -30,6 +30,8 @@ from compress.frontend.checkpoint import Checkpoint
 from compress.frontend.lower import lower
 from compress.quantization.calibrate import Ranges, observe
 from compress.quantization.quantize import quantize
+from compress.quantization.signals import Calibration, unlike
+from compress.report.said import once
 from compress.tasks.training import Tuning, tuning_of
 
 VERSION = 1
@@ -110,17 +112,16 @@ def _make(
         )
     graph, core = dataclasses.replace(lower(loaded), name=folder.model), CORES[request.core]
     print(f"calibrating on {', '.join(path.name for path in calibration)}")
-    signals = [
-        part.signal
-        for path in calibration
-        for part in tasks.of(graph).inputs(graph, path, datasets.CALIBRATION_SECONDS)
-    ]
+    signals = Calibration(graph, calibration)
     ranges = observe(graph, signals)
+    findings = signals.findings + unlike(graph, ranges)
+    for words in findings:
+        once(f"warning: calibration: {words}")
     fixed = _other_tables(graph, ranges, request.budget), cost.other_cycles(graph, core)
     layers, budget = _layers(
         graph, ranges, core, rebuild.rankable(loaded, graph), request.budget, fixed
     )
-    measured = sensitivity.sensitivities(graph, layers, max(signals, key=lambda s: len(s.samples)))
+    measured = sensitivity.sensitivities(graph, layers, signals.longest())
     choice = choose.choose(layers, measured, budget, *fixed)
     tendon = rebuild.entries(layers, choice.forms)
     model = rebuild.rebuild(loaded, graph, ranges, tendon)
@@ -132,6 +133,7 @@ def _make(
         "checkpoint": loaded.sha256,
         "compressed": checkpoint.sha256(folder.checkpoint),
         "calibration": [path.name for path in calibration],
+        "calibration_findings": findings,
         "request": dataclasses.asdict(request),
         "tendon": tendon,
         "layers": [_row(*row, measured) for row in zip(layers, choice.forms, strict=True)],

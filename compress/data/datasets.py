@@ -76,7 +76,7 @@ def find(
         calibration, heldout = (
             recordings.ensure(root, part, collection) for part in ("calibration", "heldout")
         )
-        return Dataset(calibration, heldout, True, why=f"in {root / 'calibration'}")
+        return Dataset(calibration, heldout, True, why="the simulated calibration set")
     whole = listing.of(data, collection, split)
     chosen = whole.of_users(users, collection) if users else whole
     found = _by_split(chosen, whole, users) if whole.has_splits else _by_order(chosen, users)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,6 +14,7 @@ import numpy as np
 from compress import graph as g
 from compress.data import own_recording
 from compress.data.clock import Segment
+from compress.data.overlap import InMemory, Stored
 from compress.data.own_recording import OwnRecording
 from compress.data.recordings import Collection, Make, Split
 from compress.graph.samples import Signal
@@ -60,6 +62,9 @@ class LabelledTask(Task):
     def target_of(self, graph: g.Graph, found: OwnRecording) -> Array | None:
         """What a perfect network says at each sample, (samples, …); None where nothing is known.
         RecordingError where that is nothing this network could say."""
+
+    def opened(self, graph: g.Graph, path: Path) -> AbstractContextManager[Stored]:
+        return nullcontext(InMemory(own_recording.read(path, graph.input.features).emg))
 
     def from_array(self, array: Array) -> Array:
         if array.ndim != 2:

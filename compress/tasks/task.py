@@ -8,7 +8,8 @@ A name with its units, a collection of recordings, `read` and `from_array` (what
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -17,6 +18,7 @@ import numpy as np
 
 from compress import graph as g
 from compress.data import datasets
+from compress.data.overlap import InMemory, Stored
 from compress.data.recording_file import SAMPLE_RATE
 from compress.data.recordings import Collection
 from compress.errors import GraphError, RecordingError
@@ -177,10 +179,14 @@ class Task(ABC):
     ) -> list[Recorded]:
         """A recording as the stretches between its gaps, in order (`clock`, `stretches`); of the
         first `seconds` of samples only when given. `one`: only the longest stretch, and its first
-        `seconds`. `whole`: whole steps of each, of
-        those that give an output. RecordingError for one of another task, and
-        where its time stamps do not suit: where `labels` count, also for stamps by which those
-        would be wrong."""
+        `seconds`. `whole`: whole steps of each, of those that give an output. RecordingError for
+        one of another task, and where its time stamps do not suit: where `labels` count, also for
+        stamps by which those would be wrong."""
+
+    def look(self, path: Path) -> None:
+        """RecordingError for what a glance at a recording that is to be scored tells of it, before
+        anything is computed."""
+        return None
 
     def read(self, graph: g.Graph, path: Path, seconds: float | None = None) -> Recorded:
         """The longest stretch of a recording, which is all of one without a gap; its first
@@ -195,6 +201,23 @@ class Task(ABC):
         least = max(count, graph.left_context + 1) + step
         read = self.read if scored else self.load_input
         return read(graph, path, least / float(graph.input.rate)).samples[:count]
+
+    @contextmanager
+    def stored(self, graph: g.Graph, path: Path) -> Iterator[Stored]:
+        """A recording, or a `.npy`, whose samples are read where they are asked for."""
+        if path.suffix == ".npy":
+            yield InMemory(self._load_array(graph, path, None).samples)
+            return
+        with self.opened(graph, path) as stored:
+            yield stored
+
+    @abstractmethod
+    def opened(self, graph: g.Graph, path: Path) -> AbstractContextManager[Stored]:
+        """A recording of the task, not looked at but for what is asked of it."""
+
+    def electrode(self, graph: g.Graph, index: int) -> str:
+        """What a value of a sample is called in messages."""
+        return f"electrode {index}"
 
     @abstractmethod
     def from_array(self, array: Array) -> Array:
@@ -213,15 +236,17 @@ class Task(ABC):
         seconds: float | None = None,
         initial: Path | None = None,
         whole: bool = True,
+        labels: bool = False,
     ) -> list[Recorded]:
-        """A recording's stretches, whatever its labels are, or a `.npy` of the shape `array` says;
-        whole steps of it where `whole`, the first `seconds` only when given.
+        """A recording's stretches, whatever its labels are unless `labels` count, or a `.npy` of
+        the shape `array` says; whole steps of it where `whole`, the first `seconds` only when
+        given.
 
         `initial`: a `.npy` of what to begin with (`begins_with`) instead of the recording's own;
         behind a gap its own counts. A `.npy` has no target.
         """
         found = (
-            self.parts(graph, path, seconds, labels=False, whole=whole)
+            self.parts(graph, path, seconds, labels, whole=whole)
             if path.suffix != ".npy"
             else [self._load_array(graph, path, seconds, whole)]
         )

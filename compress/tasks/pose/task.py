@@ -98,6 +98,10 @@ class Pose(Task):
             names=JOINTS if graph.output.features == len(JOINTS) else (),
         )
 
+    def look(self, path: Path) -> None:
+        with PoseSession(path) as session:
+            session.look()
+
     def parts(
         self,
         graph: g.Graph,
@@ -130,6 +134,9 @@ class Pose(Task):
             return None
         joints = graph.output.features
         return (joints,), f"{joints} angles in rad"
+
+    def opened(self, graph: g.Graph, path: Path) -> PoseSession:
+        return PoseSession(path)
 
     def from_array(self, array: Array) -> Array:
         if array.ndim != 2 or array.shape[0] != ELECTRODES:

@@ -75,6 +75,10 @@ class Typing(Task):
             names=charset.WORDS,
         )
 
+    def look(self, path: Path) -> None:
+        with Session(path) as session:
+            session.look()
+
     def parts(
         self,
         graph: g.Graph,
@@ -95,6 +99,12 @@ class Typing(Task):
         keys = [(at / SAMPLE_RATE, key) for at, key in session.keys(start, stop)]
         typed = Typed(session.text(start, stop), keys)
         return Recorded(session.path, Signal(samples), typed, start=start)
+
+    def opened(self, graph: g.Graph, path: Path) -> Session:
+        return Session(path)
+
+    def electrode(self, graph: g.Graph, index: int) -> str:
+        return f"{('left', 'right')[index // ELECTRODES]} electrode {index % ELECTRODES}"
 
     def from_array(self, array: Array) -> Array:
         if array.ndim != 3 or array.shape[1:] != (BANDS, ELECTRODES):

@@ -124,7 +124,7 @@ def dataset_of(folder: Folder, graph: g.Graph, sources: Sources = _DEFAULT) -> D
     if calibration is not None:
         found = replace(found, calibration=[calibration], why=GIVEN)
     if sources.data is not None or calibration is not None:  # the simulated sets share nothing
-        refuse_shared(graph, tuple(found.calibration), tuple(found.heldout), found.why)
+        refuse_shared(graph, found.calibration, found.heldout, found.why)
     return found
 
 
@@ -154,7 +154,7 @@ def family(
         )
         calibration = Calibration(real, signals_from, why)
         ranges = observe(real, calibration, products=narrow)
-        return real, ranges, calibration.findings + unlike(real, ranges)
+        return real, ranges, calibration.findings + unlike(real, ranges, signals_from)
 
     made = [_graph(folder, checkpoint_path, signals_from, observed) for folder in folders]
     for words in dict.fromkeys(w for graph in made for w in graph.provenance.get("findings", [])):

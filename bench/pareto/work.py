@@ -85,7 +85,7 @@ def _quantize(setting: Setting, model: str, precisions: list[str], path: Path) -
         list(setting.calibration),
     )
     if graphs:
-        refuse_shared(graphs[0], tuple(setting.calibration), tuple(setting.heldout))
+        refuse_shared(graphs[0], setting.calibration, setting.heldout)
     key = artifacts.key(
         what="network",
         checkpoint=path,

@@ -83,6 +83,7 @@ def _quantize(setting: Setting, model: str, precisions: list[str], path: Path) -
         [setting.folder(model, precision) for precision in precisions],
         path,
         list(setting.calibration),
+        sources=setting.sources.get(model),
     )
     if graphs:
         refuse_shared(graphs[0], setting.calibration, setting.heldout)

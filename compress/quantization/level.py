@@ -213,7 +213,7 @@ def _levels(signal: _Signal, still: Array) -> list[str]:
             " another recording"
         )
     found = []
-    if usual and peak > LOUD * usual:
+    if usual and peak > LOUD * usual and level[electrode] <= LOUD * usual:
         found.append(
             f"{where}, is {peak:g}, {peak / usual:,.0f} times the usual level of {usual:g}, for too"
             " long to be a glitch: it counts as signal, and leaves few steps to what is usual; cut"

@@ -19,6 +19,7 @@ from compress.graph.samples import Signal
 from compress.quantization.calibrate import Ranges
 from compress.quantization.level import BLOCK_S, examine, usual_levels
 from compress.report.said import once
+from compress.tasks.stretches import least_samples
 
 SHORT_S = 2.0  # of signal: half a point of CER is lost with 1 s, nothing with 2
 UNLIKE = 10.0  # times a level of training: people, bands and amplifiers differ by less
@@ -69,17 +70,7 @@ def _read(graph: Graph, path: Path) -> tuple[list[Signal], list[str]]:
     """The stretches of a recording, and what there is to say of it."""
     task = tasks.of(graph)
     parts = task.inputs(graph, path, datasets.CALIBRATION_SECONDS)
-    rate, least = float(graph.input.rate), needed(graph)
-    longest = max(len(part.samples) for part in parts)
-    if longest < least:
-        with task.stored(graph, path) as stored:
-            length = len(stored)
-        stretch = "" if len(parts) == 1 else f", {longest} in the longest stretch without a gap"
-        raise RecordingError(
-            f"{path}: {length / rate:g} s ({length} samples{stretch}): expected at least"
-            f" {least / rate:g} s ({least} samples), before which nothing comes out of"
-            f" {graph.name}; give a longer recording"
-        )
+    rate, least = float(graph.input.rate), least_samples(graph)
     numbers = np.concatenate([part.start + np.arange(len(part.samples)) for part in parts])
     samples = np.concatenate([part.samples for part in parts])
     try:
@@ -102,12 +93,6 @@ def _short(samples: int, rate: float) -> list[str]:
         f"{samples / rate:.2g} s of signal behind the first output: ranges of so little rarely hold"
         f" for a session; expected {SHORT_S:g} s or more"
     ]
-
-
-def needed(graph: Graph) -> int:
-    """Samples until the first output that means something."""
-    steps = max([graph.start_up_steps, *graph.begins.values()])
-    return (steps + 1) * graph.samples_per_step
 
 
 def unlike(graph: Graph, ranges: Ranges, paths: Sequence[Path]) -> list[str]:

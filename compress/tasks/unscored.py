@@ -31,8 +31,9 @@ class Unscored(Task):
         seconds: float | None = None,
         labels: bool = True,
         one: bool = False,
+        whole: bool = True,
     ) -> list[Recorded]:
-        return self._task.parts(graph, path, seconds, labels, one)
+        return self._task.parts(graph, path, seconds, labels, one, whole)
 
     def opened(self, graph: g.Graph, path: Path) -> AbstractContextManager[Stored]:
         return self._task.opened(graph, path)

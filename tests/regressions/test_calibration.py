@@ -19,8 +19,9 @@ from compress.errors import RecordingError
 from compress.frontend.own import named
 from compress.quantization.calibrate import observe
 from compress.quantization.level import examine
-from compress.quantization.signals import Calibration, needed, refuse_shared, unlike
+from compress.quantization.signals import Calibration, refuse_shared, unlike
 from compress.tasks.classes.task import Classes
+from compress.tasks.stretches import least_samples
 from export.__main__ import main as export_main
 from tests import recording_files
 from tests.compress import test_session
@@ -173,7 +174,7 @@ def put(folder: Path, name: str, emg: np.ndarray) -> Path:
 
 def graph_of(own: Path) -> g.Graph:
     folder = Folder(own / "build", "net", "w8a16", network=named.named(str(own / "net.py")))
-    return pipeline.load_float("net", checkpoint_for(folder, None))
+    return pipeline.load_float("net", checkpoint_for(folder, Sources()))
 
 
 @pytest.mark.parametrize(("unit", "word"), [(1e-6, "smaller"), (1.0, ""), (1e6, "larger")])
@@ -200,20 +201,20 @@ def test_a_network_that_says_the_same_whatever_it_gets_is_told(tmp_path: Path) -
 
 def test_a_false_start_is_refused_with_its_length_and_why_it_was_taken(tmp_path: Path) -> None:
     graph = network("classes", 3, history=3, lag=2)
-    for name, length in (("a", needed(graph) - 1), ("b", 4000)):
+    for name, length in (("a", least_samples(graph) - 1), ("b", 4000)):
         put(tmp_path, name, noise(length))
     found = datasets.find(tmp_path / "data", tmp_path, Classes().collection)
     with pytest.raises(RecordingError) as error:
         list(Calibration(graph, found.calibration, found.why))
-    length = needed(graph) - 1
-    assert f"a.npz: {length / RATE:g} s ({length} samples): expected at least" in str(error.value)
-    assert f"{needed(graph)} samples" in str(error.value)
+    least = least_samples(graph)
+    assert f"a.npz: expected at least the {least} samples" in str(error.value)
+    assert f"found {least - 1}" in str(error.value)
     assert "it calibrates: the first session by name in" in str(error.value)
 
 
 def test_what_is_just_long_enough_calibrates_and_is_said_to_be_short(tmp_path: Path) -> None:
     graph = network("classes", 3, history=3, lag=2)
-    calibration = Calibration(graph, [put(tmp_path, "a", noise(needed(graph)))])
+    calibration = Calibration(graph, [put(tmp_path, "a", noise(least_samples(graph)))])
     assert len(list(calibration)) == 1
     assert any("signal behind the first output" in words for words in calibration.findings)
 
@@ -232,7 +233,7 @@ def test_of_several_recordings_those_that_can_calibrate(tmp_path: Path) -> None:
 def test_a_session_of_typing_shorter_than_a_step_is_refused_by_name(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    attributes = test_session.attributes()
+    attributes = test_session.attributes() | {"keystrokes": "[]", "prompts": "[]"}
     for name, rows in (("a", 50), ("b", 9000)):
         path = tmp_path / "data" / f"{name}.hdf5"
         path.parent.mkdir(exist_ok=True)
@@ -240,7 +241,8 @@ def test_a_session_of_typing_shorter_than_a_step_is_refused_by_name(
     options = ["--data", str(tmp_path / "data"), "--build", str(tmp_path / "build")]
     assert compress_main(["quantize", *options]) == 2
     said = capsys.readouterr().err
-    assert "a.hdf5: 0.025 s (50 samples): expected at least 0.048 s (96 samples)" in said
+    assert "a.hdf5: expected at least the 96 samples (0.048 s)" in said and "found 50" in said
+    assert "it calibrates: the first" in said
 
 
 # --- what is scored -------------------------------------------------------------------------------

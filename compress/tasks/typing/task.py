@@ -75,6 +75,10 @@ class Typing(Task):
             names=charset.WORDS,
         )
 
+    def look(self, path: Path) -> None:
+        with Session(path) as session:
+            session.look()
+
     def parts(
         self,
         graph: g.Graph,
@@ -82,10 +86,11 @@ class Typing(Task):
         seconds: float | None = None,
         labels: bool = True,
         one: bool = False,
+        whole: bool = True,
     ) -> list[Recorded]:
         with Session(path) as session:
             session.check(labels)
-            segments = taken(graph, session.segments, seconds, one)
+            segments = taken(graph, session.segments, seconds, one, whole)
             return [self._part(session, segment) for segment in segments]
 
     def _part(self, session: Session, segment: Segment) -> Recorded:
@@ -106,7 +111,7 @@ class Typing(Task):
             raise ValueError(
                 f"expected numbers of shape {self.array}, found {array.dtype} {array.shape}"
             )
-        return array.reshape(len(array), -1)
+        return array.reshape(len(array), BANDS * ELECTRODES)
 
     def agreement(self, first: Sequence[Array], second: Sequence[Array]) -> float | None:
         return distances.agreement([np.asarray(f) for f in first], [np.asarray(f) for f in second])

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,12 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def visible(paths: Iterable[Path]) -> list[Path]:
+    """The files among these, by name, without hidden ones, which other systems leave beside them:
+    `._a.c` beside `a.c`."""
+    return sorted(path for path in paths if not path.name.startswith("."))
 
 
 def sha256(path: Path) -> str:

@@ -360,7 +360,7 @@ def text(report: dict[str, Any]) -> str:
     lines = [
         _where(report),
         *(_errors(m) if report["scored"] else []),
-        *_of_groups(report),
+        *(groups.text(report) if report["scored"] else []),
         f"  {agreement}output SQNR {report['sqnr_db']:.1f} dB",
     ]
     if report["stream_latency"]:
@@ -400,17 +400,6 @@ def _errors(m: dict[str, Any]) -> list[str]:
         f"  {m['name']} float {figure(m['float'], unit)}, integer {figure(m['quantized'], unit)}"
         f" (difference {change}, 95 % interval {low} … {high})"
     ]
-
-
-def _of_groups(report: dict[str, Any]) -> list[str]:
-    """The errors of users and of kinds of generalization, where there are several."""
-    unit, users, found = report["metric"]["unit"], report["over_users"], []
-    if users and report["scored"]:
-        found += groups.lines("user", report["users"], unit)
-        found.append(groups.mean_line(users, unit))
-    if report["scored"]:
-        found += groups.lines("generalization", report["generalization"], unit)
-    return found
 
 
 def quantize_command(args: argparse.Namespace) -> None:

@@ -197,7 +197,7 @@ ARCHIVES: dict[str, Callable[[], bytes]] = {
             x=b"]X\0\0\x10\0"
             + b"a" * (1 << 20)
             + b"q\1("
-            + 5000 * call("_codecs", "encode", b"h\1")
+            + 9000 * call("_codecs", "encode", b"h\1")
             + b"e"
         ),
         bias,
@@ -210,7 +210,7 @@ ARCHIVES: dict[str, Callable[[], bytes]] = {
         small(
             x=plain([["k", 1]] * 100_000)
             + b"q\1]q\2("
-            + 1000 * call("collections", "OrderedDict", b"h\1")
+            + 3000 * call("collections", "OrderedDict", b"h\1")
             + b"e0"
         ),
         bias,
@@ -218,7 +218,7 @@ ARCHIVES: dict[str, Callable[[], bytes]] = {
     "colliding keys": lambda: lightning(
         small(x=plain({k * (2**61 - 1): None for k in range(1, 5000)})), bias
     ),
-    "many opcodes": lambda: lightning(small(x=b"N0" * 3_000_000 + b"N"), bias),
+    "many opcodes": lambda: lightning(small(x=b"N0" * 6_000_000 + b"N"), bias),
     "memo": lambda: lightning(small(x=b"Nr\xff\xff\xff\xff"), bias),
     "file in itself": lambda: lightning(
         small(x=call("torch.storage", "_load_from_bytes", plain(old_file(1)))), bias

@@ -19,7 +19,7 @@ import torch
 
 from compress import artifacts, cli, pipeline
 from compress.__main__ import main as compress_main
-from compress.artifacts import COMPRESSED, Folder
+from compress.artifacts import COMPRESSED, Folder, Sources
 from compress.errors import CheckpointError, TendonError
 from compress.frontend import checkpoint
 from compress.frontend.own import named, source
@@ -71,7 +71,7 @@ def folder_of(path: Path, build: Path, precision: str = "w8a16") -> Folder:
 
 
 def frozen(path: Path, build: Path, given: Path | None = None) -> Path:
-    return artifacts.checkpoint_for(folder_of(path, build), given)
+    return artifacts.checkpoint_for(folder_of(path, build), Sources(given))
 
 
 def refused(path: Path, build: Path, given: Path | None = None) -> str:
@@ -427,14 +427,14 @@ def test_a_compressed_network_is_of_one_state_of_its_file(tmp_path: Path) -> Non
     path, build = written(tmp_path), tmp_path / "build"
     folder = folder_of(path, build, COMPRESSED)
     with pytest.raises(TendonError, match=f"make compress MODEL={path}"):
-        artifacts.checkpoint_for(folder, None)
-    whole = artifacts.whole_checkpoint(folder, None)
+        artifacts.checkpoint_for(folder, Sources())
+    whole = artifacts.whole_checkpoint(folder, Sources())
     folder.checkpoint.parent.mkdir()
     shutil.copy(whole, folder.checkpoint)
-    assert artifacts.checkpoint_for(folder, None) == folder.checkpoint
+    assert artifacts.checkpoint_for(folder, Sources()) == folder.checkpoint
     written(tmp_path, SAYS + NET + "# changed\n")
     with pytest.raises(CheckpointError, match="made from another state of"):
-        artifacts.checkpoint_for(folder, None)
+        artifacts.checkpoint_for(folder, Sources())
 
 
 def test_a_folder_belongs_to_one_file(tmp_path: Path) -> None:
@@ -484,7 +484,7 @@ def test_a_signal_calibrates_and_is_compared_on_without_recordings(
 @pytest.mark.parametrize(
     ("signal", "message"),
     [
-        (np.zeros((4, 0)), "expected a calibration of 1 samples or more"),
+        (np.zeros((4, 0)), "x.npy: expected at least the 1 samples"),
         (np.full((4, 9), 1e300), "36 NaN or infinite values, first at (0, 0)"),
         (np.zeros((3, 9)), "expected numbers of shape (4 electrodes, samples)"),
     ],

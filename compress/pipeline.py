@@ -179,12 +179,18 @@ def _check(folder: Folder, checkpoint_path: Path) -> None:
 
 def _unchanged(folder: Folder, key: str) -> g.Graph | None:
     """The integer graph on disk when it has this key and the float graph lies beside it, whole."""
-    if g.provenance(folder.graph).get("key") != key:
+    if not folder.graph.is_file():
+        return None
+    known = g.provenance(folder.graph)
+    if known.get("key", "") != key:
+        if not known:
+            print(f"{folder.graph}: damaged, or of another version: made again")
         return None
     try:
         g.load(folder.float_graph)
         return g.load(folder.graph)
-    except GraphError:
+    except GraphError as error:
+        print(f"made again: {error}")
         return None
 
 

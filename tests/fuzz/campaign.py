@@ -21,6 +21,7 @@ from tests.fuzz.registry import readers
 ROOT = Path(__file__).parents[2]
 START_S = 300.0  # for a worker to import what readers need
 AS_MANY_AS_FIT = 1 << 40
+SHOWN, LONGEST = 5, 600  # failures of a reader, characters of one
 
 
 @dataclass
@@ -150,7 +151,10 @@ def _count(worker: Worker, reader: Reader, figures: Figures, said: dict[str, Any
 
 
 def _keep(worker: Worker, reader: Reader, figures: Figures, seed: int, why: str) -> None:
-    """The input that failed, made again from its seed, lies in `failures` from now on."""
+    """The input that failed, made again from its seed, lies in `failures` from now on; after some
+    of a reader only the first are kept."""
+    if len(figures.failures) >= SHOWN:
+        return
     from tests.fuzz.mutate import mutated
 
     home = worker.folder.parent / "failures" / f"{reader.name.replace(' ', '-')}-{seed}"
@@ -159,4 +163,4 @@ def _keep(worker: Worker, reader: Reader, figures: Figures, seed: int, why: str)
     path = home / reader.file
     reader.make(path)
     path.write_bytes(mutated(path.read_bytes(), f"{reader.name}/{seed}", reader.tokens))
-    figures.failures.append(f"{reader.name}, seed {seed}, {path}: {why.strip()}")
+    figures.failures.append(f"{reader.name}, seed {seed}, {path}: {why.strip()[-LONGEST:]}")

@@ -9,8 +9,6 @@ interrupted continues with what is there, and one whose inputs changed finds not
 from __future__ import annotations
 
 import io
-import json
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +17,11 @@ from typing import Any
 import numpy as np
 
 from compress.artifacts import COMPRESSED, Folder
-from compress.files import replace_atomically, write_json
+from compress.files import read_json, replace_atomically, write_json
 from compress.frontend.own.named import NetworkFile
 from compress.graph import Array
+from compress.reading.arrays import read_archive
+from compress.reading.text import UnreadableError
 
 Result = dict[str, Any]
 
@@ -92,13 +92,12 @@ class Outcome:
 def remembered(setting: Setting, key: str, make: Callable[[], Result]) -> Result:
     """The result stored under a key, or a new one, stored."""
     path = setting.results / f"{key}.json"
-    try:
-        known: Result = json.loads(path.read_text())
+    known = read_json(path)
+    if known:
         return known
-    except (OSError, ValueError):
-        result = make()
-        write_json(path, result)
-        return result
+    result = make()
+    write_json(path, result)
+    return result
 
 
 def remembered_arrays(
@@ -107,9 +106,8 @@ def remembered_arrays(
     """The same for arrays by name."""
     path = setting.results / f"{key}.npz"
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            return dict(stored)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return read_archive(path)
+    except UnreadableError:
         arrays, content = make(), io.BytesIO()
         np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
         replace_atomically(path, content.getvalue())

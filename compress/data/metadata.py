@@ -15,6 +15,9 @@ from pathlib import Path, PurePosixPath
 
 from compress.errors import RecordingError
 from compress.files import replace_atomically
+from compress.reading import text
+from compress.reading.text import UnreadableError
+from compress.reading.words import refuses_in_one_line
 
 NAME = "metadata.csv"
 SPLITS = ("train", "val", "test")
@@ -37,6 +40,7 @@ class Row:
     filename: str
 
 
+@refuses_in_one_line
 def splits(path: Path) -> dict[str, list[Path]]:
     """Recordings that are there, by split (train, val, test), each sorted by name; RecordingError
     for a table that is not one."""
@@ -65,7 +69,7 @@ def splits(path: Path) -> dict[str, list[Path]]:
         found[split].add(
             path.parent / (filename if filename.endswith(_SUFFIX) else filename + _SUFFIX)
         )
-    there = {split: sorted(p for p in paths if p.is_file()) for split, paths in found.items()}
+    there = {split: sorted(filter(_is_there, paths)) for split, paths in found.items()}
     if not any(there.values()):
         raise RecordingError(
             f"{path}: none of its {len(owner)} recordings lies beside it: expected"
@@ -74,6 +78,14 @@ def splits(path: Path) -> dict[str, list[Path]]:
     return there
 
 
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
+@refuses_in_one_line
 def counts(path: Path) -> dict[str, int]:
     """How many recordings the table lists in each split, be they there or not."""
     listed = {(row["split"], row["filename"]) for row in _rows(path)}
@@ -82,25 +94,22 @@ def counts(path: Path) -> dict[str, int]:
 
 def write(path: Path, rows: Sequence[Row]) -> None:
     """Write the table atomically."""
-    text = io.StringIO()
-    table = csv.DictWriter(text, [field.name for field in fields(Row)], lineterminator="\n")
+    written = io.StringIO()
+    table = csv.DictWriter(written, [field.name for field in fields(Row)], lineterminator="\n")
     table.writeheader()
     table.writerows(asdict(row) for row in rows)
-    replace_atomically(path, text.getvalue().encode())
+    replace_atomically(path, written.getvalue().encode())
 
 
 def _rows(path: Path) -> list[dict[str, str | None]]:
     """The table's lines; every line has what is read of it."""
+    if not path.exists():
+        raise RecordingError(f"{path}: no such table; expected the {NAME} that comes with emg2pose")
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            table = csv.DictReader(file, strict=True)
-            columns = table.fieldnames or []
-            rows = list(table)
-    except FileNotFoundError as error:
-        raise RecordingError(
-            f"{path}: no such table; expected the {NAME} that comes with emg2pose"
-        ) from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        table = csv.DictReader(io.StringIO(text.read(path), newline=""), strict=True)
+        columns = table.fieldnames or []
+        rows = list(table)
+    except (UnreadableError, csv.Error) as error:
         raise RecordingError(
             f"{path}: expected a table of comma-separated text: {error}; download it again"
         ) from error

@@ -33,7 +33,11 @@ import yaml
 
 from compress.data.recordings import SUFFIXES
 from compress.errors import RecordingError
+from compress.reading import text
+from compress.reading.text import UnreadableError
+from compress.reading.words import refuses_in_one_line
 
+_LARGEST = 1 << 20  # bytes of a file; the published ones have a tenth of it
 _SHOWN = 5  # names in a message; the rest are counted
 _NULL = "tag:yaml.org,2002:null"
 
@@ -56,6 +60,7 @@ class SessionLists:
         return hashlib.sha256(json.dumps(self.items()).encode()).hexdigest()
 
 
+@refuses_in_one_line
 def read(path: Path) -> SessionLists:
     """The lists of a split file; RecordingError says in one line what is wrong with it."""
     root = _mapping(path, _compose(path), "the file")
@@ -116,13 +121,12 @@ def some(names: Sequence[str]) -> str:
 
 def _compose(path: Path) -> yaml.Node | None:
     """The file's one document as nodes; None when it is empty."""
+    if not path.exists():
+        raise RecordingError(f"{path}: no such split file")
     try:
-        document: yaml.Node | None = yaml.compose(
-            path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader
-        )
-    except FileNotFoundError as error:
-        raise RecordingError(f"{path}: no such split file") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        content = text.read(path, _LARGEST)
+        document: yaml.Node | None = yaml.compose(content, Loader=yaml.SafeLoader)
+    except (UnreadableError, yaml.YAMLError, RecursionError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise RecordingError(f"{path}: cannot be read as YAML: {reason}") from error
     return document
@@ -165,14 +169,14 @@ def _sessions(path: Path, name: str, node: yaml.Node | None) -> tuple[str, ...]:
 def _session(path: Path, name: str, entry: yaml.Node) -> str:
     """The session of `{user: …, session: …}`."""
     session = _mapping(path, entry, f"dataset.{name}").get("session")
-    text = session.value if isinstance(session, yaml.ScalarNode) and not _is_null(session) else ""
-    parts = PurePosixPath(text).parts
-    if not text or PurePosixPath(text).is_absolute() or ".." in parts:
+    said = session.value if isinstance(session, yaml.ScalarNode) and not _is_null(session) else ""
+    parts = PurePosixPath(said).parts
+    if not said or PurePosixPath(said).is_absolute() or ".." in parts:
         raise RecordingError(
             f"{path}:{_place(entry)} dataset.{name}: expected an entry with session: the name of a"
-            f" recording, found {text or _kind(session)}"
+            f" recording, found {said or _kind(session)}"
         )
-    return PurePosixPath(text).as_posix()
+    return PurePosixPath(said).as_posix()
 
 
 def _refuse_repeats(path: Path, lists: SessionLists) -> None:

@@ -137,7 +137,6 @@ def _check_stored(found: h5py.Dataset, size: int) -> None:
                 f"of the {expected} chunks of {found.shape} {there} were written; the rest was"
                 " never recorded: cut it off"
             )
-        stored += chunk  # the last one is unpacked whole
     if claimed > PACKED * stored:
         raise Refusal(f"{claimed} bytes are said to lie in {stored}, which cannot be")
 

@@ -126,6 +126,8 @@ class Child:
                 if not self._begun:
                     self._begun = True
                     self._send(self._first)
+                    self._answer(None)  # that it is there
+                    asked = time.monotonic()
                 self._send(request)
                 answer = self._answer(None if into is None else _bytes_of(into))
             except (OSError, EOFError, ValueError, RecursionError) as error:
@@ -221,6 +223,7 @@ def _serve(module: ModuleType, line: socket.socket) -> None:
     """Answer requests until the other side closes the line."""
     begin = _received(line)
     _limit_memory(begin["memory"])
+    line.sendall(packed({"value": "here"}))
     answer: Callable[[Any], Answer] | None = None
     while True:
         request = _received(line)

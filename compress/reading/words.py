@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
 
-LONGEST = 300
+from compress.errors import TendonError
+
+Found = TypeVar("Found")
+
+LONGEST, MOST = 300, 50  # characters of a line, lines
 _NOT_PRINTED = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 
 
@@ -18,3 +26,35 @@ def one_line(text: object, longest: int = LONGEST) -> str:
 def advised(said: object, advice: str) -> str:
     """What is wrong, and what to do about it where the words do not say so themselves."""
     return str(said) if ";" in str(said) else f"{said}; {advice}"
+
+
+def refuses_in_one_line(reader: Callable[[Path], Found]) -> Callable[[Path], Found]:
+    """A reader whose refusals repeat words of the file: they become one line."""
+    return _worded(reader, lambda error: one_line(error, 3 * LONGEST))
+
+
+def refuses_in_lines(reader: Callable[[Path], Found]) -> Callable[[Path], Found]:
+    """A reader whose refusals list what it found in a file, a line each."""
+    return _worded(reader, lines)
+
+
+def lines(text: object) -> str:
+    """Whatever it is in lines without control characters, not longer and not more than some."""
+    found = str(text).split("\n")
+    more = [f"and {len(found) - MOST} more"] if len(found) > MOST else []
+    indents = ("  " if line.startswith("  ") else "" for line in found)
+    said = [indent + one_line(line) for indent, line in zip(indents, found, strict=True)]
+    return "\n".join(said[:MOST] + more)
+
+
+def _worded(
+    reader: Callable[[Path], Found], words: Callable[[TendonError], str]
+) -> Callable[[Path], Found]:
+    @functools.wraps(reader)
+    def read(path: Path) -> Found:
+        try:
+            return reader(path)
+        except TendonError as error:
+            raise type(error)(words(error)) from error
+
+    return read

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,17 +89,18 @@ class Worker:
 
 def run(
     names: Sequence[str], folder: Path, count: int | None, seconds: float, first: int = 0
-) -> dict[str, Figures]:
-    """Figures by reader, after `count` inputs each, or as many as fit into the seconds of each."""
-    known, found = readers(), {}
+) -> Iterator[tuple[str, Figures]]:
+    """(reader, figures) one after the other, after `count` inputs each, or as many as fit into the
+    seconds of each."""
+    known = readers()
     worker = Worker(folder / "work")
     try:
         for name in names:
-            found[name] = figures = Figures()
+            figures = Figures()
             worker = _one(worker, known[name], figures, count or AS_MANY_AS_FIT, seconds, first)
+            yield name, figures
     finally:
         worker.close()
-    return found
 
 
 def _one(

@@ -44,8 +44,8 @@ def own_hdf5(path: Path) -> None:
 
 def pose(path: Path) -> None:
     """A recording of a hand."""
-    rows = np.zeros(3000, DTYPE)
-    rows["time"] = 1_600_000_000 + np.arange(3000) / 2000
+    rows = np.zeros(300, DTYPE)
+    rows["time"] = 1_600_000_000 + np.arange(300) / 2000
     rows["joint_angles"] = 0.5
     said = {"session": "s", "user": "u", "side": "left", "stage": "x"}
     recording_files.write(path, GROUP, rows, said | {"sample_rate": 2000.0, "num_channels": 16})
@@ -53,7 +53,7 @@ def pose(path: Path) -> None:
 
 def typing(path: Path) -> None:
     """A session of typing."""
-    write(path, rows())
+    write(path, rows(300))
 
 
 def read_session(path: Path) -> None:
@@ -61,7 +61,7 @@ def read_session(path: Path) -> None:
     with Session(path) as found:
         found.check()
         found.text()
-        found.emg(10, 500)
+        found.emg(10, 300)
 
 
 def read_pose(path: Path) -> None:

@@ -21,6 +21,7 @@ class Reader:
         refusals: the errors by which it may refuse a file, each in one line.
         tokens: bytes that mean something to it, which the mutator puts in.
         seconds: of wall time that one file may take.
+        lines: whether a refusal lists what was found, a line each.
     """
 
     name: str
@@ -30,3 +31,4 @@ class Reader:
     refusals: tuple[type[Exception], ...] = (TendonError,)
     tokens: tuple[bytes, ...] = ()
     seconds: float = 30.0
+    lines: bool = False

@@ -15,7 +15,8 @@ INPUTS, SECONDS = 60, 4.0  # of each reader
 @pytest.fixture(scope="module")
 def figures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Figures]:
     """Of all readers, from one campaign."""
-    return campaign.run(sorted(readers()), tmp_path_factory.mktemp("fuzz"), INPUTS, SECONDS)
+    folder = tmp_path_factory.mktemp("fuzz")
+    return dict(campaign.run(sorted(readers()), folder, INPUTS, SECONDS))
 
 
 @pytest.mark.parametrize("name", sorted(readers()))

@@ -61,18 +61,18 @@ def tried(reader: Reader, path: Path) -> tuple[str, str]:
     try:
         reader.read(path)
     except reader.refusals as error:
-        flaw = flaw_of(str(error))
+        flaw = flaw_of(str(error).replace("\n", " ") if reader.lines else str(error), reader.lines)
         return ("wrong", f"{flaw}: {str(error)!r:.500}") if flaw else ("refused", str(error))
     except Exception:
         return "wrong", traceback.format_exc()[-2000:]
     return "accepted", ""
 
 
-def flaw_of(message: str) -> str:
+def flaw_of(message: str, listed: bool = False) -> str:
     """What is wrong with the words of a refusal; "" where nothing is."""
     if not message.strip():
         return "an empty message"
-    if len(message) > LONGEST:
+    if len(message) > LONGEST and not listed:
         return f"a message of {len(message)} characters"
     if any(unicodedata.category(c) in ("Cc", "Zl", "Zp", "Cs") for c in message):
         return "a message of several lines, or with control characters"

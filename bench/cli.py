@@ -50,7 +50,7 @@ def _add_stream_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--seconds",
-        type=float,
+        type=cli.seconds,
         default=15.0,
         help="how much signal to stream (default: %(default)s)",
     )
@@ -72,7 +72,7 @@ def add_crosscheck_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--seconds",
-        type=float,
+        type=cli.seconds,
         default=CROSSCHECK_SECONDS,
         help="how much signal, of as many recordings as it takes (default: %(default)s)",
     )
@@ -160,13 +160,11 @@ def add_pareto_arguments(parser: argparse.ArgumentParser) -> None:
         default=SHIPPED,
         help="KenLM character model for beam+lm (default: %(default)s)",
     )
-    parser.add_argument(
-        "--data",
-        type=Path,
-        help="folder of one task's sessions (default: the simulated sets)",
-    )
+    cli.add_choice_arguments(parser)
     cli.add_build_argument(parser)
-    parser.add_argument("--jobs", type=int, help="how many jobs at a time (default: one per core)")
+    parser.add_argument(
+        "--jobs", type=cli.whole(1, 1024), help="how many jobs at a time (default: one per core)"
+    )
     parser.add_argument(
         "--backend",
         help="joblib's: loky, threading, multiprocessing, dask, ray, … (default: processes here)",
@@ -178,13 +176,10 @@ def add_pareto_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_compress_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `compress`: those of a checkpoint, --data, --board and what a network may take."""
+    """Options of `compress`: those of a checkpoint, --data and what is chosen of it, --board and
+    what a network may take."""
     cli.add_checkpoint_arguments(parser)
-    parser.add_argument(
-        "--data",
-        type=Path,
-        help="folder of sessions: train, calibration, heldout (default: the simulated set)",
-    )
+    cli.add_choice_arguments(parser)
     parser.add_argument(
         "--board",
         default="nucleo-h743zi2",
@@ -197,7 +192,7 @@ def add_compress_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--load",
-        type=float,
+        type=cli.real(0.001, 1.0),
         default=LOAD,
         help="share of the board's clock it may take (default: %(default)s)",
     )

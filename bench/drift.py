@@ -29,7 +29,7 @@ MINUTE = 60 * SAMPLE_RATE
 def run(args: argparse.Namespace) -> int:
     """Both networks over one recording; writes drift.json and drift.html; exit code 1 when the
     integers drift."""
-    made = engines.prepare(cli.folder(args), args.checkpoint, args.data, args.calibration)
+    made = engines.prepare(cli.folder(args), cli.sources(args))
     task = tasks.of(made.integer)
     loop = loop_of(task, args.model)
     path = (
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     streams = [task.followed(made.integer, frames, recorded) for frames in (real, exact)]
     found = {
         "model": args.model,
-        "precision": args.precision,
+        "precision": made.folder.precision,
         "graph": made.integer.hash(),
         "checkpoint": sha256(made.checkpoint),
         "recording": {"name": path.name, "sha256": sha256(path)},

@@ -9,20 +9,78 @@ runs.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from compress import tasks
-from compress.artifacts import Folder
+from compress.artifacts import (
+    COMPRESSED,
+    DEFAULT,
+    GIVEN,
+    USUAL,
+    Folder,
+    Sources,
+    resolve,
+    usual_precision,
+)
 from compress.compression.budget import parse_bytes
 from compress.compression.cores import CORES
-from compress.errors import TendonError
+from compress.data.choice import split_files, user_names
+from compress.errors import TendonError, printable
 from compress.frontend.own.named import HOLDS, named
 from compress.quantization.precisions import PRECISIONS
+
+DAY_S = 86_400.0
+LARGEST_SEED = 2**32 - 1  # of numpy's generators
+
+
+class Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong with an option, without the list of all of them."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message}\n")
+
+
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """The type of an option that is a whole number in this range."""
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text) if len(text) < 40 else most + 1
+        except ValueError:
+            value = least - 1
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(
+                f"expected a whole number from {least:,} to {most:,}, found {text[:40]!r}"
+            )
+        return value
+
+    return parse
+
+
+def real(least: float, most: float) -> Callable[[str], float]:
+    """The type of an option that is a finite number in this range; 0 only where `least` is."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not least <= value <= most:  # nor is a NaN
+            raise argparse.ArgumentTypeError(
+                f"expected a number from {least:g} to {most:,g}, found {text[:40]!r}"
+            )
+        return value
+
+    return parse
+
+
+seconds = real(0.001, 10 * DAY_S)  # of signal
 
 
 @dataclass(frozen=True)
@@ -34,12 +92,15 @@ class Command:
         add_arguments: gives a parser its options.
         runs: `module:function`, called with the parsed options; returns the exit code, or None
             for 0.
+        begins: whether it may replace what a folder of a network was made from by what its options
+            name.
     """
 
     name: str
     help: str
     add_arguments: Callable[[argparse.ArgumentParser], None]
     runs: str
+    begins: bool = False
 
     def run(self, args: argparse.Namespace) -> Any:
         """Import its code and call it."""
@@ -51,12 +112,12 @@ def parser_of(
     package: str, about: str | None, commands: Sequence[Command]
 ) -> argparse.ArgumentParser:
     """The parser of `python -m <package>`, with all its commands."""
-    parser = argparse.ArgumentParser(prog=f"python -m {package}", description=about)
+    parser = Parser(prog=f"python -m {package}", description=about)
     added = parser.add_subparsers(required=True, metavar="command")
     for command in commands:
         own = added.add_parser(command.name, help=command.help)
         command.add_arguments(own)
-        own.set_defaults(run=command.run)
+        own.set_defaults(run=command.run, begins=command.begins)
     return parser
 
 
@@ -90,7 +151,7 @@ def _add_model_argument(parser: argparse.ArgumentParser) -> None:
             f" holds {HOLDS}; it is executed (default: %(default)s)"
         ),
     )
-    parser.set_defaults(network=None)
+    parser.set_defaults(network=None, begins=False)
 
 
 class _Models(argparse.Action):
@@ -127,8 +188,8 @@ def add_models_argument(parser: argparse.ArgumentParser, default: list[str]) -> 
 
 def _add_training_arguments(parser: argparse.ArgumentParser) -> None:
     """--seed, --threads."""
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seed", type=whole(0, LARGEST_SEED), default=1)
+    parser.add_argument("--threads", type=whole(1, 1024), default=2)
 
 
 def add_checkpoint_arguments(parser: argparse.ArgumentParser) -> None:
@@ -150,31 +211,82 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     add_checkpoint_arguments(parser)
     parser.add_argument(
         "--precision",
-        default="w8a16",
         choices=sorted(PRECISIONS),
-        help="bits of weights and activations",
+        help=(
+            f"bits of weights and activations (default: {USUAL}, or {COMPRESSED} where `compress`"
+            " made one)"
+        ),
     )
     parser.add_argument(
         "--window",
-        type=int,
+        type=_window,
         help="samples at a time, of a network that is not causal (default: 1920, 0.96 s)",
     )
 
 
-def add_data_arguments(parser: argparse.ArgumentParser) -> None:
-    """--data, --calibration."""
+def _window(text: str) -> int | str:
+    """A number of samples, or the word that takes it back."""
+    return text if text == DEFAULT else whole(1, 10_000_000)(text)
+
+
+class _SplitFiles(argparse.Action):
+    """`args.split`: a tuple of files."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
+        namespace.split = split_files(values)
+
+
+class _Users(argparse.Action):
+    """`args.users`: a tuple of names."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
+        namespace.users = user_names(values)
+
+
+def add_choice_arguments(parser: argparse.ArgumentParser) -> None:
+    """--data, --split, --users: which recordings calibrate and are scored."""
     parser.add_argument(
         "--data",
         type=Path,
         help="folder of sessions of the network's task (default: the simulated set)",
     )
     parser.add_argument(
+        "--split",
+        nargs="+",
+        action=_SplitFiles,
+        default=(),
+        metavar="FILE",
+        help=(
+            "YAML files of emg2qwerty's or emg2pose's kind, several for several users: val of"
+            " --data calibrates (or else train), test is scored"
+        ),
+    )
+    _add_users_argument(parser, "whose sessions of --data calibrate and are scored")
+
+
+def _add_users_argument(parser: argparse.ArgumentParser, what: str) -> None:
+    """--users."""
+    parser.add_argument(
+        "--users",
+        nargs="+",
+        action=_Users,
+        default=(),
+        metavar="USER",
+        help=f"{what}, as its metadata.csv or its files name them (default: everybody's)",
+    )
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """--data, --split, --users, --calibration."""
+    add_choice_arguments(parser)
+    parser.add_argument(
         "--calibration", type=Path, help="one recording or .npy to calibrate on instead"
     )
 
 
 def add_graph_arguments(parser: argparse.ArgumentParser) -> None:
-    """--model, …, --window, --data, --calibration: what an integer graph is made from."""
+    """--model, …, --window, --data, --split, --users, --calibration: what an integer graph is made
+    from."""
     add_model_arguments(parser)
     add_data_arguments(parser)
 
@@ -198,7 +310,7 @@ def add_latency_argument(parser: argparse.ArgumentParser) -> None:
     """--latency."""
     parser.add_argument(
         "--latency",
-        type=float,
+        type=real(0.0, 60_000.0),
         default=0.0,
         help=(
             "milliseconds that an output frame may come later, so that several are computed at once"
@@ -236,6 +348,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="YAML file of emg2qwerty's kind: which sessions of --data train, validate and test",
     )
+    _add_users_argument(parser, "whose sessions of --data to train on")
     parser.add_argument(
         "--checkpoint",
         "--start",
@@ -246,18 +359,30 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, help="checkpoint to write (default: <build>/<MODEL>/train/<MODEL>.ckpt)"
     )
-    parser.add_argument("--steps", type=int, help="steps to train (default: the network's recipe)")
+    parser.add_argument(
+        "--steps",
+        type=whole(1, 10**9),
+        help="steps to train (default: the network's recipe)",
+    )
     _add_training_arguments(parser)
+
+
+def add_users_arguments(parser: argparse.ArgumentParser) -> None:
+    """Those of `users`."""
+    parser.add_argument(
+        "--reports",
+        nargs="+",
+        default=["build/user*/w8a16/quantize.json"],
+        metavar="JSON",
+        help="the quantize.json of each network, or patterns of them (default: %(default)s)",
+    )
+    parser.add_argument("--output", type=Path, help="JSON to write as well")
 
 
 def add_shrink_arguments(parser: argparse.ArgumentParser) -> None:
     """Those of `shrink`."""
     add_checkpoint_arguments(parser)
-    parser.add_argument(
-        "--data",
-        type=Path,
-        help="folder of sessions: train, calibration (default: the simulated set)",
-    )
+    add_choice_arguments(parser)
     parser.add_argument(
         "--core",
         default="cortex-m7",
@@ -266,7 +391,7 @@ def add_shrink_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--cycles",
-        type=float,
+        type=real(1.0, 1e12),
         help="core cycles a second of signal that it may take (default: any)",
     )
     add_budget_arguments(parser)
@@ -279,7 +404,7 @@ def add_budget_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--steps",
-        type=int,
+        type=whole(0, 10**9),
         help=(
             "steps of fine-tuning; 0 for none (default: those of the task's recipe, where it tunes"
             " a network that needs them)"
@@ -308,12 +433,32 @@ def refuse_latency(args: argparse.Namespace) -> None:
 def folder(args: argparse.Namespace) -> Folder:
     """Where the artifacts of these arguments live; TendonError for a window beside a network
     file."""
-    if args.network is not None and args.window is not None:
-        raise TendonError(
-            f"WINDOW={args.window}: the window of {args.network.title} is the one that the file"
-            f" says: set WINDOW in {args.network.path}"
-        )
-    return Folder(args.build, args.model, args.precision, args.window, args.network)
+    return _made_from(args)[0]
+
+
+def sources(args: argparse.Namespace) -> Sources:
+    """What they are made from: what these arguments say, else what was remembered, which is
+    printed; SourcesError where both do not agree and the command does not begin anew."""
+    return _made_from(args)[1]
+
+
+def _made_from(args: argparse.Namespace) -> tuple[Folder, Sources]:
+    if "made_from" not in args:
+        window = getattr(args, "window", None)
+        if args.network is not None and window is not None:
+            raise TendonError(
+                f"WINDOW={window}: the window of {args.network.title} is the one that the file"
+                f" says: set WINDOW in {args.network.path}"
+            )
+        folder = Folder(args.build, args.model, COMPRESSED, network=args.network)
+        asked = {name: getattr(args, name, None) for name in GIVEN}
+        found = resolve(folder, asked, args.begins)
+        if "precision" in args:
+            precision = args.precision or usual_precision(folder, found)
+            folder = replace(folder, precision=precision, window=found.window)
+        args.made_from = folder, found
+    made: tuple[Folder, Sources] = args.made_from
+    return made
 
 
 def run_main(
@@ -330,7 +475,7 @@ def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int
         parsed = parser.parse_args(arguments)
         return int(parsed.run(parsed) or 0)
     except TendonError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(

@@ -27,15 +27,15 @@ LAYER_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Whole sessions side by side: float32 (session, time, features) padded with zeros, the steps
-    of each, and what they are."""
+    """Sessions side by side, each stretch without a gap a stream: float32 (stretch, time, features)
+    padded with zeros, the steps of each, and what they are."""
 
     batch: Array
     steps: list[int]
     recorded: list[Recorded]
 
     def trim(self, graph: g.Graph, output: Array) -> list[Array]:
-        """Each session's own frames of an output (session, frames, values)."""
+        """Each stretch's own frames of an output (stretch, frames, values)."""
         return trim(output, self.steps, graph.chunk)
 
     @property
@@ -64,19 +64,23 @@ def read_heldout(graph: g.Graph, paths: Sequence[Path], scored: bool = True) -> 
     """Read the sessions once, for every engine that is compared on them; the error is taken on
     them where they are `scored`."""
     recorded = [
-        read(graph, p, scored=scored)
-        for p in tqdm(paths, desc="reading held-out", unit="session", leave=False)
+        part
+        for path in tqdm(paths, desc="reading held-out", unit="session", leave=False)
+        for part in read(graph, path, scored=scored)
     ]
     batch, steps = side_by_side([r.samples for r in recorded], graph.samples_per_step)
     return HeldOut(batch, steps, recorded)
 
 
-def read(graph: g.Graph, path: Path, seconds: float | None = None, scored: bool = True) -> Recorded:
-    """A recording of the network's task; one that is not scored may be a `.npy` as well."""
+def read(
+    graph: g.Graph, path: Path, seconds: float | None = None, scored: bool = True
+) -> list[Recorded]:
+    """The stretches of a recording of the network's task, each a stream; one that is not scored may
+    be a `.npy` as well."""
     task = tasks.of(graph)
     if scored:
-        return task.read(graph, path, seconds)
-    return replace(task.load_input(graph, path, seconds), scored=False)
+        return task.parts(graph, path, seconds)
+    return [replace(part, scored=False) for part in task.inputs(graph, path, seconds)]
 
 
 def judge(graph: g.Graph, recorded: Sequence[Recorded]) -> Task:

@@ -15,9 +15,9 @@ from export import boards, build, compilers
 
 def graph_of(args: argparse.Namespace) -> tuple[g.Graph, Folder]:
     """The integer graph of these options, made when something changed, and where it lies."""
-    folder = cli.folder(args)
-    path = artifacts.checkpoint_for(folder, args.checkpoint)
-    return pipeline.graphs(folder, path, args.data, args.calibration), folder
+    folder, sources = cli.folder(args), cli.sources(args)
+    path = artifacts.checkpoint_for(folder, sources)
+    return pipeline.graphs(folder, path, sources), folder
 
 
 def named_graph_of(args: argparse.Namespace) -> tuple[g.Graph, Folder]:

@@ -95,16 +95,15 @@ def add_lm_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--prompts",
-        type=int,
+        type=cli.whole(1, 10_000_000),
         default=PROMPTS,
         help="how many prompts to read (default: %(default)s)",
     )
     parser.add_argument(
         "--order",
-        type=int,
+        type=cli.whole(2, 6),
         default=ORDER,
-        choices=range(2, 7),
-        help="longest n-gram (default: %(default)s)",
+        help="longest n-gram, 2 to 6 characters (default: %(default)s)",
     )
 
 
@@ -129,6 +128,6 @@ def add_diagnose_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--seconds",
-        type=float,
+        type=cli.seconds,
         help=f"of the input (default: {SECONDS:g}, on a board {ON_BOARD_SECONDS:g})",
     )

@@ -173,7 +173,7 @@ def transcripts(
     """The text of each recording and what each engine read."""
     return [
         {
-            "recording": part.path.name,
+            "recording": part.name,
             "target": reading.of(part.target),
             "float": reading.read(real),
             "quantized": reading.read(words),

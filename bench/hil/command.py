@@ -13,8 +13,8 @@ from host import engines
 def run(args: argparse.Namespace) -> int:
     """Stream, compare, report; exit code 0 only for a valid, bit-exact run."""
     folder, form = cli.folder(args), _format(args)
-    made = engines.prepare_scored(folder, args.checkpoint, args.data, args.calibration)
-    dataset = pipeline.dataset_of(folder, made.integer, args.data, args.calibration)
+    made = engines.prepare_scored(folder, cli.sources(args))
+    dataset = pipeline.dataset_of(folder, made.integer, cli.sources(args))
     outcome = measurement.run(made, dataset, args.board, args.port, args.seconds, form, args.lm)
     page = measurement.write(outcome, folder.target(args.board, form.name))
     print(text.console_report(outcome.report))

@@ -23,10 +23,10 @@ def run(args: argparse.Namespace) -> int:
     bit-exact run."""
     begin, folder = time.monotonic(), cli.folder(args)
     _headline(1, f"quantize {folder.model} to {folder.precision}")
-    made = engines.prepare_scored(folder, args.checkpoint, args.data, args.calibration)
+    made = engines.prepare_scored(folder, cli.sources(args))
     print(pipeline.text(pipeline.read_report(folder)))
     task = tasks.of(made.integer)
-    dataset = pipeline.dataset_of(folder, made.integer, args.data, args.calibration)
+    dataset = pipeline.dataset_of(folder, made.integer, cli.sources(args))
     _headline(2, "count its multiply-accumulates")
     print(macs.table(made.real))
     _headline(3, f"export, build and run on {args.board}")
@@ -61,7 +61,7 @@ def heldout(made: Artifacts, dataset: Dataset, lm: Path | None) -> dict[str, Any
         targets = [text.of(r.target) for r in recorded]
         with_model = language.heldout(text, lm, targets, real, words, scale)
     return {
-        "sessions": len(sessions.steps),
+        "sessions": len({r.path for r in recorded}),
         "seconds": sum(r.seconds for r in recorded),
         "amount": amount,
         "amount_is": amount_is,

@@ -22,6 +22,7 @@ from compress.frontend import checkpoint
 from compress.frontend.lower import lower
 from compress.graph.samples import Signal, to_int16
 from compress.interpreter.float import FloatInterpreter
+from compress.tasks.task import Recorded, Runs
 from compress.tasks.text import Text
 from host import decoders, native
 
@@ -32,11 +33,11 @@ WHOLE_S = 600.0
 
 @dataclass(frozen=True)
 class Frames:
-    """Output of one session: (frames, outputs) in units of `scale` nats or rad; `pace`: seconds of
-    signal per one of a core."""
+    """Output of one session, of each stretch without a gap: (frames, outputs) in units of `scale`
+    nats or rad; `pace`: seconds of signal per one of a core."""
 
     key: str
-    values: g.Array
+    values: list[g.Array]
     scale: float
     seconds: float
     pace: float
@@ -53,7 +54,7 @@ def read_session(setting: Setting, job: Job, session: Path) -> Result:
     runs = (
         _runs(setting, job, session, frames)
         if text is None
-        else _text_runs(text, setting, session, frames)
+        else _text_runs(text, setting, job, session, frames)
     )
     return {"runs": runs, "seconds": frames.seconds, "pace": frames.pace}
 
@@ -66,12 +67,13 @@ def native_frames(setting: Setting, job: Job, session: Path) -> Frames:
 
     def make() -> dict[str, g.Array]:
         model = native.load(integer, folder.path / "native")
-        signal = tasks.of(integer).read(integer, session).signal
-        samples = to_int16(integer, signal.samples)
-        model.begin_with(signal)
-        begin = time.thread_time()
-        seconds = _seconds(integer, samples)
-        return _timed(model.run(samples), float(integer.output.scale or 1.0), seconds, begin)
+        parts = tasks.of(integer).parts(integer, session)
+        given = [to_int16(integer, part.samples) for part in parts]
+        begin, values = time.thread_time(), []
+        for part, samples in zip(parts, given, strict=True):
+            model.begin_with(part.signal)
+            values.append(model.run(samples))
+        return _timed(values, float(integer.output.scale or 1.0), parts, begin)
 
     return _stored(setting, artifacts.key(graph=integer.hash(), recording=session, code=code), make)
 
@@ -85,12 +87,15 @@ def float_frames(setting: Setting, job: Job, session: Path) -> Frames:
 
     def make() -> dict[str, g.Array]:
         loaded, real = _network(path)
-        signal = tasks.of(real).read(real, session).signal
-        short = len(signal.samples) <= WHOLE_S * float(real.input.rate)
+        parts = tasks.of(real).parts(real, session)
+        short = max(part.seconds for part in parts) <= WHOLE_S
         whole = loaded.family.forward_is_stream and tasks.of(real).whole and short
         begin = time.thread_time()
-        values = checkpoint.forward(loaded, signal.samples) if whole else _streamed(real, signal)
-        return _timed(values, 1.0, _seconds(real, signal.samples), begin)
+        values = [
+            checkpoint.forward(loaded, part.samples) if whole else _streamed(real, part.signal)
+            for part in parts
+        ]
+        return _timed(values, 1.0, parts, begin)
 
     return _stored(
         setting,
@@ -121,13 +126,13 @@ def _network(path: Path) -> tuple[checkpoint.Checkpoint, g.Graph]:
     return loaded, lower(loaded)
 
 
-def _seconds(graph: g.Graph, samples: g.Array) -> float:
-    return len(samples) / float(graph.input.rate)
-
-
-def _timed(values: g.Array, scale: float, seconds: float, begin: float) -> dict[str, g.Array]:
+def _timed(
+    values: list[g.Array], scale: float, parts: list[Recorded], begin: float
+) -> dict[str, g.Array]:
+    seconds = sum(part.seconds for part in parts)
     return {
-        "values": values,
+        "values": np.concatenate(values),
+        "stops": np.cumsum([len(v) for v in values]),
         "about": np.array([scale, seconds, seconds / (time.thread_time() - begin)]),
     }
 
@@ -135,42 +140,59 @@ def _timed(values: g.Array, scale: float, seconds: float, begin: float) -> dict[
 def _stored(setting: Setting, key: str, make: Callable[[], dict[str, g.Array]]) -> Frames:
     arrays = remembered_arrays(setting, key, make)
     scale, seconds, pace = (float(v) for v in arrays["about"])
-    return Frames(key, arrays["values"], scale, seconds, pace)
+    return Frames(key, np.split(arrays["values"], arrays["stops"][:-1]), scale, seconds, pace)
 
 
-def _text_runs(text: Text, setting: Setting, session: Path, frames: Frames) -> dict[str, Result]:
+def _text_runs(
+    text: Text, setting: Setting, job: Job, session: Path, frames: Frames
+) -> dict[str, Result]:
     """Errors and characters of what every decoder reads."""
-    target = text.target(session, frames.seconds)
-    return {
-        name: Session(*text.runs(target, _text(text, setting, frames, name))).to_json()
-        for name in setting.decoders
-    }
+    graph = _graph(setting, job)
+    targets = [text.of(part.target) for part in tasks.of(graph).parts(graph, session)]
+
+    def runs(name: str) -> Result:
+        read = _texts(text, setting, frames, name)
+        return _session([text.runs(t, r) for t, r in zip(targets, read, strict=True)])
+
+    return {name: runs(name) for name in setting.decoders}
 
 
-def _text(text: Text, setting: Setting, frames: Frames, name: str) -> str:
-    """What one decoder reads."""
+def _session(runs: list[Runs]) -> Result:
+    """The runs of all stretches."""
+    errors, amounts = zip(*runs, strict=True)
+    return Session(np.concatenate(errors), np.concatenate(amounts)).to_json()
+
+
+def _graph(setting: Setting, job: Job) -> g.Graph:
+    """The job's network, as recordings are read for it."""
+    if job.precision == FLOAT:
+        return _network(setting.checkpoints[job.model])[1]
+    return g.load(setting.folder(job.model, job.precision).graph)
+
+
+def _texts(text: Text, setting: Setting, frames: Frames, name: str) -> list[str]:
+    """What one decoder reads of each stretch."""
     lm = setting.lm if name.endswith("+lm") else None
-    key = artifacts.key(frames=frames.key, decoder=name, lm=lm, code=_code_of(_text))
+    key = artifacts.key(frames=frames.key, decoder=name, lm=lm, code=_code_of(_texts))
 
     def make() -> Result:
-        read = decoders.decode_session(text.alphabet, name, lm, frames.values, frames.scale)
-        return {"text": read}
+        read = [
+            decoders.decode_session(text.alphabet, name, lm, values, frames.scale)
+            for values in frames.values
+        ]
+        return {"texts": read}
 
-    return str(remembered(setting, key, make)["text"])
+    return list(map(str, remembered(setting, key, make)["texts"]))
 
 
 def _runs(setting: Setting, job: Job, session: Path, frames: Frames) -> dict[str, Result]:
     """Errors of frames that are no text, run by run; of the only decoder, "", that they have."""
 
     def make() -> Result:
-        graph = (
-            _network(setting.checkpoints[job.model])[1]
-            if job.precision == FLOAT
-            else g.load(setting.folder(job.model, job.precision).graph)
-        )
+        graph = _graph(setting, job)
         task = tasks.of(graph)
-        recorded = task.read(graph, session)
-        return Session(*task.runs(graph, frames.values * frames.scale, recorded)).to_json()
+        parts = zip(frames.values, task.parts(graph, session), strict=True)
+        return _session([task.runs(graph, v * frames.scale, part) for v, part in parts])
 
     code = _code_of(_runs, artifacts.TASKS, artifacts.FAMILIES, *artifacts.TASK_DATA)
     key = artifacts.key(frames=frames.key, recording=session, code=code)

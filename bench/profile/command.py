@@ -36,8 +36,8 @@ def run(args: argparse.Namespace) -> int:
     """Profile, print, write; 1 when the profiled steps did not answer what the reference does."""
     board, folder = boards.load_board(args.board), cli.folder(args)
     check_board(board, args.port, args.latency)
-    made = engines.prepare(folder, args.checkpoint, args.data, args.calibration)
-    dataset = pipeline.dataset_of(folder, made.integer, args.data, args.calibration)
+    made = engines.prepare(folder, cli.sources(args))
+    dataset = pipeline.dataset_of(folder, made.integer, cli.sources(args))
     found = profile(made, board, dataset, args.port, args.latency)
     print(table.text(found))
     path = write(found, folder.target(board.name))

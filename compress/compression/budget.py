@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from compress.errors import TendonError
 
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20}
+MOST = 1 << 32  # bytes: what a microcontroller addresses
 SHARE = 0.9  # of the flash that is named; the rest is for the application around the network
 CODE = 24 * 1024  # kernels, application and port, as the export allows for
 
@@ -43,7 +44,9 @@ class Budget:
 def parse_bytes(text: str) -> int:
     """`2M`, `384K` or plain bytes, in powers of 1,024; TendonError for anything else."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KM]?)(?:i?B)?", text.strip(), re.IGNORECASE)
-    size = int(float(found[1]) * UNITS[found[2].upper()]) if found else 0
-    if size <= 0:
-        raise TendonError(f"expected a size such as 2M, 384K or 400000 (bytes), found {text!r}")
-    return size
+    size = float(found[1]) * UNITS[found[2].upper()] if found else 0.0
+    if not 1 <= size <= MOST:
+        raise TendonError(
+            f"expected a size such as 2M, 384K or 400000 (bytes), found {text[:40]!r}"
+        )
+    return int(size)

@@ -3,30 +3,55 @@ own sessions."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from compress.data import metadata, recordings
+from compress.data import listing, recordings
+from compress.data.listing import TEST, TRAIN, VAL, Listing, Session
+from compress.data.metadata import user_key
 from compress.data.recordings import Collection
+from compress.data.session_files import some
 from compress.errors import RecordingError
 from compress.reading import arrays
 from compress.reading.text import UnreadableError
 from compress.reading.words import one_line
 
 CALIBRATION_SECONDS = 120.0
+CALIBRATION_USERS = 8  # one session of each calibrates; of more, the first ones
 
 
 @dataclass(frozen=True)
 class Dataset:
     """Disjoint sessions; `simulated` is true when any of them says so itself. Not `scored`: one
-    signal that calibrates and is compared on, whatever it says of what is right."""
+    signal that calibrates and is compared on, whatever it says of what is right.
+
+    train: those that a network may learn from, where something says which; users, generalization:
+    of each held-out session, empty where that is not known, and of no session where nothing is;
+    why: how what calibrates was chosen, in words; notes: lines on that, and on what is not there.
+    """
 
     calibration: list[Path]
     heldout: list[Path]
     simulated: bool
     scored: bool = True
+    train: tuple[Path, ...] = ()
+    users: tuple[str, ...] = ()
+    generalization: tuple[str, ...] = ()
+    why: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def user_of(self) -> dict[Path, str]:
+        """Whose each held-out session is, where that is known."""
+        return dict(zip(self.heldout, self.users, strict=False))
+
+    @property
+    def generalizes(self) -> dict[Path, str]:
+        """Over what each held-out session generalizes, where that is known."""
+        return dict(zip(self.heldout, self.generalization, strict=False))
 
     @property
     def origin(self) -> str:
@@ -34,66 +59,153 @@ class Dataset:
         return "simulated recordings" if self.simulated else "recordings"
 
 
-def find(data: Path | None, build: Path, collection: Collection) -> Dataset:
+def find(
+    data: Path | None,
+    build: Path,
+    collection: Collection,
+    split: Sequence[Path] = (),
+    users: Sequence[str] = (),
+) -> Dataset:
     """Sessions under `data`, or the simulated ones of a collection (made when missing).
 
-    A folder with `calibration` and `heldout` is taken as it is. Of one with a metadata.csv the
-    first validation recording (or training, if there is none) calibrates and the test recordings
-    are held out. Of any other the first session by name calibrates and the rest are held out.
+    Where `split` files, or a metadata.csv of emg2pose's kind, say what is for what, one session of
+    val of each user calibrates (of train, if there is none), and those of test are held out. A
+    folder with `calibration` and `heldout` is taken as it is. Of any other the first session by
+    name calibrates, or the first of each of the `users` asked for, and the rest are held out.
     """
     if data is None:
+        _refuse_without_data(split, users)
         root = build / collection.folder
         calibration, heldout = (
-            recordings.ensure(root, split, collection) for split in ("calibration", "heldout")
+            recordings.ensure(root, part, collection) for part in ("calibration", "heldout")
         )
-        return Dataset(calibration, heldout, True)
-    if not data.is_dir():
-        raise RecordingError(
-            f"{data}: expected a folder of {collection.group} sessions"
-            f" (*{collection.suffixes[0]}), found no such"
-            " folder"
-        )
-    if (data / "calibration").is_dir() and (data / "heldout").is_dir():
-        calibration, heldout = (
-            sessions(data / "calibration", collection),
-            sessions(data / "heldout", collection),
-        )
-    elif (data / metadata.NAME).is_file():
-        calibration, heldout = _published_splits(data / metadata.NAME)
-    else:
-        everything = sessions(data, collection)
-        if len(everything) < 2:
+        return Dataset(calibration, heldout, True, why="the simulated calibration set")
+    whole = listing.of(data, collection, split)
+    chosen = whole.of_users(users, collection) if users else whole
+    found = _by_split(chosen, whole, users) if whole.has_splits else _by_order(chosen, users)
+    simulated = any(collection.is_simulated(p) for p in found.calibration + found.heldout)
+    return replace(_with_groups(found, chosen, collection), simulated=simulated)
+
+
+def _refuse_without_data(split: Sequence[Path], users: Sequence[str]) -> None:
+    for name, given in (("SPLIT", [*map(str, split)]), ("USERS", users)):
+        if given:
             raise RecordingError(
-                f"{data}: expected at least 2 sessions, one to calibrate and others to score, found"
-                f" {len(everything)}"
+                f"{name}={' '.join(given)}: expected DATA=folder too, in which the sessions are"
             )
-        calibration, heldout = everything[:1], everything[1:]
+
+
+def _by_split(chosen: Listing, whole: Listing, users: Sequence[str]) -> Dataset:
+    """val, or else train, calibrates; test is held out."""
+    heldout, notes = chosen.of(TEST), [*chosen.notes]
+    pool = chosen
+    if users and not (chosen.of(VAL) or chosen.of(TRAIN)):
+        pool = whole
+        notes.append("no val or train session of these users is there: others' calibrate")
+    calibration = pool.of(VAL) if pool.all_of_val else _first_of_each(pool, bool(users))
+    if not calibration or not heldout:
+        of = f" of {', '.join(users)}" if users else ""
+        raise RecordingError(
+            f"{chosen.source}: expected a val or train recording to calibrate and test ones{of} to"
+            f" score, found {chosen.counts()}{_absent(chosen)}"
+        )
+    _expect_each(users, heldout, "test")
+    which = f"the first {calibration[0].split} session of each user in {chosen.source}"
     return Dataset(
-        calibration, heldout, any(collection.is_simulated(p) for p in calibration + heldout)
+        [s.path for s in calibration],
+        [s.path for s in heldout],
+        False,
+        train=tuple(s.path for s in pool.of(TRAIN)),
+        why=f"in {chosen.source}/calibration" if pool.all_of_val else which,
+        notes=tuple([*notes, *_of_missing(chosen, heldout)]),
     )
 
 
-def _published_splits(table: Path) -> tuple[list[Path], list[Path]]:
-    found = metadata.splits(table)
-    calibration = (found["val"] or found["train"])[:1]
-    if not calibration or not found["test"]:
-        there = ", ".join(f"{len(paths)} {split}" for split, paths in found.items())
-        raise RecordingError(
-            f"{table}: expected a val or train recording to calibrate and test ones to score, found"
-            f" {there}"
-        )
-    return calibration, found["test"]
+def _first_of_each(pool: Listing, every: bool) -> list[Session]:
+    """The first session of val, or else of train, of each user: of every one, or of some."""
+    first: dict[str, Session] = {}
+    for session in [*pool.of(VAL), *pool.of(TRAIN)]:
+        first.setdefault(user_key(session.user), session)
+    of_val = [s for s in first.values() if s.split == VAL]
+    chosen = of_val or [*first.values()]  # users of train alone wait until nobody has val
+    return chosen if every else chosen[:CALIBRATION_USERS]
 
 
-def sessions(folder: Path, collection: Collection) -> list[Path]:
-    """Session files of a folder by name; RecordingError when there are none."""
-    paths = sorted(p for p in folder.iterdir() if p.suffix in collection.suffixes)
-    if not paths:
+def _by_order(chosen: Listing, users: Sequence[str]) -> Dataset:
+    """The first session by name calibrates, or the first of each user asked for."""
+    sessions = list(chosen.sessions)
+    if users:
+        first = {user_key(s.user): s for s in reversed(sessions)}
+        calibration = [s for s in sessions if first[user_key(s.user)] is s]
+        _expect_each(users, [s for s in sessions if s not in calibration], "a second")
+    else:
+        calibration = sessions[:1]
+        if len(sessions) < 2:
+            raise RecordingError(
+                f"{chosen.source}: expected at least 2 sessions, one to calibrate and others to"
+                f" score, found {len(sessions)}{_absent(chosen)}"
+            )
+    heldout = [s for s in sessions if s not in calibration]
+    which = "the first session of each user" if users else "the first session"
+    why = f"{which} by name in {chosen.source}"
+    names = some([session.path.name for session in calibration])
+    said = (
+        f"nothing says which sessions calibrate: {names} does, {why}, and {len(heldout):,}"
+        f" {'is' if len(heldout) == 1 else 'are'} held out; USERS= or SPLIT= choose others"
+    )
+    return Dataset(
+        [s.path for s in calibration],
+        [s.path for s in heldout],
+        False,
+        why=why,
+        notes=(*chosen.notes, *_of_missing(chosen, heldout), said),
+    )
+
+
+def _expect_each(users: Sequence[str], heldout: Sequence[Session], what: str) -> None:
+    """Each user who was asked for is scored."""
+    there = {user_key(session.user) for session in heldout}
+    lacking = [user for user in users if user_key(user) not in there]
+    if lacking:
         raise RecordingError(
-            f"{folder}: expected {collection.group} sessions ({', '.join(collection.suffixes)}),"
-            " found none"
+            f"USERS={', '.join(lacking)}: expected {what} session of each to score, found none;"
+            " add recordings, or leave them out"
         )
-    return paths
+
+
+def _of_missing(chosen: Listing, heldout: Sequence[Session]) -> list[str]:
+    """Lines on sessions that are listed and not there."""
+    if not chosen.missing:
+        return []
+    count = len(chosen.sessions) + len(chosen.missing)
+    lines = [
+        f"{chosen.source} lists {count:,} sessions, {len(chosen.sessions):,} are there; missing:"
+        f" {some([s.name for s in chosen.missing])}"
+    ]
+    untested = [s for s in chosen.missing if s.split == TEST]
+    if untested:
+        lines.append(
+            f"scores are of the {len(heldout):,} test sessions that are there, not of all"
+            f" {len(heldout) + len(untested):,}"
+        )
+    return lines
+
+
+def _absent(chosen: Listing) -> str:
+    names = some([session.name for session in chosen.missing])
+    return f"; {len(chosen.missing):,} more are listed and not there: {names}" if names else ""
+
+
+def _with_groups(found: Dataset, chosen: Listing, collection: Collection) -> Dataset:
+    """The same with users and generalization of the held-out sessions."""
+    known = {s.path: s for s in chosen.sessions}
+    heldout = tuple(known[path] for path in found.heldout)
+    named = listing.with_users(Listing(heldout, chosen.source), collection).sessions
+    users = tuple(session.user for session in named)
+    kinds = tuple(session.generalization for session in named)
+    return replace(
+        found, users=users if any(users) else (), generalization=kinds if any(kinds) else ()
+    )
 
 
 def load_array(path: Path) -> np.ndarray:

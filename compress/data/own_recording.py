@@ -4,6 +4,8 @@
     rate    samples per second, one number; of HDF5 also as an attribute of the file
     label   (samples,), integers: the class of each sample, −1 where none counts; optional
     target  (samples, outputs), numbers: what to say at each sample, NaN where none counts; optional
+    time    (samples,), numbers: when each sample was recorded, seconds from any moment; optional:
+            it tells where samples were lost (`clock`)
 
 Pickled objects are not read, links are not followed. What else a file holds is not looked at, but
 for `simulator`, by which a simulator says that it wrote it.
@@ -20,17 +22,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from compress.data.recording_file import AGAIN, recorded_digest, verify_digest
+from compress.data.clock import Clock, Harm, Segment, Timing, worst
+from compress.data.recording_file import AGAIN, TO_DO, recorded_digest, verify_digest
 from compress.errors import RecordingError
 from compress.reading import arrays, hdf5
 from compress.reading.limited import Refusal
 from compress.reading.text import UnreadableError
 from compress.reading.words import advised, one_line
+from compress.report.said import once
 
 Array = npt.NDArray[Any]
 SUFFIXES = (".npz", ".hdf5", ".h5")
 SIMULATOR = "simulator"
-_NUMBERS = ("rate", "emg", "label", "target")
+_NUMBERS = ("rate", "emg", "label", "target", "time")
 _LAYOUT = "emg (samples, electrodes) and rate (Hz)"
 _SAME_RATE = 1e-6  # a rate is the same up to this share of it: it may have gone through text
 
@@ -38,13 +42,23 @@ _SAME_RATE = 1e-6  # a rate is the same up to this share of it: it may have gone
 @dataclass(frozen=True)
 class OwnRecording:
     """emg: float32 (samples, electrodes), finite; rate: Hz; label: int64 (samples,), −1 and more;
-    target: float32 (samples, outputs), finite or NaN."""
+    target: float32 (samples, outputs), finite or NaN; timing: what the time stamps say."""
 
     path: Path
     emg: Array
     rate: float
     label: Array | None = None
     target: Array | None = None
+    timing: Timing | None = None
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """The stretches between which samples were lost, as its `time` tells; else all of it."""
+        return (
+            (Segment(self.path, 0, len(self.emg)),)
+            if self.timing is None
+            else self.timing.segments(self.path)
+        )
 
     def expect(self, rate: float, electrodes: int) -> OwnRecording:
         """The same recording; RecordingError unless it has this rate and so many electrodes."""
@@ -70,12 +84,14 @@ def read(path: Path, electrodes: int | None = None) -> OwnRecording:
     emg = _emg(path, found["emg"])
     if electrodes is not None:  # before labels are counted along the wrong dimension
         _check_electrodes(path, emg, electrodes)
+    rate = _rate(path, found["rate"])
     return OwnRecording(
         path,
         emg,
-        _rate(path, found["rate"]),
+        rate,
         _label(path, found["label"], len(emg)) if "label" in found else None,
         _target(path, found["target"], len(emg)) if "target" in found else None,
+        _timing(path, found["time"], len(emg), rate) if "time" in found else None,
     )
 
 
@@ -236,3 +252,21 @@ def _target(path: Path, value: Any, samples: int) -> Array:
             f" {len(wrong)} infinite ones, the first at sample {wrong[0][0]}; write NaN there"
         )
     return target
+
+
+def _timing(path: Path, value: Any, samples: int, rate: float) -> Timing:
+    array = _numbers(path, "time", value)
+    if array.shape != (samples,):
+        raise RecordingError(
+            f"{path}: time: expected ({samples},), one for each sample of emg, found {array.shape};"
+            " give each sample its time, or another name to this array"
+        )
+    stamps = Clock(rate)
+    stamps.add(array)
+    timing = stamps.timing()
+    refused = worst(timing.findings, Harm.SIGNAL)
+    if refused is not None:
+        raise RecordingError(f"{path}: time: {refused.words}; {TO_DO[refused.kind]}")
+    for finding in timing.findings:
+        once(f"{path}: {finding.words}")
+    return timing

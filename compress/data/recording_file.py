@@ -12,17 +12,20 @@ import hashlib
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 
+from compress.data import events
+from compress.data.clock import Clock, Finding, Harm, Segment, Timing, worst
 from compress.errors import RecordingError
 from compress.reading import hdf5, text
 from compress.reading.limited import Refusal
 from compress.reading.words import advised, one_line
+from compress.report.said import once
 
 DATASET = "timeseries"
 SAMPLE_RATE, ELECTRODES = 2000, 16
@@ -31,6 +34,14 @@ AGAIN = "copy or download it again"
 _BLOCK = 1 << 16
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 Answer = TypeVar("Answer")
+TO_DO = {  # about each kind of finding that is refused
+    "backwards": AGAIN,
+    "still": "store the time of each sample",
+    "unit": "store seconds",
+    "rate": "resample the recording to the network's rate",
+    "uneven": "cut that part out, or store the time of each sample",
+    "apart": "store the labels by the clock of the samples",
+}
 
 
 class RecordingFile(ABC):
@@ -45,6 +56,7 @@ class RecordingFile(ABC):
     GROUP: ClassVar[str]
     KIND: ClassVar[str]
     FIELDS: ClassVar[Mapping[str, tuple[np.dtype, ...]]]
+    BY_TIME: ClassVar[bool] = False  # whether labels are taken by the samples' time stamps
 
     def __init__(self, path: str | Path, sha256: str | None = None) -> None:
         self.path = Path(path)
@@ -52,6 +64,7 @@ class RecordingFile(ABC):
             raise RecordingError(f"{self.path}: no such recording")
         expected = sha256 or recorded_digest(self.path)
         verify_digest(self.path, expected)
+        self._timing: Timing | None = None
         self._file = hdf5.File(self.path)
         try:
             self._series = self._timeseries()
@@ -91,19 +104,66 @@ class RecordingFile(ABC):
 
     def time(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Recorded times of samples start…stop, float64 unix seconds."""
-        return np.ascontiguousarray(self._read(start, stop)["time"])
+        return self._read_field("time", start, stop)
 
-    def check(self) -> None:
-        """Read everything once: RecordingError for damaged blocks, time running backwards, NaN or
-        infinite samples."""
-        before, bad, first = -math.inf, 0, None
+    def samples(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Samples start…stop as a network takes them, float32 (n, electrodes): finite."""
+        emg = self._finite_emg(start, stop)
+        return emg.reshape(len(emg), -1)
+
+    def _ends(self, start: int, stop: int | None) -> tuple[float, float]:
+        """Time stamps of the first and the last of samples start…stop; none lies between the two
+        where there is no sample."""
+        stop = len(self) if stop is None else min(stop, len(self))
+        if stop <= start:
+            return math.inf, -math.inf
+        return float(self.time(start, start + 1)[0]), float(self.time(stop - 1, stop)[0])
+
+    def places(self, times: np.ndarray, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Which of samples start…stop was being recorded at each of these times, which are in order
+        and within the time stamps of these samples: float64, between two stamps in proportion."""
+        stop = len(self) if stop is None else min(stop, len(self))
+        found = np.full(len(times), float(start))
+        for begin in range(start, stop, _BLOCK):
+            stamps = self.time(begin, min(begin + _BLOCK, stop))
+            later = np.searchsorted(times, stamps[0])
+            found[later:] = begin + events.places(stamps, times[later:])
+        return found
+
+    @property
+    def timing(self) -> Timing:
+        """What the time stamps of all samples say (`clock`); read once, block by block."""
+        if self._timing is None:
+            stamps = Clock(SAMPLE_RATE)
+            for start in range(0, len(self), _BLOCK):
+                stamps.add(self.time(start, start + _BLOCK))
+            self._timing = stamps.timing()
+        return self._timing
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """The stretches between which samples were lost: one, in a recording without a gap. A
+        stream begins anew with each."""
+        return self.timing.segments(self.path)
+
+    def look(self) -> None:
+        """RecordingError for what the first block of stamps and the last one say of all of them:
+        their rate, their unit, and labels of another time. Reads little."""
+        stamps = Clock(SAMPLE_RATE)
+        stamps.add(self.time(0, _BLOCK))
+        least = Harm.LABELS if self.BY_TIME else Harm.SIGNAL
+        findings = [*stamps.timing().findings, *self._labels_apart([self._ends(0, None)])]
+        self._refuse(findings, least)
+
+    def check(self, labels: bool = True) -> None:
+        """Read everything once: RecordingError for damaged blocks, NaN or infinite samples, and
+        time stamps by which the samples would be wrong, or the labels where these count. What else
+        is to be known of the stamps is said, once."""
+        stamps, bad, first = Clock(SAMPLE_RATE), 0, None
         for start, rows in self._blocks():
-            time = rows["time"]
-            steps = np.diff(time, prepend=before) if start else np.diff(time, prepend=time[:1])
-            wrong = np.flatnonzero(~(steps >= 0) | ~np.isfinite(time))
-            if wrong.size:
-                raise RecordingError(self._backwards(start + int(wrong[0]), time[wrong[0]]))
-            before = float(time[-1])
+            stamps.add(rows["time"])
+            if stamps.broken:
+                break
             self._check_labels(rows, start)
             places = np.argwhere(~np.isfinite(self._emg(rows)))
             bad += len(places)
@@ -111,6 +171,24 @@ class RecordingFile(ABC):
                 first = (start + int(places[0][0]), tuple(int(i) for i in places[0][1:]))
         if first is not None:
             raise RecordingError(self._non_finite(bad, *first))
+        self._timing = stamps.timing()
+        least = Harm.LABELS if labels and self.BY_TIME else Harm.SIGNAL
+        self._refuse(self._timing.findings, least)  # before stamps are compared with labels
+        spans = [self._ends(segment.start, segment.stop) for segment in self.segments]
+        findings = [*self._timing.findings, *self._labels_apart(spans)]
+        self._refuse(findings, least)
+        for finding in findings:
+            once(f"{self.path}: {finding.words}")
+
+    def _refuse(self, findings: Sequence[Finding], least: Harm) -> None:
+        """RecordingError where the stamps do harm, from `least` on."""
+        finding = worst(findings, least)
+        if finding is not None:
+            raise RecordingError(f"{self.path}: {finding.words}; {TO_DO[finding.kind]}")
+
+    def _labels_apart(self, spans: Sequence[tuple[float, float]]) -> list[Finding]:
+        """Labels with stamps of their own that do not lie within these spans of recorded time."""
+        return []
 
     @abstractmethod
     def _emg(self, rows: np.ndarray) -> np.ndarray:
@@ -144,9 +222,16 @@ class RecordingFile(ABC):
             yield start, self._read(start, start + _BLOCK)
 
     def _read(self, start: int, stop: int | None) -> np.ndarray:
+        return self._read_of("", start, stop)
+
+    def _read_field(self, name: str, start: int, stop: int | None) -> np.ndarray:
+        """One field alone; the others are not kept."""
+        return self._read_of(name, start, stop)
+
+    def _read_of(self, field: str, start: int, stop: int | None) -> np.ndarray:
         stop = len(self) if stop is None else min(stop, len(self))
         try:
-            return self._series.read(start, stop)
+            return self._series.read(start, stop, field)
         except Refusal as refusal:
             raise RecordingError(
                 f"{self.path}: samples {start}…{stop} ({start / SAMPLE_RATE:.3f} s on) cannot be"
@@ -202,13 +287,6 @@ class RecordingFile(ABC):
             f"{self.path}: expected finite EMG, found {count} NaN or infinite values, the first at"
             f" sample {sample} ({sample / SAMPLE_RATE:.4f} s), {self._electrode(place)}; record it"
             " again or cut that part out"
-        )
-
-    def _backwards(self, sample: int, value: float) -> str:
-        return (
-            f"{self.path}: expected time that never runs backwards, found {value!r} at sample"
-            f" {sample} ({sample / SAMPLE_RATE:.4f} s), before the one in front of it or not a"
-            f" number; {AGAIN}"
         )
 
 

@@ -58,6 +58,9 @@ class Collection:
         table: name of a file beside the splits that lists them, and what writes it.
         suffixes: of the files that are recordings, the first is what names without one mean.
         origin_in: the HDF5 group whose attribute `simulator` holds the origin, where not `group`.
+        user_of: who made a recording, as it says itself; None where recordings do not say it.
+        columns: what a published metadata.csv of its recordings must say; none where none is
+            published.
     """
 
     name: str
@@ -69,6 +72,8 @@ class Collection:
     table: tuple[str, Callable[[Path], None]] | None = None
     suffixes: tuple[str, ...] = SUFFIXES
     origin_in: str | None = None
+    user_of: Callable[[Path], str] | None = None
+    columns: tuple[str, ...] = ()
 
 
 def ensure(root: Path, split: str, collection: Collection) -> list[Path]:

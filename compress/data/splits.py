@@ -1,6 +1,6 @@
-"""Split files of emg2qwerty's kind: which sessions train, validate and test.
+"""Split files of the published kinds: which sessions train, validate and test.
 
-A file is one of the published `config/user/*.yaml` or looks like one:
+A file is one of emg2qwerty's `config/user/*.yaml` or looks like one:
 
     # @package _global_
     user: user0
@@ -12,7 +12,8 @@ A file is one of the published `config/user/*.yaml` or looks like one:
       test: …
 
 Other keys are not looked at. A file without lists whose `defaults` say `user: NAME`, as the
-published `config/base.yaml`, means `user/NAME.yaml` beside it. A session is a file `<session>.hdf5`
+published `config/base.yaml`, means `user/NAME.yaml` beside it. emg2pose's files of
+`config/data_split` have the lists at the top, of names alone. A session is a file `<session>.hdf5`
 in the folder of recordings or below it.
 
 YAML is read as nodes, from which no object is ever made: names stay the text that they are, be it
@@ -21,38 +22,40 @@ like a number or a date, and a key that stands twice is found instead of losing 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import yaml
 
+from compress.data import session_files
 from compress.data.recordings import SUFFIXES
+from compress.data.session_files import some
 from compress.errors import RecordingError
 from compress.reading import text
 from compress.reading.text import UnreadableError
 from compress.reading.words import refuses_in_one_line
 
 _LARGEST = 1 << 20  # bytes of a file; the published ones have a tenth of it
-_SHOWN = 5  # names in a message; the rest are counted
+LISTS = ("train", "val", "test")
 _NULL = "tag:yaml.org,2002:null"
 
 
 @dataclass(frozen=True)
 class SessionLists:
-    """Names of sessions, in the order of the file."""
+    """Names of sessions, in the order of the file. users: whose they are, of those that say it."""
 
     train: tuple[str, ...]
     val: tuple[str, ...]
     test: tuple[str, ...]
+    users: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def items(self) -> list[tuple[str, tuple[str, ...]]]:
         """(name of the list, sessions) of train, val and test."""
-        return [(field.name, getattr(self, field.name)) for field in fields(self)]
+        return [(name, getattr(self, name)) for name in LISTS]
 
     @property
     def sha256(self) -> str:
@@ -61,25 +64,39 @@ class SessionLists:
 
 
 @refuses_in_one_line
-def read(path: Path) -> SessionLists:
-    """The lists of a split file; RecordingError says in one line what is wrong with it."""
+def read(path: Path, trains: bool = True) -> SessionLists:
+    """The lists of a split file; RecordingError says in one line what is wrong with it, and, of one
+    that `trains`, that it lists nothing to train on."""
     root = _mapping(path, _compose(path), "the file")
-    dataset = root.get("dataset")
-    lists = _mapping(path, dataset, "dataset") if dataset and not _is_null(dataset) else {}
-    names = [field.name for field in fields(SessionLists)]
-    if not any(name in lists for name in names):
+    at_top = any(name in root for name in LISTS) and "dataset" not in root
+    dataset, where = root.get("dataset"), "" if at_top else "dataset."
+    lists = root if at_top else {}
+    if dataset and not _is_null(dataset):
+        lists = _mapping(path, dataset, "dataset")
+    if not any(name in lists for name in LISTS):
         chosen = _default_user(path, root)
         if chosen is not None:
-            return read(chosen)
-        raise RecordingError(
-            f"{path}: expected a split of emg2qwerty's kind: dataset with lists train, val and"
-            f" test, found {_keys('dataset.', lists) or _keys('', root) or 'nothing'}"
-        )
-    found = SessionLists(*(_sessions(path, name, lists.get(name)) for name in names))
+            return read(chosen, trains)
+        raise RecordingError(_no_lists(path, root, lists))
+    users: dict[str, str] = {}
+    train, val, test = (_sessions(path, where, n, lists.get(n), users) for n in LISTS)
+    found = SessionLists(train, val, test, users)
     _refuse_repeats(path, found)
-    if not found.train:
-        raise RecordingError(f"{path}: dataset.train: expected sessions to train on, found none")
+    if trains and not found.train:
+        raise RecordingError(f"{path}: {where}train: expected sessions to train on, found none")
     return found
+
+
+def _no_lists(path: Path, root: dict[str, yaml.Node], lists: dict[str, yaml.Node]) -> str:
+    if "metadata_file" in root:
+        return (
+            f"{path}: it says that the table of the data set has the splits, which is read without"
+            " SPLIT=; leave it out"
+        )
+    return (
+        f"{path}: expected a split of emg2qwerty's kind: dataset with lists train, val and"
+        f" test, found {_keys('dataset.', lists) or _keys('', root) or 'nothing'}"
+    )
 
 
 def locate(
@@ -87,17 +104,12 @@ def locate(
 ) -> dict[str, list[Path]]:
     """The files of the lists in a folder or below it; RecordingError names the sessions that are
     not there, or are there twice."""
-    there: dict[str, list[Path]] = {}
-    for file in files(folder, suffixes):
-        there.setdefault(file.stem, []).append(file)
-    found = {
-        name: [_file(folder, s, there, suffixes) for s in listed] for name, listed in lists.items()
-    }
+    found = present(lists, folder, suffixes)
     missing = [
         f"{session} ({name})"
         for name, listed in lists.items()
-        for session, file in zip(listed, found[name], strict=True)
-        if file is None
+        for session in listed
+        if session not in found
     ]
     if missing:
         count = sum(len(listed) for _, listed in lists.items())
@@ -105,18 +117,17 @@ def locate(
             f"{path}: {len(missing)} of its {count} sessions are not in {folder}: {some(missing)};"
             " add the recordings, or take the sessions out of the split"
         )
-    return {name: [file for file in chosen if file] for name, chosen in found.items()}
+    return {name: [found[session] for session in listed] for name, listed in lists.items()}
 
 
-def files(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[Path]:
-    """Every session file in a folder or below it, by name."""
-    return sorted(p for p in folder.rglob("*") if p.suffix in suffixes and p.is_file())
-
-
-def some(names: Sequence[str]) -> str:
-    """The first names, and how many more there are."""
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+def present(
+    lists: SessionLists, folder: Path, suffixes: tuple[str, ...] = SUFFIXES
+) -> dict[str, Path]:
+    """The files of those sessions that are in a folder or below it; RecordingError names one that
+    is there twice."""
+    index = session_files.Index(folder, suffixes)
+    found = {s: index.file(s) for _, names in lists.items() for s in names}
+    return {session: file for session, file in found.items() if file}
 
 
 def _compose(path: Path) -> yaml.Node | None:
@@ -154,29 +165,39 @@ def _mapping(path: Path, node: yaml.Node | None, what: str) -> dict[str, yaml.No
     return found
 
 
-def _sessions(path: Path, name: str, node: yaml.Node | None) -> tuple[str, ...]:
-    """Names of one list; an empty one may also be left out or null."""
+def _sessions(
+    path: Path, where: str, name: str, node: yaml.Node | None, users: dict[str, str]
+) -> tuple[str, ...]:
+    """Names of one list, and in `users` whose they are; an empty one may also be left out or
+    null."""
     if node is None or _is_null(node):
         return ()
     if not isinstance(node, yaml.SequenceNode):
         raise RecordingError(
-            f"{path}:{_place(node)} dataset.{name}: expected a list of sessions, found"
-            f" {_kind(node)}"
+            f"{path}:{_place(node)} {where}{name}: expected a list of sessions, found {_kind(node)}"
         )
-    return tuple(_session(path, name, entry) for entry in node.value)
+    return tuple(_session(path, where + name, entry, users, not where) for entry in node.value)
 
 
-def _session(path: Path, name: str, entry: yaml.Node) -> str:
-    """The session of `{user: …, session: …}`."""
-    session = _mapping(path, entry, f"dataset.{name}").get("session")
+def _session(path: Path, name: str, entry: yaml.Node, users: dict[str, str], plain: bool) -> str:
+    """The session of `{user: …, session: …}`, or of a name alone where it may be `plain`."""
+    if plain and isinstance(entry, yaml.ScalarNode):
+        session: yaml.Node | None = entry
+        user: yaml.Node | None = None
+    else:
+        keys = _mapping(path, entry, name)
+        session, user = keys.get("session"), keys.get("user")
     said = session.value if isinstance(session, yaml.ScalarNode) and not _is_null(session) else ""
     parts = PurePosixPath(said).parts
     if not said or PurePosixPath(said).is_absolute() or ".." in parts:
         raise RecordingError(
-            f"{path}:{_place(entry)} dataset.{name}: expected an entry with session: the name of a"
+            f"{path}:{_place(entry)} {name}: expected an entry with session: the name of a"
             f" recording, found {said or _kind(session)}"
         )
-    return PurePosixPath(said).as_posix()
+    found = PurePosixPath(said).as_posix()
+    if isinstance(user, yaml.ScalarNode) and not _is_null(user):
+        users[found] = user.value
+    return found
 
 
 def _refuse_repeats(path: Path, lists: SessionLists) -> None:
@@ -202,25 +223,6 @@ def _default_user(path: Path, root: dict[str, yaml.Node]) -> Path | None:
         if isinstance(user, yaml.ScalarNode) and user.value == PurePosixPath(user.value).name:
             return path.parent / "user" / f"{user.value}.yaml"
     return None
-
-
-def _file(
-    folder: Path, session: str, there: dict[str, list[Path]], suffixes: tuple[str, ...]
-) -> Path | None:
-    """The one file of a session: in the folder itself, or else somewhere below."""
-    direct = folder / f"{session}{suffixes[0]}"
-    with contextlib.suppress(OSError):  # a name that no file can have
-        if direct.is_file():
-            return direct
-    found = there.get(PurePosixPath(session).name, [])
-    names = {p: "/" + p.relative_to(folder).as_posix() for p in found}
-    found = [p for p in found if names[p].removesuffix(p.suffix).endswith(f"/{session}")]
-    if len(found) > 1:
-        raise RecordingError(
-            f"{session}: expected one recording of this name in {folder}, found"
-            f" {', '.join(names[p][1:] for p in found)}"
-        )
-    return found[0] if found else None
 
 
 def _is_null(node: yaml.Node) -> bool:

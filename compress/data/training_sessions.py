@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from compress.data import datasets, metadata, recordings, splits
+from compress.data import listing, metadata, recordings, session_files, splits
+from compress.data.listing import TRAIN, VAL
+from compress.data.metadata import Table
 from compress.data.recordings import Collection
 from compress.errors import RecordingError
 
@@ -54,9 +56,14 @@ class TrainingSessions:
 
 
 def find(
-    data: Path | None, split: Path | None, build: Path, collection: Collection
+    data: Path | None,
+    split: Path | None,
+    build: Path,
+    collection: Collection,
+    users: Sequence[str] = (),
 ) -> TrainingSessions:
-    """Sessions of `data`, or of the simulated train split (made when missing).
+    """Sessions of `data`, or of the simulated train split (made when missing); of these `users`, if
+    any are asked for.
 
     With a split file `data` is the folder of its sessions. Without one: a folder with `train` (and
     `val`) is taken as it is; of one with a metadata.csv the train and val recordings; of any other
@@ -67,6 +74,10 @@ def find(
             raise RecordingError(
                 f"SPLIT={split}: expected DATA=folder too, in which the sessions of the split are"
             )
+        if users:
+            raise RecordingError(
+                f"USERS={' '.join(users)}: expected DATA=folder too, in which their sessions are"
+            )
         paths = recordings.ensure(build / collection.folder, "train", collection)
         return TrainingSessions(tuple(paths), (), "the simulated recordings")
     if not data.is_dir():
@@ -75,7 +86,25 @@ def find(
             " found no such folder"
         )
     found = _listed(data, split, collection) if split else _in_folder(data, collection)
+    if users:
+        chosen = listing.of(data, collection, [split] if split else []).of_users(users, collection)
+        found = _among(found, {session.path for session in chosen.sessions}, users)
     return replace(found, notes=(*found.notes, *_unused(data, found, collection)))
+
+
+def _among(found: TrainingSessions, paths: set[Path], users: Sequence[str]) -> TrainingSessions:
+    """The sessions that are some of these paths, of these users."""
+    train, validation, test = (
+        tuple(path for path in sessions if path in paths)
+        for sessions in (found.train, found.validation, found.test)
+    )
+    if not train:
+        raise RecordingError(
+            f"USERS={' '.join(users)}: expected sessions of them to train on in {found.source},"
+            f" found none of {len(found.train)}"
+        )
+    source = f"{', '.join(users)} in {found.source}"
+    return replace(found, train=train, validation=validation, test=test, source=source)
 
 
 def _listed(data: Path, split: Path, collection: Collection) -> TrainingSessions:
@@ -87,49 +116,58 @@ def _listed(data: Path, split: Path, collection: Collection) -> TrainingSessions
 
 def _in_folder(data: Path, collection: Collection) -> TrainingSessions:
     if (data / "train").is_dir():
-        val = datasets.sessions(data / "val", collection) if (data / "val").is_dir() else []
-        train = datasets.sessions(data / "train", collection)
+        val = listing.in_folder(data / "val", collection) if (data / "val").is_dir() else []
+        train = listing.in_folder(data / "train", collection)
         return TrainingSessions(tuple(train), tuple(val), str(data / "train"))
-    table = data / metadata.NAME
-    if table.is_file():
-        return _of_table(table)
+    table, notes = listing.read_table(data, collection)
+    if table is not None and table.has_splits:
+        return _of_table(table, collection)
+    if (data / "heldout").is_dir() and not session_files.directly(data, collection.suffixes):
+        raise RecordingError(
+            f"{data}: expected {collection.group} sessions, found none; expected them there, or a"
+            f" folder train, or a {metadata.NAME}, or SPLIT=file"
+        )
     try:
-        return TrainingSessions(tuple(datasets.sessions(data, collection)), (), str(data))
+        paths = listing.in_folder(data, collection)
     except RecordingError as error:
         raise RecordingError(
             f"{error}; expected them there, or a folder train, or a {metadata.NAME}, or SPLIT=file"
         ) from error
+    return TrainingSessions(tuple(paths), (), str(data), notes=tuple(notes))
 
 
-def _of_table(table: Path) -> TrainingSessions:
+def _of_table(table: Table, collection: Collection) -> TrainingSessions:
     """Train and val of a metadata.csv; smaller downloads lack most of what it lists."""
-    found, listed = metadata.splits(table), metadata.counts(table)
-    if not found["train"]:
-        there = ", ".join(f"{len(paths)} {name}" for name, paths in found.items())
-        raise RecordingError(f"{table}: expected train recordings, found {there}")
-    notes = [
-        f"{table.name} lists {listed[name]} {name} recordings, {len(found[name])} are there"
-        for name in ("train", "val")
-        if len(found[name]) < listed[name]
+    found = listing.by_table(table, collection)
+    if not found.of(TRAIN):
+        raise RecordingError(f"{table.path}: expected train recordings, found {found.counts()}")
+    absent = Counter(session.split for session in found.missing)
+    notes = table.notes() + [
+        f"{table.path.name} lists {len(found.of(name)) + absent[name]} {name} recordings,"
+        f" {len(found.of(name))} are there"
+        for name in (TRAIN, VAL)
+        if absent[name]
     ]
-    train, val, test = (tuple(found[name]) for name in metadata.SPLITS)
-    return TrainingSessions(train, val, str(table), test, tuple(notes))
+    train, val, test = (tuple(s.path for s in found.of(name)) for name in metadata.SPLITS)
+    return TrainingSessions(train, val, str(table.path), test, tuple(notes))
 
 
 def _unused(data: Path, found: TrainingSessions, collection: Collection) -> list[str]:
     """Session files that lie there and belong to none of the three."""
     used = {path.resolve() for path in (*found.train, *found.validation, *found.test)}
     others = [
-        path for path in splits.files(data, collection.suffixes) if path.resolve() not in used
+        path
+        for path in session_files.below(data, collection.suffixes)
+        if path.resolve() not in used
     ]
     if not others:
         return []
     folders = Counter(path.parent.relative_to(data).as_posix() for path in others)
     places = [f"{count} in {data / folder}" for folder, count in sorted(folders.items())]
-    names = splits.some([path.name for path in others])
+    names = session_files.some([path.name for path in others])
     return [f"not used: {', '.join(places)} ({names})"]
 
 
 def _counted(paths: Sequence[Path]) -> str:
     count = f"{len(paths)} session{'s' * (len(paths) != 1)}"
-    return f"{count} ({splits.some([path.name for path in paths])})"
+    return f"{count} ({session_files.some([path.name for path in paths])})"

@@ -31,17 +31,18 @@ class Array:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def read(self, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Rows start…stop, as slices take them; of an array without dimensions its one value.
-        Refusal when they are damaged or more than LIMIT bytes."""
+    def read(self, start: int = 0, stop: int | None = None, field: str = "") -> np.ndarray:
+        """Rows start…stop, as slices take them, or one field of them; of an array without
+        dimensions its one value. Refusal when they are damaged or more than LIMIT bytes."""
         start, stop, _ = slice(start, stop).indices(self.shape[0] if self.shape else 1)
+        dtype = self.dtype[field] if field else self.dtype
         shape = (max(0, stop - start), *self.shape[1:]) if self.shape else ()
-        size = math.prod(shape) * self.dtype.itemsize
+        size = math.prod(shape) * dtype.itemsize
         if size > LIMIT:
             raise Refusal(f"expected up to {LIMIT} bytes at once, found {size}")
-        found = np.empty(shape, self.dtype)
+        found = np.empty(shape, dtype)  # of a field that is an array, its dimensions too
         if found.size:
-            self.file.ask("rows", self.name, found, start=start, stop=stop)
+            self.file.ask("rows", self.name, found, start=start, stop=stop, field=field)
         return found
 
 
@@ -87,7 +88,7 @@ class File:
             raise Refusal("its type is none that can be read") from error
         return Array(self, name, shape, dtype, bool(found["checksums"]))
 
-    def ask(self, what: str, name: str, into: np.ndarray | None = None, **more: int) -> Any:
+    def ask(self, what: str, name: str, into: np.ndarray | None = None, **more: Any) -> Any:
         """An answer of the process that reads the file."""
         try:
             return self._child.ask({"what": what, "name": name, **more}, into)

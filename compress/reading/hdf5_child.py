@@ -40,7 +40,7 @@ def serve(path: str) -> Callable[[dict[str, Any]], Answer]:
         if what == "array":
             known[name] = checked(_at(opened, name), Path(path).stat().st_size)
             return _description(known[name]), ()
-        return None, _blocks(known[name], request["start"], request["stop"])
+        return None, _blocks(known[name], request["start"], request["stop"], request["field"])
 
     return answer
 
@@ -155,8 +155,8 @@ def plain(dtype: np.dtype) -> np.dtype:
     return np.lib.format.descr_to_dtype(descr)
 
 
-def _blocks(found: h5py.Dataset, start: int, stop: int) -> Iterator[memoryview]:
-    """Rows start…stop in blocks of bytes; of an array without rows all of it."""
+def _blocks(found: h5py.Dataset, start: int, stop: int, field: str) -> Iterator[memoryview]:
+    """Rows start…stop, or one field of them, in blocks of bytes; of an array without rows all."""
     if not found.shape:
         yield memoryview(np.asarray(found[()], plain(found.dtype)).tobytes())
         return
@@ -164,13 +164,20 @@ def _blocks(found: h5py.Dataset, start: int, stop: int) -> Iterator[memoryview]:
     step = max(1, BLOCK // max(1, row))
     for begin in range(start, stop, step):
         end = min(begin + step, stop)
-        rows = np.empty((end - begin, *found.shape[1:]), plain(found.dtype))
-        if rows.size:
-            try:
-                found.read_direct(rows, np.s_[begin:end])
-            except Exception as error:
-                raise Refusal(_reason(found, error)) from error
+        try:
+            rows = _rows(found, begin, end, field)
+        except Exception as error:
+            raise Refusal(_reason(found, error)) from error
         yield rows.reshape(-1).view(np.uint8).data
+
+
+def _rows(found: h5py.Dataset, begin: int, end: int, field: str) -> np.ndarray:
+    if field:
+        return np.ascontiguousarray(found.fields(field)[begin:end])
+    rows = np.empty((end - begin, *found.shape[1:]), plain(found.dtype))
+    if rows.size:
+        found.read_direct(rows, np.s_[begin:end])
+    return rows
 
 
 def _reason(found: h5py.Dataset, error: Exception) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import unicodedata
 from collections.abc import Callable
-from pathlib import Path
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from compress.errors import TendonError
 
 Found = TypeVar("Found")
+Given = ParamSpec("Given")
 
 LONGEST, MOST = 300, 50  # characters of a line, lines
 _NOT_PRINTED = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
@@ -28,12 +28,12 @@ def advised(said: object, advice: str) -> str:
     return str(said) if ";" in str(said) else f"{said}; {advice}"
 
 
-def refuses_in_one_line(reader: Callable[[Path], Found]) -> Callable[[Path], Found]:
+def refuses_in_one_line(reader: Callable[Given, Found]) -> Callable[Given, Found]:
     """A reader whose refusals repeat words of the file: they become one line."""
     return _worded(reader, lambda error: one_line(error, 3 * LONGEST))
 
 
-def refuses_in_lines(reader: Callable[[Path], Found]) -> Callable[[Path], Found]:
+def refuses_in_lines(reader: Callable[Given, Found]) -> Callable[Given, Found]:
     """A reader whose refusals list what it found in a file, a line each."""
     return _worded(reader, lines)
 
@@ -48,12 +48,12 @@ def lines(text: object) -> str:
 
 
 def _worded(
-    reader: Callable[[Path], Found], words: Callable[[TendonError], str]
-) -> Callable[[Path], Found]:
+    reader: Callable[Given, Found], words: Callable[[TendonError], str]
+) -> Callable[Given, Found]:
     @functools.wraps(reader)
-    def read(path: Path) -> Found:
+    def read(*given: Given.args, **named: Given.kwargs) -> Found:
         try:
-            return reader(path)
+            return reader(*given, **named)
         except TendonError as error:
             raise type(error)(words(error)) from error
 

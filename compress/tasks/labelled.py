@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,12 +13,14 @@ import numpy as np
 
 from compress import graph as g
 from compress.data import own_recording
+from compress.data.clock import Segment
+from compress.data.overlap import InMemory, Stored
 from compress.data.own_recording import OwnRecording
 from compress.data.recordings import Collection, Make, Split
-from compress.errors import RecordingError
-from compress.graph.samples import Signal, whole_steps
+from compress.graph.samples import Signal
 from compress.tasks.shape import Shape, label_samples
 from compress.tasks.statistics import RUNS
+from compress.tasks.stretches import taken
 from compress.tasks.task import Array, Recorded, Task
 
 GROUP = "EMG"  # what such recordings are called
@@ -28,27 +31,40 @@ class LabelledTask(Task):
     says nothing; then there is no error."""
 
     array = "(electrodes, samples)"
+    frames_last = True
     usual: ClassVar[Shape]  # of the networks that the simulated set is for when none is given
 
-    def read(self, graph: g.Graph, path: Path, seconds: float | None = None) -> Recorded:
-        rate, step = float(graph.input.rate), graph.samples_per_step
+    def parts(
+        self,
+        graph: g.Graph,
+        path: Path,
+        seconds: float | None = None,
+        labels: bool = True,
+        one: bool = False,
+        whole: bool = True,
+    ) -> list[Recorded]:
+        rate = float(graph.input.rate)
         found = own_recording.read(path, graph.input.features)
         found.expect(rate, graph.input.features)
-        stop = None if seconds is None else round(seconds * rate)
-        samples = whole_steps(graph, found.emg[:stop])
-        if not len(samples):
-            raise RecordingError(
-                f"{path}: emg: expected at least the {step} samples of one step of the network,"
-                f" found {len(found.emg[:stop])}; give a longer recording"
-            )
         target = self.target_of(graph, found)
-        known = None if target is None else target[: len(samples)]
-        return Recorded(path, Signal(samples), known, rate)
+        segments = taken(graph, found.segments, seconds, one, whole)
+        return [self._part(graph, found, target, segment) for segment in segments]
+
+    def _part(
+        self, graph: g.Graph, found: OwnRecording, target: Array | None, segment: Segment
+    ) -> Recorded:
+        span = slice(segment.start, segment.stop)
+        known = None if target is None else target[span]
+        signal = Signal(np.ascontiguousarray(found.emg[span]))
+        return Recorded(found.path, signal, known, found.rate, start=segment.start)
 
     @abstractmethod
     def target_of(self, graph: g.Graph, found: OwnRecording) -> Array | None:
         """What a perfect network says at each sample, (samples, …); None where nothing is known.
         RecordingError where that is nothing this network could say."""
+
+    def opened(self, graph: g.Graph, path: Path) -> AbstractContextManager[Stored]:
+        return nullcontext(InMemory(own_recording.read(path, graph.input.features).emg))
 
     def from_array(self, array: Array) -> Array:
         if array.ndim != 2:
@@ -56,10 +72,6 @@ class LabelledTask(Task):
                 f"expected numbers of shape {self.array}, found {array.dtype} {array.shape}"
             )
         return array.T
-
-    def published_layout(self, graph: g.Graph, frames: Array) -> Array:
-        """The layout of `array` comes out as well: (outputs, frames)."""
-        return np.ascontiguousarray(frames[graph.start_up :].T)
 
     def beside(self, graph: g.Graph, frames: Array, recorded: Recorded) -> tuple[Array, Array]:
         """Frames that have a sample of their own, (n, outputs), and what is known of these samples,

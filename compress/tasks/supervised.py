@@ -78,10 +78,8 @@ def train(
     graph = start.lowered(network, hyper_parameters)
     task = tasks.of(graph)
     origin = saved.origin(request, hyper_parameters, recipe)
-    bar = tqdm([*request.train, *request.validation], desc="read recordings", unit="session")
-    read = [task.read(graph, path) for path in bar]
-    data, validation = read[: len(request.train)], read[len(request.train) :]
-    validation = [_beginning(graph, recorded) for recorded in validation]
+    data = _parts(task, graph, request.train)
+    validation = _parts(task, graph, request.validation, VALIDATED_S)
     _check_known(objective(graph, validation), validation)
     learned = objective(graph, data)
     if learned.remark():
@@ -100,12 +98,12 @@ def train(
     )
 
 
-def _beginning(graph: Graph, recorded: Recorded) -> Recorded:
-    """The first seconds of a session, which validate."""
-    path, rate = recorded.path, float(graph.input.rate)
-    if len(recorded.samples) <= VALIDATED_S * rate:
-        return recorded
-    return tasks.of(graph).read(graph, path, VALIDATED_S)
+def _parts(
+    task: Task, graph: Graph, paths: Sequence[Path], seconds: float | None = None
+) -> list[Recorded]:
+    """All stretches of recordings, the first seconds of each recording; no crop spans a gap."""
+    bar = tqdm(paths, desc="read recordings", unit="session")
+    return [part for path in bar for part in task.parts(graph, path, seconds)]
 
 
 def _check_known(objective: Objective, validation: Sequence[Recorded]) -> None:

@@ -8,7 +8,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -54,10 +53,6 @@ class Text(ABC):
     written: ClassVar[str]  # how the target came about: "typed"
     heading: ClassVar[str]  # over targets and what was read of them
     remark: ClassVar[str] = ""  # what a reader of such texts must know
-
-    @abstractmethod
-    def target(self, path: Path, seconds: float) -> str:
-        """What a perfect network reads in the first `seconds` of a recording."""
 
     @abstractmethod
     def of(self, target: Any) -> str:

@@ -14,7 +14,7 @@ from bench import footprint
 from bench.__main__ import main as bench_main
 from bench.compression import beside
 from compress import artifacts, pipeline
-from compress.artifacts import Folder
+from compress.artifacts import Folder, Sources
 from compress.compression import choose
 from compress.compression.budget import Budget, BudgetError
 from compress.compression.candidates import Form, Layer
@@ -62,8 +62,8 @@ def in_four_bits(file: Path) -> int:
     """Flash of the image with four bits everywhere."""
     network = named(str(file))
     folder = Folder(file.parent / "build", "small", "w4a16", network=network)
-    whole = artifacts.whole_checkpoint(folder, None)
-    graph = pipeline.graphs(folder, whole, file.parent / "data")
+    whole = artifacts.whole_checkpoint(folder, Sources())
+    graph = pipeline.graphs(folder, whole, Sources(data=file.parent / "data"))
     image = build.make_firmware(graph, folder, BOARD)
     return footprint.read(image, boards.load_board(BOARD).memory).flash
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from compress import pipeline
-from compress.artifacts import Folder
+from compress.artifacts import Folder, Sources
 from compress.cli import Command
 from compress.data.simulator import pose
 from compress.frontend import checkpoint
@@ -94,7 +94,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
         recording = pose.simulate("heldout", number, 4.0, seed=3)
         pose.write(folder / "data" / f"{number}.hdf5", recording, str(number))
     made = Folder(folder / "build", "tiny", "w8a16")
-    pipeline.run(made, folder / "net.ckpt", folder / "data")
+    pipeline.run(made, folder / "net.ckpt", Sources(data=folder / "data"))
     (folder / "path" / "torch").mkdir(parents=True)
     (folder / "path" / "torch" / "__init__.py").write_text("raise ImportError('torch is needed')\n")
     return folder

@@ -228,5 +228,5 @@ def test_keys_are_told_in_several_threads_at_once() -> None:
     ]
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(artifacts.code_hash, entries))
-    artifacts._code_hash.cache_clear()
+    artifacts.keys._code_hash.cache_clear()
     assert together == [artifacts.code_hash(entry) for entry in entries]

@@ -22,7 +22,7 @@ from bench.compression import command as bench_command
 from bench.compression import page
 from compress import graph as g
 from compress import pipeline
-from compress.artifacts import Folder
+from compress.artifacts import Folder, Sources
 from compress.compression import candidates, choose, command, cost, rebuild, rounded, sensitivity
 from compress.compression.budget import CODE, SHARE, Budget, BudgetError, parse_bytes
 from compress.compression.candidates import Form, Layer
@@ -315,7 +315,12 @@ def test_a_compressed_network_is_smaller_loads_quantizes_and_comes_out_the_same_
     )
     wanted = request(*observed[:2], 0.62, 4)
     first, second = (
-        command.run(Folder(tmp_path / name, "tiny", "compressed"), given_checkpoint, data, wanted)
+        command.run(
+            Folder(tmp_path / name, "tiny", "compressed"),
+            given_checkpoint,
+            Sources(data=data),
+            wanted,
+        )
         for name in ("a", "b")
     )
     assert first == second, "the same inputs give the same network and report"
@@ -323,17 +328,22 @@ def test_a_compressed_network_is_smaller_loads_quantizes_and_comes_out_the_same_
     assert first["tendon"]["bits"] and first["tuned"]["steps"] == 4
     assert first["tuned"]["kept"] == (first["tuned"]["after"] <= first["tuned"]["before"])
     folder = Folder(tmp_path / "a", "tiny", "compressed")
-    integer = pipeline.graphs(folder, folder.checkpoint, data)
+    integer = pipeline.graphs(folder, folder.checkpoint, Sources(data=data))
     four = {op.module for op in integer.ops if isinstance(op, g.IntDense) and op.weight_bits == 4}
     assert four == set(first["tendon"]["bits"])
     assert not list(folder.path.glob("*.state")) and not list(folder.path.glob(".*"))
     kept = folder.checkpoint.read_bytes()
     assert (
-        command.run(folder, given_checkpoint, data, wanted) == first
+        command.run(folder, given_checkpoint, Sources(data=data), wanted) == first
         and folder.checkpoint.read_bytes() == kept
     )
     with pytest.raises(CheckpointError, match="compressed already"):
-        command.run(Folder(tmp_path / "c", "tiny", "compressed"), folder.checkpoint, data, wanted)
+        command.run(
+            Folder(tmp_path / "c", "tiny", "compressed"),
+            folder.checkpoint,
+            Sources(data=data),
+            wanted,
+        )
 
 
 def test_the_report_says_what_was_lost_and_what_it_takes(

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from compress.data import metadata
+from compress.data import listing, metadata
 from compress.data.recording_file import SUMS, file_digest
 from compress.errors import RecordingError, TendonError
 from compress.tasks.pose.session import DTYPE, GROUP, JOINTS, PoseSession
+from compress.tasks.pose.simulated import COLLECTION as POSE
 from tests import recording_files
 
 SAMPLES = 9000
@@ -284,7 +285,7 @@ def test_the_published_table_becomes_the_files_of_each_split(tmp_path: Path) -> 
         ("val", "e_right"),
     )
     (tmp_path / "e_right.hdf5").unlink()
-    assert metadata.splits(path) == {
+    assert listing.splits_of(path, POSE) == {
         "train": [tmp_path / "a_left.hdf5", tmp_path / "b_left.hdf5"],
         "val": [tmp_path / "d_right.hdf5"],
         "test": [tmp_path / "c_left.hdf5"],
@@ -298,7 +299,7 @@ def test_what_is_written_reads_back(tmp_path: Path) -> None:
     )
     metadata.write(tmp_path / metadata.NAME, [row])
     assert (tmp_path / metadata.NAME).read_text().startswith(HEADER)
-    assert metadata.splits(tmp_path / metadata.NAME) == {
+    assert listing.splits_of(tmp_path / metadata.NAME, POSE) == {
         "train": [],
         "val": [tmp_path / "a.hdf5"],
         "test": [],
@@ -324,7 +325,7 @@ def test_a_table_that_cannot_be_meant_is_refused(
     lines: list[tuple[str, str]], reason: str, tmp_path: Path
 ) -> None:
     with pytest.raises(RecordingError, match=reason):
-        metadata.splits(table(tmp_path, *lines, files=False))
+        listing.splits_of(table(tmp_path, *lines, files=False), POSE)
 
 
 @pytest.mark.parametrize(
@@ -342,4 +343,4 @@ def test_what_is_no_table_is_refused(content: bytes | None, reason: str, tmp_pat
     if content is not None:
         (tmp_path / metadata.NAME).write_bytes(content)
     with pytest.raises(TendonError, match=reason):
-        metadata.splits(tmp_path / metadata.NAME)
+        listing.splits_of(tmp_path / metadata.NAME, POSE)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import welch
 
-from compress.data import metadata, recordings
+from compress.data import listing, metadata, recordings
 from compress.data.recording_file import SUMS
 from compress.data.simulator import gestures, hand, hand_muscles, session
 from compress.data.simulator.arm import LIMIT, STEP
@@ -267,11 +267,11 @@ def test_sessions_of_all_splits_differ_and_the_table_lists_them(tmp_path: Path) 
             signals.add(session.emg().tobytes())
             users.add(session.user)
     assert len(signals) == 8 and len(users) == 1 and users.pop().startswith("simulated")
-    found = metadata.splits(tmp_path / metadata.NAME)
+    found = listing.splits_of(tmp_path / metadata.NAME, POSE)
     assert found == {"train": made["train"], "val": made["calibration"], "test": made["heldout"]}
     (tmp_path / metadata.NAME).unlink()
     recordings.ensure(tmp_path, "train", POSE)
-    assert metadata.splits(tmp_path / metadata.NAME) == found
+    assert listing.splits_of(tmp_path / metadata.NAME, POSE) == found
 
 
 def test_the_plan_shows_every_stage_to_training_and_holds_a_long_session() -> None:

@@ -27,7 +27,7 @@ from compress.quantization.calibrate import observe
 from compress.quantization.precisions import PRECISIONS
 from compress.quantization.quantize import quantize
 
-SHIPPED = sorted((Path(artifacts.__file__).parent / "checkpoints").glob("*.ckpt"))
+SHIPPED = sorted(artifacts.SHIPPED.glob("*.ckpt"))
 FACTORS = (3.0, 0.5)
 SCALES = ("weight_scale", "state_scale", "sum_scale", "gain_scale", "bias_scale")  # of fields
 

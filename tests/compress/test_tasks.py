@@ -225,12 +225,19 @@ class Force(Task):
     array = f"(samples, {INPUTS})"
     collection = Collection("force", "forces", "force", lambda path: True, suffixes=(".npy",))
 
-    def read(self, graph: g.Graph, path: Path, seconds: float | None = None) -> Recorded:
+    def parts(
+        self,
+        graph: g.Graph,
+        path: Path,
+        seconds: float | None = None,
+        labels: bool = True,
+        one: bool = False,
+    ) -> list[Recorded]:
         rate = float(graph.input.rate)
         stop = None if seconds is None else round(seconds * rate)
         samples = whole_steps(graph, self.from_array(datasets.load_array(path))[:stop])
         targets = np.load(path.with_suffix(".target"))[: len(samples) // graph.samples_per_step]
-        return Recorded(path, Signal(samples), targets, rate)
+        return [Recorded(path, Signal(samples), targets, rate)]
 
     def from_array(self, array: Array) -> Array:
         if array.ndim != 2 or array.shape[1] != INPUTS:
@@ -340,7 +347,7 @@ def test_what_it_does_not_have_is_one_clear_error(made: Made, tmp_path: Path) ->
         datasets.find(None, tmp_path, force.collection)
     with pytest.raises(RecordingError, match="expected none for this network"):
         initial = recording(tmp_path / "initial.npy", made.artifacts.real, 0.1, 5)
-        force.load_input(graph, made.dataset.heldout[0], None, initial)
+        force.inputs(graph, made.dataset.heldout[0], None, initial)
     np.save(tmp_path / "flat.npy", np.zeros(7))
     with pytest.raises(RecordingError, match=r"expected .*samples, 3.*found \(7,\)"):
         force.load_input(graph, tmp_path / "flat.npy")

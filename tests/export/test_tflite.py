@@ -61,7 +61,7 @@ def decibels(expected: np.ndarray, found: np.ndarray) -> float:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_tflite_micro_decodes_what_the_trained_float_network_decodes(name, simulated):
     folder = Folder(ROOT / "build", name, "w8a16")
-    graph = pipeline.graphs(folder, artifacts.checkpoint_of(name, None), None)
+    graph = pipeline.graphs(folder, artifacts.checkpoint_of(name, None))
     path, real, texts, frames = (
         make_tflite(graph, folder),
         g.load(folder.float_graph),
@@ -71,7 +71,7 @@ def test_tflite_micro_decodes_what_the_trained_float_network_decodes(name, simul
     for session in datasets.find(None, ROOT / "build", TYPING).heldout[: SECONDS[name] // 30]:
         x = tasks.of(graph).read(graph, session, 30).samples
         with Session(session) as recorded:
-            texts.append(recorded.text(0.0, len(x) / 2000))
+            texts.append(recorded.text(0, len(x)))
         frames["float"].append(FloatInterpreter(real).run(x[None].astype(float))[0])
         frames["tflm"].append(to_real(graph, interpreter.run(path, to_int16(graph, x))))
     assert distances.agreement(frames["float"], frames["tflm"]) >= 0.99

@@ -106,5 +106,5 @@ READERS = (
         (RecordingError,),
         YAML,
     ),
-    Reader("metadata", "metadata.csv", table, metadata.splits, (RecordingError,), (b'"', b",,")),
+    Reader("metadata", "metadata.csv", table, metadata.read, (RecordingError,), (b'"', b",,")),
 )

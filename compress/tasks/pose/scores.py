@@ -16,7 +16,8 @@ failure in them, for which the two are the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -46,6 +47,7 @@ FINGER_OF_JOINT = np.repeat(np.arange(len(FINGERS)), 4)
 LANDMARK_RATE = (
     50  # Hz: forward kinematics of every 40th sample at 2 kHz, from the first of a stretch
 )
+FINGERTIP_WEIGHT = 0.01  # of the distance in mm beside the angle error in rad, in the loss
 RUN = 1.0  # seconds that the bootstrap draws together: errors of one movement are not independent
 
 
@@ -134,6 +136,19 @@ def score(stretches: Iterable[Stretch], rate: float, hand: Hand) -> PoseScore:
         samples=sum(n for _, n in pooled["mae"]) // len(JOINTS),
         rate_hz=float(rate),
     )
+
+
+def published(found: Mapping[str, Any]) -> dict[str, float]:
+    """The figures of `PoseScore.to_json` by the names, in the order and in the units of emg2pose's
+    test: rad, rad per second (and sample), mm; `test_loss` weighs as its training does."""
+    radians = {"mae": found["mae_deg"], "vel": found["velocity_deg_s"]}
+    radians |= {"acc": found["acceleration_deg_s_sample"], "jerk": found["jerk_deg_s_sample2"]}
+    for of in ("finger_mae_deg", "group_mae_deg"):
+        radians |= {f"mae_{name}": value for name, value in found[of].items()}
+    figures = {name: math.radians(value) for name, value in radians.items()}
+    figures |= {f"{of}_distance": found[f"{of}_mm"] for of in ("fingertip", "landmark")}
+    figures["loss"] = figures["mae"] + FINGERTIP_WEIGHT * figures["fingertip_distance"]
+    return {f"test_{name}": value for name, value in figures.items()}
 
 
 def _measure(part: Stretch, rate: float, hand: Hand) -> Iterator[tuple[str, Sum]]:

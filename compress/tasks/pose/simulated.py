@@ -26,6 +26,11 @@ def _make(
     pose.write(path, recording, path.stem, start, simulator=origin)
 
 
+def _user_of(path: Path) -> str:
+    with PoseSession(path) as session:
+        return session.user
+
+
 def _is_simulated(path: Path) -> bool:
     with PoseSession(path) as session:
         return session.simulated
@@ -65,4 +70,6 @@ COLLECTION = Collection(
     },
     _make,
     (metadata.NAME, _write_metadata),
+    user_of=_user_of,
+    columns=metadata.POSE_COLUMNS,
 )

@@ -17,15 +17,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from compress import graph as g
+from compress.data.clock import Segment
 from compress.data.recording_file import SAMPLE_RATE
-from compress.errors import RecordingError
-from compress.graph.samples import Signal, whole_steps
+from compress.errors import RecordingError, TendonError
+from compress.graph.samples import Signal
 from compress.tasks.costs import CostWords
 from compress.tasks.pose import scores as pose_scores
 from compress.tasks.pose.kinematics import load_hand
 from compress.tasks.pose.session import ELECTRODES, JOINTS, PoseSession
 from compress.tasks.pose.simulated import COLLECTION, LONG
 from compress.tasks.shape import Shape, is_own, label_samples
+from compress.tasks.stretches import taken, too_short
 from compress.tasks.task import Array, Loop, Recorded, Runs, Shown, Task
 from compress.tasks.wiring import Wiring
 
@@ -72,6 +74,7 @@ class Pose(Task):
     collection = COLLECTION
     network = Shape(Fraction(SAMPLE_RATE), ELECTRODES, len(JOINTS))
     array = f"({ELECTRODES} electrodes, samples)"
+    frames_last = True
     loop = Loop(allowed=0.2, says="a pose", outputs="poses", known="known angles", split=LONG)
     # over a whole recording features are interpolated with ones that a stream does not have yet
     whole = False
@@ -95,26 +98,36 @@ class Pose(Task):
             names=JOINTS if graph.output.features == len(JOINTS) else (),
         )
 
-    def read(self, graph: g.Graph, path: Path, seconds: float | None = None) -> Recorded:
+    def look(self, path: Path) -> None:
         with PoseSession(path) as session:
-            session.check()
-            stop = (
-                len(session) if seconds is None else min(len(session), round(seconds * SAMPLE_RATE))
-            )
-            samples = whole_steps(graph, session.emg(0, stop))
-            angles, valid = (
-                session.joint_angles(0, len(samples)),
-                session.no_ik_failure()[: len(samples)],
-            )
-        initial = None
+            session.look()
+
+    def parts(
+        self,
+        graph: g.Graph,
+        path: Path,
+        seconds: float | None = None,
+        labels: bool = True,
+        one: bool = False,
+        whole: bool = True,
+    ) -> list[Recorded]:
+        with PoseSession(path) as session:
+            session.check(labels)
+            segments = taken(graph, session.segments, seconds, one, whole)
+            known = session.no_ik_failure()
+            return [self._part(graph, session, segment, known) for segment in segments]
+
+    def _part(
+        self, graph: g.Graph, session: PoseSession, segment: Segment, known: Array
+    ) -> Recorded:
+        start, stop = segment.start, segment.stop
+        angles, initial = session.joint_angles(start, stop), None
         if graph.provenance.get("initial_pose"):
-            if len(samples) <= graph.left_context:
-                raise RecordingError(
-                    f"{path}: expected more than the {graph.left_context} samples before the first"
-                    f" pose, found {stop}"
-                )
+            if len(segment) <= graph.left_context:
+                raise RecordingError(too_short(graph, session.path, len(segment)))
             initial = dict.fromkeys(graph.initial, angles[graph.left_context])
-        return Recorded(path, Signal(samples, initial), Angles(angles, valid))
+        signal = Signal(session.emg(start, stop), initial)
+        return Recorded(session.path, signal, Angles(angles, known[start:stop]), start=start)
 
     def begins_with(self, graph: g.Graph) -> tuple[tuple[int, ...], str] | None:
         if not graph.provenance.get("initial_pose"):
@@ -122,16 +135,15 @@ class Pose(Task):
         joints = graph.output.features
         return (joints,), f"{joints} angles in rad"
 
+    def opened(self, graph: g.Graph, path: Path) -> PoseSession:
+        return PoseSession(path)
+
     def from_array(self, array: Array) -> Array:
         if array.ndim != 2 or array.shape[0] != ELECTRODES:
             raise ValueError(
                 f"expected numbers of shape {self.array}, found {array.dtype} {array.shape}"
             )
         return array.T
-
-    def published_layout(self, graph: g.Graph, frames: Array) -> Array:
-        """(20, steps) in rad, from the first valid step on, as the published code has it."""
-        return np.ascontiguousarray(frames[graph.start_up :].T)
 
     def stretches(
         self, graph: g.Graph, frames: Sequence[Array], recorded: Sequence[Recorded]
@@ -213,12 +225,22 @@ class Pose(Task):
         found = pose_scores.score(parts, SAMPLE_RATE, load_hand(hand)).to_json()
         return found | {"hand": "simple" if hand is None else hand.name}
 
+    def published_figures(
+        self, graph: g.Graph, frames: Sequence[Array], recorded: Sequence[Recorded]
+    ) -> dict[str, float]:
+        """The columns of emg2pose's test_analysis: angles in rad, distances in mm."""
+        try:
+            found = self.details(graph, frames, recorded)
+        except TendonError:  # too few valid samples in a row for what is measured of them
+            return {}
+        return pose_scores.published(found) if found else {}
+
     def trivial(
         self, graph: g.Graph, recorded: Sequence[Recorded], others: Sequence[Path]
     ) -> dict[str, float]:
         """MAE in degrees over the same samples of holding the first pose, and of the mean pose of
         other recordings."""
-        training = [self.read(graph, path).target for path in others]
+        training = [part.target for path in others for part in self.parts(graph, path)]
         mean = pose_scores.mean_pose([t.angles for t in training], [t.valid for t in training])
         rate = float(graph.output.rate)
         targets = [self.behind(graph, int(r.seconds * rate), r) for r in recorded]

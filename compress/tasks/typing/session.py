@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from compress.data import events
+from compress.data.clock import Finding
 from compress.data.recording_file import (
     AGAIN,
     DATASET,
@@ -50,7 +53,7 @@ class Session(RecordingFile):
     """One open session. Context manager; len() is its number of samples; RecordingError refuses a
     bad file."""
 
-    GROUP, KIND, FIELDS = GROUP, "emg2qwerty session", fields(DTYPE)
+    GROUP, KIND, FIELDS, BY_TIME = GROUP, "emg2qwerty session", fields(DTYPE), True
 
     def __init__(self, path: str | Path, sha256: str | None = None) -> None:
         super().__init__(path, sha256)
@@ -66,20 +69,39 @@ class Session(RecordingFile):
         infinities are refused."""
         return self._finite_emg(start, stop)
 
-    def text(self, start_s: float = 0.0, stop_s: float = math.inf) -> str:
-        """What was typed from start_s up to stop_s, seconds after the first sample, in the
-        characters of `charset`.
+    def text(self, start: int = 0, stop: int | None = None) -> str:
+        """What was typed while samples start…stop were recorded, in the characters of `charset`:
+        from the time stamp of the first to that of the last, as published.
 
-        Keystrokes count by their press, as published; sessions off the keyboard have only prompts,
-        each ended by ⏎.
+        Keystrokes count by their press; sessions off the keyboard have only prompts, each ended by
+        ⏎.
         """
-        origin = float(self.time(0, 1)[0])
-        keyboard = self.condition == "on_keyboard"
-        events = self.keystrokes if keyboard else self.prompts
-        chosen = [e for e in events if start_s <= e["start"] - origin < stop_s]
-        return "".join(
-            charset.key_to_character(e["key"]) if keyboard else _prompt(e) for e in chosen
-        )
+        first, last = self._ends(start, stop)
+        return "".join(self._character(e) for e in self._events if first <= e["start"] <= last)
+
+    def keys(self, start: int = 0, stop: int | None = None) -> list[tuple[float, str]]:
+        """Each key pressed while samples start…stop were recorded: how many samples after `start`,
+        by the time stamps, and its character. No keys of a session off the keyboard."""
+        first, last = self._ends(start, stop)
+        chosen = [e for e in self.keystrokes if first <= e["start"] <= last]
+        at = self.places(np.array([e["start"] for e in chosen]), start, stop) - start
+        characters = [charset.key_to_character(e["key"]) for e in chosen]
+        return [(float(p), c) for p, c in zip(at, characters, strict=True) if c]
+
+    @property
+    def _events(self) -> list[dict[str, Any]]:
+        """What the text is made of, each with a start."""
+        return self.keystrokes if self.condition == "on_keyboard" else self.prompts
+
+    def _character(self, event: dict[str, Any]) -> str:
+        if self.condition == "on_keyboard":
+            return charset.key_to_character(event["key"])
+        return _prompt(event)
+
+    def _labels_apart(self, spans: Sequence[tuple[float, float]]) -> list[Finding]:
+        starts = np.array([e["start"] for e in self._events], np.float64)
+        what = "keystrokes" if self.condition == "on_keyboard" else "prompts"
+        return events.apart(what, starts, spans)
 
     def _emg(self, rows: np.ndarray) -> np.ndarray:
         return np.stack([rows["emg_left"], rows["emg_right"]], axis=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from compress.data.metadata import TYPING_COLUMNS
 from compress.data.recordings import Collection, Split
 from compress.tasks.typing.session import GROUP, Session
 
@@ -17,9 +18,13 @@ def _make(
     session.write(path, recording, path.stem, start, simulator=origin)
 
 
-def _is_simulated(path: Path) -> bool:
+def _user_of(path: Path) -> str:
     with Session(path) as session:
-        return session.user.startswith("simulated")
+        return session.user
+
+
+def _is_simulated(path: Path) -> bool:
+    return _user_of(path).startswith("simulated")
 
 
 COLLECTION = Collection(
@@ -29,4 +34,6 @@ COLLECTION = Collection(
     _is_simulated,
     {"train": Split(18, 240.0), "calibration": Split(1, 120.0), "heldout": Split(5, 200.0)},
     _make,
+    user_of=_user_of,
+    columns=TYPING_COLUMNS,
 )

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from compress import graph as g
-from compress.graph.samples import Signal, whole_steps
+from compress.data.clock import Segment
+from compress.graph.samples import Signal
 from compress.tasks import distances
 from compress.tasks.costs import CostWords
 from compress.tasks.shape import Shape
+from compress.tasks.stretches import taken
 from compress.tasks.task import Array, Recorded, Runs, Shown, Task
 from compress.tasks.typing import charset, scores
 from compress.tasks.typing.session import BANDS, ELECTRODES, SAMPLE_RATE, Session
@@ -73,28 +75,43 @@ class Typing(Task):
             names=charset.WORDS,
         )
 
-    def read(self, graph: g.Graph, path: Path, seconds: float | None = None) -> Recorded:
+    def look(self, path: Path) -> None:
         with Session(path) as session:
-            session.check()
-            stop = (
-                len(session) if seconds is None else min(len(session), round(seconds * SAMPLE_RATE))
-            )
-            samples = whole_steps(graph, session.emg(0, stop).reshape(stop, -1))
-            end = len(samples) / SAMPLE_RATE
-            origin = float(session.time(0, 1)[0])
-            presses = [
-                (float(k["start"]) - origin, charset.key_to_character(k["key"]))
-                for k in session.keystrokes
-            ]
-            keys = [(at, character) for at, character in presses if character and 0.0 <= at < end]
-            return Recorded(path, Signal(samples), Typed(session.text(0.0, end), keys))
+            session.look()
+
+    def parts(
+        self,
+        graph: g.Graph,
+        path: Path,
+        seconds: float | None = None,
+        labels: bool = True,
+        one: bool = False,
+        whole: bool = True,
+    ) -> list[Recorded]:
+        with Session(path) as session:
+            session.check(labels)
+            segments = taken(graph, session.segments, seconds, one, whole)
+            return [self._part(session, segment) for segment in segments]
+
+    def _part(self, session: Session, segment: Segment) -> Recorded:
+        start, stop = segment.start, segment.stop
+        samples = session.emg(start, stop).reshape(len(segment), -1)
+        keys = [(at / SAMPLE_RATE, key) for at, key in session.keys(start, stop)]
+        typed = Typed(session.text(start, stop), keys)
+        return Recorded(session.path, Signal(samples), typed, start=start)
+
+    def opened(self, graph: g.Graph, path: Path) -> Session:
+        return Session(path)
+
+    def electrode(self, graph: g.Graph, index: int) -> str:
+        return f"{('left', 'right')[index // ELECTRODES]} electrode {index % ELECTRODES}"
 
     def from_array(self, array: Array) -> Array:
         if array.ndim != 3 or array.shape[1:] != (BANDS, ELECTRODES):
             raise ValueError(
                 f"expected numbers of shape {self.array}, found {array.dtype} {array.shape}"
             )
-        return array.reshape(len(array), -1)
+        return array.reshape(len(array), BANDS * ELECTRODES)
 
     def agreement(self, first: Sequence[Array], second: Sequence[Array]) -> float | None:
         return distances.agreement([np.asarray(f) for f in first], [np.asarray(f) for f in second])

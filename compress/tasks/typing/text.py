@@ -7,14 +7,12 @@ import re
 import string
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from compress.tasks.text import Alphabet, Array, Text
 from compress.tasks.typing import charset, scores
-from compress.tasks.typing.session import Session
 
 SHIFTED = set(string.ascii_uppercase + '~!@#$%^&*()_+{}|:"<>?')  # of a US keyboard
 ALPHABET = Alphabet(tuple(charset.CHARSET), tuple(charset.KEYS), delete="⌫")
@@ -28,10 +26,6 @@ class TypedText(Text):
     metric, unit = "CER", "%"
     written, heading = "typed", "Typed and read"
     remark = "⌫, ⏎ and ⇧ are characters like any other."
-
-    def target(self, path: Path, seconds: float) -> str:
-        with Session(path) as session:
-            return session.text(0.0, seconds)
 
     def of(self, target: Any) -> str:
         return "" if target is None else str(target.text)

@@ -1,5 +1,4 @@
-"""Where artifacts live and when they are still good: build/<MODEL>/<PRECISION>/, each with the key
-of what it was made from."""
+"""When an artifact is still good: the key of what it was made from."""
 
 from __future__ import annotations
 
@@ -10,23 +9,23 @@ import importlib.util
 import json
 import re
 import threading
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from compress.errors import TendonError
-from compress.files import read_json, replace_atomically, sha256
-from compress.frontend.own.named import NetworkFile
+from compress.files import read_json, sha256
 
-HERE = Path(__file__).parent
-ROOT = HERE.parent
-SOURCES = (".c", ".cc", ".h", ".ld", ".toml", ".json", ".py")
+PACKAGE = Path(__file__).parent.parent
+ROOT = PACKAGE.parent
+SUFFIXES = (".c", ".cc", ".h", ".ld", ".toml", ".json", ".py")
 # Entries of keys. Tasks and families are imported by names that a program makes when it runs.
 TASKS = "compress.tasks.*.task"
 FAMILIES = "compress.frontend.families.*.*"
 # what the scores of a task read besides code and recordings
-TASK_DATA = tuple(sorted(f"compress/tasks/{p.parent.name}/data" for p in HERE.glob("tasks/*/data")))
+TASK_DATA = tuple(
+    sorted(f"compress/tasks/{p.parent.name}/data" for p in PACKAGE.glob("tasks/*/data"))
+)
 # Not for keys: a recording counts by its content, whoever made it, and pages decide no figure.
 SIMULATOR = (
     "compress.data.simulator",
@@ -37,104 +36,6 @@ PAGES = ("compress.report", "compress.report.*", "compress.tasks.*.pictures")
 _C_COMMENT = re.compile(
     rb"""("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|/\*.*?\*/|//(?:[^\\\n]|\\.)*""", re.DOTALL
 )
-COMPRESSED = "compressed"  # the precision of networks that `compress` made
-
-
-@dataclass(frozen=True)
-class Folder:
-    """One model at one precision."""
-
-    build: Path
-    model: str
-    precision: str
-    window: int | None = (
-        None  # samples at a time, of a network that is not causal (default: as `lower` has it)
-    )
-    network: NetworkFile | None = None  # that holds the model, if a file of the user's does
-
-    @property
-    def path(self) -> Path:
-        return self.build / self.model / self.precision
-
-    @property
-    def checkpoint(self) -> Path:
-        """Of a compressed network: what `compress` wrote."""
-        return self.path / "checkpoint.ckpt"
-
-    @property
-    def made_from(self) -> Path:
-        """Of a compressed network: the SHA-256 of the user's checkpoint that it was made from, if
-        one was given."""
-        return self.path / "made_from"
-
-    @property
-    def graph(self) -> Path:
-        return self.path / "graph.npz"
-
-    @property
-    def float_graph(self) -> Path:
-        return self.path / "float.npz"
-
-    @property
-    def quantize_json(self) -> Path:
-        return self.path / "quantize.json"
-
-    def target(self, board: str, form: str = "c") -> Path:
-        """Everything about one exported format on one board."""
-        return self.path / form / board
-
-
-def checkpoint_of(model: str, given: Path | None) -> Path:
-    """The user's checkpoint, or the one that is shipped for this model."""
-    if given is not None:
-        return given
-    shipped = HERE / "checkpoints" / f"{model}.ckpt"
-    if not shipped.is_file():
-        known = ", ".join(sorted(p.stem for p in shipped.parent.glob("*.ckpt"))) or "none"
-        raise TendonError(
-            f"MODEL={model}: no checkpoint is shipped for it (shipped: {known}); give one with"
-            " CHECKPOINT=path, or MODEL=path/net.py, a file of yours that holds the network"
-        )
-    return shipped
-
-
-def whole_checkpoint(folder: Folder, given: Path | None) -> Path:
-    """The checkpoint of a network as it is before it is compressed: of a network file the one that
-    holds what it says and the weights that count (made here), else as `checkpoint_of`."""
-    if folder.network is None:
-        return checkpoint_of(folder.model, given)
-    from compress.frontend.own import frozen  # torch
-
-    return frozen.freeze(folder.build, folder.network, given)
-
-
-def checkpoint_for(folder: Folder, given: Path | None) -> Path:
-    """The user's checkpoint; of a compressed network the one that `compress` wrote, from the user's
-    if one is given; else the one that is shipped, or of a network file."""
-    if folder.precision == COMPRESSED and (given is None or was_made_from(folder, given)):
-        if not folder.checkpoint.is_file():
-            make = f"`make compress MODEL={folder.network or folder.model} FLASH=…` makes one"
-            raise TendonError(f"{folder.checkpoint}: no compressed network; {make}")
-        if folder.network is not None:
-            from compress.frontend.own import frozen  # torch
-
-            frozen.check(folder.build, folder.network, folder.checkpoint)
-        return folder.checkpoint
-    return whole_checkpoint(folder, given)
-
-
-def remember(folder: Folder, given: Path | None) -> None:
-    """Note which checkpoint of the user's, if any, a compressed network was made from."""
-    if given is None:
-        folder.made_from.unlink(missing_ok=True)
-    else:
-        replace_atomically(folder.made_from, sha256(given).encode())
-
-
-def was_made_from(folder: Folder, given: Path) -> bool:
-    """Whether a compressed network was made from this checkpoint as it is now."""
-    known = folder.made_from.is_file() and given.is_file() and folder.checkpoint.is_file()
-    return known and folder.made_from.read_text() == sha256(given)
 
 
 def key(**inputs: Any) -> str:
@@ -184,7 +85,7 @@ def _code_hash(entries: tuple[str, ...], without: tuple[str, ...], root: Path) -
         digest.update(f"{module}\0{meaning}\0".encode())
     for folder in folders:
         for path in sorted((root / folder).rglob("*")):
-            if path.suffix in SOURCES and path.is_file():
+            if path.suffix in SUFFIXES and path.is_file():
                 name = path.relative_to(root).as_posix()
                 digest.update(f"{name}\0".encode() + _content(path) + b"\0")
     return digest.hexdigest()

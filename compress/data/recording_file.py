@@ -24,7 +24,7 @@ from compress.data.clock import Clock, Finding, Harm, Segment, Timing, worst
 from compress.errors import RecordingError
 from compress.reading import hdf5, text
 from compress.reading.limited import Refusal
-from compress.reading.words import advised, one_line
+from compress.reading.words import advised, one_line, refuses_in_one_line
 from compress.report.said import once
 
 DATASET = "timeseries"
@@ -58,6 +58,7 @@ class RecordingFile(ABC):
     FIELDS: ClassVar[Mapping[str, tuple[np.dtype, ...]]]
     BY_TIME: ClassVar[bool] = False  # whether labels are taken by the samples' time stamps
 
+    @refuses_in_one_line
     def __init__(self, path: str | Path, sha256: str | None = None) -> None:
         self.path = Path(path)
         if not self.path.is_file():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,10 @@ import numpy as np
 from compress.data import metadata, own_recording, recording_file, splits
 from compress.errors import RecordingError
 from compress.tasks.pose.session import DTYPE, GROUP, PoseSession
+from compress.tasks.typing.session import GROUP as TYPING
 from compress.tasks.typing.session import Session
 from tests import recording_files
-from tests.compress.test_session import rows, write
+from tests.compress.test_session import attributes, rows
 from tests.fuzz.reader import Reader
 
 SPLIT = """\
@@ -53,7 +55,9 @@ def pose(path: Path) -> None:
 
 def typing(path: Path) -> None:
     """A session of typing."""
-    write(path, rows(300))
+    keys = json.dumps([{"key": k, "start": 1.6e9 + 0.01 * i} for i, k in enumerate("Hi you")])
+    said = attributes() | {"keystrokes": keys, "prompts": "[]"}
+    recording_files.write(path, TYPING, rows(300), said)
 
 
 def read_session(path: Path) -> None:

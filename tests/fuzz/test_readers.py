@@ -9,7 +9,7 @@ from tests.fuzz import campaign
 from tests.fuzz.campaign import Figures
 from tests.fuzz.registry import readers
 
-INPUTS, SECONDS = 60, 4.0  # of each reader
+INPUTS, SECONDS = 40, 3.0  # of each reader
 
 
 @pytest.fixture(scope="module")
@@ -24,5 +24,5 @@ def test_damaged_files_are_read_or_refused_in_one_line(
     figures: dict[str, Figures], name: str
 ) -> None:
     found = figures[name]
-    assert found.tried and found.refused
     assert not found.bad, "\n".join(found.failures)
+    assert found.tried and (found.refused or not readers()[name].refusals)

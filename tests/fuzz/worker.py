@@ -44,7 +44,12 @@ def work(reader: Reader, folder: Path, task: dict[str, Any]) -> None:
     path = home / reader.file
     reader.make(path)
     good = path.read_bytes()
-    reader.read(path)  # a good file must be taken
+    try:
+        reader.read(path)
+    except Exception:
+        why = f"a good file is refused: {traceback.format_exc()[-2000:]}"
+        say({"seed": task["first"], "outcome": "wrong", "message": why, "seconds": 0.0})
+        return
     end = time.monotonic() + task["seconds"]
     for number in range(task["first"], task["first"] + task["count"]):
         if time.monotonic() > end:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from compress.errors import TendonError
+from compress.reading import text
 
 
 def replace_atomically(path: Path, content: bytes) -> None:
@@ -46,8 +47,8 @@ def write_json(path: Path, content: Any) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file; empty where it is missing, unreadable or none."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = text.read_json(path)
+    except text.UnreadableError:
         return {}
     return content if isinstance(content, dict) else {}
 

@@ -244,13 +244,13 @@ def _check(folder: Folder, checkpoint_path: Path) -> None:
 
 def _unchanged(folder: Folder, key: str) -> g.Graph | None:
     """The integer graph on disk when it has this key and the float graph lies beside it, whole."""
-    whole = artifacts.is_whole(folder.graph)
-    if not whole or g.provenance(folder.graph).get("key") != key:
+    if not artifacts.is_whole(folder.graph) or g.provenance(folder.graph).get("key") != key:
         return None
     try:
         g.load(folder.float_graph)
         return g.load(folder.graph)
-    except GraphError:
+    except GraphError as error:
+        print(f"{error.args[0].removesuffix('; quantize again')}: made again")
         return None
 
 

@@ -105,7 +105,7 @@ def add_faults_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--board",
         default="virtual-f405",
-        help="whose image is flipped: an emulated one that holds the network (default: %(default)s)",
+        help="whose image is flipped: an emulated one (default: %(default)s)",
     )
     parser.add_argument(
         "--seed",

@@ -1,5 +1,5 @@
-"""Streams over a line that does harm, over boards that are reset: every word that the host accepts is
-compared."""
+"""Streams over a line that does harm, over boards that are reset: every word that the host accepts
+is compared."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from host.link import Link
 from host.run import Run
 
 Words = npt.NDArray[np.int16]
-QUICK = Timing(answer_s=0.02, silence_s=20.0, boot_s=20.0)
+QUICK = Timing(answer_s=0.005, silence_s=20.0, boot_s=20.0)
 RESUMED = 50  # times that one stream is resumed at most
 
 

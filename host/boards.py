@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from compress import artifacts
 from export.boards import Description, load_board
 from host import ports
 from host.checklist import Expected
@@ -139,6 +140,7 @@ def open_board(
     if "/" in name_or_port:
         return _open_port("", name_or_port, BAUD, expect_hash, timing, image)
     board = load_board(name_or_port)
+    _check_kept(image)
     if image is None or not image.is_file():
         raise NoBoardError(
             f"{board.name}: expected an image to run, found {image}; run make firmware"
@@ -149,6 +151,13 @@ def open_board(
     if board.prefix:
         raise NoBoardError(f"{board.name} has no emulator: connect it and give its port with PORT=")
     return open_process(image, expect_hash, timing)
+
+
+def _check_kept(image: Path | None) -> None:
+    """NoBoardError for an image with a record of what was built that is not that any more."""
+    wrong = artifacts.damage(image) if image and artifacts.sealed(image) else ""
+    if wrong:
+        raise NoBoardError(f"{wrong}; it is not run: make firmware builds it again")
 
 
 class Reconnect:

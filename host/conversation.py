@@ -149,9 +149,9 @@ class Conversation:
             )
         if hello.error == p.TABLES:
             raise DamagedImageError(
-                f"{self.line.name}: the image on {hello.board} is damaged: CRC-32 of the model's"
-                f" tables expected {hello.tables_crc_expected:08x}, found"
-                f" {hello.tables_crc_found:08x}; it infers nothing. Load the firmware again"
+                f"{self.line.name}: the image on {hello.board} is damaged: CRC-32 of"
+                f" {p.COVERS.get(hello.crc_covers, 'it')} expected {hello.crc_expected:08x}, found"
+                f" {hello.crc_found:08x}; it infers nothing. Load the firmware again"
             )
         if hello.error == p.MODEL:
             why = p.FAULTS.get(hello.fault, f"reason {hello.fault}")
@@ -274,8 +274,7 @@ class Conversation:
             raise self.lost(self.gone(refusal.detail))
         if refusal.code == p.TABLES:
             raise DamagedImageError(
-                f"{self.line.name}: the model's tables on the board are damaged; load the firmware"
-                " again"
+                f"{self.line.name}: the image on the board is damaged; load the firmware again"
             )
         kind = UnknownRequestError if refusal.code == p.TYPE else ProtocolError
         raise kind(f"{self.line.name}: the board refused: {refusal}")

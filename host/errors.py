@@ -42,7 +42,7 @@ class HashMismatchError(LinkError):
 
 
 class DamagedImageError(LinkError):
-    """The board's constant tables are not what was exported; it answers and infers nothing."""
+    """The board's code or tables are not what was built; it answers and infers nothing."""
 
 
 class ModelFaultError(LinkError):

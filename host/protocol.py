@@ -34,7 +34,7 @@ WATCH_TICKS, WATCH_CRCS, WATCH_TENSOR = range(
 )  # what TAP_WATCH asks to be kept; each includes the ones before
 TABLES, SESSION, LENGTH, TYPE, MODE, STATE, GONE, MODEL = range(1, 9)
 ERROR_NAMES = {
-    TABLES: "damaged tables",
+    TABLES: "damaged image",
     SESSION: "another session",
     LENGTH: "length",
     TYPE: "unknown request",
@@ -166,12 +166,17 @@ class Decoder:
         self.misread += body is not None
 
 
-_MODEL = struct.Struct("<HH32sIIHHHHH2xI")
+_MODEL = struct.Struct("<HH32sIIHHHHHHI")
 _BOARD = struct.Struct("<9I")
 _PAST = struct.Struct("<3I2H9I")
 _CHALLENGE = struct.Struct("<I")
 _FIXED = _MODEL.size + _BOARD.size + _PAST.size + _CHALLENGE.size
 COUNTS = {0: "nothing", 1: "cycles", 2: "instructions"}
+COVERS_TABLES, COVERS_IMAGE = range(2)
+COVERS = {  # what the CRC of the start is of
+    COVERS_TABLES: "the model's tables",
+    COVERS_IMAGE: "its code and tables",
+}
 
 
 @dataclass(frozen=True)
@@ -215,13 +220,14 @@ class Hello:
     error: int  # 0, TABLES or MODEL
     fault: int  # with MODEL: why, one of FAULTS; otherwise 0
     model_hash: str  # 64 hex digits
-    tables_crc_expected: int
-    tables_crc_found: int
+    crc_expected: int  # of what `crc_covers` says; found at the start
+    crc_found: int
     samples_per_step: int
     inputs: int
     outputs: int
     payload: int  # most payload bytes of a frame
     frames_per_step: int  # output frames that one step computes
+    crc_covers: int  # COVERS_TABLES or COVERS_IMAGE
     state_bytes: int
     credit: int  # encoded bytes of DATA frames the host may have on the way
     results_kept: int

@@ -119,7 +119,7 @@ def _stretches(args: argparse.Namespace, made: Artifacts) -> list[Recorded]:
         dataset = pipeline.dataset_of(made.folder, made.integer, cli.sources(args))
         parts = stretches(made.integer, dataset, args.seconds)
     else:
-        parts = task.inputs(made.integer, args.input, args.seconds)
+        parts = task.inputs(made.integer, args.input, args.seconds, labels=True)
     graph = made.integer
     frames = sum(len(p.samples) // graph.samples_per_step * graph.chunk for p in parts)
     if frames - graph.start_up * len(parts) < LEAST_FRAMES:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from export.boards import Description
 from export.c import folding
-from export.c.project_files import COMMON, LINK_CHECKS, WARNINGS, link_flags
+from export.c.project_files import COMMON, LINK_CHECKS, STAMP, WARNINGS, link_flags
 from export.compilers import NEWEST, OLDEST
 from export.version import GENERATOR, NN_VERSION
 
@@ -177,6 +177,21 @@ def _application(boards: list[Description], sources: list[str], identifier: str)
     yield 'string(REPLACE ";" " " SEEN "${SEEN}")'
     yield 'string(STRIP "${SEEN}" SEEN)'
     yield 'target_compile_definitions(firmware PRIVATE "APP_COMPILER_FLAGS=\\"${SEEN}\\"")'
+    if boards[0].prefix:
+        yield from _stamped(boards[0])
+
+
+def _stamped(board: Description) -> Iterator[str]:
+    yield "# the CRC over the whole image, which it checks at every start"
+    yield "find_program(TENDON_SHELL sh)"
+    yield f"find_program(TENDON_OBJDUMP {board.prefix}objdump)"
+    yield "if(CMAKE_CROSSCOMPILING AND TENDON_SHELL AND TENDON_OBJDUMP)"
+    yield "  add_custom_command(TARGET firmware POST_BUILD VERBATIM"
+    yield f"    COMMAND ${{TENDON_SHELL}} {ROOT}{STAMP}"
+    yield "    ${TENDON_OBJDUMP} $<TARGET_FILE:firmware>)"
+    yield "elseif(CMAKE_CROSSCOMPILING)"
+    yield '  message(WARNING "no CRC over the code: sh or objdump was not found")'
+    yield "endif()"
 
 
 # --- toolchains -----------------------------------------------------------------------------------

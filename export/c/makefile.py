@@ -16,6 +16,7 @@ from export.c.project_files import (
     CXX_ON_BOARD,
     LINK_CHECKS,
     SECTIONS,
+    STAMP,
     STANDARD,
     WARNINGS,
     apart,
@@ -72,6 +73,7 @@ def lines(boards: list[Description], where: Where, title: str) -> Iterator[str]:
     yield "\trm -rf $(OUT)"
     yield ""
     yield f".PHONY: all clean examples {' '.join(FOLDERS)}"
+    yield ".DELETE_ON_ERROR:"
     yield "-include $(OBJECTS:.o=.d) $(PROGRAMS:%=$(OUT)/%.d) $(CXX_PROGRAMS:%=$(OUT)/%.d)"
 
 
@@ -149,7 +151,13 @@ def _rules() -> Iterator[str]:
         "\t$(Q)$(LINKER) $(COMMON) $(LEVEL) $(LINK) $(LINK_CHECKS)"
         " -Wl,-Map,$(OUT)/firmware.map $(OBJECTS) $(LIBRARIES) -o $@"
     )
+    yield from stamped()
     yield ""
+
+
+def stamped() -> Iterator[str]:
+    """Of a rule that links an image: the CRC over all of it is written into it."""
+    yield "\t$(Q)$(STAMP) $@"
 
 
 def _examples() -> Iterator[str]:
@@ -274,6 +282,7 @@ def board_lines(board: Description, where: Where, compilers: bool = True) -> Ite
     yield f"PORT = {' '.join(board.port_folders)}"
     if board.prefix:
         yield f"OBJCOPY = {board.prefix}objcopy"
+        yield f"STAMP = sh {STAMP} {board.prefix}objdump"
         yield f"LINK = {link_flags(board)}"
         yield "LINKER_SCRIPT = $(wildcard $(PORT:%=%/*.ld))"
         images = " ".join(f"$(OUT)/{n}" for n in ("firmware.elf", "firmware.bin", *apart(where)))

@@ -30,14 +30,14 @@ static uint8_t *put_model(uint8_t *at)
     at = put_u16(at, WIRE_VERSION);
     at = put_u16(at, (uint16_t)(refusal() | fitness.fault << 8));
     memcpy(at, hash, sizeof hash);
-    at = put_u32(at + sizeof hash, MODEL_TABLES_CRC);
-    at = put_u32(at, fitness.tables_crc);
+    at = put_u32(at + sizeof hash, fitness.crc_expected);
+    at = put_u32(at, fitness.crc_found);
     at = put_u16(at, MODEL_SAMPLES_PER_STEP);
     at = put_u16(at, MODEL_INPUTS);
     at = put_u16(at, MODEL_OUTPUTS);
     at = put_u16(at, WIRE_PAYLOAD);
     at = put_u16(at, MODEL_FRAMES_PER_STEP);
-    at = put_u16(at, 0);
+    at = put_u16(at, (uint16_t)fitness.crc_covers);
     return put_u32(at, MODEL_STATE_BYTES);
 }
 

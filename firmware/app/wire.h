@@ -49,10 +49,9 @@ enum { TAP_TICKS = 0, TAP_CRCS = 1, TAP_TENSOR = 2 };
 /* Codes of an error answer. */
 enum {
     ERROR_NONE = 0,
-    ERROR_TABLES = 1,   /* the constant tables are not what was exported: detail = CRC expected, CRC
-                           found */
+    ERROR_IMAGE = 1,    /* the image is not what was built: detail = CRC expected, CRC found */
     ERROR_SESSION = 2,  /* another session is current, or BEGIN's challenge is an old one: detail =
-                           current session, its mode */
+                            current session, its mode */
     ERROR_LENGTH = 3,   /* payload length does not suit the type: detail = length found, length
                            allowed */
     ERROR_TYPE = 4,     /* no such request: detail = type; of BEGIN, what it asked for */

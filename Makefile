@@ -1,8 +1,8 @@
 # Every target does its own set-up. Variables: MODEL, CHECKPOINT, DATA, SPLIT, USERS, PRECISION,
 # FORMAT, BOARD, COMPILER, PORT, TOOL, TAP, SECONDS, LATENCY, CALIBRATION, INPUT, OUTPUT, ENGINE,
 # DECODER, LM, TFLM, CMSIS_NN, COREMARK, AES, INITIAL, NAME, WINDOW, FLASH, RAM, LOAD, STEPS, TASK,
-# REPORTS, FRAMES, RESETS, FLIPS; of sweeps MODELS, PRECISIONS, DECODERS, CHECKPOINTS, JOBS, BACKEND,
-# SCHEDULER. A path may hold blanks.
+# REPORTS, FRAMES, RESETS, FLIPS; of sweeps MODELS, PRECISIONS, DECODERS, CHECKPOINTS, JOBS,
+# BACKEND, SCHEDULER. A path may hold blanks.
 # MODEL is a name, or a Python file of yours, path/net.py or path/net.py:name, which is executed;
 # its artifacts are called net or net-name. MODELS may mix both.
 MODEL ?= TC_S4_small

@@ -40,6 +40,8 @@ class OwnNetwork(Family):
         try:
             found.file, found.function = str(said["file"]), str(said["function"])
             found.name, found.sources = str(said["name"]), dict(said["sources"])
+            if not named.is_plain(found.name):
+                raise ValueError(found.name)
             fields = {key: said[key] for key in Description.__dataclass_fields__}
             found.description = Description(**fields)
         except (KeyError, TypeError, ValueError) as error:

@@ -1,8 +1,8 @@
 # Every target does its own set-up. Variables: MODEL, CHECKPOINT, DATA, SPLIT, USERS, PRECISION,
 # FORMAT, BOARD, COMPILER, PORT, TOOL, TAP, SECONDS, LATENCY, CALIBRATION, INPUT, OUTPUT, ENGINE,
-# DECODER, LM, TFLM, CMSIS_NN, COREMARK, AES, INITIAL, NAME, WINDOW, FLASH, RAM, LOAD, STEPS, TASK;
-# of sweeps MODELS, PRECISIONS, DECODERS, CHECKPOINTS, JOBS, BACKEND, SCHEDULER. A path may hold
-# blanks.
+# DECODER, LM, TFLM, CMSIS_NN, COREMARK, AES, INITIAL, NAME, WINDOW, FLASH, RAM, LOAD, STEPS, TASK,
+# REPORTS; of sweeps MODELS, PRECISIONS, DECODERS, CHECKPOINTS, JOBS, BACKEND, SCHEDULER. A path may
+# hold blanks.
 # MODEL is a name, or a Python file of yours, path/net.py or path/net.py:name, which is executed;
 # its artifacts are called net or net-name. MODELS may mix both.
 MODEL ?= TC_S4_small
@@ -68,6 +68,10 @@ quantize: setup ## checkpoint -> integer graph, its error rate
 ## [MODEL=name|path/net.py CHECKPOINT= DATA= SPLIT=user0.yaml USERS= CALIBRATION= PRECISION=
 ## WINDOW=]; default takes one back: CHECKPOINT=default is the shipped network
 	$(PYTHON) -m compress quantize $(common) $(data)
+
+users: setup ## one table of networks that are each one user's, and the mean over users
+## [REPORTS="build/user*/w8a16/quantize.json" OUTPUT=users.json]
+	$(PYTHON) -m compress users $(call given,reports,REPORTS) $(call given,output,OUTPUT)
 
 macs: setup ## multiply-accumulates per layer and second of signal   [MODEL= CHECKPOINT=]
 	$(PYTHON) -m compress macs $(common)
@@ -158,8 +162,9 @@ validate: setup tools ## the cycle models against published cycles
 		$(call given,aes,AES) $(call given,cmsis-nn,CMSIS_NN)
 
 pareto: setup tools ## error rate against cost: table, pictures, page
-## [LM= DATA= MODELS= CHECKPOINT= CHECKPOINTS= PRECISIONS= DECODERS= JOBS= BACKEND= SCHEDULER=]
-	$(PYTHON) -m bench pareto --build $(call said,BUILD) $(call given,data,DATA) $(lm) \
+## [LM= DATA= SPLIT= USERS= MODELS= CHECKPOINT= CHECKPOINTS= PRECISIONS= DECODERS= JOBS= BACKEND=
+## SCHEDULER=]
+	$(PYTHON) -m bench pareto --build $(call said,BUILD) $(chosen) $(lm) \
 		$(if $(MODELS),--models $(MODELS)) $(call given,checkpoints,CHECKPOINTS) \
 		$(call given,checkpoint,CHECKPOINT) \
 		$(if $(PRECISIONS),--precisions $(PRECISIONS)) $(if $(DECODERS),--decoders $(DECODERS)) \
@@ -168,10 +173,10 @@ pareto: setup tools ## error rate against cost: table, pictures, page
 
 compress: BOARD = nucleo-h743zi2
 compress: setup tools ## a network within a budget: ranks and bits by layer, tuned, scored, built
-## [FLASH=2M RAM= LOAD=0.6 BOARD= STEPS= CHECKPOINT= DATA=]
+## [FLASH=2M RAM= LOAD=0.6 BOARD= STEPS= CHECKPOINT= DATA= SPLIT= USERS=]
 	OMP_WAIT_POLICY=PASSIVE $(PYTHON) -m bench compress --model $(call said,MODEL) \
 		--build $(call said,BUILD) \
-		$(call given,checkpoint,CHECKPOINT) $(call given,data,DATA) \
+		$(call given,checkpoint,CHECKPOINT) $(chosen) \
 		--board $(call said,BOARD) --flash $(call said,FLASH) $(call given,ram,RAM) \
 		$(call given,load,LOAD) $(call given,steps,STEPS)
 
@@ -191,6 +196,6 @@ tools: ## cross compiler and emulator from the distribution [COMPILER=gcc|clang]
 clean: ## delete what was built, keep the environment
 	rm -rf -- $(call said,BUILD)
 
-.PHONY: help demo flash docs decode lm test networks compilers quantize macs recordings train \
-	export firmware hil infer diagnose profile crosscheck drift bench validate pareto compress \
+.PHONY: help demo flash docs decode lm test networks compilers quantize users macs recordings \
+	train export firmware hil infer diagnose profile crosscheck drift bench validate pareto compress \
 	setup tools clean

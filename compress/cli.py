@@ -33,7 +33,7 @@ from compress.artifacts import (
 from compress.compression.budget import parse_bytes
 from compress.compression.cores import CORES
 from compress.data.choice import split_files, user_names
-from compress.errors import TendonError
+from compress.errors import TendonError, printable
 from compress.frontend.own.named import HOLDS, named
 from compress.quantization.precisions import PRECISIONS
 
@@ -386,6 +386,18 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     _add_training_arguments(parser)
 
 
+def add_users_arguments(parser: argparse.ArgumentParser) -> None:
+    """Those of `users`."""
+    parser.add_argument(
+        "--reports",
+        nargs="+",
+        default=["build/user*/w8a16/quantize.json"],
+        metavar="JSON",
+        help="the quantize.json of each network, or patterns of them (default: %(default)s)",
+    )
+    parser.add_argument("--output", type=Path, help="JSON to write as well")
+
+
 def add_shrink_arguments(parser: argparse.ArgumentParser) -> None:
     """Those of `shrink`."""
     add_checkpoint_arguments(parser)
@@ -486,10 +498,10 @@ def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int
         if isinstance(error, KeyboardInterrupt) or interruption.came():
             return interruption.code()
         if isinstance(error, TendonError):
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {printable(str(error))}", file=sys.stderr)
             return 2
         if isinstance(error, OSError) and error.filename:
-            print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+            print(f"error: {printable(f'{error.filename}: {error.strerror}')}", file=sys.stderr)
             return 2
         raise
     finally:

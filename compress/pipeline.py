@@ -21,15 +21,17 @@ from compress.errors import CheckpointError, GraphError, TendonError
 from compress.files import replace_atomically, sha256, write_json
 from compress.frontend.families import HYPER_PARAMETERS, PUBLISHED
 from compress.graph import latency, macs
-from compress.graph.samples import Signal
 from compress.quantization.calibrate import Ranges, observe
 from compress.quantization.precisions import PRECISIONS
 from compress.quantization.proof import accumulator_bounds
 from compress.quantization.quantize import quantize
+from compress.quantization.signals import Calibration, refuse_shared, unlike
 from compress.report.figures import between, difference, figure
+from compress.report.said import once
 from compress.tasks import distances, groups
 
 REPORT_VERSION = 3
+GIVEN = "CALIBRATION= names it"
 _DEFAULT = Sources()
 SCORES = (  # of a task: what its networks are judged by says nothing about their integers
     "compress.tasks.*.scores",
@@ -45,6 +47,9 @@ SCORES = (  # of a task: what its networks are judged by says nothing about thei
 def run(folder: Folder, checkpoint_path: Path, sources: Sources = _DEFAULT) -> dict[str, Any]:
     """Quantize, score on the held-out sessions, write the artifacts; returns quantize.json's
     content."""
+    if _known(folder, checkpoint_path) is None:  # what cannot be scored is refused before the rest
+        graph = any_graph(folder, checkpoint_path)
+        look(graph, dataset_of(folder, graph, sources))
     integer = graphs(folder, checkpoint_path, sources)
     dataset = dataset_of(folder, integer, sources)
     key = artifacts.key(
@@ -54,21 +59,22 @@ def run(folder: Folder, checkpoint_path: Path, sources: Sources = _DEFAULT) -> d
         groups=[[*dataset.users], [*dataset.generalization], [*dataset.notes]],
         code=_code_of("run", *artifacts.TASK_DATA),
     )
-    if key == artifacts.recorded_key(folder.quantize_json):
+    whole = artifacts.is_whole(folder.quantize_json)
+    if whole and key == artifacts.recorded_key(folder.quantize_json):
         print(f"{folder.quantize_json}: unchanged")
         return read_report(folder)
-    real, signals_from = (
-        g.load(folder.float_graph),
-        [sources.calibration] if sources.calibration else dataset.calibration,
-    )
+    real, signals_from = g.load(folder.float_graph), dataset.calibration
     report = score(real, integer, dataset) | {
         "key": key,
         "calibration": [p.name for p in signals_from],
+        "calibration_findings": integer.provenance.get("findings", []),
     }
-    longest = max(_signals(real, signals_from[0]), key=lambda signal: len(signal.samples))
-    report["layers"] = evaluate.layers(real, integer, longest)
+    calibration = Calibration(real, signals_from)
+    report["layers"] = evaluate.layers(real, integer, calibration.longest())
+    artifacts.forget(folder.quantize_json)
     _write_generalization(folder, report)
     write_json(folder.quantize_json, report)
+    artifacts.seal(folder.quantize_json, *filter(Path.is_file, [folder.generalization_csv]))
     return report
 
 
@@ -85,12 +91,23 @@ def graphs(folder: Folder, checkpoint_path: Path, sources: Sources = _DEFAULT) -
     """Make both graphs unless what they are made from is unchanged; returns the integer one. Scores
     nothing."""
     _check(folder, checkpoint_path)
-    if sources.calibration:
-        return family([folder], checkpoint_path, [sources.calibration], sources)[0]
+    if sources.calibration and not _may_be_scored(folder, checkpoint_path, sources):
+        return family([folder], checkpoint_path, [sources.calibration], GIVEN, sources)[0]
     dataset = dataset_of(folder, any_graph(folder, checkpoint_path), sources)
     for note in dataset.notes:
         print(note)
-    return family([folder], checkpoint_path, dataset.calibration, sources)[0]
+    return family([folder], checkpoint_path, dataset.calibration, dataset.why, sources)[0]
+
+
+def _may_be_scored(folder: Folder, checkpoint_path: Path, sources: Sources) -> bool:
+    """Whether what CALIBRATION= names could be held out too: of a folder, or of simulated sessions
+    that are there."""
+    if sources.data is not None or sources.calibration is None:
+        return True
+    if folder.network is not None or sources.calibration.suffix == ".npy":
+        return False
+    collection = tasks.collection_of(any_graph(folder, checkpoint_path))
+    return (folder.build / collection.folder / "heldout").is_dir()
 
 
 def any_graph(folder: Folder, checkpoint_path: Path) -> g.Graph:
@@ -104,16 +121,27 @@ def dataset_of(folder: Folder, graph: g.Graph, sources: Sources = _DEFAULT) -> D
     """What calibrates, and what is held out. A network file with a signal to calibrate on needs no
     more: that signal is both, and nothing is scored."""
     collection, calibration = tasks.collection_of(graph), sources.calibration
-    if folder.network is None or sources.data is not None or calibration is None:
-        return datasets.find(sources.data, folder.build, collection, sources.split, sources.users)
-    simulated = calibration.suffix != ".npy" and collection.is_simulated(calibration)
-    return Dataset([calibration], [calibration], simulated, scored=False)
+    if folder.network is not None and sources.data is None and calibration is not None:
+        simulated = calibration.suffix != ".npy" and collection.is_simulated(calibration)
+        return Dataset([calibration], [calibration], simulated, scored=False, why=GIVEN)
+    found = datasets.find(sources.data, folder.build, collection, sources.split, sources.users)
+    if calibration is not None:
+        found = replace(found, calibration=[calibration], why=GIVEN)
+    if sources.data is not None or calibration is not None:  # the simulated sets share nothing
+        refuse_shared(graph, tuple(found.calibration), tuple(found.heldout), found.why)
+    return found
+
+
+def look(graph: g.Graph, dataset: Dataset) -> None:
+    """RecordingError for held-out recordings that a glance tells to be unfit for scores."""
+    for path in dataset.heldout if dataset.scored else ():
+        tasks.of(graph).look(path)
 
 
 def _known(folder: Folder, checkpoint_path: Path) -> g.Graph | None:
     """The graph on disk, if this code made it from this checkpoint: it says what the network is
     for, without torch."""
-    known = g.provenance(folder.graph)
+    known = {} if artifacts.damage(folder.graph) else g.provenance(folder.graph)
     if known.get("checkpoint") == sha256(checkpoint_path) and known.get("code") == _graph_code():
         with contextlib.suppress(GraphError):
             return g.load(folder.graph)
@@ -124,20 +152,24 @@ def family(
     folders: list[Folder],
     checkpoint_path: Path,
     signals_from: list[Path],
+    why: str = "",
     sources: Sources | None = None,
 ) -> list[g.Graph]:
     """The integer graphs of one model at several precisions, made where something changed;
-    calibration is observed once. The folders remember `sources`, where they are said."""
+    calibration is observed once. `why`: how what calibrates was chosen. What there is to say of it
+    is said, of graphs that are there already too. The folders remember `sources`, where they are
+    said."""
 
     @functools.cache
-    def observed() -> tuple[g.Graph, Ranges]:
+    def observed() -> tuple[g.Graph, Ranges, list[str]]:
         real = load_float(folders[0].model, checkpoint_path, folders[0].window)
         print(f"calibrating on {', '.join(p.name for p in signals_from)}")
         narrow = bool(real.provenance.get("bits")) or any(
             PRECISIONS[folder.precision].weights < 8 for folder in folders
         )
-        signals = [signal for path in signals_from for signal in _signals(real, path)]
-        return real, observe(real, signals, products=narrow)
+        calibration = Calibration(real, signals_from, why)
+        ranges = observe(real, calibration, products=narrow)
+        return real, ranges, calibration.findings + unlike(real, ranges)
 
     def remember() -> None:
         if sources is not None:
@@ -148,14 +180,17 @@ def family(
     calibrated = {str(p.resolve()): sha256(p) for p in signals_from} if own else {}
     if folders:
         artifacts.check_calibrated(folders[0], sources, calibrated)
-    return [_graph(folder, checkpoint_path, signals_from, observed, remember) for folder in folders]
+    made = [_graph(folder, checkpoint_path, signals_from, observed, remember) for folder in folders]
+    for words in dict.fromkeys(w for graph in made for w in graph.provenance.get("findings", [])):
+        once(f"warning: calibration: {words}")
+    return made
 
 
 def _graph(
     folder: Folder,
     checkpoint_path: Path,
     signals_from: list[Path],
-    observed: Callable[[], tuple[g.Graph, Ranges]],
+    observed: Callable[[], tuple[g.Graph, Ranges, list[str]]],
     remember: Callable[[], None],
 ) -> g.Graph:
     _check(folder, checkpoint_path)
@@ -172,15 +207,18 @@ def _graph(
         remember()
         print(f"{folder.graph}: unchanged")
         return known
-    real, ranges = observed()
+    real, ranges, findings = observed()
     integer = quantize(real, ranges, folder.precision)
+    if findings:
+        integer.provenance["findings"] = findings
     integer.provenance["code"] = _graph_code()
     integer.provenance["key"] = key  # vouches for both files, so the integer graph is written last
     remember()
-    folder.quantize_json.unlink(missing_ok=True)  # it speaks of the graph that was there
-    folder.graph.unlink(missing_ok=True)
+    artifacts.forget(folder.quantize_json)  # it speaks of the graph that was there
+    artifacts.forget(folder.graph)
     g.save(real, folder.float_graph)
     g.save(integer, folder.graph)
+    artifacts.seal(folder.graph, folder.float_graph)
     return integer
 
 
@@ -206,19 +244,14 @@ def _check(folder: Folder, checkpoint_path: Path) -> None:
 
 def _unchanged(folder: Folder, key: str) -> g.Graph | None:
     """The integer graph on disk when it has this key and the float graph lies beside it, whole."""
-    if g.provenance(folder.graph).get("key") != key:
+    whole = artifacts.is_whole(folder.graph)
+    if not whole or g.provenance(folder.graph).get("key") != key:
         return None
     try:
         g.load(folder.float_graph)
         return g.load(folder.graph)
     except GraphError:
         return None
-
-
-def _signals(graph: g.Graph, path: Path) -> list[Signal]:
-    """What of a recording calibrates: each stretch without a gap."""
-    parts = tasks.of(graph).inputs(graph, path, datasets.CALIBRATION_SECONDS)
-    return [part.signal for part in parts]
 
 
 def load_float(model: str, path: Path, window: int | None = None) -> g.Graph:
@@ -271,7 +304,7 @@ def score(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]:
     errors = [task.error(integer, frames, recorded) for frames in (a, b)]
     by_user, by_kind = (
         groups.scores(task, integer, (a, b), recorded, names, published)
-        for names, published in ((dataset.users, False), (dataset.generalization, True))
+        for names, published in ((dataset.user_of, False), (dataset.generalizes, True))
     )
     low, high = (None, None) if None in errors else task.difference(integer, a, b, recorded)
     published, (amount, amount_is) = PUBLISHED.get(integer.name), task.amount(recorded)

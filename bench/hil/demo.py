@@ -61,7 +61,7 @@ def heldout(made: Artifacts, dataset: Dataset, lm: Path | None) -> dict[str, Any
         targets = [text.of(r.target) for r in recorded]
         with_model = language.heldout(text, lm, targets, real, words, scale)
     return {
-        "sessions": len(sessions.steps),
+        "sessions": len({r.path for r in recorded}),
         "seconds": sum(r.seconds for r in recorded),
         "amount": amount,
         "amount_is": amount_is,

@@ -20,14 +20,12 @@ from compress.tasks.task import Recorded
 from host.boards import Board
 from host.decode import StreamDecoder
 from host.engines import run_of
-from host.errors import BoardLostError
 from host.faults import Told
 from host.protocol import Hello, Status
+from host.resume import snapshots, to_end
 from host.run import Run
 
 Array = npt.NDArray[np.generic]
-RESUMES = 2
-SNAPSHOT_EVERY = 1250  # frames, a minute at 48 ms: shorter runs are replayed from reset
 SHOWN = 36  # characters of text beside the progress bar
 
 
@@ -94,9 +92,7 @@ def stream(open_again: Callable[[], Board], graph: g.Graph, parts: list[Recorded
             mininterval=0.5,
         ) as bar:
             for part in parts:
-                run = run_of(
-                    graph, part.signal, SNAPSHOT_EVERY if total > 2 * SNAPSHOT_EVERY else 0
-                )
+                run = run_of(graph, part.signal, snapshots(total))
                 board = _finish(graph, board, open_again, run, bar, streamed.resets)
                 streamed.runs.append(run)
                 ticks = np.array(run.ticks, np.uint32)
@@ -139,21 +135,7 @@ def _finish(
             bar.set_postfix_str(decoder.text[-SHOWN:], refresh=False)
         bar.update()
 
-    try:
-        run.start(board.link, show)
-        return board
-    except BoardLostError as error:
-        lost = error
-    for _ in range(RESUMES):
-        bar.write(f"{lost}\nconnecting again, {run.done} frames are kept")
-        board.close()
-        board = open_again()
-        hello = board.link.handshake()
-        resets.append(_reset(run.done, lost.told or board.link.told(hello)))
-        try:
-            run.resume(board.link, show)
-            return board
-        except BoardLostError as error:
-            lost = error
-    board.close()
-    raise lost
+    def note(frames: int, told: Told | None) -> None:
+        resets.append(_reset(frames, told))
+
+    return to_end(run, board, open_again, show, bar.write, note)

@@ -32,10 +32,11 @@ def run(args: argparse.Namespace) -> int:
     begin = time.monotonic()
     sources, left_out = remembered.sources(args)
     checkpoints, missing = _checkpoints(args, sources, left_out)
-    data = remembered.data(args, sources)
-    recordings = _recordings(args, checkpoints, data, missing)
+    chosen = remembered.data(args, sources)
+    recordings = _recordings(args, checkpoints, chosen, missing)
     compressed = _compressed(args, checkpoints, sources, missing)
-    sources = {model: replace(found, data=data) for model, found in sources.items()}
+    choice = {name: getattr(chosen, name) for name in remembered.CHOICE}
+    sources = {model: replace(found, **choice) for model, found in sources.items()}
     for message in missing:
         print(f"left out: {message}")
     pages, failed, reasons = [], False, list(missing)
@@ -119,7 +120,7 @@ def _checkpoint(args: argparse.Namespace, model: str, sources: Sources) -> Path:
 def _recordings(
     args: argparse.Namespace,
     checkpoints: dict[str, dict[str, Path]],
-    data: Path | None,
+    chosen: Sources,
     missing: list[str],
 ) -> list[tuple[Report, Dataset]]:
     """The reports that have networks and recordings. DATA= holds one task's: the other's networks
@@ -130,7 +131,11 @@ def _recordings(
         if models:
             try:
                 collection = _collection(args, report, models, missing)
-                found.append((report, datasets.find(data, args.build, collection)))
+                dataset = datasets.find(
+                    chosen.data, args.build, collection, chosen.split, chosen.users
+                )
+                found.append((report, dataset))
+                print(*dataset.notes, sep="\n", end="\n" * bool(dataset.notes))
             except RecordingError as error:
                 errors.append(error)
                 missing.append(f"{', '.join(models)}: {error}")
@@ -225,6 +230,7 @@ def _about(
     }
     return {
         "simulated": dataset.simulated,
+        "notes": [*dataset.notes],
         "recordings": {p.name: artifacts.sha256(p) for p in setting.heldout},
         "calibration": {p.name: artifacts.sha256(p) for p in setting.calibration},
         "checkpoints": {

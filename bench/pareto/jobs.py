@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from compress import artifacts
 from compress.artifacts import COMPRESSED, Folder, Sources
 from compress.files import replace_atomically, write_json
 from compress.frontend.own.named import NetworkFile
@@ -93,13 +93,13 @@ class Outcome:
 def remembered(setting: Setting, key: str, make: Callable[[], Result]) -> Result:
     """The result stored under a key, or a new one, stored."""
     path = setting.results / f"{key}.json"
-    try:
+    if artifacts.is_whole(path):
         known: Result = json.loads(path.read_text())
         return known
-    except (OSError, ValueError):
-        result = make()
-        write_json(path, result)
-        return result
+    result = make()
+    write_json(path, result)
+    artifacts.seal(path)
+    return result
 
 
 def remembered_arrays(
@@ -107,11 +107,11 @@ def remembered_arrays(
 ) -> dict[str, Array]:
     """The same for arrays by name."""
     path = setting.results / f"{key}.npz"
-    try:
+    if artifacts.is_whole(path):
         with np.load(path, allow_pickle=False) as stored:
             return dict(stored)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-        arrays, content = make(), io.BytesIO()
-        np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
-        replace_atomically(path, content.getvalue())
-        return arrays
+    arrays, content = make(), io.BytesIO()
+    np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
+    replace_atomically(path, content.getvalue())
+    artifacts.seal(path)
+    return arrays

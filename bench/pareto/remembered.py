@@ -4,12 +4,15 @@ remember."""
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+from dataclasses import replace
 
 from bench.pareto import FLOAT
 from compress import artifacts
 from compress.artifacts import Folder, Sources, SourcesError
+from compress.artifacts.sources import text
 from compress.errors import TendonError
+
+CHOICE = ("data", "split", "users")
 
 
 def sources(args: argparse.Namespace) -> tuple[dict[str, Sources], dict[str, str]]:
@@ -28,30 +31,42 @@ def sources(args: argparse.Namespace) -> tuple[dict[str, Sources], dict[str, str
         if given is not None and str(given) != artifacts.DEFAULT and not given.is_file():
             missing[model] = f"{model}: expected its checkpoint at {given}, found none"
             continue
-        asked = {"checkpoint": given, "data": args.data}
+        asked = {"checkpoint": given, **{name: getattr(args, name) for name in CHOICE}}
         found[model] = artifacts.resolve(_folder(args, model), asked, begins=False)
         _check(model, found[model])
     return found, missing
 
 
-def data(args: argparse.Namespace, sources: dict[str, Sources]) -> Path | None:
-    """The recordings of all of them; SourcesError where they were made from several."""
-    of = {m: s.data for m, s in sources.items() if artifacts.remembered(_folder(args, m))}
+def data(args: argparse.Namespace, sources: dict[str, Sources]) -> Sources:
+    """The recordings of all of them, and what is chosen of these; SourcesError where they were made
+    from several."""
+    every = {model: _chosen(found) for model, found in sources.items()}
+    of = {m: s for m, s in every.items() if artifacts.remembered(_folder(args, m))}
     if len(set(of.values())) > 1:
-        made = ", ".join(f"{m} from {d or 'the simulated recordings'}" for m, d in of.items())
+        made = ", ".join(f"{m} from {_words(chosen)}" for m, chosen in of.items())
         raise SourcesError(
             f"pareto: expected networks that were made from the same recordings, found {made}; name"
             " those of one in MODELS=, or give another BUILD="
         )
-    return next(iter((of or {m: s.data for m, s in sources.items()}).values()), None)
+    return next(iter((of or every).values()), Sources())
+
+
+def _chosen(found: Sources) -> Sources:
+    """Which recordings, and nothing else."""
+    return Sources(**{name: getattr(found, name) for name in CHOICE})
+
+
+def _words(chosen: Sources) -> str:
+    given = [text(name, getattr(chosen, name)) for name in CHOICE if getattr(chosen, name)]
+    return " ".join(given) or "the simulated recordings"
 
 
 def _check(model: str, found: Sources) -> None:
     """SourcesError for what a sweep does not take."""
-    if found != Sources(checkpoint=found.checkpoint, data=found.data):
+    if found != replace(_chosen(found), checkpoint=found.checkpoint):
         raise SourcesError(
-            f"{model}: was made with CALIBRATION=, SPLIT=, USERS= or WINDOW=, which a sweep does"
-            " not take; leave it out of MODELS=, or give another BUILD="
+            f"{model}: was made with CALIBRATION= or WINDOW=, which a sweep does not take; leave it"
+            " out of MODELS=, or give another BUILD="
         )
 
 

@@ -31,6 +31,7 @@ from compress.artifacts.memory import (
     remembered,
     resolve,
 )
+from compress.artifacts.seals import damage, forget, is_whole, seal, sealed
 from compress.artifacts.sources import DEFAULT, GIVEN, Sources
 from compress.files import sha256
 
@@ -55,11 +56,16 @@ __all__ = [
     "closure",
     "code_hash",
     "compressed_from",
+    "damage",
+    "forget",
+    "is_whole",
     "key",
     "recorded_key",
     "remember",
     "remembered",
     "resolve",
+    "seal",
+    "sealed",
     "sha256",
     "usual_precision",
     "was_made_from",

@@ -19,6 +19,7 @@ from compress.artifacts.sources import (
     Kept,
     Sources,
     identity,
+    is_default,
     same,
     shown,
     text,
@@ -45,7 +46,7 @@ def resolve(folder: Folder, asked: Mapping[str, Any], begins: bool) -> Sources:
             may not, and asks for another, or where a file changed or is gone.
     """
     wanted = {
-        name: None if text(name, value) == text(name, DEFAULT) else value
+        name: None if is_default(value) else value
         for name, value in asked.items()
         if value not in (None, ())
     }
@@ -57,6 +58,7 @@ def resolve(folder: Folder, asked: Mapping[str, Any], begins: bool) -> Sources:
         return sources
     now = {name: identity(name, value) for name, value in wanted.items()}
     others = [n for n, value in now.items() if not _same(folder, n, known.get(n), value)]
+    known = _without_what_fell(known, wanted, others)
     stale = {name: why for name in GIVEN if name not in wanted and (why := _stale(name, known))}
     values = {name: wanted.get(name, value_of(known.get(name))) for name in GIVEN}
     sources = _sources({name: value for name, value in values.items() if value})
@@ -71,6 +73,16 @@ def resolve(folder: Folder, asked: Mapping[str, Any], begins: bool) -> Sources:
     if begins:
         return sources
     return replace(sources, kept=Kept(known.get("network"), known["calibrated"], _make(folder)))
+
+
+def _without_what_fell(
+    known: Mapping[str, Any], wanted: Mapping[str, Any], others: list[str]
+) -> dict[str, Any]:
+    """Other data has other splits and users, other splits have other users: what was remembered of
+    them does not hold for these."""
+    fell = {"data": ("split", "users"), "split": ("users",)}
+    gone = {name for other in others for name in fell.get(other, ()) if name not in wanted}
+    return {name: value for name, value in known.items() if name not in gone}
 
 
 def remember(

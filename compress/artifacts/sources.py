@@ -59,8 +59,8 @@ GIVEN = tuple(f.name for f in fields(Sources) if f.compare)  # by options of the
 
 def identity(name: str, value: Any) -> Any:
     """JSON that tells whether a source is the same as another or has changed: path and SHA-256 of a
-    file; the path of a folder, whose recordings count by themselves; None where nothing is given.
-    TendonError for what is not there."""
+    file; the path of a folder, whose recordings count by themselves; a list of several; None where
+    nothing is given. TendonError for what is not there."""
     if not value:
         return None
     if isinstance(value, tuple):
@@ -85,6 +85,12 @@ def value_of(known: Any) -> Any:
     return tuple(map(value_of, known)) if isinstance(known, list) else known
 
 
+def is_default(value: Any) -> bool:
+    """Whether an option says that it is not given."""
+    one = value[0] if isinstance(value, tuple) and len(value) == 1 else value
+    return str(one) == DEFAULT
+
+
 def same(a: Any, b: Any) -> bool:
     """Whether two identities are of the same source; a file by its content, wherever it lies."""
     if isinstance(a, list) and isinstance(b, list):
@@ -97,8 +103,10 @@ def same(a: Any, b: Any) -> bool:
 def text(name: str, value: Any) -> str:
     """A source as an option gives it: DATA=folder."""
     several = value if isinstance(value, tuple) else (value,)
-    words = ",".join(shown(v) if isinstance(v, Path) else str(v) for v in several)
-    return f"{name.upper()}={words}"
+    words = [shown(one) if isinstance(one, Path) else str(one) for one in several]
+    return (
+        f"{name.upper()}={words[0]}" if len(words) == 1 else f'{name.upper()}="{",".join(words)}"'
+    )
 
 
 def shown(path: Path) -> str:

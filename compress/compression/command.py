@@ -22,7 +22,7 @@ from compress.compression.candidates import Form, Layer
 from compress.compression.cores import CORES, Core
 from compress.compression.sensitivity import Sensitivity
 from compress.compression.tuned import ENOUGH, Tuned
-from compress.data import datasets, listing, recordings
+from compress.data import listing, recordings
 from compress.errors import CheckpointError
 from compress.files import write_json
 from compress.frontend import checkpoint
@@ -30,6 +30,8 @@ from compress.frontend.checkpoint import Checkpoint
 from compress.frontend.lower import lower
 from compress.quantization.calibrate import Ranges, observe
 from compress.quantization.quantize import quantize
+from compress.quantization.signals import Calibration, unlike
+from compress.report.said import once
 from compress.tasks.training import Tuning, tuning_of
 
 VERSION = 1
@@ -72,24 +74,28 @@ def run(
         request=dataclasses.asdict(request),
     )
     record = folder.path / "compress.json"
-    if artifacts.recorded_key(record) == key and folder.checkpoint.is_file():
+    if artifacts.is_whole(record) and artifacts.recorded_key(record) == key:
         print(f"{folder.checkpoint}: unchanged")
         return dict(json.loads(record.read_text()))
+    artifacts.forget(record)
     report = _make(folder, checkpoint.load(checkpoint_path), sources, dataset.calibration, request)
     report |= {"key": key, "simulated": dataset.simulated}
     write_json(record, report)
+    artifacts.seal(record, folder.checkpoint)
     return report
 
 
 def training_sessions(sources: Sources, folder: Folder, graph: g.Graph) -> list[Path]:
-    """Sessions to tune on: the simulated ones, or `train` of the user's folder; without one, what
-    calibrates."""
+    """Sessions to tune on: the simulated ones, or those that are for training in the user's data;
+    without any, what calibrates."""
     collection, data = tasks.collection_of(graph), sources.data
     if data is None:
         return recordings.ensure(folder.build / collection.folder, "train", collection)
-    if (data / "train").is_dir():
+    found = pipeline.dataset_of(folder, graph, sources)
+    if found.train:
+        return [*found.train]
+    if (data / "train").is_dir() and not (sources.split or sources.users):
         return listing.in_folder(data / "train", collection)
-    found = datasets.find(data, folder.build, collection, sources.split, sources.users)
     return found.calibration
 
 
@@ -106,17 +112,16 @@ def _make(
         )
     graph, core = dataclasses.replace(lower(loaded), name=folder.model), CORES[request.core]
     print(f"calibrating on {', '.join(path.name for path in calibration)}")
-    signals = [
-        part.signal
-        for path in calibration
-        for part in tasks.of(graph).inputs(graph, path, datasets.CALIBRATION_SECONDS)
-    ]
+    signals = Calibration(graph, calibration)
     ranges = observe(graph, signals)
+    findings = signals.findings + unlike(graph, ranges)
+    for words in findings:
+        once(f"warning: calibration: {words}")
     fixed = _other_tables(graph, ranges, request.budget), cost.other_cycles(graph, core)
     layers, budget = _layers(
         graph, ranges, core, rebuild.rankable(loaded, graph), request.budget, fixed
     )
-    measured = sensitivity.sensitivities(graph, layers, max(signals, key=lambda s: len(s.samples)))
+    measured = sensitivity.sensitivities(graph, layers, signals.longest())
     choice = choose.choose(layers, measured, budget, *fixed)
     tendon = rebuild.entries(layers, choice.forms)
     model = rebuild.rebuild(loaded, graph, ranges, tendon)
@@ -128,6 +133,7 @@ def _make(
         "checkpoint": loaded.sha256,
         "compressed": checkpoint.sha256(folder.checkpoint),
         "calibration": [path.name for path in calibration],
+        "calibration_findings": findings,
         "request": dataclasses.asdict(request),
         "tendon": tendon,
         "layers": [_row(*row, measured) for row in zip(layers, choice.forms, strict=True)],

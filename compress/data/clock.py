@@ -106,10 +106,11 @@ class Timing:
     def segments(self, path: Path) -> tuple[Segment, ...]:
         return tuple(Segment(path, start, stop) for start, stop in self.bounds)
 
-    def worst(self, least: Harm) -> Finding | None:
-        """The first finding of the worst harm, from `least` on."""
-        found = [f for f in self.findings if f.harm.value >= least.value]
-        return max(found, key=lambda f: f.harm.value, default=None)
+
+def worst(findings: Sequence[Finding], least: Harm) -> Finding | None:
+    """The first finding of the worst harm, from `least` on."""
+    found = [f for f in findings if f.harm.value >= least.value]
+    return max(found, key=lambda f: f.harm.value, default=None)
 
 
 def cut(segments: Sequence[Segment], samples: int | None) -> list[Segment]:
@@ -211,7 +212,7 @@ class Clock:
         elif RATE_SAID < abs(off) - doubt <= RATE_REFUSED:
             words = (
                 f"the time stamps say {rate:.5g} samples per second, {100 * off:+.2f} % off"
-                f" {self.rate:g}"
+                f" {self.rate:g}; labels that have a time are taken by the stamps"
             )
             found.append(Finding("clock", 0, words))
         return rate, found

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compress.data import attributes
-from compress.data.clock import Clock, Harm, Segment, Timing
+from compress.data.clock import Clock, Harm, Segment, Timing, worst
 from compress.data.recording_file import AGAIN, TO_DO, recorded_digest, verify_digest
 from compress.errors import RecordingError
 from compress.report.said import once
@@ -299,9 +299,9 @@ def _timing(path: Path, value: Any, samples: int, rate: float) -> Timing:
     stamps = Clock(rate)
     stamps.add(array)
     timing = stamps.timing()
-    worst = timing.worst(Harm.SIGNAL)
-    if worst is not None:
-        raise RecordingError(f"{path}: time: {worst.words}; {TO_DO[worst.kind]}")
+    refused = worst(timing.findings, Harm.SIGNAL)
+    if refused is not None:
+        raise RecordingError(f"{path}: time: {refused.words}; {TO_DO[refused.kind]}")
     for finding in timing.findings:
         once(f"{path}: {finding.words}")
     return timing

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from compress.data import attributes, events
-from compress.data.clock import Clock, Finding, Harm, Segment, Timing
+from compress.data.clock import Clock, Finding, Harm, Segment, Timing, worst
 from compress.errors import RecordingError
 from compress.report.said import once
 
@@ -103,6 +103,11 @@ class RecordingFile(ABC):
         """Recorded times of samples start…stop, float64 unix seconds."""
         return self._read_field("time", start, stop)
 
+    def samples(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Samples start…stop as a network takes them, float32 (n, electrodes): finite."""
+        emg = self._finite_emg(start, stop)
+        return emg.reshape(len(emg), -1)
+
     def _ends(self, start: int, stop: int | None) -> tuple[float, float]:
         """Time stamps of the first and the last of samples start…stop; none lies between the two
         where there is no sample."""
@@ -143,8 +148,9 @@ class RecordingFile(ABC):
         their rate, their unit, and labels of another time. Reads little."""
         stamps = Clock(SAMPLE_RATE)
         stamps.add(self.time(0, _BLOCK))
-        self._refuse(stamps.timing(), Harm.LABELS if self.BY_TIME else Harm.SIGNAL)
-        self._refuse_finding(self._labels_apart())
+        least = Harm.LABELS if self.BY_TIME else Harm.SIGNAL
+        findings = [*stamps.timing().findings, *self._labels_apart([self._ends(0, None)])]
+        self._refuse(findings, least)
 
     def check(self, labels: bool = True) -> None:
         """Read everything once: RecordingError for damaged blocks, NaN or infinite samples, and
@@ -163,24 +169,23 @@ class RecordingFile(ABC):
         if first is not None:
             raise RecordingError(self._non_finite(bad, *first))
         self._timing = stamps.timing()
-        self._refuse(self._timing, Harm.LABELS if labels and self.BY_TIME else Harm.SIGNAL)
-        apart = self._labels_apart()
-        if labels:
-            self._refuse_finding(apart)
-        for finding in (*self._timing.findings, *([apart] if apart else [])):
+        least = Harm.LABELS if labels and self.BY_TIME else Harm.SIGNAL
+        self._refuse(self._timing.findings, least)  # before stamps are compared with labels
+        spans = [self._ends(segment.start, segment.stop) for segment in self.segments]
+        findings = [*self._timing.findings, *self._labels_apart(spans)]
+        self._refuse(findings, least)
+        for finding in findings:
             once(f"{self.path}: {finding.words}")
 
-    def _refuse(self, timing: Timing, least: Harm) -> None:
+    def _refuse(self, findings: Sequence[Finding], least: Harm) -> None:
         """RecordingError where the stamps do harm, from `least` on."""
-        self._refuse_finding(timing.worst(least))
-
-    def _refuse_finding(self, finding: Finding | None) -> None:
-        if finding is not None and finding.harm is not Harm.NONE:
+        finding = worst(findings, least)
+        if finding is not None:
             raise RecordingError(f"{self.path}: {finding.words}; {TO_DO[finding.kind]}")
 
-    def _labels_apart(self) -> Finding | None:
-        """Labels with stamps of their own that do not lie within the recorded time, or not all."""
-        return None
+    def _labels_apart(self, spans: Sequence[tuple[float, float]]) -> list[Finding]:
+        """Labels with stamps of their own that do not lie within these spans of recorded time."""
+        return []
 
     @abstractmethod
     def _emg(self, rows: np.ndarray) -> np.ndarray:

@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
         raise TendonError(f"--out {args.out}: expected a file to write, found a folder")
     task, collection = _own(args) if args.network else _published(args)
     training = training_of(task)
-    sessions = training_sessions.find(args.data, args.split, args.build, collection)
+    sessions = training_sessions.find(args.data, args.split, args.build, collection, args.users)
     sessions = sessions.with_validation(training.HELD_BACK)
     print(sessions.text())
     request = TrainingRequest(

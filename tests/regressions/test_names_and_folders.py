@@ -12,6 +12,7 @@ from bench.__main__ import main as bench
 from compress.__main__ import main as compress
 from compress.artifacts import Folder
 from compress.artifacts.locks import FOLDER
+from compress.errors import CheckpointError
 from compress.files import write_json
 from compress.frontend.families.networkfile.family import FAMILY
 from compress.frontend.own.named import KEY
@@ -69,7 +70,7 @@ def test_the_name_in_c_is_one_short_line(name: str, capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize("name", ["../x", "a/b", "", "x" * 61])
 def test_a_name_among_hyper_parameters_is_a_plain_one(name: str) -> None:
     said = {"file": "net.py", "function": "network", "name": name, "sources": {}}
-    with pytest.raises(Exception, match="expected what a network file says"):
+    with pytest.raises(CheckpointError, match="expected what a network file says"):
         FAMILY.of({KEY: said | {"sample_rate": 1, "electrodes": 1, "task": "classes"}})
 
 

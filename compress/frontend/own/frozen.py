@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from compress.artifacts.sources import Sources
-from compress.errors import CheckpointError, TendonError
+from compress.errors import CheckpointError, TendonError, printable
 from compress.files import read_json, replace_atomically, write_json
 from compress.frontend import checkpoint, factored, families
 from compress.frontend.own import source, weights
@@ -37,7 +37,7 @@ def freeze(build: Path, file: NetworkFile, sources: Sources) -> Path:
             hyper_parameters["tendon"] = theirs["tendon"]
             factored.shape(model, _ranks(given, theirs))
         for words in weights.load(model, given, entries, file.title):
-            print(f"{given}: {words}")
+            print(printable(f"{given}: {words}"))
     path, content = folder / "network.ckpt", checkpoint.content(model, hyper_parameters)
     kept = sources.kept
     if kept and kept.network and kept.network != hashlib.sha256(content).hexdigest():

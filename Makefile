@@ -71,7 +71,7 @@ compilers: setup tools ## gcc and clang, every core, level, frame pointers, LTO,
 
 quantize: setup ## checkpoint -> integer graph, its error rate
 ## [MODEL=name|path/net.py CHECKPOINT= DATA= SPLIT=user0.yaml USERS= CALIBRATION= PRECISION=
-## WINDOW=]
+## WINDOW=]; default takes one back: CHECKPOINT=default is the shipped network
 	$(PYTHON) -m compress quantize $(common) $(data)
 
 users: setup ## one table of networks that are each one user's, and the mean over users
@@ -198,11 +198,7 @@ setup: $(READY)
 
 $(READY): pyproject.toml
 	@sh firmware/tools.sh python
-	python3.11 -m venv .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -e ".[test]"
-	# what commands import is compiled once, even where Python is told to write no bytecode
-	env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -c "import torch.export._trace, torch._dynamo"
-	@touch $(READY)
+	sh firmware/setup.sh
 
 tools: ## cross compiler and emulator from the distribution [COMPILER=gcc|clang]
 	@sh firmware/tools.sh

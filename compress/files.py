@@ -18,9 +18,9 @@ from compress.reading import text
 def replace_atomically(path: Path, content: bytes) -> None:
     """Write aside in the same folder, then rename; TendonError names the file when the disk
     refuses."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     aside: Path | None = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(
             dir=path.parent, prefix=f".{path.name}.", suffix=".tmp", delete=False
         ) as file:

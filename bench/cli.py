@@ -160,11 +160,7 @@ def add_pareto_arguments(parser: argparse.ArgumentParser) -> None:
         default=SHIPPED,
         help="KenLM character model for beam+lm (default: %(default)s)",
     )
-    parser.add_argument(
-        "--data",
-        type=Path,
-        help="folder of one task's sessions (default: the simulated sets)",
-    )
+    cli.add_choice_arguments(parser)
     cli.add_build_argument(parser)
     parser.add_argument(
         "--jobs", type=cli.whole(1, 1024), help="how many jobs at a time (default: one per core)"
@@ -180,13 +176,10 @@ def add_pareto_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_compress_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `compress`: those of a checkpoint, --data, --board and what a network may take."""
+    """Options of `compress`: those of a checkpoint, --data and what is chosen of it, --board and
+    what a network may take."""
     cli.add_checkpoint_arguments(parser)
-    parser.add_argument(
-        "--data",
-        type=Path,
-        help="folder of sessions: train, calibration, heldout (default: the simulated set)",
-    )
+    cli.add_choice_arguments(parser)
     parser.add_argument(
         "--board",
         default="nucleo-h743zi2",

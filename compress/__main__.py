@@ -1,5 +1,5 @@
-"""python -m compress quantize|macs|recordings|train|shrink: from a checkpoint and recordings to the
-integer graph."""
+"""python -m compress quantize|macs|recordings|train|shrink|users: from a checkpoint and recordings
+to the integer graph."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ COMMANDS = (
         "checkpoint + calibration recordings -> integer graph and its error rate",
         cli.add_graph_arguments,
         "compress.pipeline:quantize_command",
+        begins=True,
     ),
     Command(
         "macs",
@@ -38,6 +39,12 @@ COMMANDS = (
         "a network within a budget of flash and cycles, fine-tuned",
         cli.add_shrink_arguments,
         "compress.compression.command:from_arguments",
+    ),
+    Command(
+        "users",
+        "one table of several users' networks, and the mean over users",
+        cli.add_users_arguments,
+        "compress.report.users:run",
     ),
 )
 

@@ -12,17 +12,26 @@ import argparse
 import math
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
 from compress import tasks
-from compress.artifacts import Folder, Sources
+from compress.artifacts import (
+    COMPRESSED,
+    DEFAULT,
+    GIVEN,
+    USUAL,
+    Folder,
+    Sources,
+    resolve,
+    usual_precision,
+)
 from compress.compression.budget import parse_bytes
 from compress.compression.cores import CORES
 from compress.data.choice import split_files, user_names
-from compress.errors import TendonError
+from compress.errors import TendonError, printable
 from compress.frontend.own.named import HOLDS, named
 from compress.quantization.precisions import PRECISIONS
 
@@ -83,12 +92,15 @@ class Command:
         add_arguments: gives a parser its options.
         runs: `module:function`, called with the parsed options; returns the exit code, or None
             for 0.
+        begins: whether it may replace what a folder of a network was made from by what its options
+            name.
     """
 
     name: str
     help: str
     add_arguments: Callable[[argparse.ArgumentParser], None]
     runs: str
+    begins: bool = False
 
     def run(self, args: argparse.Namespace) -> Any:
         """Import its code and call it."""
@@ -105,7 +117,7 @@ def parser_of(
     for command in commands:
         own = added.add_parser(command.name, help=command.help)
         command.add_arguments(own)
-        own.set_defaults(run=command.run)
+        own.set_defaults(run=command.run, begins=command.begins)
     return parser
 
 
@@ -139,7 +151,7 @@ def _add_model_argument(parser: argparse.ArgumentParser) -> None:
             f" holds {HOLDS}; it is executed (default: %(default)s)"
         ),
     )
-    parser.set_defaults(network=None)
+    parser.set_defaults(network=None, begins=False)
 
 
 class _Models(argparse.Action):
@@ -199,15 +211,22 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     add_checkpoint_arguments(parser)
     parser.add_argument(
         "--precision",
-        default="w8a16",
         choices=sorted(PRECISIONS),
-        help="bits of weights and activations",
+        help=(
+            f"bits of weights and activations (default: {USUAL}, or {COMPRESSED} where `compress`"
+            " made one)"
+        ),
     )
     parser.add_argument(
         "--window",
-        type=whole(1, 10_000_000),
+        type=_window,
         help="samples at a time, of a network that is not causal (default: 1920, 0.96 s)",
     )
+
+
+def _window(text: str) -> int | str:
+    """A number of samples, or the word that takes it back."""
+    return text if text == DEFAULT else whole(1, 10_000_000)(text)
 
 
 class _SplitFiles(argparse.Action):
@@ -348,6 +367,18 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     _add_training_arguments(parser)
 
 
+def add_users_arguments(parser: argparse.ArgumentParser) -> None:
+    """Those of `users`."""
+    parser.add_argument(
+        "--reports",
+        nargs="+",
+        default=["build/user*/w8a16/quantize.json"],
+        metavar="JSON",
+        help="the quantize.json of each network, or patterns of them (default: %(default)s)",
+    )
+    parser.add_argument("--output", type=Path, help="JSON to write as well")
+
+
 def add_shrink_arguments(parser: argparse.ArgumentParser) -> None:
     """Those of `shrink`."""
     add_checkpoint_arguments(parser)
@@ -402,19 +433,32 @@ def refuse_latency(args: argparse.Namespace) -> None:
 def folder(args: argparse.Namespace) -> Folder:
     """Where the artifacts of these arguments live; TendonError for a window beside a network
     file."""
-    if args.network is not None and args.window is not None:
-        raise TendonError(
-            f"WINDOW={args.window}: the window of {args.network.title} is the one that the file"
-            f" says: set WINDOW in {args.network.path}"
-        )
-    return Folder(args.build, args.model, args.precision, args.window, args.network)
+    return _made_from(args)[0]
 
 
 def sources(args: argparse.Namespace) -> Sources:
-    """What the artifacts of these arguments are made from."""
-    data, calibration = (getattr(args, name, None) for name in ("data", "calibration"))
-    split, users = (getattr(args, name, ()) for name in ("split", "users"))
-    return Sources(args.checkpoint, data, calibration, split, users)
+    """What they are made from: what these arguments say, else what was remembered, which is
+    printed; SourcesError where both do not agree and the command does not begin anew."""
+    return _made_from(args)[1]
+
+
+def _made_from(args: argparse.Namespace) -> tuple[Folder, Sources]:
+    if "made_from" not in args:
+        window = getattr(args, "window", None)
+        if args.network is not None and window is not None:
+            raise TendonError(
+                f"WINDOW={window}: the window of {args.network.title} is the one that the file"
+                f" says: set WINDOW in {args.network.path}"
+            )
+        folder = Folder(args.build, args.model, COMPRESSED, network=args.network)
+        asked = {name: getattr(args, name, None) for name in GIVEN}
+        found = resolve(folder, asked, args.begins)
+        if "precision" in args:
+            precision = args.precision or usual_precision(folder, found)
+            folder = replace(folder, precision=precision, window=found.window)
+        args.made_from = folder, found
+    made: tuple[Folder, Sources] = args.made_from
+    return made
 
 
 def run_main(
@@ -431,7 +475,7 @@ def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int
         parsed = parser.parse_args(arguments)
         return int(parsed.run(parsed) or 0)
     except TendonError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(

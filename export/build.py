@@ -16,10 +16,11 @@ from compress.errors import GraphError, TendonError
 from compress.files import write_json
 from export import compilers
 from export.boards import load_board
-from export.c import emit, examples, placement, streaming
+from export.c import emit, examples, placement, project, streaming
 from export.c.placement import COLD, DoesNotFitError, Placement, Sizes
-from export.c.project import build_project, write_project
 from export.c.streaming import Demand
+
+LOADED = ("firmware", "tables", "cold_tables")  # what is cut from an image to be loaded
 
 
 def in_longest_steps(graph: g.Graph, board: str, latency_ms: float) -> g.Graph:
@@ -58,12 +59,15 @@ def make_project(graph: g.Graph, folder: Folder, board: str) -> Path:
     family = load_board(board).kernels
     model = emit.build(graph, family)
     placed = check_fit(model, board)
-    out = folder.target(board) / "project"
+    out, record = folder.target(board) / "project", folder.target(board) / "memory.json"
+    artifacts.forget(record)
     where, cold = (placed.where, placed.cold) if placed else (None, ())
     title = f"{graph.name} {folder.precision}"
     files = emit.files(model) | examples.files(model, board)
-    write_project(out, board, files, emit.kernels(graph, family), title, where, cold)
-    write_json(folder.target(board) / "memory.json", memory_plan(model, board))
+    project.write_project(out, board, files, emit.kernels(graph, family), title, where, cold)
+    key = _key(graph, folder, board)
+    write_json(record, {"key": key} | memory_plan(model, board))
+    artifacts.seal(record, *project.files_of(out))
     for demand in demands(model, board, placed):
         if demand.gives is not None:
             print(demand)
@@ -85,35 +89,61 @@ def make_tap_image(graph: g.Graph, folder: Folder, board: str, compiler: str = "
 def _make_image(
     graph: g.Graph, folder: Folder, board: str, target: Path, flags: str, compiler: str
 ) -> Path:
-    description = load_board(board)
-    image, record = target / description.image, target / "firmware.json"
-    key = artifacts.key(
+    image, record = target / load_board(board).image, target / "firmware.json"
+    key = _key(graph, folder, board, flags=flags, compiler=compiler)
+    if artifacts.is_whole(image) and artifacts.recorded_key(record) == key:
+        _keep_project(graph, folder, board)
+        print(f"{image}: unchanged")
+        return image
+    forget_image(image)
+    written = make_project(graph, folder, board)
+    built = project.build_project(written, board, extra_flags=flags, compiler=compiler)
+    said = compiler_version(board, compiler)
+    write_json(record, {"key": key, "board": board, "graph": graph.hash(), "compiler": said})
+    take_image(built, image, record)
+    return image
+
+
+def _key(graph: g.Graph, folder: Folder, board: str, **more: str) -> str:
+    """Of what a project, or an image of it, is made from."""
+    return artifacts.key(
         graph=graph.hash(),
         name=graph.name,
         chunk=graph.chunk,
+        title=folder.precision,
         board=board,
-        flags=flags,
-        compiler=compiler,
         code=artifacts.code_hash(f"{__name__}:_make_image", "firmware"),
+        **more,
     )
-    if image.is_file() and artifacts.recorded_key(record) == key:
-        print(f"{image}: unchanged")
-        return image
-    for stale in (
-        record,
-        *(target / f"{name}.bin" for name in ("firmware", "tables", "cold_tables")),
-    ):
-        stale.unlink(missing_ok=True)
-    project = make_project(graph, folder, board)
-    built = build_project(project, board, extra_flags=flags, compiler=compiler)
-    target.mkdir(exist_ok=True)
-    for file in (built, *sorted(built.parent.glob("*.bin"))):
-        aside = target / f".{file.name}.tmp"
+
+
+def _keep_project(graph: g.Graph, folder: Folder, board: str) -> None:
+    """The project that the image was built from stands beside it; else it is written again."""
+    record = folder.target(board) / "memory.json"
+    whole = artifacts.is_whole(record)
+    if whole and artifacts.recorded_key(record) == _key(graph, folder, board):
+        return
+    if whole:
+        print(f"{record.parent / 'project'}: of another export, written again for this one")
+    make_project(graph, folder, board)
+
+
+def forget_image(image: Path) -> None:
+    """Delete an image and what lies beside it: no part of an old one stays beside a new one."""
+    artifacts.forget(image)
+    for name in ("firmware.json", *(f"{part}.bin" for part in LOADED)):
+        image.with_name(name).unlink(missing_ok=True)
+
+
+def take_image(built: Path, image: Path, record: Path) -> None:
+    """Copy what was built to where it stays, each file at once, and record what it is."""
+    taken = []
+    for file in (*sorted(built.parent.glob("*.bin")), built):
+        taken.append(image.with_name(file.name))
+        aside = image.with_name(f".{file.name}.tmp")
         shutil.copy(file, aside)
-        aside.replace(target / file.name)
-    said = compiler_version(board, compiler)
-    write_json(record, {"key": key, "board": board, "graph": graph.hash(), "compiler": said})
-    return image
+        aside.replace(taken[-1])
+    artifacts.seal(image, record, *taken[:-1])
 
 
 def sizes(model: emit.Model, board: str) -> Sizes:

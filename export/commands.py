@@ -16,7 +16,7 @@ from export import boards, build, compilers
 def graph_of(args: argparse.Namespace) -> tuple[g.Graph, Folder]:
     """The integer graph of these options, made when something changed, and where it lies."""
     folder, sources = cli.folder(args), cli.sources(args)
-    path = artifacts.checkpoint_for(folder, sources.checkpoint)
+    path = artifacts.checkpoint_for(folder, sources)
     return pipeline.graphs(folder, path, sources), folder
 
 

@@ -26,6 +26,7 @@ from compress.interpreter.integer import IntegerInterpreter
 from export import build
 from export.boards import load_board
 from export.c import names
+from host import protocol as p
 from host import tap
 from host.boards import Board, open_board
 from host.engines import Artifacts, beginning
@@ -311,9 +312,10 @@ def _of_board(board: Board) -> list[str]:
     """What the board says of itself."""
     hello, status = board.link.hello, board.link.status()
     assert hello is not None, "compare() began with the handshake"
+    whole = hello.crc_covers == p.COVERS_IMAGE
     facts = [
-        "the tables in its memory have the CRC-32 they were exported with"
-        f" ({hello.tables_crc_found:08x})"
+        f"the {'code and tables' if whole else 'tables'} in its memory have the CRC-32 they were"
+        f" {'built' if whole else 'exported'} with ({hello.crc_found:08x})"
     ]
     flags = load_board(board.name).flags
     if hello.board != board.name:

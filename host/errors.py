@@ -3,8 +3,12 @@ and what to do."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from compress.errors import TendonError
-from host.faults import Told
+
+if TYPE_CHECKING:  # which needs the messages, which need these errors
+    from host.faults import Told
 
 
 class LinkError(TendonError):
@@ -25,6 +29,10 @@ class UnknownRequestError(ProtocolError):
     request is about."""
 
 
+class OvertakenError(ProtocolError):
+    """The board has begun another session since it was asked for its challenge."""
+
+
 class NoTapError(LinkError):
     """The board's image was built without -DMODEL_TAP: it cannot say what its operators put out."""
 
@@ -34,7 +42,7 @@ class HashMismatchError(LinkError):
 
 
 class DamagedImageError(LinkError):
-    """The board's constant tables are not what was exported; it answers and infers nothing."""
+    """The board's code or tables are not what was built; it answers and infers nothing."""
 
 
 class ModelFaultError(LinkError):

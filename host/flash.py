@@ -4,16 +4,14 @@ runs."""
 from __future__ import annotations
 
 import argparse
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from compress import artifacts, cli, pipeline
 from compress.errors import TendonError
 from export import boards, compilers
 from export import build as c_project
-from host import checklist
+from host import ports
 from host.boards import open_board
 from host.conversation import Timing
 from host.errors import LinkError
@@ -43,7 +41,7 @@ def run(args: argparse.Namespace) -> None:
             f" firmware; boards to flash are {', '.join(boards.chips())}"
         )
     folder, sources = cli.folder(args), cli.sources(args)
-    graph = pipeline.graphs(folder, artifacts.checkpoint_for(folder, sources.checkpoint), sources)
+    graph = pipeline.graphs(folder, artifacts.checkpoint_for(folder, sources), sources)
     if args.format == "tflm":
         from export.tflm import build as tflm_project
 
@@ -60,7 +58,7 @@ def run(args: argparse.Namespace) -> None:
         make = c_project.make_tap_image if args.tap else c_project.make_firmware
         image = make(graph, folder, board.name, args.compiler)
     job = Job(
-        board, board.loading, image, _binary(board, image), image.parent / "project", args.port
+        board, board.loading, image, image.with_suffix(".bin"), image.parent / "project", args.port
     )
     chosen = choose(job, args.tool)
     print(
@@ -69,31 +67,12 @@ def run(args: argparse.Namespace) -> None:
     )
     for line in chosen.others:
         print(f"  {line}")
+    if wrong := artifacts.damage(image):
+        raise FlashError(f"{wrong}; it is not loaded: repeat the command, which builds it again")
     load_image(chosen.loader, job)
     if chosen.loader.name == "stm32flash":
         print("BOOT0 low again now, or the next reset ends in the boot loader once more")
     print(meet(job, chosen.loader, graph.hash()))
-
-
-def _binary(board: boards.Description, image: Path) -> Path:
-    """The image's bytes, beside it, without what belongs into an external flash."""
-    binary = image.with_suffix(".bin")
-    command = [
-        f"{board.prefix}objcopy",
-        "-O",
-        "binary",
-        "-R",
-        ".cold_tables",
-        str(image),
-        str(binary),
-    ]
-    try:
-        subprocess.run(command, check=True, capture_output=True, text=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise FlashError(
-            f"{command[0]} cannot be run ({error}); `make tools` installs it"
-        ) from error
-    return binary
 
 
 # --- which program --------------------------------------------------------------------------------
@@ -153,7 +132,7 @@ def _advice(job: Job, seen: list[str], outputs: list[str]) -> list[str]:
 
 
 def _ports() -> str:
-    return checklist.ports_seen(checklist.ports())
+    return ports.listed(ports.here())
 
 
 # --- loading and asking ---------------------------------------------------------------------------
@@ -207,7 +186,7 @@ def meet(job: Job, loader: Loader, model_hash: str, timing: Timing | None = None
 
 
 def line_of(
-    job: Job, loader: Loader, find: Callable[[], list[checklist.Port]] = checklist.ports
+    job: Job, loader: Loader, find: Callable[[], list[ports.Port]] = ports.here
 ) -> str | None:
     """Where the running firmware speaks: the port given, unless that is the boot loader's alone;
     else the one ST-LINK's."""

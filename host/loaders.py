@@ -112,6 +112,8 @@ def ask(loader: Loader, job: Job) -> tuple[str, Answer]:
 def load(loader: Loader, job: Job) -> Answer:
     """Load, verify, reset; what it prints is shown as it comes. `code` 0 means all of that went
     well."""
+    # PlatformIO builds for itself: of the sources, not of what an earlier build left
+    shutil.rmtree(job.project / ".pio" / "build", ignore_errors=True)
     answer = _run(loader.load(job), LOAD_S, _show)
     if answer.code == 0 and not re.search(loader.success, answer.output, re.IGNORECASE):
         return Answer(1, answer.output)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from tqdm import tqdm
 
 from bench.crosscheck import text
 from bench.hil.streaming import stream, stretches, window
@@ -27,7 +28,7 @@ from export import boards, build
 from export.c import emit
 from export.version import GENERATOR
 from host import engines
-from host.boards import Board, open_board
+from host.boards import Board, Reconnect, open_board
 from host.engines import Artifacts
 from host.names import FLOAT
 
@@ -177,10 +178,10 @@ def _run(engine: str, made: Artifacts, parts: list[Recorded]) -> Ran:
 def _on_board(board: str, port: str | None, made: Artifacts, parts: list[Recorded]) -> Ran:
     graph, image = made.integer, build.make_firmware(made.integer, made.folder, board)
 
-    def connect() -> Board:
-        return open_board(board, image, graph.hash(), port=port)
+    def open_at(where: str | None) -> Board:
+        return open_board(board, image, graph.hash(), port=where)
 
-    back = stream(connect, graph, parts)
+    back = stream(Reconnect(open_at, port, say=tqdm.write), graph, parts)
     kind = "emulated" if back.hello.counts == "instructions" else "on the line"
     version = f"{board} ({kind}), {back.hello.compiler.partition(';')[0]}"
     return Ran([to_real(graph, w) for w in back.words], list(back.words), version)

@@ -26,6 +26,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from bench.cycles.instructions import Instruction, address_of, return_addresses
+from compress import artifacts
 from compress.errors import TendonError
 
 PLUGIN = Path(__file__).parent / "plugin.c"
@@ -149,9 +150,10 @@ class Counts:
 
 
 def build_plugin(folder: Path) -> Path:
-    """Compile the plugin for this machine; reused when its source is unchanged."""
-    library = folder / "qemu_cycles.so"
-    if library.is_file() and library.stat().st_mtime > PLUGIN.stat().st_mtime:
+    """Compile the plugin for this machine; reused when its source is unchanged, which its name
+    tells."""
+    library = folder / f"qemu_cycles-{artifacts.sha256(PLUGIN)[:16]}.so"
+    if artifacts.is_whole(library):
         return library
     folder.mkdir(parents=True, exist_ok=True)
     command = [
@@ -171,6 +173,7 @@ def build_plugin(folder: Path) -> Path:
         raise TendonError(
             f"{PLUGIN.name}: gcc refused it; expected gcc 12 or later:\n{done.stderr[-2000:]}"
         )
+    artifacts.seal(library)
     return library
 
 
@@ -192,7 +195,8 @@ def arguments(plugin: Path, watch: Watch, out: Path) -> list[str]:
         f"{name}={c.sets}:{c.ways}:{c.line}"
         for name, c in (("icache", memory.instructions), ("dcache", memory.data))
     ]
-    return ["-plugin", ",".join([str(plugin.resolve()), *words])]
+    words.insert(0, str(plugin.resolve()))
+    return ["-plugin", ",".join(word.replace(",", ",,") for word in words)]
 
 
 def read_counts(path: Path) -> Counts:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from compress.artifacts import COMPRESSED, Folder
+from compress import artifacts
+from compress.artifacts import COMPRESSED, Folder, Sources
 from compress.files import replace_atomically, write_json
 from compress.frontend.own.named import NetworkFile
 from compress.graph import Array
@@ -30,8 +30,8 @@ Result = dict[str, Any]
 class Setting:
     """What all jobs of one task share; small, it travels with each. `boards`: names of those to
     choose from (none: all emulated ones); `compressed`: checkpoints of those models that `compress`
-    made smaller; `networks`: files of the user's that hold some of them. What is no text is read by
-    one decoder, named ""."""
+    made smaller; `networks`: files of the user's that hold some of them; `sources`: what their
+    folders remember from then on. What is no text is read by one decoder, named ""."""
 
     build: Path
     checkpoints: dict[str, Path]
@@ -43,6 +43,7 @@ class Setting:
     boards: tuple[str, ...] | None = None
     compressed: dict[str, Path] = field(default_factory=dict)
     networks: dict[str, NetworkFile] = field(default_factory=dict)
+    sources: dict[str, Sources] = field(default_factory=dict)
     task: str = field(kw_only=True)
 
     def precisions_of(self, model: str) -> tuple[str, ...]:
@@ -92,13 +93,13 @@ class Outcome:
 def remembered(setting: Setting, key: str, make: Callable[[], Result]) -> Result:
     """The result stored under a key, or a new one, stored."""
     path = setting.results / f"{key}.json"
-    try:
+    if artifacts.is_whole(path):
         known: Result = json.loads(path.read_text())
         return known
-    except (OSError, ValueError):
-        result = make()
-        write_json(path, result)
-        return result
+    result = make()
+    write_json(path, result)
+    artifacts.seal(path)
+    return result
 
 
 def remembered_arrays(
@@ -106,11 +107,11 @@ def remembered_arrays(
 ) -> dict[str, Array]:
     """The same for arrays by name."""
     path = setting.results / f"{key}.npz"
-    try:
+    if artifacts.is_whole(path):
         with np.load(path, allow_pickle=False) as stored:
             return dict(stored)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-        arrays, content = make(), io.BytesIO()
-        np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
-        replace_atomically(path, content.getvalue())
-        return arrays
+    arrays, content = make(), io.BytesIO()
+    np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
+    replace_atomically(path, content.getvalue())
+    artifacts.seal(path)
+    return arrays

@@ -27,7 +27,7 @@ class Dataset:
 
     train: those that a network may learn from, where something says which; users, generalization:
     of each held-out session, empty where that is not known, and of no session where nothing is;
-    notes: lines on what was chosen, and what is not there.
+    why: how what calibrates was chosen, in words; notes: lines on that, and on what is not there.
     """
 
     calibration: list[Path]
@@ -37,7 +37,18 @@ class Dataset:
     train: tuple[Path, ...] = ()
     users: tuple[str, ...] = ()
     generalization: tuple[str, ...] = ()
+    why: str = ""
     notes: tuple[str, ...] = ()
+
+    @property
+    def user_of(self) -> dict[Path, str]:
+        """Whose each held-out session is, where that is known."""
+        return dict(zip(self.heldout, self.users, strict=False))
+
+    @property
+    def generalizes(self) -> dict[Path, str]:
+        """Over what each held-out session generalizes, where that is known."""
+        return dict(zip(self.heldout, self.generalization, strict=False))
 
     @property
     def origin(self) -> str:
@@ -65,7 +76,7 @@ def find(
         calibration, heldout = (
             recordings.ensure(root, part, collection) for part in ("calibration", "heldout")
         )
-        return Dataset(calibration, heldout, True)
+        return Dataset(calibration, heldout, True, why="the simulated calibration set")
     whole = listing.of(data, collection, split)
     chosen = whole.of_users(users, collection) if users else whole
     found = _by_split(chosen, whole, users) if whole.has_splits else _by_order(chosen, users)
@@ -96,11 +107,13 @@ def _by_split(chosen: Listing, whole: Listing, users: Sequence[str]) -> Dataset:
             f" score, found {chosen.counts()}{_absent(chosen)}"
         )
     _expect_each(users, heldout, "test")
+    which = f"the first {calibration[0].split} session of each user in {chosen.source}"
     return Dataset(
         [s.path for s in calibration],
         [s.path for s in heldout],
         False,
         train=tuple(s.path for s in pool.of(TRAIN)),
+        why=f"in {chosen.source}/calibration" if pool.all_of_val else which,
         notes=tuple([*notes, *_of_missing(chosen, heldout)]),
     )
 
@@ -119,7 +132,8 @@ def _by_order(chosen: Listing, users: Sequence[str]) -> Dataset:
     """The first session by name calibrates, or the first of each user asked for."""
     sessions = list(chosen.sessions)
     if users:
-        calibration = [*{user_key(s.user): s for s in reversed(sessions)}.values()][::-1]
+        first = {user_key(s.user): s for s in reversed(sessions)}
+        calibration = [s for s in sessions if first[user_key(s.user)] is s]
         _expect_each(users, [s for s in sessions if s not in calibration], "a second")
     else:
         calibration = sessions[:1]
@@ -129,14 +143,19 @@ def _by_order(chosen: Listing, users: Sequence[str]) -> Dataset:
                 f" score, found {len(sessions)}{_absent(chosen)}"
             )
     heldout = [s for s in sessions if s not in calibration]
-    notes = [*chosen.notes, *_of_missing(chosen, heldout)]
-    which = "the first session of each user calibrates" if users else "the first one calibrates"
-    notes.append(
-        f"nothing in {chosen.source} says what is for what: by name {which}, {len(heldout):,} are"
-        " held out"
+    which = "the first session of each user" if users else "the first session"
+    why = f"{which} by name in {chosen.source}"
+    names = some([session.path.name for session in calibration])
+    said = (
+        f"nothing says which sessions calibrate: {names} does, {why}, and {len(heldout):,}"
+        f" {'is' if len(heldout) == 1 else 'are'} held out; USERS= or SPLIT= choose others"
     )
     return Dataset(
-        [s.path for s in calibration], [s.path for s in heldout], False, notes=tuple(notes)
+        [s.path for s in calibration],
+        [s.path for s in heldout],
+        False,
+        why=why,
+        notes=(*chosen.notes, *_of_missing(chosen, heldout), said),
     )
 
 

@@ -148,6 +148,9 @@ def _listed(path: Path, line: int, row: dict[str, str], by: str) -> Listed:
             f"{path}: line {line}: {by}: expected a name below {path.parent}, found {name!r}"
         )
     said = {key: row.get(key, "") for key in ("user", "split", "generalization")}
+    for key, value in ({by: name} | said).items():
+        if not value.isprintable():
+            raise RecordingError(f"{path}: line {line}: {key}: expected a name, found {value!r}")
     return Listed(PurePosixPath(name).as_posix().removesuffix(_SUFFIX), **said)
 
 

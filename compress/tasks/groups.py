@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,21 +28,22 @@ def scores(
     graph: g.Graph,
     frames: tuple[Sequence[Array], Sequence[Array]],
     recorded: Sequence[Recorded],
-    names: Sequence[str],
+    names: Mapping[Path, str],
     published: bool = False,
 ) -> list[dict[str, Any]]:
     """By name, sorted: how many recordings and how much of them, and the error of both engines,
-    None where there is nothing to get right. A recording without a name is in no group.
+    None where there is nothing to get right.
 
-    frames, recorded, names: of each stretch of the recordings. frames: of the float network and of
-    the integers. published: the figures of a published table of results as well.
+    frames: of the float network and of the integers, for each part of a recording. names: of the
+    groups, by recording; one without a name is in none. published: the figures of a published
+    table of results as well.
     """
     found = []
-    for name in sorted({name for name in names if name}):
-        chosen = [i for i, other in enumerate(names) if other == name]
+    for name in sorted({*names.values()} - {""}):
+        chosen = [i for i, part in enumerate(recorded) if names.get(part.path) == name]
         of = [recorded[i] for i in chosen]
         amount, amount_is = task.amount(of)
-        count = len({r.path for r in of})
+        count = len({part.path for part in of})
         entry = {"name": name, "recordings": count, "amount": amount, "amount_is": amount_is}
         for engine, every in zip(ENGINES, frames, strict=True):
             part = [every[i] for i in chosen]

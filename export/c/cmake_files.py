@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from export.boards import Description
 from export.c import folding
-from export.c.project_files import COMMON, LINK_CHECKS, WARNINGS, link_flags
+from export.c.project_files import COMMON, LINK_CHECKS, STAMP, WARNINGS, link_flags
 from export.compilers import NEWEST, OLDEST
 from export.version import GENERATOR, NN_VERSION
 
@@ -55,6 +55,7 @@ def _lists(
     languages = "C ASM" if any(f.endswith(".S") for f in sources) else "C"
     yield f"project({identifier} VERSION {GENERATOR} LANGUAGES {languages})"
     yield 'option(TENDON_APPLICATION "the serial application" ${PROJECT_IS_TOP_LEVEL})'
+    yield 'option(TENDON_LOCKED "the application without requests for the state" OFF)'
     yield 'set(TENDON_LEVEL -Os CACHE STRING "optimization of everything but the kernels")'
     yield 'set(TENDON_NN_LEVEL -O3 CACHE STRING "optimization of the kernels")'
     yield 'if(CMAKE_C_COMPILER_ID STREQUAL "Clang" AND CMAKE_C_COMPILER_VERSION VERSION_LESS'
@@ -167,11 +168,30 @@ def _application(boards: list[Description], sources: list[str], identifier: str)
     yield "target_compile_options(firmware PRIVATE $<$<COMPILE_LANGUAGE:C>:${WARNINGS}>"
     yield "  ${COMMON} $<$<COMPILE_LANGUAGE:C>:${TENDON_LEVEL}>)"
     yield f"target_link_libraries(firmware PRIVATE {identifier})"
+    yield "if(TENDON_LOCKED)"
+    yield "  target_compile_definitions(firmware PRIVATE APP_LOCKED)"
+    yield "  set(LOCKED -DAPP_LOCKED)"
+    yield "endif()"
     yield "target_link_options(firmware PRIVATE ${LINK})"
-    yield 'set(SEEN "${CORE} ${TENDON_NN_LEVEL} (kernels) ${TENDON_LEVEL} (the rest)")'
+    yield 'set(SEEN "${CORE} ${LOCKED} ${TENDON_NN_LEVEL} (kernels) ${TENDON_LEVEL} (the rest)")'
     yield 'string(REPLACE ";" " " SEEN "${SEEN}")'
     yield 'string(STRIP "${SEEN}" SEEN)'
     yield 'target_compile_definitions(firmware PRIVATE "APP_COMPILER_FLAGS=\\"${SEEN}\\"")'
+    if boards[0].prefix:
+        yield from _stamped(boards[0])
+
+
+def _stamped(board: Description) -> Iterator[str]:
+    yield "# the CRC over the whole image, which it checks at every start"
+    yield "find_program(TENDON_SHELL sh)"
+    yield f"find_program(TENDON_OBJDUMP {board.prefix}objdump)"
+    yield "if(CMAKE_CROSSCOMPILING AND TENDON_SHELL AND TENDON_OBJDUMP)"
+    yield "  add_custom_command(TARGET firmware POST_BUILD VERBATIM"
+    yield f"    COMMAND ${{TENDON_SHELL}} {ROOT}{STAMP}"
+    yield "    ${TENDON_OBJDUMP} $<TARGET_FILE:firmware>)"
+    yield "elseif(CMAKE_CROSSCOMPILING)"
+    yield '  message(WARNING "no CRC over the code: sh or objdump was not found")'
+    yield "endif()"
 
 
 # --- toolchains -----------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from export.c.project_files import (
     CXX_ON_BOARD,
     LINK_CHECKS,
     SECTIONS,
+    STAMP,
     STANDARD,
     WARNINGS,
     apart,
@@ -45,11 +46,13 @@ def lines(boards: list[Description], where: Where, title: str) -> Iterator[str]:
     yield from _compilers()
     for board in boards:
         yield from board_lines(board, where)
-    yield f"COMMON = {COMMON} {PREFIX_MAP} $(CORE) $(AT_LINK) $(EXTRA)"
+    yield from locked()
+    yield f"COMMON = {COMMON} {PREFIX_MAP} $(CORE) $(AT_LINK) $(LOCKED_ON) $(EXTRA)"
     yield "INCLUDES = -Imodel -Inn -Iapp -Iport $(PORT:%=-I%)"
     yield "LEVELS = $(NN_LEVEL) (kernels) $(LEVEL) (the rest)"
     yield "# as a string of C in a word of the shell: without quotes"
-    yield "FLAGS_SEEN = $(strip $(subst \",,$(subst ',,$(CORE) $(AT_LINK) $(EXTRA) $(LEVELS))))"
+    yield "FLAGS_SEEN = $(strip $(subst \",,$(subst ',,$(CORE) $(AT_LINK) $(LOCKED_ON) $(EXTRA) \\"
+    yield "\t$(LEVELS))))"
     yield ""
     yield "SOURCES = $(sort $(wildcard $(foreach f,model nn app $(PORT),$(f)/*.c $(f)/*.S)))"
     yield "OBJECTS = $(addprefix $(OUT)/,$(addsuffix .o,$(basename $(SOURCES))))"
@@ -70,6 +73,7 @@ def lines(boards: list[Description], where: Where, title: str) -> Iterator[str]:
     yield "\trm -rf $(OUT)"
     yield ""
     yield f".PHONY: all clean examples {' '.join(FOLDERS)}"
+    yield ".DELETE_ON_ERROR:"
     yield "-include $(OBJECTS:.o=.d) $(PROGRAMS:%=$(OUT)/%.d) $(CXX_PROGRAMS:%=$(OUT)/%.d)"
 
 
@@ -84,6 +88,7 @@ def _head(boards: list[Description], title: str) -> Iterator[str]:
     yield "# make examples        builds the examples for BOARD; most are for BOARD=posix"
     yield f"# make COMPILER=clang  with clang {OLDEST} or later instead of gcc; CLANG= names one"
     yield "# make LTO=1           optimizes the whole program at once, with either"
+    yield "# make LOCKED=1        leaves out the requests that read or write the state, and the tap"
     yield "# make V=1             shows every command"
     yield f"BOARD ?= {boards[0].name}"
     yield "COMPILER ?= gcc"
@@ -93,6 +98,11 @@ def _head(boards: list[Description], title: str) -> Iterator[str]:
     yield "LEVEL ?= -Os"
     yield from quoting()
     yield ""
+
+
+def locked() -> Iterator[str]:
+    """LOCKED=1: for a product whose port others can reach."""
+    yield "LOCKED_ON = $(if $(filter-out 0 no,$(LOCKED)),-DAPP_LOCKED)"
 
 
 def known(boards: list[Description]) -> Iterator[str]:
@@ -141,7 +151,13 @@ def _rules() -> Iterator[str]:
         "\t$(Q)$(LINKER) $(COMMON) $(LEVEL) $(LINK) $(LINK_CHECKS)"
         " -Wl,-Map,$(OUT)/firmware.map $(OBJECTS) $(LIBRARIES) -o $@"
     )
+    yield from stamped()
     yield ""
+
+
+def stamped() -> Iterator[str]:
+    """Of a rule that links an image: the CRC over all of it is written into it."""
+    yield "\t$(Q)$(STAMP) $@"
 
 
 def _examples() -> Iterator[str]:
@@ -266,6 +282,7 @@ def board_lines(board: Description, where: Where, compilers: bool = True) -> Ite
     yield f"PORT = {' '.join(board.port_folders)}"
     if board.prefix:
         yield f"OBJCOPY = {board.prefix}objcopy"
+        yield f"STAMP = sh {STAMP} {board.prefix}objdump"
         yield f"LINK = {link_flags(board)}"
         yield "LINKER_SCRIPT = $(wildcard $(PORT:%=%/*.ld))"
         images = " ".join(f"$(OUT)/{n}" for n in ("firmware.elf", "firmware.bin", *apart(where)))

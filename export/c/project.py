@@ -102,6 +102,16 @@ def write_files(out_dir: Path, files: dict[str, bytes], texts: dict[str, Iterabl
     _replace_folder(out_dir, files | {name: _text(lines) for name, lines in texts.items()})
 
 
+def files_of(project: Path) -> list[Path]:
+    """The files of a project as it was written, without what was built in it."""
+    built = {"build", cmake_files.FOLDER, ".pio"}
+    return [
+        path
+        for path in sorted(project.rglob("*"))
+        if path.is_file() and path.relative_to(project).parts[0] not in built
+    ]
+
+
 def build_project(
     project: Path,
     board: str,
@@ -201,7 +211,7 @@ def _sources(folder: str, pattern: str = "*") -> dict[str, bytes]:
     return {
         f"{folder}/{p.name}": p.read_bytes()
         for p in paths
-        if p.is_file() and p.suffix in (".c", ".h", ".S", ".ld")
+        if p.is_file() and p.suffix in (".c", ".h", ".S", ".ld", ".sh")
     }
 
 

@@ -10,6 +10,7 @@ SECTIONS = {
     COLD: ".cold_tables",
 }  # of the parts that may lie in another memory than the code
 
+STAMP = "port/cortex-m/stamp.sh"  # writes the CRC over an image into it
 STANDARD = "-std=c11"
 _STRICT = (
     "-Wall -Wextra -Werror -Wconversion -Wshadow -Wcast-qual -Wpointer-arith -Wstrict-prototypes"

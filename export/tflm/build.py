@@ -3,7 +3,6 @@ the interpreter -> image."""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from compress import graph as g
 from compress.artifacts import Folder
 from compress.files import write_json
 from export.boards import FIRMWARE, load_board
-from export.build import compiler_version
+from export.build import compiler_version, forget_image, take_image
 from export.c import placement, project
 from export.c.placement import Placement, Sizes
 from export.tflite import lint, step_file
@@ -48,13 +47,16 @@ def make_tflm(graph: g.Graph, folder: Folder, board: str) -> Path:
     step = build_step(graph)
     placed = placement.place(f"{graph.name} in TFLite-Micro", sizes(step, board), description)
     target, title = folder.target(board, FORM), f"{graph.name} {folder.precision}"
+    record = target / "memory.json"
+    artifacts.forget(record)
     files = {f"model/{name}": content for name, content in emit.files(step).items()}
     files |= {f"model/{p.name}": p.read_bytes() for p in sorted((FIRMWARE / "tflm").glob("*.*"))}
     files |= project.board_files(description, placed.where)
     project.write_files(
         target / "project", files, project_files.texts(description, placed.where, title)
     )
-    write_json(target / "memory.json", memory_plan(step, board, placed))
+    write_json(record, memory_plan(step, board, placed))
+    artifacts.seal(record, *project.files_of(target / "project"))
     return target / "project"
 
 
@@ -67,20 +69,20 @@ def make_firmware(graph: g.Graph, folder: Folder, board: str, tflm: Path | None)
     image, record = target / description.image, target / "firmware.json"
     code = artifacts.code_hash(f"{__name__}:make_firmware", "firmware")
     key = artifacts.key(graph=graph.hash(), board=board, code=code, library=built_library)
-    if image.is_file() and artifacts.recorded_key(record) == key:
+    if artifacts.is_whole(image) and artifacts.recorded_key(record) == key:
+        if not artifacts.is_whole(target / "memory.json"):
+            make_tflm(graph, folder, board)
         print(f"{image}: unchanged")
         return image
-    record.unlink(missing_ok=True)
+    forget_image(image)
     written = make_tflm(graph, folder, board)
     assert tflm is not None, "library.find() refuses none"
     built = project.build_project(written, board, variables={"TFLM": str(tflm.resolve())})
-    aside = target / f".{description.image}.tmp"
-    shutil.copy(built, aside)
-    aside.replace(image)
     write_json(
         record,
         {"key": key, "board": board, "graph": graph.hash(), "compiler": compiler_version(board)},
     )
+    take_image(built, image, record)
     return image
 
 

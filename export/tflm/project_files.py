@@ -83,12 +83,14 @@ def _makefile(board: Description, where: Where, title: str) -> Iterator[str]:
         "\t$(Q)$(CXX) $(COMMON) $(LINK) $(LINK_CHECKS) -Wl,-Map,$(OUT)/firmware.map $(OBJECTS)"
         " $(LIBRARY) -lm -o $@"
     )
+    yield from makefile.stamped()
     yield ""
     yield from makefile.binary_lines(where)
     yield "clean:"
     yield "\trm -rf $(OUT)"
     yield ""
     yield ".PHONY: all clean"
+    yield ".DELETE_ON_ERROR:"
     yield "-include $(OBJECTS:.o=.d)"
 
 

@@ -1,4 +1,4 @@
-/* What a board gives to the application: seven functions. Nothing else of the application knows the
+/* What a board gives to the application: eight functions. Nothing else of the application knows the
  * board.
  *
  * A port also brings its start-up code, a linker script where there is one, and board.toml: the
@@ -24,6 +24,19 @@ typedef struct {
     uint32_t line_bytes; /* received bytes the port holds while the application is busy */
     const char *memory;  /* how external memory is mapped and how fast; NULL where there is none */
 } port_info;
+
+/* The image as it lies in memory. Its stamp is PORT_STAMPED and the CRC-32 over all pieces in this
+ * order; two zeros where the build could not write it. */
+#define PORT_STAMPED 0x31435243u /* "CRC1" */
+typedef struct {
+    const uint8_t *begin, *end;
+} port_piece;
+
+typedef struct {
+    const port_piece *pieces;
+    uint32_t count;
+    const volatile uint32_t *stamp;
+} port_image;
 
 /* Why the board started last. */
 enum {
@@ -80,8 +93,12 @@ typedef struct {
 /* Clock, counter, line. Afterwards every byte that arrives is kept. The result lives for ever. */
 const port_info *port_start(void);
 
+/* Where the image lies, for the check at the start; NULL where nobody knows: then the application
+ * checks the model's tables only. */
+const port_image *port_layout(void);
+
 /* Serves the watchdog and does nothing else: for work between two port_read() whose end is certain
- * and may be far off, as all tables' CRC is on a clock that fell back. */
+ * and may be far off, as the image's CRC is on a clock that fell back. */
 void port_alive(void);
 
 /* Takes up to `room` received bytes, oldest first, and returns how many. When none are waiting it

@@ -100,10 +100,11 @@ def build(
     made_from = repr((sorted(files.items()), code, flags, taps))
     digest = hashlib.sha256(made_from.encode()).hexdigest()[:16]
     library = folder / f"model-{digest}.so"
-    if not library.is_file():
+    if not artifacts.is_whole(library):
         _compile(
             library, files | sources, [f"{k}.c" for k in emit.kernels(graph, family)], taps, flags
         )
+        artifacts.seal(library)
     return library
 
 

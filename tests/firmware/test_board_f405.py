@@ -19,6 +19,7 @@ from compress.artifacts import Folder
 from compress.interpreter.integer import IntegerInterpreter
 from export import build
 from export.boards import load_board
+from host import protocol as p
 from host.boards import ProcessBoard, open_board, open_emulator, open_process
 from host.errors import BoardLostError, DamagedImageError, NoBoardError
 from host.run import Run
@@ -73,7 +74,7 @@ def test_the_board_says_what_it_is(board: ProcessBoard) -> None:
     assert hello is not None
     assert (hello.board, hello.clock_hz, hello.stack_bytes) == (BOARD, 168_000_000, 4096)
     assert "-mcpu=cortex-m4" in hello.compiler and hello.compiler.startswith("gcc 1")
-    assert hello.tables_crc_found == hello.tables_crc_expected
+    assert hello.crc_found == hello.crc_expected and hello.crc_covers == p.COVERS_IMAGE
 
 
 def test_the_stack_has_a_high_water_mark(board: ProcessBoard) -> None:

@@ -1,6 +1,8 @@
 """How PlatformIO builds this project: as its Makefile does, file by file, with the flags that
 platformio.ini names."""
 
+import shutil
+
 from SCons.Script import AlwaysBuild, Default, DefaultEnvironment
 
 env = DefaultEnvironment()
@@ -11,6 +13,7 @@ env.Replace(
     LINK="arm-none-eabi-gcc",
     AR="arm-none-eabi-ar",
     OBJCOPY="arm-none-eabi-objcopy",
+    OBJDUMP="arm-none-eabi-objdump",
     PROGNAME="firmware",
     PROGSUFFIX=".elf",
 )
@@ -31,6 +34,9 @@ def for_speed(env, source):
 
 env.AddBuildMiddleware(for_speed, "*nn[/\\]nn_*.c")
 elf = env.BuildProgram()
+if shutil.which("sh"):  # the CRC over the whole image, which it checks at every start
+    stamp = 'sh port/cortex-m/stamp.sh $OBJDUMP "$TARGET"'
+    env.AddPostAction(elf, env.VerboseAction(stamp, "Writing the CRC into $TARGET"))
 to_binary = f"$OBJCOPY -O binary {env.GetProjectOption('custom_binary_flags', '')} $SOURCE $TARGET"
 image = env.Command("$BUILD_DIR/firmware.bin", elf, env.VerboseAction(to_binary, "Writing $TARGET"))
 

@@ -32,7 +32,8 @@ def taken(
     least = -(-least_samples(graph) // step) * step if whole else 1
     longest, rate = max(segments, key=len), float(graph.input.rate)
     left = asked = sum(map(len, segments)) if seconds is None else round(seconds * rate)
-    found, short = [], []
+    found: list[Segment] = []
+    short: list[Segment] = []
     for segment in [longest] if one else segments:
         if left < step:
             break

@@ -525,7 +525,7 @@ def test_a_stretch_too_short_for_a_step_is_left_out_and_said(
     own(tmp_path / "a.npz", np.random.default_rng(0), time=stamps)
     parts = tasks.of(made["real"]).parts(made["real"], tmp_path / "a.npz")
     assert [(p.start, len(p.samples)) for p in parts] == [(3, 1995)]
-    assert "1 part is shorter than the 5 samples that a stream needs: left out" in heard[-1]
+    assert "1 part is shorter than the 10 samples that a stream needs: left out" in heard[-1]
 
 
 def test_what_is_said_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:

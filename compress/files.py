@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ from compress.reading import text
 def replace_atomically(path: Path, content: bytes) -> None:
     """Write aside in the same folder, then rename; TendonError names the file when the disk
     refuses."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     aside: Path | None = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(
             dir=path.parent, prefix=f".{path.name}.", suffix=".tmp", delete=False
         ) as file:
@@ -50,6 +51,12 @@ def read_json(path: Path) -> dict[str, Any]:
     except text.UnreadableError:
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def visible(paths: Iterable[Path]) -> list[Path]:
+    """The files among these, by name, without hidden ones, which other systems leave beside them:
+    `._a.c` beside `a.c`."""
+    return sorted(path for path in paths if not path.name.startswith("."))
 
 
 def sha256(path: Path) -> str:

@@ -110,7 +110,7 @@ class RecordingFile(ABC):
     def samples(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Samples start…stop as a network takes them, float32 (n, electrodes): finite."""
         emg = self._finite_emg(start, stop)
-        return emg.reshape(len(emg), -1)
+        return emg.reshape(len(emg), math.prod(emg.shape[1:]))
 
     def _ends(self, start: int, stop: int | None) -> tuple[float, float]:
         """Time stamps of the first and the last of samples start…stop; none lies between the two

@@ -57,6 +57,11 @@ networks: setup ## 200 networks drawn at random, from PyTorch to every form of t
 	NETWORKS=$(or $(NETWORKS),200) OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist worksteal \
 		tests/export/test_drawn_networks.py $(ARGS)
 
+fuzz: setup tools ## damaged files for every reader: each is read or refused in one line; figures by
+## reader, build/fuzz.json (30 minutes at most) [FUZZ_SECONDS=1200 READER="graph file"]
+	OMP_NUM_THREADS=1 $(PYTHON) -m tests.fuzz --out "$(BUILD)" \
+		$(if $(FUZZ_SECONDS),--seconds $(FUZZ_SECONDS)) $(if $(READER),--reader "$(READER)")
+
 compilers: setup tools ## gcc and clang, every core, level, frame pointers, LTO, profilers and
 ## coverage: the same words in the emulator (the better part of an hour on two cores)
 	@sh firmware/tools.sh clang
@@ -66,7 +71,7 @@ compilers: setup tools ## gcc and clang, every core, level, frame pointers, LTO,
 
 quantize: setup ## checkpoint -> integer graph, its error rate
 ## [MODEL=name|path/net.py CHECKPOINT= DATA= SPLIT=user0.yaml USERS= CALIBRATION= PRECISION=
-## WINDOW=]
+## WINDOW=]; default takes one back: CHECKPOINT=default is the shipped network
 	$(PYTHON) -m compress quantize $(common) $(data)
 
 users: setup ## one table of networks that are each one user's, and the mean over users
@@ -193,11 +198,7 @@ setup: $(READY)
 
 $(READY): pyproject.toml
 	@sh firmware/tools.sh python
-	python3.11 -m venv .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -e ".[test]"
-	# what commands import is compiled once, even where Python is told to write no bytecode
-	env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -c "import torch.export._trace, torch._dynamo"
-	@touch $(READY)
+	sh firmware/setup.sh
 
 tools: ## cross compiler and emulator from the distribution [COMPILER=gcc|clang]
 	@sh firmware/tools.sh
@@ -206,6 +207,6 @@ tools: ## cross compiler and emulator from the distribution [COMPILER=gcc|clang]
 clean: ## delete what was built, keep the environment
 	rm -rf -- $(call said,BUILD)
 
-.PHONY: help demo flash docs decode lm test networks compilers quantize users macs recordings \
-	train export firmware hil infer diagnose profile crosscheck drift faults bench validate pareto \
-	compress setup tools clean
+.PHONY: help demo flash docs decode lm test fuzz networks compilers quantize users macs \
+	recordings train export firmware hil infer diagnose profile crosscheck drift faults \
+	bench validate pareto compress setup tools clean

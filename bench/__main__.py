@@ -5,6 +5,11 @@ from __future__ import annotations
 
 import sys
 
+from compress import interruption
+
+if __name__ == "__main__":
+    interruption.begin()  # before what takes its time to import
+
 from bench import cli
 from compress.cli import Command, run_main
 
@@ -32,6 +37,7 @@ COMMANDS = (
         "executed instructions of every kernel and network, against CMSIS-NN",
         cli.add_speed_arguments,
         "bench.speed.command:run",
+        writes=lambda args: ["bench"],
     ),
     Command(
         "profile",
@@ -56,6 +62,7 @@ COMMANDS = (
         "error against cost: every network, precision and decoder; a report per task",
         cli.add_pareto_arguments,
         "bench.pareto.command:run",
+        writes=lambda args: ["pareto", *args.models],
     ),
     Command(
         "operators",

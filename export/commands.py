@@ -12,6 +12,8 @@ from compress.artifacts import Folder
 from compress.errors import TendonError
 from export import boards, build, compilers
 
+LONGEST = 60  # of the name of a network
+
 
 def graph_of(args: argparse.Namespace) -> tuple[g.Graph, Folder]:
     """The integer graph of these options, made when something changed, and where it lies."""
@@ -22,8 +24,13 @@ def graph_of(args: argparse.Namespace) -> tuple[g.Graph, Folder]:
 
 def named_graph_of(args: argparse.Namespace) -> tuple[g.Graph, Folder]:
     """The same, called as --name says. What it computes, and so its hash, has no name."""
-    if args.name is not None and not any(map(str.isalnum, args.name)):
-        raise TendonError(f"NAME={args.name}: expected letters or digits")
+    name = args.name
+    if name is not None and not any(map(str.isalnum, name)):
+        raise TendonError(f"NAME={name}: expected letters or digits")
+    if name is not None and (len(name) > LONGEST or not name.isprintable() or "/" in name):
+        raise TendonError(
+            f"NAME={name!r}: expected up to {LONGEST} characters of one line, and no '/'"
+        )
     graph, folder = graph_of(args)
     return (graph if args.name is None else replace(graph, name=args.name)), folder
 

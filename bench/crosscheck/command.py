@@ -224,7 +224,7 @@ def report_of(
         "board": board,
         "recordings": [window(made.integer, p) for p in parts],
         "simulated": any(
-            p.path.suffix != ".npy" and collection.is_simulated(p.path) for p in parts
+            p.path.suffix.lower() != ".npy" and collection.is_simulated(p.path) for p in parts
         ),
         "seconds": sum(p.seconds for p in parts),
         "frames": sum(map(len, reference)),

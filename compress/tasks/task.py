@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -205,15 +205,16 @@ class Task(ABC):
     @contextmanager
     def stored(self, graph: g.Graph, path: Path) -> Iterator[Stored]:
         """A recording, or a `.npy`, whose samples are read where they are asked for."""
-        if path.suffix == ".npy":
+        if path.suffix.lower() == ".npy":
             yield InMemory(self._load_array(graph, path, None).samples)
             return
         with self.opened(graph, path) as stored:
             yield stored
 
-    @abstractmethod
     def opened(self, graph: g.Graph, path: Path) -> AbstractContextManager[Stored]:
         """A recording of the task, not looked at but for what is asked of it."""
+        parts = self.parts(graph, path, labels=False)
+        return nullcontext(InMemory(np.concatenate([part.samples for part in parts])))
 
     def electrode(self, graph: g.Graph, index: int) -> str:
         """What a value of a sample is called in messages."""
@@ -247,14 +248,14 @@ class Task(ABC):
         """
         found = (
             self.parts(graph, path, seconds, labels, whole=whole)
-            if path.suffix != ".npy"
+            if path.suffix.lower() != ".npy"
             else [self._load_array(graph, path, seconds, whole)]
         )
         return found if initial is None else [self._begun(graph, found[0], initial), *found[1:]]
 
     def load_input(self, graph: g.Graph, path: Path, seconds: float | None = None) -> Recorded:
         """As `inputs`, the longest stretch alone."""
-        if path.suffix == ".npy":
+        if path.suffix.lower() == ".npy":
             return self._load_array(graph, path, seconds)
         return self.parts(graph, path, seconds, labels=False, one=True)[0]
 

@@ -7,12 +7,11 @@ import struct
 import subprocess
 from pathlib import Path
 
-from tests.fuzz.reader import Reader
-
 from host import protocol as p
 from host.errors import ProtocolError
 from host.snapshot import Snapshot
 from tests import toy
+from tests.fuzz.reader import Reader
 from tests.host.script import Script
 
 OURS = p.Session(0x1122_3344, 0x5566_7788)

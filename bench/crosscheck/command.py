@@ -28,7 +28,7 @@ from export import boards, build
 from export.c import emit
 from export.version import GENERATOR
 from host import engines
-from host.boards import Board, Reconnect, open_board
+from host.boards import Board, Reconnect, check, open_board
 from host.engines import Artifacts
 from host.names import FLOAT
 
@@ -88,6 +88,8 @@ def run(args: argparse.Namespace) -> int:
     """The command; exit code 1 when native C or the board differs from the integer reference in any
     word."""
     _check_engines()
+    if args.board or args.port:
+        check(args.board or "virtual-f405", args.port)
     folder = cli.folder(args)
     made = engines.prepare(folder, cli.sources(args))
     parts = _stretches(args, made)

@@ -1,5 +1,5 @@
-"""python -m bench hil|demo|profile|crosscheck|drift|speed|validate|pareto|operators|compress:
-measure, compare, count, draw, compress."""
+"""python -m bench hil|demo|profile|crosscheck|drift|speed|validate|pareto|operators|compress|
+faults: measure, compare, count, draw, compress, do harm."""
 
 from __future__ import annotations
 
@@ -75,6 +75,12 @@ COMMANDS = (
         "a network within a budget of flash, RAM and cycles, scored",
         cli.add_compress_arguments,
         "bench.compression.command:run",
+    ),
+    Command(
+        "faults",
+        "damaged frames, resets, flipped bits against a board: wrong results accepted",
+        cli.add_faults_arguments,
+        "bench.faults.command:run",
     ),
 )
 

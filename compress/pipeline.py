@@ -128,7 +128,7 @@ def dataset_of(folder: Folder, graph: g.Graph, sources: Sources = _DEFAULT) -> D
     if calibration is not None:
         found = replace(found, calibration=[calibration], why=GIVEN)
     if sources.data is not None or calibration is not None:  # the simulated sets share nothing
-        refuse_shared(graph, tuple(found.calibration), tuple(found.heldout), found.why)
+        refuse_shared(graph, found.calibration, found.heldout, found.why)
     return found
 
 
@@ -169,7 +169,7 @@ def family(
         )
         calibration = Calibration(real, signals_from, why)
         ranges = observe(real, calibration, products=narrow)
-        return real, ranges, calibration.findings + unlike(real, ranges)
+        return real, ranges, calibration.findings + unlike(real, ranges, signals_from)
 
     def remember() -> None:
         if sources is not None:
@@ -244,13 +244,13 @@ def _check(folder: Folder, checkpoint_path: Path) -> None:
 
 def _unchanged(folder: Folder, key: str) -> g.Graph | None:
     """The integer graph on disk when it has this key and the float graph lies beside it, whole."""
-    whole = artifacts.is_whole(folder.graph)
-    if not whole or g.provenance(folder.graph).get("key") != key:
+    if not artifacts.is_whole(folder.graph) or g.provenance(folder.graph).get("key") != key:
         return None
     try:
         g.load(folder.float_graph)
         return g.load(folder.graph)
-    except GraphError:
+    except GraphError as error:
+        print(f"{error.args[0].removesuffix('; quantize again')}: made again")
         return None
 
 
@@ -360,7 +360,7 @@ def text(report: dict[str, Any]) -> str:
     lines = [
         _where(report),
         *(_errors(m) if report["scored"] else []),
-        *_of_groups(report),
+        *(groups.text(report) if report["scored"] else []),
         f"  {agreement}output SQNR {report['sqnr_db']:.1f} dB",
     ]
     if report["stream_latency"]:
@@ -400,17 +400,6 @@ def _errors(m: dict[str, Any]) -> list[str]:
         f"  {m['name']} float {figure(m['float'], unit)}, integer {figure(m['quantized'], unit)}"
         f" (difference {change}, 95 % interval {low} … {high})"
     ]
-
-
-def _of_groups(report: dict[str, Any]) -> list[str]:
-    """The errors of users and of kinds of generalization, where there are several."""
-    unit, users, found = report["metric"]["unit"], report["over_users"], []
-    if users and report["scored"]:
-        found += groups.lines("user", report["users"], unit)
-        found.append(groups.mean_line(users, unit))
-    if report["scored"]:
-        found += groups.lines("generalization", report["generalization"], unit)
-    return found
 
 
 def quantize_command(args: argparse.Namespace) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compress.errors import TendonError
+from compress.reading.words import one_line
 from compress.tasks.text import Alphabet
 
 START = 0  # the state at <s>
@@ -127,7 +128,13 @@ def _load(path: Path, alphabet: Alphabet, changed_ns: int, size: int) -> Charact
         " ".join(alphabet.keys),
         str(PROBE_MEMORY[0] + PROBE_MEMORY[1] * size),
     ]
-    done = subprocess.run(probe, capture_output=True, text=True, check=False, timeout=PROBE_SECONDS)
+    try:
+        done = subprocess.run(probe, capture_output=True, check=False, timeout=PROBE_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise TendonError(
+            f"LM={path}: KenLM did not come to an end with it within {PROBE_SECONDS} s; expected an"
+            " ARPA or KenLM binary file, whole"
+        ) from error
     if done.returncode:
         raise TendonError(
             f"LM={path}: KenLM cannot read it ({_reason(done)}); expected an ARPA or KenLM binary"
@@ -152,13 +159,14 @@ def read(path: str) -> kenlm.Model:
     return kenlm.Model(path, config)
 
 
-def _reason(done: subprocess.CompletedProcess[str]) -> str:
+def _reason(done: subprocess.CompletedProcess[bytes]) -> str:
     """What KenLM gave as its reason, or the signal that ended it."""
     if done.returncode < 0:
         return f"it crashes on it, signal {-done.returncode}"
-    said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    text = done.stderr.decode("utf-8", "replace")
+    said = [line.strip() for line in text.splitlines() if line.strip()]
     return (
-        said[-1].rpartition(" threw ")[2].rstrip(")").rstrip(".")
+        one_line(said[-1].rpartition(" threw ")[2].rstrip(")").rstrip("."))
         if said
         else f"exit code {done.returncode}"
     )

@@ -86,7 +86,7 @@ def _quantize(setting: Setting, model: str, precisions: list[str], path: Path) -
         sources=setting.sources.get(model),
     )
     if graphs:
-        refuse_shared(graphs[0], tuple(setting.calibration), tuple(setting.heldout))
+        refuse_shared(graphs[0], setting.calibration, setting.heldout)
     key = artifacts.key(
         what="network",
         checkpoint=path,

@@ -114,7 +114,7 @@ def _make(
     print(f"calibrating on {', '.join(path.name for path in calibration)}")
     signals = Calibration(graph, calibration)
     ranges = observe(graph, signals)
-    findings = signals.findings + unlike(graph, ranges)
+    findings = signals.findings + unlike(graph, ranges, calibration)
     for words in findings:
         once(f"warning: calibration: {words}")
     fixed = _other_tables(graph, ranges, request.budget), cost.other_cycles(graph, core)

@@ -3,7 +3,7 @@ are packed: the same stretch, cut out or whole."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,8 +13,8 @@ import numpy.typing as npt
 Array = npt.NDArray[np.generic]
 Hashes = npt.NDArray[np.uint64]
 ROWS = 64  # samples in a row that are the same by no chance
-DISTINCT = 8  # of which so many differ: silence is the same everywhere
-_APART = 4096  # samples between two places that are looked at, at least: a chunk of a file
+CHANGES = 8  # of which so many differ from the one before: silence is the same everywhere
+_CHUNK, _BLOCK = 4096, 1 << 16  # samples of a chunk of a file; that are read at once
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -57,10 +57,8 @@ class Windows:
         lengths = [len(of) for of in self._of if len(of)]
         if not lengths or len(other) < ROWS:
             return None
-        apart = max(_APART, min(lengths) // 2)
-        for start in [*range(0, len(other) - ROWS, apart), len(other) - ROWS]:
-            rows = other.samples(start, start + ROWS)
-            if len(np.unique(rows, axis=0)) < DISTINCT:
+        for start, rows in _looks(other, max(1, min(lengths) // 2)):
+            if (rows[1:] != rows[:-1]).any(1).sum() < CHANGES:
                 continue
             wanted = hashes(rows)[0]
             for index, of in enumerate(self._of):
@@ -68,6 +66,17 @@ class Windows:
                 if at < len(of) and of[at] == wanted:
                     return index, int(np.argmax(self._in_order[index] == wanted)), start
         return None
+
+
+def _looks(other: Stored, apart: int) -> Iterator[tuple[int, Array]]:
+    """Places in a recording so many samples apart, its end among them, and ROWS samples there; of
+    places that are near each other many are read at once."""
+    size = _BLOCK if apart < _CHUNK else ROWS
+    begin, block = 0, other.samples(0, min(size, len(other)))
+    for start in [*range(0, len(other) - ROWS, apart), len(other) - ROWS]:
+        if start < begin or start + ROWS > begin + len(block):
+            begin, block = start, other.samples(start, min(start + size, len(other)))
+        yield start, block[start - begin : start - begin + ROWS]
 
 
 def hashes(samples: Array) -> Hashes:

@@ -23,6 +23,8 @@ from compress.artifacts import locks
 from compress.data.recording_file import SUMS, file_digest, recorded_digest
 from compress.errors import RecordingError
 from compress.files import replace_atomically
+from compress.reading import hdf5
+from compress.reading.limited import Refusal
 
 SEED = 20261121
 _EPOCH, _APART = 1_700_000_000, 3600
@@ -175,19 +177,21 @@ def _origin(collection: Collection, split: str, number: int) -> str:
 
 def _current(path: Path, group: str, origin: str) -> bool:
     """Whether the file is whole and was made by this simulator."""
-    recorded = recorded_digest(path) if path.is_file() else None
-    if recorded is None or file_digest(path) != recorded:
+    try:
+        recorded = recorded_digest(path) if path.is_file() else None
+        if recorded is None or file_digest(path) != recorded:
+            return False
+        with hdf5.File(path) as file:
+            return bool(file.attributes(group).get("simulator") == origin)
+    except (Refusal, RecordingError):
         return False
-    import h5py
-
-    with h5py.File(path, "r") as file:
-        return bool(file[group].attrs.get("simulator") == origin)
 
 
 def _record(path: Path) -> None:
     """Put the file's digest into SHA256SUMS, in the format of sha256sum."""
     sums = path.parent / SUMS
-    lines: Sequence[str] = sums.read_text().splitlines() if sums.is_file() else []
+    said = sums.read_text(encoding="utf-8", errors="replace") if sums.is_file() else ""
+    lines: Sequence[str] = said.splitlines()
     kept = [line for line in lines if not line.endswith(f"  {path.name}")]
     entry = f"{file_digest(path)}  {path.name}"
     replace_atomically(

@@ -24,6 +24,7 @@ RARE = 0.1  # share of an electrode's samples that glitches may be, if they are 
 LOUD = 1000.0  # × the usual level: no signal is; 300 cost w8a8 half a point of CER, 1,000 four
 OFFSET = 100.0  # × the usual level, of the median of an electrode
 BLOCK_S = 0.1  # in which a level is taken
+BRIEF = 5  # of these in a row: what is so loud for longer may be a contraction after rest
 STEPS = 2**15 / 1.3  # of the largest sample, as the input's scale has them
 _NAMED = 4  # electrodes in a message; the rest are counted
 
@@ -143,18 +144,28 @@ def _below_gap(size: Array) -> int | None:
 
 def _within_reason(clipped: _Signal, limits: Array, still: Array) -> Array:
     """The same limits, and where stretches reach so many times the level of nearly all of them,
-    what the others reach: what swings up to a glitch and back leaves no gap. An electrode that is
-    still does not set the range where it stands far beyond the others."""
+    what the others reach: what swings up to a glitch and back leaves no gap, and is over soon. An
+    electrode that is still does not set the range where it stands far beyond the others."""
     usual = usual_levels(clipped.samples, clipped.rate)
     offset = np.abs(np.median(clipped.samples, axis=0))
     most = np.where(usual > 0, LOUD * usual + offset, np.inf)
     peaks = _stretches(np.abs(clipped.samples), clipped.rate).max(axis=1)
     peak = np.abs(clipped.samples).max(0)
-    most = np.where(peak > most, np.where(peaks <= most, peaks, 0.0).max(0), np.inf)
+    brief = (peak > most) & (_longest_run(peaks > most) <= BRIEF)
+    most = np.where(brief, np.where(peaks <= most, peaks, 0.0).max(0), np.inf)
     if not still.all():
         others = peak[~still].max()
         most = np.where(still & (peak > GAP * others), others, most)
     return np.where(peak > most, most, limits).astype(np.float32)
+
+
+def _longest_run(mask: Array) -> Array:
+    """(n, electrodes) -> (electrodes,): the most in a row."""
+    run = longest = np.zeros(mask.shape[1], np.int64)
+    for row in mask:
+        run = np.where(row, run + 1, 0)
+        longest = np.maximum(longest, run)
+    return longest
 
 
 def _glitches(signal: _Signal, limits: Array) -> str:
@@ -192,17 +203,22 @@ def _levels(signal: _Signal, still: Array) -> list[str]:
     less than one step to the others."""
     level = usual_levels(signal.samples, signal.rate)
     usual = float(np.median(level[~still])) if not still.all() else 0.0
-    peak = float(np.abs(signal.samples).max())
-    if usual and peak > STEPS * usual:
-        sample, electrode = np.unravel_index(
-            int(np.argmax(np.abs(signal.samples))), signal.samples.shape
-        )
+    size = np.abs(signal.samples)
+    sample, electrode = (int(i) for i in np.unravel_index(int(size.argmax()), size.shape))
+    where, peak = signal.at(sample, electrode), float(size[sample, electrode])
+    if usual and level.max() > STEPS * usual:
         raise RecordingError(
-            f"{signal.at(int(sample), int(electrode))}, is {peak:g}, where electrodes have a level"
-            f" of {usual:g}: one scale holds all of them, and would round the others to nothing;"
-            " scale that electrode or calibrate on another recording"
+            f"{where}, is {peak:g}, where electrodes have a level of {usual:g}: one scale holds all"
+            " of them, and would round the others to nothing; scale that electrode or calibrate on"
+            " another recording"
         )
     found = []
+    if usual and peak > LOUD * usual and level[electrode] <= LOUD * usual:
+        found.append(
+            f"{where}, is {peak:g}, {peak / usual:,.0f} times the usual level of {usual:g}, for too"
+            " long to be a glitch: it counts as signal, and leaves few steps to what is usual; cut"
+            " it out if it is none"
+        )
     loud = np.flatnonzero(level > LOUD * usual)
     quiet = np.flatnonzero((level < usual / LOUD) & ~still)
     for which, word in ((loud, "louder"), (quiet, "quieter")):

@@ -4,7 +4,6 @@ refused, what is unusual is said, and what is scored does not calibrate."""
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,15 +12,19 @@ import numpy as np
 
 from compress import tasks
 from compress.data import datasets
-from compress.data.overlap import Windows
+from compress.data.overlap import Stored, Windows
 from compress.errors import RecordingError
-from compress.graph import Graph
+from compress.graph import Array, Graph
 from compress.graph.samples import Signal
 from compress.quantization.calibrate import Ranges
-from compress.quantization.level import examine
+from compress.quantization.level import BLOCK_S, examine, usual_levels
+from compress.report.said import once
+from compress.tasks.stretches import least_samples
 
 SHORT_S = 2.0  # of signal: half a point of CER is lost with 1 s, nothing with 2
 UNLIKE = 10.0  # times a level of training: people, bands and amplifiers differ by less
+OTHER_UNIT = 30.0  # times the level of what calibrates
+LOOKS = 32  # stretches that tell the level of a recording
 MOVES = 1e-6  # of the largest output, that outputs must change by
 
 
@@ -67,17 +70,7 @@ def _read(graph: Graph, path: Path) -> tuple[list[Signal], list[str]]:
     """The stretches of a recording, and what there is to say of it."""
     task = tasks.of(graph)
     parts = task.inputs(graph, path, datasets.CALIBRATION_SECONDS)
-    rate, least = float(graph.input.rate), needed(graph)
-    longest = max(len(part.samples) for part in parts)
-    if longest < least:
-        with task.stored(graph, path) as stored:
-            length = len(stored)
-        stretch = "" if len(parts) == 1 else f", {longest} in the longest stretch without a gap"
-        raise RecordingError(
-            f"{path}: {length / rate:g} s ({length} samples{stretch}): expected at least"
-            f" {least / rate:g} s ({least} samples), before which nothing comes out of"
-            f" {graph.name}; give a longer recording"
-        )
+    rate, least = float(graph.input.rate), least_samples(graph)
     numbers = np.concatenate([part.start + np.arange(len(part.samples)) for part in parts])
     samples = np.concatenate([part.samples for part in parts])
     try:
@@ -102,49 +95,71 @@ def _short(samples: int, rate: float) -> list[str]:
     ]
 
 
-def needed(graph: Graph) -> int:
-    """Samples until the first output that means something."""
-    steps = max([graph.start_up_steps, *graph.begins.values()])
-    return (steps + 1) * graph.samples_per_step
-
-
-def unlike(graph: Graph, ranges: Ranges) -> list[str]:
-    """What the network itself says of the level that it was shown: by the statistics of its first
-    batch norm, and by outputs that do not change."""
-    found = []
+def unlike(graph: Graph, ranges: Ranges, paths: Sequence[Path]) -> list[str]:
+    """What the network itself says of the level that it was shown by these recordings: by the
+    statistics of its first batch norm, and by outputs that do not change."""
+    found, names = [], ", ".join(map(str, paths[:3])) + (", …" if len(paths) > 3 else "")
     for name, trained in ranges.norms.items():
-        spread = ranges.spreads[name].rms
-        factor = spread / trained if trained else 1.0
-        if not 1 / UNLIKE <= factor <= UNLIKE:
-            times, word = (factor, "larger") if factor > 1 else (1 / max(factor, 1e-30), "smaller")
+        said = _apart(ranges.spreads[name].rms, trained, UNLIKE)
+        if said:
             found.append(
-                f"the calibration's level is {times:.3g} times {word} than in training, by the"
-                f" running statistics of {name}: are samples in another unit? scale the"
-                " recordings, or expect nothing of the network"
+                f"{names}: the level is {said} than in training, by the running statistics of"
+                f" {name}: are samples in another unit? scale the recordings, or expect nothing of"
+                " the network"
             )
     output = graph.output.name
-    peak = max(ranges.parts.get(output, [0.0]))
-    if ranges.spreads[output].rms <= MOVES * peak:
+    if ranges.spreads[output].rms <= MOVES * max(ranges.parts.get(output, [0.0])):
         found.append(
-            f"every output of {graph.name} is the same over the whole calibration: samples too"
+            f"{names}: every output of {graph.name} is the same from beginning to end: samples too"
             " small, or too large, for its weights; expected them in the unit of training"
         )
     return found
 
 
-@functools.cache  # a command asks for the same recordings several times
+def _apart(found: float, expected: float, most: float) -> str:
+    """How far two levels are apart, in words; "" where that is no more than `most` times."""
+    factor = found / expected if expected else 1.0
+    if 1 / most <= factor <= most:
+        return ""
+    times = factor if factor > 1 else 1 / max(factor, 1e-30)
+    return f"{times:.3g} times {'larger' if factor > 1 else 'smaller'}"
+
+
 def refuse_shared(
-    graph: Graph, calibration: tuple[Path, ...], heldout: tuple[Path, ...], why: str = ""
+    graph: Graph, calibration: Sequence[Path], heldout: Sequence[Path], why: str = ""
 ) -> None:
     """RecordingError where samples that calibrate are held out as well, under whatever name."""
-    task = tasks.of(graph)
-    windows = Windows(
-        np.concatenate([r.samples for r in task.inputs(graph, path, datasets.CALIBRATION_SECONDS)])
-        for path in calibration
-    )
+    asked = (graph.name, *calibration, None, *heldout)
+    if asked not in _APART:
+        _compare(graph, calibration, heldout, why)
+        _APART.add(asked)
+
+
+_APART: set[tuple[object, ...]] = set()  # a command asks for the same recordings several times
+
+
+def _compare(graph: Graph, calibration: Sequence[Path], heldout: Sequence[Path], why: str) -> None:
+    task, rate, levels = tasks.of(graph), float(graph.input.rate), []
+
+    def samples() -> Iterator[Array]:
+        for path in calibration:
+            found = _samples(graph, path)
+            if len(found):
+                levels.append(float(np.median(usual_levels(found, rate))))
+                yield found
+
+    windows = Windows(samples())
     for path in heldout:
         with task.stored(graph, path) as stored:
             found = windows.find(stored)
+            level = _level(stored, rate) if found is None and levels else 0.0
+        said = _apart(level, max(levels, default=0.0), OTHER_UNIT) if level else ""
+        if said:
+            once(
+                f"warning: {path}: is held out, and its level is {said} than that of what"
+                f" calibrates ({', '.join(path.name for path in calibration[:3])}): expected one"
+                " unit for all recordings"
+            )
         if found is None:
             continue
         index, sample, other = found
@@ -155,3 +170,21 @@ def refuse_shared(
             f"{f' ({why})' if why else ''}: a score on them would flatter; take one of the two"
             " out, or put sessions into calibration/ and heldout/"
         )
+
+
+def _level(stored: Stored, rate: float) -> float:
+    """Of a recording, by some stretches of it."""
+    size = max(2, round(rate * BLOCK_S))
+    places = np.linspace(0, max(len(stored) - size, 0), LOOKS).astype(int)
+    rows = [stored.samples(int(start), int(start) + size) for start in np.unique(places)]
+    return float(np.median(usual_levels(np.concatenate(rows), rate)))
+
+
+def _samples(graph: Graph, path: Path) -> Array:
+    """What of a recording calibrates, (n, features); nothing of one that cannot: that is said when
+    it is to calibrate."""
+    try:
+        parts = tasks.of(graph).inputs(graph, path, datasets.CALIBRATION_SECONDS)
+    except RecordingError:
+        return np.zeros((0, graph.input.features), np.float32)
+    return np.concatenate([part.samples for part in parts])

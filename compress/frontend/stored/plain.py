@@ -147,7 +147,7 @@ class _Reader:
             value, holders = self._lookup(found[1], chain, depth)
             inner = self.of(value, holders, where, depth + 1)
             if isinstance(inner, Unusable):
-                raise _UnresolvedError(f"which needs {inner.reason}")
+                raise _UnresolvedError(f"which needs {short(str(inner))}, which has no value")
             if not isinstance(inner, str | int | float | None):
                 raise _UnresolvedError("which puts no text into text")
             text = text[: found.start()] + str(inner) + text[found.end() :]

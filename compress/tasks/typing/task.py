@@ -95,7 +95,7 @@ class Typing(Task):
 
     def _part(self, session: Session, segment: Segment) -> Recorded:
         start, stop = segment.start, segment.stop
-        samples = session.emg(start, stop).reshape(len(segment), -1)
+        samples = session.samples(start, stop)
         keys = [(at / SAMPLE_RATE, key) for at, key in session.keys(start, stop)]
         typed = Typed(session.text(start, stop), keys)
         return Recorded(session.path, Signal(samples), typed, start=start)

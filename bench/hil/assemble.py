@@ -116,10 +116,9 @@ def against_integers(other: Engines, back: Streamed) -> dict[str, float]:
     agreement, SQNR (200: equal)."""
     frames = [min(len(a), len(b)) for a, b in zip(other.words, back.words, strict=True)]
     a, b = (
-        distances.concatenate([w[:n] for w, n in zip(words, frames, strict=True)])
-        for words in (other.words, back.words)
+        [w[:n] for w, n in zip(words, frames, strict=True)] for words in (other.words, back.words)
     )
-    return {"agreement": distances.agreement([a], [b]), "sqnr_db": distances.sqnr_db(a, b)}
+    return {"agreement": distances.agreement(a, b), "sqnr_db": distances.sqnr_of(a, b)}
 
 
 def comparison(expected: Sequence[Frames], found: Sequence[Frames]) -> dict[str, Any]:

@@ -229,11 +229,12 @@ def _refusal(
         )
     asked = " ".join(text(name, wanted[name] or DEFAULT) for name in others)
     was = describe(folder, known)
+    now = ""
     if all(_path(known.get(name)) == _path(identity(name, wanted[name])) for name in others):
-        was = "what it was then"  # the same file, changed
+        was, now = "what it was then", " as it is now"  # the same file, changed
     return (
-        f"{where}: was made from {was}, not from {asked} as it is now; only quantize and export"
-        f" replace that: `{make} {asked}`, or give another BUILD="
+        f"{where}: was made from {was}, not from {asked}{now}; only quantize and export replace"
+        f" that: `{make} {asked}`, or give another BUILD="
     )
 
 

@@ -26,6 +26,7 @@ COMMANDS = (
         "multiply-accumulates per layer and per second of signal",
         cli.add_model_arguments,
         "compress.pipeline:macs_command",
+        looks=True,
     ),
     Command(
         "recordings",

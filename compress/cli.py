@@ -101,6 +101,8 @@ class Command:
             for 0.
         begins: whether it may replace what a folder of a network was made from by what its options
             name.
+        looks: whether it makes nothing that a board runs, and may look at another checkpoint
+            beside what a folder was made from.
         writes: names of what it writes below --build, by its options: folders of networks, ….
     """
 
@@ -109,6 +111,7 @@ class Command:
     add_arguments: Callable[[argparse.ArgumentParser], None]
     runs: str
     begins: bool = False
+    looks: bool = False
     writes: Callable[[argparse.Namespace], Sequence[str]] = _network
 
     def run(self, args: argparse.Namespace) -> Any:
@@ -127,7 +130,7 @@ def parser_of(
     for command in commands:
         own = added.add_parser(command.name, help=command.help)
         command.add_arguments(own)
-        own.set_defaults(run=command.run, begins=command.begins)
+        own.set_defaults(run=command.run, begins=command.begins, looks=command.looks)
     return parser
 
 
@@ -170,7 +173,7 @@ def _add_model_argument(parser: argparse.ArgumentParser) -> None:
             f" holds {HOLDS}; it is executed (default: %(default)s)"
         ),
     )
-    parser.set_defaults(network=None, begins=False)
+    parser.set_defaults(network=None, begins=False, looks=False)
 
 
 class _Models(argparse.Action):
@@ -470,7 +473,7 @@ def _made_from(args: argparse.Namespace) -> tuple[Folder, Sources]:
             )
         folder = Folder(args.build, args.model, COMPRESSED, network=args.network)
         asked = {name: getattr(args, name, None) for name in GIVEN}
-        found = resolve(folder, asked, args.begins)
+        found = resolve(folder, asked, args.begins, args.looks)
         if "precision" in args:
             precision = args.precision or usual_precision(folder, found)
             folder = replace(folder, precision=precision, window=found.window)

@@ -415,12 +415,13 @@ def macs_command(args: argparse.Namespace) -> None:
     folder, sources = cli.folder(args), cli.sources(args)
     path = artifacts.checkpoint_for(folder, sources)
     graph = load_float(folder.model, path, folder.window)
-    whole = None if folder.precision == COMPRESSED else path
-    artifacts.remember(folder, sources, whole)
-    print(macs.table(graph))
     found = latency.of(graph)
+    print(macs.table(graph))
     if found:
         print(latency.text(found))
+    if sources.apart:
+        return
+    artifacts.remember(folder, sources, None if folder.precision == COMPRESSED else path)
     out = folder.root / "macs.json"
     write_json(out, macs.report(graph) | ({"stream_latency": found} if found else {}))
     print(f"wrote {out}")

@@ -36,7 +36,7 @@ class SourcesError(TendonError):
     """A folder was made from something else than a command is to go on with."""
 
 
-def resolve(folder: Folder, asked: Mapping[str, Any], begins: bool) -> Sources:
+def resolve(folder: Folder, asked: Mapping[str, Any], begins: bool, looks: bool = False) -> Sources:
     """What a command works from: what it asks for, else what the folder was made from. Says which.
 
     Args:
@@ -44,6 +44,8 @@ def resolve(folder: Folder, asked: Mapping[str, Any], begins: bool) -> Sources:
             nothing is given. What is None is not asked for.
         begins: whether the command may replace what the folder was made from. SourcesError where it
             may not, and asks for another, or where a file changed or is gone.
+        looks: whether the command makes nothing that a board runs. It may look at another
+            checkpoint, beside what is there.
     """
     wanted = {
         name: None if is_default(value) else value
@@ -63,6 +65,12 @@ def resolve(folder: Folder, asked: Mapping[str, Any], begins: bool) -> Sources:
     values = {name: wanted.get(name, value_of(known.get(name))) for name in GIVEN}
     sources = _sources({name: value for name, value in values.items() if value})
     gone = [name for name, why in stale.items() if why == _GONE]
+    if looks and others == ["checkpoint"] and not gone:
+        print(
+            f"{shown(folder.root)} was made from {describe(folder, known)} and stays as it is: this"
+            f" looks at {text('checkpoint', sources.checkpoint or DEFAULT)} beside it"
+        )
+        return replace(sources, apart=True)
     if gone or (not begins and (others or stale)):
         raise SourcesError(_refusal(folder, known, wanted, others, stale))
     if others or stale:
@@ -229,11 +237,12 @@ def _refusal(
         )
     asked = " ".join(text(name, wanted[name] or DEFAULT) for name in others)
     was = describe(folder, known)
+    now = ""
     if all(_path(known.get(name)) == _path(identity(name, wanted[name])) for name in others):
-        was = "what it was then"  # the same file, changed
+        was, now = "what it was then", " as it is now"  # the same file, changed
     return (
-        f"{where}: was made from {was}, not from {asked} as it is now; only quantize and export"
-        f" replace that: `{make} {asked}`, or give another BUILD="
+        f"{where}: was made from {was}, not from {asked}{now}; only quantize and export replace"
+        f" that: `{make} {asked}`, or give another BUILD="
     )
 
 

@@ -43,6 +43,7 @@ class Sources:
         users: whose sessions of `data`.
         window: samples at a time, of a network that is not causal.
         kept: what else must be as it was, where what is there is to stay.
+        apart: whether they are looked at beside a folder that was made from others.
     """
 
     checkpoint: Path | None = None
@@ -52,6 +53,7 @@ class Sources:
     users: tuple[str, ...] = ()
     window: int | None = None
     kept: Kept | None = field(default=None, compare=False)
+    apart: bool = field(default=False, compare=False)
 
 
 GIVEN = tuple(f.name for f in fields(Sources) if f.compare)  # by options of these names

@@ -130,13 +130,10 @@ def test_only_quantize_and_export_replace_what_a_folder_was_made_from(
     for main, *words in (
         ("export", "firmware", "--board", "posix"),
         ("host", *INFER),
-        ("compress", "macs"),
         ("compress", "shrink", "--flash", "1M"),
     ):
         if main == "compress" and "--calibration" in asked:
-            continue  # they take none
-        if words == ["macs"] and "--data" in asked:
-            continue
+            continue  # it takes none
         said = project(main, *words, *asked, code=2)
         assert "was made from CHECKPOINT=mine.pt, CALIBRATION=signal.npy" in said
         assert f"`make quantize MODEL={project.folder}/net.py {told}`" in said
@@ -273,8 +270,19 @@ def test_a_published_network_goes_on_too(tmp_path: Path, macs: Callable[..., str
     path = theirs(tmp_path)
     macs("--checkpoint", str(path))
     assert "build/TC_S4_small: goes on with CHECKPOINT=mine.ckpt" in macs()
-    said = macs("--checkpoint", "default", code=2)
-    assert "`make quantize MODEL=TC_S4_small CHECKPOINT=default`" in said
+
+
+def test_macs_looks_at_another_checkpoint_beside_what_is_there(
+    tmp_path: Path, macs: Callable[..., str]
+) -> None:
+    macs("--checkpoint", str(theirs(tmp_path)))
+    counted = Path("build/TC_S4_small/macs.json")
+    before = counted.read_bytes()
+    said = macs("--checkpoint", "default")
+    assert "build/TC_S4_small was made from CHECKPOINT=mine.ckpt" in said
+    assert "stays as it is: this looks at CHECKPOINT=default beside it" in said
+    assert "wrote" not in said and counted.read_bytes() == before
+    assert "build/TC_S4_small: goes on with CHECKPOINT=mine.ckpt" in macs()
 
 
 def test_the_shipped_checkpoint_is_the_same_whether_it_is_named_or_not(

@@ -17,7 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
-from compress import tasks
+from compress import console, tasks
 from compress.artifacts import Folder, Sources
 from compress.compression.budget import parse_bytes
 from compress.compression.cores import CORES
@@ -427,9 +427,13 @@ def run_main(
 def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:
     """Parse and call the command's `run`; a TendonError becomes one line and exit code 2, an
     interruption exit code 130."""
+    console.prepare()
     try:
-        parsed = parser.parse_args(arguments)
-        return int(parsed.run(parsed) or 0)
+        try:
+            parsed = parser.parse_args(arguments)
+            return int(parsed.run(parsed) or 0)
+        finally:
+            sys.stdout.flush()
     except TendonError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

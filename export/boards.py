@@ -145,7 +145,7 @@ def load_board(name: str) -> Description:
     path = FIRMWARE / "port" / name / "board.toml"
     if name not in names():
         raise TendonError(f"BOARD={name}: expected one of {', '.join(names())}")
-    content = tomllib.loads(path.read_text())
+    content = tomllib.loads(path.read_text(encoding="utf-8"))
     try:
         return _describe(content, path.parent)
     except KeyError as error:

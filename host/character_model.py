@@ -127,7 +127,9 @@ def _load(path: Path, alphabet: Alphabet, changed_ns: int, size: int) -> Charact
         " ".join(alphabet.keys),
         str(PROBE_MEMORY[0] + PROBE_MEMORY[1] * size),
     ]
-    done = subprocess.run(probe, capture_output=True, text=True, check=False, timeout=PROBE_SECONDS)
+    done = subprocess.run(
+        probe, capture_output=True, text=True, errors="replace", check=False, timeout=PROBE_SECONDS
+    )
     if done.returncode:
         raise TendonError(
             f"LM={path}: KenLM cannot read it ({_reason(done)}); expected an ARPA or KenLM binary"

@@ -160,7 +160,7 @@ def holders(device: str, processes: Path = Path("/proc")) -> list[str]:
     for folder in processes.glob("[0-9]*"):
         if folder.name != str(os.getpid()) and real in _open_files(folder / "fd"):
             try:
-                name = (folder / "comm").read_text().strip()
+                name = (folder / "comm").read_text(encoding="utf-8").strip()
             except OSError:
                 name = "a process"
             found.append(f"{name} (process {folder.name})")

@@ -113,4 +113,4 @@ def remember(folder: Folder, given: Path | None) -> None:
 def was_made_from(folder: Folder, given: Path) -> bool:
     """Whether a compressed network was made from this checkpoint as it is now."""
     known = folder.made_from.is_file() and given.is_file() and folder.checkpoint.is_file()
-    return known and folder.made_from.read_text() == sha256(given)
+    return known and folder.made_from.read_text(encoding="utf-8") == sha256(given)

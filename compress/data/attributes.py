@@ -49,6 +49,7 @@ def _elsewhere(path: Path, group: str) -> str:
         [sys.executable, "-I", __file__, str(path), group, str(LIMIT_S)],
         capture_output=True,
         text=True,
+        errors="replace",
         check=False,
     )
     if -done.returncode in (signal.SIGXCPU, signal.SIGKILL):

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from compress.errors import RecordingError
-from compress.files import replace_atomically
+from compress.files import write_text
 
 NAME = "metadata.csv"
 SPLITS = ("train", "val", "test")
@@ -136,7 +136,7 @@ def write(path: Path, rows: Sequence[Row]) -> None:
     table = csv.DictWriter(text, [field.name for field in fields(Row)], lineterminator="\n")
     table.writeheader()
     table.writerows(asdict(row) for row in rows)
-    replace_atomically(path, text.getvalue().encode())
+    write_text(path, text.getvalue())
 
 
 def _listed(path: Path, line: int, row: dict[str, str], by: str) -> Listed:

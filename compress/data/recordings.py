@@ -160,7 +160,7 @@ def _current(path: Path, group: str, origin: str) -> bool:
 def _record(path: Path) -> None:
     """Put the file's digest into SHA256SUMS, in the format of sha256sum."""
     sums = path.parent / SUMS
-    lines: Sequence[str] = sums.read_text().splitlines() if sums.is_file() else []
+    lines: Sequence[str] = sums.read_text(encoding="utf-8").splitlines() if sums.is_file() else []
     kept = [line for line in lines if not line.endswith(f"  {path.name}")]
     entry = f"{file_digest(path)}  {path.name}"
     replace_atomically(

@@ -88,6 +88,33 @@ def add_crosscheck_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_faults_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `faults`: those of a graph, --frames, --resets, --flips, --board, --seed."""
+    cli.add_graph_arguments(parser)
+    for name, count, what in (
+        ("frames", 100_000, "frames to damage on the line of a process"),
+        ("resets", 100, "resets in the middle of a stream, frames of before outliving them"),
+        ("flips", 40, "bits to flip in the image of an emulated board"),
+    ):
+        parser.add_argument(
+            f"--{name}",
+            type=cli.whole(0, 10**9),
+            default=count,
+            help=f"{what} (default: %(default)s)",
+        )
+    parser.add_argument(
+        "--board",
+        default="virtual-f405",
+        help="whose image is flipped: an emulated one (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=cli.whole(0, 10**9),
+        default=0,
+        help="of what is drawn (default: %(default)s)",
+    )
+
+
 def add_speed_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `speed`: --build, --cmsis-nn."""
     cli.add_build_argument(parser)
@@ -160,11 +187,7 @@ def add_pareto_arguments(parser: argparse.ArgumentParser) -> None:
         default=SHIPPED,
         help="KenLM character model for beam+lm (default: %(default)s)",
     )
-    parser.add_argument(
-        "--data",
-        type=Path,
-        help="folder of one task's sessions (default: the simulated sets)",
-    )
+    cli.add_choice_arguments(parser)
     cli.add_build_argument(parser)
     parser.add_argument(
         "--jobs", type=cli.whole(1, 1024), help="how many jobs at a time (default: one per core)"
@@ -180,13 +203,10 @@ def add_pareto_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_compress_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `compress`: those of a checkpoint, --data, --board and what a network may take."""
+    """Options of `compress`: those of a checkpoint, --data and what is chosen of it, --board and
+    what a network may take."""
     cli.add_checkpoint_arguments(parser)
-    parser.add_argument(
-        "--data",
-        type=Path,
-        help="folder of sessions: train, calibration, heldout (default: the simulated set)",
-    )
+    cli.add_choice_arguments(parser)
     parser.add_argument(
         "--board",
         default="nucleo-h743zi2",

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     streams = [task.followed(made.integer, frames, recorded) for frames in (real, exact)]
     found = {
         "model": args.model,
-        "precision": args.precision,
+        "precision": made.folder.precision,
         "graph": made.integer.hash(),
         "checkpoint": sha256(made.checkpoint),
         "recording": {"name": path.name, "sha256": sha256(path)},

@@ -1,9 +1,14 @@
-"""python -m compress quantize|macs|recordings|train|shrink: from a checkpoint and recordings to the
-integer graph."""
+"""python -m compress quantize|macs|recordings|train|shrink|users: from a checkpoint and recordings
+to the integer graph."""
 
 from __future__ import annotations
 
 import sys
+
+from compress import interruption
+
+if __name__ == "__main__":
+    interruption.begin()  # before what takes its time to import
 
 from compress import cli
 from compress.cli import Command, run_main
@@ -14,6 +19,7 @@ COMMANDS = (
         "checkpoint + calibration recordings -> integer graph and its error rate",
         cli.add_graph_arguments,
         "compress.pipeline:quantize_command",
+        begins=True,
     ),
     Command(
         "macs",
@@ -32,12 +38,19 @@ COMMANDS = (
         "train a network, on simulated recordings or your own",
         cli.add_train_arguments,
         "compress.tasks.train:run",
+        writes=lambda args: [f"{args.model}.train"],
     ),
     Command(
         "shrink",
         "a network within a budget of flash and cycles, fine-tuned",
         cli.add_shrink_arguments,
         "compress.compression.command:from_arguments",
+    ),
+    Command(
+        "users",
+        "one table of several users' networks, and the mean over users",
+        cli.add_users_arguments,
+        "compress.report.users:run",
     ),
 )
 

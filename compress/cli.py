@@ -12,19 +12,31 @@ import argparse
 import math
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
-from compress import console, tasks
-from compress.artifacts import Folder, Sources
+from compress import interruption, tasks
+from compress.artifacts import (
+    COMPRESSED,
+    DEFAULT,
+    GIVEN,
+    USUAL,
+    Folder,
+    Sources,
+    locks,
+    resolve,
+    usual_precision,
+)
 from compress.compression.budget import parse_bytes
 from compress.compression.cores import CORES
 from compress.data.choice import split_files, user_names
-from compress.errors import TendonError
+from compress.errors import TendonError, printable
 from compress.frontend.own.named import HOLDS, named
 from compress.quantization.precisions import PRECISIONS
+from compress.report import console
 
 DAY_S = 86_400.0
 LARGEST_SEED = 2**32 - 1  # of numpy's generators
@@ -74,6 +86,11 @@ def real(least: float, most: float) -> Callable[[str], float]:
 seconds = real(0.001, 10 * DAY_S)  # of signal
 
 
+def _network(args: argparse.Namespace) -> list[str]:
+    """Of commands with --model: the folder of that network."""
+    return [args.model] if "model" in args else []
+
+
 @dataclass(frozen=True)
 class Command:
     """One command of a main.
@@ -83,17 +100,23 @@ class Command:
         add_arguments: gives a parser its options.
         runs: `module:function`, called with the parsed options; returns the exit code, or None
             for 0.
+        begins: whether it may replace what a folder of a network was made from by what its options
+            name.
+        writes: names of what it writes below --build, by its options: folders of networks, ….
     """
 
     name: str
     help: str
     add_arguments: Callable[[argparse.ArgumentParser], None]
     runs: str
+    begins: bool = False
+    writes: Callable[[argparse.Namespace], Sequence[str]] = _network
 
     def run(self, args: argparse.Namespace) -> Any:
-        """Import its code and call it."""
+        """Import its code and call it, as the only one that writes there."""
         module, _, function = self.runs.partition(":")
-        return getattr(import_module(module), function)(args)
+        with locks.held(args.build, *self.writes(args)) if "build" in args else nullcontext():
+            return getattr(import_module(module), function)(args)
 
 
 def parser_of(
@@ -105,15 +128,24 @@ def parser_of(
     for command in commands:
         own = added.add_parser(command.name, help=command.help)
         command.add_arguments(own)
-        own.set_defaults(run=command.run)
+        own.set_defaults(run=command.run, begins=command.begins)
     return parser
+
+
+class _Build(argparse.Action):
+    """`args.build`: a folder's path."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
+        if not values or not values.isprintable():
+            raise TendonError(f"BUILD={values!r}: expected the path of a folder, in one line")
+        namespace.build = Path(values)
 
 
 def add_build_argument(parser: argparse.ArgumentParser, what: str = "artifacts") -> None:
     """--build; `what` goes there."""
     parser.add_argument(
         "--build",
-        type=Path,
+        action=_Build,
         default=Path("build"),
         help=f"where {what} go (default: %(default)s)",
     )
@@ -139,7 +171,7 @@ def _add_model_argument(parser: argparse.ArgumentParser) -> None:
             f" holds {HOLDS}; it is executed (default: %(default)s)"
         ),
     )
-    parser.set_defaults(network=None)
+    parser.set_defaults(network=None, begins=False)
 
 
 class _Models(argparse.Action):
@@ -199,15 +231,22 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     add_checkpoint_arguments(parser)
     parser.add_argument(
         "--precision",
-        default="w8a16",
         choices=sorted(PRECISIONS),
-        help="bits of weights and activations",
+        help=(
+            f"bits of weights and activations (default: {USUAL}, or {COMPRESSED} where `compress`"
+            " made one)"
+        ),
     )
     parser.add_argument(
         "--window",
-        type=whole(1, 10_000_000),
+        type=_window,
         help="samples at a time, of a network that is not causal (default: 1920, 0.96 s)",
     )
+
+
+def _window(text: str) -> int | str:
+    """A number of samples, or the word that takes it back."""
+    return text if text == DEFAULT else whole(1, 10_000_000)(text)
 
 
 class _SplitFiles(argparse.Action):
@@ -292,10 +331,9 @@ def add_latency_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--latency",
         type=real(0.0, 60_000.0),
-        default=0.0,
         help=(
             "milliseconds that an output frame may come later, so that several are computed at once"
-            " (default: %(default)s)"
+            " (default: as it was exported last, else 0)"
         ),
     )
 
@@ -346,6 +384,18 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         help="steps to train (default: the network's recipe)",
     )
     _add_training_arguments(parser)
+
+
+def add_users_arguments(parser: argparse.ArgumentParser) -> None:
+    """Those of `users`."""
+    parser.add_argument(
+        "--reports",
+        nargs="+",
+        default=["build/user*/w8a16/quantize.json"],
+        metavar="JSON",
+        help="the quantize.json of each network, or patterns of them (default: %(default)s)",
+    )
+    parser.add_argument("--output", type=Path, help="JSON to write as well")
 
 
 def add_shrink_arguments(parser: argparse.ArgumentParser) -> None:
@@ -402,19 +452,32 @@ def refuse_latency(args: argparse.Namespace) -> None:
 def folder(args: argparse.Namespace) -> Folder:
     """Where the artifacts of these arguments live; TendonError for a window beside a network
     file."""
-    if args.network is not None and args.window is not None:
-        raise TendonError(
-            f"WINDOW={args.window}: the window of {args.network.title} is the one that the file"
-            f" says: set WINDOW in {args.network.path}"
-        )
-    return Folder(args.build, args.model, args.precision, args.window, args.network)
+    return _made_from(args)[0]
 
 
 def sources(args: argparse.Namespace) -> Sources:
-    """What the artifacts of these arguments are made from."""
-    data, calibration = (getattr(args, name, None) for name in ("data", "calibration"))
-    split, users = (getattr(args, name, ()) for name in ("split", "users"))
-    return Sources(args.checkpoint, data, calibration, split, users)
+    """What they are made from: what these arguments say, else what was remembered, which is
+    printed; SourcesError where both do not agree and the command does not begin anew."""
+    return _made_from(args)[1]
+
+
+def _made_from(args: argparse.Namespace) -> tuple[Folder, Sources]:
+    if "made_from" not in args:
+        window = getattr(args, "window", None)
+        if args.network is not None and window is not None:
+            raise TendonError(
+                f"WINDOW={window}: the window of {args.network.title} is the one that the file"
+                f" says: set WINDOW in {args.network.path}"
+            )
+        folder = Folder(args.build, args.model, COMPRESSED, network=args.network)
+        asked = {name: getattr(args, name, None) for name in GIVEN}
+        found = resolve(folder, asked, args.begins)
+        if "precision" in args:
+            precision = args.precision or usual_precision(folder, found)
+            folder = replace(folder, precision=precision, window=found.window)
+        args.made_from = folder, found
+    made: tuple[Folder, Sources] = args.made_from
+    return made
 
 
 def run_main(
@@ -425,21 +488,25 @@ def run_main(
 
 
 def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:
-    """Parse and call the command's `run`; a TendonError becomes one line and exit code 2, an
-    interruption exit code 130."""
+    """Parse and call the command's `run`; a TendonError, and a file that cannot be read or written,
+    becomes one line and exit code 2, an interruption exit code 130, a termination 143."""
     console.prepare()
     try:
+        interruption.running()
         try:
             parsed = parser.parse_args(arguments)
             return int(parsed.run(parsed) or 0)
         finally:
             sys.stdout.flush()
-    except TendonError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(
-            "interrupted; nothing half-written was left, and the same command can be repeated",
-            file=sys.stderr,
-        )
-        return 130
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) or interruption.came():
+            return interruption.code()
+        if isinstance(error, TendonError):
+            print(f"error: {printable(str(error))}", file=sys.stderr)
+            return 2
+        if isinstance(error, OSError) and error.filename:
+            print(f"error: {printable(f'{error.filename}: {error.strerror}')}", file=sys.stderr)
+            return 2
+        raise
+    finally:
+        interruption.ending()

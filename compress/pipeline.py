@@ -14,22 +14,24 @@ from typing import Any
 
 from compress import artifacts, cli, evaluate, tasks
 from compress import graph as g
-from compress.artifacts import Folder, Sources
+from compress.artifacts import COMPRESSED, Folder, Sources
 from compress.data import datasets
 from compress.data.datasets import Dataset
 from compress.errors import CheckpointError, GraphError, TendonError
 from compress.files import replace_atomically, sha256, write_json
 from compress.frontend.families import HYPER_PARAMETERS, PUBLISHED
 from compress.graph import latency, macs
-from compress.graph.samples import Signal
 from compress.quantization.calibrate import Ranges, observe
 from compress.quantization.precisions import PRECISIONS
 from compress.quantization.proof import accumulator_bounds
 from compress.quantization.quantize import quantize
+from compress.quantization.signals import Calibration, refuse_shared, unlike
 from compress.report.figures import between, difference, figure
+from compress.report.said import once
 from compress.tasks import distances, groups
 
 REPORT_VERSION = 3
+GIVEN = "CALIBRATION= names it"
 _DEFAULT = Sources()
 SCORES = (  # of a task: what its networks are judged by says nothing about their integers
     "compress.tasks.*.scores",
@@ -45,6 +47,9 @@ SCORES = (  # of a task: what its networks are judged by says nothing about thei
 def run(folder: Folder, checkpoint_path: Path, sources: Sources = _DEFAULT) -> dict[str, Any]:
     """Quantize, score on the held-out sessions, write the artifacts; returns quantize.json's
     content."""
+    if _known(folder, checkpoint_path) is None:  # what cannot be scored is refused before the rest
+        graph = any_graph(folder, checkpoint_path)
+        look(graph, dataset_of(folder, graph, sources))
     integer = graphs(folder, checkpoint_path, sources)
     dataset = dataset_of(folder, integer, sources)
     key = artifacts.key(
@@ -58,16 +63,14 @@ def run(folder: Folder, checkpoint_path: Path, sources: Sources = _DEFAULT) -> d
     if whole and key == artifacts.recorded_key(folder.quantize_json):
         print(f"{folder.quantize_json}: unchanged")
         return read_report(folder)
-    real, signals_from = (
-        g.load(folder.float_graph),
-        [sources.calibration] if sources.calibration else dataset.calibration,
-    )
+    real, signals_from = g.load(folder.float_graph), dataset.calibration
     report = score(real, integer, dataset) | {
         "key": key,
         "calibration": [p.name for p in signals_from],
+        "calibration_findings": integer.provenance.get("findings", []),
     }
-    longest = max(_signals(real, signals_from[0]), key=lambda signal: len(signal.samples))
-    report["layers"] = evaluate.layers(real, integer, longest)
+    calibration = Calibration(real, signals_from)
+    report["layers"] = evaluate.layers(real, integer, calibration.longest())
     artifacts.forget(folder.quantize_json)
     _write_generalization(folder, report)
     write_json(folder.quantize_json, report)
@@ -88,13 +91,23 @@ def graphs(folder: Folder, checkpoint_path: Path, sources: Sources = _DEFAULT) -
     """Make both graphs unless what they are made from is unchanged; returns the integer one. Scores
     nothing."""
     _check(folder, checkpoint_path)
-    if sources.calibration:
-        return family([folder], checkpoint_path, [sources.calibration])[0]
+    if sources.calibration and not _may_be_scored(folder, checkpoint_path, sources):
+        return family([folder], checkpoint_path, [sources.calibration], GIVEN, sources)[0]
     dataset = dataset_of(folder, any_graph(folder, checkpoint_path), sources)
     for note in dataset.notes:
         print(note)
-    signals_from = dataset.calibration
-    return family([folder], checkpoint_path, signals_from)[0]
+    return family([folder], checkpoint_path, dataset.calibration, dataset.why, sources)[0]
+
+
+def _may_be_scored(folder: Folder, checkpoint_path: Path, sources: Sources) -> bool:
+    """Whether what CALIBRATION= names could be held out too: of a folder, or of simulated sessions
+    that are there."""
+    if sources.data is not None or sources.calibration is None:
+        return True
+    if folder.network is not None or sources.calibration.suffix.lower() == ".npy":
+        return False
+    collection = tasks.collection_of(any_graph(folder, checkpoint_path))
+    return (folder.build / collection.folder / "heldout").is_dir()
 
 
 def any_graph(folder: Folder, checkpoint_path: Path) -> g.Graph:
@@ -108,10 +121,21 @@ def dataset_of(folder: Folder, graph: g.Graph, sources: Sources = _DEFAULT) -> D
     """What calibrates, and what is held out. A network file with a signal to calibrate on needs no
     more: that signal is both, and nothing is scored."""
     collection, calibration = tasks.collection_of(graph), sources.calibration
-    if folder.network is None or sources.data is not None or calibration is None:
-        return datasets.find(sources.data, folder.build, collection, sources.split, sources.users)
-    simulated = calibration.suffix != ".npy" and collection.is_simulated(calibration)
-    return Dataset([calibration], [calibration], simulated, scored=False)
+    if folder.network is not None and sources.data is None and calibration is not None:
+        simulated = calibration.suffix.lower() != ".npy" and collection.is_simulated(calibration)
+        return Dataset([calibration], [calibration], simulated, scored=False, why=GIVEN)
+    found = datasets.find(sources.data, folder.build, collection, sources.split, sources.users)
+    if calibration is not None:
+        found = replace(found, calibration=[calibration], why=GIVEN)
+    if sources.data is not None or calibration is not None:  # the simulated sets share nothing
+        refuse_shared(graph, found.calibration, found.heldout, found.why)
+    return found
+
+
+def look(graph: g.Graph, dataset: Dataset) -> None:
+    """RecordingError for held-out recordings that a glance tells to be unfit for scores."""
+    for path in dataset.heldout if dataset.scored else ():
+        tasks.of(graph).look(path)
 
 
 def _known(folder: Folder, checkpoint_path: Path) -> g.Graph | None:
@@ -124,28 +148,50 @@ def _known(folder: Folder, checkpoint_path: Path) -> g.Graph | None:
     return None
 
 
-def family(folders: list[Folder], checkpoint_path: Path, signals_from: list[Path]) -> list[g.Graph]:
+def family(
+    folders: list[Folder],
+    checkpoint_path: Path,
+    signals_from: list[Path],
+    why: str = "",
+    sources: Sources | None = None,
+) -> list[g.Graph]:
     """The integer graphs of one model at several precisions, made where something changed;
-    calibration is observed once."""
+    calibration is observed once. `why`: how what calibrates was chosen. What there is to say of it
+    is said, of graphs that are there already too. The folders remember `sources`, where they are
+    said."""
 
     @functools.cache
-    def observed() -> tuple[g.Graph, Ranges]:
+    def observed() -> tuple[g.Graph, Ranges, list[str]]:
         real = load_float(folders[0].model, checkpoint_path, folders[0].window)
         print(f"calibrating on {', '.join(p.name for p in signals_from)}")
         narrow = bool(real.provenance.get("bits")) or any(
             PRECISIONS[folder.precision].weights < 8 for folder in folders
         )
-        signals = [signal for path in signals_from for signal in _signals(real, path)]
-        return real, observe(real, signals, products=narrow)
+        calibration = Calibration(real, signals_from, why)
+        ranges = observe(real, calibration, products=narrow)
+        return real, ranges, calibration.findings + unlike(real, ranges, signals_from)
 
-    return [_graph(folder, checkpoint_path, signals_from, observed) for folder in folders]
+    def remember() -> None:
+        if sources is not None:
+            whole = None if folders[0].precision == COMPRESSED else checkpoint_path
+            artifacts.remember(folders[0], sources, whole, calibrated)
+
+    own = sources is not None and sources.data and not sources.calibration
+    calibrated = {str(p.resolve()): sha256(p) for p in signals_from} if own else {}
+    if folders:
+        artifacts.check_calibrated(folders[0], sources, calibrated)
+    made = [_graph(folder, checkpoint_path, signals_from, observed, remember) for folder in folders]
+    for words in dict.fromkeys(w for graph in made for w in graph.provenance.get("findings", [])):
+        once(f"warning: calibration: {words}")
+    return made
 
 
 def _graph(
     folder: Folder,
     checkpoint_path: Path,
     signals_from: list[Path],
-    observed: Callable[[], tuple[g.Graph, Ranges]],
+    observed: Callable[[], tuple[g.Graph, Ranges, list[str]]],
+    remember: Callable[[], None],
 ) -> g.Graph:
     _check(folder, checkpoint_path)
     key = artifacts.key(
@@ -158,12 +204,16 @@ def _graph(
     )
     known = _unchanged(folder, key)
     if known is not None:
+        remember()
         print(f"{folder.graph}: unchanged")
         return known
-    real, ranges = observed()
+    real, ranges, findings = observed()
     integer = quantize(real, ranges, folder.precision)
+    if findings:
+        integer.provenance["findings"] = findings
     integer.provenance["code"] = _graph_code()
     integer.provenance["key"] = key  # vouches for both files, so the integer graph is written last
+    remember()
     artifacts.forget(folder.quantize_json)  # it speaks of the graph that was there
     artifacts.forget(folder.graph)
     g.save(real, folder.float_graph)
@@ -194,20 +244,14 @@ def _check(folder: Folder, checkpoint_path: Path) -> None:
 
 def _unchanged(folder: Folder, key: str) -> g.Graph | None:
     """The integer graph on disk when it has this key and the float graph lies beside it, whole."""
-    whole = artifacts.is_whole(folder.graph)
-    if not whole or g.provenance(folder.graph).get("key") != key:
+    if not artifacts.is_whole(folder.graph) or g.provenance(folder.graph).get("key") != key:
         return None
     try:
         g.load(folder.float_graph)
         return g.load(folder.graph)
-    except GraphError:
+    except GraphError as error:
+        print(f"{error.args[0].removesuffix('; quantize again')}: made again")
         return None
-
-
-def _signals(graph: g.Graph, path: Path) -> list[Signal]:
-    """What of a recording calibrates: each stretch without a gap."""
-    parts = tasks.of(graph).inputs(graph, path, datasets.CALIBRATION_SECONDS)
-    return [part.signal for part in parts]
 
 
 def load_float(model: str, path: Path, window: int | None = None) -> g.Graph:
@@ -260,7 +304,7 @@ def score(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]:
     errors = [task.error(integer, frames, recorded) for frames in (a, b)]
     by_user, by_kind = (
         groups.scores(task, integer, (a, b), recorded, names, published)
-        for names, published in ((dataset.users, False), (dataset.generalization, True))
+        for names, published in ((dataset.user_of, False), (dataset.generalizes, True))
     )
     low, high = (None, None) if None in errors else task.difference(integer, a, b, recorded)
     published, (amount, amount_is) = PUBLISHED.get(integer.name), task.amount(recorded)
@@ -316,7 +360,7 @@ def text(report: dict[str, Any]) -> str:
     lines = [
         _where(report),
         *(_errors(m) if report["scored"] else []),
-        *_of_groups(report),
+        *(groups.text(report) if report["scored"] else []),
         f"  {agreement}output SQNR {report['sqnr_db']:.1f} dB",
     ]
     if report["stream_latency"]:
@@ -358,33 +402,25 @@ def _errors(m: dict[str, Any]) -> list[str]:
     ]
 
 
-def _of_groups(report: dict[str, Any]) -> list[str]:
-    """The errors of users and of kinds of generalization, where there are several."""
-    unit, users, found = report["metric"]["unit"], report["over_users"], []
-    if users and report["scored"]:
-        found += groups.lines("user", report["users"], unit)
-        found.append(groups.mean_line(users, unit))
-    if report["scored"]:
-        found += groups.lines("generalization", report["generalization"], unit)
-    return found
-
-
 def quantize_command(args: argparse.Namespace) -> None:
     """`python -m compress quantize`."""
     folder, sources = cli.folder(args), cli.sources(args)
-    path = artifacts.checkpoint_for(folder, sources.checkpoint)
+    path = artifacts.checkpoint_for(folder, sources)
     print(text(run(folder, path, sources)))
     print(f"wrote {folder.graph} and {folder.quantize_json}")
 
 
 def macs_command(args: argparse.Namespace) -> None:
     """`python -m compress macs`."""
-    path = artifacts.checkpoint_for(cli.folder(args), cli.sources(args).checkpoint)
-    graph = load_float(args.model, path, args.window)
+    folder, sources = cli.folder(args), cli.sources(args)
+    path = artifacts.checkpoint_for(folder, sources)
+    graph = load_float(folder.model, path, folder.window)
+    whole = None if folder.precision == COMPRESSED else path
+    artifacts.remember(folder, sources, whole)
     print(macs.table(graph))
     found = latency.of(graph)
     if found:
         print(latency.text(found))
-    out = args.build / args.model / "macs.json"
+    out = folder.root / "macs.json"
     write_json(out, macs.report(graph) | ({"stream_latency": found} if found else {}))
     print(f"wrote {out}")

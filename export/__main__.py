@@ -5,6 +5,11 @@ from __future__ import annotations
 
 import sys
 
+from compress import interruption
+
+if __name__ == "__main__":
+    interruption.begin()  # before what takes its time to import
+
 from compress.cli import Command, run_main
 from export import cli
 
@@ -14,12 +19,14 @@ COMMANDS = (
         "write a C project that a person can read and take away",
         cli.add_c_arguments,
         "export.commands:c",
+        begins=True,
     ),
     Command(
         "tflm",
         "write a project around TFLite-Micro's interpreter",
         cli.add_project_arguments,
         "export.commands:tflm",
+        begins=True,
     ),
     Command(
         "firmware",
@@ -32,12 +39,14 @@ COMMANDS = (
         "write the streaming step as ONNX, float and QDQ",
         cli.add_project_arguments,
         "export.commands:onnx",
+        begins=True,
     ),
     Command(
         "tflite",
         "write the step as TFLite files",
         cli.add_project_arguments,
         "export.commands:tflite",
+        begins=True,
     ),
     Command(
         "check",

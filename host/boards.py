@@ -10,12 +10,15 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
 from compress import artifacts
 from export.boards import Description, load_board
+from host import ports
 from host.checklist import Expected
 from host.conversation import Timing
 from host.errors import NoBoardError
@@ -23,6 +26,8 @@ from host.lines import Line, PtyLine, SerialLine, SocketLine
 from host.link import Link
 
 BAUD = 921_600  # of a port whose board is not named, or whose board has no rate
+WAIT_S = 30.0  # for a port that went away in the middle of a run
+LOOK_S = 0.25  # between looks at which ports there are
 EMULATED = Timing(
     silence_s=60.0, boot_s=60.0
 )  # at the speed its machine leaves it; an emulator that dies says so at once
@@ -116,6 +121,17 @@ class ProcessBoard(Board):
         return self._log.read().decode("utf-8", "replace")
 
 
+def check(name: str, port: str | None) -> None:
+    """Is there a way to this board? NoBoardError, before anything long begins: its port is none,
+    or it has neither a port nor an emulator."""
+    board = load_board(name)
+    if port is not None:
+        if (wrong := ports.no_port(port, ports.here())) is not None:
+            raise NoBoardError(wrong)
+    elif board.emulator is None and board.prefix:
+        raise NoBoardError(f"{board.name} has no emulator: connect it and give its port with PORT=")
+
+
 def open_board(
     name_or_port: str,
     image: Path | None = None,
@@ -143,8 +159,7 @@ def open_board(
         )
     if board.emulator is not None:
         return open_emulator(board, image, expect_hash, timing)
-    if board.prefix:
-        raise NoBoardError(f"{board.name} has no emulator: connect it and give its port with PORT=")
+    check(name_or_port, port)
     return open_process(image, expect_hash, timing)
 
 
@@ -153,6 +168,61 @@ def _check_kept(image: Path | None) -> None:
     wrong = artifacts.damage(image) if image and artifacts.sealed(image) else ""
     if wrong:
         raise NoBoardError(f"{wrong}; it is not run: make firmware builds it again")
+
+
+class Reconnect:
+    """Opens a board, and again after it was lost. What is behind its port is then waited for, by
+    its USB serial number where it has one: it may come back later, and under another name."""
+
+    def __init__(
+        self,
+        open_at: Callable[[str | None], Board],
+        port: str | None,
+        wait_s: float = WAIT_S,
+        say: Callable[[str], None] = print,
+    ):
+        self.port, self._open_at, self._wait_s, self._say = port, open_at, wait_s, say
+        self._before: ports.Port | None = None
+        self._opened = False
+
+    def __call__(self) -> Board:
+        """NoBoardError: it is not there, or did not come back in time."""
+        board = self._again(self.port) if self._opened and self.port else self._open_at(self.port)
+        if self.port is not None and not ports.is_url(self.port):
+            self._before = ports.behind(self.port, ports.here()) or self._before
+        self._opened = True
+        return board
+
+    def _again(self, name: str) -> Board:
+        begin, said, why = time.monotonic(), False, ""
+        while time.monotonic() - begin < self._wait_s:
+            now = ports.where_now(name, self._before, ports.here())
+            if now is not None:
+                try:
+                    return self._meet(name, now)
+                except NoBoardError as error:
+                    why = str(error)
+            if not said:
+                self._say(f"waiting for {name} for up to {self._wait_s:g} s")
+            said = True
+            time.sleep(LOOK_S)
+        raise NoBoardError(
+            f"{name} did not come back within {self._wait_s:g} s; ports are:"
+            f" {ports.listed(ports.here())}" + (f"\n{why}" if why else "")
+        )
+
+    def _meet(self, name: str, now: str) -> Board:
+        """A port may be there before its board answers."""
+        board = self._open_at(now)
+        try:
+            board.link.handshake()
+        except BaseException:
+            board.close()
+            raise
+        if now != name:
+            self._say(f"what was {name} is {now} now, by its USB serial number")
+        self.port = now
+        return board
 
 
 def _open_port(

@@ -1,38 +1,16 @@
 """A board that does not answer: what was seen, which of the usual cases that is, and the one thing
 to do next.
 
-Nothing here talks to a board. What was seen comes from the system (serial ports, who holds one) and
-from the bytes heard on the line.
+Nothing here talks to a board. What was seen comes from the system (host/ports.py) and from the
+bytes heard on the line.
 """
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import grp
-import os
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
-import serial.tools.list_ports
+from host.ports import ST_LINK, Port, holders, listed
 
-ST_LINK = {  # product ids of vendor 0483
-    0x3744: "ST-LINK/V1, which has no serial port",
-    0x3748: "ST-LINK/V2, which has no serial port",
-    0x374B: "ST-LINK/V2-1",
-    0x3752: "ST-LINK/V2-1",
-    0x374E: "STLINK-V3",
-    0x374F: "STLINK-V3",
-    0x3753: "STLINK-V3",
-    0x3754: "STLINK-V3",
-}
-ADAPTERS = {
-    0x0403: "FTDI adapter",
-    0x10C4: "CP210x adapter",
-    0x1A86: "CH340 adapter",
-    0x067B: "PL2303 adapter",
-}
 TEXT = frozenset(range(0x20, 0x7F)) | {0x09, 0x0A, 0x0D}
 # The bytes that a receiver n times as fast as the sender gets: every bit is read n times, the first
 # ones as the start bit's rest.
@@ -41,15 +19,6 @@ SLOWER = {
     4: frozenset((0x00, 0x78, 0x80, 0xF8)),
     2: frozenset(b for b in range(0, 256, 2) if (b >> 1 ^ b >> 2) & 0b10101 == 0),
 }
-
-
-@dataclass(frozen=True)
-class Port:
-    """A serial port of this machine. `kind`: the debugger or adapter behind it, by its USB ids; ""
-    when unknown."""
-
-    device: str
-    kind: str
 
 
 @dataclass(frozen=True)
@@ -63,6 +32,7 @@ class Heard:
     tail: bytes = b""  # the last of it
     starts: int = 0  # times the board said that it had started
     told: str = ""  # what it said of its last start (faults.py)
+    echoed: int = 0  # good frames that were this host's own
 
 
 @dataclass(frozen=True)
@@ -90,91 +60,8 @@ class Finding:
 
     def lines(self, title: str, found: list[Port], heard: str = "") -> str:
         """The check list as a message, its title first."""
-        rows = {"seen": self.seen, "heard": heard, "ports": ports_seen(found), "next": self.step}
+        rows = {"seen": self.seen, "heard": heard, "ports": listed(found), "next": self.step}
         return "\n".join([title, *(f"  {name:5}  {text}" for name, text in rows.items() if text)])
-
-
-def ports() -> list[Port]:
-    """The serial ports of this machine; debuggers and adapters first."""
-    found = [Port(c.device, _kind(c.vid, c.pid)) for c in serial.tools.list_ports.comports()]
-    return sorted(found, key=lambda port: (not port.kind, port.device))
-
-
-def _kind(vendor: int | None, product: int | None) -> str:
-    if vendor is None or product is None:
-        return ""
-    if vendor == 0x0483:
-        return ST_LINK.get(product, f"STMicroelectronics device {product:04x}")
-    return ADAPTERS.get(vendor, f"USB device {vendor:04x}:{product:04x}")
-
-
-def ports_seen(found: list[Port]) -> str:
-    """Serial ports by name."""
-    return ", ".join(f"{p.device} ({p.kind or 'no USB device'})" for p in found) or "none"
-
-
-# --- a port that cannot be opened -----------------------------------------------------------------
-
-
-def missing(found: list[Port]) -> Finding:
-    """There is no such device."""
-    seen = "this machine has no serial port of that name"
-    likely = [p for p in found if p.kind]
-    if likely:
-        step = f"PORT={likely[0].device}, which is an {likely[0].kind}"
-    else:
-        step = (
-            "connect the board by the USB connector of its debugger with a cable that carries data,"
-            " and look again; in a virtual machine or container pass the device through"
-        )
-    return Finding("no such port", seen, step)
-
-
-def refused(device: str, error: Exception, holders: list[str]) -> Finding:
-    """The device is there and cannot be opened."""
-    number = getattr(error, "errno", None)  # pyserial's carry the system's number
-    if number == errno.EACCES:
-        group = _group(device)
-        step = f"sudo usermod -a -G {group} $USER, then log out and in again"
-        return Finding("permission", f"you may not open it; it belongs to group {group}", step)
-    if holders or number in (errno.EBUSY, errno.EWOULDBLOCK):
-        who = ", ".join(holders) or "a process of another user (sudo fuser -v shows which)"
-        return Finding(
-            "busy", f"it is in use by {who}", "close that program, or give another PORT="
-        )
-    return Finding(
-        "unusable", f"it cannot be opened: {error}", "unplug the board and connect it again"
-    )
-
-
-def _group(device: str) -> str:
-    try:
-        return grp.getgrgid(os.stat(device).st_gid).gr_name
-    except (OSError, KeyError):
-        return "dialout"
-
-
-def holders(device: str, processes: Path = Path("/proc")) -> list[str]:
-    """Other processes that have a device open, as far as this user may see."""
-    real, found = os.path.realpath(device), []
-    for folder in processes.glob("[0-9]*"):
-        if folder.name != str(os.getpid()) and real in _open_files(folder / "fd"):
-            try:
-                name = (folder / "comm").read_text(encoding="utf-8").strip()
-            except OSError:
-                name = "a process"
-            found.append(f"{name} (process {folder.name})")
-    return sorted(found)
-
-
-def _open_files(folder: Path) -> Iterable[str]:
-    try:
-        entries = list(folder.iterdir())
-    except OSError:
-        return  # ended meanwhile, or another user's
-    for entry in entries:
-        with contextlib.suppress(OSError):  # closed meanwhile; the others may still be open
-            yield os.readlink(entry)
 
 
 # --- a line on which nobody answers ---------------------------------------------------------------
@@ -199,6 +86,13 @@ def diagnose(
         return Finding("process", process, step)
     if not heard.count:
         return _silent(expected, found)
+    if heard.echoed and heard.echoed == heard.good:
+        return Finding(
+            "echo",
+            f"{heard.echoed} frames came back as they were sent and nothing else: a line that ends"
+            " in itself, no board",
+            "take the loop-back plug or the wire from TX to RX away, and connect the board",
+        )
     if heard.good:
         return Finding(
             "deaf",

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import argparse
 import io
+from pathlib import Path
 
 import numpy as np
 
 from compress import artifacts, cli, pipeline, tasks
+from compress import graph as g
 from compress.files import replace_atomically
 from compress.graph.samples import Signal
-from compress.tasks.shape import is_own
+from compress.tasks.stretches import least_samples
+from compress.tasks.task import Recorded
 from host import board_diagnosis, engines
 from host import diagnose as comparison
+from host.boards import check
 from host.cli import ON_BOARD_SECONDS, SECONDS
-from host.names import FLOAT
+from host.names import FLOAT, LOCAL
 
 
 def _prepare(args: argparse.Namespace) -> engines.Artifacts:
@@ -24,22 +28,24 @@ def _prepare(args: argparse.Namespace) -> engines.Artifacts:
 def infer(args: argparse.Namespace) -> None:
     """One input through one engine. A wrong engine or input is refused before anything is made."""
     engines.check(args.engine)
+    if args.engine not in LOCAL:
+        check(args.engine, args.port)
     folder = cli.folder(args)
-    path = artifacts.checkpoint_for(folder, cli.sources(args).checkpoint)
+    path = artifacts.checkpoint_for(folder, cli.sources(args))
     graph = pipeline.any_graph(folder, path)
-    parts = tasks.of(graph).inputs(graph, args.input, None, args.initial)
-    if args.engine in FLOAT:
-        graph = pipeline.load_float(args.model, path, args.window)
-        found = [engines.infer_float(args.engine, graph, path, p.signal) for p in parts]
+    parts = tasks.of(graph).inputs(graph, args.input, None, args.initial, whole=False)
+    if args.engine == "torch":
+        _remembered(args)
+        found = [engines.published(path, part) for part in parts]
     else:
-        made = _prepare(args)
-        graph = made.integer
-        found = [engines.infer(args.engine, made, p.signal, args.port) for p in parts]
-    laid_out = tasks.of(graph).in_a_row(graph, found)
+        parts = [_streamed(graph, part) for part in _long_enough(graph, parts)]
+        graph, found = _streams(args, graph, path, parts)
+    begun = args.engine == "torch"
+    laid_out = tasks.of(graph).laid_out(graph, found, begun)
     content = io.BytesIO()
     np.save(content, laid_out)
     replace_atomically(args.output, content.getvalue())
-    written = [len(frames) - (graph.start_up if is_own(graph) else 0) for frames in found]
+    written = [len(frames) - (0 if begun else graph.start_up) for frames in found]
     for part, frames in zip(parts, written, strict=True):
         if len(parts) > 1:
             print(f"{part.name}: {frames} frames, a stream of its own")
@@ -49,10 +55,51 @@ def infer(args: argparse.Namespace) -> None:
     )
 
 
+def _streams(
+    args: argparse.Namespace, graph: g.Graph, path: Path, parts: list[Recorded]
+) -> tuple[g.Graph, list[g.Array]]:
+    """The graph that an engine of the stream runs, and its frames of each part."""
+    if args.engine in FLOAT:
+        folder = _remembered(args)
+        real = pipeline.load_float(folder.model, path, folder.window)
+        return real, [engines.infer_float(args.engine, real, path, p.signal) for p in parts]
+    made = _prepare(args)
+    return made.integer, [engines.infer(args.engine, made, p.signal, args.port) for p in parts]
+
+
+def _remembered(args: argparse.Namespace) -> artifacts.Folder:
+    """The folder, which remembers from now on what a float engine ran of."""
+    folder, sources = cli.folder(args), cli.sources(args)
+    path = artifacts.checkpoint_for(folder, sources)
+    artifacts.remember(folder, sources, None if folder.precision == artifacts.COMPRESSED else path)
+    return folder
+
+
+def _long_enough(graph: g.Graph, parts: list[Recorded]) -> list[Recorded]:
+    """Those that give an output; of others the first, which is refused."""
+    found = [part for part in parts if len(part.samples) >= least_samples(graph)]
+    for part in parts:
+        if found and len(part.samples) < least_samples(graph):
+            print(f"{part.name}: {len(part.samples)} samples are too few for an output: left out")
+    return found or parts[:1]
+
+
+def _streamed(graph: g.Graph, part: Recorded) -> Recorded:
+    """The whole steps of it; what is left over is said."""
+    whole = tasks.of(graph).streamed(graph, part)
+    left = len(part.samples) - len(whole.samples)
+    if left:
+        print(
+            f"{part.name}: the last {left} samples ({left / part.rate:.4f} s) are less than a step"
+            f" of {graph.samples_per_step}, which a stream computes at once: left over"
+        )
+    return whole
+
+
 def _beginning(args: argparse.Namespace, seconds: float) -> Signal:
     """The first seconds of the input."""
     folder = cli.folder(args)
-    path = artifacts.checkpoint_for(folder, cli.sources(args).checkpoint)
+    path = artifacts.checkpoint_for(folder, cli.sources(args))
     graph = pipeline.any_graph(folder, path)
     return tasks.of(graph).load_input(graph, args.input, seconds).signal
 
@@ -69,6 +116,8 @@ def diagnose(args: argparse.Namespace) -> None:
     """A board, or two engines, layer by layer. Wrong engines and a wrong input are refused before
     anything is made."""
     comparison.check(args.engines)
+    if args.board:
+        check(args.board, args.port)
     seconds = args.seconds or (ON_BOARD_SECONDS if args.board else SECONDS)
     signal = None if args.input is None else _beginning(args, seconds)
     made = _prepare(args)

@@ -10,15 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from host import checklist, faults
+from host import checklist, faults, ports
 from host import protocol as p
 from host.errors import (
     BoardLostError,
     DamagedImageError,
     HashMismatchError,
-    LinkError,
     ModelFaultError,
     NoBoardError,
+    OvertakenError,
     ProtocolError,
     UnknownRequestError,
 )
@@ -34,10 +34,14 @@ class Timing:
     silence_s: float = 10.0  # without one good frame: the board is lost
     boot_s: float = 10.0  # for the first answer
     stall_s: float = 60.0  # of answers, but no sample accepted and no result: the board is lost
+    # DATA frames accepted and results in every `stall_s` in which nothing was computed: on a line
+    # that loses more a run would take for ever
+    least: int = 10
     # of silence while a board computes its first step: nobody knows yet how long one takes
     first_step_s: float = 120.0
 
 
+OUTSIDE = (p.HELLO, p.BEGIN, p.STATUS)  # requests of no session
 STRETCH = 4  # times the longest step seen: what a board may take for one before it is lost
 
 
@@ -55,6 +59,14 @@ class Traffic:
 
 
 @dataclass
+class Pace:
+    """What came through since the last look, over streams and sessions."""
+
+    waited_s: float = 0.0  # while no step was computed
+    moved: int = 0  # DATA frames accepted, results received
+
+
+@dataclass
 class Conversation:
     """One line to one board. Not for several threads."""
 
@@ -64,7 +76,7 @@ class Conversation:
     traffic: Traffic = field(default_factory=Traffic)
     decoder: p.Decoder = field(default_factory=p.Decoder)
     hello: p.Hello | None = None
-    session: int = 0
+    session: p.Session = p.NONE
     frames: int = 0  # output frames of the session, received without a gap
     next_data: int = 0  # sequence of the session's next new DATA frame
     expected: checklist.Expected = field(
@@ -79,7 +91,9 @@ class Conversation:
     step_s: float = 0.0
     # for a good frame since the last one, in receive(): what the host does itself is no silence
     waited_s: float = 0.0
-    _request: int = field(default_factory=lambda: int.from_bytes(os.urandom(3), "little"))
+    pace: Pace = field(default_factory=Pace)
+    echoed: int = 0  # requests heard: a line that gives back what it is given
+    _request: int = field(default_factory=lambda: int.from_bytes(os.urandom(4), "little"))
     _inbox: list[p.Frame] = field(default_factory=list)
 
     # --- who is there -----------------------------------------------------------------------------
@@ -94,10 +108,16 @@ class Conversation:
 
     def _check_list(self) -> str:
         """What was seen of a board that does not answer, and what to do."""
-        d, found = self.decoder, checklist.ports()
+        d, found = self.decoder, ports.here()
         told = self.told(self.started)
         heard = checklist.Heard(
-            d.bytes_heard, d.good, d.misread, d.tail, self.starts, told.text if told else ""
+            d.bytes_heard,
+            d.good,
+            d.misread,
+            d.tail,
+            self.starts,
+            told.text if told else "",
+            self.echoed,
         )
         finding = checklist.diagnose(
             heard, self.expected, found, self.explain() if self.explain else None
@@ -117,9 +137,15 @@ class Conversation:
 
     def _check(self, hello: p.Hello) -> None:
         if hello.version != p.VERSION:
+            step = (
+                "the board's firmware is older than this host: load it again"
+                if hello.version < p.VERSION
+                else "this host is older than the board's firmware: use the Tendon that built it,"
+                " or load this one's"
+            )
             raise ProtocolError(
-                f"{self.line.name}: expected protocol version {p.VERSION}, found {hello.version}; "
-                "build and load the firmware of this version"
+                f"{self.line.name}: expected protocol version {p.VERSION}, found {hello.version};"
+                f" {step}, {self.expected.flash}"
             )
         if hello.error == p.TABLES:
             raise DamagedImageError(
@@ -143,12 +169,14 @@ class Conversation:
     # --- frames -----------------------------------------------------------------------------------
 
     def send(self, kind: int, sequence: int, payload: bytes) -> int:
-        """One frame of the current session; returns its bytes on the line."""
-        encoded = p.encode(p.Frame(kind, self.session, sequence, payload))
+        """One frame of the current session, or of none where its kind belongs to none; returns its
+        bytes on the line."""
+        session = p.NONE if kind in OUTSIDE else self.session
+        encoded = p.encode(p.Frame(kind, session.number, sequence, payload), session.key)
         try:
             self.line.send(encoded)
         except LineClosed as error:
-            raise self.lost(str(error)) from error
+            raise self.lost(self._closed(error)) from error
         self.traffic.bytes_sent += len(encoded)
         self.traffic.frames_sent += 1
         return len(encoded)
@@ -161,14 +189,28 @@ class Conversation:
             try:
                 content = self.line.receive(left)
             except LineClosed as error:
-                raise self.lost(str(error)) from error
+                raise self.lost(self._closed(error)) from error
             self.traffic.bytes_received += len(content)
-            self._inbox = self.decoder.feed(content)
+            self._inbox = self._answers(self.decoder.feed(content))
         self.waited_s += time.monotonic() - begin
         frame = self._inbox.pop(0) if self._inbox else None
         if frame is not None and frame.type == p.READY:
             self._note_start(frame.payload)
         return frame
+
+    def _closed(self, error: LineClosed) -> str:
+        """What became of the line, which a message names by itself."""
+        return str(error).removeprefix(f"{self.line.name}: ")
+
+    def _answers(self, heard: list[p.Frame]) -> list[p.Frame]:
+        """Without what this host said itself."""
+        answers = [frame for frame in heard if frame.type & p.ANSWER]
+        self.echoed += len(heard) - len(answers)
+        return answers
+
+    def open(self, session: p.Session) -> None:
+        """From here on frames are of this session; those of others are not heard."""
+        self.session = self.decoder.session = session
 
     def _note_start(self, ready: bytes) -> None:
         self.starts += 1
@@ -205,11 +247,11 @@ class Conversation:
                 if frame.sequence != number:
                     continue
                 if frame.type == kind | p.ANSWER and (
-                    kind in (p.HELLO, p.STATUS) or frame.session == self.session
+                    kind in (p.HELLO, p.STATUS) or frame.session == self.session.number
                 ):
                     return frame
                 if frame.type == p.ERROR and p.Refusal.parse(frame.payload).request == kind:
-                    raise self._refused(p.Refusal.parse(frame.payload))
+                    self._refuse(p.Refusal.parse(frame.payload))
         raise self.lost("the board does not answer")
 
     def _ask_hello(self, patience_s: float) -> p.Hello:
@@ -222,45 +264,58 @@ class Conversation:
                 f" {error}"
             ) from error
 
-    def _refused(self, refusal: p.Refusal) -> LinkError:
+    def _refuse(self, refusal: p.Refusal) -> None:
+        """Raises what a refusal means; nothing where only the request was damaged on its way."""
         if refusal.code == p.SESSION:
-            return self.lost(
-                f"the board was reset, or belongs to someone else: expected session {self.session},"
-                f" found {refusal.detail}"
-            )
+            if refusal.request == p.BEGIN:
+                raise OvertakenError(f"{self.line.name}: the board refused: {refusal}")
+            if refusal.detail == self.session.number:
+                return
+            raise self.lost(self.gone(refusal.detail))
         if refusal.code == p.TABLES:
-            return DamagedImageError(
+            raise DamagedImageError(
                 f"{self.line.name}: the image on the board is damaged; load the firmware again"
             )
         kind = UnknownRequestError if refusal.code == p.TYPE else ProtocolError
-        return kind(f"{self.line.name}: the board refused: {refusal}")
+        raise kind(f"{self.line.name}: the board refused: {refusal}")
 
     def confirm_session(self) -> None:
         """Something looked like a reset: ask. BoardLostError when it was one."""
         hello = self._ask_hello(self.patience_s())
-        if hello.session != self.session:
-            raise self.lost(
-                f"the board was reset: expected session {self.session}, found {hello.session}",
-                hello,
-            )
+        if hello.session != self.session.number:
+            raise self.lost(self.gone(hello.session), hello)
 
-    def lost(self, what: str, hello: p.Hello | None = None) -> BoardLostError:
+    def gone(self, found: int) -> str:
+        """What it means that a board is in this session and not in ours."""
+        ours = f"expected session {self.session.number:08x}, found"
+        if not found:
+            return f"the board was reset: {ours} none"
+        return f"another host took the board: {ours} {found:08x}"
+
+    def lost(
+        self,
+        what: str,
+        hello: p.Hello | None = None,
+        then: str = "Reconnect the board: the run can be resumed",
+    ) -> BoardLostError:
         """Says what was heard last."""
         expected = self.expect_hash or (self.hello.model_hash if self.hello else "any")
         last = hello or self.hello
         found = last.model_hash if last else "none"
-        ports = checklist.ports_seen(checklist.ports())
+        seen = ports.listed(ports.here())
         fate = f"; {self.explain()}" if self.explain else ""
         told = self.told(hello or self.started)
         why = f" {told.text[0].upper()}{told.text[1:]}." if told else ""
         return BoardLostError(
-            f"{self.line.name}: {what}.{why} Serial ports seen: {ports}. {self._heard()}{fate}."
+            f"{self.line.name}: {what}.{why} Serial ports seen: {seen}. {self._heard()}{fate}."
             f" Model hash expected {expected}, found {found}. {self.frames} output frames were"
-            " received. Reconnect the board: the run can be resumed",
+            f" received. {then}",
             told,
         )
 
     def _heard(self) -> str:
-        heard = f"{self.decoder.bytes_heard} bytes heard, {self.decoder.damaged} damaged frames"
+        d = self.decoder
+        heard = f"{d.bytes_heard} bytes heard, {d.damaged} damaged frames"
+        heard += f", {d.foreign} of other sessions" if d.foreign else ""
         last = f", the last {self.decoder.tail.hex(' ')}" if self.decoder.tail else ""
         return heard + last

@@ -14,18 +14,21 @@ from tqdm import tqdm
 from compress import artifacts, pipeline
 from compress import graph as g
 from compress.artifacts import Folder, Sources
-from compress.errors import TendonError
+from compress.errors import RecordingError, TendonError
 from compress.graph.samples import Initial, Signal, to_int16, to_real
 from compress.interpreter.base import Interpreter
 from compress.interpreter.float import FloatInterpreter
 from compress.interpreter.integer import IntegerInterpreter
+from compress.tasks.task import Recorded
 from export import boards, build
 from export.c import memory
+from export.exported import called
 from host import native
-from host.boards import open_board
+from host.boards import Board, Reconnect, open_board
 from host.names import INTERPRETERS, LOCAL
-from host.protocol import Snapshot
+from host.resume import snapshots, to_end
 from host.run import Run
+from host.snapshot import Snapshot
 
 Array = g.Array
 
@@ -42,16 +45,38 @@ class Artifacts:
 
 def prepare(folder: Folder, sources: Sources) -> Artifacts:
     """Quantize when something changed, then load both graphs; scores nothing."""
-    path = artifacts.checkpoint_for(folder, sources.checkpoint)
+    path = artifacts.checkpoint_for(folder, sources)
     integer = pipeline.graphs(folder, path, sources)
     return Artifacts(folder, path, g.load(folder.float_graph), integer)
 
 
 def prepare_scored(folder: Folder, sources: Sources) -> Artifacts:
     """As `prepare`, and quantize.json holds the scores of these graphs on the held-out sessions."""
-    path = artifacts.checkpoint_for(folder, sources.checkpoint)
+    path = artifacts.checkpoint_for(folder, sources)
     pipeline.run(folder, path, sources)
     return Artifacts(folder, path, g.load(folder.float_graph), g.load(folder.graph))
+
+
+def published(path: Path, part: Recorded) -> npt.NDArray[np.float32]:
+    """A part of a recording, whole steps or not -> float32 frames of the published forward over
+    exactly its samples, as many as that gives (a stream sees less: DESIGN.md)."""
+    from compress.frontend import checkpoint
+
+    try:
+        loaded = checkpoint.load(path)
+        frames = checkpoint.forward(loaded, part.samples, _initial(part.signal))
+        why = "" if frames.size else ": nothing comes out"
+    except RuntimeError as error:  # torch's for a shape that its layers cannot take
+        frames, why = None, f": {str(error).splitlines()[0]}"
+    if frames is None or why:
+        raise RecordingError(
+            f"{part.name}: the published forward cannot take these {len(part.samples)} samples{why}"
+        )
+    return frames
+
+
+def _initial(signal: Signal) -> Array | None:
+    return next(iter((signal.initial or {}).values()), None)
 
 
 def infer_float(
@@ -127,26 +152,30 @@ def run_of(graph: g.Graph, signal: Signal, snapshot_every: int = 0) -> Run:
 
 
 def _on_board(board: str, made: Artifacts, signal: Signal, port: str | None) -> Array:
-    image = build.make_firmware(made.integer, made.folder, board)
+    image = build.make_firmware(called(made.integer, made.folder, board), made.folder, board)
     frames = len(signal.samples) // made.integer.samples_per_step * made.integer.chunk
-    with (
-        open_board(board, image, made.integer.hash(), port=port) as connected,
-        tqdm(total=frames, unit="frame") as bar,
-    ):
+
+    def open_at(where: str | None) -> Board:
+        return open_board(board, image, made.integer.hash(), port=where)
+
+    run = run_of(made.integer, signal, snapshots(frames))
+    again = Reconnect(open_at, port, say=tqdm.write)
+    with again() as connected, tqdm(total=frames, unit="frame") as bar:
         connected.link.handshake()
 
         def advance(step: int, outputs: Array, ticks: int) -> None:
             bar.update()
 
-        return run_of(made.integer, signal).start(connected.link, advance).outputs
+        to_end(run, connected, again, advance, bar.write).close()
+    return np.array(run.outputs, np.int16)
 
 
 def _torch(path: Path, signal: Signal, graph: g.Graph) -> npt.NDArray[np.float32]:
     """The published forward sees the whole recording, which a stream does not (DESIGN.md)."""
     from compress.frontend import checkpoint
 
-    initial = next(iter((signal.initial or {}).values()), None)
-    return checkpoint.stream_forward(checkpoint.load(path), graph, signal.samples, initial)
+    loaded = checkpoint.load(path)
+    return checkpoint.stream_forward(loaded, graph, signal.samples, _initial(signal))
 
 
 def layers(engine: str, made: Artifacts, signal: Signal) -> Iterator[tuple[str, Array]]:

@@ -3,8 +3,12 @@ and what to do."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from compress.errors import TendonError
-from host.faults import Told
+
+if TYPE_CHECKING:  # which needs the messages, which need these errors
+    from host.faults import Told
 
 
 class LinkError(TendonError):
@@ -23,6 +27,10 @@ class ProtocolError(LinkError):
 class UnknownRequestError(ProtocolError):
     """The board's firmware knows no such request: an older one, or one built without what the
     request is about."""
+
+
+class OvertakenError(ProtocolError):
+    """The board has begun another session since it was asked for its challenge."""
 
 
 class NoTapError(LinkError):

@@ -11,8 +11,9 @@ from compress import artifacts, cli, pipeline
 from compress.errors import TendonError
 from export import boards, compilers
 from export import build as c_project
-from host import checklist
-from host.boards import open_board
+from export.exported import as_exported
+from host import ports
+from host.boards import check, open_board
 from host.conversation import Timing
 from host.errors import LinkError
 from host.loaders import FORBIDDEN, LOADERS, Answer, Job, Loader, ask, load
@@ -40,8 +41,10 @@ def run(args: argparse.Namespace) -> None:
             f"{board.name}: nothing is to be flashed: {how}. make hil BOARD={board.name} runs its"
             f" firmware; boards to flash are {', '.join(boards.chips())}"
         )
+    if args.port:
+        check(board.name, args.port)
     folder, sources = cli.folder(args), cli.sources(args)
-    graph = pipeline.graphs(folder, artifacts.checkpoint_for(folder, sources.checkpoint), sources)
+    graph = pipeline.graphs(folder, artifacts.checkpoint_for(folder, sources), sources)
     if args.format == "tflm":
         from export.tflm import build as tflm_project
 
@@ -54,8 +57,10 @@ def run(args: argparse.Namespace) -> None:
                 f"LATENCY={args.latency:g} TAP=1: expected one of them; what is tapped is compared"
                 " step by single frame"
             )
-        graph = c_project.in_longest_steps(graph, board.name, args.latency)
-        make = c_project.make_tap_image if args.tap else c_project.make_firmware
+        make = c_project.make_tap_image
+        if not args.tap:
+            graph = as_exported(graph, folder, board.name, args.latency)
+            make = c_project.make_firmware
         image = make(graph, folder, board.name, args.compiler)
     job = Job(
         board, board.loading, image, image.with_suffix(".bin"), image.parent / "project", args.port
@@ -132,7 +137,7 @@ def _advice(job: Job, seen: list[str], outputs: list[str]) -> list[str]:
 
 
 def _ports() -> str:
-    return checklist.ports_seen(checklist.ports())
+    return ports.listed(ports.here())
 
 
 # --- loading and asking ---------------------------------------------------------------------------
@@ -186,7 +191,7 @@ def meet(job: Job, loader: Loader, model_hash: str, timing: Timing | None = None
 
 
 def line_of(
-    job: Job, loader: Loader, find: Callable[[], list[checklist.Port]] = checklist.ports
+    job: Job, loader: Loader, find: Callable[[], list[ports.Port]] = ports.here
 ) -> str | None:
     """Where the running firmware speaks: the port given, unless that is the boot loader's alone;
     else the one ST-LINK's."""

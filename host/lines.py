@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import select
 import socket
 import termios
 import tty
-from pathlib import Path
 from typing import Any, Protocol
 
 import serial
 
-from host import checklist
+from host import ports
 from host.errors import LinkError, NoBoardError
 
 STUCK_S = 5.0  # the longest a line may refuse to take a byte
@@ -95,22 +95,23 @@ class SerialLine:
 
     def __init__(self, url: str, baud: int):
         self.name = url
-        is_device = "://" not in url
-        if is_device and not Path(url).exists():
-            found = checklist.ports()
-            raise NoBoardError(checklist.missing(found).lines(f"{url}: no such port", found))
-        options: dict[str, Any] = (
-            {"exclusive": True} if is_device else {}
-        )  # two readers of one port would share its bytes out
+        if (wrong := ports.no_port(url, ports.here())) is not None:
+            raise NoBoardError(wrong)
+        # two readers of one port would share its bytes out
+        options: dict[str, Any] = {} if ports.is_url(url) else {"exclusive": True}
         try:
             self._port = serial.serial_for_url(
                 url, baudrate=baud, timeout=0, write_timeout=STUCK_S, **options
             )
-        except (serial.SerialException, ValueError, OSError) as error:
-            finding = checklist.refused(url, error, checklist.holders(url) if is_device else [])
-            raise NoBoardError(
-                finding.lines(f"{url}: cannot be opened", checklist.ports())
-            ) from error
+            self._keep_others_out()
+        except (serial.SerialException, ValueError, OSError, termios.error) as error:
+            raise NoBoardError(ports.refused(url, error, ports.here())) from error
+
+    def _keep_others_out(self) -> None:
+        """The lock above is one that programs ask for; this one they meet. A pseudo terminal keeps
+        it for as long as its other end lives, also when this process was killed."""
+        if not ports.is_url(self.name) and not os.path.realpath(self.name).startswith("/dev/pts/"):
+            fcntl.ioctl(self._port.fileno(), termios.TIOCEXCL)
 
     def receive(self, timeout_s: float) -> bytes:
         try:
@@ -119,13 +120,17 @@ class SerialLine:
             self._port.timeout = 0
             return bytes(first + self._port.read(65536)) if first else b""
         except (serial.SerialException, OSError, TypeError) as error:
-            raise LineClosed(f"{self.name}: {error}") from error
+            raise self._closed(error) from error
 
     def send(self, content: bytes) -> None:
         try:
             self._port.write(content)
         except (serial.SerialException, OSError) as error:
-            raise LineClosed(f"{self.name}: {error}") from error
+            raise self._closed(error) from error
+
+    def _closed(self, error: Exception) -> LineClosed:
+        gone = not ports.is_url(self.name) and not os.path.exists(self.name)
+        return LineClosed(f"{self.name}: {'the port is gone' if gone else error}")
 
     def close(self) -> None:
         self._port.close()

@@ -9,8 +9,11 @@ from numpy.typing import NDArray
 
 from host import protocol as p
 from host.conversation import Conversation
-from host.errors import SnapshotError
+from host.errors import OvertakenError, SnapshotError
+from host.snapshot import Snapshot
 from host.stream import OnFrame, Result, Stream
+
+BEGINS = 5  # attempts at a session
 
 
 class Link(Conversation):
@@ -29,11 +32,19 @@ class Link(Conversation):
         self._begin(p.FROM_ZERO)
 
     def _begin(self, how: int) -> None:
-        """Sessions only count up on a board, so a frame that was delayed on the line never belongs
-        to the current one."""
-        self.session = self._meet(self.patience_s()).session + 1
-        self.request(p.BEGIN, how.to_bytes(4, "little"))
-        self.frames = self.next_data = 0
+        """A session nobody ever had, so that no frame of an earlier one passes for one of its own.
+        The challenge is that of the board's last start or BEGIN: asked for again where another
+        host, or a frame that was late, came between."""
+        for _ in range(BEGINS):
+            hello = self._meet(self.patience_s())
+            self.open(p.Session.draw())
+            try:
+                self.request(p.BEGIN, p.begin(how, self.session, hello.challenge))
+            except OvertakenError:
+                continue
+            self.frames = self.next_data = 0
+            return
+        raise self.lost(f"{BEGINS} times another host began a session before this one could")
 
     def snapshot(self) -> bytes:
         """The model's state between two steps, with its CRC-32 and the model's hash."""
@@ -49,14 +60,14 @@ class Link(Conversation):
                 f"{self.line.name}: state CRC-32 expected {info.crc:08x}, found"
                 f" {zlib.crc32(state):08x}; take it again"
             )
-        return p.Snapshot(self.hello.model_hash, info.frames, bytes(state)).to_bytes()
+        return Snapshot(self.hello.model_hash, info.frames, bytes(state)).to_bytes()
 
     def restore(self, content: bytes) -> int:
         """A new session that goes on where the snapshot was taken; returns after how many output
         frames that was."""
         assert self.hello is not None, "handshake() comes first"
         try:
-            snapshot = p.Snapshot.from_bytes(content)
+            snapshot = Snapshot.from_bytes(content)
         except ValueError as error:
             raise SnapshotError(f"snapshot refused: {error}") from error
         if snapshot.model_hash != self.hello.model_hash:

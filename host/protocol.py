@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from dataclasses import dataclass, field
@@ -11,7 +12,9 @@ import numpy as np
 from cobs import cobs
 from numpy.typing import NDArray
 
-VERSION = 3
+from host.errors import ProtocolError
+
+VERSION = 4
 HEADER = struct.Struct("<BBHII")  # type, zero, payload length, session, sequence
 CRC = struct.Struct("<I")
 PAYLOAD = 768  # most payload bytes of a frame
@@ -23,6 +26,7 @@ STATE_INFO, STATE_READ, STATE_WRITE, STATE_COMMIT = 0x06, 0x07, 0x08, 0x09
 TAP_WATCH, TAP_STEP, TAP_VALUES = 0x0A, 0x0B, 0x0C
 ANSWER = 0x80
 ACK, RESULT, READY, ERROR = 0x83, 0xA0, 0xA1, 0xAF
+OPEN = (HELLO, HELLO | ANSWER, READY)  # of the same form in every version, and of no session
 ACCEPTED, DUPLICATE, GAP, DAMAGED = range(4)
 FROM_ZERO, RESTORE = 0, 1
 WATCH_TICKS, WATCH_CRCS, WATCH_TENSOR = range(
@@ -54,27 +58,60 @@ class Frame(NamedTuple):
     """One frame whose CRC was right. For an answer, `sequence` is that of its request."""
 
     type: int
-    session: int
+    session: int  # its number; 0: of none
     sequence: int
     payload: bytes
 
 
-def encode(frame: Frame) -> bytes:
-    """The bytes on the line: a zero, COBS of header, payload and CRC, a zero."""
+class Session(NamedTuple):
+    """What the host draws for BEGIN. The check of every frame of the session begins with `key`,
+    which no frame carries: one of another session never passes."""
+
+    number: int  # 1 ... 2^32 - 1; 0: none
+    key: int
+
+    @staticmethod
+    def draw() -> Session:
+        """A session that never was."""
+        return Session(int.from_bytes(os.urandom(4), "little") or 1, _random())
+
+
+def _random() -> int:
+    return int.from_bytes(os.urandom(4), "little")
+
+
+NONE = Session(0, 0)
+
+
+def encode(frame: Frame, key: int = 0) -> bytes:
+    """The bytes on the line: a zero, COBS of header, payload and CRC, a zero. `key`: of the
+    frame's session."""
     body = (
         HEADER.pack(frame.type, 0, len(frame.payload), frame.session, frame.sequence)
         + frame.payload
     )
-    return b"\0" + cobs.encode(body + CRC.pack(zlib.crc32(body))) + b"\0"
+    return b"\0" + cobs.encode(body + CRC.pack(zlib.crc32(body, key))) + b"\0"
 
 
-def decode(block: bytes) -> Frame | None:
-    """The frame between two zeros, or None when it is damaged."""
+def decode(block: bytes, session: Session = NONE) -> Frame | None:
+    """The frame between two zeros, of this session or of none; None when it is damaged or of
+    another."""
     body = _body(block)
-    if body is None or CRC.unpack(body[-CRC.size :])[0] != zlib.crc32(body[: -CRC.size]):
+    key = None if body is None else _key(body, session)
+    if body is None or key is None:
         return None
-    kind, _, _, session, sequence = HEADER.unpack_from(body)
-    return Frame(kind, session, sequence, body[HEADER.size : -CRC.size])
+    if CRC.unpack(body[-CRC.size :])[0] != zlib.crc32(body[: -CRC.size], key):
+        return None
+    kind, _, _, number, sequence = HEADER.unpack_from(body)
+    return Frame(kind, number, sequence, body[HEADER.size : -CRC.size])
+
+
+def _key(body: bytes, session: Session) -> int | None:
+    """What the check of a body begins with; None: it is of another session."""
+    kind, _, _, number, _ = HEADER.unpack_from(body)
+    if not number or kind in OPEN:
+        return 0
+    return session.key if number == session.number else None
 
 
 def _body(block: bytes) -> bytes | None:
@@ -91,12 +128,15 @@ def _body(block: bytes) -> bytes | None:
 
 @dataclass
 class Decoder:
-    """Cuts the bytes of a line into frames. Counts what was damaged; remembers the last bytes
-    heard."""
+    """Cuts the bytes of a line into frames of one session, and of none. Counts what was damaged;
+    remembers the last bytes heard."""
 
+    session: Session = NONE
     bytes_heard: int = 0
     good: int = 0
     damaged: int = 0
+    foreign: int = 0  # of the shape of a frame of another session: they outlived a reset, or their
+    # number is damaged; nobody can tell
     misread: int = 0  # of the damaged, those of a frame's shape: only their CRC was wrong
     tail: bytes = b""  # the last 64 bytes heard
     _open: bytearray = field(default_factory=bytearray)
@@ -108,21 +148,29 @@ class Decoder:
         *blocks, rest = (bytes(self._open) + received).split(b"\0")
         self._open = bytearray(rest[-2 * ENCODED :])
         frames = []
-        for block in blocks:
-            frame = decode(block) if block else None
+        for block in filter(None, blocks):
+            frame = decode(block, self.session)
             if frame is not None:
                 frames.append(frame)
-            elif block:
-                self.damaged += 1
-                self.misread += _body(block) is not None
+            else:
+                self._count(_body(block))
         self.good += len(frames)
         return frames
+
+    def _count(self, body: bytes | None) -> None:
+        """Why a block is no frame."""
+        if body is not None and _key(body, self.session) is None:
+            self.foreign += 1
+            return
+        self.damaged += 1
+        self.misread += body is not None
 
 
 _MODEL = struct.Struct("<HH32sIIHHHHHHI")
 _BOARD = struct.Struct("<9I")
 _PAST = struct.Struct("<3I2H9I")
-_FIXED = _MODEL.size + _BOARD.size + _PAST.size
+_CHALLENGE = struct.Struct("<I")
+_FIXED = _MODEL.size + _BOARD.size + _PAST.size + _CHALLENGE.size
 COUNTS = {0: "nothing", 1: "cycles", 2: "instructions"}
 COVERS_TABLES, COVERS_IMAGE = range(2)
 COVERS = {  # what the CRC of the start is of
@@ -183,7 +231,7 @@ class Hello:
     state_bytes: int
     credit: int  # encoded bytes of DATA frames the host may have on the way
     results_kept: int
-    session: int
+    session: int  # its number; 0: none since the reset
     frames: int  # output frames computed in it
     clock_hz: int
     counts: str  # what the counter counts: nothing, cycles, instructions
@@ -191,6 +239,7 @@ class Hello:
     tick_den: int
     stack_bytes: int
     past: Past
+    challenge: int  # BEGIN repeats it
     generator: str
     model: str
     board: str
@@ -223,6 +272,7 @@ class Hello:
             den or 1,
             stack,
             Past.parse(payload, _MODEL.size + _BOARD.size),
+            *_CHALLENGE.unpack_from(payload, _FIXED - _CHALLENGE.size),
         ]
         return Hello(*fields, *texts[:5])
 
@@ -236,6 +286,16 @@ class Hello:
         return (ticks.astype(np.uint64) * np.uint64(self.tick_num)) // np.uint64(self.tick_den)
 
 
+def _unpack(layout: str, payload: bytes) -> tuple[int, ...]:
+    """The fields of a message whose frame was right. ProtocolError where it has another length."""
+    if len(payload) != struct.calcsize(layout):
+        raise ProtocolError(
+            f"the board answered {len(payload)} bytes where {struct.calcsize(layout)} are expected:"
+            " it does not keep to its protocol"
+        )
+    return struct.unpack(layout, payload)
+
+
 class Ack(NamedTuple):
     """Up to where a board has received: DATA frames below `expected`, and computed: output frames
     below `frames`."""
@@ -246,7 +306,7 @@ class Ack(NamedTuple):
 
     @staticmethod
     def parse(payload: bytes) -> Ack:
-        return Ack(*struct.unpack("<3I", payload))
+        return Ack(*_unpack("<3I", payload))
 
 
 class Refusal(NamedTuple):
@@ -259,7 +319,7 @@ class Refusal(NamedTuple):
 
     @staticmethod
     def parse(payload: bytes) -> Refusal:
-        return Refusal(*struct.unpack("<HHII", payload))
+        return Refusal(*_unpack("<HHII", payload))
 
     def __str__(self) -> str:
         name = ERROR_NAMES.get(self.code, f"error {self.code}")
@@ -289,7 +349,7 @@ class Status(NamedTuple):
 
     @staticmethod
     def parse(payload: bytes) -> Status:
-        return Status(*struct.unpack("<16I", payload))
+        return Status(*_unpack("<16I", payload))
 
 
 class StateInfo(NamedTuple):
@@ -301,7 +361,7 @@ class StateInfo(NamedTuple):
 
     @staticmethod
     def parse(payload: bytes) -> StateInfo:
-        return StateInfo(*struct.unpack("<3I", payload))
+        return StateInfo(*_unpack("<3I", payload))
 
 
 class Watched(NamedTuple):
@@ -312,7 +372,7 @@ class Watched(NamedTuple):
 
     @staticmethod
     def parse(payload: bytes) -> Watched:
-        return Watched(*struct.unpack("<2I", payload))
+        return Watched(*_unpack("<2I", payload))
 
 
 class TapRecords(NamedTuple):
@@ -324,6 +384,8 @@ class TapRecords(NamedTuple):
 
     @staticmethod
     def parse(payload: bytes) -> TapRecords:
+        if len(payload) % 8 != 4:
+            raise ProtocolError(f"records of a tap: expected 4 + n · 8 bytes, found {len(payload)}")
         records = np.frombuffer(payload, "<u4", offset=4).reshape(-1, 2)
         return TapRecords(int.from_bytes(payload[:4], "little"), records[:, 0], records[:, 1])
 
@@ -339,46 +401,12 @@ class TapValues(NamedTuple):
 
     @staticmethod
     def parse(payload: bytes) -> TapValues:
+        if len(payload) < 16 or len(payload) % 2:
+            raise ProtocolError(f"values of a tap: expected 16 + n · 2 bytes, found {len(payload)}")
         steps, operator, first, total = struct.unpack_from("<4I", payload)
         return TapValues(steps, operator, first, total, np.frombuffer(payload, "<i2", offset=16))
 
 
-_SNAPSHOT = struct.Struct("<8s32sIII")
-_MAGIC = b"TNDNSNP1"
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """The state of a model after `frames` output frames; as bytes it carries its model's hash and a
-    CRC-32 of everything."""
-
-    model_hash: str
-    frames: int
-    state: bytes
-
-    def to_bytes(self) -> bytes:
-        head = _SNAPSHOT.pack(
-            _MAGIC,
-            bytes.fromhex(self.model_hash),
-            self.frames,
-            len(self.state),
-            zlib.crc32(self.state),
-        )
-        return head + self.state + CRC.pack(zlib.crc32(head + self.state))
-
-    @staticmethod
-    def from_bytes(content: bytes) -> Snapshot:
-        """ValueError says what is wrong."""
-        if len(content) < _SNAPSHOT.size + CRC.size or not content.startswith(_MAGIC):
-            raise ValueError(
-                f"expected a snapshot that begins with {_MAGIC!r}, found {content[:8]!r} and"
-                f" {len(content)} bytes"
-            )
-        found, (expected,) = zlib.crc32(content[: -CRC.size]), CRC.unpack(content[-CRC.size :])
-        if found != expected:
-            raise ValueError(f"CRC-32 expected {expected:08x}, found {found:08x}")
-        _, digest, frames, size, _ = _SNAPSHOT.unpack_from(content)
-        state = content[_SNAPSHOT.size : -CRC.size]
-        if len(state) != size:
-            raise ValueError(f"expected {size} bytes of state, found {len(state)}")
-        return Snapshot(digest.hex(), frames, state)
+def begin(how: int, session: Session, challenge: int) -> bytes:
+    """The payload of BEGIN."""
+    return struct.pack("<4I", how, *session, challenge)

@@ -18,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from host import protocol as p
-from host.conversation import Conversation, Traffic
+from host.conversation import Conversation, Pace, Traffic
 from host.errors import LinkError, ProtocolError
 
 OnFrame = Callable[[int, NDArray[np.int16], int], None]  # step, outputs (outputs,), ticks
 
+BACKWARDS = 10  # answers in a row from before what was acknowledged: not the line's order any more
 RAREST = 16  # a board that computes is asked at intervals that double up to so many times the first
 
 
@@ -79,6 +80,7 @@ class Stream:
         self.received = np.zeros(self.frames, bool)
         self.done = 0  # results received without a gap
         self.progress_at = time.monotonic()
+        self.backwards = 0  # answers in a row that were behind what was acknowledged
 
     def run(self) -> Result:
         """Until every result is here. BoardLostError when the board vanishes, falls silent or was
@@ -104,7 +106,10 @@ class Stream:
             raise self.link.lost(f"the board answers, but has accepted nothing for {stall_s:g} s")
         while self.waiting_from is None and self._may_send():
             self._send_next()
+        begin, computing = time.monotonic(), self._computing()
         frame = self.link.receive(min(self._question_s(), patience_s - self.link.waited_s))
+        if not computing:
+            self._look_at_pace(time.monotonic() - begin)
         if frame is not None:
             self._on_frame(frame)
             self.link.waited_s, self.questions = 0.0, 0
@@ -116,6 +121,19 @@ class Stream:
         else:
             self._ask()
             self.questions += 1
+
+    def _look_at_pace(self, waited_s: float) -> None:
+        """A line on which next to nothing comes through is given up; of nothing, _turn() does."""
+        pace, timing = self.link.pace, self.link.timing
+        pace.waited_s += waited_s
+        if pace.waited_s <= timing.stall_s:
+            return
+        moved, self.link.pace = pace.moved, Pace()
+        if 0 < moved < timing.least:
+            raise self.link.lost(
+                f"the line loses nearly everything: {moved} frames came through in"
+                f" {timing.stall_s:g} s, fewer than {timing.least}"
+            )
 
     def _settle(self) -> None:
         """Every result is here; the answer to a question that is still on its way says whether the
@@ -197,8 +215,8 @@ class Stream:
         if frame.type == p.READY:
             self._suspect()
         elif frame.type == p.ERROR:
-            self._on_error(p.Refusal.parse(frame.payload))
-        elif frame.session != self.link.session:
+            self._on_error(frame, p.Refusal.parse(frame.payload))
+        elif frame.session != self.link.session.number:
             return
         elif frame.type == p.RESULT:
             self._on_result(frame)
@@ -213,19 +231,46 @@ class Stream:
         self.link.confirm_session()
         self._ask()
 
-    def _on_error(self, refusal: p.Refusal) -> None:
-        if refusal.code in (p.SESSION, p.TABLES):
+    def _on_error(self, frame: p.Frame, refusal: p.Refusal) -> None:
+        ours = frame.session == self.link.session.number
+        if refusal.code == p.SESSION and refusal.detail == self.link.session.number:
+            self._repair()  # the number of a frame was damaged
+        elif refusal.code in (p.SESSION, p.TABLES):
             self._suspect()
-        elif refusal.request in (p.DATA, p.POLL):
+        elif ours and refusal.request == p.POLL:
+            self._on_refused_poll(frame.sequence, refusal)
+        elif ours and refusal.request == p.DATA:
             raise ProtocolError(f"{self.link.line.name}: the board refused: {refusal}")
+
+    def _on_refused_poll(self, number: int, refusal: p.Refusal) -> None:
+        """Of a question that was overtaken by what it asked for: nothing."""
+        if number not in self.asked:
+            return
+        if refusal.code != p.GONE:
+            raise ProtocolError(f"{self.link.line.name}: the board refused: {refusal}")
+        if refusal.detail >= self.first_frame + self.done:
+            raise self.link.lost(
+                f"output frame {refusal.detail} is no longer kept, those from {refusal.more} on"
+                " are",
+                then="The run can be resumed",
+            )
+        del self.asked[number]
+        self.waiting_from = None
+        self._ask()
+
+    def _repair(self) -> None:
+        """Something is missing: ask, unless that was done."""
+        if self.waiting_from is None:
+            self._ask()
 
     def _on_ack(self, ack: p.Ack) -> None:
         self._acknowledge(ack.expected)
-        if ack.reason in (p.GAP, p.DAMAGED) and self.waiting_from is None:
-            self._ask()
+        if ack.reason in (p.GAP, p.DAMAGED):
+            self._repair()
 
     def _acknowledge(self, expected: int) -> None:
         if self.acked < expected <= self.highest:
+            self.link.pace.moved += expected - self.acked
             self.acked, self.progress_at = expected, time.monotonic()
             self.next = max(self.next, expected)
             self.on_the_way = {k: v for k, v in self.on_the_way.items() if k >= expected}
@@ -238,14 +283,27 @@ class Stream:
         self.asked = {k: size for k, size in self.asked.items() if k not in done}
         if self.waiting_from not in done:
             return  # DATA was sent behind this question
-        if ack.expected < self.acked or ack.frames < self.first_frame + self.done:
-            raise self.link.lost(
-                f"the board was reset: expected DATA {self.acked}, it is at {ack.expected}"
-            )
-        self._acknowledge(ack.expected)
         self.waiting_from = None
+        if ack.expected < self.acked or ack.frames < self.first_frame + self.done:
+            self._on_backwards(ack)
+            return
+        self._acknowledge(ack.expected)
+        self.backwards = 0
         self.on_the_way = {}
         self.next = self.acked
+
+    def _on_backwards(self, ack: p.Ack) -> None:
+        """An answer that is behind what was acknowledged: the board was reset, or the line does not
+        keep the order. A board that is in our session and stays behind was reset, and begun again
+        by a request that was late."""
+        self.link.confirm_session()
+        self.backwards += 1
+        if self.backwards >= BACKWARDS:
+            raise self.link.lost(
+                "the board was reset, and frames that were late began its session again: expected"
+                f" DATA {self.acked}, it is at {ack.expected}"
+            )
+        self._ask()
 
     def _on_result(self, frame: p.Frame) -> None:
         at = frame.sequence - self.first_frame
@@ -266,8 +324,8 @@ class Stream:
         if not self.asked:
             self._measured()
         self.ticks[at] = int.from_bytes(frame.payload[:4], "little")
-        if at > self.done and self.waiting_from is None:
-            self._ask()
+        if at > self.done:
+            self._repair()
         self._advance()
 
     def _advance(self) -> None:
@@ -279,6 +337,7 @@ class Stream:
                     int(self.ticks[self.done]),
                 )
             self.done, self.progress_at = self.done + 1, time.monotonic()
+            self.link.pace.moved += 1
             self.link.frames += 1
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from compress import artifacts, cli
-from compress.artifacts import Folder
+from compress.artifacts import Folder, Sources
+from compress.errors import TendonError
 from tests.conftest import ROOT
 
 GIVEN = {  # a value for every variable that a recipe may pass on
@@ -55,7 +56,7 @@ GIVEN = {  # a value for every variable that a recipe may pass on
 NEEDED = {"INPUT": "a.npy", "OUTPUT": "b.npy", "FLASH": "2M"}
 OWN = {"diagnose": {"ENGINE": "graph native"}}  # it takes two engines
 TARGETS = re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
-TESTS = ("test", "networks", "compilers")
+TESTS = ("test", "fuzz", "networks", "compilers")
 COMMANDS = [t for t in TARGETS if t not in ("help", *TESTS, "tools", "setup", "clean")]
 
 
@@ -82,39 +83,37 @@ def called(target: str, variables: dict[str, str]) -> list[str]:
     return commands[0][commands[0].index("-m") + 1 :]
 
 
-@pytest.mark.parametrize("model", ["my nets/net.py", "nets/net.py:wide", "net.py", "ünter é/n.py"])
-def test_a_network_file_is_one_argument_and_its_compressed_network_is_found(
-    model: str, tmp_path: Path
-) -> None:
-    """Even in folders with spaces and accents."""
-    name = Path(model.replace(".py:", "-").removesuffix(".py")).name
-    tmp_path = tmp_path / "mein Bau é"
-    for precision in ("w8a16", "compressed"):
-        words = called("quantize", {"MODEL": model, "BUILD": str(tmp_path)})
-        assert words[words.index("--model") + 1] == model
-        assert words[words.index("--precision") + 1] == precision
-        (tmp_path / name / "compressed").mkdir(parents=True, exist_ok=True)
-        (tmp_path / name / "compressed" / "checkpoint.ckpt").touch()
+@pytest.mark.parametrize(
+    "model",
+    ["my nets/net.py", "net.py:wide", "ünter é/n.py", "it's/n.py", 'a"b/n.py', "a$b/$(n).py", "#"],
+)
+def test_whatever_is_in_a_variable_is_one_argument(model: str) -> None:
+    words = called("quantize", {"MODEL": model, "BUILD": f"{model}-b", "CHECKPOINT": f"{model}.c"})
+    given = dict(zip(words[2::2], words[3::2], strict=True))
+    assert given == {"--model": model, "--build": f"{model}-b", "--checkpoint": f"{model}.c"}
 
 
 def test_a_compressed_network_is_meant_by_the_checkpoint_that_it_was_made_from(
-    tmp_path: Path,
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = Folder(tmp_path, "net", "compressed")
+    given, sources = tmp_path / "my weights.pt", Sources(tmp_path / "my weights.pt")
+    given.write_text("weights")
+    assert artifacts.usual_precision(folder, sources) == "w8a16"
+    assert not capsys.readouterr().out
     folder.path.mkdir(parents=True)
     folder.checkpoint.touch()
-    given = tmp_path / "my weights.pt"
-    given.write_text("weights")
-    variables = {"MODEL": "net.py", "BUILD": str(tmp_path), "CHECKPOINT": str(given)}
-    for made_from, expected in ((None, "w8a16"), (given, "compressed")):
-        artifacts.remember(folder, made_from)
-        words = called("hil", variables)
-        assert words[words.index("--precision") + 1] == expected
-    assert artifacts.checkpoint_for(folder, given) == folder.checkpoint
+    for made_from, usual in ((None, "w8a16"), (given, "compressed")):
+        artifacts.compressed_from(folder, made_from)
+        assert artifacts.usual_precision(folder, sources) == usual
+        assert ("not taking" in capsys.readouterr().out) == (usual == "w8a16")
+    assert artifacts.checkpoint_for(folder, sources) == folder.checkpoint
     given.write_text("trained on")
-    words = called("hil", variables)
-    assert words[words.index("--precision") + 1] == "w8a16"
+    assert artifacts.usual_precision(folder, sources) == "w8a16"
     assert not artifacts.was_made_from(folder, given)
+    assert artifacts.usual_precision(folder, Sources()) == "w8a16"
+    with pytest.raises(TendonError, match="was made from another checkpoint"):
+        artifacts.checkpoint_for(folder, Sources())
 
 
 @pytest.mark.parametrize("target", COMMANDS)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cobs import cobs
 from numpy.typing import NDArray
 
 from export.boards import load_board
@@ -185,6 +186,11 @@ class Tamper:
             NOISE: bytes((where * k) % 256 for k in range(1, 2 + where % 40)) + frame,
         }[fault]
         return changed + held
+
+
+def kind_of(frame: bytes) -> int:
+    """The type of an encoded frame, of whatever session."""
+    return cobs.decode(frame.strip(b"\0"))[0]
 
 
 class HarmfulLine:

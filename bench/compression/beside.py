@@ -22,14 +22,14 @@ MATTERS = 20 * CODE  # bytes of flash from which on the allowance for code decid
 
 
 def measured(
-    budget: Budget, folder: Folder, checkpoint: Path, data: Path | None, board: Description
+    budget: Budget, folder: Folder, checkpoint: Path, sources: Sources, board: Description
 ) -> Budget:
     """The budget with the bytes of code and of other tables of an image that is linked here; as it
     is for a network that does not fit the board in four bits, or a board without limits."""
     four = dataclasses.replace(folder, precision=PRECISION)
     if not board.memory:
         return budget
-    integer = pipeline.graphs(four, checkpoint, Sources(data=data))
+    integer = pipeline.graphs(four, checkpoint, sources)
     try:
         image = build.make_firmware(integer, four, board.name)
     except DoesNotFitError:

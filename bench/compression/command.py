@@ -15,7 +15,7 @@ from typing import Any
 from bench import footprint
 from bench.compression import beside, page
 from bench.cycles import chips, on_board
-from compress import artifacts, evaluate, pipeline, tasks
+from compress import artifacts, cli, evaluate, pipeline, tasks
 from compress import graph as g
 from compress.artifacts import COMPRESSED, Folder, Sources
 from compress.compression import command as shrink
@@ -33,21 +33,21 @@ from host import native
 def run(args: argparse.Namespace) -> int:
     """Choose, tune, score, build, model; exit code 1 when what was built is not within the
     budget."""
-    folder = Folder(args.build, args.model, COMPRESSED, network=args.network)
+    folder, sources = cli.folder(args), cli.sources(args)
     board = load_board(args.board)
     core = core_of(board)
     if not 0 < args.load <= 1:
         raise TendonError(
             f"LOAD={args.load:g}: expected a share of the board's clock, more than 0 and at most 1"
         )
-    given = artifacts.whole_checkpoint(folder, args.checkpoint)
+    given = artifacts.whole_checkpoint(folder, sources)
     cycles = args.load * board.clock_hz if core else None
     asked = shrink.request(args, core or next(iter(CORES)), cycles)
-    found = shrunk(folder, given, args.data, asked, board)
-    artifacts.remember(folder, args.checkpoint)
+    found = shrunk(folder, given, sources, asked, board)
+    shrink.remember(folder, sources, given)
     print(shrink.text(found))
-    graph = pipeline.graphs(folder, folder.checkpoint, Sources(data=args.data))
-    dataset = pipeline.dataset_of(folder, graph, Sources(data=args.data))
+    graph = pipeline.graphs(folder, folder.checkpoint, sources)
+    dataset = pipeline.dataset_of(folder, graph, sources)
     found |= {
         "scores": score(
             pipeline.load_float(args.model, given),
@@ -80,17 +80,17 @@ def run(args: argparse.Namespace) -> int:
 
 
 def shrunk(
-    folder: Folder, given: Path, data: Path | None, asked: shrink.Request, board: Description
+    folder: Folder, given: Path, sources: Sources, asked: shrink.Request, board: Description
 ) -> dict[str, Any]:
     """What `shrink` makes within the budget. Where the code beside the tables decides whether it
     can, an image says how much that is; elsewhere the usual allowance does."""
     if asked.budget.flash >= beside.MATTERS:
         try:
-            return shrink.run(folder, given, data, asked)
+            return shrink.run(folder, given, sources, asked)
         except BudgetError as error:
             print(f"with {asked.budget.code:,} bytes for code: {error}; measuring the code")
-    budget = beside.measured(asked.budget, folder, given, data, board)
-    return shrink.run(folder, given, data, dataclasses.replace(asked, budget=budget))
+    budget = beside.measured(asked.budget, folder, given, sources, board)
+    return shrink.run(folder, given, sources, dataclasses.replace(asked, budget=budget))
 
 
 def core_of(board: Description) -> str | None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from tqdm import tqdm
 
 from bench.crosscheck import text
 from bench.hil.streaming import stream, stretches, window
@@ -25,9 +26,10 @@ from compress.tasks import distances
 from compress.tasks.task import Recorded
 from export import boards, build
 from export.c import emit
+from export.exported import called
 from export.version import GENERATOR
 from host import engines
-from host.boards import Board, open_board
+from host.boards import Board, Reconnect, check, open_board
 from host.engines import Artifacts
 from host.names import FLOAT
 
@@ -87,6 +89,8 @@ def run(args: argparse.Namespace) -> int:
     """The command; exit code 1 when native C or the board differs from the integer reference in any
     word."""
     _check_engines()
+    if args.board or args.port:
+        check(args.board or "virtual-f405", args.port)
     folder = cli.folder(args)
     made = engines.prepare(folder, cli.sources(args))
     parts = _stretches(args, made)
@@ -118,7 +122,7 @@ def _stretches(args: argparse.Namespace, made: Artifacts) -> list[Recorded]:
         dataset = pipeline.dataset_of(made.folder, made.integer, cli.sources(args))
         parts = stretches(made.integer, dataset, args.seconds)
     else:
-        parts = task.inputs(made.integer, args.input, args.seconds)
+        parts = task.inputs(made.integer, args.input, args.seconds, labels=True)
     graph = made.integer
     frames = sum(len(p.samples) // graph.samples_per_step * graph.chunk for p in parts)
     if frames - graph.start_up * len(parts) < LEAST_FRAMES:
@@ -175,12 +179,13 @@ def _run(engine: str, made: Artifacts, parts: list[Recorded]) -> Ran:
 
 
 def _on_board(board: str, port: str | None, made: Artifacts, parts: list[Recorded]) -> Ran:
-    graph, image = made.integer, build.make_firmware(made.integer, made.folder, board)
+    graph = called(made.integer, made.folder, board)
+    image = build.make_firmware(graph, made.folder, board)
 
-    def connect() -> Board:
-        return open_board(board, image, graph.hash(), port=port)
+    def open_at(where: str | None) -> Board:
+        return open_board(board, image, graph.hash(), port=where)
 
-    back = stream(connect, graph, parts)
+    back = stream(Reconnect(open_at, port, say=tqdm.write), graph, parts)
     kind = "emulated" if back.hello.counts == "instructions" else "on the line"
     version = f"{board} ({kind}), {back.hello.compiler.partition(';')[0]}"
     return Ran([to_real(graph, w) for w in back.words], list(back.words), version)
@@ -221,7 +226,7 @@ def report_of(
         "board": board,
         "recordings": [window(made.integer, p) for p in parts],
         "simulated": any(
-            p.path.suffix != ".npy" and collection.is_simulated(p.path) for p in parts
+            p.path.suffix.lower() != ".npy" and collection.is_simulated(p.path) for p in parts
         ),
         "seconds": sum(p.seconds for p in parts),
         "frames": sum(map(len, reference)),

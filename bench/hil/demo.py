@@ -14,6 +14,7 @@ from compress.data.datasets import Dataset
 from compress.graph import macs
 from compress.graph.samples import to_real
 from host import engines, native
+from host.boards import check
 from host.engines import Artifacts
 from host.lm import SHIPPED
 
@@ -21,6 +22,7 @@ from host.lm import SHIPPED
 def run(args: argparse.Namespace) -> int:
     """Every step with a headline, with the arguments of `hil`; exit code 0 only for a valid,
     bit-exact run."""
+    check(args.board, args.port)
     begin, folder = time.monotonic(), cli.folder(args)
     _headline(1, f"quantize {folder.model} to {folder.precision}")
     made = engines.prepare_scored(folder, cli.sources(args))
@@ -61,7 +63,7 @@ def heldout(made: Artifacts, dataset: Dataset, lm: Path | None) -> dict[str, Any
         targets = [text.of(r.target) for r in recorded]
         with_model = language.heldout(text, lm, targets, real, words, scale)
     return {
-        "sessions": len(sessions.steps),
+        "sessions": len({r.path for r in recorded}),
         "seconds": sum(r.seconds for r in recorded),
         "amount": amount,
         "amount_is": amount_is,

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any, cast
 
+from tqdm import tqdm
+
 from bench import footprint
 from bench.cycles import on_board
 from bench.cycles.modelling import Modelled
@@ -27,7 +29,7 @@ from compress.graph.samples import to_int16
 from compress.tasks.task import Recorded
 from export.boards import Description, load_board
 from host import character_model
-from host.boards import Board, open_board
+from host.boards import Board, Reconnect, open_board
 from host.engines import Artifacts
 
 PLANNED = (
@@ -67,10 +69,10 @@ def run(
     measured, differences = measure(image, made.folder, description, form.name)
     parts = stretches(graph, dataset, seconds)
 
-    def connect() -> Board:
-        return open_board(board, image, graph.hash(), port=port)
+    def open_at(where: str | None) -> Board:
+        return open_board(board, image, graph.hash(), port=where)
 
-    streamed = stream(connect, graph, parts)
+    streamed = stream(Reconnect(open_at, port, say=tqdm.write), graph, parts)
     print("comparing every word with the reference, and scoring")
     other = assemble.other_engines(made, parts)
     expected = form.expected(made, board, parts, other.words)

@@ -194,8 +194,8 @@ class Report(TypedDict):
 
 
 def validity(report: Report) -> list[str]:
-    """Why the run proves nothing; empty when it is valid. Accuracy and bit-exactness are results,
-    not conditions."""
+    """Why the run proves nothing, or the wrong thing; empty when it is valid. Accuracy is a result,
+    not a condition; that every word equals the reference is one."""
     reasons = []
     if report["graph"] != report["graph_on_board"]:
         reasons.append(
@@ -209,6 +209,11 @@ def validity(report: Report) -> list[str]:
         reasons.append(
             f"output words: expected {report['frames_expected'] * report['outputs']} to compare,"
             f" found {report['words']}"
+        )
+    if report["mismatches"]:
+        reasons.append(
+            f"output words: {report['mismatches']:,} of {report['words']:,} differ from"
+            f" {report['reference']}; {report['first_mismatch']}"
         )
     if report["seconds"] < report["seconds_requested"]:
         reasons.append(

@@ -16,18 +16,17 @@ from compress import evaluate, tasks
 from compress import graph as g
 from compress.data.datasets import Dataset
 from compress.files import sha256
+from compress.tasks.stretches import least_samples
 from compress.tasks.task import Recorded
 from host.boards import Board
 from host.decode import StreamDecoder
 from host.engines import run_of
-from host.errors import BoardLostError
 from host.faults import Told
 from host.protocol import Hello, Status
+from host.resume import snapshots, to_end
 from host.run import Run
 
 Array = npt.NDArray[np.generic]
-RESUMES = 2
-SNAPSHOT_EVERY = 1250  # frames, a minute at 48 ms: shorter runs are replayed from reset
 SHOWN = 36  # characters of text beside the progress bar
 
 
@@ -55,11 +54,13 @@ def stretches(graph: g.Graph, dataset: Dataset, seconds: float) -> list[Recorded
     up to whole steps) or end; of one with gaps each stretch between them."""
     found: list[Recorded] = []
     rate = float(graph.input.rate)
+    # a stretch behind the first one is long enough for an output, so there may be some more seconds
     left = math.ceil(round(seconds * rate) / graph.samples_per_step)
     for path in dataset.heldout:
-        if not left:
+        if left <= 0:
             break
-        seconds = left * graph.samples_per_step / rate
+        samples = left * graph.samples_per_step
+        seconds = max(samples, least_samples(graph) if found else 0) / rate
         parts = evaluate.read(graph, path, seconds, dataset.scored)
         found += parts
         left -= sum(len(part.samples) for part in parts) // graph.samples_per_step
@@ -94,9 +95,7 @@ def stream(open_again: Callable[[], Board], graph: g.Graph, parts: list[Recorded
             mininterval=0.5,
         ) as bar:
             for part in parts:
-                run = run_of(
-                    graph, part.signal, SNAPSHOT_EVERY if total > 2 * SNAPSHOT_EVERY else 0
-                )
+                run = run_of(graph, part.signal, snapshots(total))
                 board = _finish(graph, board, open_again, run, bar, streamed.resets)
                 streamed.runs.append(run)
                 ticks = np.array(run.ticks, np.uint32)
@@ -139,21 +138,7 @@ def _finish(
             bar.set_postfix_str(decoder.text[-SHOWN:], refresh=False)
         bar.update()
 
-    try:
-        run.start(board.link, show)
-        return board
-    except BoardLostError as error:
-        lost = error
-    for _ in range(RESUMES):
-        bar.write(f"{lost}\nconnecting again, {run.done} frames are kept")
-        board.close()
-        board = open_again()
-        hello = board.link.handshake()
-        resets.append(_reset(run.done, lost.told or board.link.told(hello)))
-        try:
-            run.resume(board.link, show)
-            return board
-        except BoardLostError as error:
-            lost = error
-    board.close()
-    raise lost
+    def note(frames: int, told: Told | None) -> None:
+        resets.append(_reset(frames, told))
+
+    return to_end(run, board, open_again, show, bar.write, note)

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench.pareto import FLOAT, points, reports, sweep, table
+from bench.pareto import FLOAT, points, remembered, reports, sweep, table
 from bench.pareto.jobs import Setting
 from bench.pareto.points import Point
 from bench.pareto.reports import Report
 from compress import artifacts, pipeline, tasks
-from compress.artifacts import COMPRESSED
+from compress.artifacts import COMPRESSED, Sources
 from compress.data import datasets
 from compress.data.datasets import Dataset
 from compress.data.recordings import Collection
@@ -29,14 +30,20 @@ from host import lm
 def run(args: argparse.Namespace) -> int:
     """The sweep of each task that has networks, and its report; exit code 1 when a job failed."""
     begin = time.monotonic()
-    checkpoints, missing = _checkpoints(args)
-    recordings = _recordings(args, checkpoints, missing)
-    compressed = _compressed(args, checkpoints, missing)
+    sources, left_out = remembered.sources(args)
+    checkpoints, missing = _checkpoints(args, sources, left_out)
+    chosen = remembered.data(args, sources)
+    recordings = _recordings(args, checkpoints, chosen, missing)
+    compressed = _compressed(args, checkpoints, sources, missing)
+    choice = {name: getattr(chosen, name) for name in remembered.CHOICE}
+    sources = {model: replace(found, **choice) for model, found in sources.items()}
     for message in missing:
         print(f"left out: {message}")
     pages, failed, reasons = [], False, list(missing)
     for report, dataset in recordings:
-        setting = _setting(args, report, checkpoints[report.task.name], compressed, dataset)
+        setting = _setting(
+            args, report, checkpoints[report.task.name], compressed, sources, dataset
+        )
         swept = sweep.run(setting, sweep.Backend(args.backend, args.jobs, args.scheduler))
         found = points.collect(report, setting, swept, dataset.simulated)
         failed, reasons = (
@@ -76,21 +83,15 @@ def write(folder: Path, report: Report, found: list[Point], about: dict[str, Any
     return folder / f"{report.stem}.html"
 
 
-def _checkpoints(args: argparse.Namespace) -> tuple[dict[str, dict[str, Path]], list[str]]:
+def _checkpoints(
+    args: argparse.Namespace, sources: dict[str, Sources], left_out: dict[str, str]
+) -> tuple[dict[str, dict[str, Path]], list[str]]:
     """Task -> model -> checkpoint, and why the models asked for that have none are left out."""
     checkpoints: dict[str, dict[str, Path]] = {}
-    missing = []
-    models = list(dict.fromkeys(args.models))
-    if args.checkpoint is not None and (args.checkpoints is not None or len(models) != 1):
-        raise TendonError(
-            f"CHECKPOINT={args.checkpoint}: of one network; expected one in MODELS=, and no"
-            f" CHECKPOINTS=, found {', '.join(models)}; CHECKPOINTS=folder holds one for each"
-        )
-    for model in models:
+    missing = list(left_out.values())
+    for model, found in sources.items():
         try:
-            folder = args.checkpoints
-            given = args.checkpoint if folder is None else folder / f"{model}.ckpt"
-            path = _checkpoint(args, model, given)
+            path = _checkpoint(args, model, found)
         except TendonError as error:
             missing.append(str(error))
             continue
@@ -106,21 +107,21 @@ def _checkpoints(args: argparse.Namespace) -> tuple[dict[str, dict[str, Path]], 
     return checkpoints, missing
 
 
-def _checkpoint(args: argparse.Namespace, model: str, given: Path | None) -> Path:
+def _checkpoint(args: argparse.Namespace, model: str, sources: Sources) -> Path:
     """Of one network; one of a file that cannot be lowered is refused before anything is swept."""
     file = args.networks.get(model)
     folder = artifacts.Folder(args.build, model, FLOAT, network=file)
-    if file is None or given is None or given.is_file():
-        path = artifacts.whole_checkpoint(folder, given)
-    else:
-        return given
+    path = artifacts.whole_checkpoint(folder, sources)
     if file is not None:
         pipeline.load_float(model, path)
     return path
 
 
 def _recordings(
-    args: argparse.Namespace, checkpoints: dict[str, dict[str, Path]], missing: list[str]
+    args: argparse.Namespace,
+    checkpoints: dict[str, dict[str, Path]],
+    chosen: Sources,
+    missing: list[str],
 ) -> list[tuple[Report, Dataset]]:
     """The reports that have networks and recordings. DATA= holds one task's: the other's networks
     are then among the missing."""
@@ -130,7 +131,11 @@ def _recordings(
         if models:
             try:
                 collection = _collection(args, report, models, missing)
-                found.append((report, datasets.find(args.data, args.build, collection)))
+                dataset = datasets.find(
+                    chosen.data, args.build, collection, chosen.split, chosen.users
+                )
+                found.append((report, dataset))
+                print(*dataset.notes, sep="\n", end="\n" * bool(dataset.notes))
             except RecordingError as error:
                 errors.append(error)
                 missing.append(f"{', '.join(models)}: {error}")
@@ -157,22 +162,27 @@ def _collection(
 
 
 def _compressed(
-    args: argparse.Namespace, checkpoints: dict[str, dict[str, Path]], missing: list[str]
+    args: argparse.Namespace,
+    checkpoints: dict[str, dict[str, Path]],
+    sources: dict[str, Sources],
+    missing: list[str],
 ) -> dict[str, Path]:
     """Model -> the checkpoint that `compress` made of it; the models without one are among the
     missing."""
     if COMPRESSED not in args.precisions:
         return {}
     models = [model for of_task in checkpoints.values() for model in of_task]
-    made = {
-        model: artifacts.Folder(args.build, model, COMPRESSED).checkpoint.resolve()
-        for model in models
+    folders = {model: artifacts.Folder(args.build, model, COMPRESSED) for model in models}
+    found = {
+        model: folder.checkpoint.resolve()
+        for model, folder in folders.items()
+        if artifacts.was_made_from(folder, sources[model].checkpoint)
     }
-    found = {model: path for model, path in made.items() if path.is_file()}
     without = ", ".join(model for model in models if model not in found)
     if without:
         missing.append(
-            f"compressed {without}: not made yet; `make compress MODEL=… FLASH=…` makes one"
+            f"compressed {without}: not made yet, or from another checkpoint; `make compress"
+            " MODEL=… FLASH=…` makes one"
         )
     return found
 
@@ -182,6 +192,7 @@ def _setting(
     report: Report,
     checkpoints: dict[str, Path],
     compressed: dict[str, Path],
+    sources: dict[str, Sources],
     dataset: Dataset,
 ) -> Setting:
     if report.decodes and not args.lm.is_file():
@@ -198,6 +209,7 @@ def _setting(
         lm=args.lm.resolve(),
         compressed={model: path for model, path in compressed.items() if model in checkpoints},
         networks={model: file for model, file in args.networks.items() if model in checkpoints},
+        sources={model: found for model, found in sources.items() if model in checkpoints},
         task=report.task.name,
     )
 
@@ -218,6 +230,7 @@ def _about(
     }
     return {
         "simulated": dataset.simulated,
+        "notes": [*dataset.notes],
         "recordings": {p.name: artifacts.sha256(p) for p in setting.heldout},
         "calibration": {p.name: artifacts.sha256(p) for p in setting.calibration},
         "checkpoints": {

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from compress import artifacts
-from compress.artifacts import COMPRESSED, Folder
+from compress.artifacts import COMPRESSED, Folder, Sources
 from compress.files import replace_atomically, write_json
 from compress.frontend.own.named import NetworkFile
 from compress.graph import Array
@@ -30,8 +30,8 @@ Result = dict[str, Any]
 class Setting:
     """What all jobs of one task share; small, it travels with each. `boards`: names of those to
     choose from (none: all emulated ones); `compressed`: checkpoints of those models that `compress`
-    made smaller; `networks`: files of the user's that hold some of them. What is no text is read by
-    one decoder, named ""."""
+    made smaller; `networks`: files of the user's that hold some of them; `sources`: what their
+    folders remember from then on. What is no text is read by one decoder, named ""."""
 
     build: Path
     checkpoints: dict[str, Path]
@@ -43,6 +43,7 @@ class Setting:
     boards: tuple[str, ...] | None = None
     compressed: dict[str, Path] = field(default_factory=dict)
     networks: dict[str, NetworkFile] = field(default_factory=dict)
+    sources: dict[str, Sources] = field(default_factory=dict)
     task: str = field(kw_only=True)
 
     def precisions_of(self, model: str) -> tuple[str, ...]:

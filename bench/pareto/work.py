@@ -24,6 +24,7 @@ from compress.frontend.own import named
 from compress.graph import macs
 from compress.graph.samples import Signal, to_int16
 from compress.interpreter.integer import IntegerInterpreter
+from compress.quantization.signals import refuse_shared
 from export import build
 from export.boards import load_board
 from host import native
@@ -78,11 +79,14 @@ def quantize(setting: Setting, job: Job) -> Result:
 
 
 def _quantize(setting: Setting, model: str, precisions: list[str], path: Path) -> Result:
-    pipeline.family(
+    graphs = pipeline.family(
         [setting.folder(model, precision) for precision in precisions],
         path,
         list(setting.calibration),
+        sources=setting.sources.get(model),
     )
+    if graphs:
+        refuse_shared(graphs[0], setting.calibration, setting.heldout)
     key = artifacts.key(
         what="network",
         checkpoint=path,

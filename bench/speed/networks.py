@@ -81,7 +81,7 @@ def measure(
 def _prepare(build_folder: Path, name: str) -> Network:
     """Quantize at each precision of RUNS, where something changed; calibration is observed once."""
     precisions = sorted({precision for _, precision in RUNS})
-    folders = [Folder(build_folder, name, precision) for precision in precisions]
+    folders = [Folder(build_folder / "bench", name, precision) for precision in precisions]
     path = artifacts.checkpoint_of(name, None)
     task = tasks.named(checkpoint.task_of(path))
     dataset = datasets.find(None, build_folder, task.collection)

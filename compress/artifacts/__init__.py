@@ -3,10 +3,12 @@
 from compress.artifacts.folder import (
     COMPRESSED,
     SHIPPED,
+    USUAL,
     Folder,
     checkpoint_for,
     checkpoint_of,
-    remember,
+    compressed_from,
+    usual_precision,
     was_made_from,
     whole_checkpoint,
 )
@@ -22,34 +24,50 @@ from compress.artifacts.keys import (
     key,
     recorded_key,
 )
+from compress.artifacts.memory import (
+    SourcesError,
+    check_calibrated,
+    remember,
+    remembered,
+    resolve,
+)
 from compress.artifacts.seals import damage, forget, is_whole, seal, sealed
-from compress.artifacts.sources import Sources
+from compress.artifacts.sources import DEFAULT, GIVEN, Sources
 from compress.files import sha256
 
 __all__ = [
     "COMPRESSED",
+    "DEFAULT",
     "FAMILIES",
+    "GIVEN",
     "PAGES",
     "ROOT",
     "SHIPPED",
     "SIMULATOR",
     "TASKS",
     "TASK_DATA",
+    "USUAL",
     "Folder",
     "Sources",
+    "SourcesError",
+    "check_calibrated",
     "checkpoint_for",
     "checkpoint_of",
     "closure",
     "code_hash",
+    "compressed_from",
     "damage",
     "forget",
     "is_whole",
     "key",
     "recorded_key",
     "remember",
+    "remembered",
+    "resolve",
     "seal",
     "sealed",
     "sha256",
+    "usual_precision",
     "was_made_from",
     "whole_checkpoint",
 ]

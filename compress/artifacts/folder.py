@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from compress.artifacts.keys import PACKAGE
+from compress.artifacts.sources import Sources, shown
 from compress.errors import TendonError
 from compress.files import replace_atomically, sha256
 from compress.frontend.own.named import NetworkFile
 
 SHIPPED = PACKAGE / "checkpoints"
+USUAL = "w8a16"
 COMPRESSED = "compressed"  # the precision of networks that `compress` made
 
 
@@ -27,8 +29,13 @@ class Folder:
     network: NetworkFile | None = None  # that holds the model, if a file of the user's does
 
     @property
+    def root(self) -> Path:
+        """Of the model, at every precision."""
+        return self.build / self.model
+
+    @property
     def path(self) -> Path:
-        return self.build / self.model / self.precision
+        return self.root / self.precision
 
     @property
     def checkpoint(self) -> Path:
@@ -77,32 +84,37 @@ def checkpoint_of(model: str, given: Path | None) -> Path:
     return shipped
 
 
-def whole_checkpoint(folder: Folder, given: Path | None) -> Path:
+def whole_checkpoint(folder: Folder, sources: Sources) -> Path:
     """The checkpoint of a network as it is before it is compressed: of a network file the one that
     holds what it says and the weights that count (made here), else as `checkpoint_of`."""
     if folder.network is None:
-        return checkpoint_of(folder.model, given)
+        return checkpoint_of(folder.model, sources.checkpoint)
     from compress.frontend.own import frozen  # torch
 
-    return frozen.freeze(folder.build, folder.network, given)
+    return frozen.freeze(folder.build, folder.network, sources)
 
 
-def checkpoint_for(folder: Folder, given: Path | None) -> Path:
+def checkpoint_for(folder: Folder, sources: Sources) -> Path:
     """The user's checkpoint; of a compressed network the one that `compress` wrote, from the user's
     if one is given; else the one that is shipped, or of a network file."""
+    given = sources.checkpoint
     if folder.precision == COMPRESSED and (given is None or was_made_from(folder, given)):
+        make = f"`make compress MODEL={folder.network or folder.model} FLASH=…` makes one"
         if not folder.checkpoint.is_file():
-            make = f"`make compress MODEL={folder.network or folder.model} FLASH=…` makes one"
             raise TendonError(f"{folder.checkpoint}: no compressed network; {make}")
+        if not was_made_from(folder, given):
+            raise TendonError(
+                f"{folder.checkpoint}: was made from another checkpoint than this folder; {make}"
+            )
         if folder.network is not None:
             from compress.frontend.own import frozen  # torch
 
             frozen.check(folder.build, folder.network, folder.checkpoint)
         return folder.checkpoint
-    return whole_checkpoint(folder, given)
+    return whole_checkpoint(folder, sources)
 
 
-def remember(folder: Folder, given: Path | None) -> None:
+def compressed_from(folder: Folder, given: Path | None) -> None:
     """Note which checkpoint of the user's, if any, a compressed network was made from."""
     if given is None:
         folder.made_from.unlink(missing_ok=True)
@@ -110,7 +122,29 @@ def remember(folder: Folder, given: Path | None) -> None:
         replace_atomically(folder.made_from, sha256(given).encode())
 
 
-def was_made_from(folder: Folder, given: Path) -> bool:
-    """Whether a compressed network was made from this checkpoint as it is now."""
-    known = folder.made_from.is_file() and given.is_file() and folder.checkpoint.is_file()
-    return known and folder.made_from.read_text(encoding="utf-8") == sha256(given)
+def was_made_from(folder: Folder, given: Path | None) -> bool:
+    """Whether a compressed network was made from this checkpoint as it is now; None: from the
+    shipped one, or the weights of a network file."""
+    if not folder.checkpoint.is_file() or (given is not None and not given.is_file()):
+        return False
+    said = folder.made_from.read_text() if folder.made_from.is_file() else None
+    return said == (None if given is None else sha256(given))
+
+
+def usual_precision(folder: Folder, sources: Sources) -> str:
+    """That of the network that `compress` made of these sources, if it did; else 8-bit weights.
+    Says so where there is a choice."""
+    small = replace(folder, precision=COMPRESSED)
+    if not small.checkpoint.is_file():
+        return USUAL
+    if not was_made_from(small, sources.checkpoint):
+        print(
+            f"not taking the compressed {folder.model} of {shown(small.path)}, which was made from"
+            " another checkpoint"
+        )
+        return USUAL
+    print(
+        f"taking the compressed {folder.model} of {shown(small.path)}; PRECISION={USUAL} takes the"
+        " whole one"
+    )
+    return COMPRESSED

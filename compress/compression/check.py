@@ -14,6 +14,7 @@ from compress.frontend.checkpoint import Checkpoint
 from compress.frontend.lower import lower
 from compress.quantization.calibrate import observe
 from compress.quantization.quantize import quantize
+from compress.quantization.signals import Calibration
 
 
 def float_error(loaded: Checkpoint, sessions: Sequence[Path]) -> float | None:
@@ -34,5 +35,5 @@ def integer_error(
     )
     graph = lower(compressed)
     read = evaluate.read_heldout(graph, list(sessions))
-    integer = quantize(graph, observe(graph, read.signals), COMPRESSED)
+    integer = quantize(graph, observe(graph, Calibration(graph, sessions)), COMPRESSED)
     return tasks.of(graph).error(integer, read.integer_frames(integer), read.recorded)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compress import artifacts, pipeline, tasks
+from compress import artifacts, cli, pipeline, tasks
 from compress import graph as g
 from compress.artifacts import COMPRESSED, Folder, Sources
 from compress.compression import candidates, check, choose, cost, rebuild, sensitivity
@@ -22,7 +22,7 @@ from compress.compression.candidates import Form, Layer
 from compress.compression.cores import CORES, Core
 from compress.compression.sensitivity import Sensitivity
 from compress.compression.tuned import ENOUGH, Tuned
-from compress.data import datasets, listing, recordings
+from compress.data import listing, recordings
 from compress.errors import CheckpointError
 from compress.files import write_json
 from compress.frontend import checkpoint
@@ -30,6 +30,8 @@ from compress.frontend.checkpoint import Checkpoint
 from compress.frontend.lower import lower
 from compress.quantization.calibrate import Ranges, observe
 from compress.quantization.quantize import quantize
+from compress.quantization.signals import Calibration, unlike
+from compress.report.said import once
 from compress.tasks.training import Tuning, tuning_of
 
 VERSION = 1
@@ -48,13 +50,13 @@ class Request:
 
 
 def run(
-    folder: Folder, checkpoint_path: Path, data: Path | None, request: Request
+    folder: Folder, checkpoint_path: Path, sources: Sources, request: Request
 ) -> dict[str, Any]:
     """Choose, rebuild, tune and write, unless what it is made from is unchanged; returns
     compress.json's content."""
     folder = dataclasses.replace(folder, precision=COMPRESSED)
     whole = pipeline.load_float(folder.model, checkpoint_path)
-    dataset = pipeline.dataset_of(folder, whole, Sources(data=data))
+    dataset = pipeline.dataset_of(folder, whole, sources)
     key = artifacts.key(
         code=artifacts.code_hash(
             f"{__name__}:_make",
@@ -67,7 +69,7 @@ def run(
         checkpoint=checkpoint_path,
         calibration=dataset.calibration,
         training=(
-            training_sessions(data, folder, whole) if data else []
+            training_sessions(sources, folder, whole) if sources.data else []
         ),  # the simulated ones follow from the code
         request=dataclasses.asdict(request),
     )
@@ -76,28 +78,31 @@ def run(
         print(f"{folder.checkpoint}: unchanged")
         return dict(json.loads(record.read_text(encoding="utf-8")))
     artifacts.forget(record)
-    report = _make(folder, checkpoint.load(checkpoint_path), data, dataset.calibration, request)
+    report = _make(folder, checkpoint.load(checkpoint_path), sources, dataset.calibration, request)
     report |= {"key": key, "simulated": dataset.simulated}
     write_json(record, report)
     artifacts.seal(record, folder.checkpoint)
     return report
 
 
-def training_sessions(data: Path | None, folder: Folder, graph: g.Graph) -> list[Path]:
-    """Sessions to tune on: the simulated ones, or `train` of the user's folder; without one, what
-    calibrates."""
-    collection = tasks.collection_of(graph)
+def training_sessions(sources: Sources, folder: Folder, graph: g.Graph) -> list[Path]:
+    """Sessions to tune on: the simulated ones, or those that are for training in the user's data;
+    without any, what calibrates."""
+    collection, data = tasks.collection_of(graph), sources.data
     if data is None:
         return recordings.ensure(folder.build / collection.folder, "train", collection)
-    if (data / "train").is_dir():
+    found = pipeline.dataset_of(folder, graph, sources)
+    if found.train:
+        return [*found.train]
+    if (data / "train").is_dir() and not (sources.split or sources.users):
         return listing.in_folder(data / "train", collection)
-    return datasets.find(data, folder.build, collection).calibration
+    return found.calibration
 
 
 def _make(
     folder: Folder,
     loaded: Checkpoint,
-    data: Path | None,
+    sources: Sources,
     calibration: Sequence[Path],
     request: Request,
 ) -> dict[str, Any]:
@@ -107,21 +112,20 @@ def _make(
         )
     graph, core = dataclasses.replace(lower(loaded), name=folder.model), CORES[request.core]
     print(f"calibrating on {', '.join(path.name for path in calibration)}")
-    signals = [
-        part.signal
-        for path in calibration
-        for part in tasks.of(graph).inputs(graph, path, datasets.CALIBRATION_SECONDS)
-    ]
+    signals = Calibration(graph, calibration)
     ranges = observe(graph, signals)
+    findings = signals.findings + unlike(graph, ranges, calibration)
+    for words in findings:
+        once(f"warning: calibration: {words}")
     fixed = _other_tables(graph, ranges, request.budget), cost.other_cycles(graph, core)
     layers, budget = _layers(
         graph, ranges, core, rebuild.rankable(loaded, graph), request.budget, fixed
     )
-    measured = sensitivity.sensitivities(graph, layers, max(signals, key=lambda s: len(s.samples)))
+    measured = sensitivity.sensitivities(graph, layers, signals.longest())
     choice = choose.choose(layers, measured, budget, *fixed)
     tendon = rebuild.entries(layers, choice.forms)
     model = rebuild.rebuild(loaded, graph, ranges, tendon)
-    tuned = _improve(folder, loaded, graph, model, tendon, data, calibration, request)
+    tuned = _improve(folder, loaded, graph, model, tendon, sources, calibration, request)
     rebuild.save(folder.checkpoint, loaded, model, tendon)
     return {
         "version": VERSION,
@@ -129,6 +133,7 @@ def _make(
         "checkpoint": loaded.sha256,
         "compressed": checkpoint.sha256(folder.checkpoint),
         "calibration": [path.name for path in calibration],
+        "calibration_findings": findings,
         "request": dataclasses.asdict(request),
         "tendon": tendon,
         "layers": [_row(*row, measured) for row in zip(layers, choice.forms, strict=True)],
@@ -185,7 +190,7 @@ def _improve(
     graph: g.Graph,
     model: Any,
     tendon: dict[str, Any],
-    data: Path | None,
+    sources: Sources,
     calibration: Sequence[Path],
     request: Request,
 ) -> Tuned | None:
@@ -205,7 +210,7 @@ def _improve(
     if request.steps is None and before <= whole * (1 + ENOUGH):
         return Tuned(0, task.metric, task.unit, whole, before, None)
     kept = copy.deepcopy(model.state_dict())
-    sessions = training_sessions(data, folder, graph)
+    sessions = training_sessions(sources, folder, graph)
     steps = _tune(recipes, folder, loaded, graph, model, tendon, sessions, request)
     tuned = Tuned(
         steps,
@@ -344,16 +349,18 @@ def request(args: argparse.Namespace, core: str, cycles: float | None) -> Reques
     return Request(Budget(args.flash, cycles), core, args.steps, args.seed, args.threads)
 
 
+def remember(folder: Folder, sources: Sources, given: Path) -> None:
+    """Note what a compressed network was made from; `given`: the whole checkpoint."""
+    artifacts.compressed_from(folder, sources.checkpoint)
+    artifacts.remember(folder, sources, given)
+
+
 def from_arguments(args: argparse.Namespace) -> int:
     """`python -m compress shrink`."""
-    folder = Folder(args.build, args.model, COMPRESSED, network=args.network)
-    found = run(
-        folder,
-        artifacts.whole_checkpoint(folder, args.checkpoint),
-        args.data,
-        request(args, args.core, args.cycles),
-    )
-    artifacts.remember(folder, args.checkpoint)
+    folder, sources = cli.folder(args), cli.sources(args)
+    given = artifacts.whole_checkpoint(folder, sources)
+    found = run(folder, given, sources, request(args, args.core, args.cycles))
+    remember(folder, sources, given)
     print(text(found))
     print(f"wrote {folder.checkpoint} and {folder.path / 'compress.json'}")
     return 0

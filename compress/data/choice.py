@@ -15,12 +15,13 @@ def split_files(words: Sequence[str]) -> tuple[Path, ...]:
     config/user/user*.yaml; RecordingError for a pattern that no file has."""
     found: list[Path] = []
     for word in words:
-        if Path(word).exists():
-            found.append(Path(word))
+        whole = Path(word).expanduser()
+        if whole.exists():
+            found.append(whole)
             continue
         parts = word.split(",") if "," in word else word.split()
         for part in filter(None, map(str.strip, parts)):
-            found += _matching(part)
+            found += _matching(str(Path(part).expanduser()))
     return tuple(dict.fromkeys(found))
 
 

@@ -15,6 +15,9 @@ from compress.data.metadata import user_key
 from compress.data.recordings import Collection
 from compress.data.session_files import some
 from compress.errors import RecordingError
+from compress.reading import arrays
+from compress.reading.text import UnreadableError
+from compress.reading.words import one_line
 
 CALIBRATION_SECONDS = 120.0
 CALIBRATION_USERS = 8  # one session of each calibrates; of more, the first ones
@@ -27,7 +30,7 @@ class Dataset:
 
     train: those that a network may learn from, where something says which; users, generalization:
     of each held-out session, empty where that is not known, and of no session where nothing is;
-    notes: lines on what was chosen, and what is not there.
+    why: how what calibrates was chosen, in words; notes: lines on that, and on what is not there.
     """
 
     calibration: list[Path]
@@ -37,7 +40,18 @@ class Dataset:
     train: tuple[Path, ...] = ()
     users: tuple[str, ...] = ()
     generalization: tuple[str, ...] = ()
+    why: str = ""
     notes: tuple[str, ...] = ()
+
+    @property
+    def user_of(self) -> dict[Path, str]:
+        """Whose each held-out session is, where that is known."""
+        return dict(zip(self.heldout, self.users, strict=False))
+
+    @property
+    def generalizes(self) -> dict[Path, str]:
+        """Over what each held-out session generalizes, where that is known."""
+        return dict(zip(self.heldout, self.generalization, strict=False))
 
     @property
     def origin(self) -> str:
@@ -65,7 +79,7 @@ def find(
         calibration, heldout = (
             recordings.ensure(root, part, collection) for part in ("calibration", "heldout")
         )
-        return Dataset(calibration, heldout, True)
+        return Dataset(calibration, heldout, True, why="the simulated calibration set")
     whole = listing.of(data, collection, split)
     chosen = whole.of_users(users, collection) if users else whole
     found = _by_split(chosen, whole, users) if whole.has_splits else _by_order(chosen, users)
@@ -96,11 +110,13 @@ def _by_split(chosen: Listing, whole: Listing, users: Sequence[str]) -> Dataset:
             f" score, found {chosen.counts()}{_absent(chosen)}"
         )
     _expect_each(users, heldout, "test")
+    which = f"the first {calibration[0].split} session of each user in {chosen.source}"
     return Dataset(
         [s.path for s in calibration],
         [s.path for s in heldout],
         False,
         train=tuple(s.path for s in pool.of(TRAIN)),
+        why=f"in {chosen.source}/calibration" if pool.all_of_val else which,
         notes=tuple([*notes, *_of_missing(chosen, heldout)]),
     )
 
@@ -119,7 +135,8 @@ def _by_order(chosen: Listing, users: Sequence[str]) -> Dataset:
     """The first session by name calibrates, or the first of each user asked for."""
     sessions = list(chosen.sessions)
     if users:
-        calibration = [*{user_key(s.user): s for s in reversed(sessions)}.values()][::-1]
+        first = {user_key(s.user): s for s in reversed(sessions)}
+        calibration = [s for s in sessions if first[user_key(s.user)] is s]
         _expect_each(users, [s for s in sessions if s not in calibration], "a second")
     else:
         calibration = sessions[:1]
@@ -129,14 +146,19 @@ def _by_order(chosen: Listing, users: Sequence[str]) -> Dataset:
                 f" score, found {len(sessions)}{_absent(chosen)}"
             )
     heldout = [s for s in sessions if s not in calibration]
-    notes = [*chosen.notes, *_of_missing(chosen, heldout)]
-    which = "the first session of each user calibrates" if users else "the first one calibrates"
-    notes.append(
-        f"nothing in {chosen.source} says what is for what: by name {which}, {len(heldout):,} are"
-        " held out"
+    which = "the first session of each user" if users else "the first session"
+    why = f"{which} by name in {chosen.source}"
+    names = some([session.path.name for session in calibration])
+    said = (
+        f"nothing says which sessions calibrate: {names} does, {why}, and {len(heldout):,}"
+        f" {'is' if len(heldout) == 1 else 'are'} held out; USERS= or SPLIT= choose others"
     )
     return Dataset(
-        [s.path for s in calibration], [s.path for s in heldout], False, notes=tuple(notes)
+        [s.path for s in calibration],
+        [s.path for s in heldout],
+        False,
+        why=why,
+        notes=(*chosen.notes, *_of_missing(chosen, heldout), said),
     )
 
 
@@ -179,7 +201,8 @@ def _with_groups(found: Dataset, chosen: Listing, collection: Collection) -> Dat
     known = {s.path: s for s in chosen.sessions}
     heldout = tuple(known[path] for path in found.heldout)
     named = listing.with_users(Listing(heldout, chosen.source), collection).sessions
-    users = tuple(session.user for session in named)
+    written: dict[str, str] = {}  # a user is one, however a table and split files write the name
+    users = tuple(written.setdefault(user_key(s.user), s.user) for s in named)
     kinds = tuple(session.generalization for session in named)
     return replace(
         found, users=users if any(users) else (), generalization=kinds if any(kinds) else ()
@@ -189,18 +212,21 @@ def _with_groups(found: Dataset, chosen: Listing, collection: Collection) -> Dat
 def load_array(path: Path) -> np.ndarray:
     """The numbers of a `.npy`, all finite; RecordingError says what else was found."""
     try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise RecordingError(f"{path}: cannot be read as .npy: {error}") from error
-    if not isinstance(array, np.ndarray):
-        raise RecordingError(f"{path}: expected one array, found an archive of several")
-    if array.dtype.kind not in "fiu":
-        raise RecordingError(f"{path}: expected numbers, found {array.dtype} {array.shape}")
+        array = arrays.read(path)
+    except UnreadableError as error:
+        raise RecordingError(f"{path}: {error}") from error
+    if array.dtype.kind not in "fiu" or not array.size:
+        expected = "numbers" if array.size else "at least one number"
+        raise RecordingError(
+            f"{path}: expected {expected}, real ones, found"
+            f" {one_line(f'{array.dtype} {array.shape}')}; convert it before it is saved"
+        )
     with np.errstate(over="ignore"):
-        array = array.astype(np.float32)
+        array = array.astype(np.float32, copy=False)
     bad = np.argwhere(~np.isfinite(array))
     if len(bad):
         raise RecordingError(
-            f"{path}: {len(bad)} NaN or infinite values, first at {tuple(int(i) for i in bad[0])}"
+            f"{path}: expected finite numbers within float32, found {len(bad)} that are not, the"
+            f" first at {tuple(int(i) for i in bad[0])}; cut that part out"
         )
     return array

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from compress.data.clock import UNITS, Array, Finding, Harm
@@ -18,16 +20,27 @@ def places(stamps: Array, times: Array) -> Array:
     return sample + np.clip((times - ordered[sample]) / width, 0.0, 1.0 - 1e-9)
 
 
-def apart(what: str, starts: Array, first: float, last: float) -> Finding | None:
-    """Labels that do not lie within the recorded time, from the first stamp to the last: all of
-    them, as by another clock, or a tenth and more, as in a part that was cut out."""
-    inside = int(((starts >= first) & (starts <= last)).sum())
-    outside = len(starts) - inside
-    if not outside or outside < _OUTSIDE * len(starts):
-        return None
+def apart(what: str, starts: Array, spans: Sequence[tuple[float, float]]) -> list[Finding]:
+    """Labels that lie in none of the recorded spans of time, each from a first stamp to a last one:
+    all of them, as by another clock; a tenth and more outside, as in a part that was cut out; or in
+    gaps between spans."""
+    first, last = spans[0][0], spans[-1][1]
+    outside = int(((starts < first) | (starts > last)).sum())
+    recorded = sum(int(((starts >= low) & (starts <= high)).sum()) for low, high in spans)
+    in_gaps = len(starts) - outside - recorded
+    found = []
+    if in_gaps:
+        words = f"{in_gaps} of {len(starts)} {what} lie in gaps: they count nowhere"
+        found.append(Finding("apart", 0, words))
+    if outside and outside >= _OUTSIDE * len(starts):
+        found.append(_outside(what, starts, outside, first, last))
+    return found
+
+
+def _outside(what: str, starts: Array, outside: int, first: float, last: float) -> Finding:
     within = f"within the recorded time, {first:.3f} to {last:.3f}"
     low, high = float(starts.min()), float(starts.max())
-    if inside or (low < first and high > last):
+    if low <= last and high >= first:
         words = f"{outside} of {len(starts)} {what} do not lie {within}: they count nowhere"
         return Finding("apart", 0, words)
     words = f"expected {what} {within}, found all {len(starts)} between {low:.3f} and {high:.3f}"
@@ -35,10 +48,12 @@ def apart(what: str, starts: Array, first: float, last: float) -> Finding | None
 
 
 def _why_apart(starts: Array, first: float, last: float) -> str:
+    """Another unit, if labels that are counted in it lie within the recorded time and fill some of
+    it; else another beginning of time."""
     for name, per_s in UNITS.items():
-        for scaled, which in ((starts / per_s, "they"), (starts * per_s, "the stamps")):
-            if ((scaled >= first) & (scaled <= last)).any():
-                return f", as if {which} counted {name}"
-    if first < 1e8 < float(starts.min()):
-        return ", as if the stamps began at another time than 1970"
-    return ""
+        for factor, which in ((1 / per_s, "they count"), (per_s, "the samples' stamps count")):
+            inside = (starts * factor >= first) & (starts * factor <= last)
+            fills = (starts.max() - starts.min()) * factor > _OUTSIDE * (last - first)
+            if fills and inside.mean() > 0.5:
+                return f", as if {which} {name}"
+    return ", as if the two were counted from different moments"

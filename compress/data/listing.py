@@ -157,11 +157,16 @@ def with_users(listing: Listing, collection: Collection) -> Listing:
         return listing
     few = len(unknown) < 20
     bar = tqdm(unknown, desc="reading users", unit="session", leave=False, disable=few)
-    users = {session.path: collection.user_of(session.path).strip() for session in bar}
+    users = {session.path: _printable(collection.user_of(session.path)) for session in bar}
     return replace(
         listing,
         sessions=tuple(replace(s, user=s.user or users.get(s.path, "")) for s in listing.sessions),
     )
+
+
+def _printable(name: str) -> str:
+    """A name as a file says it, without what would move a terminal's cursor."""
+    return "".join(c if c.isprintable() else "�" for c in name).strip()
 
 
 def _by_splits(data: Path, collection: Collection, files: Sequence[Path]) -> Listing:

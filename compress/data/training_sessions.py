@@ -56,9 +56,14 @@ class TrainingSessions:
 
 
 def find(
-    data: Path | None, split: Path | None, build: Path, collection: Collection
+    data: Path | None,
+    split: Path | None,
+    build: Path,
+    collection: Collection,
+    users: Sequence[str] = (),
 ) -> TrainingSessions:
-    """Sessions of `data`, or of the simulated train split (made when missing).
+    """Sessions of `data`, or of the simulated train split (made when missing); of these `users`, if
+    any are asked for.
 
     With a split file `data` is the folder of its sessions. Without one: a folder with `train` (and
     `val`) is taken as it is; of one with a metadata.csv the train and val recordings; of any other
@@ -69,6 +74,10 @@ def find(
             raise RecordingError(
                 f"SPLIT={split}: expected DATA=folder too, in which the sessions of the split are"
             )
+        if users:
+            raise RecordingError(
+                f"USERS={' '.join(users)}: expected DATA=folder too, in which their sessions are"
+            )
         paths = recordings.ensure(build / collection.folder, "train", collection)
         return TrainingSessions(tuple(paths), (), "the simulated recordings")
     if not data.is_dir():
@@ -77,7 +86,25 @@ def find(
             " found no such folder"
         )
     found = _listed(data, split, collection) if split else _in_folder(data, collection)
+    if users:
+        chosen = listing.of(data, collection, [split] if split else []).of_users(users, collection)
+        found = _among(found, {session.path for session in chosen.sessions}, users)
     return replace(found, notes=(*found.notes, *_unused(data, found, collection)))
+
+
+def _among(found: TrainingSessions, paths: set[Path], users: Sequence[str]) -> TrainingSessions:
+    """The sessions that are some of these paths, of these users."""
+    train, validation, test = (
+        tuple(path for path in sessions if path in paths)
+        for sessions in (found.train, found.validation, found.test)
+    )
+    if not train:
+        raise RecordingError(
+            f"USERS={' '.join(users)}: expected sessions of them to train on in {found.source},"
+            f" found none of {len(found.train)}"
+        )
+    source = f"{', '.join(users)} in {found.source}"
+    return replace(found, train=train, validation=validation, test=test, source=source)
 
 
 def _listed(data: Path, split: Path, collection: Collection) -> TrainingSessions:

@@ -6,6 +6,8 @@ import dataclasses
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
 from compress import graph as g
 from compress.errors import GraphError
 
@@ -18,6 +20,8 @@ class Builder:
         self.tensors = {self.here: g.Tensor(self.here, features, rate)}
         self.ops: list[g.Op] = []
         self._first_valid = {self.here: 0}
+        # what a batch norm gives, and the spread that its statistics say it had in training
+        self.norms: dict[str, float] = {}
 
     @property
     def features(self) -> int:
@@ -38,7 +42,12 @@ class Builder:
     def take(self, other: Builder) -> None:
         """Everything that another builder has."""
         self.here, self.tensors, self.ops = other.here, other.tensors, other.ops
-        self._first_valid = other._first_valid
+        self._first_valid, self.norms = other._first_valid, other.norms
+
+    def note_norm(self, name: str, gain: Any) -> None:
+        """A tensor is what a batch norm of these gains (features,) gives: in training each feature
+        had its gain as the standard deviation."""
+        self.norms[name] = float(np.sqrt(np.square(np.asarray(gain, np.float64)).mean()))
 
     def add(self, op_type: type[g.Op], module: str, *others: str, **attributes: Any) -> str:
         """Append an operator on the newest tensor and `others`; returns the name of what it

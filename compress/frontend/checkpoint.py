@@ -1,18 +1,15 @@
 """Reading and writing checkpoints in the format their authors publish (PyTorch Lightning `.ckpt`).
 
-A checkpoint is data from somewhere else: it is read with weights-only unpickling and the short list
-of harmless classes below, its zip checksums are verified first, and its tensors must fit the
-network exactly.
+A checkpoint is data from somewhere else: it is read as data (see `stored`), its checksums are
+verified first, and its tensors must fit the network exactly.
 """
 
 from __future__ import annotations
 
-import collections
+import contextlib
+import functools
 import io
-import pickle
-import re
-import typing
-import zipfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,38 +17,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.base import ContainerMetadata, Metadata
-from omegaconf.nodes import AnyNode
 from torch import nn
 
-from compress.errors import CheckpointError
+from compress.errors import CheckpointError, printable
 from compress.files import replace_atomically, sha256
+from compress.frontend import families
 from compress.frontend.families import build, family_of, name_of
 from compress.frontend.families.record import Family
+from compress.frontend.fit import Fit, fill, fit, is_averaged
+from compress.frontend.stored import plain, reading
+from compress.frontend.stored.values import Instance
+from compress.frontend.stored.words import names, shown
 
 if TYPE_CHECKING:
     from compress.graph import Graph
 
-# What real checkpoints hold beside tensors: OmegaConf containers and the plain types inside them.
-ALLOWED: list[Any] = [
-    DictConfig,
-    ListConfig,
-    ContainerMetadata,
-    Metadata,
-    AnyNode,
-    collections.defaultdict,
-    collections.OrderedDict,
-    typing.Any,
-    dict,
-    list,
-    int,
-    float,
-    str,
-    bool,
-]
-
-SHOWN = 10  # differences in a message
+MOST_VALUES = 100_000_000  # of a network: 400 MB in float32
+_OWN = "its own hyper-parameters"
+_HYPER_PARAMETERS = ("hyper_parameters", "hparams", "module_arguments")  # by Lightning's versions
 
 
 @dataclass(frozen=True)
@@ -76,39 +59,105 @@ class Checkpoint:
 
 
 def load(path: Path) -> Checkpoint:
-    """Read a Lightning checkpoint strictly; CheckpointError says what was expected and found."""
+    """Read a Lightning checkpoint strictly; CheckpointError says what was expected and found. What
+    was taken off keys or left out is said, once."""
     raw = _contents(path)
-    hyper_parameters = {str(k): plain(v) for k, v in plain(raw["hyper_parameters"]).items()}
-    try:
-        model = build(hyper_parameters)
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise CheckpointError(
-            f"{path}: hyper_parameters cannot be used: {type(error).__name__}: {error}"
-        ) from error
-    load_strictly(model, raw["state_dict"], path)
+    with _naming(path):
+        described = _described(raw)
+        outline = families.outline(described)
+        family_of(described).check(described)
+    found = None if outline is None else _fitting(outline, raw["state_dict"], path, _OWN)
+    with _naming(path):
+        model = build(described)
+    found = found or _fitting(model, raw["state_dict"], path, _OWN)
+    fill(model, found.entries, path, _OWN)
+    hyper_parameters = plain.texts(described)
+    for words in [*averages(raw), *found.said, *_unread(described)]:
+        _say(f"{path}: {words}")
     return Checkpoint(model.eval(), name_of(hyper_parameters), hyper_parameters, sha256(path))
 
 
 def task_of(path: Path) -> str:
     """The task of a checkpoint's network, by its hyper-parameters alone; CheckpointError as
     `load`."""
-    return family_of(
-        {str(k): plain(v) for k, v in plain(_contents(path)["hyper_parameters"]).items()}
-    ).task
+    raw = _contents(path)
+    with _naming(path):
+        return family_of(_described(raw)).task
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Errors of hyper-parameters with the name of the file that holds them."""
+    try:
+        yield
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    except (ArithmeticError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        said = printable(next(iter(str(error).splitlines()), ""))[:200]
+        raise CheckpointError(
+            f"{path}: hyper_parameters cannot be used: {type(error).__name__}: {said}"
+        ) from error
 
 
 def _contents(path: Path) -> dict[str, Any]:
     """The checkpoint's own entries, weights and hyper-parameters among them."""
     raw = read(path)
-    for key in ("state_dict", "hyper_parameters"):
-        if not isinstance(raw, dict) or key not in raw:
-            found = ", ".join(map(str, raw)) if isinstance(raw, dict) else type(raw).__name__
-            raise CheckpointError(
-                f"{path}: expected a Lightning checkpoint with {key!r}, found {found}"
-            )
-    return raw
+    found = names(raw) if isinstance(raw, dict) else shown(raw)
+    if isinstance(raw, Instance):
+        found = f"{found}, pickled as a whole"
+    hyper_parameters = [k for k in _HYPER_PARAMETERS if isinstance(raw, dict) and k in raw]
+    if not hyper_parameters or "state_dict" not in raw:
+        missing = "hyper_parameters" if not hyper_parameters else "state_dict"
+        raise CheckpointError(
+            f"{path}: expected a Lightning checkpoint with {missing!r}, found {found}; write one"
+            " with torch.save({'state_dict': …, 'hyper_parameters': …}, path)"
+        )
+    return raw | {"hyper_parameters": raw[hyper_parameters[0]]}
+
+
+def _described(raw: Mapping[str, Any]) -> dict[str, Any]:
+    return plain.hyper_parameters(raw["hyper_parameters"], families.describing())
+
+
+def _fitting(model: nn.Module, tensors: Any, path: Path, whose: str) -> Fit:
+    """`fit`, for a network of a size that is possible."""
+    found = fit(model, tensors, path, whose)
+    sizes = {key: value.numel() for key, value in model.state_dict().items()}
+    if sum(sizes.values()) > MOST_VALUES:
+        largest = max(sizes, key=lambda key: sizes[key])
+        raise CheckpointError(
+            f"{path}: expected a network of at most {MOST_VALUES:,} values, found"
+            f" {sum(sizes.values()):,}, of which {largest} has {sizes[largest]:,}"
+        )
+    return found
+
+
+@functools.cache
+def _say(line: str) -> None:
+    """Print a line, once in a process: one command may read a checkpoint several times."""
+    print(printable(line))
+
+
+def averages(raw: Mapping[str, Any]) -> list[str]:
+    """Which weights are taken, where averages (SWA, EMA) lie beside state_dict."""
+    if "averaging_state" in raw or "current_model_state" in raw:
+        return ["state_dict holds averaged weights (SWA or EMA), which are taken"]
+    states = {str(key) for key, value in raw.items() if is_averaged(str(key)) and value}
+    callbacks = raw.get("callbacks")
+    for state in callbacks.values() if isinstance(callbacks, dict) else ():
+        found = state if isinstance(state, dict) else {}
+        states |= {str(k) for k, v in found.items() if is_averaged(str(k)) and isinstance(v, dict)}
+    if not states:
+        return []
+    return [
+        "averaged weights (SWA or EMA) are left out, those of state_dict taken:"
+        f" {names(sorted(states))}"
+    ]
+
+
+def _unread(described: dict[str, Any]) -> list[str]:
+    found = list(plain.unread(described))
+    return [f"hyper_parameters hold {names(found)}"] if found else []
 
 
 def save(
@@ -164,120 +213,16 @@ def _stored(model: nn.Module, dtype: torch.dtype) -> dict[str, torch.Tensor]:
 
 
 def read(path: Path) -> Any:
-    """What a checkpoint holds, weights and plain values alone; CheckpointError says why not."""
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such checkpoint")
-    if not zipfile.is_zipfile(path):
-        raise CheckpointError(
-            f"{path}: expected a PyTorch zip archive; the file is damaged, truncated or something"
-            " else"
-        )
-    try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-        if damaged is not None:
-            raise CheckpointError(
-                f"{path}: checksum of {damaged} does not match its content: the file is damaged"
-            )
-        with torch.serialization.safe_globals(ALLOWED):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        asked = re.search(r"GLOBAL (\S+)", str(error))
-        reason = asked[1] if asked else _first_line(error)
-        raise CheckpointError(
-            f"{path}: refused: it asks for code beyond the allow-list ({reason}), as a whole"
-            " pickled module does; write weights alone with torch.save(network.state_dict(), path)"
-        ) from error
-    except (
-        zipfile.BadZipFile,
-        RuntimeError,
-        EOFError,
-        ValueError,
-        KeyError,
-        OSError,
-        NotImplementedError,
-    ) as error:
-        raise CheckpointError(
-            f"{path}: cannot be read: {type(error).__name__}: {_first_line(error)}"
-        ) from error
+    """What a checkpoint holds, as data (see `stored`); CheckpointError says why not."""
+    return reading.contents(path)
 
 
-def _first_line(error: Exception) -> str:
-    """What an error says in its first line, without the codes that make letters bold."""
-    return re.sub(r"\x1b\[[0-9;]*m", "", next(iter(str(error).splitlines()), "")).strip()
-
-
-def plain(value: Any) -> Any:
-    """OmegaConf containers as dicts and lists."""
-    return (
-        OmegaConf.to_container(value, resolve=True)
-        if isinstance(value, DictConfig | ListConfig)
-        else value
-    )
-
-
-def load_strictly(
-    model: nn.Module, tensors: Any, path: Path, whose: str = "its own hyper-parameters"
-) -> None:
-    """Put the entries of a state_dict into a network; CheckpointError names every one that does not
-    fit it exactly."""
-    expected = model.state_dict()
-    if not isinstance(tensors, dict):
-        raise CheckpointError(
-            f"{path}: state_dict: expected a dict, found {type(tensors).__name__}"
-        )
-    problems = [f"missing {k} {tuple(v.shape)}" for k, v in expected.items() if k not in tensors]
-    problems += [f"extra {k}" for k in tensors if k not in expected]
-    for key, value in expected.items():
-        found = tensors.get(key)
-        if isinstance(found, torch.Tensor) and found.shape != value.shape:
-            problems.append(
-                f"{key}: expected shape {tuple(value.shape)}, found {tuple(found.shape)}"
-            )
-        elif isinstance(found, torch.Tensor) and not _plain_numbers(found):
-            problems.append(f"{key}: expected plain real numbers, found {_kind_of(found)}")
-        elif isinstance(found, torch.Tensor) and not torch.isfinite(found.double()).all():
-            problems.append(f"{key}: holds NaN or infinite values")
-        elif found is not None and not isinstance(found, torch.Tensor):
-            problems.append(f"{key}: expected a tensor, found {type(found).__name__}")
-    problems += _disagreements(model, tensors)
-    if problems:
-        raise CheckpointError(f"{path}: does not fit {whose}:\n  " + "\n  ".join(_some(problems)))
-    model.load_state_dict(tensors, strict=True)
-
-
-def _some(problems: list[str]) -> list[str]:
-    """The first ones, and how many more there are."""
-    more = len(problems) - SHOWN
-    return [*problems[:SHOWN], f"and {more} more"] if more > 0 else problems
-
-
-def _plain_numbers(t: torch.Tensor) -> bool:
-    """Whether a tensor holds its numbers as they are: neither sparse nor quantized, nor without
-    any, nor complex."""
-    whole = t.layout == torch.strided and t.device.type == "cpu"
-    return whole and not t.is_quantized and not t.is_complex()
-
-
-def _kind_of(t: torch.Tensor) -> str:
-    return f"{t.dtype}, {t.layout}, on {t.device}".replace("torch.", "")
-
-
-def _disagreements(model: nn.Module, tensors: dict[str, Any]) -> list[str]:
-    """Keys that name one parameter twice (model_HF.* and model.4.*) must hold equal values."""
-    first: dict[int, str] = {}
-    problems = []
-    for key, value in model.state_dict(keep_vars=True).items():
-        twin = first.setdefault(id(value), key)
-        a, b = tensors.get(key), tensors.get(twin)
-        if (
-            twin != key
-            and isinstance(a, torch.Tensor)
-            and isinstance(b, torch.Tensor)
-            and not torch.equal(a, b)
-        ):
-            problems.append(f"{key} differs from {twin}, which is the same parameter")
-    return problems
+def load_strictly(model: nn.Module, tensors: Any, path: Path, whose: str) -> list[str]:
+    """Put the entries of a state_dict into a network; returns what was done to their keys, in
+    words. CheckpointError names those that do not fit it exactly."""
+    found = _fitting(model, tensors, path, whose)
+    fill(model, found.entries, path, whose)
+    return found.said
 
 
 def forward(

@@ -155,6 +155,7 @@ def norm(
         b.add(g.LayerNorm, path, gain=gain, bias=bias, epsilon=float(first.eps))
     else:
         b.add(g.BatchNorm, path, gain=gain.reshape(-1), bias=bias.reshape(-1))
+        b.note_norm(b.here, np.stack([numpy(n.weight) for n in norms]))  # type: ignore[arg-type]
 
 
 def _gain_and_bias(layer: Any) -> tuple[Array, Array]:

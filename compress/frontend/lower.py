@@ -25,6 +25,11 @@ def lower(checkpoint: Checkpoint, window: int | None = None) -> g.Graph:
     found = family.lower(builder, checkpoint.model, _window(checkpoint, window)) or {}
     provenance: dict[str, Any] = {"checkpoint": checkpoint.sha256, "task": family.task} | found
     provenance |= {name: True for name in family.initial_inputs(checkpoint.hyper_parameters)}
+    norms = {
+        op.output: builder.norms[op.output] for op in builder.ops if op.output in builder.norms
+    }
+    if norms:
+        provenance["norms"] = norms
     bits = _bits(checkpoint, builder.ops)
     if bits:
         provenance["bits"] = bits

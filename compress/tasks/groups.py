@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,21 +28,23 @@ def scores(
     graph: g.Graph,
     frames: tuple[Sequence[Array], Sequence[Array]],
     recorded: Sequence[Recorded],
-    names: Sequence[str],
+    names: Mapping[Path, str],
     published: bool = False,
 ) -> list[dict[str, Any]]:
     """By name, sorted: how many recordings and how much of them, and the error of both engines,
-    None where there is nothing to get right. A recording without a name is in no group.
+    None where there is nothing to get right.
 
-    frames: of the float network and of the integers, for each recording. published: the figures of
-    a published table of results as well.
+    frames: of the float network and of the integers, for each part of a recording. names: of the
+    groups, by recording; one without a name is in none. published: the figures of a published
+    table of results as well.
     """
     found = []
-    for name in sorted({name for name in names if name}):
-        chosen = [i for i, other in enumerate(names) if other == name]
+    for name in sorted({*names.values()} - {""}):
+        chosen = [i for i, part in enumerate(recorded) if names.get(part.path) == name]
         of = [recorded[i] for i in chosen]
         amount, amount_is = task.amount(of)
-        entry = {"name": name, "recordings": len(of), "amount": amount, "amount_is": amount_is}
+        count = len({part.path for part in of})
+        entry = {"name": name, "recordings": count, "amount": amount, "amount_is": amount_is}
         for engine, every in zip(ENGINES, frames, strict=True):
             part = [every[i] for i in chosen]
             entry[engine] = task.error(graph, part, of)
@@ -62,6 +65,13 @@ def over(groups: Sequence[dict[str, Any]]) -> dict[str, Any]:
             {"mean": float(np.mean(errors)), "std": float(np.std(errors))} if errors else None
         )
     return found
+
+
+def text(report: dict[str, Any]) -> list[str]:
+    """What quantize.json says of users, where there are several, and of kinds of generalization."""
+    unit, users = report["metric"]["unit"], report["over_users"]
+    by_user = [*lines("user", report["users"], unit), mean_line(users, unit)] if users else []
+    return by_user + lines("generalization", report["generalization"], unit)
 
 
 def lines(what: str, groups: Sequence[dict[str, Any]], unit: str) -> list[str]:

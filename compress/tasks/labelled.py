@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,9 +14,9 @@ import numpy as np
 from compress import graph as g
 from compress.data import own_recording
 from compress.data.clock import Segment
+from compress.data.overlap import InMemory, Stored
 from compress.data.own_recording import OwnRecording
 from compress.data.recordings import Collection, Make, Split
-from compress.errors import RecordingError
 from compress.graph.samples import Signal
 from compress.tasks.shape import Shape, label_samples
 from compress.tasks.statistics import RUNS
@@ -30,7 +31,7 @@ class LabelledTask(Task):
     says nothing; then there is no error."""
 
     array = "(electrodes, samples)"
-    frames_axis = 1
+    frames_last = True
     usual: ClassVar[Shape]  # of the networks that the simulated set is for when none is given
 
     def parts(
@@ -40,22 +41,18 @@ class LabelledTask(Task):
         seconds: float | None = None,
         labels: bool = True,
         one: bool = False,
+        whole: bool = True,
     ) -> list[Recorded]:
         rate = float(graph.input.rate)
         found = own_recording.read(path, graph.input.features)
         found.expect(rate, graph.input.features)
         target = self.target_of(graph, found)
-        segments = taken(graph, found.segments, seconds, one)
+        segments = taken(graph, found.segments, seconds, one, whole)
         return [self._part(graph, found, target, segment) for segment in segments]
 
     def _part(
         self, graph: g.Graph, found: OwnRecording, target: Array | None, segment: Segment
     ) -> Recorded:
-        if not len(segment):
-            raise RecordingError(
-                f"{found.path}: emg: expected at least the {graph.samples_per_step} samples of one"
-                f" step of the network, found {len(found.emg)}; give a longer recording"
-            )
         span = slice(segment.start, segment.stop)
         known = None if target is None else target[span]
         signal = Signal(np.ascontiguousarray(found.emg[span]))
@@ -66,16 +63,15 @@ class LabelledTask(Task):
         """What a perfect network says at each sample, (samples, …); None where nothing is known.
         RecordingError where that is nothing this network could say."""
 
+    def opened(self, graph: g.Graph, path: Path) -> AbstractContextManager[Stored]:
+        return nullcontext(InMemory(own_recording.read(path, graph.input.features).emg))
+
     def from_array(self, array: Array) -> Array:
         if array.ndim != 2:
             raise ValueError(
                 f"expected numbers of shape {self.array}, found {array.dtype} {array.shape}"
             )
         return array.T
-
-    def published_layout(self, graph: g.Graph, frames: Array) -> Array:
-        """The layout of `array` comes out as well: (outputs, frames)."""
-        return np.ascontiguousarray(frames[graph.start_up :].T)
 
     def beside(self, graph: g.Graph, frames: Array, recorded: Recorded) -> tuple[Array, Array]:
         """Frames that have a sample of their own, (n, outputs), and what is known of these samples,
@@ -87,7 +83,9 @@ class LabelledTask(Task):
     def others(self, graph: g.Graph, paths: Sequence[Path]) -> list[Array]:
         """What is known in other recordings, of those that say something."""
         electrodes = graph.input.features
-        found = [own_recording.read(path, electrodes) for path in paths if path.suffix != ".npy"]
+        found = [
+            own_recording.read(path, electrodes) for path in paths if path.suffix.lower() != ".npy"
+        ]
         known = [self.target_of(graph, recording) for recording in found]
         return [target for target in known if target is not None]
 

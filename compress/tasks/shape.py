@@ -50,12 +50,6 @@ def samples_of(graph: Graph, array: Array) -> Array:
     return array.T
 
 
-def forward_layout(graph: Graph, frames: Array) -> Array:
-    """Frames of a stream (frames, outputs) as forward gives them: (outputs, frames) of a network
-    over windows (outputs, windows), without those of the start-up."""
-    return np.ascontiguousarray(frames[graph.start_up :].T)
-
-
 def label_samples(graph: Graph, frames: int) -> npt.NDArray[np.int64]:
     """The sample whose label each frame of a stream has, (frames,): its newest less the look-ahead;
     −1 for the frames of a start-up."""

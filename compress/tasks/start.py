@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from compress.errors import CheckpointError
+from compress.errors import CheckpointError, printable
 from compress.frontend import checkpoint
 from compress.frontend.checkpoint import Checkpoint
 from compress.frontend.families import HYPER_PARAMETERS, Family, build, family_of, name_of
@@ -70,7 +70,7 @@ def _own(request: TrainingRequest, file: NetworkFile) -> tuple[nn.Module, dict[s
         entries, theirs = weights.stored(request.checkpoint)
         _refuse_compressed(request.checkpoint, theirs)
         for words in weights.load(made, request.checkpoint, entries, file.title):
-            print(f"{request.checkpoint}: {words}")
+            print(printable(f"{request.checkpoint}: {words}"))
     return made, frozen.hyper_parameters_of(found)
 
 

@@ -8,7 +8,8 @@ A name with its units, a collection of recordings, `read` and `from_array` (what
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -17,6 +18,7 @@ import numpy as np
 
 from compress import graph as g
 from compress.data import datasets
+from compress.data.overlap import InMemory, Stored
 from compress.data.recording_file import SAMPLE_RATE
 from compress.data.recordings import Collection
 from compress.errors import GraphError, RecordingError
@@ -25,6 +27,7 @@ from compress.tasks import shape as layout
 from compress.tasks.costs import CostWords
 from compress.tasks.shape import Shape
 from compress.tasks.statistics import pooled, resampled
+from compress.tasks.stretches import least_samples, too_short
 from compress.tasks.text import Text
 from compress.tasks.wiring import Wiring
 
@@ -138,7 +141,7 @@ class Task(ABC):
     factor: ClassVar[float] = 1.0  # sums of `runs` × this is the error in `unit`
     text: ClassVar[Text | None] = None  # of a task whose frames are read as text
     loop: ClassVar[Loop | None] = None  # of a task with networks in a closed loop
-    frames_axis: ClassVar[int] = 0  # of what `published_layout` gives
+    frames_last: ClassVar[bool] = False  # whether the published code has (outputs, frames)
     # whether the published forward over a whole recording gives what a stream gives
     whole: ClassVar[bool] = True
 
@@ -172,11 +175,18 @@ class Task(ABC):
         seconds: float | None = None,
         labels: bool = True,
         one: bool = False,
+        whole: bool = True,
     ) -> list[Recorded]:
         """A recording as the stretches between its gaps, in order (`clock`, `stretches`); of the
         first `seconds` of samples only when given. `one`: only the longest stretch, and its first
-        `seconds`. RecordingError for one of another task, and where its time stamps do not suit:
-        where `labels` count, also for stamps by which those would be wrong."""
+        `seconds`. `whole`: whole steps of each, of those that give an output. RecordingError for
+        one of another task, and where its time stamps do not suit: where `labels` count, also for
+        stamps by which those would be wrong."""
+
+    def look(self, path: Path) -> None:
+        """RecordingError for what a glance at a recording that is to be scored tells of it, before
+        anything is computed."""
+        return None
 
     def read(self, graph: g.Graph, path: Path, seconds: float | None = None) -> Recorded:
         """The longest stretch of a recording, which is all of one without a gap; its first
@@ -192,6 +202,24 @@ class Task(ABC):
         read = self.read if scored else self.load_input
         return read(graph, path, least / float(graph.input.rate)).samples[:count]
 
+    @contextmanager
+    def stored(self, graph: g.Graph, path: Path) -> Iterator[Stored]:
+        """A recording, or a `.npy`, whose samples are read where they are asked for."""
+        if path.suffix.lower() == ".npy":
+            yield InMemory(self._load_array(graph, path, None).samples)
+            return
+        with self.opened(graph, path) as stored:
+            yield stored
+
+    def opened(self, graph: g.Graph, path: Path) -> AbstractContextManager[Stored]:
+        """A recording of the task, not looked at but for what is asked of it."""
+        parts = self.parts(graph, path, labels=False)
+        return nullcontext(InMemory(np.concatenate([part.samples for part in parts])))
+
+    def electrode(self, graph: g.Graph, index: int) -> str:
+        """What a value of a sample is called in messages."""
+        return f"electrode {index}"
+
     @abstractmethod
     def from_array(self, array: Array) -> Array:
         """An input given as an array of the shape `array` says -> samples (n, features); ValueError
@@ -203,24 +231,31 @@ class Task(ABC):
         return None
 
     def inputs(
-        self, graph: g.Graph, path: Path, seconds: float | None = None, initial: Path | None = None
+        self,
+        graph: g.Graph,
+        path: Path,
+        seconds: float | None = None,
+        initial: Path | None = None,
+        whole: bool = True,
+        labels: bool = False,
     ) -> list[Recorded]:
-        """A recording's stretches, whatever its labels are, or a `.npy` of the shape `array` says;
-        whole steps of it, the first `seconds` only when given.
+        """A recording's stretches, whatever its labels are unless `labels` count, or a `.npy` of
+        the shape `array` says; whole steps of it where `whole`, the first `seconds` only when
+        given.
 
         `initial`: a `.npy` of what to begin with (`begins_with`) instead of the recording's own;
         behind a gap its own counts. A `.npy` has no target.
         """
         found = (
-            self.parts(graph, path, seconds, labels=False)
-            if path.suffix != ".npy"
-            else [self._load_array(graph, path, seconds)]
+            self.parts(graph, path, seconds, labels, whole=whole)
+            if path.suffix.lower() != ".npy"
+            else [self._load_array(graph, path, seconds, whole)]
         )
         return found if initial is None else [self._begun(graph, found[0], initial), *found[1:]]
 
     def load_input(self, graph: g.Graph, path: Path, seconds: float | None = None) -> Recorded:
         """As `inputs`, the longest stretch alone."""
-        if path.suffix == ".npy":
+        if path.suffix.lower() == ".npy":
             return self._load_array(graph, path, seconds)
         return self.parts(graph, path, seconds, labels=False, one=True)[0]
 
@@ -235,7 +270,9 @@ class Task(ABC):
         begin = dict.fromkeys(graph.initial, value)
         return replace(found, signal=Signal(found.samples, begin))
 
-    def _load_array(self, graph: g.Graph, path: Path, seconds: float | None) -> Recorded:
+    def _load_array(
+        self, graph: g.Graph, path: Path, seconds: float | None, whole: bool = True
+    ) -> Recorded:
         array = datasets.load_array(path)
         try:
             own = layout.is_own(graph)
@@ -244,25 +281,26 @@ class Task(ABC):
             raise RecordingError(f"{path}: {error}") from error
         rate = float(graph.input.rate)
         stop = len(samples) if seconds is None else round(seconds * rate)
-        whole = whole_steps(graph, np.ascontiguousarray(samples[:stop]))
-        return Recorded(path, Signal(whole), None, rate, scored=False)
+        found = np.ascontiguousarray(samples[:stop])
+        given = Recorded(path, Signal(found), None, rate, scored=False)
+        return self.streamed(graph, given) if whole else given
+
+    def streamed(self, graph: g.Graph, part: Recorded) -> Recorded:
+        """The whole steps of a part, which a stream takes; RecordingError where they give no
+        output."""
+        if len(part.samples) < least_samples(graph):
+            raise RecordingError(too_short(graph, part.path, len(part.samples)))
+        return replace(part, signal=replace(part.signal, samples=whole_steps(graph, part.samples)))
 
     # --- what comes out ---------------------------------------------------------------------------
 
-    def laid_out(self, graph: g.Graph, frames: Array) -> Array:
-        """Frames as `infer` writes them: in the layout of a user's own forward, or as published."""
-        if layout.is_own(graph):
-            return layout.forward_layout(graph, frames)
-        return self.published_layout(graph, frames)
-
-    def in_a_row(self, graph: g.Graph, parts: Sequence[Array]) -> Array:
-        """The frames of streams one after the other, laid out."""
-        laid_out = [self.laid_out(graph, frames) for frames in parts]
-        return np.concatenate(laid_out, -1 if layout.is_own(graph) else self.frames_axis)
-
-    def published_layout(self, graph: g.Graph, frames: Array) -> Array:
-        """Frames as the published code of the task has them."""
-        return frames
+    def laid_out(self, graph: g.Graph, parts: Sequence[Array], begun: bool = False) -> Array:
+        """The frames of streams one after the other, as `infer` writes them: in the layout of a
+        user's own forward, or as published, without those of the start-up, which `begun` frames do
+        not have."""
+        frames = np.concatenate([part if begun else part[graph.start_up :] for part in parts])
+        last = layout.is_own(graph) or self.frames_last
+        return np.ascontiguousarray(frames.T) if last else frames
 
     def agreement(self, first: Sequence[Array], second: Sequence[Array]) -> float | None:
         """Share of frames in which two engines decide the same; None where nothing is decided."""

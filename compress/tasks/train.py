@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from compress import artifacts, pipeline, tasks
-from compress.artifacts import Folder
+from compress.artifacts import Folder, Sources, locks
 from compress.data import training_sessions
 from compress.data.recording_file import file_digest
 from compress.data.recordings import Collection
@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
         raise TendonError(f"--out {args.out}: expected a file to write, found a folder")
     task, collection = _own(args) if args.network else _published(args)
     training = training_of(task)
-    sessions = training_sessions.find(args.data, args.split, args.build, collection)
+    sessions = training_sessions.find(args.data, args.split, args.build, collection, args.users)
     sessions = sessions.with_validation(training.HELD_BACK)
     print(sessions.text())
     request = TrainingRequest(
@@ -77,7 +77,9 @@ def _own(args: argparse.Namespace) -> tuple[str, Collection]:
     """Task and recordings of a file's network; one that cannot be lowered is refused before it is
     trained."""
     folder = Folder(args.build, args.model, "", network=args.network)
-    graph = pipeline.load_float(args.model, artifacts.whole_checkpoint(folder, args.checkpoint))
+    with locks.held(args.build, args.model):  # other commands make one of other weights
+        path = artifacts.whole_checkpoint(folder, Sources(args.checkpoint))
+        graph = pipeline.load_float(args.model, path)
     return tasks.of(graph).name, tasks.collection_of(graph)
 
 

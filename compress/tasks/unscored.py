@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from compress import graph as g
+from compress.data.overlap import Stored
 from compress.tasks.task import Array, Recorded, Runs, Task
 from compress.tasks.wiring import Wiring
 
@@ -29,8 +31,15 @@ class Unscored(Task):
         seconds: float | None = None,
         labels: bool = True,
         one: bool = False,
+        whole: bool = True,
     ) -> list[Recorded]:
-        return self._task.parts(graph, path, seconds, labels, one)
+        return self._task.parts(graph, path, seconds, labels, one, whole)
+
+    def opened(self, graph: g.Graph, path: Path) -> AbstractContextManager[Stored]:
+        return self._task.opened(graph, path)
+
+    def electrode(self, graph: g.Graph, index: int) -> str:
+        return self._task.electrode(graph, index)
 
     def from_array(self, array: Array) -> Array:
         return self._task.from_array(array)

@@ -55,6 +55,7 @@ def _lists(
     languages = "C ASM" if any(f.endswith(".S") for f in sources) else "C"
     yield f"project({identifier} VERSION {GENERATOR} LANGUAGES {languages})"
     yield 'option(TENDON_APPLICATION "the serial application" ${PROJECT_IS_TOP_LEVEL})'
+    yield 'option(TENDON_LOCKED "the application without requests for the state" OFF)'
     yield 'set(TENDON_LEVEL -Os CACHE STRING "optimization of everything but the kernels")'
     yield 'set(TENDON_NN_LEVEL -O3 CACHE STRING "optimization of the kernels")'
     yield 'if(CMAKE_C_COMPILER_ID STREQUAL "Clang" AND CMAKE_C_COMPILER_VERSION VERSION_LESS'
@@ -167,8 +168,12 @@ def _application(boards: list[Description], sources: list[str], identifier: str)
     yield "target_compile_options(firmware PRIVATE $<$<COMPILE_LANGUAGE:C>:${WARNINGS}>"
     yield "  ${COMMON} $<$<COMPILE_LANGUAGE:C>:${TENDON_LEVEL}>)"
     yield f"target_link_libraries(firmware PRIVATE {identifier})"
+    yield "if(TENDON_LOCKED)"
+    yield "  target_compile_definitions(firmware PRIVATE APP_LOCKED)"
+    yield "  set(LOCKED -DAPP_LOCKED)"
+    yield "endif()"
     yield "target_link_options(firmware PRIVATE ${LINK})"
-    yield 'set(SEEN "${CORE} ${TENDON_NN_LEVEL} (kernels) ${TENDON_LEVEL} (the rest)")'
+    yield 'set(SEEN "${CORE} ${LOCKED} ${TENDON_NN_LEVEL} (kernels) ${TENDON_LEVEL} (the rest)")'
     yield 'string(REPLACE ";" " " SEEN "${SEEN}")'
     yield 'string(STRIP "${SEEN}" SEEN)'
     yield 'target_compile_definitions(firmware PRIVATE "APP_COMPILER_FLAGS=\\"${SEEN}\\"")'

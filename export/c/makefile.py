@@ -46,11 +46,13 @@ def lines(boards: list[Description], where: Where, title: str) -> Iterator[str]:
     yield from _compilers()
     for board in boards:
         yield from board_lines(board, where)
-    yield f"COMMON = {COMMON} {PREFIX_MAP} $(CORE) $(AT_LINK) $(EXTRA)"
+    yield from locked()
+    yield f"COMMON = {COMMON} {PREFIX_MAP} $(CORE) $(AT_LINK) $(LOCKED_ON) $(EXTRA)"
     yield "INCLUDES = -Imodel -Inn -Iapp -Iport $(PORT:%=-I%)"
     yield "LEVELS = $(NN_LEVEL) (kernels) $(LEVEL) (the rest)"
     yield "# as a string of C in a word of the shell: without quotes"
-    yield "FLAGS_SEEN = $(strip $(subst \",,$(subst ',,$(CORE) $(AT_LINK) $(EXTRA) $(LEVELS))))"
+    yield "FLAGS_SEEN = $(strip $(subst \",,$(subst ',,$(CORE) $(AT_LINK) $(LOCKED_ON) $(EXTRA) \\"
+    yield "\t$(LEVELS))))"
     yield ""
     yield "SOURCES = $(sort $(wildcard $(foreach f,model nn app $(PORT),$(f)/*.c $(f)/*.S)))"
     yield "OBJECTS = $(addprefix $(OUT)/,$(addsuffix .o,$(basename $(SOURCES))))"
@@ -86,6 +88,7 @@ def _head(boards: list[Description], title: str) -> Iterator[str]:
     yield "# make examples        builds the examples for BOARD; most are for BOARD=posix"
     yield f"# make COMPILER=clang  with clang {OLDEST} or later instead of gcc; CLANG= names one"
     yield "# make LTO=1           optimizes the whole program at once, with either"
+    yield "# make LOCKED=1        leaves out the requests that read or write the state, and the tap"
     yield "# make V=1             shows every command"
     yield f"BOARD ?= {boards[0].name}"
     yield "COMPILER ?= gcc"
@@ -95,6 +98,11 @@ def _head(boards: list[Description], title: str) -> Iterator[str]:
     yield "LEVEL ?= -Os"
     yield from quoting()
     yield ""
+
+
+def locked() -> Iterator[str]:
+    """LOCKED=1: for a product whose port others can reach."""
+    yield "LOCKED_ON = $(if $(filter-out 0 no,$(LOCKED)),-DAPP_LOCKED)"
 
 
 def known(boards: list[Description]) -> Iterator[str]:

@@ -34,6 +34,7 @@ def lines(
     )
     yield ""
     yield from _readme_build(board, where)
+    yield from _readme_locked()
     if board.loading:
         yield from _readme_flash(board, where, board.loading)
     if board.memory:
@@ -170,6 +171,17 @@ def _readme_build(board: Description, where: Where) -> Iterator[str]:
         if warned := board.emulator.warning:
             yield ""
             yield warned
+    yield ""
+
+
+def _readme_locked() -> Iterator[str]:
+    yield "## A port that others can reach"
+    yield ""
+    yield "The serial line has no password: whoever reaches it may stream samples, and read and"
+    yield "write the network's state. `make LOCKED=1` (CMake: `-DTENDON_LOCKED=ON`; elsewhere"
+    yield "`-DAPP_LOCKED`) leaves out the requests for the state and the tap, which are then"
+    yield "refused as unknown; samples, results and counts stay. A run on such a board resumes from"
+    yield "its beginning, and a network with an initial pose cannot be given one."
     yield ""
 
 

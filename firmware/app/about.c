@@ -48,7 +48,7 @@ static uint8_t *put_board(const port_info *port, uint8_t *at)
     port_measure(&health);
     at = put_u32(at, port->line_bytes - APP_RESERVE);
     at = put_u32(at, APP_RESULTS);
-    at = put_u32(at, session.number);
+    at = put_u32(at, session.id.number);
     at = put_u32(at, session.frames);
     at = put_u32(at, port->clock_hz);
     at = put_u32(at, port->counts);
@@ -69,12 +69,13 @@ static uint8_t *put_past(uint8_t *at)
 void send_hello(const port_info *port, uint8_t type, uint32_t sequence)
 {
     uint8_t *at = put_past(put_board(port, put_model(frame_payload(&answer))));
+    at = put_u32(at, challenge);
     at = put_string(at, MODEL_GENERATOR);
     at = put_string(at, MODEL_NAME);
     at = put_string(at, port->name);
     at = put_string(at, port->memory == NULL ? "" : port->memory);
     at = put_string(at, COMPILER);
-    send_answer(type, sequence, (uint32_t)(at - frame_payload(&answer)));
+    send_outside(type, sequence, (uint32_t)(at - frame_payload(&answer)));
 }
 
 void on_status(const frame *request)
@@ -100,5 +101,5 @@ void on_status(const frame *request)
         MODEL_ARENA_USED,
     };
     memcpy(frame_payload(&answer), fields, sizeof fields);
-    send_answer(WIRE_STATUS | WIRE_ANSWER, request->sequence, sizeof fields);
+    send_outside(WIRE_STATUS | WIRE_ANSWER, request->sequence, sizeof fields);
 }

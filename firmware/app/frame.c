@@ -19,39 +19,51 @@ static void begin_block(frame_decoder *decoder, uint8_t code)
     decoder->owed = code != 0xFFu;
 }
 
-static bool intact(const frame_decoder *decoder)
+/* COBS and length are right: this has the shape of a frame. */
+static bool shaped(const frame_decoder *decoder)
 {
     const uint32_t used = decoder->used;
-    if (decoder->broken || decoder->left != 0 || used < WIRE_HEADER + WIRE_TRAILER)
-        return false;
-    if (decoder->bytes[1] != 0 || get_u16(decoder->bytes + 2) != used - WIRE_HEADER - WIRE_TRAILER)
-        return false;
-    return crc32(0, decoder->bytes, used - WIRE_TRAILER) ==
-           get_u32(decoder->bytes + used - WIRE_TRAILER);
+    return !decoder->broken && decoder->left == 0 && used >= WIRE_HEADER + WIRE_TRAILER &&
+           decoder->bytes[1] == 0 &&
+           get_u16(decoder->bytes + 2) == used - WIRE_HEADER - WIRE_TRAILER;
 }
 
-static frame_event finish(frame_decoder *decoder, frame *out)
+/* HELLO keeps its form in every version, whatever session a host believes in. */
+static frame_event check(const frame_decoder *decoder, const frame_session *current, frame *out)
 {
-    const bool empty = !decoder->open;
-    const bool good = intact(decoder);
-    if (good)
-        *out = (frame){.type = decoder->bytes[0],
-                       .session = get_u32(decoder->bytes + 4),
-                       .sequence = get_u32(decoder->bytes + 8),
-                       .length = decoder->used - WIRE_HEADER - WIRE_TRAILER,
-                       .payload = decoder->bytes + WIRE_HEADER};
+    const uint8_t *at = decoder->bytes;
+    uint32_t key = 0;
+    if (!shaped(decoder))
+        return FRAME_BAD;
+    *out = (frame){.type = at[0],
+                   .session = get_u32(at + 4),
+                   .sequence = get_u32(at + 8),
+                   .length = decoder->used - WIRE_HEADER - WIRE_TRAILER,
+                   .payload = at + WIRE_HEADER};
+    if (out->session != 0 && out->type != WIRE_HELLO) {
+        if (out->session != current->number)
+            return FRAME_FOREIGN;
+        key = current->key;
+    }
+    return crc32(key, at, WIRE_HEADER + out->length) == get_u32(out->payload + out->length)
+               ? FRAME_WHOLE
+               : FRAME_BAD;
+}
+
+static frame_event finish(frame_decoder *decoder, const frame_session *current, frame *out)
+{
+    const frame_event event = decoder->open ? check(decoder, current, out) : FRAME_PART;
     decoder->used = 0;
     decoder->left = 0;
     decoder->open = decoder->owed = decoder->broken = false;
-    if (empty)
-        return FRAME_PART;
-    return good ? FRAME_WHOLE : FRAME_BAD;
+    return event;
 }
 
-frame_event frame_take(frame_decoder *decoder, uint8_t byte, frame *out)
+frame_event frame_take(frame_decoder *decoder, uint8_t byte, const frame_session *current,
+                       frame *out)
 {
     if (byte == 0)
-        return finish(decoder, out);
+        return finish(decoder, current, out);
     if (decoder->broken)
         return FRAME_PART;
     if (decoder->left == 0) {
@@ -98,10 +110,10 @@ void frame_send(frame_buffer *buffer, const frame_header *header,
     *at++ = header->type;
     *at++ = 0;
     at = put_u16(at, (uint16_t)header->length);
-    at = put_u32(at, header->session);
+    at = put_u32(at, header->session.number);
     at = put_u32(at, header->sequence);
     at += header->length;
-    put_u32(at, crc32(0, buffer->bytes, WIRE_HEADER + header->length));
+    put_u32(at, crc32(header->session.key, buffer->bytes, WIRE_HEADER + header->length));
     write(&zero, 1);
     encode(buffer->bytes, WIRE_HEADER + header->length + WIRE_TRAILER, write);
     write(&zero, 1);

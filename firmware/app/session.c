@@ -3,6 +3,7 @@
 #include "port.h"
 
 session_state session;
+uint32_t challenge;
 session_counts counts;
 model_fitness fitness;
 frame_buffer answer;
@@ -65,11 +66,21 @@ uint16_t refusal(void)
     return fitness.fault != 0 ? ERROR_MODEL : ERROR_NONE;
 }
 
-void send_answer(uint8_t type, uint32_t sequence, uint32_t length)
+static void send_in(frame_session where, uint8_t type, uint32_t sequence, uint32_t length)
 {
-    const frame_header header = {.type = type, .session = session.number, .sequence = sequence,
+    const frame_header header = {.type = type, .session = where, .sequence = sequence,
                                  .length = length};
     frame_send(&answer, &header, port_write);
+}
+
+void send_answer(uint8_t type, uint32_t sequence, uint32_t length)
+{
+    send_in(session.id, type, sequence, length);
+}
+
+void send_outside(uint8_t type, uint32_t sequence, uint32_t length)
+{
+    send_in((frame_session){0}, type, sequence, length);
 }
 
 void send_error(const frame *request, uint16_t code, uint32_t detail, uint32_t more)
@@ -79,7 +90,8 @@ void send_error(const frame *request, uint16_t code, uint32_t detail, uint32_t m
     at = put_u16(at, request->type);
     at = put_u32(at, detail);
     put_u32(at, more);
-    send_answer(WIRE_ERROR, request->sequence, 12);
+    send_in(request->session == session.id.number ? session.id : (frame_session){0}, WIRE_ERROR,
+            request->sequence, 12);
 }
 
 static void refuse(const frame *request)
@@ -94,8 +106,8 @@ bool in_session(const frame *request)
 {
     if (session.mode == MODE_REFUSING)
         refuse(request);
-    else if (session.number == 0 || request->session != session.number)
-        send_error(request, ERROR_SESSION, session.number, session.mode);
+    else if (session.id.number == 0 || request->session != session.id.number)
+        send_error(request, ERROR_SESSION, session.id.number, session.mode);
     else
         return true;
     return false;

@@ -18,9 +18,9 @@ enum { MODE_IDLE = 0, MODE_RESTORING = 1, MODE_STREAMING = 2, MODE_REFUSING = 3 
 #define MODEL_ARENA_USED MODEL_ARENA_BYTES
 #endif
 
-/* One session runs from its BEGIN to the next one with a higher number, or to a reset. */
+/* One session runs from its BEGIN to the next one that is obeyed, or to a reset. */
 typedef struct {
-    uint32_t number;   /* 0: none since the last reset */
+    frame_session id;  /* as the host drew it; 0: none since the last reset */
     uint32_t mode;     /* MODE_... ; MODE_REFUSING when the image is damaged or the model cannot
                           start */
     uint32_t expected; /* sequence of the next DATA frame */
@@ -46,6 +46,7 @@ typedef struct {
 } model_fitness;
 
 extern session_state session;
+extern uint32_t challenge; /* what the next BEGIN must repeat; 0: nobody has asked yet */
 extern session_counts counts;
 extern model_fitness fitness;
 extern frame_buffer answer; /* every answer is built here: one at a time */
@@ -57,9 +58,12 @@ void session_start(void);
  * it is fit. */
 uint16_t refusal(void);
 
-/* Sends `answer`, whose payload of `length` bytes is in place, with this type and sequence. */
+/* Sends `answer`, whose payload of `length` bytes is in place, with this type and sequence, in the
+ * current session. */
 void send_answer(uint8_t type, uint32_t sequence, uint32_t length);
-/* Answers a request with an ERROR frame. */
+/* As send_answer(), outside of any session: what everyone may read. */
+void send_outside(uint8_t type, uint32_t sequence, uint32_t length);
+/* Answers a request with an ERROR frame, in the session of the request where that is current. */
 void send_error(const frame *request, uint16_t code, uint32_t detail, uint32_t more);
 
 /* Does the request belong to the current session? Otherwise says so and returns false. */

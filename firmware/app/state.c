@@ -1,6 +1,7 @@
 /* The model's state over the line, in pieces, so that a run can go on after a reset. It is read
  * between two steps and written only in a session that began with BEGIN_RESTORE and has not been
  * committed: a late repetition of a piece can do no harm. */
+#ifndef APP_LOCKED
 #include "crc32.h"
 #include "requests.h"
 #include "session.h"
@@ -51,6 +52,9 @@ void on_state_write(const frame *request)
     send_answer(WIRE_STATE_WRITE | WIRE_ANSWER, request->sequence, 0);
 }
 
+/* Frames are counted in 32 bits: what begins beyond this might wrap. */
+#define MOST_FRAMES 0x7fffffffu
+
 /* The state is complete: check it, and stream on after so many output frames. */
 void on_state_commit(const frame *request)
 {
@@ -60,7 +64,8 @@ void on_state_commit(const frame *request)
         send_error(request, ERROR_LENGTH, request->length, 8);
         return;
     }
-    if (get_u32(request->payload) % MODEL_FRAMES_PER_STEP != 0) {
+    if (get_u32(request->payload) > MOST_FRAMES ||
+        get_u32(request->payload) % MODEL_FRAMES_PER_STEP != 0) {
         send_error(request, ERROR_LENGTH, get_u32(request->payload), MODEL_FRAMES_PER_STEP);
         return;
     }
@@ -76,3 +81,4 @@ void on_state_commit(const frame *request)
     }
     send_answer(WIRE_STATE_COMMIT | WIRE_ANSWER, request->sequence, 0);
 }
+#endif

@@ -1,6 +1,7 @@
 /* Samples in, results out. A sample enters the network exactly once: DATA frames are taken in the
  * order of their sequence, what was taken before is acknowledged again and forgotten, and results
  * are repeated from memory, never computed twice. */
+#include "crc32.h"
 #include "requests.h"
 #include "session.h"
 #include "tap.h"
@@ -53,24 +54,41 @@ static void step_model(void)
         session.oldest = session.frames - APP_RESULTS;
 }
 
-/* A BEGIN with the current number is a repetition: answered, not obeyed. A lower one was
- * overtaken. */
+/* What may be begun: without the requests for the state there is nothing to restore it with. */
+#ifdef APP_LOCKED
+#define BEGIN_MOST BEGIN_ZERO
+#else
+#define BEGIN_MOST BEGIN_RESTORE
+#endif
+
+/* A BEGIN of the current session is a repetition: answered, not obeyed. Any other must repeat the
+ * challenge, which changes with each that is obeyed: one that was late is not. */
 void on_begin(const frame *request)
 {
-    if (request->length != 4) {
-        send_error(request, ERROR_LENGTH, request->length, 4);
-        return;
-    }
-    if (session.mode == MODE_REFUSING || request->session == 0 ||
-        request->session < session.number) {
+    if (session.mode == MODE_REFUSING) {
         in_session(request);
         return;
     }
-    if (request->session > session.number) {
-        const bool restore = get_u32(request->payload) == BEGIN_RESTORE;
+    if (request->length != 16) {
+        send_error(request, ERROR_LENGTH, request->length, 16);
+        return;
+    }
+    if (get_u32(request->payload) > BEGIN_MOST) {
+        send_error(request, ERROR_TYPE, WIRE_BEGIN, get_u32(request->payload));
+        return;
+    }
+    const frame_session id = {get_u32(request->payload + 4), get_u32(request->payload + 8)};
+    if (id.number == 0 || id.number != session.id.number || id.key != session.id.key) {
+        if (id.number == 0 || challenge == 0 || get_u32(request->payload + 12) != challenge) {
+            send_error(request, ERROR_SESSION, session.id.number, session.mode);
+            return;
+        }
+        challenge = crc32(port_ticks(), request->payload, 16);
         model_reset();
-        session = (session_state){.number = request->session,
-                                  .mode = restore ? MODE_RESTORING : MODE_STREAMING};
+        session = (session_state){.id = id,
+                                  .mode = get_u32(request->payload) == BEGIN_RESTORE
+                                              ? MODE_RESTORING
+                                              : MODE_STREAMING};
     }
     send_answer(WIRE_BEGIN | WIRE_ANSWER, request->sequence, 0);
 }

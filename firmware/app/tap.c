@@ -42,8 +42,8 @@ static uint32_t smaller(uint32_t a, uint32_t b)
 
 void tap_begin_step(void)
 {
-    if (watch.session != session.number)
-        watch = (tap_watch){.session = session.number};
+    if (watch.session != session.id.number)
+        watch = (tap_watch){.session = session.id.number};
     memset(records, 0, sizeof records);
     kept = total = 0;
     mark = port_ticks();
@@ -81,7 +81,7 @@ static void on_watch(const frame *request)
         return;
     }
     if (session.expected == 0) {
-        watch = (tap_watch){.session = session.number,
+        watch = (tap_watch){.session = session.id.number,
                             .what = get_u32(request->payload),
                             .op = get_u32(request->payload + 4),
                             .first = get_u32(request->payload + 8)};

@@ -7,6 +7,10 @@
 #include "model.h"
 #include <stdbool.h>
 
+#if defined(MODEL_TAP) && defined(APP_LOCKED)
+#error "MODEL_TAP shows what APP_LOCKED hides: build with one of them"
+#endif
+
 #ifdef MODEL_TAP
 /* Call right before model_step(). */
 void tap_begin_step(void);

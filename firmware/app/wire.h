@@ -1,4 +1,4 @@
-/* Numbers of the serial line, version 3. SPEC.md part 4 states every byte; this file and
+/* Numbers of the serial line, version 4. SPEC.md part 4 states every byte; this file and
  * host/protocol.py must agree with it. Every field is little-endian, and so is every core this runs
  * on: fields are copied, not assembled. */
 #ifndef WIRE_H
@@ -9,9 +9,9 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "the line is little-endian and fields are copied as they lie");
 
-#define WIRE_VERSION 3u
+#define WIRE_VERSION 4u
 #define WIRE_HEADER 12u  /* type u8, zero u8, length u16, session u32, sequence u32 */
-#define WIRE_TRAILER 4u  /* CRC-32 of header and payload */
+#define WIRE_TRAILER 4u  /* CRC-32 of header and payload, begun with the session's key */
 #define WIRE_PAYLOAD 768u /* most payload bytes of one frame, either way */
 #define WIRE_FRAME (WIRE_HEADER + WIRE_PAYLOAD + WIRE_TRAILER)
 
@@ -30,7 +30,7 @@ enum {
     WIRE_TAP_WATCH = 0x0A, /* this and the next two: only of an image built with -DMODEL_TAP */
     WIRE_TAP_STEP = 0x0B,
     WIRE_TAP_VALUES = 0x0C,
-    WIRE_ANSWER = 0x80,
+    WIRE_ANSWER = 0x80, /* set in what a board says: a board never answers that */
     WIRE_ACK = 0x83,
     WIRE_RESULT = 0xA0,
     WIRE_READY = 0xA1,
@@ -50,10 +50,11 @@ enum { TAP_TICKS = 0, TAP_CRCS = 1, TAP_TENSOR = 2 };
 enum {
     ERROR_NONE = 0,
     ERROR_IMAGE = 1,    /* the image is not what was built: detail = CRC expected, CRC found */
-    ERROR_SESSION = 2,  /* another session is current: detail = current session, its mode */
+    ERROR_SESSION = 2,  /* another session is current, or BEGIN's challenge is an old one: detail =
+                            current session, its mode */
     ERROR_LENGTH = 3,   /* payload length does not suit the type: detail = length found, length
                            allowed */
-    ERROR_TYPE = 4,     /* no such request: detail = type, 0 */
+    ERROR_TYPE = 4,     /* no such request: detail = type; of BEGIN, what it asked for */
     ERROR_MODE = 5,     /* not possible in this mode of the session: detail = mode, 0 */
     ERROR_STATE = 6,    /* restored state is damaged: detail = CRC expected, CRC found */
     ERROR_GONE = 7,     /* a result is no longer kept: detail = result wanted, oldest kept */

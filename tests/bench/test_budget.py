@@ -62,7 +62,7 @@ def in_four_bits(file: Path) -> int:
     """Flash of the image with four bits everywhere."""
     network = named(str(file))
     folder = Folder(file.parent / "build", "small", "w4a16", network=network)
-    whole = artifacts.whole_checkpoint(folder, None)
+    whole = artifacts.whole_checkpoint(folder, Sources())
     graph = pipeline.graphs(folder, whole, Sources(data=file.parent / "data"))
     image = build.make_firmware(graph, folder, BOARD)
     return footprint.read(image, boards.load_board(BOARD).memory).flash

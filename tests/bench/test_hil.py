@@ -219,6 +219,13 @@ def test_a_model_that_is_none_is_known_before_anything_runs(
         ({"graph_on_board": "0" * 64}, "model hash: expected .*, the board carries 0000"),
         ({"frames": 61}, "output frames: expected 63, received 61"),
         ({"words": 100}, "output words: expected 6237 to compare, found 100"),
+        (
+            {
+                "mismatches": 2059,
+                "first_mismatch": "recording 0, frame 1, word 3: expected 0, found 7",
+            },
+            "output words: 2,059 of 6,237 differ from the integer reference; recording 0, frame 1,",
+        ),
         ({"seconds": 2.0}, "seconds: 3 were requested, the recordings gave 2"),
         ({"stack": {"used": 4096, "size": 4096}}, "stack: 4096 of 4096 bytes were used"),
         ({"plan_differences": ["arena: planned 8 bytes, the image has 16"]}, "memory plan: arena"),

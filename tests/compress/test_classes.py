@@ -21,7 +21,7 @@ from compress.graph.samples import Signal
 from compress.tasks.classes import scores
 from compress.tasks.classes.simulated import collection_for
 from compress.tasks.labelled import LabelledTask
-from compress.tasks.shape import Shape, forward_layout, label_samples
+from compress.tasks.shape import Shape, label_samples
 from compress.tasks.task import Recorded, Shown
 
 RATE, ELECTRODES, STEP = 500, 3, 5
@@ -182,7 +182,7 @@ def test_what_does_not_fit_the_network_is_refused_by_name(tmp_path: Path) -> Non
         TASK.read(graph, recording(tmp_path / "a.npz", label=label))
     with pytest.raises(RecordingError, match=r"b\.npz: rate: expected 500 Hz .* found 1000"):
         TASK.read(graph, recording(tmp_path / "b.npz", rate=1000.0))
-    with pytest.raises(RecordingError, match=r"c\.npz: emg: expected at least the 5 samples"):
+    with pytest.raises(RecordingError, match=r"c\.npz: expected at least the 5 samples"):
         TASK.read(graph, recording(tmp_path / "c.npz", seconds=0.008))
 
 
@@ -213,8 +213,7 @@ def test_arrays_of_a_user_s_network_have_the_layout_of_its_forward(
     found = of.load_input(graph, tmp_path / "in.npy")
     np.testing.assert_array_equal(found.samples, array[:, :20].T)
     frames = np.arange(8.0).reshape(4, 2)
-    np.testing.assert_array_equal(of.laid_out(graph, frames), frames[2:].T)
-    np.testing.assert_array_equal(forward_layout(graph, frames), frames[2:].T)
+    np.testing.assert_array_equal(of.laid_out(graph, [frames]), frames[2:].T)
     np.save(tmp_path / "wrong.npy", array.T)
     with pytest.raises(RecordingError, match=r"\(3 electrodes, samples\).*found .*\(23, 3\)"):
         of.load_input(graph, tmp_path / "wrong.npy")

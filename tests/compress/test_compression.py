@@ -315,7 +315,12 @@ def test_a_compressed_network_is_smaller_loads_quantizes_and_comes_out_the_same_
     )
     wanted = request(*observed[:2], 0.62, 4)
     first, second = (
-        command.run(Folder(tmp_path / name, "tiny", "compressed"), given_checkpoint, data, wanted)
+        command.run(
+            Folder(tmp_path / name, "tiny", "compressed"),
+            given_checkpoint,
+            Sources(data=data),
+            wanted,
+        )
         for name in ("a", "b")
     )
     assert first == second, "the same inputs give the same network and report"
@@ -329,11 +334,16 @@ def test_a_compressed_network_is_smaller_loads_quantizes_and_comes_out_the_same_
     assert not list(folder.path.glob("*.state")) and not list(folder.path.glob(".*"))
     kept = folder.checkpoint.read_bytes()
     assert (
-        command.run(folder, given_checkpoint, data, wanted) == first
+        command.run(folder, given_checkpoint, Sources(data=data), wanted) == first
         and folder.checkpoint.read_bytes() == kept
     )
     with pytest.raises(CheckpointError, match="compressed already"):
-        command.run(Folder(tmp_path / "c", "tiny", "compressed"), folder.checkpoint, data, wanted)
+        command.run(
+            Folder(tmp_path / "c", "tiny", "compressed"),
+            folder.checkpoint,
+            Sources(data=data),
+            wanted,
+        )
 
 
 def test_the_report_says_what_was_lost_and_what_it_takes(

@@ -19,7 +19,7 @@ import torch
 
 from compress import artifacts, cli, pipeline
 from compress.__main__ import main as compress_main
-from compress.artifacts import COMPRESSED, Folder
+from compress.artifacts import COMPRESSED, Folder, Sources
 from compress.errors import CheckpointError, TendonError
 from compress.frontend import checkpoint
 from compress.frontend.own import named, source
@@ -71,7 +71,7 @@ def folder_of(path: Path, build: Path, precision: str = "w8a16") -> Folder:
 
 
 def frozen(path: Path, build: Path, given: Path | None = None) -> Path:
-    return artifacts.checkpoint_for(folder_of(path, build), given)
+    return artifacts.checkpoint_for(folder_of(path, build), Sources(given))
 
 
 def refused(path: Path, build: Path, given: Path | None = None) -> str:
@@ -350,8 +350,8 @@ def test_of_many_differences_ten_are_named_and_the_rest_counted(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("stored", "message"),
     [
-        ({"model": entries(), "model_ema": entries()}, "found several: model, model_ema"),
-        ({f"{a}.{k}": v for a in ("ema", "model") for k, v in entries().items()}, "found several"),
+        ({"model": entries(), "teacher": entries()}, "found several: model, teacher"),
+        ({f"{a}.{k}": v for a in ("old", "model") for k, v in entries().items()}, "found several"),
         (entries(7), "first.weight: expected shape (6, 4), found (7, 4)"),
         ({"first.weight": torch.ones(6, 4)}, "missing last.weight (3, 6)"),
         (entries() | {"more": torch.ones(1)}, "extra more"),
@@ -365,7 +365,10 @@ def test_of_many_differences_ten_are_named_and_the_rest_counted(tmp_path: Path) 
             "expected a dict of module path to rank, found 3",
         ),
         ({"weights": [1.0]}, "expected a state_dict, plain or under 'state_dict'"),
-        (torch.ones(3), "expected a state_dict, plain or under 'state_dict', found Tensor"),
+        (
+            torch.ones(3),
+            "expected a state_dict, plain or under 'state_dict', found a tensor of shape (3,)",
+        ),
     ],
 )
 def test_weights_that_do_not_fit_are_refused(stored: Any, message: str, tmp_path: Path) -> None:
@@ -413,7 +416,7 @@ def test_no_checkpoint_makes_code_run(tmp_path: Path) -> None:
 
 def test_what_no_network_file_said_is_refused(tmp_path: Path) -> None:
     path = frozen(written(tmp_path), tmp_path / "build")
-    raw = checkpoint.read(path)
+    raw = torch.load(path, weights_only=True)
     for said in ({"file": "net.py"}, "net.py", 7):
         torch.save(raw | {"hyper_parameters": {named.KEY: said}}, path)
         with pytest.raises(CheckpointError, match="expected what a network file says"):
@@ -424,14 +427,14 @@ def test_a_compressed_network_is_of_one_state_of_its_file(tmp_path: Path) -> Non
     path, build = written(tmp_path), tmp_path / "build"
     folder = folder_of(path, build, COMPRESSED)
     with pytest.raises(TendonError, match=f"make compress MODEL={path}"):
-        artifacts.checkpoint_for(folder, None)
-    whole = artifacts.whole_checkpoint(folder, None)
+        artifacts.checkpoint_for(folder, Sources())
+    whole = artifacts.whole_checkpoint(folder, Sources())
     folder.checkpoint.parent.mkdir()
     shutil.copy(whole, folder.checkpoint)
-    assert artifacts.checkpoint_for(folder, None) == folder.checkpoint
+    assert artifacts.checkpoint_for(folder, Sources()) == folder.checkpoint
     written(tmp_path, SAYS + NET + "# changed\n")
     with pytest.raises(CheckpointError, match="made from another state of"):
-        artifacts.checkpoint_for(folder, None)
+        artifacts.checkpoint_for(folder, Sources())
 
 
 def test_a_folder_belongs_to_one_file(tmp_path: Path) -> None:
@@ -481,7 +484,7 @@ def test_a_signal_calibrates_and_is_compared_on_without_recordings(
 @pytest.mark.parametrize(
     ("signal", "message"),
     [
-        (np.zeros((4, 0)), "expected a calibration of 1 samples or more"),
+        (np.zeros((4, 0)), "x.npy: expected at least the 1 samples"),
         (np.full((4, 9), 1e300), "36 NaN or infinite values, first at (0, 0)"),
         (np.zeros((3, 9)), "expected numbers of shape (4 electrodes, samples)"),
     ],

@@ -296,11 +296,11 @@ def test_equal_rotations_share_their_weights_on_the_board() -> None:
         (lambda h: h.update(mlp_features="auto_2"), "auto_<factor>_<least>_<most>"),
         (
             lambda h: h["model_HF"].update(_target_="emg2qwerty.modules.SJ_SNN"),
-            "model_HF: 'emg2qwerty.modules.SJ_SNN'",
+            "model_HF._target_: 'emg2qwerty.modules.SJ_SNN'",
         ),
         (
             lambda h: h["model_LF"].update(upscale_last_layer=2),
-            "S4Model.upscale_last_layer: expected 1, found 2",
+            "model_LF.upscale_last_layer: expected 1, found 2",
         ),
         (
             lambda h: h["model_LF"].update(reduce_time_dimension=True),
@@ -308,7 +308,7 @@ def test_equal_rotations_share_their_weights_on_the_board() -> None:
         ),
         (
             lambda h: h["model_LF"].update(end_layer_pool_mode="median"),
-            "S4Model.end_layer_pool_mode",
+            "model_LF.end_layer_pool_mode",
         ),
         (
             lambda h: h["model_LF"].update(mid_layer_pool_mode="max", mid_layer_pools=[2]),

@@ -52,8 +52,8 @@ def real(graph: g.Graph, sessions: tuple[list[Path], list[Path]]) -> tuple[list[
     """The float network as a stream, by PyTorch, over every held-out session: poses behind the
     start-up, and their score."""
     model = checkpoint.load(artifacts.checkpoint_of(NAME, None)).model.model
-    data = [pose_set.load(path) for path in sessions[1]]
-    mean = closed_loop.mean_pose([pose_set.load(path) for path in sessions[0]])
+    data = pose_set.load(sessions[1])
+    mean = closed_loop.mean_pose(pose_set.load(sessions[0]))
     poses = closed_loop.stream_poses(model, data)
     return poses, closed_loop.score(model, data, poses, mean)
 

@@ -66,7 +66,7 @@ def asked(sessions: list[Path], out: Path, **changes: Any) -> TrainingRequest:
 
 
 def test_windows_hold_the_pooled_samples_and_the_keys_pressed_in_them(sessions: list[Path]) -> None:
-    data = typing_set.load(sessions[0], 4)
+    data = typing_set.load(sessions[:1], 4)[0]
     with Session(sessions[0]) as session:
         emg, text = session.emg(), session.text(4000, 12000)
         assert charset.decode(data.typed(1000, 3000)) == text and len(text) > 5
@@ -77,7 +77,7 @@ def test_windows_hold_the_pooled_samples_and_the_keys_pressed_in_them(sessions: 
 
 
 def test_drawn_windows_are_cut_from_the_sessions(sessions: list[Path]) -> None:
-    data = [typing_set.load(path, 4) for path in sessions]
+    data = typing_set.load(sessions, 4)
     windows = typing_set.draw(data, 1000, 5, 0.0, np.random.default_rng(0))
     assert (
         windows.frames.shape == (1000, 5, 2, 16) and len(windows.targets) == windows.lengths.sum()
@@ -97,7 +97,7 @@ def test_drawn_windows_are_cut_from_the_sessions(sessions: list[Path]) -> None:
 
 
 def test_the_gain_varies_each_electrode_of_each_window(sessions: list[Path]) -> None:
-    data = [typing_set.load(sessions[0], 4)]
+    data = typing_set.load(sessions[:1], 4)
     plain = typing_set.draw(data, 500, 2, 0.0, np.random.default_rng(1)).frames
     varied = typing_set.draw(data, 500, 2, 0.2, np.random.default_rng(1)).frames
     gain = np.linalg.norm(varied, axis=0) / np.linalg.norm(plain, axis=0)
@@ -192,7 +192,7 @@ def test_sessions_too_short_for_a_window_are_named_or_refused(
 
 def test_several_validation_sessions_are_scored_together(sessions: list[Path]) -> None:
     frames = build(HYPER_PARAMETERS["tiny"]).model[2:]
-    data = [typing_set.load(path, 4) for path in sessions]
+    data = typing_set.load(sessions, 4)
     errors = sum(typing.stream_cer(frames, d) * len(d.labels) for d in data)
     pooled = errors / sum(len(d.labels) for d in data)
     assert typing.validation_cer(frames, data) == pytest.approx(pooled)
@@ -228,7 +228,7 @@ def test_the_committed_checkpoint_reads_whole_held_out_sessions_neither_perfectl
 ) -> None:
     """Simulated recordings; streams of minutes, greedy decoding."""
     frames = checkpoint.load(COMMITTED).model.model[2:]
-    data = [typing_set.load(path, 4) for path in recordings.ensure(simulated, "heldout", TYPING)]
+    data = typing_set.load(recordings.ensure(simulated, "heldout", TYPING), 4)
     counts = np.array([len(d.labels) for d in data])
     cer = np.array([typing.stream_cer(frames, d) for d in data])
     assert counts.sum() >= 3600 and 4.0 <= (cer * counts).sum() / counts.sum() <= 15.0

@@ -51,7 +51,7 @@ def sessions(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def data(sessions: list[Path]) -> list[Tracked]:
-    return [pose_set.load(path) for path in sessions]
+    return pose_set.load(sessions)
 
 
 @pytest.fixture(autouse=True)
@@ -137,7 +137,7 @@ def test_features_of_a_session_do_not_depend_on_the_blocks_it_is_read_in(
 
 def test_sessions_are_scored_together_as_each_alone(data: list[Tracked]) -> None:
     model = build(HYPER_PARAMETERS["tiny"]).model
-    short = Tracked(data[1].emg[:5000], data[1].angles[:5000], data[1].known[:5000])
+    short = Tracked(data[1].name, data[1].emg[:5000], data[1].angles[:5000], data[1].known[:5000])
     for alone, together in zip(
         [data[0], short], closed_loop.stream_poses(model, [data[0], short]), strict=True
     ):
@@ -285,8 +285,8 @@ def test_sessions_too_short_for_a_phase_are_named(
 ) -> None:
     run = started(tmp_path)
     end = run.model.left_context + 24 * 40  # one sample less than 25 frames take; 21 fit
-    short = Tracked(data[1].emg[:end], data[1].angles[:end], data[1].known[:end])
-    said = run.too_short(sessions[:2], [data[0], short])
+    short = Tracked(data[1].name, data[1].emg[:end], data[1].angles[:end], data[1].known[:end])
+    said = run.too_short([data[0], short])
     assert said == ["too short for windows of 0.5 s, which are drawn from others: 1.hdf5"]
 
 

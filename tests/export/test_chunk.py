@@ -159,7 +159,8 @@ def test_whatever_the_line_does_every_frame_comes_once_and_is_right(
             toy.MODEL_HASH,
             toy.QUICK,
         )
-        link.hello, link.session = board.link.hello, board.link.session
+        link.hello = board.link.hello
+        link.open(board.link.session)
         np.testing.assert_array_equal(link.stream(content).outputs, toy.run(content))
         status = link.status()
     assert status.frames == 4 * FRAMES

@@ -3,29 +3,26 @@ next step."""
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import socket
 import zlib
-from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import serial.tools.list_ports
 from cobs import cobs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from host import checklist
 from host import protocol as p
-from host.boards import open_board, open_process
-from host.checklist import Expected, Port
+from host.boards import open_process
+from host.checklist import Expected
 from host.conversation import Timing
 from host.errors import HashMismatchError, NoBoardError, ProtocolError
 from host.lines import PtyLine, SerialLine, SocketLine
 from host.link import Link
+from host.ports import Port
 from tests import toy
 
 BRIEF = Timing(answer_s=0.02, boot_s=0.1)
@@ -148,76 +145,26 @@ def test_whatever_is_heard_gets_a_next_step(content: bytes) -> None:
     assert finding.seen and finding.step
 
 
-def test_ports_are_named_by_what_is_behind_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = [
-        SimpleNamespace(device="/dev/ttyS0", vid=None, pid=None),
-        SimpleNamespace(device="/dev/ttyUSB3", vid=0x1A86, pid=0x7523),
-        SimpleNamespace(device="/dev/ttyACM1", vid=0x0483, pid=0x374E),
-        SimpleNamespace(device="/dev/ttyACM0", vid=0x0483, pid=0x3752),
-        SimpleNamespace(device="/dev/ttyACM2", vid=0x2341, pid=0x0043),
-    ]
-    monkeypatch.setattr(serial.tools.list_ports, "comports", lambda: seen)
-    assert {port.device: port.kind for port in checklist.ports()} == {
-        "/dev/ttyACM0": "ST-LINK/V2-1",
-        "/dev/ttyACM1": "STLINK-V3",
-        "/dev/ttyACM2": "USB device 2341:0043",
-        "/dev/ttyUSB3": "CH340 adapter",
-        "/dev/ttyS0": "",
-    }
-    with pytest.raises(
-        NoBoardError,
-        match=r"(?s)/dev/ttyACM9: no such port.* next +PORT=/dev/ttyACM0, which is an ST-LINK/V2-1",
-    ):
-        open_board("nucleo-h743zi2", port="/dev/ttyACM9")
-
-
-def test_nothing_plugged_in_says_what_to_plug_in() -> None:
-    assert "cable that carries data" in checklist.missing([PC]).step
-
-
-def test_a_port_without_permission_names_the_group(tmp_path: Path) -> None:
-    device = tmp_path / "tty"
-    device.touch()
-    finding = checklist.refused(str(device), PermissionError(errno.EACCES, "Permission denied"), [])
-    assert finding.case == "permission" and "sudo usermod -a -G" in finding.step
-
-
-def test_a_port_in_use_names_who_has_it() -> None:
-    """Another host of the same port would get a part of the bytes: it is refused, not shared."""
+def test_a_port_that_is_shared_names_with_whom() -> None:
     line = PtyLine()
     first = SerialLine(line.path, 921_600)
+    child = os.fork()
+    if child == 0:
+        signal.pause()
     try:
-        with pytest.raises(
-            NoBoardError, match=r"(?s)cannot be opened.*it is in use by .* next +close that program"
-        ):
-            SerialLine(line.path, 921_600)
-        child = os.fork()
-        if child == 0:
-            signal.pause()
-        try:
-            finding = case(b"\x93garbage", Expected("virtual-f405", line.path, 921_600))
-            assert (
-                finding.case == "shared"
-                and f"(process {child})" in finding.seen
-                and finding.step == "close that program"
-            )
-        finally:
-            os.kill(child, 9)
-            os.waitpid(child, 0)
+        finding = case(b"\x93garbage", Expected("virtual-f405", line.path, 921_600))
+        assert finding.case == "shared" and f"(process {child})" in finding.seen
+        assert finding.step == "close that program"
     finally:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
         first.close()
         line.close()
 
 
-def test_a_file_that_is_closed_while_it_is_looked_at_hides_no_other(tmp_path: Path) -> None:
-    device, files = tmp_path / "tty", tmp_path / "proc" / "123" / "fd"
-    device.touch()
-    files.mkdir(parents=True)
-    (files.parent / "comm").write_text("minicom\n")
-    (files / "4").symlink_to(device)
-    for closed in ("3", "5"):
-        (files / closed).touch()  # no link: cannot be read as one
-    assert checklist.holders(str(device), tmp_path / "proc") == ["minicom (process 123)"]
+def test_a_line_that_gives_back_what_it_is_given_is_told() -> None:
+    finding = checklist.diagnose(checklist.Heard(57, good=3, echoed=3), ON_CABLE, [CABLE])
+    assert finding.case == "echo" and "take the loop-back plug" in finding.step
 
 
 def test_the_check_list_is_what_the_user_reads() -> None:
@@ -248,10 +195,13 @@ def test_firmware_of_another_protocol_or_model_is_named() -> None:
     with open_process(toy.posix_image(), toy.MODEL_HASH, toy.QUICK) as board:
         board.link.handshake()
         hello = board.link.request(p.HELLO).payload
-    other_version = (p.VERSION + 1).to_bytes(2, "little") + hello[2:]
-    with pytest.raises(
-        ProtocolError, match=f"expected protocol version {p.VERSION}, found {p.VERSION + 1}"
+    for other, step in (
+        (p.VERSION - 1, "the board's firmware is older than this host: load it again"),
+        (p.VERSION + 1, "this host is older than the board's firmware: use the Tendon that built"),
     ):
-        answering(other_version).handshake()
+        with pytest.raises(
+            ProtocolError, match=f"expected protocol version {p.VERSION}, found {other}; {step}"
+        ):
+            answering(other.to_bytes(2, "little") + hello[2:]).handshake()
     with pytest.raises(HashMismatchError, match="load the firmware that was built from this model"):
         answering(hello[:4] + bytes(32) + hello[36:]).handshake()

@@ -14,9 +14,9 @@ import pytest
 
 from export.boards import load_board, names
 from host.__main__ import main as host_main
-from host.checklist import Port
 from host.flash import FlashError, choose, line_of, load_image, meet
 from host.loaders import LOADERS, Job
+from host.ports import Port
 from tests import toy
 from tests.test_commands import common, here  # noqa: F401  a fixture
 

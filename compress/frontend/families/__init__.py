@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from compress.errors import CheckpointError
 from compress.frontend.families.record import Family, Published
+from compress.frontend.stored.words import names, shown
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,6 +22,7 @@ FOLDERS = (
     "emg2pose",
     "networkfile",
 )
+_MOST_RANKS = 1_000
 HYPER_PARAMETERS: dict[str, dict[str, Any]]  # of every published network, by its name
 PUBLISHED: dict[str, Published]  # what their authors report
 
@@ -79,10 +81,27 @@ def family_of(hyper_parameters: dict[str, Any]) -> Family:
         if all(key in hyper_parameters for key in family.keys):
             return family.of(hyper_parameters)
     expected = " or ".join(f"{', '.join(f.keys)} ({f.source})" for f in every())
-    found = ", ".join(map(str, hyper_parameters)) or "(none)"
+    found = names(hyper_parameters, 10) or "(none)"
     raise CheckpointError(
         f"hyper_parameters lack what describes a network: expected {expected}; found keys {found}"
     )
+
+
+def describing() -> tuple[str, ...]:
+    """Names of the hyper-parameters that describe a network of any family; all others are for a
+    training alone."""
+    return ("tendon", *(key for family in every() for key in (*family.keys, *family.options)))
+
+
+def outline(hyper_parameters: dict[str, Any]) -> nn.Module | None:
+    """The network that these describe without memory for its weights (on the meta device): its
+    shapes. None for one that the user's own code builds. CheckpointError as `build`."""
+    import torch
+
+    if not family_of(hyper_parameters).networks:
+        return None
+    with torch.device("meta"):
+        return build(hyper_parameters)
 
 
 def build(hyper_parameters: dict[str, Any]) -> nn.Module:
@@ -100,9 +119,10 @@ def ranks(hyper_parameters: dict[str, Any]) -> dict[str, int]:
     published checkpoints."""
     own = hyper_parameters.get("tendon", {})
     found = own.get("ranks", {}) if isinstance(own, dict) else own
-    if not isinstance(found, dict):
+    paths = found if isinstance(found, dict) and len(found) <= _MOST_RANKS else [None]
+    if not all(isinstance(path, str) for path in paths):
         raise CheckpointError(
-            f"tendon.ranks: expected a dict of module path to rank, found {found!r}"
+            f"tendon.ranks: expected a dict of module path to rank, found {shown(found)}"
         )
     return found
 

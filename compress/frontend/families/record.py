@@ -41,6 +41,7 @@ class Family(ABC):
     task: str  # the folder of compress/tasks that they are for
     source: ClassVar[str]  # the code base
     keys: ClassVar[tuple[str, ...]]  # of the hyper-parameters that tell them
+    options: ClassVar[tuple[str, ...]] = ()  # other hyper-parameters that a network depends on
     networks: ClassVar[dict[str, dict[str, Any]]]  # the published ones: hyper-parameters by name
     reported: ClassVar[dict[str, Published]] = {}  # by the authors, for some of these
     shipped: ClassVar[tuple[str, ...]] = ()  # names of those with a checkpoint in this repository
@@ -60,6 +61,10 @@ class Family(ABC):
     def build(self, hyper_parameters: dict[str, Any]) -> nn.Module:
         """The network that these describe, untrained, with the published keys; CheckpointError
         names what is not supported."""
+
+    def check(self, hyper_parameters: dict[str, Any]) -> None:
+        """CheckpointError for a network that can be built but has no stream."""
+        return None
 
     @abstractmethod
     def structure(self, hyper_parameters: dict[str, Any]) -> Any:

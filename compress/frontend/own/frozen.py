@@ -4,22 +4,25 @@ network in every key."""
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
-from compress.errors import CheckpointError, TendonError
-from compress.files import read_json, replace_atomically, write_json
+from compress.artifacts.sources import Sources
+from compress.errors import CheckpointError, TendonError, printable
+from compress.files import read_json, replace_atomically, visible, write_json
 from compress.frontend import checkpoint, factored, families
 from compress.frontend.own import source, weights
 from compress.frontend.own.named import KEY, NetworkFile
 from compress.frontend.own.source import Source
 
 
-def freeze(build: Path, file: NetworkFile, given: Path | None) -> Path:
-    """The checkpoint of the file's network with the weights of `given`, or those that its function
-    gives. Says which. TendonError for a folder of another network, and what a file or checkpoint is
+def freeze(build: Path, file: NetworkFile, sources: Sources) -> Path:
+    """The checkpoint of the file's network with the weights of the user's checkpoint, or those that
+    its function gives. Says which. TendonError for a folder of another network, for a file that
+    changed where what was made of it is to stay, and what a file or checkpoint is
     wrong in."""
-    folder = build / file.name
+    folder, given = build / file.name, sources.checkpoint
     claim(folder, file)
     found = source.read(file)
     hyper_parameters = hyper_parameters_of(found)
@@ -34,8 +37,14 @@ def freeze(build: Path, file: NetworkFile, given: Path | None) -> Path:
             hyper_parameters["tendon"] = theirs["tendon"]
             factored.shape(model, _ranks(given, theirs))
         for words in weights.load(model, given, entries, file.title):
-            print(f"{given}: {words}")
+            print(printable(f"{given}: {words}"))
     path, content = folder / "network.ckpt", checkpoint.content(model, hyper_parameters)
+    kept = sources.kept
+    if kept and kept.network and kept.network != hashlib.sha256(content).hexdigest():
+        raise TendonError(
+            f"{file.path}: has changed since {folder} was made of it; `{kept.make}` makes it anew,"
+            " another BUILD= leaves it as it is"
+        )
     if not path.is_file() or path.read_bytes() != content:
         replace_atomically(path, content)
     return path
@@ -72,7 +81,7 @@ def claim(folder: Path, file: NetworkFile) -> None:
     known = read_json(record)
     if known == mine:
         return
-    if not known and folder.is_dir() and any(folder.iterdir()):
+    if not known and folder.is_dir() and visible(folder.iterdir()):
         raise TendonError(
             f"{folder}: expected no folder, or that of {file}, found one of another network; rename"
             f" {file.path.name}, give another BUILD=, or remove the folder"

@@ -89,7 +89,9 @@ def batch_norm(w: Writer, a: Values) -> Laid:
     bias = layers.numbers(a["bias"], n) - mean * gain
     shape = [1, n, *[1] * (x.index.ndim - 2)]
     wide = (torch.from_numpy(values.reshape(shape)) for values in (gain, bias))
-    return arithmetic.affine(w, x, *wide)
+    made = arithmetic.affine(w, x, *wide)
+    w.b.note_norm(made.name, layers.numbers(a["weight"], n, 1.0))
+    return made
 
 
 def layer_norm(kind: type[g.Op]) -> Handler:

@@ -27,7 +27,7 @@ from compress.tasks.pose.kinematics import load_hand
 from compress.tasks.pose.session import ELECTRODES, JOINTS, PoseSession
 from compress.tasks.pose.simulated import COLLECTION, LONG
 from compress.tasks.shape import Shape, is_own, label_samples
-from compress.tasks.stretches import taken
+from compress.tasks.stretches import taken, too_short
 from compress.tasks.task import Array, Loop, Recorded, Runs, Shown, Task
 from compress.tasks.wiring import Wiring
 
@@ -74,7 +74,7 @@ class Pose(Task):
     collection = COLLECTION
     network = Shape(Fraction(SAMPLE_RATE), ELECTRODES, len(JOINTS))
     array = f"({ELECTRODES} electrodes, samples)"
-    frames_axis = 1
+    frames_last = True
     loop = Loop(allowed=0.2, says="a pose", outputs="poses", known="known angles", split=LONG)
     # over a whole recording features are interpolated with ones that a stream does not have yet
     whole = False
@@ -98,6 +98,10 @@ class Pose(Task):
             names=JOINTS if graph.output.features == len(JOINTS) else (),
         )
 
+    def look(self, path: Path) -> None:
+        with PoseSession(path) as session:
+            session.look()
+
     def parts(
         self,
         graph: g.Graph,
@@ -105,10 +109,12 @@ class Pose(Task):
         seconds: float | None = None,
         labels: bool = True,
         one: bool = False,
+        whole: bool = True,
     ) -> list[Recorded]:
         with PoseSession(path) as session:
             session.check(labels)
-            known, segments = session.no_ik_failure(), taken(graph, session.segments, seconds, one)
+            segments = taken(graph, session.segments, seconds, one, whole)
+            known = session.no_ik_failure()
             return [self._part(graph, session, segment, known) for segment in segments]
 
     def _part(
@@ -118,10 +124,7 @@ class Pose(Task):
         angles, initial = session.joint_angles(start, stop), None
         if graph.provenance.get("initial_pose"):
             if len(segment) <= graph.left_context:
-                raise RecordingError(
-                    f"{session.path}: expected more than the {graph.left_context} samples before"
-                    f" the first pose, found {len(segment)}"
-                )
+                raise RecordingError(too_short(graph, session.path, len(segment)))
             initial = dict.fromkeys(graph.initial, angles[graph.left_context])
         signal = Signal(session.emg(start, stop), initial)
         return Recorded(session.path, signal, Angles(angles, known[start:stop]), start=start)
@@ -132,16 +135,15 @@ class Pose(Task):
         joints = graph.output.features
         return (joints,), f"{joints} angles in rad"
 
+    def opened(self, graph: g.Graph, path: Path) -> PoseSession:
+        return PoseSession(path)
+
     def from_array(self, array: Array) -> Array:
         if array.ndim != 2 or array.shape[0] != ELECTRODES:
             raise ValueError(
                 f"expected numbers of shape {self.array}, found {array.dtype} {array.shape}"
             )
         return array.T
-
-    def published_layout(self, graph: g.Graph, frames: Array) -> Array:
-        """(20, steps) in rad, from the first valid step on, as the published code has it."""
-        return np.ascontiguousarray(frames[graph.start_up :].T)
 
     def stretches(
         self, graph: g.Graph, frames: Sequence[Array], recorded: Sequence[Recorded]

@@ -109,11 +109,11 @@ def train(request: TrainingRequest, recipe: Recipe | None = None) -> Trained:
     run = TrackingRun(
         network, recipe, request.state, saved.origin(request, hyper_parameters, recipe)
     )
-    paths = [*request.train, *request.validation]
-    data = [load(path) for path in tqdm(paths, desc="read recordings", unit="session")]
-    for line in run.too_short(request.train, data):
+    least = network.model.left_context + 2 * network.model.network.stride
+    data, validation = load(request.train, least), load(request.validation, least)
+    for line in run.too_short(data):
         print(line)
-    score = run.fit(data[: len(request.train)], data[len(request.train) :])
+    score = run.fit(data, validation)
     checkpoint.save(request.out, network, hyper_parameters, torch.float16)
     run.state.unlink(missing_ok=True)
     return Trained(
@@ -191,8 +191,8 @@ class TrackingRun:
         )
         return stream_score(self.model, validation, mean)
 
-    def too_short(self, paths: Sequence[Path], data: Sequence[Tracked]) -> list[str]:
-        """Of the first sessions, those that a phase cannot draw from, in words."""
+    def too_short(self, data: Sequence[Tracked]) -> list[str]:
+        """Of these sessions, those that a phase cannot draw from, in words."""
         r, left, stride = self.recipe, self.model.left_context, self.model.network.stride
         needs = [
             (
@@ -211,7 +211,7 @@ class TrackingRun:
         lines = []
         for what, steps, seconds, frames in needs:
             samples = left + (frames - 1) * stride + 1
-            short = [p.name for p, d in zip(paths, data, strict=False) if len(d.emg) < samples]
+            short = [d.name for d in data if len(d.emg) < samples]
             if steps and short:
                 lines.append(
                     f"too short for {what} of {seconds:g} s, which are drawn from others:"

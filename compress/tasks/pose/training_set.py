@@ -8,16 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
+from compress.data.clock import Segment
 from compress.errors import RecordingError
 from compress.tasks.pose.session import PoseSession
 
 
 @dataclass(frozen=True)
 class Tracked:
-    """emg float32 (n, 16); angles float32 (n, 20) rad; known bool (n,): whether inverse kinematics
-    found the angles."""
+    """A stretch of a session without a gap, and what it is called. emg float32 (n, 16); angles
+    float32 (n, 20) rad; known bool (n,): whether inverse kinematics found the angles."""
 
+    name: str
     emg: np.ndarray
     angles: np.ndarray
     known: np.ndarray
@@ -38,17 +41,36 @@ class PoseWindows:
     known: np.ndarray
 
 
-def load(path: Path) -> Tracked:
-    """Read a session whole; RecordingError when none of its angles are known."""
+def load(paths: Sequence[Path], least: int = 0) -> list[Tracked]:
+    """Read sessions whole, each stretch without a gap by itself, of those with gaps only stretches
+    of `least` samples; RecordingError when no angles of a session are known."""
+    bar = tqdm(paths, desc="read recordings", unit="session")
+    return [part for path in bar for part in _parts(path, least)]
+
+
+def _parts(path: Path, least: int) -> list[Tracked]:
     with PoseSession(path) as session:
         session.check()
-        found = Tracked(session.emg(), session.joint_angles(), session.no_ik_failure())
-    if not found.known.any():
-        raise RecordingError(
-            f"{path}: expected joint angles, found only failures of inverse kinematics (all angles"
-            " zero)"
-        )
-    return found
+        known, segments = session.no_ik_failure(), session.segments
+        if not known.any():
+            raise RecordingError(
+                f"{path}: expected joint angles, found only failures of inverse kinematics (all"
+                " angles zero)"
+            )
+        if len(segments) > 1:
+            segments = tuple(s for s in segments if len(s) >= least)
+        return [_tracked(session, segment, known) for segment in segments]
+
+
+def _tracked(session: PoseSession, segment: Segment, known: np.ndarray) -> Tracked:
+    start, stop = segment.start, segment.stop
+    where = f", sample {start} on" if start else ""
+    return Tracked(
+        session.path.name + where,
+        session.emg(start, stop),
+        session.joint_angles(start, stop),
+        known[start:stop],
+    )
 
 
 def draw(

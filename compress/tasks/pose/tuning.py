@@ -19,7 +19,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from compress.compression.rounded import four_bits
 from compress.data.recording_file import SAMPLE_RATE
@@ -66,8 +65,9 @@ def tune(
     `origin`, removed at the end; `graph` says nothing that such networks do not say themselves."""
     torch.set_num_threads(threads)
     torch.manual_seed(recipe.seed)
-    data = [pose_set.load(path) for path in tqdm(sessions, desc="read recordings", unit="session")]
     assert isinstance(teacher.model, StatePoseModule) and isinstance(student.model, StatePoseModule)
+    least = teacher.model.left_context + 2 * teacher.model.network.stride
+    data = pose_set.load(sessions, least)
     with four_bits(student, bits):
         _Distillation(student, teacher.model, recipe, state, saved.Origin(origin)).distil(data)
     state.unlink(missing_ok=True)

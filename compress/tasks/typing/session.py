@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,10 +98,10 @@ class Session(RecordingFile):
             return charset.key_to_character(event["key"])
         return _prompt(event)
 
-    def _labels_apart(self) -> Finding | None:
+    def _labels_apart(self, spans: Sequence[tuple[float, float]]) -> list[Finding]:
         starts = np.array([e["start"] for e in self._events], np.float64)
         what = "keystrokes" if self.condition == "on_keyboard" else "prompts"
-        return events.apart(what, starts, *self._ends(0, None))
+        return events.apart(what, starts, spans)
 
     def _emg(self, rows: np.ndarray) -> np.ndarray:
         return np.stack([rows["emg_left"], rows["emg_right"]], axis=1)

@@ -75,6 +75,10 @@ class Typing(Task):
             names=charset.WORDS,
         )
 
+    def look(self, path: Path) -> None:
+        with Session(path) as session:
+            session.look()
+
     def parts(
         self,
         graph: g.Graph,
@@ -82,25 +86,32 @@ class Typing(Task):
         seconds: float | None = None,
         labels: bool = True,
         one: bool = False,
+        whole: bool = True,
     ) -> list[Recorded]:
         with Session(path) as session:
             session.check(labels)
-            segments = taken(graph, session.segments, seconds, one)
+            segments = taken(graph, session.segments, seconds, one, whole)
             return [self._part(session, segment) for segment in segments]
 
     def _part(self, session: Session, segment: Segment) -> Recorded:
         start, stop = segment.start, segment.stop
-        samples = session.emg(start, stop).reshape(len(segment), -1)
+        samples = session.samples(start, stop)
         keys = [(at / SAMPLE_RATE, key) for at, key in session.keys(start, stop)]
         typed = Typed(session.text(start, stop), keys)
         return Recorded(session.path, Signal(samples), typed, start=start)
+
+    def opened(self, graph: g.Graph, path: Path) -> Session:
+        return Session(path)
+
+    def electrode(self, graph: g.Graph, index: int) -> str:
+        return f"{('left', 'right')[index // ELECTRODES]} electrode {index % ELECTRODES}"
 
     def from_array(self, array: Array) -> Array:
         if array.ndim != 3 or array.shape[1:] != (BANDS, ELECTRODES):
             raise ValueError(
                 f"expected numbers of shape {self.array}, found {array.dtype} {array.shape}"
             )
-        return array.reshape(len(array), -1)
+        return array.reshape(len(array), BANDS * ELECTRODES)
 
     def agreement(self, first: Sequence[Array], second: Sequence[Array]) -> float | None:
         return distances.agreement([np.asarray(f) for f in first], [np.asarray(f) for f in second])

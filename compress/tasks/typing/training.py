@@ -111,25 +111,20 @@ def _read(
 ) -> tuple[list[Labelled], list[Labelled]]:
     """Sessions to train on and to validate with, in memory; what cannot be used is said before the
     first step."""
-    bar = tqdm([*request.train, *request.validation], desc="read recordings", unit="session")
-    read = [load(path, pooling) for path in bar]
-    data, validation = read[: len(request.train)], read[len(request.train) :]
+    data, validation = load(request.train, pooling), load(request.validation, pooling)
     if not any(len(session.labels) for session in validation):
         raise RecordingError(
             "validation: expected at least one typed character, found none in"
             f" {', '.join(path.name for path in request.validation)}"
         )
     for seconds in (recipe.short_s, recipe.long_s):
-        _check_lengths(request, data, seconds, whole_frames(seconds, pooling))
+        _check_lengths(data, seconds, whole_frames(seconds, pooling))
     return data, validation
 
 
-def _check_lengths(
-    request: TrainingRequest, data: Sequence[Labelled], seconds: float, length: int
-) -> None:
+def _check_lengths(data: Sequence[Labelled], seconds: float, length: int) -> None:
     """Say which sessions windows of so many frames cannot be drawn from; refuse when it is all."""
-    pairs = zip(request.train, data, strict=True)
-    short = [path.name for path, session in pairs if len(session.frames) <= length]
+    short = [session.name for session in data if len(session.frames) <= length]
     if len(short) == len(data):
         raise RecordingError(
             f"training needs a session longer than its windows of {seconds:g} s, found none among"

@@ -7,19 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
+from compress.data.clock import Segment
 from compress.errors import RecordingError
 from compress.tasks.typing import charset
-from compress.tasks.typing.session import BANDS, ELECTRODES, SAMPLE_RATE, Session
+from compress.tasks.typing.session import BANDS, ELECTRODES, Session
 
 _BLOCK = 1 << 17
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """frames: float16 (frames, 2, 16), means of `pooling` samples; labels (n,) and the frame in
-    which each key went down (n,)."""
+    """A stretch of a session without a gap. name: what it is called; frames: float16
+    (frames, 2, 16), means of `pooling` samples; labels (n,) and the frame in which each key went
+    down (n,)."""
 
+    name: str
     frames: np.ndarray
     labels: np.ndarray
     onsets: np.ndarray
@@ -40,9 +44,14 @@ class Windows:
     lengths: np.ndarray
 
 
-def load(path: Path, pooling: int) -> Labelled:
-    """Read a session whole; the mean pooling that the networks begin with has no parameters, so it
-    is done once here."""
+def load(paths: Sequence[Path], pooling: int) -> list[Labelled]:
+    """Read sessions whole, each stretch without a gap by itself; the mean pooling that the networks
+    begin with has no parameters, so it is done once here."""
+    bar = tqdm(paths, desc="read recordings", unit="session")
+    return [part for path in bar for part in _parts(path, pooling)]
+
+
+def _parts(path: Path, pooling: int) -> list[Labelled]:
     with Session(path) as session:
         session.check()
         if session.condition != "on_keyboard":
@@ -50,19 +59,17 @@ def load(path: Path, pooling: int) -> Labelled:
                 f"{path}: expected keystrokes (condition on_keyboard), found condition"
                 f" {session.condition!r}"
             )
-        size = _BLOCK - _BLOCK % pooling
-        blocks = [
-            _pool(session.emg(start, start + size), pooling)
-            for start in range(0, len(session), size)
-        ]
-        origin = float(session.time(0, 1)[0])
-        typed = [
-            (charset.key_to_character(k["key"]), k["start"] - origin) for k in session.keystrokes
-        ]
-    typed = [(c, t) for c, t in typed if c]
-    onsets = np.array([t for _, t in typed]) * SAMPLE_RATE / pooling
-    labels = charset.encode("".join(c for c, _ in typed))
-    return Labelled(np.concatenate(blocks), labels, np.floor(onsets).astype(np.int64))
+        return [_labelled(session, segment, pooling) for segment in session.segments]
+
+
+def _labelled(session: Session, segment: Segment, pooling: int) -> Labelled:
+    blocks = segment.blocks(_BLOCK - _BLOCK % pooling)
+    frames = np.concatenate([_pool(session.emg(*block), pooling) for block in blocks])
+    keys = session.keys(segment.start, segment.stop)
+    onsets = np.array([at for at, _ in keys]) / pooling
+    labels = charset.encode("".join(character for _, character in keys))
+    where = f", sample {segment.start} on" if segment.start else ""
+    return Labelled(session.path.name + where, frames, labels, np.floor(onsets).astype(np.int64))
 
 
 def draw(

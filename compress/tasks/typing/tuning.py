@@ -73,7 +73,7 @@ def tune(
     `origin`, removed at the end; `graph` says nothing that such networks do not say themselves."""
     torch.set_num_threads(threads)
     pooling = cast(InputMeanPooling, student.model[1]).factor
-    data = [load(path, pooling) for path in tqdm(sessions, desc="read recordings", unit="session")]
+    data = load(sessions, pooling)
     with four_bits(student, bits):
         _run(student, teacher, data, recipe, state, saved.Origin(origin), pooling)
     state.unlink(missing_ok=True)

@@ -22,7 +22,7 @@ class Emg2Pose(Family):
     """Causal networks that feed poses back, and NeuroPose, which sees a window at a time."""
 
     task, source = "pose", "emg2pose"
-    keys = ("network_conf",)
+    keys, options = ("network_conf",), ("provide_initial_pos",)
     networks = NETWORKS
     shipped = ("tracking_vemg2pose",)
     features, sample_rate = 16, 2000  # one band of electrodes

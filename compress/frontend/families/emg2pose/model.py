@@ -3,7 +3,7 @@ listed here and no others."""
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,8 @@ from compress.frontend.families.emg2pose.pose import (
     VEMG2PoseWithInitialState,
 )
 from compress.frontend.families.emg2pose.tds import Conv1dBlock, TdsNetwork, TdsStage
+from compress.frontend.settings import MOST_KERNEL, MOST_WIDTH, Settings
+from compress.frontend.stored.words import shown
 
 ELECTRODES = 16
 TARGETS: dict[str, type[nn.Module]] = {
@@ -47,7 +49,10 @@ class PoseNetwork(nn.Module):
 
     def __init__(self, hyper_parameters: dict[str, Any]) -> None:
         super().__init__()
-        model = _instantiate(hyper_parameters["network_conf"], "network_conf")
+        said = Settings(hyper_parameters)
+        if _classes(said.values["network_conf"]) > _MOST:
+            raise CheckpointError(f"network_conf: expected at most {_MOST} classes, found more")
+        model = _instantiate(said.values["network_conf"], "network_conf")
         if not isinstance(model, BasePoseModule):
             raise CheckpointError(
                 f"network_conf: expected a pose module, found {type(model).__name__}"
@@ -59,7 +64,7 @@ class PoseNetwork(nn.Module):
                 f" {network.in_channels}"
             )
         self.model = model
-        self.provide_initial_pos = bool(hyper_parameters.get("provide_initial_pos", False))
+        self.provide_initial_pos = said.flag("provide_initial_pos", False)
 
     def forward(
         self, emg: Tensor, initial: Tensor | None = None, resample: str = "window"
@@ -69,24 +74,70 @@ class PoseNetwork(nn.Module):
         return self.model(emg, initial, resample)
 
 
-def _instantiate(value: Any, where: str) -> Any:
-    """Modules in place of dicts with a `_target_`, from the innermost; CheckpointError names the
-    place of what does not fit."""
-    if isinstance(value, list):
-        return [_instantiate(v, f"{where}[{i}]") for i, v in enumerate(value)]
-    if not isinstance(value, dict):
-        return value
-    arguments = {k: _instantiate(v, f"{where}.{k}") for k, v in value.items() if k != "_target_"}
-    target = value.get("_target_")
-    if target not in TARGETS:
+# What each argument of these classes is, by its name.
+_WHOLE: dict[str, tuple[int, int]] = {
+    **dict.fromkeys(("in_channels", "out_channels", "hidden_size"), (1, MOST_WIDTH)),
+    **dict.fromkeys(("channels", "feature_width", "linear_in_channels"), (1, MOST_WIDTH)),
+    **dict.fromkeys(("stride", "in_conv_stride", "kernel_width"), (1, MOST_KERNEL)),
+    **dict.fromkeys(("rollout_freq", "in_conv_kernel_width"), (-1, MOST_KERNEL)),
+    **dict.fromkeys(("num_blocks", "num_layers", "num_convs"), (1, 50)),
+    "num_position_steps": (0, MOST_WIDTH),
+}
+_WHOLES = ("max_pool_size", "upsampling", "layer_sizes")
+_FLAGS = ("predict_vel", "state_condition", "layer_norm")
+_NUMBERS = {"dropout": (0, 1), "dropout_rate": (0, 1), "scale": (-1e9, 1e9)}
+_LISTS = ("conv_blocks", "tds_stages", "encoder_blocks", "residual_blocks", "decoder_blocks")
+_MOST, _DEEPEST = 200, 20  # classes in all, and in each other
+
+
+def _instantiate(value: Any, where: str) -> nn.Module:
+    """The module that a dict with a `_target_` describes, after those inside of it; CheckpointError
+    names the place of what does not fit."""
+    said = Settings(value, where)
+    if where.count(".") > _DEEPEST:
+        raise CheckpointError(f"network_conf: expected at most {_DEEPEST} classes in each other")
+    target = said.values.get("_target_")
+    if not isinstance(target, str) or target not in TARGETS:
         raise CheckpointError(
-            f"{where}._target_: {target!r} is not supported; expected one of {', '.join(TARGETS)}"
+            f"{where}._target_: {shown(target)} is not supported; expected one of"
+            f" {', '.join(TARGETS)}"
         )
+    arguments = {str(key): _argument(said, key) for key in said.values if key != "_target_"}
     try:
-        return TARGETS[cast(str, target)](**arguments)
+        return TARGETS[target](**arguments)
     except CheckpointError as error:
         raise CheckpointError(f"{where}: {error}") from error
     except (TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
+        first = next(iter(str(error).splitlines()), "")[:200]
         raise CheckpointError(
-            f"{where}: {target} cannot be built: {type(error).__name__}: {error}"
+            f"{where}: {target} cannot be built: {type(error).__name__}: {first}"
         ) from error
+
+
+def _classes(value: Any) -> int:
+    """How many dicts there are in a tree."""
+    if isinstance(value, dict):
+        return 1 + sum(map(_classes, value.values()))
+    return sum(map(_classes, value)) if isinstance(value, list) else 0
+
+
+def _argument(said: Settings, key: Any) -> Any:
+    """One argument, checked by its name; the classes refuse those of other names."""
+    value = said.values[key]
+    if isinstance(value, dict):
+        return _instantiate(value, said.name(key))
+    if key in _LISTS:
+        if not isinstance(value, list):
+            raise said.refuse(key, "a list")
+        return [_instantiate(v, f"{said.name(key)}[{i}]") for i, v in enumerate(value)]
+    if key in _WHOLE:
+        return None if value is None and key == "out_channels" else said.whole(key, *_WHOLE[key])
+    if key in _WHOLES or (key == "kernel_size" and isinstance(value, list)):
+        return said.wholes(key, 1, MOST_WIDTH if key == "layer_sizes" else MOST_KERNEL)
+    if key == "kernel_size":
+        return said.whole(key, 1, MOST_KERNEL)
+    if key in _NUMBERS:
+        return said.number(key, *_NUMBERS[key])
+    if key in _FLAGS:
+        return said.flag(key)
+    return said.text(key) if key == "norm_type" else value

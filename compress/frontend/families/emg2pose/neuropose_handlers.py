@@ -82,6 +82,7 @@ class _Image:
             where = f"{path}.{i}"
             if isinstance(layer, nn.Conv2d):
                 self.convolution(where, layer, *_gain_and_bias(layers[i + 1]))
+                self.b.note_norm(where, numpy(layers[i + 1].weight))  # type: ignore[arg-type]
             elif isinstance(layer, nn.MaxPool2d):
                 self.pool(where, layer)
             elif isinstance(layer, nn.Upsample):

@@ -6,6 +6,7 @@ from torch import nn
 
 from compress.errors import CheckpointError
 from compress.frontend.activations import Step
+from compress.frontend.stored.words import shown
 
 
 def activation(name: str, where: str) -> nn.Module:
@@ -23,4 +24,6 @@ def activation(name: str, where: str) -> nn.Module:
     if name == "none":
         return nn.Identity()
     expected = "relu, gelu, sparse_relu_X, sparse_relu_tie_X, sparse_sugar_X, binary_X or none"
-    raise CheckpointError(f"{where}: activation {name!r} is not supported; expected {expected}")
+    raise CheckpointError(
+        f"{where}: activation {shown(name)} is not supported; expected {expected}"
+    )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from compress.frontend.families.hybrid.published import NETWORKS, REPORTED
 from compress.frontend.families.record import Family
+from compress.frontend.settings import Settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +25,10 @@ class Hybrid(Family):
 
     task, source = "typing", "hybrid-networks-emg2qwerty"
     keys = ("mlp_features", "model_HF", "model_LF")
+    options = (
+        *("in_transform", "in_features", "loss", "input_mean_pooling"),
+        *("pooling", "offsets", "non_linearity", "norm"),
+    )
     networks, reported = NETWORKS, REPORTED
     shipped = ("TC_S4_small", "TC_S4_medium", "S4_large")
     features, sample_rate = 32, 2000  # two bands of 16 electrodes
@@ -34,10 +39,17 @@ class Hybrid(Family):
 
         return HybridNetwork(hyper_parameters)
 
+    def check(self, hyper_parameters: dict[str, Any]) -> None:
+        """A state space has a complex state for each two of its latent size."""
+        for part in ("model_HF", "model_LF"):
+            said = Settings(hyper_parameters[part], part)
+            if "d_latent_space" in said.values:
+                said.whole("d_latent_space", 2)
+
     def structure(self, hyper_parameters: dict[str, Any]) -> Any:
         """Sizes, strides and pools, not dropout or rates."""
         h = hyper_parameters
-        high, low = h.get("model_HF", {}), h.get("model_LF", {})
+        high, low = h["model_HF"], h["model_LF"]
         layers = [high.get(k) for k in ("_target_", "out_channels", "strides", "kernel_sizes")]
         states = [low.get(k) for k in ("d_model", "d_latent_space", "n_layers")]
         modes = [low.get(f"{where}_layer_pool_mode", "none") for where in ("end", "mid")]

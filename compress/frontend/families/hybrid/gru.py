@@ -13,14 +13,17 @@ from torch import Tensor, nn
 
 from compress.errors import CheckpointError
 from compress.frontend.families.hybrid.activations import activation
+from compress.frontend.settings import MOST_KERNEL, MOST_LAYERS, Settings, fix
+from compress.frontend.stored.words import shown
 
-
-def _one_direction(where: str, config: dict[str, Any]) -> None:
-    if config.get("bidirectional", False):
-        raise CheckpointError(
-            f"{where}.bidirectional: expected false, found true, which is not supported: a stream"
-            " has no end to begin with"
-        )
+_NORMS = {"batchnorm": nn.BatchNorm1d, "layernorm": nn.LayerNorm}
+_ONE_DIRECTION = (False, "a stream has no end to begin with")
+_FIXED: dict[str, tuple[Any, str]] = {
+    "bidirectional": _ONE_DIRECTION,
+    "gru_model": ("GRU", "an event-based GRU has no operator in the stream graph"),
+    "num_layers": (1, "the published layer hands the hidden state of all to each and fails"),
+    "prenorm": (False, "the published layer has none"),
+}
 
 
 def _batch_of_frames(norm: nn.Module, x: Tensor) -> Tensor:
@@ -38,57 +41,42 @@ class GRULayer(nn.Module):
 
     def __init__(self, d_input: int, config: dict[str, Any]) -> None:
         super().__init__()
-        self._check(config)
-        hidden, linear = int(config["d_hidden"]), int(config["include_linear_layer"])
+        said = Settings(config, "GRULayer")
+        fix(said, _FIXED)
+        hidden, linear = said.whole("d_hidden"), said.whole("include_linear_layer", -1)
         self.d_output = linear if linear > 0 else hidden
-        self.mean_pooling = int(config.get("mean_pooling", 1))
-        self.group = int(config["HLfreq_ratio"]) // self.mean_pooling
-        self.mode, self.residual = str(config["reduction_mode"]), bool(config["include_residual"])
+        self._read_pooling(said)
+        self.residual, with_encoder = said.flag("include_residual"), said.flag("include_encoder")
         self.pooling = nn.AvgPool1d(self.mean_pooling)
-        encoded = hidden if config["include_encoder"] else d_input
-        self.encoder = nn.Linear(d_input, hidden) if config["include_encoder"] else nn.Identity()
+        encoded = hidden if with_encoder else d_input
+        self.encoder = nn.Linear(d_input, hidden) if with_encoder else nn.Identity()
         self.gru_layers = nn.ModuleList([nn.GRU(encoded, hidden, batch_first=True)])
         self.linear_layers = nn.ModuleList(
             [nn.Linear(hidden, linear) if linear > 0 else nn.Identity()]
         )
-        of = {"batchnorm": nn.BatchNorm1d, "layernorm": nn.LayerNorm}
-        self.norms = nn.ModuleList([of[config["norm"]](self.d_output)])
+        self.norms = nn.ModuleList([_NORMS[said.text("norm")](self.d_output)])
         self.non_linearities = nn.ModuleList(
-            [activation(str(config["non_linearity"]), "GRULayer.non_linearity")]
+            [activation(said.text("non_linearity"), "GRULayer.non_linearity")]
         )
-        decoded = config["include_decoder"]
+        decoded = said.flag("include_decoder")
         self.decoder = nn.Linear(self.d_output, self.d_output) if decoded else nn.Identity()
 
-    @staticmethod
-    def _check(config: dict[str, Any]) -> None:
-        _one_direction("GRULayer", config)
-        whys = {
-            "gru_model": ("GRU", "an event-based GRU has no operator in the stream graph"),
-            "num_layers": (
-                1,
-                "the published layer hands the hidden state of all to each and fails",
-            ),
-            "prenorm": (False, "the published layer has none"),
-        }
-        for key, (expected, why) in whys.items():
-            if config.get(key, expected) != expected:
-                raise CheckpointError(
-                    f"GRULayer.{key}: expected {expected!r}, found {config[key]!r}, which is not"
-                    f" supported: {why}"
-                )
-        if config["norm"] not in ("batchnorm", "layernorm"):
+    def _read_pooling(self, said: Settings) -> None:
+        if said.text("norm") not in _NORMS:
             raise CheckpointError(
-                f"GRULayer.norm: expected batchnorm or layernorm, found {config['norm']!r}; without"
-                " a norm the published layer skips its GRU"
+                f"GRULayer.norm: expected batchnorm or layernorm, found"
+                f" {shown(said.values['norm'])}; without a norm the published layer skips its GRU"
             )
-        ratio, pooled = int(config["HLfreq_ratio"]), int(config.get("mean_pooling", 1))
-        modes = ("none",) if ratio == pooled else ("mean", "last")
-        if pooled < 1 or ratio % pooled or config["reduction_mode"] not in modes:
+        ratio = said.whole("HLfreq_ratio", 1, MOST_KERNEL)
+        pooled = said.whole("mean_pooling", 1, MOST_KERNEL, default=1)
+        self.mode = said.text("reduction_mode")
+        modes = ["none"] if ratio == pooled else ["mean", "last"]
+        if ratio % pooled or self.mode not in modes:
             raise CheckpointError(
                 f"GRULayer: expected an HLfreq_ratio that mean_pooling divides and a reduction_mode"
-                f" of {' or '.join(modes)}, found {ratio}, {pooled} and"
-                f" {config['reduction_mode']!r}"
+                f" of {' or '.join(modes)}, found {ratio}, {pooled} and {shown(self.mode)}"
             )
+        self.mean_pooling, self.group = pooled, ratio // pooled
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.permute(1, 0, 2)
@@ -110,33 +98,34 @@ class GRULayerPooled(nn.Module):
 
     def __init__(self, d_input: int, config: dict[str, Any]) -> None:
         super().__init__()
-        _one_direction("GRULayerPooled", config)
-        width, layers = int(config["d_hidden"]), int(config["n_layers"])
-        mode = str(config.get("end_layer_pool_mode", "mean"))
-        pools = [int(p) for p in config.get("end_layer_pools", [])] if mode != "none" else []
+        said = Settings(config, "GRULayerPooled")
+        fix(said, {"bidirectional": _ONE_DIRECTION})
+        width, layers = said.whole("d_hidden"), said.whole("n_layers", 1, MOST_LAYERS)
+        mode = said.text("end_layer_pool_mode", "mean")
+        pools = said.wholes("end_layer_pools", 0, MOST_KERNEL, ()) if mode != "none" else []
         if mode not in ("mean", "none") or (mode == "mean" and len(pools) != layers):
             raise CheckpointError(
                 f"GRULayerPooled: expected end_layer_pool_mode none, or mean with {layers}"
-                f" end_layer_pools, found {mode!r} with {pools}"
+                f" end_layer_pools, found {shown(mode)} with {shown(pools)}"
             )
         self.pools = [max(p, 1) for p in pools] or [1] * layers
-        self.d_output, self.norm = width, str(config["norm"])
-        self.residual = bool(config["include_residual"])
+        self.d_output, self.norm = width, said.text("norm")
+        self.residual, with_gate = said.flag("include_residual"), said.flag("include_GLU")
         self.encoder = nn.Linear(d_input, width)
         self.gru_layers = nn.ModuleList(
             nn.GRU(width, width, batch_first=True) for _ in range(layers)
         )
         self.output_linears = nn.ModuleList(
             nn.Sequential(nn.Conv1d(width, 2 * width, 1), nn.GLU(dim=-2))
-            if config["include_GLU"]
+            if with_gate
             else nn.Identity()
             for _ in range(layers)
         )
-        kinds = {"batchnorm": nn.BatchNorm1d, "layernorm": nn.LayerNorm}
         self.norms = nn.ModuleList(
-            kinds[self.norm](width) if self.norm in kinds else nn.Identity() for _ in range(layers)
+            _NORMS[self.norm](width) if self.norm in _NORMS else nn.Identity()
+            for _ in range(layers)
         )
-        decoded = bool(config["include_decoder"])
+        decoded = said.flag("include_decoder")
         self.decoder = nn.Linear(width, width) if decoded else nn.Identity()
         self.decoder_activation = nn.GELU() if decoded else nn.Identity()
         self.step = math.prod(self.pools)

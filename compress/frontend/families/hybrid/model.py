@@ -9,6 +9,7 @@ and share its storage.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,8 @@ from compress.errors import CheckpointError
 from compress.frontend.families.hybrid.activations import activation
 from compress.frontend.families.hybrid.gru import GRULayer, GRULayerPooled
 from compress.frontend.families.hybrid.s4d import S4Model
+from compress.frontend.settings import MOST_KERNEL, Settings, fix
+from compress.frontend.stored.words import shown
 
 BANDS, ELECTRODES, CLASSES = 2, 16, 99
 _TEMPORAL_CONVOLUTION, _S4 = "emg2qwerty.modules.TemporalConvolution", "emg2qwerty.modules.S4Model"
@@ -106,22 +109,18 @@ class TemporalConvolution(nn.Module):
 
     def __init__(self, d_input: int, config: dict[str, Any]) -> None:
         super().__init__()
-        padding = int(config.get("padding", 0))
-        self.d_output = int(config["out_channels"][-1])
+        said = Settings(config, "model_HF")
+        padding = said.whole("padding", 0, MOST_KERNEL, default=0)
+        norm, act = said.text("norm"), said.text("activation")
         self.layers = nn.ModuleList()
-        sizes = list(
-            zip(config["out_channels"], config["strides"], config["kernel_sizes"], strict=True)
-        )
+        sizes = _convolutions(said)
+        self.d_output = sizes[-1][0]
         for i, (channels, stride, kernel) in enumerate(sizes):
             self.layers.append(nn.Conv1d(d_input, channels, kernel, stride, padding))
-            if config["norm"] != "none":
-                self.layers.append(_norm(config["norm"], channels, "model_HF.norm"))
-            last_of_binary = "binary" in config["activation"] and i == len(sizes) - 1
-            self.layers.append(
-                activation(
-                    "gelu" if last_of_binary else config["activation"], "model_HF.activation"
-                )
-            )
+            if norm != "none":
+                self.layers.append(_norm(norm, channels, "model_HF.norm"))
+            last_of_binary = "binary" in act and i == len(sizes) - 1
+            self.layers.append(activation("gelu" if last_of_binary else act, "model_HF.activation"))
             d_input = channels
 
     def forward(self, x: Tensor) -> Tensor:
@@ -135,78 +134,91 @@ class TemporalConvolution(nn.Module):
         return x.permute(2, 0, 1)
 
 
+def _convolutions(said: Settings) -> list[tuple[int, int, int]]:
+    """Channels, stride and kernel of each convolution."""
+    channels, strides = said.wholes("out_channels"), said.wholes("strides", most=MOST_KERNEL)
+    kernels = said.wholes("kernel_sizes", most=MOST_KERNEL)
+    if not channels or not len(channels) == len(strides) == len(kernels):
+        raise CheckpointError(
+            "model_HF: expected one of out_channels, strides and kernel_sizes for each convolution,"
+            f" found {len(channels)}, {len(strides)} and {len(kernels)}"
+        )
+    return list(zip(channels, strides, kernels, strict=True))
+
+
 def _check(h: dict[str, Any]) -> None:
     fixed = {
         "in_transform": ("raw_signal", "spectrograms are not computed on a microcontroller here"),
         "in_features": (ELECTRODES, "a raw sample has one value for each electrode of a band"),
         "loss": ("ctc_loss", "the answers of another loss are no log-probabilities with a blank"),
     }
-    for key, (expected, why) in fixed.items():
-        if h.get(key, expected) != expected:
-            raise CheckpointError(
-                f"{key}: expected {expected!r}, found {h[key]!r}, which is not supported: {why}"
-            )
-    if int(h.get("input_mean_pooling", 1)) < 1:
-        raise CheckpointError(
-            f"input_mean_pooling: expected 1 or more, found {h['input_mean_pooling']!r}"
-        )
+    fix(Settings(h), fixed)
 
 
 def mlp_features(h: dict[str, Any]) -> list[int]:
     """Sizes of the MLP's layers; `auto_<factor>_<least>_<most>` is the width of what follows,
     divided and held to a range."""
-    sizes = h["mlp_features"]
-    if not isinstance(sizes, str):
-        return [int(size) for size in sizes]
-    high = h["model_HF"]
-    width = (
-        high["out_channels"][0]
-        if high["_target_"] == _TEMPORAL_CONVOLUTION
-        else high.get("d_hidden" if high["_target_"] == _GRU else "d_model")
-    )
-    parts = sizes.split("_")
-    if len(parts) != 4 or parts[0] != "auto" or width is None:
+    said = Settings(h)
+    if not isinstance(h["mlp_features"], str):
+        return said.wholes("mlp_features")
+    sizes = said.text("mlp_features")
+    high = said.part("model_HF")
+    of = {_TEMPORAL_CONVOLUTION: "out_channels", _GRU: "d_hidden"}.get(high.text("_target_"))
+    key = of or "d_model"
+    width = None if key not in high.values else _width(high, key)
+    found = re.fullmatch(r"auto_(\d{1,9}(?:\.\d{1,9})?)_(\d{1,7}|none)_(\d{1,7}|none)", sizes)
+    if found is None or width is None or float(found[1]) == 0:
         raise CheckpointError(
             "mlp_features: expected a list, or auto_<factor>_<least>_<most> before a model_HF that"
-            f" has a width; found {sizes!r}"
+            f" has a width; found {shown(sizes)}"
         )
-    factor, least, most = float(parts[1]), parts[2], parts[3]
-    size = max(int(width / factor), 0 if least == "none" else int(least))
-    return [size if most == "none" else min(size, int(most))]
+    size = max(int(width / float(found[1])), 0 if found[2] == "none" else int(found[2]))
+    size = size if found[3] == "none" else min(size, int(found[3]))
+    return Settings({"mlp_features": [size]}).wholes("mlp_features")
+
+
+def _width(high: Settings, key: str) -> int:
+    """The width of what follows the MLP: its first one, where it has several."""
+    if key != "out_channels":
+        return high.whole(key)
+    return (high.wholes(key) or [0])[0]
 
 
 def _high(config: dict[str, Any], width: int) -> nn.Module:
     """model_HF for `width` features: nothing, convolutions or a first stack of state-space
     layers."""
-    target = config["_target_"]
+    said = Settings(config, "model_HF")
+    target = said.text("_target_")
     if target == "identity":
         return nn.Identity()
     if target == _TEMPORAL_CONVOLUTION:
         return TemporalConvolution(width, config)
     if target == _GRU:
         return GRULayer(width, config)
-    if target == _S4 and config["d_output"] > 0:
-        return S4Model(width, config)
+    if target == _S4 and said.whole("d_output", -1) > 0:
+        return S4Model(width, config, "model_HF")
     expected = f"identity, {_TEMPORAL_CONVOLUTION}, {_GRU} or {_S4} with a d_output"
     raise CheckpointError(
-        f"model_HF: {target!r} (d_output {config.get('d_output')!r}) is not supported; expected"
-        f" {expected}"
+        f"model_HF._target_: {shown(target)} (d_output {shown(config.get('d_output'))}) is not"
+        f" supported; expected {expected}"
     )
 
 
 def _low(config: dict[str, Any], width: int) -> S4Model | GRULayer | GRULayerPooled:
     """model_LF for `width` features: a stack of state-space or GRU layers."""
-    target = config["_target_"]
+    said = Settings(config, "model_LF")
+    target = said.text("_target_")
     if target == _GRU:
         return GRULayer(width, config)
     if target == _GRU_POOLED:
         return GRULayerPooled(width, config)
     if target != _S4:
         raise CheckpointError(
-            f"model_LF: {target!r} is not supported; expected {_S4}, {_GRU} or {_GRU_POOLED}"
+            f"model_LF._target_: {shown(target)} is not supported; expected {_S4}, {_GRU} or"
+            f" {_GRU_POOLED}"
         )
-    output = width if config["d_output"] <= 0 else config["d_output"]
-    return S4Model(width, config | {"d_output": output})
+    output = said.whole("d_output", -1)
+    return S4Model(width, config | {"d_output": width if output <= 0 else output})
 
 
 class HybridNetwork(nn.Module):
@@ -214,24 +226,24 @@ class HybridNetwork(nn.Module):
 
     def __init__(self, hyper_parameters: dict[str, Any]) -> None:
         super().__init__()
-        h = hyper_parameters
+        h, said = hyper_parameters, Settings(hyper_parameters)
         _check(h)
         features = mlp_features(h)
         width = BANDS * (features[-1] if features else ELECTRODES)
-        self.model_HF = _high(h["model_HF"], width)
+        self.model_HF = _high(dict(said.part("model_HF").values), width)
         if isinstance(self.model_HF, TemporalConvolution | S4Model | GRULayer):
             width = self.model_HF.d_output
-        self.model_LF = _low(h["model_LF"], width)
+        self.model_LF = _low(dict(said.part("model_LF").values), width)
         self.model = nn.Sequential(
             nn.Identity(),
-            InputMeanPooling(int(h.get("input_mean_pooling", 1))),
+            InputMeanPooling(said.whole("input_mean_pooling", 1, MOST_KERNEL, default=1)),
             MultiBandRotationInvariantMLP(
                 in_features=ELECTRODES,
                 mlp_features=features,
-                pooling=h.get("pooling", "mean"),
-                offsets=list(h.get("offsets", (-1, 0, 1))),
-                act=h.get("non_linearity", "relu"),
-                norm=h.get("norm", "none"),
+                pooling=said.text("pooling", "mean"),
+                offsets=said.wholes("offsets", -MOST_KERNEL, MOST_KERNEL, default=(-1, 0, 1)),
+                act=said.text("non_linearity", "relu"),
+                norm=said.text("norm", "none"),
             ),
             nn.Flatten(start_dim=2),
             self.model_HF,

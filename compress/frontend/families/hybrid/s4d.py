@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 from compress.errors import CheckpointError
 from compress.frontend.families.hybrid.activations import activation
+from compress.frontend.settings import MOST_KERNEL, MOST_LAYERS, Settings, fix
+from compress.frontend.stored.words import shown
 
 _FINE = 32
 
@@ -151,6 +153,7 @@ def pool_frames(x: Tensor, factor: int, mode: str) -> Tensor:
     return groups.amax(-1) if mode == "max" else groups[..., -1]
 
 
+_STEPS = (1e-9, 1e9)  # of time, at the beginning of a training
 _FIXED: dict[str, tuple[Any, str]] = {
     "S4_model": ("S4D", "no other state space is published"),
     "upscale_last_layer": (
@@ -164,19 +167,16 @@ _FIXED: dict[str, tuple[Any, str]] = {
 }
 
 
-def _pools(config: dict[str, Any], where: str, layers: int) -> tuple[str, list[int]]:
+def _pools(said: Settings, where: str, layers: int) -> tuple[str, list[int]]:
     """The mode of the pools and the frames each layer pools; 0 and 1 are none."""
-    mode = str(config.get(f"{where}_pool_mode", "none"))
+    mode = said.text(f"{where}_pool_mode", "none", ("none", "mean", "max", "last"))
     if mode == "none":
         return mode, [1] * layers
-    if mode not in ("mean", "max", "last"):
+    pools = said.wholes(f"{where}_pools", 0, MOST_KERNEL)
+    if len(pools) != layers:
         raise CheckpointError(
-            f"S4Model.{where}_pool_mode: expected none, mean, max or last, found {mode!r}"
-        )
-    pools = [int(p) for p in config[f"{where}_pools"]]
-    if len(pools) != layers or min(pools, default=0) < 0:
-        raise CheckpointError(
-            f"S4Model.{where}_pools: expected {layers} factors of 0 or more, found {pools}"
+            f"{said.name(where)}_pools: expected {layers} factors of 0 or more, found"
+            f" {shown(pools)}"
         )
     return mode, [max(p, 1) for p in pools]
 
@@ -188,47 +188,37 @@ class S4Model(nn.Module):
     Pooling in the middle comes right after the state space, and over the residual path as well.
     """
 
-    def __init__(self, d_input: int, config: dict[str, Any]) -> None:
+    def __init__(self, d_input: int, config: dict[str, Any], where: str = "model_LF") -> None:
         super().__init__()
-        self._check(config)
-        d_model, layers = int(config["d_model"]), int(config["n_layers"])
-        self.prenorm = bool(config["prenorm"])
-        self.pool_mode, self.pools = _pools(config, "end_layer", layers)
-        self.mid_pool_mode, self.mid_pools = _pools(config, "mid_layer", layers)
-        self.d_output = int(config["d_output"])
+        said = Settings(config, where)
+        fix(said, _FIXED)
+        d_model, layers = said.whole("d_model"), said.whole("n_layers", 1, MOST_LAYERS)
+        self.prenorm = said.flag("prenorm")
+        self.pool_mode, self.pools = _pools(said, "end_layer", layers)
+        self.mid_pool_mode, self.mid_pools = _pools(said, "mid_layer", layers)
+        self.d_output = said.whole("d_output")
         self.encoder = nn.Linear(d_input, d_model)
-        self.s4_layers = nn.ModuleList(
-            S4D(
-                d_model,
-                int(config["d_latent_space"]),
-                str(config["activation"]),
-                float(config["dropout_inner"]),
-                bool(config["dropout_tie"]),
-                float(config["dt_min"]),
-                float(config["dt_max"]),
-                pool,
-                self.mid_pool_mode,
-            )
-            for pool in self.mid_pools
-        )
+        self.s4_layers = nn.ModuleList(self._layer(said, d_model, pool) for pool in self.mid_pools)
         self.norms = nn.ModuleList(nn.LayerNorm(d_model) for _ in range(layers))
-        self.dropouts = nn.ModuleList(
-            TiedDropout(float(config["dropout_outer"]), bool(config["dropout_tie"]))
-            for _ in range(layers)
-        )
+        outer, tie = said.number("dropout_outer", 0, 1), said.flag("dropout_tie")
+        self.dropouts = nn.ModuleList(TiedDropout(outer, tie) for _ in range(layers))
         self.decoder = nn.Linear(d_model, self.d_output)
         self.decoder_non_linearity = activation(
-            str(config["decoder_non_linearity"]), "model_LF.decoder_non_linearity"
+            said.text("decoder_non_linearity"), said.name("decoder_non_linearity")
         )
 
-    @staticmethod
-    def _check(config: dict[str, Any]) -> None:
-        for key, (expected, why) in _FIXED.items():
-            if config.get(key, expected) != expected:
-                raise CheckpointError(
-                    f"S4Model.{key}: expected {expected!r}, found {config[key]!r}, which is not"
-                    f" supported: {why}"
-                )
+    def _layer(self, said: Settings, d_model: int, pool: int) -> S4D:
+        return S4D(
+            d_model,
+            said.whole("d_latent_space"),  # half as many complex states
+            said.text("activation"),
+            said.number("dropout_inner", 0, 1),
+            said.flag("dropout_tie"),
+            said.number("dt_min", *_STEPS),
+            said.number("dt_max", *_STEPS),
+            pool,
+            self.mid_pool_mode,
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.encoder(x.transpose(0, 1)).transpose(-1, -2)  # (batch, d_model, time)

@@ -6,12 +6,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compress import tasks
 from compress.errors import CheckpointError
 from compress.frontend.families.record import Family
 from compress.frontend.own import named
 from compress.frontend.own.description import Description
 from compress.frontend.own.named import KEY, NetworkFile
 from compress.frontend.own.quiet import quiet
+from compress.frontend.settings import Settings
+from compress.frontend.stored.words import shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,15 +39,18 @@ class OwnNetwork(Family):
 
     def of(self, hyper_parameters: dict[str, Any]) -> OwnNetwork:
         """The record of one file's network; CheckpointError for what no network file said."""
-        said, found = hyper_parameters[KEY], OwnNetwork()
+        found = OwnNetwork()
         try:
-            found.file, found.function = str(said["file"]), str(said["function"])
-            found.name, found.sources = str(said["name"]), dict(said["sources"])
-            fields = {key: said[key] for key in Description.__dataclass_fields__}
-            found.description = Description(**fields)
-        except (KeyError, TypeError, ValueError) as error:
+            said = Settings(hyper_parameters[KEY], KEY)
+            found.file, found.function = said.text("file"), said.text("function")
+            found.name, found.sources = said.text("name"), dict(said.part("sources").values)
+            if not named.is_plain(found.name):
+                raise CheckpointError(f"name: no plain name, {found.name!r}")
+            found.description = _description(said)
+        except (CheckpointError, KeyError) as error:
             raise CheckpointError(
-                f"{KEY}: expected what a network file says of its network, found {said!r}"
+                f"{KEY}: expected what a network file says of its network, found"
+                f" {shown(hyper_parameters[KEY])} ({error})"
             ) from error
         found.task, found.sample_rate = found.description.task, found.description.sample_rate
         found.features = found.description.electrodes
@@ -108,6 +114,20 @@ class OwnNetwork(Family):
             windows = [x[..., end - self.description.window : end] for end in ends]
             found = [loaded.model(window) for window in windows]
         return torch.cat(found) if found else torch.zeros(0, 0)
+
+
+def _description(said: Settings) -> Description:
+    """What the file said, each of its type and range."""
+    counts = {key: said.whole(key) for key in ("sample_rate", "electrodes")}
+    for key in ("window", "stride"):
+        counts |= {key: said.whole(key)} if said.values[key] is not None else {}
+    classes = said.values["classes"]
+    if classes is not None and not (
+        isinstance(classes, list) and all(isinstance(name, str) for name in classes)
+    ):
+        raise said.refuse("classes", "a list of names")
+    task = said.text("task", choices=tasks.names())
+    return Description(task=task, classes=classes, **counts)
 
 
 def window_ends(description: Description, samples: int) -> range:

@@ -1,0 +1,69 @@
+"""NumPy's scalars and arrays in a pickle: numbers of plain types, from the bytes that
+are stored."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import torch
+
+from compress.frontend.stored.values import (
+    Instance,
+    Name,
+    Storage,
+    StoredTensor,
+    contiguous,
+    strided,
+)
+
+ARRAY, _TYPE = Name("numpy", "ndarray"), Name("numpy", "dtype")
+_PLAIN = re.compile(r"[biufc]\d{1,2}|[?]|[US]\d{1,4}")
+
+
+def dtype(text: Any, *_: Any) -> Instance:
+    """The type, whose byte order its state says."""
+    return Instance(_TYPE, (text,))
+
+
+def _plain(of: Any) -> np.dtype[Any] | None:
+    """A type of numbers or text; None for any other (objects, structures, times)."""
+    if not isinstance(of, Instance) or of.of != _TYPE or len(of.arguments) != 1:
+        raise ValueError("a NumPy value without a type")
+    text = of.arguments[0]
+    if not isinstance(text, str) or not _PLAIN.fullmatch(text):
+        return None
+    big = isinstance(of.state, tuple) and len(of.state) > 1 and of.state[1] == ">"
+    found = np.dtype(text)
+    return found.newbyteorder(">") if big else found
+
+
+def scalar(of: Any, raw: Any = None) -> Any:
+    """A number or text as Python has it; of another type its name alone."""
+    kind = _plain(of)
+    if kind is None or not isinstance(raw, bytes):
+        return Name("numpy", "generic")
+    if len(raw) != kind.itemsize:
+        raise ValueError("a NumPy scalar of another size than its type")
+    return np.frombuffer(raw, kind)[0].item() if raw else ""
+
+
+def from_buffer(raw: Any, of: Any, shape: Any, order: Any) -> Instance:
+    """An array of protocol 5."""
+    return Instance(ARRAY, (), (1, shape, of, order == "F", raw))
+
+
+def tensor(array: Instance) -> StoredTensor | None:
+    """The array as a tensor; None for one of another type than torch's. ValueError for one whose
+    bytes are not as many as it says."""
+    _, shape, of, fortran, raw = array.state
+    kind = _plain(of)
+    if kind is None or kind.kind in "US" or not isinstance(raw, bytes):
+        return None
+    ours = getattr(torch, kind.newbyteorder("=").name, None)
+    if not isinstance(ours, torch.dtype) or not isinstance(shape, tuple):
+        return None
+    raw = np.frombuffer(raw, kind).astype(kind.newbyteorder("=")).tobytes()
+    steps = contiguous(shape[::-1])[::-1] if fortran else contiguous(shape)
+    return strided(Storage(len(raw), ours, lambda a, b: raw[a:b]), ours, 0, shape, steps)

@@ -1,2 +1,2 @@
-"""What reports are made of, for every package and for the tasks: pictures, figures, and the words of a
-command."""
+"""What reports are made of, for every package and for the tasks: pictures, figures, and how a
+command says it."""

@@ -18,7 +18,7 @@ from compress import cli, tasks
 from compress.data import recordings
 from compress.data.recording_file import SAMPLE_RATE
 from compress.errors import TendonError
-from compress.files import replace_atomically, sha256, write_json
+from compress.files import sha256, write_json, write_text
 from compress.report.drawing import BLUE, GREEN, ORANGE, SOFT, STYLE, Picture, svg
 from compress.tasks.task import Followed, Loop, Task
 from host import engines
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     }
     write_json(made.folder.path / "drift.json", found)
     page = made.folder.path / "drift.html"
-    replace_atomically(page, html(found, task).encode())
+    write_text(page, html(found, task))
     print(f"{text(found, task)}\nreport: {page}")
     return 1 if drifts(found) else 0
 

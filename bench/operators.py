@@ -99,9 +99,9 @@ def _speed(kernels: tuple[str, ...], macro: str) -> str:
 
 def _uses(kernel: str, macro: str) -> bool:
     """Whether a kernel's source, or a header of its own that it includes, asks for the macro."""
-    source = (NN / f"{kernel}.c").read_text()
+    source = (NN / f"{kernel}.c").read_text(encoding="utf-8")
     own = re.findall(r'#include "(nn_(?!intrinsics)\w+\.h)"', source)
-    text = source + "".join((NN / name).read_text() for name in own)
+    text = source + "".join((NN / name).read_text(encoding="utf-8") for name in own)
     return re.search(MARKS[macro], text) is not None
 
 

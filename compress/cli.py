@@ -36,6 +36,7 @@ from compress.data.choice import split_files, user_names
 from compress.errors import TendonError, printable
 from compress.frontend.own.named import HOLDS, named
 from compress.quantization.precisions import PRECISIONS
+from compress.report import console
 
 DAY_S = 86_400.0
 LARGEST_SEED = 2**32 - 1  # of numpy's generators
@@ -492,10 +493,14 @@ def run_main(
 def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:
     """Parse and call the command's `run`; a TendonError, and a file that cannot be read or written,
     becomes one line and exit code 2, an interruption exit code 130, a termination 143."""
+    console.prepare()
     try:
         interruption.running()
-        parsed = parser.parse_args(arguments)
-        return int(parsed.run(parsed) or 0)
+        try:
+            parsed = parser.parse_args(arguments)
+            return int(parsed.run(parsed) or 0)
+        finally:
+            sys.stdout.flush()
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) or interruption.came():
             return interruption.code()

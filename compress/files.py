@@ -39,6 +39,11 @@ def replace_atomically(path: Path, content: bytes) -> None:
             aside.unlink(missing_ok=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    """UTF-8, atomically; of a file's name that is none, an escape for each such byte."""
+    replace_atomically(path, text.encode("utf-8", "backslashreplace"))
+
+
 def write_json(path: Path, content: Any) -> None:
     """Indented JSON with a final newline, atomically. NaN is refused: it is not JSON."""
     replace_atomically(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())

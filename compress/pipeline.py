@@ -285,7 +285,7 @@ def _lowered(model: str, path: Path, _: str, window: int | None) -> g.Graph:
 def read_report(folder: Folder) -> dict[str, Any]:
     """quantize.json of a folder; TendonError when `make quantize` has not run."""
     try:
-        content: dict[str, Any] = json.loads(folder.quantize_json.read_text())
+        content: dict[str, Any] = json.loads(folder.quantize_json.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise TendonError(
             f"{folder.quantize_json}: cannot be read ({error}); run `make quantize"

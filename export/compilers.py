@@ -32,7 +32,9 @@ def lld() -> str:
 def have_clang() -> bool:
     """Whether that clang is there and new enough."""
     try:
-        said = subprocess.run([clang(), "-dumpversion"], capture_output=True, text=True, check=True)
+        said = subprocess.run(
+            [clang(), "-dumpversion"], capture_output=True, text=True, errors="replace", check=True
+        )
         return int(said.stdout.split(".")[0]) >= OLDEST
     except (OSError, subprocess.CalledProcessError, ValueError):
         return False
@@ -58,7 +60,9 @@ def version(board: Description, compiler: str) -> str:
     """First line of the compiler's --version."""
     command = [program(board, compiler), "--version"]
     try:
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        said = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", check=True
+        ).stdout
     except (OSError, subprocess.CalledProcessError) as error:
         raise TendonError(
             f"{command[0]} cannot be run ({error}); `make tools` installs it"

@@ -215,7 +215,9 @@ def call_of(source: Path, operator: int) -> str:
     there is none to be found."""
     try:
         found = re.search(
-            rf"^ *(\w+\([^;]*\);)\s+TAP\({operator}, ", source.read_text(), re.MULTILINE
+            rf"^ *(\w+\([^;]*\);)\s+TAP\({operator}, ",
+            source.read_text(encoding="utf-8"),
+            re.MULTILINE,
         )
     except OSError:
         return ""

@@ -178,7 +178,9 @@ def _include() -> list[str]:
 
 def _compile(command: list[str]) -> None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=300
+        )
     except FileNotFoundError:
         raise CaseError(f"{command[0]} not found; install gcc and gcc-arm-none-eabi") from None
     if done.returncode:
@@ -189,7 +191,9 @@ def _run(command: list[str], folder: Path, cases: list[Case]) -> list[Answer]:
     (folder / "cases.bin").write_bytes(b"".join(c.to_bytes() for c in cases))
     (folder / "results.bin").unlink(missing_ok=True)
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=300
+        )
     except FileNotFoundError:
         raise CaseError(f"{command[0]} not found; install qemu-system-arm") from None
     except subprocess.TimeoutExpired:

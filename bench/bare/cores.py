@@ -101,7 +101,9 @@ CORES = {
 def _gcc_file(flags: tuple[str, ...], name: str) -> str:
     """The path of one of gcc's libraries for a core."""
     command = ["arm-none-eabi-gcc", *flags, f"-print-file-name={name}"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        command, capture_output=True, text=True, errors="replace", check=True
+    ).stdout.strip()
 
 
 def core_of(flags: list[str]) -> Core:

@@ -83,7 +83,9 @@ def _link(
 
 def _execute(command: list[str], here: Path) -> None:
     try:
-        done = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=PATIENCE_S)
+        done = subprocess.run(
+            command, cwd=here, capture_output=True, text=True, errors="replace", timeout=PATIENCE_S
+        )
     except FileNotFoundError:
         raise TendonError(f"{command[0]} is not installed; run make tools") from None
     except subprocess.TimeoutExpired:

@@ -41,7 +41,7 @@ class Target:
         with tempfile.TemporaryDirectory() as folder:
             made = Path(folder) / f"{kernel}.o"
             _output([*self.command, *FLAGS, level, "-c", str(source), "-o", str(made)])
-            frames = _frames(made.with_suffix(".su").read_text())
+            frames = _frames(made.with_suffix(".su").read_text(encoding="utf-8"))
             listing = _output([self.objdump, "-dr", "--no-show-raw-insn", str(made)])
         frames |= _assembly(source)
         return _deepest(kernel, frames, _calls(listing))
@@ -70,9 +70,9 @@ def kernels() -> list[str]:
 
 def _assembly(source: Path) -> dict[str, int]:
     """Function of nothing but assembly -> its bytes, of a kernel's file and its headers."""
-    text = source.read_text()
+    text = source.read_text(encoding="utf-8")
     headers = re.findall(r'#include "(nn_\w+\.h)"', text)
-    text += "".join((NN / name).read_text() for name in headers)
+    text += "".join((NN / name).read_text(encoding="utf-8") for name in headers)
     found = {name: int(size) for size, name in _NAKED.findall(text)}
     if len(_NAKED.findall(text)) != len(_DEFINED.findall(text)):
         raise TendonError(f"{source.name}: a function of assembly does not say its stack above it")
@@ -115,7 +115,7 @@ def _deepest(function: str, frames: dict[str, int], calls: Calls) -> int:
 
 def _output(command: list[str]) -> str:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=True)
     except FileNotFoundError:
         raise TendonError(f"{command[0]} not found: run make tools") from None
     except subprocess.CalledProcessError as error:
@@ -151,7 +151,7 @@ def without_optimization() -> int:
 
 def stated() -> dict[str, tuple[int, ...]]:
     """The same, as nn.h says it."""
-    found = _TABLE.search((NN / "nn.h").read_text())
+    found = _TABLE.search((NN / "nn.h").read_text(encoding="utf-8"))
     assert found, "nn.h has no table of stacks"
     rows = (line.split()[1:] for line in found.group(1).splitlines())
     return {name: tuple(map(int, figures)) for name, *figures in rows}
@@ -163,7 +163,7 @@ def write(figures: dict[str, tuple[int, ...]]) -> None:
         f" * {kernel:<26}" + "".join(f"{n:>6}" for n in row[:-1]) + f"{row[-1]:>10}\n"
         for kernel, row in figures.items()
     )
-    header = (NN / "nn.h").read_text()
+    header = (NN / "nn.h").read_text(encoding="utf-8")
     (NN / "nn.h").write_text(_TABLE.sub(f" * {HEAD}\n{''.join(rows)}", header))
     largest = "".join(f'    "{name}": {max(row[:-1])},\n' for name, row in figures.items())
     native = "".join(f'    "{name}": {row[-1]},\n' for name, row in figures.items())

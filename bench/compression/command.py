@@ -23,7 +23,7 @@ from compress.compression.budget import BudgetError
 from compress.compression.cores import CORES
 from compress.data.datasets import Dataset
 from compress.errors import TendonError
-from compress.files import replace_atomically, write_json
+from compress.files import write_json, write_text
 from compress.graph.samples import to_int16, to_real
 from export import boards, build
 from export.boards import Description, load_board
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     found["missed"] = missed(found)
     write_json(folder.path / "compress.json", found)
     out = folder.path / "compress.html"
-    replace_atomically(out, page.html(found).encode())
+    write_text(out, page.html(found))
     print(page.text(found))
     model = args.network or args.model
     print(

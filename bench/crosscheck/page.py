@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from bench import markup
 from bench.crosscheck.text import cells, headline, remark, rows
-from compress.files import replace_atomically
+from compress.files import write_text
 from compress.report.drawing import BLUE, GREEN, INK, SOFT, STYLE, svg
 
 CAPTION = (
@@ -26,7 +26,7 @@ CAPTION = (
 def write(path: Path, report: dict[str, Any]) -> Path:
     """Write the page, whole or not at all; returns its path. The same report gives the same
     page."""
-    replace_atomically(path, html(report).encode())
+    write_text(path, html(report))
     return path
 
 

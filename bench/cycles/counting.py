@@ -168,7 +168,7 @@ def build_plugin(folder: Path) -> Path:
         "-o",
         str(library),
     ]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
     if done.returncode:
         raise TendonError(
             f"{PLUGIN.name}: gcc refused it; expected gcc 12 or later:\n{done.stderr[-2000:]}"
@@ -201,7 +201,7 @@ def arguments(plugin: Path, watch: Watch, out: Path) -> list[str]:
 
 def read_counts(path: Path) -> Counts:
     """The plugin's file; TendonError when it is missing or cut short."""
-    lines = path.read_text().splitlines() if path.is_file() else []
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     if not lines or lines[-1] != "end":
         raise TendonError(
             f"{path}: expected the counts of a finished profile, found {len(lines)} lines; profile"

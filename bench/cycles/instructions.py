@@ -44,7 +44,7 @@ def disassemble(elf: Path, prefix: str = "arm-none-eabi-") -> dict[int, Instruct
     refuses the file."""
     try:
         command = [f"{prefix}objdump", "-d", "-m", NEWEST, str(elf)]
-        done = subprocess.run(command, capture_output=True, text=True)
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace")
     except FileNotFoundError:
         raise TendonError(
             f"{prefix}objdump not found: expected the cross compiler's tools; run make tools"

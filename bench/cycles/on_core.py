@@ -53,7 +53,12 @@ def count(core: Core, elf: Path, watch: Watch, tools: Path | None = None) -> Cou
         ]
         try:
             done = subprocess.run(
-                command, cwd=elf.parent, capture_output=True, text=True, timeout=PATIENCE_S
+                command,
+                cwd=elf.parent,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=PATIENCE_S,
             )
         except FileNotFoundError:
             raise TendonError(f"{command[0]} not found; run make tools") from None

@@ -12,7 +12,7 @@ RESULTS = Path(__file__).parent / "validation.json"
 
 def load() -> dict[str, Any]:
     """The last validation: date, compiler, rows."""
-    content: dict[str, Any] = json.loads(RESULTS.read_text())
+    content: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8"))
     return content
 
 

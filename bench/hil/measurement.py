@@ -118,7 +118,9 @@ def measure(
         return None, []
     measured = footprint.read(image, board.memory)
     footprint.check_limits(measured, board.name)
-    parts = json.loads((folder.target(board.name, form) / "memory.json").read_text())["parts"]
+    parts = json.loads(
+        (folder.target(board.name, form) / "memory.json").read_text(encoding="utf-8")
+    )["parts"]
     planned = {
         name: (parts[name]["region"], parts[name]["bytes"]) for name in PLANNED if name in parts
     }

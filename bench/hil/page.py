@@ -12,13 +12,13 @@ from bench.hil.outcome import Outcome
 from bench.hil.schema import Line, Report, Window
 from bench.hil.text import over, percent, recordings, used_regions, value_of
 from compress import tasks
-from compress.files import replace_atomically
+from compress.files import write_text
 from compress.graph import latency as stream_latency
 
 
 def write_report(path: Path, outcome: Outcome) -> Path:
     """Write the page for a finished run, whole or not at all; returns its path."""
-    replace_atomically(path, html(outcome).encode())
+    write_text(path, html(outcome))
     return path
 
 

@@ -22,7 +22,7 @@ from compress.data import datasets
 from compress.data.datasets import Dataset
 from compress.data.recordings import Collection
 from compress.errors import RecordingError, TendonError
-from compress.files import replace_atomically, write_json
+from compress.files import replace_atomically, write_json, write_text
 from compress.frontend import checkpoint
 from host import lm
 
@@ -79,7 +79,7 @@ def write(folder: Path, report: Report, found: list[Point], about: dict[str, Any
     write_json(folder / report.about, about)
     replace_atomically(folder / f"{report.stem}.csv", points.as_csv(found, report))
     replace_atomically(folder / f"{report.stem}.png", pictures.png(found, report))
-    replace_atomically(folder / f"{report.stem}.html", html(found, report, about).encode())
+    write_text(folder / f"{report.stem}.html", html(found, report, about))
     return folder / f"{report.stem}.html"
 
 

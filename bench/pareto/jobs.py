@@ -94,7 +94,7 @@ def remembered(setting: Setting, key: str, make: Callable[[], Result]) -> Result
     """The result stored under a key, or a new one, stored."""
     path = setting.results / f"{key}.json"
     if artifacts.is_whole(path):
-        known: Result = json.loads(path.read_text())
+        known: Result = json.loads(path.read_text(encoding="utf-8"))
         return known
     result = make()
     write_json(path, result)

@@ -18,7 +18,7 @@ from bench.profile.schema import VERSION, Report
 from compress import cli, pipeline, tasks
 from compress.data.datasets import Dataset
 from compress.errors import TendonError
-from compress.files import replace_atomically, write_json
+from compress.files import write_json, write_text
 from compress.graph import Array
 from compress.graph.samples import to_int16
 from compress.interpreter.integer import IntegerInterpreter
@@ -184,5 +184,5 @@ def write(found: Report, folder: Path) -> Path:
     page."""
     write_json(folder / f"{NAME}.json", found)
     path = folder / f"{NAME}.html"
-    replace_atomically(path, page.html(found).encode())
+    write_text(path, page.html(found))
     return path

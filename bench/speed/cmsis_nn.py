@@ -84,7 +84,7 @@ def version(path: Path) -> str:
     """What to call this CMSIS-NN: the commit of a checkout, otherwise the name of its folder."""
     command = ["git", "-C", str(path), "rev-parse", "--short=8", "HEAD"]
     done = (
-        subprocess.run(command, capture_output=True, text=True)
+        subprocess.run(command, capture_output=True, text=True, errors="replace")
         if (path / ".git").exists()
         else None
     )
@@ -232,7 +232,9 @@ def _object(file: Path, include: Path, flags: tuple[str, ...], folder: Path) -> 
 
 def _run(command: list[str]) -> None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=300
+        )
     except FileNotFoundError:
         raise CmsisNnError(f"{command[0]} is not installed; run make tools") from None
     if done.returncode:

@@ -185,7 +185,12 @@ def _repeats(library: Library, ticks: int) -> int:
 def _execute(command: list[str], folder: Path) -> None:
     try:
         done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_S
+            command,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=PATIENCE_S,
         )
     except FileNotFoundError:
         raise CmsisNnError(f"{command[0]} is not installed; run make tools") from None

@@ -285,7 +285,9 @@ def compile_program(core: Core, folder: Path, sources: list[Path], flags: list[s
         str(HERE / "port_qemu.c"),
     ]
     heap = "-Wl,--defsym=end=_bss_end"  # where newlib would begin one
-    done = subprocess.run([*command, heap, "-o", str(elf)], capture_output=True, text=True)
+    done = subprocess.run(
+        [*command, heap, "-o", str(elf)], capture_output=True, text=True, errors="replace"
+    )
     if done.returncode:
         raise TendonError(f"arm-none-eabi-gcc failed:\n{done.stderr[-4000:]}")
     return elf
@@ -306,7 +308,7 @@ def _check(figure: Published, results: bytes) -> None:
 
 def _compiler() -> str:
     return subprocess.run(
-        ["arm-none-eabi-gcc", "--version"], capture_output=True, text=True
+        ["arm-none-eabi-gcc", "--version"], capture_output=True, text=True, errors="replace"
     ).stdout.splitlines()[0]
 
 

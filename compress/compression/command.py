@@ -76,7 +76,7 @@ def run(
     record = folder.path / "compress.json"
     if artifacts.is_whole(record) and artifacts.recorded_key(record) == key:
         print(f"{folder.checkpoint}: unchanged")
-        return dict(json.loads(record.read_text()))
+        return dict(json.loads(record.read_text(encoding="utf-8")))
     artifacts.forget(record)
     report = _make(folder, checkpoint.load(checkpoint_path), sources, dataset.calibration, request)
     report |= {"key": key, "simulated": dataset.simulated}

@@ -163,7 +163,9 @@ def _make(project: Path, board: str, folder: Path, compiler: str, words: list[st
     environment = {
         k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
     }
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    done = subprocess.run(
+        command, capture_output=True, text=True, errors="replace", env=environment
+    )
     if done.returncode:
         raise TendonError(
             f"{project}: does not build for {board}:\n{_explain(description, done.stderr)}"

@@ -150,7 +150,9 @@ def _compile(
         sources = [*network, "driver.c", *kernel_sources]
         command = ["gcc", *flags, *(["-DMODEL_TAP"] if taps else []), *sources, "-o", library.name]
         try:
-            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                command, cwd=folder, capture_output=True, text=True, errors="replace", check=False
+            )
         except FileNotFoundError as error:
             raise TendonError(
                 "gcc was not found: install it (Debian: apt-get install gcc libc6-dev)"

@@ -443,6 +443,10 @@ WRONG = {
     "of another length": (np.arange(5.0), r"time: expected \(2000,\), .*found \(5,\)"),
     "no numbers": (np.full(SECONDS * RATE, b"noon"), "time: expected integers or floats"),
     "of another rate": (np.arange(SECONDS * RATE) / 250, "time: expected 500 .*found 250"),
+    "too coarse": (
+        (EPOCH + np.arange(SECONDS * RATE) / RATE).astype(np.float32),
+        "time: .*float32, which at 1.6e.09 tells no less than 128 s apart",
+    ),
     "backwards": (-np.arange(SECONDS * RATE) / RATE, "time: .*runs backwards"),
 }
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from compress.data.clock import UNITS, Array, Finding, Harm
 
-_OUTSIDE = 0.1  # of the labels: so many may lie outside the recorded time without a word
+_OUTSIDE = 0.01  # of the labels: so many may lie outside the recorded time without a word
+_FILLS = 0.1  # of the recorded time that labels of another unit span, or it is chance
 
 
 def places(stamps: Array, times: Array) -> Array:
@@ -22,8 +23,8 @@ def places(stamps: Array, times: Array) -> Array:
 
 def apart(what: str, starts: Array, spans: Sequence[tuple[float, float]]) -> list[Finding]:
     """Labels that lie in none of the recorded spans of time, each from a first stamp to a last one:
-    all of them, as by another clock; a tenth and more outside, as in a part that was cut out; or in
-    gaps between spans."""
+    all of them, as by another clock; a hundredth and more outside, as in a part that was cut out or
+    by a clock that runs faster; or in gaps between spans."""
     first, last = spans[0][0], spans[-1][1]
     outside = int(((starts < first) | (starts > last)).sum())
     recorded = sum(int(((starts >= low) & (starts <= high)).sum()) for low, high in spans)
@@ -53,7 +54,7 @@ def _why_apart(starts: Array, first: float, last: float) -> str:
     for name, per_s in UNITS.items():
         for factor, which in ((1 / per_s, "they count"), (per_s, "the samples' stamps count")):
             inside = (starts * factor >= first) & (starts * factor <= last)
-            fills = (starts.max() - starts.min()) * factor > _OUTSIDE * (last - first)
+            fills = (starts.max() - starts.min()) * factor > _FILLS * (last - first)
             if fills and inside.mean() > 0.5:
                 return f", as if {which} {name}"
     return ", as if the two were counted from different moments"

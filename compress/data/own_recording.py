@@ -265,6 +265,13 @@ def _timing(path: Path, value: Any, samples: int, rate: float) -> Timing:
             f"{path}: time: expected ({samples},), one for each sample of emg, found {array.shape};"
             " give each sample its time, or another name to this array"
         )
+    apart = float(np.spacing(np.abs(array).max())) if array.dtype.kind == "f" else 0.0
+    if array.dtype.itemsize < 8 and apart * rate > 1.0:
+        raise RecordingError(
+            f"{path}: time: expected a stamp for each sample, found {array.dtype}, which at"
+            f" {np.abs(array).max():g} tells no less than {apart:g} s apart; save it as float64, or"
+            " from the first sample on"
+        )
     stamps = Clock(rate)
     stamps.add(array)
     timing = stamps.timing()

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +22,8 @@ from compress.data import datasets, own_recording
 from compress.data.clock import GAP_S, Clock, Harm, Segment, Timing
 from compress.errors import RecordingError
 from compress.files import write_json
-from compress.frontend.builder import Builder
+from compress.frontend import checkpoint
+from compress.frontend.families import build
 from compress.graph.samples import Signal
 from compress.quantization.calibrate import observe
 from compress.quantization.quantize import quantize
@@ -36,6 +37,7 @@ from host.engines import Artifacts
 from tests import toy
 from tests.compress import test_pose_session, test_session
 from tests.compress.test_classes import ELECTRODES, RATE, network
+from tests.compress.test_pose_networks import tiny
 
 HZ, EPOCH = 2000, 1.6e9
 
@@ -348,25 +350,44 @@ def pose_session(path: Path, change: Callable[[np.ndarray], None]) -> Path:
     return test_pose_session.write(path, table)
 
 
-def tracking(left_context: int) -> Any:
-    """A network in a closed loop, as far as reading asks."""
-    b = Builder(16, Fraction(HZ))
-    b.add(g.Unfold1d, "unfold", frames=40, frames_per_output=40, lag=0)
-    weight = np.zeros((1, 20, 1, 640))
-    b.add(g.Dense, "dense", weight=weight, bias=np.zeros((1, 20)))
-    about = {"task": "pose", "checkpoint": "none", "bits": {}, "initial_pose": True}
-    return g.Graph("tracking", b.tensors, tuple(b.ops), about)
+@pytest.fixture(scope="module")
+def tracking(tmp_path_factory: pytest.TempPathFactory) -> g.Graph:
+    """A small network in a closed loop."""
+    path = tmp_path_factory.mktemp("tracking") / "mine.ckpt"
+    torch.manual_seed(0)
+    checkpoint.save(path, build(tiny()), tiny())
+    return pipeline.load_float("mine", path)
 
 
-def test_a_closed_loop_begins_again_at_the_pose_known_behind_a_gap(tmp_path: Path) -> None:
-    path, graph = pose_session(tmp_path / "a.hdf5", a_gap), tracking(0)
-    parts = tasks.named("pose").parts(graph, path)
+def test_a_closed_loop_begins_again_at_the_pose_known_behind_a_gap(
+    tracking: g.Graph, tmp_path: Path
+) -> None:
+    path = pose_session(tmp_path / "a.hdf5", a_gap)
+    parts = tasks.of(tracking).parts(tracking, path)
     angles = test_pose_session.rows()["joint_angles"].astype(np.float32)
-    assert [(part.start, len(part.samples)) for part in parts] == [(0, 4000), (4000, 5000)]
+    assert [part.start for part in parts] == [0, 4000] and tracking.initial
     for part in parts:
         np.testing.assert_array_equal(part.target.angles[0], angles[part.start])
         for begin in (part.signal.initial or {}).values():
-            np.testing.assert_array_equal(begin, angles[part.start + graph.left_context])
+            np.testing.assert_array_equal(begin, angles[part.start + tracking.left_context])
+
+
+def test_poses_with_a_gap_score_as_two_recordings_do(tracking: g.Graph, tmp_path: Path) -> None:
+    table = test_pose_session.rows()
+    a_gap(table["time"])
+    paths = [tmp_path / f"{name}.hdf5" for name in "abc"]
+    for path, part in zip(paths, (slice(None), slice(0, 4000), slice(4000, None)), strict=True):
+        test_pose_session.write(path, table[part])
+    task = tasks.of(tracking)
+    whole, apart = (evaluate.read_heldout(tracking, some) for some in (paths[:1], paths[1:]))
+    frames = [read.float_frames(tracking) for read in (whole, apart)]
+    for a, b in zip(*frames, strict=True):
+        np.testing.assert_array_equal(a, b)
+    errors = [
+        task.error(tracking, found, read.recorded)
+        for found, read in zip(frames, (whole, apart), strict=True)
+    ]
+    assert errors[0] == errors[1] is not None
 
 
 @pytest.mark.parametrize("change", [milliseconds, from_zero, stands_still])
@@ -422,6 +443,10 @@ WRONG = {
     "of another length": (np.arange(5.0), r"time: expected \(2000,\), .*found \(5,\)"),
     "no numbers": (np.full(SECONDS * RATE, b"noon"), "time: expected integers or floats"),
     "of another rate": (np.arange(SECONDS * RATE) / 250, "time: expected 500 .*found 250"),
+    "too coarse": (
+        (EPOCH + np.arange(SECONDS * RATE) / RATE).astype(np.float32),
+        "time: .*float32, which at 1.6e.09 tells no less than 128 s apart",
+    ),
     "backwards": (-np.arange(SECONDS * RATE) / RATE, "time: .*runs backwards"),
 }
 

@@ -7,8 +7,9 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from compress.errors import TendonError
 
@@ -16,6 +17,11 @@ from compress.errors import TendonError
 def replace_atomically(path: Path, content: bytes) -> None:
     """Write aside in the same folder, then rename; TendonError names the file when the disk
     refuses."""
+    write_atomically(path, lambda file: file.write(content))
+
+
+def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """The same with what `write` puts into the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside: Path | None = None
     try:
@@ -23,7 +29,7 @@ def replace_atomically(path: Path, content: bytes) -> None:
             dir=path.parent, prefix=f".{path.name}.", suffix=".tmp", delete=False
         ) as file:
             aside = Path(file.name)
-            file.write(content)
+            write(file)
             file.flush()
             os.fsync(file.fileno())
         aside.chmod(0o644)

@@ -1,8 +1,8 @@
 # Every target does its own set-up. Variables: MODEL, CHECKPOINT, DATA, SPLIT, USERS, PRECISION,
 # FORMAT, BOARD, COMPILER, PORT, TOOL, TAP, SECONDS, LATENCY, CALIBRATION, INPUT, OUTPUT, ENGINE,
 # DECODER, LM, TFLM, CMSIS_NN, COREMARK, AES, INITIAL, NAME, WINDOW, FLASH, RAM, LOAD, STEPS, TASK,
-# REPORTS; of sweeps MODELS, PRECISIONS, DECODERS, CHECKPOINTS, JOBS, BACKEND, SCHEDULER. A path may
-# hold blanks.
+# REPORTS, FRAMES, RESETS, FLIPS; of sweeps MODELS, PRECISIONS, DECODERS, CHECKPOINTS, JOBS,
+# BACKEND, SCHEDULER. A path may hold blanks.
 # MODEL is a name, or a Python file of yours, path/net.py or path/net.py:name, which is executed;
 # its artifacts are called net or net-name. MODELS may mix both.
 MODEL ?= TC_S4_small
@@ -57,6 +57,11 @@ networks: setup ## 200 networks drawn at random, from PyTorch to every form of t
 	NETWORKS=$(or $(NETWORKS),200) OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist worksteal \
 		tests/export/test_drawn_networks.py $(ARGS)
 
+fuzz: setup tools ## damaged files for every reader: each is read or refused in one line; figures by
+## reader, build/fuzz.json (30 minutes at most) [FUZZ_SECONDS=1200 READER="graph file"]
+	OMP_NUM_THREADS=1 $(PYTHON) -m tests.fuzz --out "$(BUILD)" \
+		$(if $(FUZZ_SECONDS),--seconds $(FUZZ_SECONDS)) $(if $(READER),--reader "$(READER)")
+
 compilers: setup tools ## gcc and clang, every core, level, frame pointers, LTO, profilers and
 ## coverage: the same words in the emulator (the better part of an hour on two cores)
 	@sh firmware/tools.sh clang
@@ -66,7 +71,7 @@ compilers: setup tools ## gcc and clang, every core, level, frame pointers, LTO,
 
 quantize: setup ## checkpoint -> integer graph, its error rate
 ## [MODEL=name|path/net.py CHECKPOINT= DATA= SPLIT=user0.yaml USERS= CALIBRATION= PRECISION=
-## WINDOW=]
+## WINDOW=]; default takes one back: CHECKPOINT=default is the shipped network
 	$(PYTHON) -m compress quantize $(common) $(data)
 
 users: setup ## one table of networks that are each one user's, and the mean over users
@@ -149,6 +154,12 @@ drift: setup ## a pose network minute by minute in one closed loop: do the integ
 ## [MODEL= PRECISION= INPUT=]
 	$(PYTHON) -m bench drift $(common) $(data) $(call given,input,INPUT)
 
+faults: setup tools ## 100,000 damaged frames, 100 resets, 40 flipped bits of an image: what of it
+## was accepted (ten minutes)
+## [MODEL= BOARD= FRAMES=100000 RESETS=100 FLIPS=40]
+	$(PYTHON) -m bench faults $(common) $(data) --board $(call said,BOARD) \
+		$(call given,frames,FRAMES) $(call given,resets,RESETS) $(call given,flips,FLIPS)
+
 bench: setup tools ## kernels and networks in executed instructions, against CMSIS-NN and the
 ## targets; gcc's code, clang's beside
 ## [CMSIS_NN=path]
@@ -187,11 +198,7 @@ setup: $(READY)
 
 $(READY): pyproject.toml
 	@sh firmware/tools.sh python
-	python3.11 -m venv .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -e ".[test]"
-	# what commands import is compiled once, even where Python is told to write no bytecode
-	env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -c "import torch.export._trace, torch._dynamo"
-	@touch $(READY)
+	sh firmware/setup.sh
 
 tools: ## cross compiler and emulator from the distribution [COMPILER=gcc|clang]
 	@sh firmware/tools.sh
@@ -200,6 +207,6 @@ tools: ## cross compiler and emulator from the distribution [COMPILER=gcc|clang]
 clean: ## delete what was built, keep the environment
 	rm -rf -- $(call said,BUILD)
 
-.PHONY: help demo flash docs decode lm test networks compilers quantize users macs recordings \
-	train export firmware hil infer diagnose profile crosscheck drift bench validate pareto compress \
-	setup tools clean
+.PHONY: help demo flash docs decode lm test fuzz networks compilers quantize users macs \
+	recordings train export firmware hil infer diagnose profile crosscheck drift faults \
+	bench validate pareto compress setup tools clean

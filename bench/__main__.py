@@ -1,9 +1,14 @@
-"""python -m bench hil|demo|profile|crosscheck|drift|speed|validate|pareto|operators|compress:
-measure, compare, count, draw, compress."""
+"""python -m bench hil|demo|profile|crosscheck|drift|speed|validate|pareto|operators|compress|
+faults: measure, compare, count, draw, compress, do harm."""
 
 from __future__ import annotations
 
 import sys
+
+from compress import interruption
+
+if __name__ == "__main__":
+    interruption.begin()  # before what takes its time to import
 
 from bench import cli
 from compress.cli import Command, run_main
@@ -32,6 +37,7 @@ COMMANDS = (
         "executed instructions of every kernel and network, against CMSIS-NN",
         cli.add_speed_arguments,
         "bench.speed.command:run",
+        writes=lambda args: ["bench"],
     ),
     Command(
         "profile",
@@ -56,6 +62,7 @@ COMMANDS = (
         "error against cost: every network, precision and decoder; a report per task",
         cli.add_pareto_arguments,
         "bench.pareto.command:run",
+        writes=lambda args: ["pareto", *args.models],
     ),
     Command(
         "operators",
@@ -68,6 +75,12 @@ COMMANDS = (
         "a network within a budget of flash, RAM and cycles, scored",
         cli.add_compress_arguments,
         "bench.compression.command:run",
+    ),
+    Command(
+        "faults",
+        "damaged frames, resets, flipped bits against a board: wrong results accepted",
+        cli.add_faults_arguments,
+        "bench.faults.command:run",
     ),
 )
 

@@ -88,6 +88,33 @@ def add_crosscheck_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_faults_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `faults`: those of a graph, --frames, --resets, --flips, --board, --seed."""
+    cli.add_graph_arguments(parser)
+    for name, count, what in (
+        ("frames", 100_000, "frames to damage on the line of a process"),
+        ("resets", 100, "resets in the middle of a stream, frames of before outliving them"),
+        ("flips", 40, "bits to flip in the image of an emulated board"),
+    ):
+        parser.add_argument(
+            f"--{name}",
+            type=cli.whole(0, 10**9),
+            default=count,
+            help=f"{what} (default: %(default)s)",
+        )
+    parser.add_argument(
+        "--board",
+        default="virtual-f405",
+        help="whose image is flipped: an emulated one (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=cli.whole(0, 10**9),
+        default=0,
+        help="of what is drawn (default: %(default)s)",
+    )
+
+
 def add_speed_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `speed`: --build, --cmsis-nn."""
     cli.add_build_argument(parser)

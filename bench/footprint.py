@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import Section, SymbolTableSection
 
 from compress.errors import TendonError
+from compress.reading.words import one_line
 from export.boards import Memory
 
 LINE_BUFFERS = {"received", "decoder", "answer", "results", "samples"}
@@ -74,10 +74,12 @@ def read(elf: Path, memory: dict[str, Memory]) -> Footprint:
             image = ELFFile(file)
             symbols = list(_symbols(image))
             placed = [(s, _regions_of(s, image, memory, elf)) for s in _allocated(image)]
-    except (OSError, ELFError) as error:
+    except FootprintError:
+        raise
+    except Exception as error:  # its reader meets anything in a damaged one
         raise FootprintError(
-            f"{elf}: expected an ELF image, found none that can be read ({error}); run make"
-            " firmware"
+            f"{elf}: expected an ELF image, found none that can be read ({one_line(error)}); run"
+            " make firmware"
         ) from error
     regions = {
         name: sum(int(s["sh_size"]) for s, where in placed if name in where) for name in memory

@@ -5,6 +5,11 @@ from __future__ import annotations
 
 import sys
 
+from compress import interruption
+
+if __name__ == "__main__":
+    interruption.begin()  # before what takes its time to import
+
 from compress import cli
 from compress.cli import Command, run_main
 
@@ -33,6 +38,7 @@ COMMANDS = (
         "train a network, on simulated recordings or your own",
         cli.add_train_arguments,
         "compress.tasks.train:run",
+        writes=lambda args: [f"{args.model}.train"],
     ),
     Command(
         "shrink",

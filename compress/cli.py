@@ -12,12 +12,13 @@ import argparse
 import math
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
-from compress import tasks
+from compress import interruption, tasks
 from compress.artifacts import (
     COMPRESSED,
     DEFAULT,
@@ -25,6 +26,7 @@ from compress.artifacts import (
     USUAL,
     Folder,
     Sources,
+    locks,
     resolve,
     usual_precision,
 )
@@ -83,6 +85,11 @@ def real(least: float, most: float) -> Callable[[str], float]:
 seconds = real(0.001, 10 * DAY_S)  # of signal
 
 
+def _network(args: argparse.Namespace) -> list[str]:
+    """Of commands with --model: the folder of that network."""
+    return [args.model] if "model" in args else []
+
+
 @dataclass(frozen=True)
 class Command:
     """One command of a main.
@@ -94,6 +101,7 @@ class Command:
             for 0.
         begins: whether it may replace what a folder of a network was made from by what its options
             name.
+        writes: names of what it writes below --build, by its options: folders of networks, ….
     """
 
     name: str
@@ -101,11 +109,13 @@ class Command:
     add_arguments: Callable[[argparse.ArgumentParser], None]
     runs: str
     begins: bool = False
+    writes: Callable[[argparse.Namespace], Sequence[str]] = _network
 
     def run(self, args: argparse.Namespace) -> Any:
-        """Import its code and call it."""
+        """Import its code and call it, as the only one that writes there."""
         module, _, function = self.runs.partition(":")
-        return getattr(import_module(module), function)(args)
+        with locks.held(args.build, *self.writes(args)) if "build" in args else nullcontext():
+            return getattr(import_module(module), function)(args)
 
 
 def parser_of(
@@ -121,11 +131,20 @@ def parser_of(
     return parser
 
 
+class _Build(argparse.Action):
+    """`args.build`: a folder's path."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
+        if not values or not values.isprintable():
+            raise TendonError(f"BUILD={values!r}: expected the path of a folder, in one line")
+        namespace.build = Path(values)
+
+
 def add_build_argument(parser: argparse.ArgumentParser, what: str = "artifacts") -> None:
     """--build; `what` goes there."""
     parser.add_argument(
         "--build",
-        type=Path,
+        action=_Build,
         default=Path("build"),
         help=f"where {what} go (default: %(default)s)",
     )
@@ -311,10 +330,9 @@ def add_latency_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--latency",
         type=real(0.0, 60_000.0),
-        default=0.0,
         help=(
             "milliseconds that an output frame may come later, so that several are computed at once"
-            " (default: %(default)s)"
+            " (default: as it was exported last, else 0)"
         ),
     )
 
@@ -469,17 +487,21 @@ def run_main(
 
 
 def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:
-    """Parse and call the command's `run`; a TendonError becomes one line and exit code 2, an
-    interruption exit code 130."""
+    """Parse and call the command's `run`; a TendonError, and a file that cannot be read or written,
+    becomes one line and exit code 2, an interruption exit code 130, a termination 143."""
     try:
+        interruption.running()
         parsed = parser.parse_args(arguments)
         return int(parsed.run(parsed) or 0)
-    except TendonError as error:
-        print(f"error: {printable(str(error))}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(
-            "interrupted; nothing half-written was left, and the same command can be repeated",
-            file=sys.stderr,
-        )
-        return 130
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) or interruption.came():
+            return interruption.code()
+        if isinstance(error, TendonError):
+            print(f"error: {printable(str(error))}", file=sys.stderr)
+            return 2
+        if isinstance(error, OSError) and error.filename:
+            print(f"error: {printable(f'{error.filename}: {error.strerror}')}", file=sys.stderr)
+            return 2
+        raise
+    finally:
+        interruption.ending()

@@ -7,11 +7,12 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO, Any
 
 from compress.errors import TendonError
+from compress.reading import text
 
 
 def replace_atomically(path: Path, content: bytes) -> None:
@@ -22,9 +23,9 @@ def replace_atomically(path: Path, content: bytes) -> None:
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """The same with what `write` puts into the file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     aside: Path | None = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(
             dir=path.parent, prefix=f".{path.name}.", suffix=".tmp", delete=False
         ) as file:
@@ -51,10 +52,16 @@ def write_json(path: Path, content: Any) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file; empty where it is missing, unreadable or none."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = text.read_json(path)
+    except text.UnreadableError:
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def visible(paths: Iterable[Path]) -> list[Path]:
+    """The files among these, by name, without hidden ones, which other systems leave beside them:
+    `._a.c` beside `a.c`."""
+    return sorted(path for path in paths if not path.name.startswith("."))
 
 
 def sha256(path: Path) -> str:

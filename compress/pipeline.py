@@ -104,7 +104,7 @@ def _may_be_scored(folder: Folder, checkpoint_path: Path, sources: Sources) -> b
     that are there."""
     if sources.data is not None or sources.calibration is None:
         return True
-    if folder.network is not None or sources.calibration.suffix == ".npy":
+    if folder.network is not None or sources.calibration.suffix.lower() == ".npy":
         return False
     collection = tasks.collection_of(any_graph(folder, checkpoint_path))
     return (folder.build / collection.folder / "heldout").is_dir()
@@ -122,7 +122,7 @@ def dataset_of(folder: Folder, graph: g.Graph, sources: Sources = _DEFAULT) -> D
     more: that signal is both, and nothing is scored."""
     collection, calibration = tasks.collection_of(graph), sources.calibration
     if folder.network is not None and sources.data is None and calibration is not None:
-        simulated = calibration.suffix != ".npy" and collection.is_simulated(calibration)
+        simulated = calibration.suffix.lower() != ".npy" and collection.is_simulated(calibration)
         return Dataset([calibration], [calibration], simulated, scored=False, why=GIVEN)
     found = datasets.find(sources.data, folder.build, collection, sources.split, sources.users)
     if calibration is not None:
@@ -244,13 +244,13 @@ def _check(folder: Folder, checkpoint_path: Path) -> None:
 
 def _unchanged(folder: Folder, key: str) -> g.Graph | None:
     """The integer graph on disk when it has this key and the float graph lies beside it, whole."""
-    whole = artifacts.is_whole(folder.graph)
-    if not whole or g.provenance(folder.graph).get("key") != key:
+    if not artifacts.is_whole(folder.graph) or g.provenance(folder.graph).get("key") != key:
         return None
     try:
         g.load(folder.float_graph)
         return g.load(folder.graph)
-    except GraphError:
+    except GraphError as error:
+        print(f"{error.args[0].removesuffix('; quantize again')}: made again")
         return None
 
 
@@ -360,7 +360,7 @@ def text(report: dict[str, Any]) -> str:
     lines = [
         _where(report),
         *(_errors(m) if report["scored"] else []),
-        *_of_groups(report),
+        *(groups.text(report) if report["scored"] else []),
         f"  {agreement}output SQNR {report['sqnr_db']:.1f} dB",
     ]
     if report["stream_latency"]:
@@ -400,17 +400,6 @@ def _errors(m: dict[str, Any]) -> list[str]:
         f"  {m['name']} float {figure(m['float'], unit)}, integer {figure(m['quantized'], unit)}"
         f" (difference {change}, 95 % interval {low} … {high})"
     ]
-
-
-def _of_groups(report: dict[str, Any]) -> list[str]:
-    """The errors of users and of kinds of generalization, where there are several."""
-    unit, users, found = report["metric"]["unit"], report["over_users"], []
-    if users and report["scored"]:
-        found += groups.lines("user", report["users"], unit)
-        found.append(groups.mean_line(users, unit))
-    if report["scored"]:
-        found += groups.lines("generalization", report["generalization"], unit)
-    return found
 
 
 def quantize_command(args: argparse.Namespace) -> None:

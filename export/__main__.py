@@ -5,6 +5,11 @@ from __future__ import annotations
 
 import sys
 
+from compress import interruption
+
+if __name__ == "__main__":
+    interruption.begin()  # before what takes its time to import
+
 from compress.cli import Command, run_main
 from export import cli
 

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from compress.errors import TendonError
+from compress.reading import text
+from compress.reading.text import UnreadableError
+from compress.reading.words import one_line, refuses_in_one_line
 
 FIRMWARE = Path(__file__).parent.parent / "firmware"
 # of kernels: for the instructions of Armv7E-M; for 128-bit vectors (Helium) where a layer suits
@@ -145,11 +148,21 @@ def load_board(name: str) -> Description:
     path = FIRMWARE / "port" / name / "board.toml"
     if name not in names():
         raise TendonError(f"BOARD={name}: expected one of {', '.join(names())}")
-    content = tomllib.loads(path.read_text())
+    return read_board(path)
+
+
+@refuses_in_one_line
+def read_board(path: Path) -> Description:
+    """The description in a board.toml; TendonError says what of it is missing or wrong."""
     try:
+        content = tomllib.loads(text.read(path))
         return _describe(content, path.parent)
     except KeyError as error:
         raise TendonError(f"{path}: {error} is missing") from error
+    except (AttributeError, TypeError, ValueError, RecursionError, UnreadableError) as error:
+        raise TendonError(
+            f"{path}: expected the description of a board in TOML: {one_line(error)}"
+        ) from error
 
 
 def _describe(content: dict[str, Any], folder: Path) -> Description:

@@ -73,9 +73,11 @@ if [ "$(id -u)" -ne 0 ]; then
         exit $missing
     fi
 fi
+. "$(dirname "$0")/alone.sh"
 echo "installing$need"
-$run apt-get update -qq || [ $missing = 0 ]
-DEBIAN_FRONTEND=noninteractive $run apt-get install -qq -y --no-install-recommends $need \
+wait="-o DPkg::Lock::Timeout=600" # for whoever else installs
+$run apt-get update -qq $wait || [ $missing = 0 ]
+DEBIAN_FRONTEND=noninteractive $run apt-get install -qq -y $wait --no-install-recommends $need \
     >/dev/null || {
     echo "The distribution could not install$need; install them by hand, then run make again." >&2
     exit $missing

@@ -176,7 +176,7 @@ class Conversation:
         try:
             self.line.send(encoded)
         except LineClosed as error:
-            raise self.lost(str(error)) from error
+            raise self.lost(self._closed(error)) from error
         self.traffic.bytes_sent += len(encoded)
         self.traffic.frames_sent += 1
         return len(encoded)
@@ -189,7 +189,7 @@ class Conversation:
             try:
                 content = self.line.receive(left)
             except LineClosed as error:
-                raise self.lost(str(error)) from error
+                raise self.lost(self._closed(error)) from error
             self.traffic.bytes_received += len(content)
             self._inbox = self._answers(self.decoder.feed(content))
         self.waited_s += time.monotonic() - begin
@@ -197,6 +197,10 @@ class Conversation:
         if frame is not None and frame.type == p.READY:
             self._note_start(frame.payload)
         return frame
+
+    def _closed(self, error: LineClosed) -> str:
+        """What became of the line, which a message names by itself."""
+        return str(error).removeprefix(f"{self.line.name}: ")
 
     def _answers(self, heard: list[p.Frame]) -> list[p.Frame]:
         """Without what this host said itself."""

@@ -11,6 +11,9 @@ from tqdm import tqdm
 
 from compress import tasks
 from compress.errors import TendonError
+from compress.reading import arrays
+from compress.reading.text import UnreadableError
+from compress.reading.words import one_line
 from compress.tasks.text import Alphabet
 from host import character_model
 from host.beam import BeamDecoder
@@ -48,17 +51,25 @@ def load_frames(path: Path) -> tuple[npt.NDArray[np.generic], Alphabet]:
     """Frames (frames, classes) from a `.npy` of floats, as `infer` writes them, and the alphabet
     with so many classes; TendonError for anything else."""
     try:
-        frames = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise TendonError(f"{path}: cannot be read as .npy: {error}") from error
+        frames = arrays.read(path)
+    except UnreadableError as error:
+        raise TendonError(f"{path}: {error}") from error
     alphabets = {text.alphabet.classes: text.alphabet for text in tasks.texts()}
     if frames.ndim != 2 or frames.shape[1] not in alphabets or frames.dtype.kind != "f":
         expected = " or ".join(f"(frames, {classes})" for classes in alphabets)
         raise TendonError(
-            f"{path}: expected log-probabilities, float {expected}, found {frames.dtype}"
-            f" {frames.shape}"
+            f"{path}: expected log-probabilities, float {expected}, found"
+            f" {one_line(f'{frames.dtype} {frames.shape}')}"
         )
-    return np.asarray(frames), alphabets[frames.shape[1]]
+    with np.errstate(over="ignore"):
+        least = np.asarray(frames, np.float32)
+    bad = np.argwhere(~np.isfinite(least))
+    if len(bad):
+        raise TendonError(
+            f"{path}: expected finite log-probabilities within float32, found {len(bad)} that are"
+            f" not, the first in frame {bad[0][0]}, class {bad[0][1]}; write the frames again"
+        )
+    return frames, alphabets[frames.shape[1]]
 
 
 def decode_session(

@@ -22,6 +22,7 @@ from compress.interpreter.integer import IntegerInterpreter
 from compress.tasks.task import Recorded
 from export import boards, build
 from export.c import memory
+from export.exported import called
 from host import native
 from host.boards import Board, Reconnect, open_board
 from host.names import INTERPRETERS, LOCAL
@@ -149,7 +150,7 @@ def run_of(graph: g.Graph, signal: Signal, snapshot_every: int = 0) -> Run:
 
 
 def _on_board(board: str, made: Artifacts, signal: Signal, port: str | None) -> Array:
-    image = build.make_firmware(made.integer, made.folder, board)
+    image = build.make_firmware(called(made.integer, made.folder, board), made.folder, board)
     frames = len(signal.samples) // made.integer.samples_per_step * made.integer.chunk
 
     def open_at(where: str | None) -> Board:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from elftools.common.exceptions import DWARFError, ELFError
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
+
+from compress.reading.words import one_line
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ class Image:
                     code = range(text["sh_addr"], text["sh_addr"] + text["sh_size"])
                 self._functions = sorted(_functions(elf))
                 self._lines = sorted(_lines(elf, code))
-        except (OSError, ELFError, DWARFError) as error:
-            raise ValueError(f"{path}: no image that can be read ({error})") from error
+        except Exception as error:  # its reader meets anything in a damaged one
+            raise ValueError(f"{path}: no image that can be read ({one_line(error)})") from error
 
     def place(self, address: int) -> Place:
         """Of one instruction; bit 0, which says Thumb in an address, is ignored."""

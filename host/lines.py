@@ -120,13 +120,17 @@ class SerialLine:
             self._port.timeout = 0
             return bytes(first + self._port.read(65536)) if first else b""
         except (serial.SerialException, OSError, TypeError) as error:
-            raise LineClosed(f"{self.name}: {error}") from error
+            raise self._closed(error) from error
 
     def send(self, content: bytes) -> None:
         try:
             self._port.write(content)
         except (serial.SerialException, OSError) as error:
-            raise LineClosed(f"{self.name}: {error}") from error
+            raise self._closed(error) from error
+
+    def _closed(self, error: Exception) -> LineClosed:
+        gone = not ports.is_url(self.name) and not os.path.exists(self.name)
+        return LineClosed(f"{self.name}: {'the port is gone' if gone else error}")
 
     def close(self) -> None:
         self._port.close()

@@ -13,8 +13,8 @@ from compress.data.recording_file import DATASET
 
 
 def write(path: Path, group: str, table: np.ndarray, attributes: Mapping[str, Any]) -> Path:
-    """`group`/timeseries with checksums, in chunks of 1,024 rows; an attribute that is None is left
-    out."""
+    """`group`/timeseries with checksums, in chunks of up to 1,024 rows; an attribute that is None
+    is left out."""
     with h5py.File(path, "w") as file:
         chunks = (min(1024, len(table)),) if len(table) else None
         file.create_group(group).create_dataset(

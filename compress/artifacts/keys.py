@@ -84,7 +84,7 @@ def _code_hash(entries: tuple[str, ...], without: tuple[str, ...], root: Path) -
         meaning = [ast.dump(s) for s in _kept(_tree(_file(module, root)), names)]
         digest.update(f"{module}\0{meaning}\0".encode())
     for folder in folders:
-        for path in sorted((root / folder).rglob("*")):
+        for path in sorted((root / folder).rglob("[!.]*")):
             if path.suffix in SUFFIXES and path.is_file():
                 name = path.relative_to(root).as_posix()
                 digest.update(f"{name}\0".encode() + _content(path) + b"\0")

@@ -113,19 +113,6 @@ def worst(findings: Sequence[Finding], least: Harm) -> Finding | None:
     return max(found, key=lambda f: f.harm.value, default=None)
 
 
-def cut(segments: Sequence[Segment], samples: int | None) -> list[Segment]:
-    """The first so many samples of a recording's segments together; all of them for None."""
-    if samples is None:
-        return list(segments)
-    found = []
-    for segment in segments:
-        if samples <= 0:
-            break
-        found.append(segment.first(samples))
-        samples -= len(found[-1])
-    return found
-
-
 class Clock:
     """The stamps of a recording whose samples come at `rate` Hz, added in blocks."""
 
@@ -286,16 +273,22 @@ class _Cells:
         return np.append(0.0, np.cumsum([size for _, size in gaps]))[where]
 
     def _usual_slope(self) -> float:
-        """Median slope from second to second; 0 where gaps are in most of them, or for a short
-        recording, which `period_of` saw whole."""
-        size = round(self._rate)
-        pieces = np.searchsorted(self.begin, np.arange(0, self.count - size, size))
-        if len(pieces) < 4:
+        """Median slope from half a second to the next; 0 where gaps are in most of them, or for a
+        short recording, which `period_of` saw whole."""
+        size = round(_NEAR_S / 2 * self._rate)
+        starts = np.arange(0, self.count - 2 * size, max(1, size // 4))
+        if len(starts) < 16:
             return 0.0
-        middle = np.maximum.reduceat(self._highest, pieces)[:-1]
-        middle = (middle + np.minimum.reduceat(self._lowest, pieces)[:-1]) / 2
-        slope = float(np.median(np.diff(middle))) / size
+        first = self._middle(starts, size)
+        slope = float(np.median(self._middle(starts + size, size) - first)) / size
         return slope if abs(slope) < RATE_REFUSED else 0.0
+
+    def _middle(self, starts: npt.NDArray[np.int64], size: int) -> Array:
+        """Half-way between the lowest and the highest lead of `size` samples from each start on,
+        whatever the packets."""
+        low, high = np.searchsorted(self.begin, [starts, starts + size])
+        lowest = _over(np.minimum, self._lowest, low, high)
+        return (lowest + _over(np.maximum, self._highest, low, high)) / 2
 
     def _fit(self, gaps: Sequence[Gap]) -> tuple[float, float]:
         """Slope of the leads without the gaps, and what jitter leaves open of it."""
@@ -310,12 +303,20 @@ class _Cells:
     def _gaps(self, least: float) -> list[Gap]:
         found: list[Gap] = []
         since = 0  # cell behind the last gap
-        for cell in np.flatnonzero(self.jump):
+        for cell in self._candidates(least):
             size = self._risen(int(cell), since, least)
             if size > least:
                 found.append((int(self.begin[cell]), size))
                 since = int(cell)
         return found
+
+    def _candidates(self, least: float) -> npt.NDArray[np.int64]:
+        """Cells that begin with a jump above which the lowest leads lie higher than before it."""
+        cells, near = np.flatnonzero(self.jump), round(_NEAR_S * self._rate)
+        here, lead = self.begin[cells], self._lowest - self.slope * self.begin
+        start, stop = np.searchsorted(self.begin, [here - near, here + near])
+        after = _over(np.minimum, lead, cells, stop)
+        return cells[after - _over(np.minimum, lead, start, cells) > least]
 
     def _risen(self, cell: int, since: int, least: float) -> float:
         """By how many samples the leads from this cell on lie higher than before, packets and
@@ -340,6 +341,15 @@ class _Cells:
 
     def _straight(self, leads: Array) -> _Straight:
         return _Straight(leads, self.begin, self.slope)
+
+
+def _over(
+    extreme: np.ufunc, values: Array, start: npt.NDArray[np.int64], stop: npt.NDArray[np.int64]
+) -> Array:
+    """Of values[start:stop], each at least one value long."""
+    spans = np.stack([start, np.maximum(stop, start + 1)], axis=1).ravel()
+    found: Array = extreme.reduceat(np.append(values, values[-1]), spans)[::2]
+    return found
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,9 @@ from compress.data.metadata import user_key
 from compress.data.recordings import Collection
 from compress.data.session_files import some
 from compress.errors import RecordingError
+from compress.reading import arrays
+from compress.reading.text import UnreadableError
+from compress.reading.words import one_line
 
 CALIBRATION_SECONDS = 120.0
 CALIBRATION_USERS = 8  # one session of each calibrates; of more, the first ones
@@ -198,7 +201,8 @@ def _with_groups(found: Dataset, chosen: Listing, collection: Collection) -> Dat
     known = {s.path: s for s in chosen.sessions}
     heldout = tuple(known[path] for path in found.heldout)
     named = listing.with_users(Listing(heldout, chosen.source), collection).sessions
-    users = tuple(session.user for session in named)
+    written: dict[str, str] = {}  # a user is one, however a table and split files write the name
+    users = tuple(written.setdefault(user_key(s.user), s.user) for s in named)
     kinds = tuple(session.generalization for session in named)
     return replace(
         found, users=users if any(users) else (), generalization=kinds if any(kinds) else ()
@@ -208,18 +212,21 @@ def _with_groups(found: Dataset, chosen: Listing, collection: Collection) -> Dat
 def load_array(path: Path) -> np.ndarray:
     """The numbers of a `.npy`, all finite; RecordingError says what else was found."""
     try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise RecordingError(f"{path}: cannot be read as .npy: {error}") from error
-    if not isinstance(array, np.ndarray):
-        raise RecordingError(f"{path}: expected one array, found an archive of several")
-    if array.dtype.kind not in "fiu":
-        raise RecordingError(f"{path}: expected numbers, found {array.dtype} {array.shape}")
+        array = arrays.read(path)
+    except UnreadableError as error:
+        raise RecordingError(f"{path}: {error}") from error
+    if array.dtype.kind not in "fiu" or not array.size:
+        expected = "numbers" if array.size else "at least one number"
+        raise RecordingError(
+            f"{path}: expected {expected}, real ones, found"
+            f" {one_line(f'{array.dtype} {array.shape}')}; convert it before it is saved"
+        )
     with np.errstate(over="ignore"):
-        array = array.astype(np.float32)
+        array = array.astype(np.float32, copy=False)
     bad = np.argwhere(~np.isfinite(array))
     if len(bad):
         raise RecordingError(
-            f"{path}: {len(bad)} NaN or infinite values, first at {tuple(int(i) for i in bad[0])}"
+            f"{path}: expected finite numbers within float32, found {len(bad)} that are not, the"
+            f" first at {tuple(int(i) for i in bad[0])}; cut that part out"
         )
     return array

@@ -23,6 +23,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from compress.errors import RecordingError
 from compress.files import replace_atomically
+from compress.reading.words import refuses_in_one_line
 
 NAME = "metadata.csv"
 SPLITS = ("train", "val", "test")
@@ -77,6 +78,7 @@ class Table:
         return [f"{self.path.name} says {_lines(self.repeated)} twice, which counts once"]
 
 
+@refuses_in_one_line
 def read(path: Path, needed: Sequence[str] = POSE_COLUMNS) -> Table:
     """A table with these columns; RecordingError says in a line what is wrong with it.
 
@@ -104,6 +106,7 @@ def read(path: Path, needed: Sequence[str] = POSE_COLUMNS) -> Table:
     return Table(path, tuple(found.values()), has_splits, len(rows) - len(found))
 
 
+@refuses_in_one_line
 def has_columns(path: Path, names: Sequence[str]) -> bool:
     """Whether a table has one of these columns."""
     return any(name in names for name in _rows(path)[0])
@@ -132,11 +135,11 @@ def user_key(name: str) -> str:
 
 def write(path: Path, rows: Sequence[Row]) -> None:
     """Write the table atomically."""
-    text = io.StringIO()
-    table = csv.DictWriter(text, [field.name for field in fields(Row)], lineterminator="\n")
+    written = io.StringIO()
+    table = csv.DictWriter(written, [field.name for field in fields(Row)], lineterminator="\n")
     table.writeheader()
     table.writerows(asdict(row) for row in rows)
-    replace_atomically(path, text.getvalue().encode())
+    replace_atomically(path, written.getvalue().encode())
 
 
 def _listed(path: Path, line: int, row: dict[str, str], by: str) -> Listed:

@@ -13,7 +13,8 @@ for `simulator`, by which a simulator says that it wrote it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from compress.data import attributes
 from compress.data.clock import Clock, Harm, Segment, Timing, worst
 from compress.data.recording_file import AGAIN, TO_DO, recorded_digest, verify_digest
 from compress.errors import RecordingError
+from compress.reading import arrays, hdf5
+from compress.reading.limited import Refusal
+from compress.reading.text import UnreadableError
+from compress.reading.words import advised, one_line
 from compress.report.said import once
 
 Array = npt.NDArray[Any]
@@ -93,7 +97,11 @@ def read(path: Path, electrodes: int | None = None) -> OwnRecording:
 
 def is_simulated(path: Path) -> bool:
     """Whether the file says that a simulator wrote it."""
-    return SIMULATOR in _arrays(path, (SIMULATOR,))
+    with _opened(path):
+        if path.suffix.lower() == ".npz":
+            return SIMULATOR in arrays.names(path)
+        with hdf5.File(path) as file:
+            return SIMULATOR in file.names() or SIMULATOR in file.attributes()
 
 
 def write(path: Path, arrays: Mapping[str, Array | float], simulator: str) -> None:
@@ -121,81 +129,42 @@ def write(path: Path, arrays: Mapping[str, Array | float], simulator: str) -> No
 # --- files ----------------------------------------------------------------------------------------
 
 
-def _arrays(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
-    """Those of the named arrays that the file has, whatever their dtype and shape."""
+@contextmanager
+def _opened(path: Path) -> Iterator[None]:
+    """While a file is read: RecordingError for what cannot be."""
     if not path.is_file():
         raise RecordingError(f"{path}: no such recording")
-    digest = recorded_digest(path)
-    verify_digest(path, digest)
+    verify_digest(path, recorded_digest(path))
     try:
-        if path.suffix == ".npz":
-            return _npz(path, names)
-        return _hdf5(path, names, whole=digest is not None)
-    except RecordingError:
-        raise
-    except Exception as error:  # a damaged file makes its reader raise whatever it meets first
-        kind = "an .npz archive" if path.suffix == ".npz" else "an HDF5 file"
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise RecordingError(
-            f"{path}: expected {kind} of arrays, found something else or a damaged one ({reason});"
-            f" {AGAIN}"
-        ) from error
+        yield
+    except (Refusal, UnreadableError) as error:
+        raise RecordingError(f"{path}: {advised(error, AGAIN)}") from error
 
 
-def _npz(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
-    archive = np.load(path, allow_pickle=False)
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise RecordingError(
-            f"{path}: expected an .npz archive of {_LAYOUT}, found a single array; save it with"
-            " numpy.savez"
+def _arrays(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
+    """Those of the named arrays that the file has, whatever their dtype and shape."""
+    with _opened(path):
+        return (
+            arrays.read_archive(path, names)
+            if path.suffix.lower() == ".npz"
+            else _hdf5(path, names)
         )
-    with archive:
-        return {name: _member(path, archive, name) for name in names if name in archive.files}
 
 
-def _member(path: Path, archive: Any, name: str) -> Any:
-    """One array; never an object, whose reading would run what the file says."""
-    try:
-        return archive[name]
-    except ValueError as error:
-        if "Object arrays" not in str(error):
-            raise
-        raise RecordingError(
-            f"{path}: {name}: expected numbers, found pickled Python objects, which are not read;"
-            " save it with a dtype of numbers"
-        ) from error
+def _hdf5(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
+    """Arrays; the rate also as an attribute of the file."""
+    with hdf5.File(path) as file:
+        there, said = file.names(), file.attributes()
+        found = {"rate": np.asarray(said["rate"])} if "rate" in said else {}
+        return found | {name: _dataset(file, name) for name in names if name in there}
 
 
-def _hdf5(path: Path, names: tuple[str, ...], whole: bool) -> dict[str, Any]:
-    import h5py  # slow to import, and needed only where a file is opened
-
-    with h5py.File(path, "r") as file:
-        found = {name: _dataset(path, file, name) for name in set(file) & set(names)}
-        said = [name for name in (SIMULATOR, "rate") if name in names and name in file.attrs]
-    if said:
-        values = attributes.read(path, "/", whole)
-        found = {name: np.asarray(values[name]) for name in said} | found
-    return found
-
-
-def _dataset(path: Path, file: Any, name: str) -> Any:
+def _dataset(file: hdf5.File, name: str) -> Any:
     """One array that lies in this file itself."""
-    import h5py
-
-    link = file.get(name, getlink=True)
-    dataset = file[name] if isinstance(link, h5py.HardLink) else link
-    if not isinstance(dataset, h5py.Dataset):
-        kind = "a group" if isinstance(dataset, h5py.Group) else "a link"
-        raise RecordingError(
-            f"{path}: {name}: expected an array, found {kind}, which is not followed; store the"
-            " numbers themselves under this name"
-        )
-    if dataset.is_virtual or dataset.external:
-        raise RecordingError(
-            f"{path}: {name}: expected an array in this file, found one that lies in another; copy"
-            " the numbers into it"
-        )
-    return dataset[()]
+    try:
+        return file.array(name).read()
+    except Refusal as refusal:
+        raise Refusal(f"{name}: {refusal}") from refusal
 
 
 # --- what the arrays must be ----------------------------------------------------------------------
@@ -207,8 +176,8 @@ def _numbers(path: Path, name: str, value: Any, kinds: str = "iuf") -> Array:
     if array.dtype.kind not in kinds:
         expected = "integers" if kinds == "iu" else "integers or floats"
         raise RecordingError(
-            f"{path}: {name}: expected {expected}, found {array.dtype} {array.shape}; convert it"
-            " before it is saved"
+            f"{path}: {name}: expected {expected}, found"
+            f" {one_line(f'{array.dtype} {array.shape}')}; convert it before it is saved"
         )
     return array
 

@@ -10,27 +10,30 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 
-from compress.data import attributes, events
+from compress.data import events
 from compress.data.clock import Clock, Finding, Harm, Segment, Timing, worst
 from compress.errors import RecordingError
+from compress.reading import hdf5, text
+from compress.reading.limited import Refusal
+from compress.reading.words import advised, one_line, refuses_in_one_line
 from compress.report.said import once
-
-if TYPE_CHECKING:
-    import h5py
 
 DATASET = "timeseries"
 SAMPLE_RATE, ELECTRODES = 2000, 16
 SUMS = "SHA256SUMS"
 AGAIN = "copy or download it again"
 _BLOCK = 1 << 16
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+Answer = TypeVar("Answer")
 TO_DO = {  # about each kind of finding that is refused
     "backwards": AGAIN,
     "still": "store the time of each sample",
@@ -55,6 +58,7 @@ class RecordingFile(ABC):
     FIELDS: ClassVar[Mapping[str, tuple[np.dtype, ...]]]
     BY_TIME: ClassVar[bool] = False  # whether labels are taken by the samples' time stamps
 
+    @refuses_in_one_line
     def __init__(self, path: str | Path, sha256: str | None = None, checked: bool = False) -> None:
         """`checked`: the digest was compared before."""
         self.path = Path(path)
@@ -64,18 +68,18 @@ class RecordingFile(ABC):
         if not checked:
             verify_digest(self.path, expected)
         self._timing: Timing | None = None
-        self._file = _open(self.path)
+        self._file = hdf5.File(self.path)
         try:
-            self._series = self._timeseries(self._file.get(self.GROUP))
-            found = attributes.read(self.path, self.GROUP, whole=expected is not None)
+            self._series = self._timeseries()
+            found = self._ask(self._file.attributes, self.GROUP)
             self.attributes: dict[str, Any] = self._checked_attributes(found)
         except RecordingError:
             self._file.close()
             raise
-        except Exception as error:  # a damaged file makes h5py raise whatever it meets first
+        except Exception as error:  # what checks meet in attributes that are not as they should be
             self._file.close()
             raise RecordingError(
-                f"{self.path}: its structure is damaged: {error}; {AGAIN}"
+                f"{self.path}: its attributes are damaged: {one_line(error)}; {AGAIN}"
             ) from error
 
     def __enter__(self) -> Self:
@@ -221,51 +225,50 @@ class RecordingFile(ABC):
             yield start, self._read(start, start + _BLOCK)
 
     def _read(self, start: int, stop: int | None) -> np.ndarray:
-        return self._read_of(self._series, start, stop)
+        return self._read_of("", start, stop)
 
     def _read_field(self, name: str, start: int, stop: int | None) -> np.ndarray:
         """One field alone; the others are not kept."""
-        return self._read_of(self._series.fields(name), start, stop)
+        return self._read_of(name, start, stop)
 
-    def _read_of(self, series: Any, start: int, stop: int | None) -> np.ndarray:
+    def _read_of(self, field: str, start: int, stop: int | None) -> np.ndarray:
         stop = len(self) if stop is None else min(stop, len(self))
         try:
-            rows: np.ndarray = series[start:stop]
-            return rows
-        except Exception as error:  # as above
-            failed = self._series.fletcher32 and "filter" in str(error)
-            reason = "the stored checksum does not match" if failed else str(error)
+            return self._series.read(start, stop, field)
+        except Refusal as refusal:
             raise RecordingError(
                 f"{self.path}: samples {start}…{stop} ({start / SAMPLE_RATE:.3f} s on) cannot be"
-                f" read: {reason}; the file is damaged: {AGAIN}"
-            ) from error
+                f" read: {refusal}; the file is damaged: {AGAIN}"
+            ) from refusal
 
-    def _timeseries(self, group: Any) -> h5py.Dataset:
-        import h5py
+    def _ask(self, question: Callable[[str], Answer], name: str) -> Answer:
+        """What the file says of something in it."""
+        try:
+            return question(name)
+        except Refusal as refusal:
+            raise RecordingError(f"{self.path}: {name}: {advised(refusal, AGAIN)}") from refusal
 
-        if not isinstance(group, h5py.Group):
+    def _timeseries(self) -> hdf5.Array:
+        if self.GROUP not in self._ask(self._file.names, "/"):
             raise RecordingError(
                 f"{self.path}: expected an HDF5 group {self.GROUP!r}; this is not an {self.KIND}"
             )
-        series = group.get(DATASET)
-        if not isinstance(series, h5py.Dataset):
+        there = self._ask(self._file.names, self.GROUP)
+        if DATASET not in there:
             raise RecordingError(
                 f"{self.path}: expected a dataset {self.GROUP}/{DATASET}, found"
-                f" {', '.join(group) or 'nothing'}"
+                f" {one_line(', '.join(there)) or 'nothing'}"
             )
+        series = self._ask(self._file.array, f"{self.GROUP}/{DATASET}")
         for name, allowed in self.FIELDS.items():
-            found = (
-                series.dtype.fields[name][0]
-                if series.dtype.fields and name in series.dtype.fields
-                else None
-            )
+            found = series.dtype[name] if name in (series.dtype.names or ()) else None
             if found is None or found not in allowed:  # numpy holds None for float64
                 expected = " or ".join(str(dtype) for dtype in allowed)
                 raise RecordingError(
                     f"{self.path}: {DATASET}.{name}: expected {expected}, found"
-                    f" {found or 'no such field'}"
+                    f" {'no such field' if found is None else one_line(found)}"
                 )
-        if series.ndim != 1:
+        if len(series.shape) != 1:
             raise RecordingError(
                 f"{self.path}: {DATASET}: expected one dimension, found shape {series.shape}"
             )
@@ -296,14 +299,24 @@ def fields(dtype: np.dtype) -> dict[str, tuple[np.dtype, ...]]:
 
 
 def recorded_digest(path: Path) -> str | None:
-    """The digest that `SHA256SUMS` in the same folder records for this file, else None."""
+    """The digest that `SHA256SUMS` in the same folder records for this file, else None;
+    RecordingError when what it records is none."""
     sums = path.parent / SUMS
     if not sums.is_file():
         return None
-    for line in sums.read_text(encoding="utf-8", errors="replace").splitlines():
+    try:
+        lines = text.read(sums).splitlines()
+    except text.UnreadableError as error:
+        raise RecordingError(f"{sums}: {error}; {AGAIN}, or delete it") from error
+    for line in lines:
         digest, _, name = line.strip().partition(" ")
         if name.lstrip(" *") == path.name:
-            return digest
+            if not _SHA256.fullmatch(digest):
+                raise RecordingError(
+                    f"{sums}: {path.name}: expected a SHA-256 of 64 hexadecimal digits, found"
+                    f" {one_line(digest)!r}; {AGAIN}, or delete it"
+                )
+            return digest.lower()
     return None
 
 
@@ -323,21 +336,6 @@ def verify_digest(path: Path, expected: str | None) -> None:
             f"{path}: damaged or another file: expected SHA-256 {expected.lower()}, found {found}; "
             f"{AGAIN}, or correct {path.parent / SUMS}"
         )
-
-
-def _open(path: Path) -> h5py.File:
-    import h5py  # slow to import, and needed only where a file is opened
-
-    try:
-        return h5py.File(path, "r")
-    except (OSError, RuntimeError) as error:
-        if path.stat().st_size == 0:
-            reason = "the file is empty"
-        elif "truncated" in str(error):
-            reason = f"the file is truncated at {path.stat().st_size} bytes"
-        else:
-            reason = f"expected an HDF5 file, found something else or a damaged one ({error})"
-        raise RecordingError(f"{path}: {reason}; {AGAIN}") from error
 
 
 def write(path: Path, group: str, rows: np.ndarray, attributes: Mapping[str, Any]) -> None:

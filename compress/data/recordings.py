@@ -19,9 +19,12 @@ from pathlib import Path
 from tqdm import tqdm
 
 from compress import artifacts, tasks
+from compress.artifacts import locks
 from compress.data.recording_file import SUMS, file_digest, recorded_digest
 from compress.errors import RecordingError
 from compress.files import replace_atomically
+from compress.reading import hdf5
+from compress.reading.limited import Refusal
 
 SEED = 20261121
 _EPOCH, _APART = 1_700_000_000, 3600
@@ -86,19 +89,45 @@ def ensure(root: Path, split: str, collection: Collection) -> list[Path]:
         raise RecordingError(
             f"split: expected one of {', '.join(collection.splits)}, found {split!r}"
         )
-    plan = collection.splits[split]
-    paths = [session_path(root, split, number) for number in range(plan.sessions)]
-    origins = [_origin(collection, split, number) for number in range(plan.sessions)]
-    todo = [
+    if not _missing(root, split, collection):
+        return _paths(root, split, collection)
+    with locks.held(root.parent, root.name):  # another process may be at it
+        return _simulate(root, split, collection)
+
+
+def _paths(root: Path, split: str, collection: Collection) -> list[Path]:
+    return [session_path(root, split, n) for n in range(collection.splits[split].sessions)]
+
+
+def _missing(root: Path, split: str, collection: Collection) -> bool:
+    """Whether anything of a split is to be written."""
+    table = collection.table
+    return bool(_todo(root, split, collection)) or (
+        table is not None and not (root / table[0]).is_file()
+    )
+
+
+def _todo(root: Path, split: str, collection: Collection) -> list[int]:
+    """Numbers of the sessions that are not there as this simulator makes them."""
+    group = collection.origin_in or collection.group
+    return [
         number
-        for number, path in enumerate(paths)
-        if not _current(path, collection.origin_in or collection.group, origins[number])
+        for number, path in enumerate(_paths(root, split, collection))
+        if not _current(path, group, _origin(collection, split, number))
     ]
+
+
+def _simulate(root: Path, split: str, collection: Collection) -> list[Path]:
+    """Write what is missing now."""
+    assert collection.make is not None  # only a task with a simulator has sets
+    plan, todo = collection.splits[split], _todo(root, split, collection)
+    paths = _paths(root, split, collection)
     for number in tqdm(
         todo, desc=f"simulate {collection.name} {split}", unit="session", disable=not todo
     ):
         start = _EPOCH + _APART * (100 * list(collection.splits).index(split) + number)
-        collection.make(paths[number], split, number, plan.seconds, SEED, start, origins[number])
+        origin = _origin(collection, split, number)
+        collection.make(paths[number], split, number, plan.seconds, SEED, start, origin)
         _record(paths[number])
     if collection.table is not None:
         name, write = collection.table
@@ -148,19 +177,21 @@ def _origin(collection: Collection, split: str, number: int) -> str:
 
 def _current(path: Path, group: str, origin: str) -> bool:
     """Whether the file is whole and was made by this simulator."""
-    recorded = recorded_digest(path) if path.is_file() else None
-    if recorded is None or file_digest(path) != recorded:
+    try:
+        recorded = recorded_digest(path) if path.is_file() else None
+        if recorded is None or file_digest(path) != recorded:
+            return False
+        with hdf5.File(path) as file:
+            return bool(file.attributes(group).get("simulator") == origin)
+    except (Refusal, RecordingError):
         return False
-    import h5py
-
-    with h5py.File(path, "r") as file:
-        return bool(file[group].attrs.get("simulator") == origin)
 
 
 def _record(path: Path) -> None:
     """Put the file's digest into SHA256SUMS, in the format of sha256sum."""
     sums = path.parent / SUMS
-    lines: Sequence[str] = sums.read_text().splitlines() if sums.is_file() else []
+    said = sums.read_text(encoding="utf-8", errors="replace") if sums.is_file() else ""
+    lines: Sequence[str] = said.splitlines()
     kept = [line for line in lines if not line.endswith(f"  {path.name}")]
     entry = f"{file_digest(path)}  {path.name}"
     replace_atomically(

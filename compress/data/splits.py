@@ -35,7 +35,11 @@ from compress.data import session_files
 from compress.data.recordings import SUFFIXES
 from compress.data.session_files import some
 from compress.errors import RecordingError
+from compress.reading import text
+from compress.reading.text import UnreadableError
+from compress.reading.words import refuses_in_one_line
 
+_LARGEST = 1 << 20  # bytes of a file; the published ones have a tenth of it
 LISTS = ("train", "val", "test")
 _NULL = "tag:yaml.org,2002:null"
 
@@ -59,6 +63,7 @@ class SessionLists:
         return hashlib.sha256(json.dumps(self.items()).encode()).hexdigest()
 
 
+@refuses_in_one_line
 def read(path: Path, trains: bool = True) -> SessionLists:
     """The lists of a split file; RecordingError says in one line what is wrong with it, and, of one
     that `trains`, that it lists nothing to train on."""
@@ -127,13 +132,12 @@ def present(
 
 def _compose(path: Path) -> yaml.Node | None:
     """The file's one document as nodes; None when it is empty."""
+    if not path.exists():
+        raise RecordingError(f"{path}: no such split file")
     try:
-        document: yaml.Node | None = yaml.compose(
-            path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader
-        )
-    except FileNotFoundError as error:
-        raise RecordingError(f"{path}: no such split file") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        content = text.read(path, _LARGEST)
+        document: yaml.Node | None = yaml.compose(content, Loader=yaml.SafeLoader)
+    except (UnreadableError, yaml.YAMLError, RecursionError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise RecordingError(f"{path}: cannot be read as YAML: {reason}") from error
     return document
@@ -183,14 +187,14 @@ def _session(path: Path, name: str, entry: yaml.Node, users: dict[str, str], pla
     else:
         keys = _mapping(path, entry, name)
         session, user = keys.get("session"), keys.get("user")
-    text = session.value if isinstance(session, yaml.ScalarNode) and not _is_null(session) else ""
-    parts = PurePosixPath(text).parts
-    if not text or PurePosixPath(text).is_absolute() or ".." in parts:
+    said = session.value if isinstance(session, yaml.ScalarNode) and not _is_null(session) else ""
+    parts = PurePosixPath(said).parts
+    if not said or PurePosixPath(said).is_absolute() or ".." in parts:
         raise RecordingError(
             f"{path}:{_place(entry)} {name}: expected an entry with session: the name of a"
-            f" recording, found {text or _kind(session)}"
+            f" recording, found {said or _kind(session)}"
         )
-    found = PurePosixPath(text).as_posix()
+    found = PurePosixPath(said).as_posix()
     if isinstance(user, yaml.ScalarNode) and not _is_null(user):
         users[found] = user.value
     return found

@@ -114,7 +114,8 @@ def _matched(expected: Mapping[str, Any], found: Mapping[str, Any], path: object
     result.problems += _several(taken, found)
     result.problems = _missing(result, expected) + result.problems
     result.said += _removed({own: keys[0] for own, keys in taken.items()}, prefix)
-    result.said += _averages(prefix, others)
+    wrapped = any("module" in keys[0].split(".") for keys in taken.values())
+    result.said += _averages(prefix, others, wrapped)
     return result
 
 
@@ -206,11 +207,11 @@ def _wrappers(own: str, key: str) -> frozenset[str]:
     return WRAPPERS.intersection(key.split(".")) if own != key else frozenset()
 
 
-def _averages(prefix: str, others: list[str]) -> list[str]:
-    """Which weights are taken, where averages are among them."""
-    counted = [key for key in others if key.rpartition(".")[2] == "n_averaged"]
-    own = any(_unwrapped(key) == f"{prefix}n_averaged" for key in counted)
-    if own or is_averaged(prefix):
+def _averages(prefix: str, others: list[str], wrapped: bool) -> list[str]:
+    """Which weights are taken, where averages are among them; `wrapped` says that those taken are
+    inside of another module, as torch's AveragedModel has them beside its counter."""
+    counter = wrapped and any(_unwrapped(key) == f"{prefix}n_averaged" for key in others)
+    if counter or is_averaged(prefix):
         return ["the weights taken are averaged ones (SWA or EMA)"]
     left = [key for key in others if is_averaged(key)]
     if left:

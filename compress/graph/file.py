@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import zipfile
 from dataclasses import fields
 from fractions import Fraction
@@ -18,8 +19,17 @@ from compress.files import replace_atomically
 from compress.graph.graph import Graph
 from compress.graph.verify import verify
 from compress.ops import OPERATORS, Array, Op, Segment, Tensor
+from compress.reading import text
+from compress.reading.arrays import check_member, read_member
+from compress.reading.text import UnreadableError
+from compress.reading.words import one_line
 
 FORMAT_VERSION = 4
+_HEADER = "graph.json"
+_LARGEST = 1 << 30  # bytes of all that a graph file holds, unpacked
+_WIDEST = 1 << 24  # features of a tensor
+_LONGEST = 2000  # characters of a name
+_RATE = re.compile(r"[0-9]{1,12}(/0*[1-9][0-9]{0,11})?")
 
 
 def save(graph: Graph, path: Path) -> None:
@@ -28,9 +38,7 @@ def save(graph: Graph, path: Path) -> None:
     header["hash"] = graph.hash()
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(
-            zipfile.ZipInfo("graph.json"), json.dumps(header, indent=1, sort_keys=True)
-        )
+        archive.writestr(zipfile.ZipInfo(_HEADER), json.dumps(header, indent=1, sort_keys=True))
         for key in sorted(arrays):
             buffer = io.BytesIO()
             np.lib.format.write_array(buffer, np.ascontiguousarray(arrays[key]), allow_pickle=False)
@@ -39,43 +47,55 @@ def save(graph: Graph, path: Path) -> None:
 
 
 def load(path: Path) -> Graph:
-    """Read a graph file and verify it; GraphError when it is damaged, of another version or does
-    not match its own hash."""
+    """Read a graph file and verify it; GraphError in one line when it is damaged, of another
+    version or does not match its own hash, whatever its bytes are."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            header = json.loads(archive.read("graph.json"))
-            if header.get("version") != FORMAT_VERSION:
-                raise GraphError(
-                    f"{path}: expected graph version {FORMAT_VERSION}, found"
-                    f" {header.get('version')}; quantize again"
-                )
+        header, archive = _opened(path)
+        with archive, np.errstate(all="ignore"):
             graph = _rebuild(header, archive)
-            recorded, found = str(header["hash"]), graph.hash()
+            recorded, found = str(header.get("hash")), graph.hash()
+            if found != recorded:
+                raise UnreadableError(
+                    f"content hash {found[:12]} differs from the recorded {recorded[:12]}"
+                )
+            return verify(graph)
     except FileNotFoundError as error:
         raise GraphError(f"{path}: no such graph; run `make quantize` first") from error
-    except GraphError:
-        raise
-    except Exception as error:  # whatever zip, JSON and array readers meet in a damaged file
-        raise GraphError(
-            f"{path}: damaged graph file ({type(error).__name__}: {error}); quantize again"
-        ) from error
-    if found != recorded:
-        raise GraphError(
-            f"{path}: content hash {found[:12]} differs from the recorded {recorded[:12]}; quantize"
-            " again"
-        )
-    return verify(graph)
+    except Exception as error:  # what operators and their checks meet in fields that do not fit
+        said = one_line(error) or type(error).__name__
+        raise GraphError(f"{path}: damaged graph file ({said}); quantize again") from error
 
 
 def provenance(path: Path) -> dict[str, Any]:
     """What a graph file says it was made from, without reading or verifying the graph; nothing of a
     file that is not there, is damaged or of another version."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            header = json.loads(archive.read("graph.json"))
-        return dict(header["provenance"]) if header["version"] == FORMAT_VERSION else {}
+        header, archive = _opened(path)
+        archive.close()
+        return dict(header["provenance"])
     except Exception:  # whatever zip and JSON readers meet in a damaged file
         return {}
+
+
+def _opened(path: Path) -> tuple[dict[str, Any], zipfile.ZipFile]:
+    """The header of a graph file of this version, and the archive that its arrays lie in."""
+    archive = zipfile.ZipFile(path)
+    try:
+        if len(set(archive.namelist())) < len(archive.infolist()):
+            raise UnreadableError("two of its arrays have one name")
+        if sum(member.file_size for member in archive.infolist()) > _LARGEST:
+            raise UnreadableError(f"expected up to {_LARGEST} bytes, found more")
+        check_member(archive.getinfo(_HEADER), text.LIMIT)
+        header = text.parsed(archive.read(_HEADER).decode())
+        if not isinstance(header, dict) or header.get("version") != FORMAT_VERSION:
+            found = header.get("version") if isinstance(header, dict) else "no header"
+            raise UnreadableError(
+                f"expected graph version {FORMAT_VERSION}, found {one_line(found, 40)}"
+            )
+        return header, archive
+    except BaseException:
+        archive.close()
+        raise
 
 
 def digest(graph: Graph) -> str:
@@ -152,23 +172,80 @@ def _describe(graph: Graph) -> tuple[dict[str, Any], dict[str, Array]]:
     return header, arrays
 
 
+# --- from a file, whatever it says ----------------------------------------------------------------
+
+
 def _rebuild(header: dict[str, Any], archive: zipfile.ZipFile) -> Graph:
-    tensors = {t["name"]: _tensor(t) for t in header["tensors"]}
-    initial = {t["name"]: _tensor(t) for t in header["initial"]}
-    ops = []
-    for index, entry in enumerate(header["ops"]):
-        kind = OPERATORS[entry.pop("op")]
-        entry |= {key: tuple(value) for key, value in entry.items() if isinstance(value, list)}
-        for f in fields(kind):
-            if f.name not in entry and not f.metadata.get("later"):
-                with archive.open(f"{index}.{f.name}.npy") as file:
-                    entry[f.name] = np.lib.format.read_array(
-                        io.BytesIO(file.read()), allow_pickle=False
-                    )
-        ops.append(kind(**entry))
-    return Graph(header["name"], tensors, tuple(ops), header["provenance"], initial=initial)
+    tensors, initial = (_tensors(header[key]) for key in ("tensors", "initial"))
+    ops = tuple(_operator(i, entry, archive) for i, entry in enumerate(_list(header["ops"])))
+    if not ops or not isinstance(header["provenance"], dict):
+        raise UnreadableError("expected operators and a provenance")
+    return Graph(_name(header["name"]), tensors, ops, header["provenance"], initial=initial)
 
 
-def _tensor(entry: dict[str, Any]) -> Tensor:
-    segments = tuple(Segment(*s) for s in entry["segments"])
-    return Tensor(entry["name"], entry["features"], Fraction(entry["rate"]), segments)
+def _tensors(entries: Any) -> dict[str, Tensor]:
+    made = [_tensor(entry) for entry in _list(entries)]
+    found = {tensor.name: tensor for tensor in made}
+    if len(found) < len(made):
+        raise UnreadableError("two tensors have one name")
+    return found
+
+
+def _tensor(entry: Any) -> Tensor:
+    features, rate = _fits(entry["features"], "int"), _fits(entry["rate"], "str")
+    if not 0 < features <= _WIDEST or not _RATE.fullmatch(rate):
+        raise UnreadableError(f"a tensor of {features} features at {one_line(rate, 40)}")
+    segments = tuple(
+        Segment(*(_fits(v, of) for v, of in zip(s, ("int", "float", "int", "int"), strict=True)))
+        for s in _list(entry["segments"])
+    )
+    return Tensor(_name(entry["name"]), features, Fraction(rate), segments)
+
+
+def _operator(index: int, entry: Any, archive: zipfile.ZipFile) -> Op:
+    """Its fields, each of the type that its operator says; arrays lie in the archive."""
+    kind = OPERATORS[_fits(entry["op"], "str")]
+    found: dict[str, Any] = {}
+    for f in fields(kind):
+        if f.name in entry:
+            value = entry[f.name]
+        elif f.metadata.get("later"):
+            continue
+        else:
+            value = read_member(archive, archive.getinfo(f"{index}.{f.name}.npy"))
+        try:
+            found[f.name] = _fits(value, str(f.type))
+        except UnreadableError as error:
+            raise UnreadableError(f"operator {index}, {f.name}: {error}") from error
+    unknown = sorted(set(entry) - set(found) - {"op"})
+    if unknown:
+        raise UnreadableError(f"operator {index}: unknown field {one_line(unknown[0], 40)}")
+    return kind(**found)
+
+
+def _fits(value: Any, of: str) -> Any:
+    """A value of the type that stands in the annotation of its field."""
+    if of.startswith("tuple["):
+        inner = of.removeprefix("tuple[").removesuffix(", ...]")
+        return tuple(_fits(part, inner) for part in _list(value))
+    found = type(value)
+    fits = {
+        "int": found is int and abs(value) < 1 << 63,
+        "float": found is float or (found is int and abs(value) < 1 << 63),
+        "bool": found is bool,
+        "str": found is str and value == one_line(value, _LONGEST),
+        "Array": found is np.ndarray and value.dtype.kind in "biufc" and np.isfinite(value).all(),
+    }
+    if not fits.get(of, False):
+        raise UnreadableError(f"expected {of}, found {one_line(repr(value), 60)}")
+    return value
+
+
+def _name(value: Any) -> str:
+    return str(_fits(value, "str"))
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise UnreadableError(f"expected a list, found {one_line(repr(value), 60)}")
+    return value

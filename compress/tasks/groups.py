@@ -67,6 +67,13 @@ def over(groups: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def text(report: dict[str, Any]) -> list[str]:
+    """What quantize.json says of users, where there are several, and of kinds of generalization."""
+    unit, users = report["metric"]["unit"], report["over_users"]
+    by_user = [*lines("user", report["users"], unit), mean_line(users, unit)] if users else []
+    return by_user + lines("generalization", report["generalization"], unit)
+
+
 def lines(what: str, groups: Sequence[dict[str, Any]], unit: str) -> list[str]:
     """A table for the console: a group a line."""
     if not groups:

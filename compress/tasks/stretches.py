@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from compress.data.clock import Segment, cut
+from compress.data.clock import Segment
 from compress.errors import RecordingError
 from compress.graph import Graph
 from compress.report.said import once
@@ -24,30 +24,44 @@ def taken(
     one: bool,
     whole: bool = True,
 ) -> list[Segment]:
-    """Whole steps of each segment, of the first `seconds` of all of them together; only the longest
-    segment, and its first `seconds`, for `one`. A segment too short for one output is left out, and
-    that is said; RecordingError where all are. Not `whole`: all of each, however short."""
-    step, rate, least = graph.samples_per_step, float(graph.input.rate), least_samples(graph)
-    longest = max(segments, key=len)
-    samples = None if seconds is None else round(seconds * rate)
-    found = cut([longest] if one else segments, samples)
-    if not whole:
-        return found
-    usable = [s for s in found if len(s) >= least]
-    if not usable:
-        raise RecordingError(too_short(graph, longest.path, max(map(len, found), default=0)))
-    if one and len(segments) > 1:
+    """Whole steps of each segment, until all of them together are the first `seconds`; of the
+    longest segment alone for `one`. Each is long enough for one output, so the last may go on
+    behind the `seconds`. A segment too short for one is left out, and that is said; RecordingError
+    where all are. Not `whole`: all of each, however short."""
+    step = graph.samples_per_step if whole else 1
+    least = -(-least_samples(graph) // step) * step if whole else 1
+    longest, rate = max(segments, key=len), float(graph.input.rate)
+    left = asked = sum(map(len, segments)) if seconds is None else round(seconds * rate)
+    found: list[Segment] = []
+    short: list[Segment] = []
+    for segment in [longest] if one else segments:
+        if left < step:
+            break
+        wanted = max(left, least) if found else left
+        part = segment.first(min(wanted, len(segment)) // step * step)
+        if len(part) >= least:
+            found.append(part)
+            left -= len(part)
+        elif len(segment) < least:
+            short.append(segment)
+    if not found and whole:
+        raise RecordingError(too_short(graph, longest.path, min(asked, len(longest))))
+    _say(longest, len(segments) if one else 1, short, least, rate)
+    return found
+
+
+def _say(longest: Segment, of: int, short: Sequence[Segment], least: int, rate: float) -> None:
+    if of > 1:
         once(
-            f"{longest.path}: of {len(segments)} parts the longest is taken,"
-            f" {len(longest) / rate:.3f} s from sample {longest.start} on"
+            f"{longest.path}: of {of} parts the longest is taken, {len(longest) / rate:.3f} s from"
+            f" sample {longest.start} on"
         )
-    if len(usable) < len(found):
-        left = sum(len(s) for s in found if len(s) < least)
+    if short:
+        parts = "1 part is" if len(short) == 1 else f"{len(short)} parts are"
         once(
-            f"{longest.path}: {len(found) - len(usable)} parts are shorter than the {least} samples"
-            f" that a stream needs: left out, {left / rate:.3f} s in all"
+            f"{longest.path}: {parts} shorter than the {least} samples that a stream needs: left"
+            f" out, {sum(map(len, short)) / rate:.3f} s in all"
         )
-    return [s.first(len(s) // step * step) for s in usable]
 
 
 def too_short(graph: Graph, path: Path, found: int) -> str:

@@ -209,7 +209,7 @@ class Task(ABC):
     @contextmanager
     def stored(self, graph: g.Graph, path: Path) -> Iterator[Stored]:
         """A recording, or a `.npy`, whose samples are read where they are asked for."""
-        if path.suffix == ".npy":
+        if path.suffix.lower() == ".npy":
             yield InMemory(self._load_array(graph, path, None).samples)
             return
         with self.opened(graph, path) as stored:
@@ -252,14 +252,14 @@ class Task(ABC):
         """
         found = (
             self.parts(graph, path, seconds, labels, whole=whole)
-            if path.suffix != ".npy"
+            if path.suffix.lower() != ".npy"
             else [self._load_array(graph, path, seconds, whole)]
         )
         return found if initial is None else [self._begun(graph, found[0], initial), *found[1:]]
 
     def load_input(self, graph: g.Graph, path: Path, seconds: float | None = None) -> Recorded:
         """As `inputs`, the longest stretch alone."""
-        if path.suffix == ".npy":
+        if path.suffix.lower() == ".npy":
             return self._load_array(graph, path, seconds)
         return self.parts(graph, path, seconds, labels=False, one=True)[0]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from compress import artifacts, pipeline, tasks
-from compress.artifacts import Folder, Sources
+from compress.artifacts import Folder, Sources, locks
 from compress.data import training_sessions
 from compress.data.recording_file import file_digest
 from compress.data.recordings import Collection
@@ -77,9 +77,9 @@ def _own(args: argparse.Namespace) -> tuple[str, Collection]:
     """Task and recordings of a file's network; one that cannot be lowered is refused before it is
     trained."""
     folder = Folder(args.build, args.model, "", network=args.network)
-    graph = pipeline.load_float(
-        args.model, artifacts.whole_checkpoint(folder, Sources(args.checkpoint))
-    )
+    with locks.held(args.build, args.model):  # other commands make one of other weights
+        path = artifacts.whole_checkpoint(folder, Sources(args.checkpoint))
+        graph = pipeline.load_float(args.model, path)
     return tasks.of(graph).name, tasks.collection_of(graph)
 
 

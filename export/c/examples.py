@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from compress import tasks
+from compress.files import visible
 from export.boards import FIRMWARE, load_board
 from export.c import columns, folding, text
 from export.c.step import Model
@@ -63,7 +64,7 @@ def _reader(model: Model) -> str:
 def _own(board: str) -> list[Path]:
     """What is for a board alone."""
     folders = [board, EMULATED] if load_board(board).emulator else [board]
-    return sorted(path for folder in folders for path in (SOURCES / folder).glob("*.*"))
+    return visible(path for folder in folders for path in (SOURCES / folder).glob("*.*"))
 
 
 def renamed(source: str, names: dict[str, str]) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from compress.errors import TendonError
+from compress.files import visible
 from export import compilers
 from export.boards import FIRMWARE, Description, load_board
 from export.c import (
@@ -207,7 +208,7 @@ def _kernel_files(kernels: list[str]) -> dict[str, bytes]:
 def _sources(folder: str, pattern: str = "*") -> dict[str, bytes]:
     """The files of one folder of firmware/, by their path in the project. board.toml stays: the
     Makefile says the same."""
-    paths = sorted((FIRMWARE / folder).glob(pattern))
+    paths = visible((FIRMWARE / folder).glob(pattern))
     return {
         f"{folder}/{p.name}": p.read_bytes()
         for p in paths

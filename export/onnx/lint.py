@@ -19,8 +19,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from compress.errors import GraphError
 from compress.graph import Array
+from compress.reading import text
+from compress.reading.words import one_line, refuses_in_lines
 
 LIMIT = 2**31
+MOST_BYTES = 1 << 30
 RANGES = {
     TensorProto.INT4: (-8, 7),
     TensorProto.UINT4: (0, 15),
@@ -57,10 +60,10 @@ class Bound:
 def read(path: Path) -> onnx.ModelProto:
     """A model from disk, checked by onnx; GraphError says what is wrong with the file."""
     try:
-        model = onnx.load_model_from_string(path.read_bytes())
+        model = onnx.load_model_from_string(text.read_bytes(path, MOST_BYTES))
         onnx.checker.check_model(model, full_check=True)
-    except OSError as error:
-        raise GraphError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except text.UnreadableError as error:
+        raise GraphError(f"{path}: {error}") from error
     except (
         DecodeError,
         onnx.checker.ValidationError,
@@ -68,7 +71,8 @@ def read(path: Path) -> onnx.ModelProto:
         ValueError,
         RuntimeError,
     ) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        said = str(error).strip().splitlines()
+        reason = one_line(said[0]) if said else type(error).__name__
         raise GraphError(
             f"{path}: expected an ONNX model, found a damaged file or something else ({reason});"
             " export again"
@@ -76,6 +80,7 @@ def read(path: Path) -> onnx.ModelProto:
     return model
 
 
+@refuses_in_lines
 def check(path: Path) -> str:
     """One line about a QDQ model whose sums all fit 32 bits; GraphError names the nodes where one
     could overflow."""

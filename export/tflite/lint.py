@@ -15,8 +15,10 @@ from pathlib import Path
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from compress.reading import text
+from compress.reading.words import refuses_in_lines
 from export.tflite.contents import Operator, Step, Tensor, subgraphs
-from export.tflite.read import TfliteError, parse
+from export.tflite.read import MOST_BYTES, TfliteError, parse
 
 NONE, RELU = schema.ActivationFunctionType.NONE, schema.ActivationFunctionType.RELU
 Q15 = 2.0**-15
@@ -28,12 +30,13 @@ TABLE_RANGE = 32767 / (
 INT16, REAL = ("int16",), ("float32",)
 
 
+@refuses_in_lines
 def check(path: Path) -> str:
     """One line about a file that is safe; TfliteError names every operator that is not."""
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise TfliteError(f"{path}: cannot be read: {error.strerror or error}") from error
+        content = text.read_bytes(path, MOST_BYTES)
+    except text.UnreadableError as error:
+        raise TfliteError(f"{path}: {error}") from error
     steps = lint(content, str(path))
     operators = [op for step in steps for op in step.operators]
     most = max((share for op in operators for share in op.most), default=0.0)

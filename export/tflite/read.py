@@ -7,6 +7,7 @@ from pathlib import Path
 from ai_edge_litert import schema_py_generated as schema
 
 from compress.errors import TendonError
+from compress.reading.words import one_line
 from export.tflite.model import FILE_IDENTIFIER
 
 MOST_BYTES = 1 << 28
@@ -45,7 +46,8 @@ def parse(content: bytes, name: str) -> schema.ModelT:
     # the generated reader trusts its offsets: a damaged file makes it raise whatever comes
     except Exception as error:
         raise TfliteError(
-            f"{name}: damaged TFLite model ({type(error).__name__}: {error}); export it again"
+            f"{name}: damaged TFLite model ({type(error).__name__}: {one_line(error)}); export it"
+            " again"
         ) from error
     return model
 

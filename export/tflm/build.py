@@ -9,7 +9,7 @@ from typing import Any
 from compress import artifacts
 from compress import graph as g
 from compress.artifacts import Folder
-from compress.files import write_json
+from compress.files import visible, write_json
 from export.boards import FIRMWARE, load_board
 from export.build import compiler_version, forget_image, take_image
 from export.c import placement, project
@@ -50,7 +50,7 @@ def make_tflm(graph: g.Graph, folder: Folder, board: str) -> Path:
     record = target / "memory.json"
     artifacts.forget(record)
     files = {f"model/{name}": content for name, content in emit.files(step).items()}
-    files |= {f"model/{p.name}": p.read_bytes() for p in sorted((FIRMWARE / "tflm").glob("*.*"))}
+    files |= {f"model/{p.name}": p.read_bytes() for p in visible((FIRMWARE / "tflm").glob("*.*"))}
     files |= project.board_files(description, placed.where)
     project.write_files(
         target / "project", files, project_files.texts(description, placed.where, title)

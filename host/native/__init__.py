@@ -18,6 +18,7 @@ from tqdm import tqdm
 from compress import artifacts
 from compress.errors import TendonError
 from compress.evaluate import HeldOut
+from compress.files import visible
 from compress.graph import Array, Graph
 from compress.graph.samples import Signal, blocks, to_int16
 from export.c import emit, memory
@@ -100,7 +101,7 @@ def build(
     """Compile the export of an integer graph into `folder`; the file name holds what it was made
     from, so it is reused."""
     files = emit.files(emit.build(graph, family))
-    sources = {p.name: p.read_bytes() for p in sorted(NN.glob("*.[ch]"))} | {
+    sources = {p.name: p.read_bytes() for p in visible(NN.glob("*.[ch]"))} | {
         "driver.c": (HERE / "driver.c").read_bytes()
     }
     code = artifacts.code_hash("firmware/nn", "host/native")

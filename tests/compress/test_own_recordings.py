@@ -98,7 +98,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a rate of nothing": ({"rate": 0}, "rate: expected one positive number.* found 0"),
     "a rate that is none": ({"rate": np.nan}, "rate: expected one positive number.* found nan"),
     "two rates": ({"rate": [500, 500]}, r"rate: expected one positive number.* shape \(2,\)"),
-    "a rate in words": ({"rate": b"500 Hz"}, "rate: expected integers or floats"),
+    "a rate in words": ({"rate": b"500 Hz"}, "rate: expected .*, found"),
     "too few labels": ({"label": np.zeros(39, int)}, r"label: expected \(40,\).*found \(39,\)"),
     "labels in a column": ({"label": np.zeros((SAMPLES, 1), int)}, r"label: .*found \(40, 1\)"),
     "labels that are floats": ({"label": np.zeros(SAMPLES)}, "label: expected integers, found"),
@@ -202,7 +202,7 @@ def test_links_and_what_is_no_array_are_refused(kind: str, tmp_path: Path) -> No
     other, path = write(tmp_path / "other.h5"), write(tmp_path / "own.h5", emg=None)
     with h5py.File(path, "a") as file:
         LINKS[kind](file, other)
-    with pytest.raises(RecordingError, match=r"own\.h5: emg: expected an array"):
+    with pytest.raises(RecordingError, match=r"own\.h5: emg: .*expected an array"):
         read(path)
 
 
@@ -212,7 +212,7 @@ def test_what_is_no_file_of_its_kind_is_one_clear_error(
     name: str, content: bytes, tmp_path: Path
 ) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(RecordingError, match="found something else or a damaged one"):
+    with pytest.raises(RecordingError, match=r"own\.(npz|hdf5|h5): .*(expected an|is empty)"):
         read(tmp_path / name)
     with pytest.raises(RecordingError, match="no such recording"):
         read(tmp_path / "missing.npz")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import struct
-import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from compress.data import attributes as reading
-from compress.data.recording_file import file_digest
 from compress.errors import RecordingError
+from compress.reading import hdf5
+from compress.reading.limited import Server
 from compress.tasks.typing import charset
 from compress.tasks.typing.session import DATASET, DTYPE, GROUP, SUMS, Session, verify_digest
 from tests import recording_files
@@ -277,49 +277,13 @@ def endless(sound: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_file_that_the_library_would_read_for_ever_is_refused(
     endless: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "LIMIT_S", 2)
+    limits = replace(hdf5._server.limits, cpu_s=1)
+    monkeypatch.setattr(hdf5, "_server", Server(hdf5._server.module, hdf5._server.library, limits))
     with pytest.raises(
         RecordingError,
-        match="damaged: the HDF5 library does not come to an end with its attributes",
+        match="emg2qwerty: the HDF5 library does not come to an end with it",
     ):
         Session(endless)
-
-
-def test_a_file_on_which_the_library_crashes_is_refused(
-    sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Which file does depends on the library's version; what is done about it does not."""
-    program = tmp_path / "crashes.py"
-    program.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
-    monkeypatch.setattr(reading, "__file__", str(program))
-    path = Path(shutil.copy(sound, tmp_path))
-    for _ in range(2):  # what failed is not remembered
-        with pytest.raises(
-            RecordingError,
-            match=r"crashes on its attributes \(SIGSEGV\); copy or download it again",
-        ):
-            Session(path)
-
-
-def test_attributes_are_read_once_and_again_when_the_file_changed(
-    sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    started: list[list[str]] = []
-    run = subprocess.run
-    monkeypatch.setattr(
-        reading.subprocess,
-        "run",
-        lambda command, **how: (started.append(command), run(command, **how))[1],
-    )
-    path = Path(shutil.copy(sound, tmp_path))
-    for expected in (1, 1):
-        Session(path).close()
-        assert len(started) == expected
-    path.write_bytes(path.read_bytes() + b"\0")
-    Session(path).close()
-    assert len(started) == 2
-    Session(path, file_digest(path)).close()
-    assert len(started) == 2
 
 
 def _gaps(path: Path) -> list[tuple[int, int]]:

@@ -6,11 +6,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from compress.data import datasets, listing, splits, training_sessions
+from compress import artifacts
+from compress.artifacts import keys
+from compress.data import datasets, listing, own_recording, splits, training_sessions
 from compress.data.choice import split_files
 from compress.errors import RecordingError
+from export.c import project
 from tests.regressions.typed import TYPING, put
 
 ASIDE = (
@@ -100,6 +104,12 @@ def test_endings_in_capitals_are_endings(tmp_path: Path) -> None:
     assert splits.present(lists, tmp_path, TYPING.suffixes)["a"].name == "a.HDF5"
 
 
+def test_an_archive_is_one_in_capitals_too(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", emg=np.ones((8, 2), np.float32), rate=100)
+    (tmp_path / "a.npz").rename(tmp_path / "A.NPZ")
+    assert own_recording.read(tmp_path / "A.NPZ").emg.shape == (8, 2)
+
+
 def test_folders_that_are_links_are_gone_into_once(tmp_path: Path) -> None:
     put(tmp_path / "disk", "a", "b")
     data = tmp_path / "data"
@@ -129,3 +139,18 @@ def test_links_that_lead_nowhere_are_counted_and_named(tmp_path: Path) -> None:
     os.symlink("none", only / "d.hdf5")
     with pytest.raises(RecordingError, match=r"only links that lead nowhere: d\.hdf5"):
         datasets.find(only, tmp_path, TYPING)
+
+
+def test_companions_in_the_checkout_are_no_sources(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = tmp_path / "firmware" / "app"
+    sources.mkdir(parents=True)
+    (sources / "main.c").write_text("int main(void) { return 0; }\n")
+    (sources / "make.py").write_text("x = 1\n")
+    before = artifacts.code_hash("firmware/app", root=tmp_path)
+    lay(sources, "._main.c", "._make.py")
+    keys._code_hash.cache_clear()
+    assert artifacts.code_hash("firmware/app", root=tmp_path) == before
+    monkeypatch.setattr(project, "FIRMWARE", tmp_path / "firmware")
+    assert project._sources("app").keys() == {"app/main.c"}

@@ -10,7 +10,7 @@ from typing import Any
 
 from compress.artifacts.sources import Sources
 from compress.errors import CheckpointError, TendonError, printable
-from compress.files import read_json, replace_atomically, write_json
+from compress.files import read_json, replace_atomically, visible, write_json
 from compress.frontend import checkpoint, factored, families
 from compress.frontend.own import source, weights
 from compress.frontend.own.named import KEY, NetworkFile
@@ -81,7 +81,7 @@ def claim(folder: Path, file: NetworkFile) -> None:
     known = read_json(record)
     if known == mine:
         return
-    if not known and folder.is_dir() and any(folder.iterdir()):
+    if not known and folder.is_dir() and visible(folder.iterdir()):
         raise TendonError(
             f"{folder}: expected no folder, or that of {file}, found one of another network; rename"
             f" {file.path.name}, give another BUILD=, or remove the folder"

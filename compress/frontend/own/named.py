@@ -21,6 +21,7 @@ HOLDS = (
 _TEXT = re.compile(r"(?P<path>.*\.py)(?::(?P<function>[^/:]*))?", re.DOTALL)
 # names of folders, and text in C
 _STEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,59}")
+_PLAIN = "up to 60 letters, digits, '_', '-' and '.'"
 _TAKEN = ("pareto", "bench")  # folders under build that are no network's
 
 
@@ -46,6 +47,11 @@ class NetworkFile:
         return str(self.path) + ("" if self.function == FUNCTION else f":{self.function}")
 
 
+def is_plain(name: str) -> bool:
+    """Whether this can be the name of a network, and of its folder under build."""
+    return bool(_STEM.fullmatch(name))
+
+
 those: dict[str, NetworkFile] = {}  # that were named in this process, by the network's name
 
 
@@ -54,11 +60,12 @@ def named(text: str) -> NetworkFile | None:
     network. TendonError for a file that cannot be one, before anything in it is read."""
     found = _TEXT.fullmatch(text)
     if found is None:
-        if "/" in text:
+        if not is_plain(text):
             raise TendonError(
-                f"MODEL={text}: expected the name of a network or a Python file, path/net.py or"
-                " path/net.py:name"
+                f"MODEL={text if text.isprintable() else repr(text)}: expected the name of a"
+                f" network, {_PLAIN}, or a Python file, path/net.py or path/net.py:name"
             )
+        _check_free(text, text, "give it another name")
         return None
     path, function = Path(found["path"]).expanduser().resolve(), found["function"]
     if not path.is_file():
@@ -80,21 +87,25 @@ def allow(file: NetworkFile) -> None:
 
 def _check_name(file: NetworkFile, text: str) -> None:
     """TendonError when the name of the file is none for a network."""
-    from compress import tasks
     from compress.frontend.families import HYPER_PARAMETERS
 
-    folders = {*_TAKEN, *(tasks.named(name).collection.folder for name in tasks.names())}
-    if not _STEM.fullmatch(file.name):
+    if not is_plain(file.name):
         raise TendonError(
-            f"MODEL={text}: the network takes its name from the file: expected up to 60 letters,"
-            f" digits, '_', '-' and '.', found {file.name!r}; rename the file"
+            f"MODEL={text}: the network takes its name from the file: expected {_PLAIN}, found"
+            f" {file.name!r}; rename the file"
         )
     if file.name in HYPER_PARAMETERS:
         raise TendonError(
             f"MODEL={text}: {file.name} is the name of a published network; rename the file"
         )
-    if file.name in folders:
+    _check_free(file.name, text, "rename the file")
+
+
+def _check_free(name: str, text: str, advice: str) -> None:
+    """TendonError for the name of a folder that no network can have."""
+    from compress import tasks
+
+    if name in {*_TAKEN, *(tasks.named(n).collection.folder for n in tasks.names())}:
         raise TendonError(
-            f"MODEL={text}: {file.name} is the name of a folder for other things under build;"
-            " rename the file"
+            f"MODEL={text}: {name} is the name of a folder for other things under build; {advice}"
         )

@@ -55,8 +55,8 @@ def contents(path: Path) -> Any:
     with path.open("rb") as file:
         _check_directory(file)
         with zipfile.ZipFile(file) as archive:
-            begins = _begins(file, archive)
             root = _root(archive)
+            begins = _begins(file, archive)
             _check_sums(file, archive, begins)
             raw = _entry(archive, f"{root}/data.pkl", pickled.MOST_BYTES)
             _check_order(archive, root)

@@ -16,7 +16,7 @@ from compress.frontend.stored import classes
 from compress.frontend.stored.values import Instance, Name, Refused
 
 MOST_BYTES = 64 << 20
-MOST_OPCODES = 2_000_000
+MOST_OPCODES = 5_000_000
 MOST_BITS = 4096  # of an integer
 _MARK = object()
 

@@ -11,7 +11,6 @@ mirror image, at the same distances.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from compress.errors import TendonError
+from compress.reading import text
+from compress.reading.text import UnreadableError
+from compress.reading.words import refuses_in_one_line
 
 Floats = npt.NDArray[np.float64]
 
@@ -105,7 +107,11 @@ def load_hand(path: Path | None = None) -> Hand:
 
     `hand_scale` and the mesh are checked and not used, as published: positions are in mm already.
     """
-    path = path or SIMPLE_HAND
+    return _hand(path or SIMPLE_HAND)
+
+
+@refuses_in_one_line
+def _hand(path: Path) -> Hand:
     fields = _read(path)
     for key, tree in TREE.items():
         if fields[key].tolist() != tree:
@@ -215,15 +221,11 @@ def _weights(path: Path, bones: Floats, weights: Floats) -> Floats:
 def _read(path: Path) -> dict[str, Floats]:
     """Every field of the file as finite numbers of its shape."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
+        content = text.read_json(path)
+    except UnreadableError as error:
         raise TendonError(
-            f"{path}: expected a hand model, cannot be read: {error.strerror or error}; check HAND="
-        ) from error
-    except ValueError as error:
-        raise TendonError(
-            f"{path}: expected a hand model in JSON, found {error}; give generic_hand_model.json's"
-            " path"
+            f"{path}: expected a hand model in JSON: {error}; give generic_hand_model.json's path"
+            " in HAND="
         ) from error
     keys = set(content) if isinstance(content, dict) else set()
     missing, unknown = sorted(set(SHAPES) - keys), sorted(keys - set(SHAPES) - set(OPTIONAL))

@@ -199,8 +199,8 @@ def _high(config: dict[str, Any], width: int) -> nn.Module:
         return S4Model(width, config, "model_HF")
     expected = f"identity, {_TEMPORAL_CONVOLUTION}, {_GRU} or {_S4} with a d_output"
     raise CheckpointError(
-        f"model_HF: {shown(target)} (d_output {shown(config.get('d_output'))}) is not supported;"
-        f" expected {expected}"
+        f"model_HF._target_: {shown(target)} (d_output {shown(config.get('d_output'))}) is not"
+        f" supported; expected {expected}"
     )
 
 
@@ -214,7 +214,8 @@ def _low(config: dict[str, Any], width: int) -> S4Model | GRULayer | GRULayerPoo
         return GRULayerPooled(width, config)
     if target != _S4:
         raise CheckpointError(
-            f"model_LF: {shown(target)} is not supported; expected {_S4}, {_GRU} or {_GRU_POOLED}"
+            f"model_LF._target_: {shown(target)} is not supported; expected {_S4}, {_GRU} or"
+            f" {_GRU_POOLED}"
         )
     output = said.whole("d_output", -1)
     return S4Model(width, config | {"d_output": width if output <= 0 else output})

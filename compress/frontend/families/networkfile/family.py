@@ -44,6 +44,8 @@ class OwnNetwork(Family):
             said = Settings(hyper_parameters[KEY], KEY)
             found.file, found.function = said.text("file"), said.text("function")
             found.name, found.sources = said.text("name"), dict(said.part("sources").values)
+            if not named.is_plain(found.name):
+                raise CheckpointError(f"name: no plain name, {found.name!r}")
             found.description = _description(said)
         except (CheckpointError, KeyError) as error:
             raise CheckpointError(

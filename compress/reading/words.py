@@ -1,0 +1,60 @@
+"""Words from a file in a message."""
+
+from __future__ import annotations
+
+import functools
+import unicodedata
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from compress.errors import TendonError
+
+Found = TypeVar("Found")
+Given = ParamSpec("Given")
+
+LONGEST, MOST = 300, 50  # characters of a line, lines
+_NOT_PRINTED = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
+
+
+def one_line(text: object, longest: int = LONGEST) -> str:
+    """Whatever it is as one line: no control characters, no line breaks, not longer than that."""
+    said = " ".join(str(text)[: 8 * longest].split())
+    said = "".join(ascii(c)[1:-1] if unicodedata.category(c) in _NOT_PRINTED else c for c in said)
+    return said if len(said) <= longest else f"{said[: longest - 1]}…"
+
+
+def advised(said: object, advice: str) -> str:
+    """What is wrong, and what to do about it where the words do not say so themselves."""
+    return str(said) if ";" in str(said) else f"{said}; {advice}"
+
+
+def refuses_in_one_line(reader: Callable[Given, Found]) -> Callable[Given, Found]:
+    """A reader whose refusals repeat words of the file: they become one line."""
+    return _worded(reader, lambda error: one_line(error, 3 * LONGEST))
+
+
+def refuses_in_lines(reader: Callable[Given, Found]) -> Callable[Given, Found]:
+    """A reader whose refusals list what it found in a file, a line each."""
+    return _worded(reader, lines)
+
+
+def lines(text: object) -> str:
+    """Whatever it is in lines without control characters, not longer and not more than some."""
+    found = str(text).split("\n")
+    more = [f"and {len(found) - MOST} more"] if len(found) > MOST else []
+    indents = ("  " if line.startswith("  ") else "" for line in found)
+    said = [indent + one_line(line) for indent, line in zip(indents, found, strict=True)]
+    return "\n".join(said[:MOST] + more)
+
+
+def _worded(
+    reader: Callable[Given, Found], words: Callable[[TendonError], str]
+) -> Callable[Given, Found]:
+    @functools.wraps(reader)
+    def read(*given: Given.args, **named: Given.kwargs) -> Found:
+        try:
+            return reader(*given, **named)
+        except TendonError as error:
+            raise type(error)(words(error)) from error
+
+    return read

@@ -7,9 +7,9 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from compress.errors import TendonError
 from compress.reading import text
@@ -18,6 +18,11 @@ from compress.reading import text
 def replace_atomically(path: Path, content: bytes) -> None:
     """Write aside in the same folder, then rename; TendonError names the file when the disk
     refuses."""
+    write_atomically(path, lambda file: file.write(content))
+
+
+def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """The same with what `write` puts into the file."""
     aside: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -25,7 +30,7 @@ def replace_atomically(path: Path, content: bytes) -> None:
             dir=path.parent, prefix=f".{path.name}.", suffix=".tmp", delete=False
         ) as file:
             aside = Path(file.name)
-            file.write(content)
+            write(file)
             file.flush()
             os.fsync(file.fileno())
         aside.chmod(0o644)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import io
 from pathlib import Path
 
 import numpy as np
 
 from compress import artifacts, cli, pipeline, tasks
 from compress import graph as g
-from compress.files import replace_atomically
+from compress.files import write_atomically
 from compress.graph.samples import Signal
 from compress.tasks.stretches import least_samples
 from compress.tasks.task import Recorded
@@ -42,9 +41,7 @@ def infer(args: argparse.Namespace) -> None:
         graph, found = _streams(args, graph, path, parts)
     begun = args.engine == "torch"
     laid_out = tasks.of(graph).laid_out(graph, found, begun)
-    content = io.BytesIO()
-    np.save(content, laid_out)
-    replace_atomically(args.output, content.getvalue())
+    write_atomically(args.output, lambda file: np.save(file, laid_out))
     written = [len(frames) - (0 if begun else graph.start_up) for frames in found]
     for part, frames in zip(parts, written, strict=True):
         if len(parts) > 1:

@@ -302,7 +302,8 @@ class Task(ABC):
         """The frames of streams one after the other, as `infer` writes them: in the layout of a
         user's own forward, or as published, without those of the start-up, which `begun` frames do
         not have."""
-        frames = np.concatenate([part if begun else part[graph.start_up :] for part in parts])
+        cut = [part if begun else part[graph.start_up :] for part in parts]
+        frames = cut[0] if len(cut) == 1 else np.concatenate(cut)
         last = layout.is_own(graph) or self.frames_last
         return np.ascontiguousarray(frames.T) if last else frames
 

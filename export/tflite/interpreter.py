@@ -8,14 +8,17 @@ turns that into an error message.
 from __future__ import annotations
 
 import io
+import math
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from compress.graph.samples import blocks
 from export.tflite.read import TfliteError, notes, read
 
 AMPLE = 16 << 20  # bytes of arena for any published network on a 64-bit machine
@@ -36,12 +39,16 @@ def run(
     where the file has no such input.
     """
     step = read(path).subgraphs[0]
+    together = math.prod(step.tensors[step.inputs[0]].shape) // samples.shape[1]
     content = io.BytesIO()
-    np.save(content, samples.reshape(-1, *step.tensors[step.inputs[0]].shape).astype(np.int16))
     inputs = initial_inputs(notes(path) if initial else {}, initial or {}, str(path))
     for value in inputs.values():
         np.save(content, np.asarray(value, np.int16))
-    done = _start("run", path, arena, *inputs, content=content.getvalue())
+    with tempfile.NamedTemporaryFile(suffix=".int16") as given:
+        for block in blocks(samples, together):
+            given.write(np.ascontiguousarray(block, np.int16).tobytes())
+        given.flush()
+        done = _start("run", path, arena, given.name, *inputs, content=content.getvalue())
     if done.returncode:
         raise TfliteError(f"{path}: TFLite-Micro stopped ({_reason(done)})")
     return np.asarray(np.load(io.BytesIO(done.stdout)), np.int16)
@@ -77,9 +84,9 @@ def smallest_arena(path: Path) -> int:
 
 
 def _start(
-    task: str, path: Path, *numbers: int, content: bytes = b""
+    task: str, path: Path, *more: int | str, content: bytes = b""
 ) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, str(PROCESS), task, str(path), *(str(n) for n in numbers)]
+    command = [sys.executable, str(PROCESS), task, str(path), *map(str, more)]
     return subprocess.run(command, input=content, capture_output=True)
 
 

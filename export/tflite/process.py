@@ -1,9 +1,10 @@
 """The process in which TFLite-Micro runs a step file; started by path from `interpreter.py`,
 imports as little as it can.
 
-process.py run MODEL ARENA [INPUT …]  .npy of steps on stdin, .npy of output frames on stdout;
-                                      outputs after the first are the next state; INPUT …: which
-                                      inputs begin with the values that follow on stdin, a .npy each
+process.py run MODEL ARENA SAMPLES [INPUT …]
+                                      int16 samples in the file SAMPLES, .npy of output frames on
+                                      stdout; outputs after the first are the next state; INPUT …:
+                                      which inputs begin with the values on stdin, a .npy each
 process.py arena MODEL LOW HIGH       prints `LOW HIGH` (in units of GRAIN bytes) as it closes in on
                                       the smallest arena that works
 """
@@ -12,13 +13,16 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from tflite_micro import runtime
 
 GRAIN = 256
+TOGETHER = 256  # steps that are read at once
 
 
 def machine(content: bytes, arena: int) -> runtime.Interpreter:
@@ -49,15 +53,24 @@ def outputs(interpreter: runtime.Interpreter, most: int) -> int:
     return most + 1
 
 
-def run(content: bytes, arena: int, steps: np.ndarray, begin: dict[int, np.ndarray]) -> np.ndarray:
-    """Steps (n, …input) -> output frames (n · frames, values). `begin`: input -> its value before
-    the first step."""
+def steps_of(samples: str, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
+    """The steps of this shape in a file of int16 samples, of which some are read at a time."""
+    size = math.prod(shape)
+    with open(samples, "rb") as file:
+        while len(block := np.fromfile(file, np.int16, size * TOGETHER)):
+            yield from block.reshape(-1, *shape)
+
+
+def run(content: bytes, arena: int, samples: str, begin: dict[int, np.ndarray]) -> np.ndarray:
+    """A file of samples -> output frames (frames, values). `begin`: input -> its value before the
+    first step."""
     interpreter = machine(content, arena)
-    inputs = [steps[:0], *states(interpreter)]
+    shape = tuple(int(n) for n in interpreter.get_input_details(0)["shape"])
+    inputs = [np.zeros(shape, np.int16), *states(interpreter)]
     for index, value in begin.items():
         inputs[index] = value.reshape(inputs[index].shape)
     kept, frames = outputs(interpreter, len(inputs) - 1), []
-    for step in steps:
+    for step in steps_of(samples, shape):
         inputs[0] = step
         for index, value in enumerate(inputs):
             interpreter.set_input(value, index)
@@ -88,8 +101,8 @@ def main(task: str, model: str, *numbers: str) -> None:
         bisect(content, int(numbers[0]), int(numbers[1]))
         return
     given, found = io.BytesIO(sys.stdin.buffer.read()), io.BytesIO()
-    steps, arena, *inputs = np.load(given), *(int(n) for n in numbers)
-    np.save(found, run(content, arena, steps, {index: np.load(given) for index in inputs}))
+    arena, samples, inputs = int(numbers[0]), numbers[1], [int(n) for n in numbers[2:]]
+    np.save(found, run(content, arena, samples, {index: np.load(given) for index in inputs}))
     sys.stdout.buffer.write(found.getvalue())
 
 

@@ -11,8 +11,9 @@ from compress import artifacts, cli, pipeline
 from compress.errors import TendonError
 from export import boards, compilers
 from export import build as c_project
+from export.exported import as_exported
 from host import ports
-from host.boards import open_board
+from host.boards import check, open_board
 from host.conversation import Timing
 from host.errors import LinkError
 from host.loaders import FORBIDDEN, LOADERS, Answer, Job, Loader, ask, load
@@ -40,6 +41,8 @@ def run(args: argparse.Namespace) -> None:
             f"{board.name}: nothing is to be flashed: {how}. make hil BOARD={board.name} runs its"
             f" firmware; boards to flash are {', '.join(boards.chips())}"
         )
+    if args.port:
+        check(board.name, args.port)
     folder, sources = cli.folder(args), cli.sources(args)
     graph = pipeline.graphs(folder, artifacts.checkpoint_for(folder, sources), sources)
     if args.format == "tflm":
@@ -54,8 +57,10 @@ def run(args: argparse.Namespace) -> None:
                 f"LATENCY={args.latency:g} TAP=1: expected one of them; what is tapped is compared"
                 " step by single frame"
             )
-        graph = c_project.in_longest_steps(graph, board.name, args.latency)
-        make = c_project.make_tap_image if args.tap else c_project.make_firmware
+        make = c_project.make_tap_image
+        if not args.tap:
+            graph = as_exported(graph, folder, board.name, args.latency)
+            make = c_project.make_firmware
         image = make(graph, folder, board.name, args.compiler)
     job = Job(
         board, board.loading, image, image.with_suffix(".bin"), image.parent / "project", args.port

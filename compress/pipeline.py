@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from compress.artifacts import COMPRESSED, Folder, Sources
 from compress.data import datasets
 from compress.data.datasets import Dataset
 from compress.errors import CheckpointError, GraphError, TendonError
-from compress.files import replace_atomically, sha256, write_json
+from compress.files import read_json, replace_atomically, sha256, write_json
 from compress.frontend.families import HYPER_PARAMETERS, PUBLISHED
 from compress.graph import latency, macs
 from compress.quantization.calibrate import Ranges, observe
@@ -284,13 +283,11 @@ def _lowered(model: str, path: Path, _: str, window: int | None) -> g.Graph:
 
 def read_report(folder: Folder) -> dict[str, Any]:
     """quantize.json of a folder; TendonError when `make quantize` has not run."""
-    try:
-        content: dict[str, Any] = json.loads(folder.quantize_json.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    content = read_json(folder.quantize_json)
+    if not content:
         raise TendonError(
-            f"{folder.quantize_json}: cannot be read ({error}); run `make quantize"
-            f" MODEL={folder.model}`"
-        ) from error
+            f"{folder.quantize_json}: missing or damaged; run `make quantize MODEL={folder.model}`"
+        )
     return content
 
 

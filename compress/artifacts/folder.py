@@ -127,8 +127,8 @@ def was_made_from(folder: Folder, given: Path | None) -> bool:
     shipped one, or the weights of a network file."""
     if not folder.checkpoint.is_file() or (given is not None and not given.is_file()):
         return False
-    said = folder.made_from.read_text() if folder.made_from.is_file() else None
-    return said == (None if given is None else sha256(given))
+    said = folder.made_from.read_bytes() if folder.made_from.is_file() else None
+    return said == (None if given is None else sha256(given).encode())
 
 
 def usual_precision(folder: Folder, sources: Sources) -> str:

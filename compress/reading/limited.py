@@ -42,7 +42,7 @@ class Limits:
     request."""
 
     memory: int = 2 << 30
-    cpu_s: int = 20
+    cpu_s: int = 10
     wall_s: int = 120
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,9 @@ import torch
 from compress.data.recording_file import file_digest
 from compress.errors import CheckpointError, RecordingError
 from compress.files import replace_atomically
+from compress.frontend.stored.reading import contents
+from compress.frontend.stored.values import StoredTensor
+from compress.reading.words import one_line
 from compress.tasks.training import TrainingRequest
 
 
@@ -77,12 +81,13 @@ def load(path: Path, origin: Origin) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        found = dict(torch.load(path, weights_only=True))
+        found = _values(contents(path), {})
+        if not isinstance(found, dict):
+            raise ValueError("no state of a training")
         recipe, inputs = found.get("recipe"), dict(found.get("inputs") or {})
-    except Exception as error:  # a damaged zip raises whatever its reader meets first
-        raise CheckpointError(
-            f"{path}: damaged ({type(error).__name__}): delete it to start over"
-        ) from error
+    except Exception as error:  # whatever is no state
+        said = one_line(str(error).removeprefix(f"{path}: "), 200) or type(error).__name__
+        raise CheckpointError(f"{path}: damaged ({said}): delete it to start over") from error
     others = [name for name, digest in origin.inputs.items() if inputs.get(name) != digest]
     if others:
         raise CheckpointError(
@@ -93,6 +98,26 @@ def load(path: Path, origin: Origin) -> dict[str, Any] | None:
         print(f"{path}: of another recipe; starting over")
         return None
     return found
+
+
+def _values(stored: Any, made: dict[int, Any]) -> Any:
+    """What is stored as it was saved: tensors, plain values, and dicts, lists and tuples of them;
+    ValueError for anything else. What stands in several places is `made` once."""
+    if stored is None or isinstance(stored, bool | int | float | str):
+        return stored
+    if id(stored) not in made:
+        if isinstance(stored, StoredTensor):
+            whole = math.prod(stored.shape) * stored.dtype.itemsize <= stored.storage.size
+            if not stored.plain or not whole:
+                raise ValueError(f"a tensor that is none of a training: {stored.kind}")
+            made[id(stored)] = stored.tensor()
+        elif isinstance(stored, dict):
+            made[id(stored)] = {key: _values(value, made) for key, value in stored.items()}
+        elif isinstance(stored, list | tuple):
+            made[id(stored)] = type(stored)([_values(value, made) for value in stored])
+        else:
+            raise ValueError(f"holds {type(stored).__name__}, which no training saves")
+    return made[id(stored)]
 
 
 def _said(origin: Origin) -> dict[str, Any]:

@@ -8,13 +8,16 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from bench import footprint
-from compress.errors import GraphError, TendonError
+from compress.errors import CheckpointError, GraphError, TendonError
 from compress.files import read_json
 from compress.reading import arrays
 from compress.reading.text import UnreadableError
+from compress.tasks import state
 from compress.tasks.pose import kinematics
+from compress.tasks.state import Origin
 from compress.tasks.text import Alphabet
 from export import boards
 from export.onnx import lint as onnx_lint
@@ -59,7 +62,20 @@ def copy(path: Path, source: Path) -> None:
     shutil.copy(source, path)
 
 
+def training_state(path: Path) -> None:
+    """Of a training that was interrupted."""
+    weights = {"a.weight": torch.ones(4, 3), "a.bias": torch.zeros(4)}
+    state.save(path, Origin("recipe", {"DATA": "0" * 64}), {"step": 3, "model": weights})
+
+
 READERS = (
+    Reader(
+        "training state",
+        "state.pt",
+        training_state,
+        lambda path: state.load(path, Origin("recipe", {"DATA": "0" * 64})),
+        (CheckpointError,),
+    ),
     Reader(
         "hand model",
         "hand.json",

@@ -91,9 +91,11 @@ def table(path: Path) -> None:
 
 
 READERS = (
-    Reader("typing session", "x.hdf5", typing, read_session, (RecordingError,), seconds=90),
-    Reader("pose session", "x.hdf5", pose, read_pose, (RecordingError,), seconds=90),
-    Reader("own recording hdf5", "x.hdf5", own_hdf5, own_recording.read, (RecordingError,)),
+    Reader("typing session", "x.hdf5", typing, read_session, (RecordingError,), seconds=200),
+    Reader("pose session", "x.hdf5", pose, read_pose, (RecordingError,), seconds=200),
+    Reader(
+        "own recording hdf5", "x.hdf5", own_hdf5, own_recording.read, (RecordingError,), seconds=200
+    ),
     Reader(
         "SHA256SUMS",
         "SHA256SUMS",

@@ -7,6 +7,7 @@ FOLDER.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import resource
 import shutil
@@ -23,17 +24,19 @@ from tests.fuzz.registry import readers
 
 MEMORY = 3 << 30  # bytes that reading may take beside what the libraries take
 LONGEST = 2000  # characters of a message
+SAID = sys.stdout  # what readers print is not heard
 
 
 def main(folder: Path) -> None:
     """Read the plan line by line and do it."""
     known = readers()
     bound_memory()
-    say({"ready": sorted(known)})
-    for line in sys.stdin:
-        task = json.loads(line)
-        work(known[task["reader"]], folder, task)
-        say({"reader": task["reader"], "done": True, "peak": peak()})
+    with Path("/dev/null").open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+        say({"ready": sorted(known)})
+        for line in sys.stdin:
+            task = json.loads(line)
+            work(known[task["reader"]], folder, task)
+            say({"reader": task["reader"], "done": True, "peak": peak()})
 
 
 def work(reader: Reader, folder: Path, task: dict[str, Any]) -> None:
@@ -86,7 +89,8 @@ def flaw_of(message: str, listed: bool = False) -> str:
 
 def say(content: dict[str, Any]) -> None:
     """One line for whoever started this process."""
-    print(json.dumps(content), flush=True)
+    SAID.write(json.dumps(content) + "\n")
+    SAID.flush()
 
 
 def bound_memory() -> None:

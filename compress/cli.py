@@ -330,10 +330,9 @@ def add_latency_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--latency",
         type=real(0.0, 60_000.0),
-        default=0.0,
         help=(
             "milliseconds that an output frame may come later, so that several are computed at once"
-            " (default: %(default)s)"
+            " (default: as it was exported last, else 0)"
         ),
     )
 

@@ -341,7 +341,7 @@ def score(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]:
         },
         "trivial": task.trivial(integer, recorded, dataset.calibration),
         "agreement": task.agreement(a, b),
-        "sqnr_db": distances.sqnr_db(distances.concatenate(a), distances.concatenate(b)),
+        "sqnr_db": distances.sqnr_of(a, b),
         "accumulators": [
             {"module": x.module, "largest": x.largest, "share": x.largest / 2**31}
             for x in accumulator_bounds(integer)

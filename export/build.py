@@ -13,7 +13,7 @@ from compress import artifacts
 from compress import graph as g
 from compress.artifacts import Folder
 from compress.errors import GraphError, TendonError
-from compress.files import write_json
+from compress.files import read_json, write_json
 from export import compilers
 from export.boards import load_board
 from export.c import emit, examples, placement, project, streaming
@@ -53,13 +53,17 @@ def added_latency_ms(graph: g.Graph, frames: int) -> float:
     return 1000.0 * (frames - 1) / float(graph.output.rate)
 
 
-def make_project(graph: g.Graph, folder: Folder, board: str) -> Path:
-    """Write the C project of an integer graph for a board below the folder; refuses a network that
-    cannot fit."""
+def make_project(graph: g.Graph, folder: Folder, board: str, target: Path | None = None) -> Path:
+    """Write the C project of an integer graph for a board below the folder, or in a `target` of its
+    own; refuses a network that cannot fit."""
     family = load_board(board).kernels
     model = emit.build(graph, family)
     placed = check_fit(model, board)
-    out, record = folder.target(board) / "project", folder.target(board) / "memory.json"
+    target = target or folder.target(board)
+    out, record = target / "project", target / "memory.json"
+    before = read_json(record).get("frames_per_step", graph.chunk)
+    if before != graph.chunk:
+        print(f"{out}: was of {before} output frames a step, is now of {graph.chunk}")
     artifacts.forget(record)
     where, cold = (placed.where, placed.cold) if placed else (None, ())
     title = f"{graph.name} {folder.precision}"
@@ -92,11 +96,11 @@ def _make_image(
     image, record = target / load_board(board).image, target / "firmware.json"
     key = _key(graph, folder, board, flags=flags, compiler=compiler)
     if artifacts.is_whole(image) and artifacts.recorded_key(record) == key:
-        _keep_project(graph, folder, board)
+        _keep_project(graph, folder, board, target)
         print(f"{image}: unchanged")
         return image
     forget_image(image)
-    written = make_project(graph, folder, board)
+    written = make_project(graph, folder, board, target)
     built = project.build_project(written, board, extra_flags=flags, compiler=compiler)
     said = compiler_version(board, compiler)
     write_json(record, {"key": key, "board": board, "graph": graph.hash(), "compiler": said})
@@ -117,15 +121,15 @@ def _key(graph: g.Graph, folder: Folder, board: str, **more: str) -> str:
     )
 
 
-def _keep_project(graph: g.Graph, folder: Folder, board: str) -> None:
+def _keep_project(graph: g.Graph, folder: Folder, board: str, target: Path) -> None:
     """The project that the image was built from stands beside it; else it is written again."""
-    record = folder.target(board) / "memory.json"
+    record = target / "memory.json"
     whole = artifacts.is_whole(record)
     if whole and artifacts.recorded_key(record) == _key(graph, folder, board):
         return
     if whole:
         print(f"{record.parent / 'project'}: of another export, written again for this one")
-    make_project(graph, folder, board)
+    make_project(graph, folder, board, target)
 
 
 def forget_image(image: Path) -> None:

@@ -41,7 +41,7 @@ def add_name_argument(parser: argparse.ArgumentParser) -> None:
         "--name",
         help=(
             "what the network is called in C, so that two precisions of a model can be in one"
-            " program (default: as the model)"
+            " program (default: as it was exported last, else as the model)"
         ),
     )
 

@@ -4,13 +4,13 @@ imports the format that it writes."""
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 
 from compress import artifacts, cli, pipeline
 from compress import graph as g
 from compress.artifacts import Folder
 from compress.errors import TendonError
 from export import boards, build, compilers
+from export.exported import as_exported
 
 LONGEST = 60  # of the name of a network
 
@@ -22,8 +22,9 @@ def graph_of(args: argparse.Namespace) -> tuple[g.Graph, Folder]:
     return pipeline.graphs(folder, path, sources), folder
 
 
-def named_graph_of(args: argparse.Namespace) -> tuple[g.Graph, Folder]:
-    """The same, called as --name says. What it computes, and so its hash, has no name."""
+def exported_graph_of(args: argparse.Namespace) -> tuple[g.Graph, Folder]:
+    """The same, called as --name says, in steps as --latency says. What it computes, and so its
+    hash, has no name."""
     name = args.name
     if name is not None and not any(map(str.isalnum, name)):
         raise TendonError(f"NAME={name}: expected letters or digits")
@@ -32,14 +33,13 @@ def named_graph_of(args: argparse.Namespace) -> tuple[g.Graph, Folder]:
             f"NAME={name!r}: expected up to {LONGEST} characters of one line, and no '/'"
         )
     graph, folder = graph_of(args)
-    return (graph if args.name is None else replace(graph, name=args.name)), folder
+    return as_exported(graph, folder, args.board, args.latency, name), folder
 
 
 def c(args: argparse.Namespace) -> None:
     """The C project."""
-    graph, folder = named_graph_of(args)
-    stretched = build.in_longest_steps(graph, args.board, args.latency)
-    print(f"wrote {build.make_project(stretched, folder, args.board)}")
+    graph, folder = exported_graph_of(args)
+    print(f"wrote {build.make_project(graph, folder, args.board)}")
 
 
 def tflm(args: argparse.Namespace) -> None:
@@ -63,9 +63,8 @@ def firmware(args: argparse.Namespace) -> None:
         library.find(args.tflm, boards.load_board(args.board))
         print(f"built {tflm_build.make_firmware(*graph_of(args), args.board, args.tflm)}")
         return
-    graph, folder = named_graph_of(args)
-    stretched = build.in_longest_steps(graph, args.board, args.latency)
-    print(f"built {build.make_firmware(stretched, folder, args.board, args.compiler)}")
+    graph, folder = exported_graph_of(args)
+    print(f"built {build.make_firmware(graph, folder, args.board, args.compiler)}")
 
 
 def onnx(args: argparse.Namespace) -> None:

@@ -11,6 +11,7 @@ from compress import artifacts, cli, pipeline
 from compress.errors import TendonError
 from export import boards, compilers
 from export import build as c_project
+from export.exported import as_exported
 from host import ports
 from host.boards import check, open_board
 from host.conversation import Timing
@@ -56,8 +57,10 @@ def run(args: argparse.Namespace) -> None:
                 f"LATENCY={args.latency:g} TAP=1: expected one of them; what is tapped is compared"
                 " step by single frame"
             )
-        graph = c_project.in_longest_steps(graph, board.name, args.latency)
-        make = c_project.make_tap_image if args.tap else c_project.make_firmware
+        make = c_project.make_tap_image
+        if not args.tap:
+            graph = as_exported(graph, folder, board.name, args.latency)
+            make = c_project.make_firmware
         image = make(graph, folder, board.name, args.compiler)
     job = Job(
         board, board.loading, image, image.with_suffix(".bin"), image.parent / "project", args.port

@@ -26,6 +26,7 @@ from compress.tasks import distances
 from compress.tasks.task import Recorded
 from export import boards, build
 from export.c import emit
+from export.exported import called
 from export.version import GENERATOR
 from host import engines
 from host.boards import Board, Reconnect, check, open_board
@@ -178,7 +179,8 @@ def _run(engine: str, made: Artifacts, parts: list[Recorded]) -> Ran:
 
 
 def _on_board(board: str, port: str | None, made: Artifacts, parts: list[Recorded]) -> Ran:
-    graph, image = made.integer, build.make_firmware(made.integer, made.folder, board)
+    graph = called(made.integer, made.folder, board)
+    image = build.make_firmware(graph, made.folder, board)
 
     def open_at(where: str | None) -> Board:
         return open_board(board, image, graph.hash(), port=where)

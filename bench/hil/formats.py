@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from compress.graph import Graph
-from compress.graph.samples import to_int16
+from compress.graph.samples import words_of
 from compress.tasks.task import Recorded
 from export import build
+from export.exported import as_exported
 from host.engines import Artifacts
 
 Words = list[npt.NDArray[np.int16]]
@@ -21,7 +22,7 @@ Words = list[npt.NDArray[np.int16]]
 class C:
     """Generated C with Tendon's kernels: equal to the integer reference."""
 
-    latency_ms: float = 0.0  # LATENCY=
+    latency_ms: float | None = 0.0  # LATENCY=; None: as it was exported
     compiler: str = "gcc"  # COMPILER=
     name: str = "c"
     title: str = "C, generated"
@@ -33,7 +34,7 @@ class C:
 
     def graph(self, made: Artifacts, board: str) -> Graph:
         """The network in the steps that the image computes."""
-        return build.in_longest_steps(made.integer, board, self.latency_ms)
+        return as_exported(made.integer, made.folder, board, self.latency_ms)
 
     def expected(
         self, made: Artifacts, board: str, parts: list[Recorded], integers: Words
@@ -70,7 +71,7 @@ class Tflm:
         from export.tflite import interpreter
 
         file = made.folder.target(board, self.name) / "project" / "model" / "model.tflite"
-        return [interpreter.run(file, to_int16(made.integer, part.samples)) for part in parts]
+        return [interpreter.run(file, words_of(made.integer, part.samples)) for part in parts]
 
 
 Format = C | Tflm

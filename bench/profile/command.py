@@ -25,6 +25,7 @@ from compress.interpreter.integer import IntegerInterpreter
 from export import boards, build
 from export.boards import Description
 from export.c import emit, streaming
+from export.exported import as_exported
 from host import engines
 from host.boards import check, open_board
 from host.engines import Artifacts
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     return 0 if found["bit_exact"] else 1
 
 
-def check_board(board: Description, port: str | None, latency_ms: float = 0.0) -> None:
+def check_board(board: Description, port: str | None, latency_ms: float | None = 0.0) -> None:
     """TendonError for a board on which nothing can be counted, saying on which it can, and for
     longer steps at a port."""
     if port is not None and latency_ms:
@@ -70,15 +71,18 @@ def profile(
     board: Description,
     dataset: Dataset,
     port: str | None = None,
-    latency_ms: float = 0.0,
+    latency_ms: float | None = 0.0,
 ) -> Report:
     """Build the image, run its first steps on held-out samples, attribute what was counted. Writes
     nothing but images.
 
-    `latency_ms`: how much later an output frame may come, for steps of several frames.
+    `latency_ms`: how much later an output frame may come, for steps of several frames; None: as it
+    was exported, at a port 0.
     """
+    if port is not None and latency_ms is None:
+        latency_ms = 0.0
     graph, recording = (
-        build.in_longest_steps(made.integer, board.name, latency_ms),
+        as_exported(made.integer, made.folder, board.name, latency_ms),
         dataset.heldout[0],
     )
     image, model = (

@@ -64,8 +64,12 @@ class Recorded:
 
     @property
     def samples(self) -> Array:
-        """(n, features), real values."""
+        """(n, features), real values; those of a long recording stay on disk."""
         return self.signal.samples
+
+    def in_memory(self) -> Recorded:
+        """The same with samples that are read: for what takes them in any order."""
+        return replace(self, signal=replace(self.signal, samples=np.asarray(self.samples)))
 
     @property
     def seconds(self) -> float:
@@ -200,7 +204,7 @@ class Task(ABC):
         # what a stream begins with may belong to the sample behind the left context
         least = max(count, graph.left_context + 1) + step
         read = self.read if scored else self.load_input
-        return read(graph, path, least / float(graph.input.rate)).samples[:count]
+        return np.asarray(read(graph, path, least / float(graph.input.rate)).samples[:count])
 
     @contextmanager
     def stored(self, graph: g.Graph, path: Path) -> Iterator[Stored]:
@@ -214,7 +218,7 @@ class Task(ABC):
     def opened(self, graph: g.Graph, path: Path) -> AbstractContextManager[Stored]:
         """A recording of the task, not looked at but for what is asked of it."""
         parts = self.parts(graph, path, labels=False)
-        return nullcontext(InMemory(np.concatenate([part.samples for part in parts])))
+        return nullcontext(InMemory(np.concatenate([np.asarray(p.samples) for p in parts])))
 
     def electrode(self, graph: g.Graph, index: int) -> str:
         """What a value of a sample is called in messages."""

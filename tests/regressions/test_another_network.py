@@ -297,3 +297,28 @@ def test_a_graph_of_another_checkpoint_in_a_folder_that_remembers_nothing_is_not
     assert "made from another checkpoint than" in said and "CHECKPOINT=…" in said
     assert "mine.ckpt" not in said and said.count("\n") == 1
     macs("--checkpoint", "mine.ckpt")
+
+
+# --- how it was exported --------------------------------------------------------------------------
+
+
+def test_the_name_in_c_and_the_latency_are_gone_on_with_too(project: Project) -> None:
+    project("export", "c", "--board", "posix", *SIGNAL, "--latency", "20", "--name", "mine")
+    target = project.folder / "build" / "net" / "w8a16" / "c" / "posix"
+
+    def exported() -> tuple[bool, int]:
+        plan = json.loads((target / "memory.json").read_text())
+        return (target / "project" / "model" / "mine.h").is_file(), plan["frames_per_step"]
+
+    first = exported()
+    assert first[0] and first[1] > 1
+    said = project("export", "firmware", "--board", "posix")
+    assert "build/net/w8a16/c/posix: goes on with LATENCY=20, NAME=mine, as it was" in said
+    assert exported() == first
+    project("host", "diagnose", "--board", "posix", "--input", "signal.npy", "--seconds", "1")
+    assert exported() == first  # its project lies beside
+    said = project("export", "firmware", "--board", "posix", "--latency", "0")
+    assert "was exported with LATENCY=20, NAME=mine, now with LATENCY=0, NAME=mine" in said
+    assert exported() == (True, 1)
+    project("export", "c", "--board", "posix", "--name", "default")
+    assert exported() == (False, 1)

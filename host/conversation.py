@@ -304,6 +304,8 @@ class Conversation:
         found = last.model_hash if last else "none"
         seen = ports.listed(ports.here())
         fate = f"; {self.explain()}" if self.explain else ""
+        others = ports.holders(self.expected.port) if self.expected.port else []
+        fate += f"; {', '.join(others)} has the port open too" if others else ""
         told = self.told(hello or self.started)
         why = f" {told.text[0].upper()}{told.text[1:]}." if told else ""
         return BoardLostError(

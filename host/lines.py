@@ -106,6 +106,9 @@ class SerialLine:
             self._keep_others_out()
         except (serial.SerialException, ValueError, OSError, termios.error) as error:
             raise NoBoardError(ports.refused(url, error, ports.here())) from error
+        if (taken := ports.taken(url)) is not None:
+            self.close()
+            raise NoBoardError(taken)
 
     def _keep_others_out(self) -> None:
         """The lock above is one that programs ask for; this one they meet. A pseudo terminal keeps

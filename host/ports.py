@@ -41,6 +41,7 @@ KINDS = (  # of what is no serial port
     (stat.S_ISSOCK, "a socket of this machine"),
     (stat.S_ISBLK, "a disk"),
 )
+MASTERS = ("/dev/ptmx", "/dev/pts/ptmx")
 NOTHING_PLUGGED_IN = (
     "connect the board by the USB connector of its debugger with a cable that carries data, and"
     " look again; in a virtual machine or container pass the device through"
@@ -109,6 +110,8 @@ def no_port(name: str, found: list[Port]) -> str | None:
     kind = next((said for is_kind, said in KINDS if is_kind(mode)), None)
     if kind is None and _is_own_terminal(name):
         kind = "the terminal of this command"
+    if kind is None and os.path.realpath(name) in MASTERS:
+        kind = "the maker of pseudo terminals"
     return None if kind is None else _is_none(name, kind, found)
 
 
@@ -158,13 +161,24 @@ def _refused_device(name: str, error: Exception, found: list[Port]) -> str:
             f" {group} $USER, then log out and in again"
         )
     if number in (errno.EBUSY, errno.EAGAIN):
-        who = ", ".join(holders(name)) or "a process of another user (sudo fuser -v shows which)"
-        return f"{name}: in use by {who}; close that program, or give another PORT="
+        return _in_use(name, holders(name))
     if number == errno.ENOTTY:
         return _is_none(name, "a device", found)
     if number in (errno.EIO, errno.ENXIO, errno.ENODEV):
         return f"{name}: there is nothing behind this port any more; {_choice(name, found)}"
     return f"{name}: cannot be opened: {_words(error)}; {_choice(name, found)}"
+
+
+def _in_use(name: str, who: list[str]) -> str:
+    by = ", ".join(who) or "a process of another user (sudo fuser -v shows which)"
+    return f"{name}: in use by {by}; close that program, or give another PORT="
+
+
+def taken(name: str) -> str | None:
+    """Who else reads this port, also without a lock of it, in a line; None: nobody that this user
+    may see. Both would get a part of the bytes."""
+    who = [] if is_url(name) else holders(name)
+    return _in_use(name, who) if who else None
 
 
 def _refused_url(name: str, error: Exception) -> str:
@@ -218,10 +232,14 @@ def _group(device: str) -> str:
 
 
 def holders(device: str, processes: Path = Path("/proc")) -> list[str]:
-    """Other processes that have a device open, as far as this user may see."""
+    """Other processes that have a device open, as far as this user may see. Not those at the other
+    end of a pseudo terminal, which hold it open so that it stays."""
     real, found = os.path.realpath(device), []
     for folder in processes.glob("[0-9]*"):
-        if folder.name != str(os.getpid()) and real in _open_files(folder / "fd"):
+        if folder.name == str(os.getpid()):
+            continue
+        files = set(_open_files(folder / "fd"))
+        if real in files and not files.intersection(MASTERS):
             try:
                 name = (folder / "comm").read_text().strip()
             except OSError:

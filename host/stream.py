@@ -24,6 +24,7 @@ from host.errors import LinkError, ProtocolError
 OnFrame = Callable[[int, NDArray[np.int16], int], None]  # step, outputs (outputs,), ticks
 
 BACKWARDS = 10  # answers in a row from before what was acknowledged: not the line's order any more
+DATA_OF_A_SESSION = 2**32 - 1  # frames: their sequence has 32 bits
 RAREST = 16  # a board that computes is asked at intervals that double up to so many times the first
 
 
@@ -60,6 +61,8 @@ class Stream:
         self.per_step = -(-hello.step_bytes // hello.payload)  # DATA frames
         self.first_frame, self.first_data = link.frames, link.next_data
         self.end_data = self.first_data + steps * self.per_step
+        if self.end_data > DATA_OF_A_SESSION:
+            raise link.lost("the session is full", then="The run can be resumed, in another one")
         self.acked = self.first_data  # the board has every DATA frame below
         self.next = self.first_data  # the next to send
         self.highest = self.first_data  # everything below was sent at least once

@@ -4,8 +4,8 @@ next step."""
 from __future__ import annotations
 
 import os
-import signal
 import socket
+import subprocess
 import zlib
 
 import numpy as np
@@ -148,18 +148,15 @@ def test_whatever_is_heard_gets_a_next_step(content: bytes) -> None:
 def test_a_port_that_is_shared_names_with_whom() -> None:
     line = PtyLine()
     first = SerialLine(line.path, 921_600)
-    child = os.fork()
-    if child == 0:
-        signal.pause()
-    try:
+    with open(line.path, "rb", buffering=0) as port:
+        process = subprocess.Popen(["sleep", "60"], stdin=port)
+    with process:
         finding = case(b"\x93garbage", Expected("virtual-f405", line.path, 921_600))
-        assert finding.case == "shared" and f"(process {child})" in finding.seen
+        assert finding.case == "shared" and f"(process {process.pid})" in finding.seen
         assert finding.step == "close that program"
-    finally:
-        os.kill(child, 9)
-        os.waitpid(child, 0)
-        first.close()
-        line.close()
+        process.kill()
+    first.close()
+    line.close()
 
 
 def test_a_line_that_gives_back_what_it_is_given_is_told() -> None:

@@ -157,6 +157,13 @@ def test_sessions_and_questions_are_drawn_anew(board: ProcessBoard) -> None:
     assert len({Link(board.line)._request for _ in range(20)}) == 20
 
 
+def test_a_session_that_is_full_offers_to_resume(board: ProcessBoard) -> None:
+    board.link.reset()
+    board.link.next_data = 2**32 - 5
+    with pytest.raises(BoardLostError, match=r"the session is full.*in another one"):
+        board.link.stream(toy.samples(1))
+
+
 def test_another_host_on_the_same_board_is_named(board: ProcessBoard) -> None:
     first, second = board.link, Link(board.line, toy.MODEL_HASH, toy.QUICK)
 

@@ -90,7 +90,7 @@ def test_every_command_says_so_before_it_makes_anything(
     build = tmp_path / "build"
     assert main([*words, "--build", str(build), "--port", str(tmp_path)]) == 2
     assert f"error: {tmp_path} is a folder, not a serial port" in capsys.readouterr().err
-    assert not build.exists()
+    assert {file.name for file in build.glob("*")} <= {".locks"}
 
 
 def test_a_chip_without_a_port_is_told_at_once(
@@ -168,6 +168,18 @@ def test_a_port_in_use_names_who_has_it() -> None:
         assert f"in use by python (process {process.pid}); close that program" in said
         process.kill()
     SerialLine(line.path, 921_600).close()  # whoever was killed keeps nothing
+    line.close()
+
+
+def test_a_port_that_another_reads_without_a_lock_is_in_use_too() -> None:
+    """As by `cat /dev/ttyUSB0`. Whoever is at the other end of a pseudo terminal is no reader."""
+    line = PtyLine()
+    with open(line.path, "rb", buffering=0) as port:
+        process = subprocess.Popen(["sleep", "60"], stdin=port)
+    with process:
+        assert f"in use by sleep (process {process.pid})" in refusal(line.path)
+        process.kill()
+    SerialLine(line.path, 921_600).close()
     line.close()
 
 

@@ -106,7 +106,7 @@ def test_a_file_and_a_function_in_it_are_named_after_the_file(tmp_path: Path) ->
         ("TC_S4_small.py", "", "name of a published network"),
         ("pareto.py", "", "name of a folder for other things"),
         ("recordings.py", "", "name of a folder for other things"),
-        ("net.txt", "", "expected the name of a network or a Python file"),
+        ("net.txt", "", "or a Python file, path/net.py"),
     ],
 )
 def test_what_cannot_be_a_network_file_is_refused(

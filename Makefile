@@ -208,5 +208,5 @@ clean: ## delete what was built, keep the environment
 	rm -rf -- $(call said,BUILD)
 
 .PHONY: help demo flash docs decode lm test fuzz networks compilers quantize users macs \
-	recordings train export firmware hil infer diagnose profile crosscheck drift faults bench \
-	validate pareto compress setup tools clean
+	recordings train export firmware hil infer diagnose profile crosscheck drift faults \
+	bench validate pareto compress setup tools clean

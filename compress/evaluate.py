@@ -3,18 +3,19 @@ task on the held-out ones."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from tqdm import tqdm
 
 from compress import graph as g
 from compress import tasks
-from compress.graph.samples import Signal, to_int16, to_real, whole_steps
-from compress.interpreter.base import side_by_side, trim
+from compress.graph.samples import SideBySide, Signal, to_int16, to_real, whole_steps
+from compress.interpreter.base import Interpreter, trim
 from compress.interpreter.float import FloatInterpreter
 from compress.interpreter.integer import IntegerInterpreter
 from compress.tasks import distances
@@ -23,41 +24,60 @@ from compress.tasks.unscored import Unscored
 
 Array = g.Array
 LAYER_SECONDS = 20.0
+TOGETHER = 16  # signals that an interpreter computes side by side
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Sessions side by side, each stretch without a gap a stream: float32 (stretch, time, features)
-    padded with zeros, the steps of each, and what they are."""
+    """Sessions, each stretch without a gap a stream. Samples stay where they are, on disk where
+    they are many, until an engine takes them."""
 
-    batch: Array
-    steps: list[int]
     recorded: list[Recorded]
-
-    def trim(self, graph: g.Graph, output: Array) -> list[Array]:
-        """Each stretch's own frames of an output (stretch, frames, values)."""
-        return trim(output, self.steps, graph.chunk)
 
     @property
     def signals(self) -> list[Signal]:
         return [r.signal for r in self.recorded]
 
     def float_frames(self, graph: g.Graph) -> list[Array]:
-        """Output frames of the float graph."""
-        machine = FloatInterpreter(graph, len(self.batch))
-        machine.begin_with(self.signals)
-        return self.trim(
-            graph, machine.run(self.batch.astype(np.float64), progress="float network")
-        )
+        """Output frames of the float graph, float32."""
+        return float_frames(graph, self.signals, "float network")
 
     def integer_frames(self, graph: g.Graph) -> list[Array]:
         """Output frames of the integer reference, as real values."""
-        machine = IntegerInterpreter(graph, len(self.batch))
-        machine.begin_with(self.signals)
-        return self.trim(
-            graph,
-            to_real(graph, machine.run(to_int16(graph, self.batch), progress="integer reference")),
-        )
+        words = integer_words(graph, self.signals, "integer reference")
+        return [to_real(graph, found) for found in words]
+
+
+def float_frames(graph: g.Graph, signals: Sequence[Signal], progress: str = "") -> list[Array]:
+    """Output frames of the float graph for each signal, float32 (frames, outputs)."""
+    return _frames(FloatInterpreter, graph, signals, np.asarray, np.float32, progress)
+
+
+def integer_words(graph: g.Graph, signals: Sequence[Signal], progress: str = "") -> list[Array]:
+    """Words of the integer reference for each signal, int16 (frames, outputs)."""
+
+    def form(samples: Array) -> Array:
+        return to_int16(graph, samples)
+
+    return _frames(IntegerInterpreter, graph, signals, form, np.int16, progress)
+
+
+def _frames(
+    machine: type[Interpreter],
+    graph: g.Graph,
+    signals: Sequence[Signal],
+    form: Callable[[Array], Array],
+    dtype: npt.DTypeLike,
+    progress: str,
+) -> list[Array]:
+    found: list[Array] = []
+    for start in range(0, len(signals), TOGETHER):
+        some = signals[start : start + TOGETHER]
+        batch = SideBySide(some, graph.samples_per_step, form)
+        made = machine(graph, len(some))
+        made.begin_with(some)
+        found += trim(made.run(batch, progress=progress, dtype=dtype), batch.steps, graph.chunk)
+    return found
 
 
 def read_heldout(graph: g.Graph, paths: Sequence[Path], scored: bool = True) -> HeldOut:
@@ -68,8 +88,7 @@ def read_heldout(graph: g.Graph, paths: Sequence[Path], scored: bool = True) -> 
         for path in tqdm(paths, desc="reading held-out", unit="session", leave=False)
         for part in read(graph, path, scored=scored)
     ]
-    batch, steps = side_by_side([r.samples for r in recorded], graph.samples_per_step)
-    return HeldOut(batch, steps, recorded)
+    return HeldOut(recorded)
 
 
 def read(
@@ -92,8 +111,8 @@ def judge(graph: g.Graph, recorded: Sequence[Recorded]) -> Task:
 def layers(real: g.Graph, integer: g.Graph, signal: Signal) -> list[dict[str, Any]]:
     """Per tensor of the integer graph: scale, range, clipped share and SQNR against the float graph
     on one signal."""
-    samples = whole_steps(
-        integer, signal.samples[: round(LAYER_SECONDS * float(integer.input.rate))]
+    samples = np.asarray(
+        whole_steps(integer, signal.samples[: round(LAYER_SECONDS * float(integer.input.rate))])
     )
     expected: dict[str, list[Array]] = {}
     found: dict[str, list[Array]] = {}

@@ -104,7 +104,7 @@ def _may_be_scored(folder: Folder, checkpoint_path: Path, sources: Sources) -> b
     that are there."""
     if sources.data is not None or sources.calibration is None:
         return True
-    if folder.network is not None or sources.calibration.suffix == ".npy":
+    if folder.network is not None or sources.calibration.suffix.lower() == ".npy":
         return False
     collection = tasks.collection_of(any_graph(folder, checkpoint_path))
     return (folder.build / collection.folder / "heldout").is_dir()
@@ -122,7 +122,7 @@ def dataset_of(folder: Folder, graph: g.Graph, sources: Sources = _DEFAULT) -> D
     more: that signal is both, and nothing is scored."""
     collection, calibration = tasks.collection_of(graph), sources.calibration
     if folder.network is not None and sources.data is None and calibration is not None:
-        simulated = calibration.suffix != ".npy" and collection.is_simulated(calibration)
+        simulated = calibration.suffix.lower() != ".npy" and collection.is_simulated(calibration)
         return Dataset([calibration], [calibration], simulated, scored=False, why=GIVEN)
     found = datasets.find(sources.data, folder.build, collection, sources.split, sources.users)
     if calibration is not None:
@@ -341,7 +341,7 @@ def score(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]:
         },
         "trivial": task.trivial(integer, recorded, dataset.calibration),
         "agreement": task.agreement(a, b),
-        "sqnr_db": distances.sqnr_db(distances.concatenate(a), distances.concatenate(b)),
+        "sqnr_db": distances.sqnr_of(a, b),
         "accumulators": [
             {"module": x.module, "largest": x.largest, "share": x.largest / 2**31}
             for x in accumulator_bounds(integer)

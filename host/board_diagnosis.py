@@ -65,7 +65,9 @@ def run(made: Artifacts, board: str, port: str | None, signal: Signal) -> dict[s
     image = build.make_tap_image(graph, made.folder, board)
     source = pass_of(image.parent / "project", graph)
     with open_board(board, image, graph.hash(), port=port) as connected:
-        report = compare(graph, connected, to_int16(graph, signal.samples), source, signal.initial)
+        report = compare(
+            graph, connected, to_int16(graph, np.asarray(signal.samples)), source, signal.initial
+        )
     return {"model": graph.name, "precision": made.folder.precision, "board": board} | report
 
 

@@ -121,6 +121,17 @@ class ProcessBoard(Board):
         return self._log.read().decode("utf-8", "replace")
 
 
+def check(name: str, port: str | None) -> None:
+    """Is there a way to this board? NoBoardError, before anything long begins: its port is none,
+    or it has neither a port nor an emulator."""
+    board = load_board(name)
+    if port is not None:
+        if (wrong := ports.no_port(port, ports.here())) is not None:
+            raise NoBoardError(wrong)
+    elif board.emulator is None and board.prefix:
+        raise NoBoardError(f"{board.name} has no emulator: connect it and give its port with PORT=")
+
+
 def open_board(
     name_or_port: str,
     image: Path | None = None,
@@ -148,8 +159,7 @@ def open_board(
         )
     if board.emulator is not None:
         return open_emulator(board, image, expect_hash, timing)
-    if board.prefix:
-        raise NoBoardError(f"{board.name} has no emulator: connect it and give its port with PORT=")
+    check(name_or_port, port)
     return open_process(image, expect_hash, timing)
 
 

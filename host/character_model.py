@@ -8,17 +8,18 @@ costs. To a model without "Key.space" a run is a word; one that has it hears sen
 
 from __future__ import annotations
 
+import os
 import string
-import subprocess
-import sys
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-import kenlm
 import numpy as np
 import numpy.typing as npt
 
 from compress.errors import TendonError
+from compress.reading.limited import Limits, Refusal, Server
 from compress.reading.words import one_line
 from compress.tasks.text import Alphabet
 
@@ -26,15 +27,9 @@ START = 0  # the state at <s>
 END, UNKNOWN = "</s>", "<unk>"
 LETTERS = string.ascii_lowercase
 WORDS = ("the", "and", "with")  # tokens that only a model of words has
-# Loading in a process of its own first: kenlm trusts the counts in a file; a damaged one can end
-# the process or fill memory.
-PROBE = """
-import resource, sys, kenlm
-resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[3]),) * 2)
-kenlm.Model(sys.argv[1]).score(sys.argv[2])
-"""
-PROBE_SECONDS = 600
-PROBE_MEMORY = 1 << 30, 32  # bytes: any process, and for each byte of the file
+LIMITS = 1 << 30, 32  # bytes: any process, and for each byte of the file
+SECONDS = 600  # to load a file
+_server = Server("host.kenlm_child", "KenLM")
 
 
 class CharacterModel:
@@ -45,18 +40,20 @@ class CharacterModel:
     n-grams below its order.
     """
 
-    def __init__(self, model: kenlm.Model, alphabet: Alphabet) -> None:
-        self._model, self._keys = model, alphabet.keys
-        self._known = [key in model for key in alphabet.keys]
-        self._unknown = model.score(UNKNOWN, bos=False, eos=False)
-        start = kenlm.State()
-        model.BeginSentenceWrite(start)
-        self._states: list[kenlm.State] = [start]
-        self._numbers: dict[kenlm.State, int] = {start: START}
+    def __init__(self, path: Path, alphabet: Alphabet) -> None:
+        self.path, self._keys = path, alphabet.keys
+        memory = LIMITS[0] + LIMITS[1] * path.stat().st_size
+        self._model = _server.open(str(path), Limits(memory, SECONDS, SECONDS))
+        self._known = self.known(alphabet.keys)
+        self._unknown = float(self._ask({"alone": UNKNOWN}))
         self._scores = np.full(
             (64, len(alphabet.keys)), np.nan, np.float32
         )  # KenLM's own precision
         self._next = np.zeros((64, len(alphabet.keys)), np.int32)
+
+    def known(self, tokens: Sequence[str]) -> list[bool]:
+        """Whether each is a token of the model."""
+        return [bool(known) for known in self._ask({"known": list(tokens)})]
 
     def extend(
         self, states: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]
@@ -67,41 +64,47 @@ class CharacterModel:
         scores = self._scores[at]
         missing = np.isnan(scores)
         if missing.any():
-            for i, j in np.argwhere(missing).tolist():
-                self._ask(int(states[i]), int(labels[j]))
+            places = np.argwhere(missing)
+            self._hear(states[places[:, 0]].tolist(), labels[places[:, 1]].tolist())
             scores = self._scores[at]
         return scores.astype(np.float64), self._next[at]
 
     def ends(self, states: list[int]) -> npt.NDArray[np.float64]:
         """log10 probability that the run ends here; 0 where none has begun."""
-        return np.array(
-            [
-                0.0 if s == START else self._model.BaseScore(self._states[s], END, kenlm.State())
-                for s in states
-            ]
-        )
+        found = np.array(self._ask({"ends": states}), np.float64)
+        found[np.array(states, np.int64) == START] = 0.0
+        return found
 
-    def _ask(self, state: int, label: int) -> None:
-        if np.isfinite(self._scores[state, label]):
-            return
-        after, then = kenlm.State(), START
-        if self._known[label]:
-            score = self._model.BaseScore(self._states[state], self._keys[label], after)
-            then = self._number(after)
-        elif state != START:
-            score = self._model.BaseScore(self._states[state], END, after)
-        else:
-            score = self._unknown
-        self._scores[state, label], self._next[state, label] = score, then
+    def _hear(self, states: list[int], labels: list[int]) -> None:
+        """Ask for pairs of state and label that were not asked before."""
+        pairs = [
+            (state, label)
+            for state, label in dict.fromkeys(zip(states, labels, strict=True))
+            if self._known[label] or state != START
+        ]
+        heard = [
+            (state, self._keys[label] if self._known[label] else END) for state, label in pairs
+        ]
+        self._scores[states, labels], self._next[states, labels] = self._unknown, START
+        for (state, label), (score, then) in zip(pairs, self._ask({"pairs": heard}), strict=True):
+            after = int(then) if self._known[label] else START
+            self._grow(after)
+            self._scores[state, label], self._next[state, label] = score, after
 
-    def _number(self, state: kenlm.State) -> int:
-        number = self._numbers.setdefault(state, len(self._states))
-        if number == len(self._states):
-            self._states.append(state)
-            if number == len(self._scores):
-                self._scores = np.concatenate([self._scores, np.full_like(self._scores, np.nan)])
-                self._next = np.concatenate([self._next, np.zeros_like(self._next)])
-        return number
+    def _grow(self, state: int) -> None:
+        """Make room for a state."""
+        while state >= len(self._scores):
+            self._scores = np.concatenate([self._scores, np.full_like(self._scores, np.nan)])
+            self._next = np.concatenate([self._next, np.zeros_like(self._next)])
+
+    def _ask(self, request: dict[str, Any]) -> Any:
+        try:
+            return self._model.ask(request)
+        except Refusal as refusal:
+            raise TendonError(
+                f"LM={self.path}: KenLM cannot read it ({_reason(str(refusal))}); expected an ARPA"
+                " or KenLM binary file, whole"
+            ) from refusal
 
 
 def load(path: Path, alphabet: Alphabet) -> CharacterModel:
@@ -115,58 +118,25 @@ def load(path: Path, alphabet: Alphabet) -> CharacterModel:
             f"LM={path}: no such file; expected a KenLM character model (.arpa or .bin)"
         )
     status = path.stat()
-    return _load(path.resolve(), alphabet, status.st_mtime_ns, status.st_size)
+    return _load(path.resolve(), alphabet, status.st_mtime_ns, status.st_size, os.getpid())
 
 
 @lru_cache(maxsize=4)
-def _load(path: Path, alphabet: Alphabet, changed_ns: int, size: int) -> CharacterModel:
-    probe = [
-        sys.executable,
-        "-c",
-        PROBE,
-        str(path),
-        " ".join(alphabet.keys),
-        str(PROBE_MEMORY[0] + PROBE_MEMORY[1] * size),
-    ]
-    try:
-        done = subprocess.run(probe, capture_output=True, check=False, timeout=PROBE_SECONDS)
-    except subprocess.TimeoutExpired as error:
-        raise TendonError(
-            f"LM={path}: KenLM did not come to an end with it within {PROBE_SECONDS} s; expected an"
-            " ARPA or KenLM binary file, whole"
-        ) from error
-    if done.returncode:
-        raise TendonError(
-            f"LM={path}: KenLM cannot read it ({_reason(done)}); expected an ARPA or KenLM binary"
-            " file, whole"
-        )
-    model = read(str(path))
-    missing = [key for key in LETTERS if key not in model]
-    if missing or any(word in model for word in WORDS):
+def _load(
+    path: Path, alphabet: Alphabet, changed_ns: int, size: int, process: int
+) -> CharacterModel:
+    model = CharacterModel(path, alphabet)
+    letters = zip(LETTERS, model.known(LETTERS), strict=True)
+    missing = [letter for letter, known in letters if not known]
+    if missing or any(model.known(WORDS)):
         found = f"lacks {' '.join(missing)}" if missing else "is a model of words"
         raise TendonError(
             f"LM={path}: expected a model of characters, with tokens a … z, Key.space as the keys"
             f" are named; it {found}"
         )
-    return CharacterModel(model, alphabet)
+    return model
 
 
-def read(path: str) -> kenlm.Model:
-    """KenLM's own reading, silent, with its complaints as exceptions."""
-    config = kenlm.Config()
-    config.show_progress = False
-    config.arpa_complain = kenlm.ARPALoadComplain.NONE
-    return kenlm.Model(path, config)
-
-
-def _reason(done: subprocess.CompletedProcess[bytes]) -> str:
-    """What KenLM gave as its reason, or the signal that ended it."""
-    if done.returncode < 0:
-        return f"it crashes on it, signal {-done.returncode}"
-    text = done.stderr.decode("utf-8", "replace")
-    said = [line.strip() for line in text.splitlines() if line.strip()]
-    return (
-        one_line(said[-1].rpartition(" threw ")[2].rstrip(")").rstrip("."))
-        if said
-        else f"exit code {done.returncode}"
-    )
+def _reason(said: str) -> str:
+    """What KenLM gave as its reason, without the place in its source."""
+    return one_line(said.rpartition(" threw ")[2].rstrip(")").rstrip("."))

@@ -16,8 +16,9 @@ from compress.tasks.stretches import least_samples
 from compress.tasks.task import Recorded
 from host import board_diagnosis, engines
 from host import diagnose as comparison
+from host.boards import check
 from host.cli import ON_BOARD_SECONDS, SECONDS
-from host.names import FLOAT
+from host.names import FLOAT, LOCAL
 
 
 def _prepare(args: argparse.Namespace) -> engines.Artifacts:
@@ -27,6 +28,8 @@ def _prepare(args: argparse.Namespace) -> engines.Artifacts:
 def infer(args: argparse.Namespace) -> None:
     """One input through one engine. A wrong engine or input is refused before anything is made."""
     engines.check(args.engine)
+    if args.engine not in LOCAL:
+        check(args.engine, args.port)
     folder = cli.folder(args)
     path = artifacts.checkpoint_for(folder, cli.sources(args))
     graph = pipeline.any_graph(folder, path)
@@ -113,6 +116,8 @@ def diagnose(args: argparse.Namespace) -> None:
     """A board, or two engines, layer by layer. Wrong engines and a wrong input are refused before
     anything is made."""
     comparison.check(args.engines)
+    if args.board:
+        check(args.board, args.port)
     seconds = args.seconds or (ON_BOARD_SECONDS if args.board else SECONDS)
     signal = None if args.input is None else _beginning(args, seconds)
     made = _prepare(args)

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from compress import artifacts, pipeline
+from compress import artifacts, evaluate, pipeline
 from compress import graph as g
 from compress.artifacts import Folder, Sources
 from compress.errors import RecordingError, TendonError
-from compress.graph.samples import Initial, Signal, to_int16, to_real
+from compress.graph.samples import Initial, SideBySide, Signal, to_int16, to_real, words_of
 from compress.interpreter.base import Interpreter
 from compress.interpreter.float import FloatInterpreter
 from compress.interpreter.integer import IntegerInterpreter
@@ -91,9 +91,8 @@ def infer_float(
         from host import onnx_engine
 
         return onnx_engine.run(float_form.write(graph), signal.samples, "onnx", signal.initial)
-    machine = FloatInterpreter(graph)
-    machine.begin_with([signal])
-    return machine.run(signal.samples[None].astype(np.float64))[0].astype(np.float32)
+    found: npt.NDArray[np.float32] = evaluate.float_frames(graph, [signal])[0]
+    return found
 
 
 def infer(
@@ -111,18 +110,16 @@ def infer(
 def words(engine: str, made: Artifacts, signal: Signal, port: str | None = None) -> Array:
     """Whole steps of a signal -> int16 output words by an integer engine, or a board over its
     serial line."""
-    samples = to_int16(made.integer, signal.samples)
     if engine == "integer":
-        machine = IntegerInterpreter(made.integer)
-        machine.begin_with([signal])
-        return machine.run(samples[None])[0].astype(np.int16)
+        return evaluate.integer_words(made.integer, [signal])[0]
     if engine == "native":
         model = native.load(made.integer, made.folder.path / "native")
         model.begin_with(signal)
-        return model.run(samples)
+        return model.stream(signal.samples)
     if engine in INTERPRETERS:
         from host import tflite_engines
 
+        samples = words_of(made.integer, signal.samples)
         return tflite_engines.run(engine, made.integer, made.folder, samples, signal.initial)
     check(engine)
     return _on_board(engine, made, signal, port)
@@ -148,7 +145,8 @@ def beginning(graph: g.Graph, initial: Initial | None) -> bytes | None:
 
 def run_of(graph: g.Graph, signal: Signal, snapshot_every: int = 0) -> Run:
     """A run of this signal on a board, from the values it begins with."""
-    return Run(to_int16(graph, signal.samples), snapshot_every, beginning(graph, signal.initial))
+    samples = words_of(graph, signal.samples)
+    return Run(samples, snapshot_every, beginning(graph, signal.initial))
 
 
 def _on_board(board: str, made: Artifacts, signal: Signal, port: str | None) -> Array:
@@ -191,11 +189,11 @@ def layers(engine: str, made: Artifacts, signal: Signal) -> Iterator[tuple[str, 
     if engine == "graph":
         machine = FloatInterpreter(made.real)
         machine.begin_with([signal])
-        machine.run(signal.samples[None].astype(np.float64), tap)
+        machine.run(SideBySide([signal], made.real.samples_per_step), tap)
     elif engine == "integer":
         machine = IntegerInterpreter(made.integer)
         machine.begin_with([signal])
-        machine.run(to_int16(made.integer, signal.samples)[None], tap)
+        machine.run(to_int16(made.integer, np.asarray(signal.samples))[None], tap)
     elif engine == "native":
         _native_layers(made, signal, collected)
     else:
@@ -213,4 +211,4 @@ def _native_layers(made: Artifacts, signal: Signal, collected: dict[str, list[Ar
 
     model.set_tap(tap)
     model.begin_with(signal)
-    model.run(to_int16(made.integer, signal.samples))
+    model.stream(signal.samples)

@@ -13,7 +13,7 @@ from export import boards, compilers
 from export import build as c_project
 from export.exported import as_exported
 from host import ports
-from host.boards import open_board
+from host.boards import check, open_board
 from host.conversation import Timing
 from host.errors import LinkError
 from host.loaders import FORBIDDEN, LOADERS, Answer, Job, Loader, ask, load
@@ -41,6 +41,8 @@ def run(args: argparse.Namespace) -> None:
             f"{board.name}: nothing is to be flashed: {how}. make hil BOARD={board.name} runs its"
             f" firmware; boards to flash are {', '.join(boards.chips())}"
         )
+    if args.port:
+        check(board.name, args.port)
     folder, sources = cli.folder(args), cli.sources(args)
     graph = pipeline.graphs(folder, artifacts.checkpoint_for(folder, sources), sources)
     if args.format == "tflm":

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from compress import graph as g
 from compress.errors import TendonError
-from compress.graph.samples import Initial
+from compress.graph.samples import Initial, blocks
 from export.onnx.writer import INITIAL
 
 Array = g.Array
@@ -86,6 +86,12 @@ class StepModel:
         """Real samples (time, inputs), whole steps, from the zero state and these extra inputs ->
         (frames, outputs)."""
         self.reset(initial)
-        steps = signal.astype(np.float32).reshape(-1, self.samples_per_step, signal.shape[-1])
-        bar = tqdm(steps, desc=progress, unit="frame", disable=not progress)
+        shape = self.samples_per_step, signal.shape[-1]
+        steps = (
+            samples
+            for block in blocks(signal, self.samples_per_step)
+            for samples in block.astype(np.float32).reshape(-1, *shape)
+        )
+        count = len(signal) // self.samples_per_step
+        bar = tqdm(steps, desc=progress, unit="frame", disable=not progress, total=count)
         return np.concatenate([self.step(samples) for samples in bar])

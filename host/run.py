@@ -14,11 +14,13 @@ from host.errors import LinkError, UnknownRequestError
 from host.link import Link
 from host.stream import OnFrame, Result
 
+PIECE = 1250  # output frames whose samples are at hand at once
+
 
 @dataclass
 class Run:
-    """Samples (n, inputs) int16, n a multiple of samples per step; a snapshot every so many output
-    frames (0: none), or more."""
+    """Samples (n, inputs) int16, n a multiple of samples per step, which may lie on disk; a
+    snapshot every so many output frames (0: none), or more."""
 
     samples: NDArray[np.int16]
     snapshot_every: int = 0
@@ -81,7 +83,7 @@ class Run:
                 on_frame(index, outputs, ticks)
 
         while frame < total:
-            count = min(piece or total, total - frame)
+            count = min(piece or -(-PIECE // together) * together, total - frame)
             link.stream(self.samples[frame * per_frame : (frame + count) * per_frame], collect)
             frame += count
             if piece and frame < total:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from compress import graph as g
 from compress.artifacts import Folder
 from compress.errors import TendonError
-from compress.graph.samples import Initial, check_initial
+from compress.graph.samples import Initial, blocks, check_initial
 from export.tflite import interpreter, make_tflite
 from export.tflite.read import TfliteError, notes_of, parse
 from host.names import INTERPRETERS
@@ -67,7 +67,10 @@ def run_litert(
     for index, value in interpreter.initial_inputs(noted, initial or {}, name).items():
         values[index] = value.reshape(values[index].shape)
     frames = []
-    for step in samples.reshape(-1, *inputs[0]["shape"]):
+    shape = inputs[0]["shape"]
+    together = int(np.prod(shape)) // samples.shape[-1]
+    parts = (block.reshape(-1, *shape) for block in blocks(samples, together))
+    for step in (step for part in parts for step in part):
         values[0] = step
         for detail, value in zip(inputs, values, strict=True):
             machine.set_tensor(detail["index"], value)

@@ -29,7 +29,7 @@ from export.c import emit
 from export.exported import called
 from export.version import GENERATOR
 from host import engines
-from host.boards import Board, Reconnect, open_board
+from host.boards import Board, Reconnect, check, open_board
 from host.engines import Artifacts
 from host.names import FLOAT
 
@@ -89,6 +89,8 @@ def run(args: argparse.Namespace) -> int:
     """The command; exit code 1 when native C or the board differs from the integer reference in any
     word."""
     _check_engines()
+    if args.board or args.port:
+        check(args.board or "virtual-f405", args.port)
     folder = cli.folder(args)
     made = engines.prepare(folder, cli.sources(args))
     parts = _stretches(args, made)
@@ -224,7 +226,7 @@ def report_of(
         "board": board,
         "recordings": [window(made.integer, p) for p in parts],
         "simulated": any(
-            p.path.suffix != ".npy" and collection.is_simulated(p.path) for p in parts
+            p.path.suffix.lower() != ".npy" and collection.is_simulated(p.path) for p in parts
         ),
         "seconds": sum(p.seconds for p in parts),
         "frames": sum(map(len, reference)),

@@ -18,8 +18,6 @@ from bench.hil.streaming import Streamed, window
 from compress import evaluate
 from compress.graph import Graph
 from compress.graph.samples import to_int16
-from compress.interpreter.base import side_by_side, trim
-from compress.interpreter.float import FloatInterpreter
 from compress.interpreter.integer import IntegerInterpreter
 from compress.tasks import distances
 from compress.tasks.task import Recorded
@@ -46,15 +44,10 @@ class Engines:
 def other_engines(made: Artifacts, parts: list[Recorded]) -> Engines:
     """Float graph and integer reference over the streamed seconds, each recording from its
     beginning."""
-    batch, steps = side_by_side([p.samples for p in parts], made.integer.samples_per_step)
-    machines = FloatInterpreter(made.real, len(batch)), IntegerInterpreter(made.integer, len(batch))
-    for machine in machines:
-        machine.begin_with([p.signal for p in parts])
-    real = machines[0].run(batch.astype(np.float64))
-    words = machines[1].run(to_int16(made.integer, batch)).astype(np.int16)
+    signals = [part.signal for part in parts]
     return Engines(
-        trim(real, steps, made.integer.chunk),
-        trim(words, steps, made.integer.chunk),
+        evaluate.float_frames(made.real, signals),
+        evaluate.integer_words(made.integer, signals),
         reference_ms(made, parts[0]),
         float(made.integer.output.scale or 1.0),
         1000.0 / float(made.integer.output.rate),
@@ -65,8 +58,9 @@ def reference_ms(made: Artifacts, part: Recorded) -> float:
     """Median wall-clock milliseconds of the Python reference on this machine for one output frame,
     streamed."""
     machine, step = IntegerInterpreter(made.integer), made.integer.samples_per_step
-    samples, times = to_int16(made.integer, part.samples), []
-    for start in range(0, min(len(samples), REFERENCE_FRAMES * step), step):
+    first = np.asarray(part.samples[: REFERENCE_FRAMES * step])
+    samples, times = to_int16(made.integer, first), []
+    for start in range(0, len(samples) // step * step, step):
         begin = time.perf_counter()
         machine.run(samples[None, start : start + step])
         times.append(time.perf_counter() - begin)
@@ -122,10 +116,9 @@ def against_integers(other: Engines, back: Streamed) -> dict[str, float]:
     agreement, SQNR (200: equal)."""
     frames = [min(len(a), len(b)) for a, b in zip(other.words, back.words, strict=True)]
     a, b = (
-        distances.concatenate([w[:n] for w, n in zip(words, frames, strict=True)])
-        for words in (other.words, back.words)
+        [w[:n] for w, n in zip(words, frames, strict=True)] for words in (other.words, back.words)
     )
-    return {"agreement": distances.agreement([a], [b]), "sqnr_db": distances.sqnr_db(a, b)}
+    return {"agreement": distances.agreement(a, b), "sqnr_db": distances.sqnr_of(a, b)}
 
 
 def comparison(expected: Sequence[Frames], found: Sequence[Frames]) -> dict[str, Any]:

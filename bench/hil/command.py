@@ -8,10 +8,12 @@ from bench.hil import formats, measurement, text
 from compress import cli, pipeline
 from export import boards, compilers
 from host import engines
+from host.boards import check
 
 
 def run(args: argparse.Namespace) -> int:
     """Stream, compare, report; exit code 0 only for a valid, bit-exact run."""
+    check(args.board, args.port)
     folder, form = cli.folder(args), _format(args)
     made = engines.prepare_scored(folder, cli.sources(args))
     dataset = pipeline.dataset_of(folder, made.integer, cli.sources(args))

@@ -14,6 +14,7 @@ from compress.data.datasets import Dataset
 from compress.graph import macs
 from compress.graph.samples import to_real
 from host import engines, native
+from host.boards import check
 from host.engines import Artifacts
 from host.lm import SHIPPED
 
@@ -21,6 +22,7 @@ from host.lm import SHIPPED
 def run(args: argparse.Namespace) -> int:
     """Every step with a headline, with the arguments of `hil`; exit code 0 only for a valid,
     bit-exact run."""
+    check(args.board, args.port)
     begin, folder = time.monotonic(), cli.folder(args)
     _headline(1, f"quantize {folder.model} to {folder.precision}")
     made = engines.prepare_scored(folder, cli.sources(args))

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compress.graph import Graph
-from compress.graph.samples import to_int16
+from compress.graph.samples import words_of
 from compress.tasks.task import Recorded
 from export import build
 from export.exported import as_exported
@@ -71,7 +71,7 @@ class Tflm:
         from export.tflite import interpreter
 
         file = made.folder.target(board, self.name) / "project" / "model" / "model.tflite"
-        return [interpreter.run(file, to_int16(made.integer, part.samples)) for part in parts]
+        return [interpreter.run(file, words_of(made.integer, part.samples)) for part in parts]
 
 
 Format = C | Tflm

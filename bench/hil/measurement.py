@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 from tqdm import tqdm
 
 from bench import footprint
@@ -140,8 +141,9 @@ def _modelled(
     ):
         return None
     print("counting what its instructions depend on, for modelled cycles")
+    first = np.asarray(parts[0].samples[: on_board.STEPS * graph.samples_per_step])
     return on_board.modelled(
-        board.name, image, graph, to_int16(graph, parts[0].samples), made.folder.path / "tools"
+        board.name, image, graph, to_int16(graph, first), made.folder.path / "tools"
     )
 
 

@@ -16,6 +16,7 @@ from compress import evaluate, tasks
 from compress import graph as g
 from compress.data.datasets import Dataset
 from compress.files import sha256
+from compress.tasks.stretches import least_samples
 from compress.tasks.task import Recorded
 from host.boards import Board
 from host.decode import StreamDecoder
@@ -53,11 +54,13 @@ def stretches(graph: g.Graph, dataset: Dataset, seconds: float) -> list[Recorded
     up to whole steps) or end; of one with gaps each stretch between them."""
     found: list[Recorded] = []
     rate = float(graph.input.rate)
+    # a stretch behind the first one is long enough for an output, so there may be some more seconds
     left = math.ceil(round(seconds * rate) / graph.samples_per_step)
     for path in dataset.heldout:
-        if not left:
+        if left <= 0:
             break
-        seconds = left * graph.samples_per_step / rate
+        samples = left * graph.samples_per_step
+        seconds = max(samples, least_samples(graph) if found else 0) / rate
         parts = evaluate.read(graph, path, seconds, dataset.scored)
         found += parts
         left -= sum(len(part.samples) for part in parts) // graph.samples_per_step

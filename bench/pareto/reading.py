@@ -16,12 +16,11 @@ import numpy as np
 from bench.pareto import FLOAT
 from bench.pareto.front import Session
 from bench.pareto.jobs import Job, Result, Setting, remembered, remembered_arrays
-from compress import artifacts, tasks
+from compress import artifacts, evaluate, tasks
 from compress import graph as g
 from compress.frontend import checkpoint
 from compress.frontend.lower import lower
-from compress.graph.samples import Signal, to_int16
-from compress.interpreter.float import FloatInterpreter
+from compress.graph.samples import blocks, to_int16
 from compress.tasks.task import Recorded, Runs
 from compress.tasks.text import Text
 from host import decoders, native
@@ -68,12 +67,16 @@ def native_frames(setting: Setting, job: Job, session: Path) -> Frames:
     def make() -> dict[str, g.Array]:
         model = native.load(integer, folder.path / "native")
         parts = tasks.of(integer).parts(integer, session)
-        given = [to_int16(integer, part.samples) for part in parts]
-        begin, values = time.thread_time(), []
-        for part, samples in zip(parts, given, strict=True):
+        values, spent = [], 0.0
+        for part in parts:
             model.begin_with(part.signal)
-            values.append(model.run(samples))
-        return _timed(values, float(integer.output.scale or 1.0), parts, begin)
+            found = []
+            for block in blocks(part.samples, integer.samples_per_step):
+                samples, begin = to_int16(integer, block), time.thread_time()
+                found.append(model.run(samples))
+                spent += time.thread_time() - begin
+            values.append(np.concatenate(found))
+        return _timed(values, float(integer.output.scale or 1.0), parts, spent)
 
     return _stored(setting, artifacts.key(graph=integer.hash(), recording=session, code=code), make)
 
@@ -92,10 +95,12 @@ def float_frames(setting: Setting, job: Job, session: Path) -> Frames:
         whole = loaded.family.forward_is_stream and tasks.of(real).whole and short
         begin = time.thread_time()
         values = [
-            checkpoint.forward(loaded, part.samples) if whole else _streamed(real, part.signal)
+            checkpoint.forward(loaded, np.asarray(part.samples))
+            if whole
+            else evaluate.float_frames(real, [part.signal])[0]
             for part in parts
         ]
-        return _timed(values, 1.0, parts, begin)
+        return _timed(values, 1.0, parts, time.thread_time() - begin)
 
     return _stored(
         setting,
@@ -114,12 +119,6 @@ def _code_of(function: Callable[..., Any], *more: str) -> str:
     return artifacts.code_hash(entry, *more, without=artifacts.SIMULATOR + artifacts.PAGES)
 
 
-def _streamed(real: g.Graph, signal: Signal) -> g.Array:
-    machine = FloatInterpreter(real)
-    machine.begin_with([signal])
-    return machine.run(signal.samples[None].astype(np.float64))[0].astype(np.float32)
-
-
 @functools.lru_cache(maxsize=1)  # sessions of one network follow each other
 def _network(path: Path) -> tuple[checkpoint.Checkpoint, g.Graph]:
     loaded = checkpoint.load(path)
@@ -127,13 +126,13 @@ def _network(path: Path) -> tuple[checkpoint.Checkpoint, g.Graph]:
 
 
 def _timed(
-    values: list[g.Array], scale: float, parts: list[Recorded], begin: float
+    values: list[g.Array], scale: float, parts: list[Recorded], spent_s: float
 ) -> dict[str, g.Array]:
     seconds = sum(part.seconds for part in parts)
     return {
         "values": np.concatenate(values),
         "stops": np.cumsum([len(v) for v in values]),
-        "about": np.array([scale, seconds, seconds / (time.thread_time() - begin)]),
+        "about": np.array([scale, seconds, seconds / spent_s]),
     }
 
 

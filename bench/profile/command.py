@@ -27,7 +27,7 @@ from export.boards import Description
 from export.c import emit, streaming
 from export.exported import as_exported
 from host import engines
-from host.boards import open_board
+from host.boards import check, open_board
 from host.engines import Artifacts
 
 NAME = "profile"
@@ -37,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
     """Profile, print, write; 1 when the profiled steps did not answer what the reference does."""
     board, folder = boards.load_board(args.board), cli.folder(args)
     check_board(board, args.port, args.latency)
+    check(board.name, args.port)
     made = engines.prepare(folder, cli.sources(args))
     dataset = pipeline.dataset_of(folder, made.integer, cli.sources(args))
     found = profile(made, board, dataset, args.port, args.latency)

@@ -61,7 +61,7 @@ def _outputs(graph: g.Graph, signal: Signal, seconds: float) -> g.Array:
     """Valid output frames (frames, features) of the first seconds after the start-up."""
     begin = graph.start_up / float(graph.output.rate)
     samples = whole_steps(
-        graph, signal.samples[: round((begin + seconds) * float(graph.input.rate))]
+        graph, np.asarray(signal.samples[: round((begin + seconds) * float(graph.input.rate))])
     )
     machine = FloatInterpreter(graph)
     machine.begin_with([signal])

@@ -201,7 +201,8 @@ def _with_groups(found: Dataset, chosen: Listing, collection: Collection) -> Dat
     known = {s.path: s for s in chosen.sessions}
     heldout = tuple(known[path] for path in found.heldout)
     named = listing.with_users(Listing(heldout, chosen.source), collection).sessions
-    users = tuple(session.user for session in named)
+    written: dict[str, str] = {}  # a user is one, however a table and split files write the name
+    users = tuple(written.setdefault(user_key(s.user), s.user) for s in named)
     kinds = tuple(session.generalization for session in named)
     return replace(
         found, users=users if any(users) else (), generalization=kinds if any(kinds) else ()

@@ -98,7 +98,7 @@ def read(path: Path, electrodes: int | None = None) -> OwnRecording:
 def is_simulated(path: Path) -> bool:
     """Whether the file says that a simulator wrote it."""
     with _opened(path):
-        if path.suffix == ".npz":
+        if path.suffix.lower() == ".npz":
             return SIMULATOR in arrays.names(path)
         with hdf5.File(path) as file:
             return SIMULATOR in file.names() or SIMULATOR in file.attributes()
@@ -144,7 +144,11 @@ def _opened(path: Path) -> Iterator[None]:
 def _arrays(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
     """Those of the named arrays that the file has, whatever their dtype and shape."""
     with _opened(path):
-        return arrays.read_archive(path, names) if path.suffix == ".npz" else _hdf5(path, names)
+        return (
+            arrays.read_archive(path, names)
+            if path.suffix.lower() == ".npz"
+            else _hdf5(path, names)
+        )
 
 
 def _hdf5(path: Path, names: tuple[str, ...]) -> dict[str, Any]:

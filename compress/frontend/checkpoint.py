@@ -246,6 +246,7 @@ def stream_forward(
     """The published forward on the frames of the network's graph: window by window where it has
     windows; else the frames of the start-up, which it does not have, stand at what says nothing.
     Where the network looks ahead, the forward's last frames are those that a stream has not yet."""
+    signal = np.asarray(signal)
     if graph.windowed and loaded.family.window(loaded.model) is not None:
         windows = signal.reshape(-1, graph.samples_per_step, signal.shape[1])
         return np.concatenate([forward(loaded, window) for window in windows])

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from compress.errors import GraphError
 from compress.graph import Array, Graph, Memory, Op
-from compress.graph.samples import Signal, check_initial
+from compress.graph.samples import SideBySide, Signal, check_initial
 from compress.ops.scan import BLOCK
 
 Tap = Callable[[Op, Array], None]
@@ -23,6 +26,8 @@ class Interpreter:
     What an operator computes, its record says; what it keeps lies in its `Memory`. Here is only the
     order: operators one after the other, loops frame by frame, and how a stream begins.
     """
+
+    DTYPE: ClassVar[npt.DTypeLike] = np.float64  # what is computed in
 
     def __init__(self, graph: Graph, batch: int = 1) -> None:
         self.graph, self.batch = graph, batch
@@ -71,11 +76,18 @@ class Interpreter:
                 {n: np.stack([np.asarray(initial[n]) for initial in given]) for n in names}
             )
 
-    def run(self, samples: Array, tap: Tap | None = None, progress: str = "") -> Array:
+    def run(
+        self,
+        samples: Array | SideBySide,
+        tap: Tap | None = None,
+        progress: str = "",
+        dtype: npt.DTypeLike | None = None,
+    ) -> Array:
         """samples (batch, time, features), time a multiple of samples_per_step -> (batch, frames,
-        outputs).
+        outputs). Of those that lie on disk a chunk at a time is read.
 
-        `progress`: words for a progress bar; none without.
+        `progress`: words for a progress bar; none without. `dtype`: of what comes out, where it is
+        kept in less than it is computed in.
         """
         from tqdm import tqdm
 
@@ -92,14 +104,24 @@ class Interpreter:
         begin = max(0, last - self.steps)
         together = max(1, CHUNK_SAMPLES // step // self.batch)
         size = step * (together // BLOCK * BLOCK or together)
-        todo = [
-            *_chunks(samples[:, : step * begin], step),
-            *_chunks(samples[:, step * begin :], size),
-        ]
-        bar = tqdm(todo, desc=progress, unit="chunk", leave=False, disable=not progress)
-        chunks = [self._chunk(c, tap) for c in bar]
-        empty = np.zeros((self.batch, 0, self.graph.output.features))
-        return np.concatenate(chunks, axis=1) if chunks else empty
+        end, begin = samples.shape[1], min(step * begin, samples.shape[1])
+        starts = [*range(0, begin, step), *range(begin, end, size), end]
+        frames, outputs = end // step * self.graph.chunk, self.graph.output.features
+        made = np.empty((self.batch, frames, outputs), dtype or self.DTYPE)
+        todo = itertools.pairwise(starts)
+        bar = tqdm(
+            todo,
+            desc=progress,
+            unit="chunk",
+            leave=False,
+            disable=not progress,
+            total=len(starts) - 1,
+        )
+        for start, stop in bar:
+            chunk = np.asarray(samples[:, start:stop]).astype(self.DTYPE, copy=False)
+            place = slice(*(at // step * self.graph.chunk for at in (start, stop)))
+            made[:, place] = self._chunk(chunk, tap)
+        return made
 
     def _chunk(self, samples: Array, tap: Tap | None) -> Array:
         live = {self.graph.input.name: samples}
@@ -174,23 +196,7 @@ class Interpreter:
                     self.before.pop(name, None)
 
 
-def _chunks(samples: Array, size: int) -> Iterator[Array]:
-    for start in range(0, samples.shape[1], size):
-        yield samples[:, start : start + size]
-
-
-def side_by_side(recordings: list[Array], step: int) -> tuple[Array, list[int]]:
-    """Recordings (time, features) of different lengths as one zero-padded batch, and the whole
-    steps in each."""
-    steps = [len(r) // step for r in recordings]
-    shape = (len(recordings), max(steps) * step, recordings[0].shape[-1])
-    batch = np.zeros(shape, dtype=recordings[0].dtype)
-    for row, recording, n in zip(batch, recordings, steps, strict=True):
-        row[: n * step] = recording[: n * step]
-    return batch, steps
-
-
 def trim(output: Array, steps: list[int], chunk: int = 1) -> list[Array]:
-    """Each recording's own frames of an output (batch, frames, values) of `side_by_side` input;
+    """Each recording's own frames of an output (batch, frames, values) of `SideBySide` input;
     `chunk` frames a step."""
     return [row[: n * chunk] for row, n in zip(output, steps, strict=True)]

@@ -102,7 +102,7 @@ def observe(graph: Graph, recordings: Iterable[Array | Signal], products: bool =
     steps = 0
     for recording in recordings:
         signal = as_signal(recording)
-        samples = whole_steps(graph, signal.samples)
+        samples = np.asarray(whole_steps(graph, signal.samples))
         steps += len(samples) // graph.samples_per_step
         digest.update(np.ascontiguousarray(samples, dtype=np.float32).tobytes())
         see(graph.input.name, samples[None])

@@ -72,7 +72,7 @@ def _read(graph: Graph, path: Path) -> tuple[list[Signal], list[str]]:
     parts = task.inputs(graph, path, datasets.CALIBRATION_SECONDS)
     rate, least = float(graph.input.rate), least_samples(graph)
     numbers = np.concatenate([part.start + np.arange(len(part.samples)) for part in parts])
-    samples = np.concatenate([part.samples for part in parts])
+    samples = np.concatenate([np.asarray(part.samples) for part in parts])
     try:
         level = examine(samples, rate, lambda index: task.electrode(graph, index), numbers)
     except RecordingError as error:
@@ -187,4 +187,4 @@ def _samples(graph: Graph, path: Path) -> Array:
         parts = tasks.of(graph).inputs(graph, path, datasets.CALIBRATION_SECONDS)
     except RecordingError:
         return np.zeros((0, graph.input.features), np.float32)
-    return np.concatenate([part.samples for part in parts])
+    return np.concatenate([np.asarray(part.samples) for part in parts])

@@ -59,8 +59,8 @@ class Server:
         self._owner = 0
         self._lock = threading.Lock()
 
-    def open(self, argument: Any) -> Child:
-        """A child that serves this argument."""
+    def open(self, argument: Any, limits: Limits | None = None) -> Child:
+        """A child that serves this argument, with limits of its own if some are given."""
         ours, theirs = socket.socketpair()
         with self._lock, theirs:
             for again in (False, True):
@@ -73,7 +73,7 @@ class Server:
                 except OSError:  # it was ended from outside
                     if again:
                         raise
-        return Child(ours, self.library, self.limits, argument)
+        return Child(ours, self.library, limits or self.limits, argument)
 
     def _start(self) -> None:
         """Start the process that forks."""
@@ -101,8 +101,8 @@ class Server:
 
 
 class Child:
-    """One process that reads one file. Refusal for what it refuses, and when it crashes, hangs or
-    answers with something else than an answer."""
+    """One process that reads one file, for the process that opened it. Refusal for what it refuses,
+    and when it crashes, hangs or answers with something else than an answer."""
 
     def __init__(self, line: socket.socket, library: str, limits: Limits, argument: Any):
         self._line, self._library, self._limits = line, library, limits
@@ -110,7 +110,7 @@ class Child:
         self._first = {"argument": argument} | {
             name: getattr(limits, name) for name in ("memory", "cpu_s", "wall_s")
         }
-        self._begun = False
+        self._begun, self._owner = False, os.getpid()
 
     def close(self) -> None:
         """End it."""
@@ -119,6 +119,8 @@ class Child:
     def ask(self, request: Any, into: np.ndarray | None = None) -> Any:
         """Its answer to a request. The bytes that come with it must fill `into` exactly; whatever
         `into` is, they are bytes to this method."""
+        if self._owner != os.getpid():
+            raise Refusal("it was opened by another process")
         with self._lock:
             asked = time.monotonic()
             try:

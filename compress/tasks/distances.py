@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.generic]
+BLOCK = 1 << 14  # frames that are compared at once
 
 
 def concatenate(parts: Sequence[Array]) -> Array:
@@ -27,8 +28,18 @@ def agreement(first: Sequence[Array], second: Sequence[Array]) -> float:
 def sqnr_db(expected: Array, found: Array) -> float:
     """Power of the expected signal over the power of the error, in dB; 200 at most, which stands
     for equal."""
-    x, y = (np.asarray(v, dtype=np.float64) for v in (expected, found))
-    signal, noise = float(np.square(x).sum()), float(np.square(x - y).sum())
+    return sqnr_of([expected], [found])
+
+
+def sqnr_of(expected: Sequence[Array], found: Sequence[Array]) -> float:
+    """The same over several streams, each (frames, values)."""
+    signal = noise = 0.0
+    for first, second in zip(expected, found, strict=True):
+        if len(first) != len(second):
+            raise ValueError(f"expected as many frames, found {len(first)} and {len(second)}")
+        for start in range(0, len(first), BLOCK):
+            x, y = (np.asarray(v[start : start + BLOCK], dtype=np.float64) for v in (first, second))
+            signal, noise = signal + np.square(x).sum(), noise + np.square(x - y).sum()
     if not noise:
         return 200.0
     return float(np.clip(10.0 * np.log10(max(signal, 1e-300) / noise), -200.0, 200.0))

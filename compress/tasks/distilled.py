@@ -46,7 +46,7 @@ def tune(
     torch.set_num_threads(threads)
     task = tasks.of(graph)
     bar = tqdm(sessions, desc="read recordings", unit="session")
-    read = [part for path in bar for part in task.inputs(graph, path)]
+    read = [part.in_memory() for path in bar for part in task.inputs(graph, path)]
     anywhere = [np.ones(len(recorded.samples), bool) for recorded in read]
     cropper = Cropper(graph, read, anywhere, recipe.seconds)
     over_windows = bool(cropper.window)

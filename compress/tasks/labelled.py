@@ -83,7 +83,9 @@ class LabelledTask(Task):
     def others(self, graph: g.Graph, paths: Sequence[Path]) -> list[Array]:
         """What is known in other recordings, of those that say something."""
         electrodes = graph.input.features
-        found = [own_recording.read(path, electrodes) for path in paths if path.suffix != ".npy"]
+        found = [
+            own_recording.read(path, electrodes) for path in paths if path.suffix.lower() != ".npy"
+        ]
         known = [self.target_of(graph, recording) for recording in found]
         return [target for target in known if target is not None]
 

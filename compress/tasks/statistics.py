@@ -17,6 +17,7 @@ Array = npt.NDArray[Any]
 RUNS = 20  # of them at least: short recordings are drawn in shorter runs
 RESAMPLES = 2000
 SEED = 20240601
+AT_ONCE = 1 << 20  # runs that are drawn at once
 
 
 def pooled(errors: Sequence[Array], amounts: Sequence[Array], unit: float) -> float | None:
@@ -35,9 +36,13 @@ def resampled(
     """95 % percentile interval of `unit` × all errors / all lengths, over runs drawn with
     replacement, as many as there are."""
     e, n = (np.concatenate([_kinds(part) for part in parts]) for parts in (errors, lengths))
-    chosen = np.random.default_rng(seed).integers(0, len(n), (resamples, len(n)))
-    sums = [np.stack([kind[chosen].sum(1) for kind in of.T], axis=1) for of in (e, n)]
-    low, high = np.quantile(ratio(unit * sums[0], sums[1]), [0.025, 0.975])
+    rng, together, found = np.random.default_rng(seed), max(1, AT_ONCE // len(n)), []
+    for start in range(0, resamples, together):
+        # a draw takes half a number of the generator: an even count leaves none over
+        chosen = rng.integers(0, len(n), (min(together, resamples - start), len(n)))
+        sums = [np.stack([kind[chosen].sum(1) for kind in of.T], axis=1) for of in (e, n)]
+        found.append(ratio(unit * sums[0], sums[1]))
+    low, high = np.quantile(np.concatenate(found), [0.025, 0.975])
     return float(low), float(high)
 
 
@@ -55,8 +60,9 @@ def _kinds(part: Array) -> Array:
     return array if array.ndim == 2 else array.reshape(-1, 1)
 
 
-def sums_of_runs(values: Array, size: int) -> Array:
-    """Sums of runs of `size` values (n, …); the last run takes the rest; none of no values."""
+def sums_of_runs(values: Array, size: int, dtype: npt.DTypeLike | None = None) -> Array:
+    """Sums of runs of `size` values (n, …), in `dtype` if given; the last run takes the rest; none
+    of no values."""
     if not len(values):
         return values
-    return np.add.reduceat(values, np.arange(max(1, len(values) // size)) * size)
+    return np.add.reduceat(values, np.arange(max(1, len(values) // size)) * size, dtype=dtype)

@@ -25,35 +25,29 @@ def taken(
     whole: bool = True,
 ) -> list[Segment]:
     """Whole steps of each segment, until all of them together are the first `seconds`; of the
-    longest segment alone for `one`. A segment too short for one output is left out, and that is
-    said; RecordingError where all are. Not `whole`: all of each, however short."""
-    step, rate, least = graph.samples_per_step, float(graph.input.rate), least_samples(graph)
-    longest = max(segments, key=len)
-    left = sum(map(len, segments)) if seconds is None else round(seconds * rate)
+    longest segment alone for `one`. Each is long enough for one output, so the last may go on
+    behind the `seconds`. A segment too short for one is left out, and that is said; RecordingError
+    where all are. Not `whole`: all of each, however short."""
+    step = graph.samples_per_step if whole else 1
+    least = -(-least_samples(graph) // step) * step if whole else 1
+    longest, rate = max(segments, key=len), float(graph.input.rate)
+    left = asked = sum(map(len, segments)) if seconds is None else round(seconds * rate)
     found: list[Segment] = []
     short: list[Segment] = []
     for segment in [longest] if one else segments:
-        part = segment.first(min(left, len(segment)))
-        part = part.first(len(part) // step * step) if whole else part
-        if len(part) >= (least if whole else 1):
+        if left < step:
+            break
+        wanted = max(left, least) if found else left
+        part = segment.first(min(wanted, len(segment)) // step * step)
+        if len(part) >= least:
             found.append(part)
             left -= len(part)
         elif len(segment) < least:
             short.append(segment)
-    if not found:
-        most = min(len(longest), left) if one or seconds is not None else len(longest)
-        raise RecordingError(too_short(graph, longest.path, most))
+    if not found and whole:
+        raise RecordingError(too_short(graph, longest.path, min(asked, len(longest))))
     _say(longest, len(segments) if one else 1, short, least, rate)
     return found
-
-
-def too_short(graph: Graph, path: Path, found: int) -> str:
-    """Why a signal of so many samples is refused."""
-    least, rate = least_samples(graph), float(graph.input.rate)
-    return (
-        f"{path}: expected at least the {least} samples ({least / rate:g} s) that {graph.name}"
-        f" takes for its first output, found {found}; give a longer signal"
-    )
 
 
 def _say(longest: Segment, of: int, short: Sequence[Segment], least: int, rate: float) -> None:
@@ -68,3 +62,12 @@ def _say(longest: Segment, of: int, short: Sequence[Segment], least: int, rate: 
             f"{longest.path}: {parts} shorter than the {least} samples that a stream needs: left"
             f" out, {sum(map(len, short)) / rate:.3f} s in all"
         )
+
+
+def too_short(graph: Graph, path: Path, found: int) -> str:
+    """Why a signal of so many samples is refused."""
+    least, rate = least_samples(graph), float(graph.input.rate)
+    return (
+        f"{path}: expected at least the {least} samples ({least / rate:g} s) that {graph.name}"
+        f" takes for its first output, found {found}; give a longer signal"
+    )

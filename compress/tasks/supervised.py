@@ -103,7 +103,7 @@ def _parts(
 ) -> list[Recorded]:
     """All stretches of recordings, the first seconds of each recording; no crop spans a gap."""
     bar = tqdm(paths, desc="read recordings", unit="session")
-    return [part for path in bar for part in task.parts(graph, path, seconds)]
+    return [part.in_memory() for path in bar for part in task.parts(graph, path, seconds)]
 
 
 def _check_known(objective: Objective, validation: Sequence[Recorded]) -> None:

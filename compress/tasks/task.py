@@ -64,8 +64,12 @@ class Recorded:
 
     @property
     def samples(self) -> Array:
-        """(n, features), real values."""
+        """(n, features), real values; those of a long recording stay on disk."""
         return self.signal.samples
+
+    def in_memory(self) -> Recorded:
+        """The same with samples that are read: for what takes them in any order."""
+        return replace(self, signal=replace(self.signal, samples=np.asarray(self.samples)))
 
     @property
     def seconds(self) -> float:
@@ -200,12 +204,12 @@ class Task(ABC):
         # what a stream begins with may belong to the sample behind the left context
         least = max(count, graph.left_context + 1) + step
         read = self.read if scored else self.load_input
-        return read(graph, path, least / float(graph.input.rate)).samples[:count]
+        return np.asarray(read(graph, path, least / float(graph.input.rate)).samples[:count])
 
     @contextmanager
     def stored(self, graph: g.Graph, path: Path) -> Iterator[Stored]:
         """A recording, or a `.npy`, whose samples are read where they are asked for."""
-        if path.suffix == ".npy":
+        if path.suffix.lower() == ".npy":
             yield InMemory(self._load_array(graph, path, None).samples)
             return
         with self.opened(graph, path) as stored:
@@ -214,7 +218,7 @@ class Task(ABC):
     def opened(self, graph: g.Graph, path: Path) -> AbstractContextManager[Stored]:
         """A recording of the task, not looked at but for what is asked of it."""
         parts = self.parts(graph, path, labels=False)
-        return nullcontext(InMemory(np.concatenate([part.samples for part in parts])))
+        return nullcontext(InMemory(np.concatenate([np.asarray(p.samples) for p in parts])))
 
     def electrode(self, graph: g.Graph, index: int) -> str:
         """What a value of a sample is called in messages."""
@@ -248,14 +252,14 @@ class Task(ABC):
         """
         found = (
             self.parts(graph, path, seconds, labels, whole=whole)
-            if path.suffix != ".npy"
+            if path.suffix.lower() != ".npy"
             else [self._load_array(graph, path, seconds, whole)]
         )
         return found if initial is None else [self._begun(graph, found[0], initial), *found[1:]]
 
     def load_input(self, graph: g.Graph, path: Path, seconds: float | None = None) -> Recorded:
         """As `inputs`, the longest stretch alone."""
-        if path.suffix == ".npy":
+        if path.suffix.lower() == ".npy":
             return self._load_array(graph, path, seconds)
         return self.parts(graph, path, seconds, labels=False, one=True)[0]
 

@@ -20,7 +20,7 @@ from compress.errors import TendonError
 from compress.evaluate import HeldOut
 from compress.files import visible
 from compress.graph import Array, Graph
-from compress.graph.samples import Signal, to_int16
+from compress.graph.samples import Signal, blocks, to_int16
 from export.c import emit, memory
 
 HERE = Path(__file__).parent
@@ -62,6 +62,13 @@ class NativeModel:
             out.ctypes.data_as(ctypes.c_void_p),
         )
         return out
+
+    def stream(self, samples: Array) -> Array:
+        """Real samples (n, inputs), which may lie on disk -> int16 (frames, outputs) of their whole
+        steps; continues the stream."""
+        none = np.zeros((0, self.graph.output.features), np.int16)
+        parts = blocks(samples, self.graph.samples_per_step)
+        return np.concatenate([none, *(self.run(to_int16(self.graph, part)) for part in parts)])
 
     def set_tap(self, callback: Callable[[int, Array], None]) -> None:
         """Call back with (operator index, its int16 output, flat) after every operator; needs a
@@ -122,12 +129,10 @@ def words(graph: Graph, heldout: HeldOut, folder: Path) -> list[Array]:
     """int16 words (frames, outputs) of each held-out session; the library is built in `folder` when
     it is not there."""
     model, found = load(graph, folder), []
-    for samples, signal in tqdm(
-        list(zip(heldout.batch, heldout.signals, strict=True)), desc="native C", unit="session"
-    ):
+    for signal in tqdm(heldout.signals, desc="native C", unit="session"):
         model.begin_with(signal)
-        found.append(model.run(to_int16(graph, samples)))
-    return heldout.trim(graph, np.stack(found))
+        found.append(model.stream(signal.samples))
+    return found
 
 
 def _compile(

@@ -296,7 +296,7 @@ def test_equal_rotations_share_their_weights_on_the_board() -> None:
         (lambda h: h.update(mlp_features="auto_2"), "auto_<factor>_<least>_<most>"),
         (
             lambda h: h["model_HF"].update(_target_="emg2qwerty.modules.SJ_SNN"),
-            "model_HF: 'emg2qwerty.modules.SJ_SNN'",
+            "model_HF._target_: 'emg2qwerty.modules.SJ_SNN'",
         ),
         (
             lambda h: h["model_LF"].update(upscale_last_layer=2),

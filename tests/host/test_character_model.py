@@ -130,7 +130,7 @@ def test_a_damaged_file_is_refused_or_still_a_model(
 
 @pytest.mark.parametrize(
     ("counts", "reason"),
-    [(b"3=99999999999", "allocate"), (b"2=-5", "signal"), (b"3=7", "header|end|EOF")],
+    [(b"3=99999999999", "allocate"), (b"2=-5", "crashes"), (b"3=7", "header|end|EOF")],
 )
 def test_wrong_counts_neither_end_this_process_nor_fill_memory(
     small: Path, tmp_path: Path, counts: bytes, reason: str

@@ -6,11 +6,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from compress import artifacts
 from compress.artifacts import keys
-from compress.data import datasets, listing, splits, training_sessions
+from compress.data import datasets, listing, own_recording, splits, training_sessions
 from compress.data.choice import split_files
 from compress.errors import RecordingError
 from export.c import project
@@ -101,6 +102,12 @@ def test_endings_in_capitals_are_endings(tmp_path: Path) -> None:
     assert names(datasets.find(tmp_path, tmp_path, TYPING)) == (["a.HDF5"], ["b.hdf5"])
     lists = splits.SessionLists(("a",), (), ("b",))
     assert splits.present(lists, tmp_path, TYPING.suffixes)["a"].name == "a.HDF5"
+
+
+def test_an_archive_is_one_in_capitals_too(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", emg=np.ones((8, 2), np.float32), rate=100)
+    (tmp_path / "a.npz").rename(tmp_path / "A.NPZ")
+    assert own_recording.read(tmp_path / "A.NPZ").emg.shape == (8, 2)
 
 
 def test_folders_that_are_links_are_gone_into_once(tmp_path: Path) -> None:

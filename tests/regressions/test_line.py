@@ -7,11 +7,13 @@ import random
 import struct
 import subprocess
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 from cobs import cobs
 
+from export.c.project import build_project, write_project
 from host import protocol as p
 from host.boards import ProcessBoard, open_process
 from host.conversation import Timing
@@ -394,6 +396,17 @@ def test_a_locked_image_knows_no_request_for_the_state_or_the_tap() -> None:
                 link.request(kind, bytes(8))
         with pytest.raises(UnknownRequestError, match="unknown request"):
             link._begin(p.RESTORE)
+
+
+def test_the_makefile_of_a_project_locks_it(tmp_path: Path) -> None:
+    toy.need("gcc", "make")
+    write_project(tmp_path / "p", "posix", toy.model_files(), [], "toy model")
+    image = build_project(tmp_path / "p", "posix", variables={"LOCKED": "1"})
+    with open_process(image, toy.MODEL_HASH, toy.QUICK) as board:
+        assert "-DAPP_LOCKED" in board.link.handshake().compiler
+        board.link.reset()
+        with pytest.raises(UnknownRequestError):
+            board.link.snapshot()
 
 
 def sizes(flags: Sequence[str]) -> list[int]:

@@ -17,7 +17,9 @@ import pytest
 import serial
 import serial.tools.list_ports
 
+from bench.__main__ import main as bench_main
 from host import ports
+from host.__main__ import main as host_main
 from host.boards import Board, Reconnect, open_board
 from host.conversation import Timing
 from host.errors import BoardLostError, NoBoardError
@@ -65,6 +67,37 @@ def test_what_is_no_port_is_said_and_which_ports_there_are(
         f"{path} is {kind}, not a serial port; ports are: /dev/ttyACM0 (ST-LINK/V2-1), /dev/ttyS0"
         " (no USB device); give PORT=/dev/ttyACM0, an ST-LINK/V2-1"
     )
+
+
+@pytest.mark.parametrize(
+    ("main", "words"),
+    [
+        (bench_main, ["hil", "--board", "nucleo-f446re"]),
+        (bench_main, ["demo", "--board", "virtual-f405"]),
+        (bench_main, ["profile", "--board", "nucleo-f446re"]),
+        (bench_main, ["crosscheck"]),
+        (host_main, ["diagnose", "--board", "nucleo-f446re"]),
+        (host_main, ["infer", "--engine", "nucleo-f446re", "--input", "a", "--output", "b"]),
+        (host_main, ["flash", "--board", "nucleo-f446re"]),
+    ],
+)
+def test_every_command_says_so_before_it_makes_anything(
+    main: Callable[[list[str]], int],
+    words: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    build = tmp_path / "build"
+    assert main([*words, "--build", str(build), "--port", str(tmp_path)]) == 2
+    assert f"error: {tmp_path} is a folder, not a serial port" in capsys.readouterr().err
+    assert not build.exists()
+
+
+def test_a_chip_without_a_port_is_told_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bench_main(["hil", "--board", "nucleo-f446re", "--build", str(tmp_path / "b")]) == 2
+    assert "connect it and give its port with PORT=" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["/dev/ttyNONE7", "no/such", "/etc/hostname/tty", ""])

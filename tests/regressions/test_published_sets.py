@@ -175,6 +175,9 @@ def test_several_splits_calibrate_on_each_user_and_score_each(tmp_path: Path) ->
     ]
     found = find(tmp_path / "data", split=tuple(files))
     assert stems(found) == ("b e", "c f") and found.users == ("10", "11")
+    split(files[1], "010:d", "010:e", "010:f")
+    assert find(tmp_path / "data", split=tuple(files)).users == ("10", "10"), "the same person"
+    split(files[1], "11:d", "11:e", "11:f")
     one = find(tmp_path / "data", split=tuple(files), users=("11",))
     assert stems(one) == ("e", "f")
 

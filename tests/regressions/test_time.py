@@ -484,7 +484,7 @@ def test_every_engine_begins_anew_behind_a_gap(engine: str, made: dict[str, Any]
     assert len(found) == len(expected) == 2
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_array_equal(a, b)
-    assert task.in_a_row(made["real"], found).shape[1] == sum(map(len, found)) - 2
+    assert task.laid_out(made["real"], found).shape[1] == sum(map(len, found)) - 2
 
 
 def test_a_board_streams_each_part_from_the_beginning(made: dict[str, Any]) -> None:
@@ -525,7 +525,7 @@ def test_a_stretch_too_short_for_a_step_is_left_out_and_said(
     own(tmp_path / "a.npz", np.random.default_rng(0), time=stamps)
     parts = tasks.of(made["real"]).parts(made["real"], tmp_path / "a.npz")
     assert [(p.start, len(p.samples)) for p in parts] == [(3, 1995)]
-    assert "1 part is shorter than the 5 samples that a stream needs: left out" in heard[-1]
+    assert "1 part is shorter than the 10 samples that a stream needs: left out" in heard[-1]
 
 
 def test_what_is_said_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:

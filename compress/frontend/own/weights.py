@@ -59,12 +59,13 @@ def stored(path: Path) -> tuple[Mapping[str, Any], dict[str, Any]]:
 
 
 def _hyper_parameters(raw: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """Plain ones; none where they are no dict."""
+    """Those that say what the network is, plain; none where there are no such."""
     found = raw.get("hyper_parameters")
     try:
-        return plain.texts(plain.hyper_parameters(found, _DESCRIBING)) if found else {}
+        known = plain.is_dict(found) and plain.hyper_parameters(found, _DESCRIBING, alone=True)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
+    return plain.texts(known or {})
 
 
 def _is_state(value: Any) -> bool:

@@ -29,12 +29,17 @@ _STRINGS = ("torch.torch_version.TorchVersion", "torch.TorchVersion")
 Chain = tuple[Any, ...]  # containers from the outermost to the one that holds a value
 
 
-def hyper_parameters(stored: Any, describing: tuple[str, ...]) -> dict[str, Any]:
+def hyper_parameters(
+    stored: Any, describing: tuple[str, ...], alone: bool = False
+) -> dict[str, Any]:
     """Plain values by name. `describing` names those that describe a network: only their
-    interpolations are resolved. CheckpointError for no dict, or for one without an end."""
+    interpolations are resolved, and `alone` they are all that is read. CheckpointError for no dict,
+    or for one without an end."""
     content = _items(stored)
     if not isinstance(content, dict):
         raise CheckpointError(f"hyper_parameters: expected a dict, found {shown(stored)}")
+    if alone:
+        content = {key: content[key] for key in describing if key in content}
     chain, reader = (*_ancestors(stored), stored), _Reader()
     found = {}
     for key, value in content.items():
@@ -42,6 +47,11 @@ def hyper_parameters(stored: Any, describing: tuple[str, ...]) -> dict[str, Any]
         name = in_words(key)
         found[name] = reader.of(value, chain, name)
     return found
+
+
+def is_dict(stored: Any) -> bool:
+    """Whether this is a dict under its wrapping."""
+    return isinstance(_items(stored), dict)
 
 
 def texts(value: Any) -> Any:

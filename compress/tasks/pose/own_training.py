@@ -25,5 +25,7 @@ def train(request: TrainingRequest, recipe: supervised.Recipe | None = None) -> 
 
 def _angles(graph: Graph, sessions: Sequence[Recorded]) -> Regression:
     """In rad; NaN in the samples of which inverse kinematics did not find them."""
-    known = [np.where(s.target.valid[:, None], s.target.angles, np.nan) for s in sessions]
+    known = [
+        np.where(s.target.valid[:, None], np.asarray(s.target.angles), np.nan) for s in sessions
+    ]
     return Regression(graph, [replace(s, target=k) for s, k in zip(sessions, known, strict=True)])

@@ -27,8 +27,9 @@ def angles(shown: Shown) -> Picture | None:
     if not len(frames) or part.target is None:
         return None
     rate = float(graph.output.rate)
-    target = part.target.angles[begin :: SAMPLE_RATE // DRAWN_HZ]
-    valid = part.target.valid[begin :: SAMPLE_RATE // DRAWN_HZ]
+    span = slice(begin, begin + round(SHOWN_S * SAMPLE_RATE))
+    target = np.asarray(part.target.angles[span])[:: SAMPLE_RATE // DRAWN_HZ]
+    valid = part.target.valid[span][:: SAMPLE_RATE // DRAWN_HZ]
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(9.6, 1.15 * len(SHOWN) + 0.6), layout="constrained")
         rows = figure.subplots(len(SHOWN), 1, sharex=True, squeeze=False)[:, 0]

@@ -17,14 +17,15 @@ failure in them, for which the two are the same.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from compress.errors import TendonError
+from compress.graph.samples import OnDisk, stays_on_disk
 from compress.tasks.pose.kinematics import (
     FINGERS,
     FINGERTIPS,
@@ -51,10 +52,13 @@ FINGERTIP_WEIGHT = 0.01  # of the distance in mm beside the angle error in rad, 
 RUN = 1.0  # seconds that the bootstrap draws together: errors of one movement are not independent
 
 
+BLOCK = 40 * 1600  # samples that are measured at once, of whole landmark steps
+
+
 @dataclass(frozen=True, eq=False)
 class Stretch:
     """Predictions (T, 20) and targets (T, 20) in rad of consecutive samples, and which of them are
-    valid (T,)."""
+    valid (T,). Both may lie on disk: what is measured takes a piece of them after the other."""
 
     predictions: Floats
     targets: Floats
@@ -68,11 +72,23 @@ class Stretch:
                     f"pose score: expected {name} of shape {shape} in rad, found {angles.shape};"
                     " align them first"
                 )
-            if not np.isfinite(angles[self.mask]).all():
+        if isinstance(self.targets, np.ndarray):
+            self._check_finite()
+
+    def _check_finite(self) -> None:
+        for name, angles in (("predictions", self.predictions), ("targets", self.targets)):
+            if not np.isfinite(np.asarray(angles)[self.mask]).all():
                 raise TendonError(
                     f"pose score: expected finite {name}, found NaN or infinity in a valid sample;"
                     " mask it"
                 )
+
+    def pieces(self, size: int = BLOCK) -> Iterator[Stretch]:
+        """The same in pieces of `size` samples, read."""
+        for start in range(0, len(self.mask), size):
+            part = slice(start, start + size)
+            x, y = (np.asarray(v[part], dtype=np.float64) for v in (self.predictions, self.targets))
+            yield Stretch(x, y, self.mask[part])
 
     @property
     def error(self) -> Floats:
@@ -110,8 +126,12 @@ def stretch(
     predictions: npt.ArrayLike, targets: npt.ArrayLike, mask: npt.ArrayLike | None = None
 ) -> Stretch:
     """A stretch of any number type; every sample valid without a mask."""
-    x, y = (np.asarray(v, dtype=np.float64) for v in (predictions, targets))
-    return Stretch(x, y, np.ones(len(y), bool) if mask is None else np.asarray(mask, dtype=bool))
+    x, y = (
+        v if isinstance(v, OnDisk) else np.asarray(v, dtype=np.float64)
+        for v in (predictions, targets)
+    )
+    valid = np.ones(len(y), bool) if mask is None else np.asarray(mask, dtype=bool)
+    return Stretch(cast(Floats, x), cast(Floats, y), valid)
 
 
 def score(stretches: Iterable[Stretch], rate: float, hand: Hand) -> PoseScore:
@@ -151,17 +171,35 @@ def published(found: Mapping[str, Any]) -> dict[str, float]:
     return {f"test_{name}": value for name, value in figures.items()}
 
 
-def _measure(part: Stretch, rate: float, hand: Hand) -> Iterator[tuple[str, Sum]]:
-    """Every metric's magnitudes in one stretch."""
+def _measure(stretch: Stretch, rate: float, hand: Hand) -> Iterator[tuple[str, Sum]]:
+    """Every metric's magnitudes in one stretch, piece by piece."""
+    before: tuple[Floats, Mask] = np.zeros((0, len(JOINTS))), np.zeros(0, bool)
+    for part in stretch.pieces():
+        yield from _errors_of(part)
+        before = np.concatenate([before[0], part.predictions]), np.append(before[1], part.mask)
+        yield from _changes(*before, len(part.mask), rate)
+        before = before[0][-3:], before[1][-3:]
+        yield from _distances(part, rate, hand)
+
+
+def _errors_of(part: Stretch) -> Iterator[tuple[str, Sum]]:
     error, valid = part.error, int(part.mask.sum())
     yield "mae", (float(error.sum()), valid * len(JOINTS))
     for names, of_joint in ((FINGERS, FINGER_OF_JOINT), (GROUPS, GROUP_OF_JOINT)):
         for i, name in enumerate(names):
             yield name, (float(error[:, of_joint == i].sum()), valid * int((of_joint == i).sum()))
-    change, mask = np.degrees(part.predictions), part.mask
-    for name in ("velocity", "acceleration", "jerk"):
+
+
+def _changes(predictions: Floats, mask: Mask, new: int, rate: float) -> Iterator[tuple[str, Sum]]:
+    """What ends in the last `new` samples; those before them were there already."""
+    change, known = np.degrees(predictions), len(mask) - new
+    for order, name in enumerate(("velocity", "acceleration", "jerk"), 1):
         change, mask = np.diff(change, axis=0), mask[1:] & mask[:-1]
-        yield name, _total(np.abs(change[mask]) * rate)
+        first = max(0, known - order)
+        yield name, _total(np.abs(change[first:][mask[first:]]) * rate)
+
+
+def _distances(part: Stretch, rate: float, hand: Hand) -> Iterator[tuple[str, Sum]]:
     every = max(1, round(rate / LANDMARK_RATE))
     chosen = np.flatnonzero(part.mask[::every]) * every
     found, expected = (
@@ -190,9 +228,9 @@ def _mean(name: str, sums: Sequence[Sum]) -> float:
 # --- time: 50 outputs per second against targets at 2 kHz -----------------------------------------
 
 
-def resample(values: Array, length: int) -> Floats:
+def resample(values: Array, length: int, start: int = 0, stop: int | None = None) -> Floats:
     """(T, …) to (length, …) by linear interpolation between the middles of samples, ends held, in
-    float64.
+    float64; of these rows start…stop.
 
     What torch calls `interpolate(mode="linear", align_corners=False)`, over the first axis. Torch
     rounds positions to the type of its values, in an order that depends on the processor; these are
@@ -204,7 +242,9 @@ def resample(values: Array, length: int) -> Floats:
             f" {length}"
         )
     values = np.asarray(values, dtype=np.float64)
-    position = np.clip(step_times(length, len(values)) - 0.5, 0, len(values) - 1)
+    stop = length if stop is None else min(stop, length)
+    times = (np.arange(start, stop) + 0.5) * len(values) / length  # step_times
+    position = np.clip(times - 0.5, 0, len(values) - 1)
     before, after = np.floor(position).astype(int), np.ceil(position).astype(int)
     share = (position - before).reshape(-1, *[1] * (values.ndim - 1))
     return (1.0 - share) * values[before] + share * values[after]
@@ -212,8 +252,12 @@ def resample(values: Array, length: int) -> Floats:
 
 def align(outputs: Array, samples: int) -> Floats:
     """A network's outputs (steps, 20) at each of the `samples` that follow its left context, as
-    published."""
-    return resample(outputs, samples)
+    published; many of them are made where they are asked for."""
+    if samples <= BLOCK:
+        return resample(outputs, samples)
+    resample(outputs, samples, 0, 1)  # refuses what cannot be resampled
+    shape = (samples, *np.shape(outputs)[1:])
+    return stays_on_disk(lambda a, b: resample(outputs, samples, a, b), shape, np.float64)
 
 
 def step_times(steps: int, samples: int) -> Floats:
@@ -263,13 +307,23 @@ def mean_pose(targets: Sequence[Array], masks: Sequence[Mask]) -> Floats:
             "mean pose: expected valid samples in the training targets, found none; give other"
             " recordings"
         )
-    return (
-        sum(
-            (t[m].sum(0, dtype=np.float64) for t, m in zip(targets, masks, strict=True)),
-            np.zeros(len(JOINTS)),
-        )
-        / valid
-    )
+    total = np.zeros(len(JOINTS))
+    for t, m in zip(targets, masks, strict=True):
+        for start in range(0, len(m), BLOCK):
+            part = slice(start, start + BLOCK)
+            total += np.asarray(t[part])[m[part]].sum(0, dtype=np.float64)
+    return total / valid
+
+
+def mean_error(targets: Sequence[Array], masks: Sequence[Mask], guesses: Sequence[Array]) -> float:
+    """MAE in degrees over the valid samples of targets (T, 20) each of one guess (20,) for all of
+    them."""
+    total, valid = 0.0, sum(int(mask.sum()) for mask in masks)
+    for t, m, guess in zip(targets, masks, guesses, strict=True):
+        for start in range(0, len(m), BLOCK):
+            part = slice(start, start + BLOCK)
+            total += float(np.degrees(np.abs(np.asarray(t[part]) - guess))[m[part]].sum())
+    return total / (valid * len(JOINTS)) if valid else math.nan
 
 
 @dataclass(frozen=True)
@@ -337,7 +391,9 @@ def run_sums(part: Stretch, rate: float, run: float = RUN) -> tuple[Floats, Floa
 
 def _require_same_targets(first: Sequence[Stretch], second: Sequence[Stretch]) -> None:
     same = len(first) == len(second) and all(
-        np.array_equal(a.mask, b.mask) and np.array_equal(a.targets[a.mask], b.targets[b.mask])
+        len(a.mask) == len(b.mask)
+        and np.array_equal(a.mask, b.mask)
+        and (a.targets is b.targets or all(map(_same_targets, a.pieces(), b.pieces())))
         for a, b in zip(first, second, strict=True)
     )
     if not same:
@@ -358,11 +414,30 @@ def _run_length(stretches: Sequence[Stretch], rate: float, run: float) -> int:
     return max(1, min(round(run * rate), valid // RUNS))
 
 
+def _same_targets(a: Stretch, b: Stretch) -> bool:
+    return np.array_equal(a.targets[a.mask], b.targets[b.mask])
+
+
 def _errors(stretches: Sequence[Stretch], size: int) -> Floats:
     """Sum over a run's valid samples of the mean error of the joints, in degrees."""
-    return np.concatenate([sums_of_runs(s.error.mean(1), size) for s in stretches])
+    return np.concatenate([_sums(s, size, lambda part: part.error.mean(1)) for s in stretches])
 
 
 def _samples(stretches: Sequence[Stretch], size: int) -> Floats:
     """Valid samples of each run."""
-    return np.concatenate([sums_of_runs(s.mask.astype(np.float64), size) for s in stretches])
+    return np.concatenate([sums_of_runs(s.mask, size, np.float64) for s in stretches])
+
+
+def _sums(stretch: Stretch, size: int, of: Callable[[Stretch], Floats]) -> Floats:
+    """`sums_of_runs` of values of the samples, piece by piece."""
+    runs = max(1, len(stretch.mask) // size)
+    found = np.zeros(runs)
+    whole = max(1, BLOCK // size) * size
+    for index, part in enumerate(stretch.pieces(whole)):
+        sums = sums_of_runs(of(part), size)
+        begin = index * (whole // size)
+        if begin < runs:
+            found[begin : begin + len(sums)] += sums
+        else:
+            found[-1] += sums.sum()  # the rest behind the last run
+    return found if len(stretch.mask) else np.zeros(0)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from compress import graph as g
+from compress.data import on_disk
 from compress.data.clock import Segment
 from compress.data.recording_file import SAMPLE_RATE
 from compress.errors import RecordingError, TendonError
@@ -52,6 +53,11 @@ def first_sample(graph: g.Graph) -> int:
         return graph.left_context
     label = label_samples(graph, graph.start_up + 1)[-1]
     return max(0, int(label) - (int(graph.input.rate / graph.output.rate) - 1) // 2)
+
+
+def first_pose(graph: g.Graph, angles: Array) -> Array:
+    """That of the sample behind the left context, of angles (samples, 20)."""
+    return np.asarray(angles[graph.left_context : graph.left_context + 1])[0]
 
 
 def scored(graph: g.Graph, frames: Array, target: Angles) -> Array:
@@ -121,12 +127,12 @@ class Pose(Task):
         self, graph: g.Graph, session: PoseSession, segment: Segment, known: Array
     ) -> Recorded:
         start, stop = segment.start, segment.stop
-        angles, initial = session.joint_angles(start, stop), None
+        angles, initial = on_disk.stretch(session, "joint_angles", start, stop), None
         if graph.provenance.get("initial_pose"):
             if len(segment) <= graph.left_context:
                 raise RecordingError(too_short(graph, session.path, len(segment)))
-            initial = dict.fromkeys(graph.initial, angles[graph.left_context])
-        signal = Signal(session.emg(start, stop), initial)
+            initial = dict.fromkeys(graph.initial, first_pose(graph, angles))
+        signal = Signal(on_disk.stretch(session, "samples", start, stop), initial)
         return Recorded(session.path, signal, Angles(angles, known[start:stop]), start=start)
 
     def begins_with(self, graph: g.Graph) -> tuple[tuple[int, ...], str] | None:
@@ -193,11 +199,8 @@ class Pose(Task):
     ) -> float | None:
         parts = self.stretches(graph, frames, recorded)
         valid = sum(int(part.mask.sum()) for part in parts)
-        return (
-            sum(float(part.error.sum()) for part in parts) / (valid * parts[0].error.shape[1])
-            if valid
-            else None
-        )
+        total = sum(float(piece.error.sum()) for part in parts for piece in part.pieces())
+        return total / (valid * len(JOINTS)) if valid else None
 
     def interval(
         self, graph: g.Graph, frames: Sequence[Array], recorded: Sequence[Recorded]
@@ -244,11 +247,12 @@ class Pose(Task):
         mean = pose_scores.mean_pose([t.angles for t in training], [t.valid for t in training])
         rate = float(graph.output.rate)
         targets = [self.behind(graph, int(r.seconds * rate), r) for r in recorded]
-        found = {}
-        for name, guess in (("hold_initial", lambda t: t[:1]), ("mean_pose", lambda t: mean[None])):
-            errors = [np.degrees(np.abs(t.angles - guess(t.angles)))[t.valid] for t in targets]
-            found[name] = float(np.concatenate(errors).mean())
-        return found
+        angles, valid = [t.angles for t in targets], [t.valid for t in targets]
+        guesses = {
+            "hold_initial": [np.asarray(a[:1]) for a in angles],
+            "mean_pose": [mean[None] for _ in angles],
+        }
+        return {name: pose_scores.mean_error(angles, valid, of) for name, of in guesses.items()}
 
     def say(self, details: dict[str, Any]) -> list[tuple[str, str]]:
         if not details:

@@ -55,8 +55,8 @@ class Session(RecordingFile):
 
     GROUP, KIND, FIELDS, BY_TIME = GROUP, "emg2qwerty session", fields(DTYPE), True
 
-    def __init__(self, path: str | Path, sha256: str | None = None) -> None:
-        super().__init__(path, sha256)
+    def __init__(self, path: str | Path, sha256: str | None = None, checked: bool = False) -> None:
+        super().__init__(path, sha256, checked)
         self.name: str = str(self.attributes["session_name"])
         self.user: str = str(self.attributes["user"])
         self.condition: str = str(self.attributes["condition"])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from compress import graph as g
+from compress.data import on_disk
 from compress.data.clock import Segment
 from compress.graph.samples import Signal
 from compress.tasks import distances
@@ -95,7 +96,7 @@ class Typing(Task):
 
     def _part(self, session: Session, segment: Segment) -> Recorded:
         start, stop = segment.start, segment.stop
-        samples = session.samples(start, stop)
+        samples = on_disk.stretch(session, "samples", start, stop)
         keys = [(at / SAMPLE_RATE, key) for at, key in session.keys(start, stop)]
         typed = Typed(session.text(start, stop), keys)
         return Recorded(session.path, Signal(samples), typed, start=start)

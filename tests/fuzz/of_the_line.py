@@ -103,7 +103,7 @@ READERS = (
         "heard.bin",
         lambda path: path.write_bytes(answers()) and None,
         hear,
-        (ProtocolError,),
+        (),
         TOKENS,
     ),
     Reader(

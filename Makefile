@@ -100,10 +100,12 @@ firmware: setup tools ## build the firmware of a board, check its size
 	$(PYTHON) -m export firmware $(common) $(data) $(form) --board $(call said,BOARD) \
 		$(latency) $(name) --compiler $(call said,COMPILER)
 
-hil: setup tools ## stream recordings through a board, score, compare every word
-## [BOARD= COMPILER= PORT= DATA= SECONDS= LATENCY=ms LM= FORMAT=c|tflm TFLM=]
+hil: setup tools ## stream recordings through a board, score, compare every word; INPUT=: any
+## array or recording, compared without a score
+## [BOARD= COMPILER= PORT= DATA= INPUT= SECONDS= LATENCY=ms LM= FORMAT=c|tflm TFLM=]
 	$(PYTHON) -m bench hil $(common) $(data) $(form) --board $(call said,BOARD) \
-		$(call given,port,PORT) --seconds $(call said,SECONDS) $(latency) $(lm) \
+		$(call given,port,PORT) $(call given,input,INPUT) $(latency) $(lm) \
+		$(call asked,seconds,SECONDS) \
 		--compiler $(call said,COMPILER)
 
 flash: setup tools ## build the firmware, load it with what is there

@@ -16,6 +16,7 @@ from host.names import DECODERS
 
 CROSSCHECK_SECONDS = 30.0  # where there are so many
 LOAD = 0.6  # of the board's clock that a compressed network may take: the rest is for others
+STREAMED_SECONDS = 15.0
 
 
 def add_no_arguments(_: argparse.ArgumentParser) -> None:
@@ -23,8 +24,17 @@ def add_no_arguments(_: argparse.ArgumentParser) -> None:
 
 
 def add_hil_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `hil`: those of a stream, --format, --tflm, --latency, --compiler, --lm."""
-    _add_stream_arguments(parser)
+    """Options of `hil`: those of a stream, --input, --format, --tflm, --latency, --compiler,
+    --lm."""
+    _add_stream_arguments(parser, None, ", all of --input")
+    parser.add_argument(
+        "--input",
+        type=Path,
+        help=(
+            "a recording, or a .npy of the shape that the network's task says, which is compared"
+            " word for word and not scored (default: the held-out recordings)"
+        ),
+    )
     cli.add_format_arguments(parser)
     cli.add_latency_argument(parser)
     add_compiler_argument(parser)
@@ -37,7 +47,9 @@ def add_demo_arguments(parser: argparse.ArgumentParser) -> None:
     _add_lm_argument(parser, "the shipped one")
 
 
-def _add_stream_arguments(parser: argparse.ArgumentParser) -> None:
+def _add_stream_arguments(
+    parser: argparse.ArgumentParser, seconds: float | None = STREAMED_SECONDS, besides: str = ""
+) -> None:
     """Those of a graph, --board, --port, --seconds."""
     cli.add_graph_arguments(parser)
     parser.add_argument(
@@ -51,8 +63,8 @@ def _add_stream_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seconds",
         type=cli.seconds,
-        default=15.0,
-        help="how much signal to stream (default: %(default)s)",
+        default=seconds,
+        help=f"how much signal to stream (default: {STREAMED_SECONDS:g}{besides})",
     )
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 
+from bench.cli import STREAMED_SECONDS
 from bench.hil import formats, measurement, text
-from compress import cli, pipeline
+from compress import cli, evaluate, pipeline, tasks
+from compress.data.datasets import Dataset
 from export import boards, compilers
 from host import engines
 from host.boards import check
@@ -16,12 +18,25 @@ def run(args: argparse.Namespace) -> int:
     check(args.board, args.port)
     folder, form = cli.folder(args), _format(args)
     made = engines.prepare_scored(folder, cli.sources(args))
-    dataset = pipeline.dataset_of(folder, made.integer, cli.sources(args))
-    outcome = measurement.run(made, dataset, args.board, args.port, args.seconds, form, args.lm)
+    dataset, seconds = _streamed(args, made)
+    outcome = measurement.run(made, dataset, args.board, args.port, seconds, form, args.lm)
     page = measurement.write(outcome, folder.target(args.board, form.name))
     print(text.console_report(outcome.report))
     print(f"\nwrote {page.with_suffix('.json')}\nreport: {page}")
     return 0 if outcome.report["valid"] and outcome.report["bit_exact"] else 1
+
+
+def _streamed(args: argparse.Namespace, made: engines.Artifacts) -> tuple[Dataset, float]:
+    """What is streamed, and how many seconds of it: the held-out recordings, or all of --input,
+    which is compared and not scored."""
+    dataset = pipeline.dataset_of(made.folder, made.integer, cli.sources(args))
+    if args.input is None:
+        return dataset, args.seconds or STREAMED_SECONDS
+    parts = evaluate.read(made.integer, args.input, scored=False)
+    collection, array = tasks.collection_of(made.integer), args.input.suffix.lower() == ".npy"
+    simulated = not array and collection.is_simulated(args.input)
+    given = Dataset(dataset.calibration, [args.input], simulated, scored=False)
+    return given, args.seconds or sum(part.seconds for part in parts)
 
 
 def _format(args: argparse.Namespace) -> formats.Format:

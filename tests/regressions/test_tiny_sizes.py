@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.__main__ import main as bench_main
+from compress.files import read_json
 from host.__main__ import main
 from host.names import LOCAL
 from tests import toy
@@ -116,3 +118,18 @@ def test_a_stream_says_what_it_leaves_over(
 def need(engine: str) -> None:
     if engine in ("native", "posix"):
         toy.need("gcc", "make")
+
+
+def test_hil_compares_any_array_word_by_word_and_scores_nothing(
+    network: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    toy.need("gcc", "make")
+    np.save(network / "in.npy", np.load(network / "long.npy")[:, :50])
+    words = ["hil", "--model", str(network / "net.py"), "--build", str(network / "build")]
+    words += ["--calibration", str(network / "long.npy"), "--board", "posix"]
+    assert bench_main([*words, "--input", str(network / "in.npy")]) == 0
+    capsys.readouterr()
+    report = read_json(network / "build/net/w8a16/c/posix/hil.json")
+    assert report["valid"] and report["bit_exact"] and report["words"] == 48 // STEP
+    assert [r["recording"] for r in report["recordings"]] == ["in.npy"]
+    assert report["metric"]["board"] is None

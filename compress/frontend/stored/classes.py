@@ -133,7 +133,7 @@ def _device(kind: str, index: int | None = None) -> str:
 
 def _type(*arguments: Any) -> Name:
     """A type of types, like Optional[int]: nothing needs to know which."""
-    return Name("typing", "Any")
+    return Name(Any.__module__, "Any")
 
 
 def _encoded(text: str, how: str = "latin1") -> bytes:

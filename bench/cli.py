@@ -1,4 +1,4 @@
-"""The options of `python -m bench`. Nothing here is slow to import (see compress/cli.py)."""
+"""The options of `python -m bench`. Nothing here is slow to import (see compress/cli)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from bench.pareto import FLOAT
-from compress import cli
+from compress.cli import options
 from compress.frontend.families import HYPER_PARAMETERS
 from compress.quantization.precisions import PRECISIONS
 from export import boards
@@ -35,8 +35,8 @@ def add_hil_arguments(parser: argparse.ArgumentParser) -> None:
             " word for word and not scored (default: the held-out recordings)"
         ),
     )
-    cli.add_format_arguments(parser)
-    cli.add_latency_argument(parser)
+    options.add_format_arguments(parser)
+    options.add_latency_argument(parser)
     add_compiler_argument(parser)
     _add_lm_argument(parser, "none")
 
@@ -51,7 +51,7 @@ def _add_stream_arguments(
     parser: argparse.ArgumentParser, seconds: float | None = STREAMED_SECONDS, besides: str = ""
 ) -> None:
     """Those of a graph, --board, --port, --seconds."""
-    cli.add_graph_arguments(parser)
+    options.add_graph_arguments(parser)
     parser.add_argument(
         "--board",
         default="virtual-f405",
@@ -62,7 +62,7 @@ def _add_stream_arguments(
     )
     parser.add_argument(
         "--seconds",
-        type=cli.seconds,
+        type=options.seconds,
         default=seconds,
         help=f"how much signal to stream (default: {STREAMED_SECONDS:g}{besides})",
     )
@@ -78,13 +78,13 @@ def _add_lm_argument(parser: argparse.ArgumentParser, default: str) -> None:
 
 def add_crosscheck_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `crosscheck`: those of a graph, --input, --seconds, --board, --port."""
-    cli.add_graph_arguments(parser)
+    options.add_graph_arguments(parser)
     parser.add_argument(
         "--input", type=Path, help="a recording or .npy (default: the first held-out sessions)"
     )
     parser.add_argument(
         "--seconds",
-        type=cli.seconds,
+        type=options.seconds,
         default=CROSSCHECK_SECONDS,
         help="how much signal, of as many recordings as it takes (default: %(default)s)",
     )
@@ -102,7 +102,7 @@ def add_crosscheck_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_faults_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `faults`: those of a graph, --frames, --resets, --flips, --board, --seed."""
-    cli.add_graph_arguments(parser)
+    options.add_graph_arguments(parser)
     for name, count, what in (
         ("frames", 100_000, "frames to damage on the line of a process"),
         ("resets", 100, "resets in the middle of a stream, frames of before outliving them"),
@@ -110,7 +110,7 @@ def add_faults_arguments(parser: argparse.ArgumentParser) -> None:
     ):
         parser.add_argument(
             f"--{name}",
-            type=cli.whole(0, 10**9),
+            type=options.whole(0, 10**9),
             default=count,
             help=f"{what} (default: %(default)s)",
         )
@@ -121,7 +121,7 @@ def add_faults_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--seed",
-        type=cli.whole(0, 10**9),
+        type=options.whole(0, 10**9),
         default=0,
         help="of what is drawn (default: %(default)s)",
     )
@@ -129,7 +129,7 @@ def add_faults_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_speed_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `speed`: --build, --cmsis-nn."""
-    cli.add_build_argument(parser)
+    options.add_build_argument(parser)
     help_text = (
         "folder of CMSIS-NN, with a library or sources, to measure beside ours (default: recorded"
         " figures)"
@@ -139,13 +139,13 @@ def add_speed_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_profile_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `profile`: those of a graph, --board, --latency, --port."""
-    cli.add_graph_arguments(parser)
+    options.add_graph_arguments(parser)
     parser.add_argument(
         "--board",
         default="virtual-f405",
         help=f"one of {', '.join(boards.names())} (default: %(default)s)",
     )
-    cli.add_latency_argument(parser)
+    options.add_latency_argument(parser)
     parser.add_argument(
         "--port", help="its serial port: device, socket://host:port (default: emulated here)"
     )
@@ -153,7 +153,7 @@ def add_profile_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_drift_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `drift`: those of a graph, --input."""
-    cli.add_graph_arguments(parser)
+    options.add_graph_arguments(parser)
     parser.add_argument(
         "--input",
         type=Path,
@@ -172,7 +172,7 @@ def add_validate_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_pareto_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `pareto`: what is swept, with what, and how."""
-    cli.add_models_argument(parser, list(HYPER_PARAMETERS))
+    options.add_models_argument(parser, list(HYPER_PARAMETERS))
     parser.add_argument(
         "--checkpoint", type=Path, help="of the one network of --models, instead of the shipped one"
     )
@@ -199,10 +199,12 @@ def add_pareto_arguments(parser: argparse.ArgumentParser) -> None:
         default=SHIPPED,
         help="KenLM character model for beam+lm (default: %(default)s)",
     )
-    cli.add_choice_arguments(parser)
-    cli.add_build_argument(parser)
+    options.add_choice_arguments(parser)
+    options.add_build_argument(parser)
     parser.add_argument(
-        "--jobs", type=cli.whole(1, 1024), help="how many jobs at a time (default: one per core)"
+        "--jobs",
+        type=options.whole(1, 1024),
+        help="how many jobs at a time (default: one per core)",
     )
     parser.add_argument(
         "--backend",
@@ -217,8 +219,8 @@ def add_pareto_arguments(parser: argparse.ArgumentParser) -> None:
 def add_compress_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `compress`: those of a checkpoint, --data and what is chosen of it, --board and
     what a network may take."""
-    cli.add_checkpoint_arguments(parser)
-    cli.add_choice_arguments(parser)
+    options.add_checkpoint_arguments(parser)
+    options.add_choice_arguments(parser)
     parser.add_argument(
         "--board",
         default="nucleo-h743zi2",
@@ -226,13 +228,13 @@ def add_compress_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--ram",
-        type=cli.size,
+        type=options.size,
         help="bytes of RAM that the image may take: 400K, … (default: the board's)",
     )
     parser.add_argument(
         "--load",
-        type=cli.real(0.001, 1.0),
+        type=options.real(0.001, 1.0),
         default=LOAD,
         help="share of the board's clock it may take (default: %(default)s)",
     )
-    cli.add_budget_arguments(parser)
+    options.add_budget_arguments(parser)

@@ -10,47 +10,46 @@ from compress import interruption
 if __name__ == "__main__":
     interruption.begin()  # before what takes its time to import
 
-from compress import cli
-from compress.cli import Command, run_main
+from compress.cli import Command, options, run_main
 
 COMMANDS = (
     Command(
         "quantize",
         "checkpoint + calibration recordings -> integer graph and its error rate",
-        cli.add_graph_arguments,
+        options.add_graph_arguments,
         "compress.pipeline:quantize_command",
         begins=True,
     ),
     Command(
         "macs",
         "multiply-accumulates per layer and per second of signal",
-        cli.add_model_arguments,
+        options.add_model_arguments,
         "compress.pipeline:macs_command",
         looks=True,
     ),
     Command(
         "recordings",
         "write the simulated recordings that are missing",
-        cli.add_recordings_arguments,
+        options.add_recordings_arguments,
         "compress.data.recordings:run",
     ),
     Command(
         "train",
         "train a network, on simulated recordings or your own",
-        cli.add_train_arguments,
+        options.add_train_arguments,
         "compress.tasks.train:run",
         writes=lambda args: [f"{args.model}.train"],
     ),
     Command(
         "shrink",
         "a network within a budget of flash and cycles, fine-tuned",
-        cli.add_shrink_arguments,
+        options.add_shrink_arguments,
         "compress.compression.command:from_arguments",
     ),
     Command(
         "users",
         "one table of several users' networks, and the mean over users",
-        cli.add_users_arguments,
+        options.add_users_arguments,
         "compress.report.users:run",
     ),
 )

@@ -1,11 +1,11 @@
-"""The options of `python -m export`. Nothing here is slow to import (see compress/cli.py)."""
+"""The options of `python -m export`. Nothing here is slow to import (see compress/cli)."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from compress import cli
+from compress.cli import options
 from export import boards
 from export.check import CHECKS
 from export.compilers import COMPILERS
@@ -13,7 +13,7 @@ from export.compilers import COMPILERS
 
 def add_project_arguments(parser: argparse.ArgumentParser) -> None:
     """Those of graph and board: all that `tflm`, `onnx` and `tflite` take."""
-    cli.add_graph_arguments(parser)
+    options.add_graph_arguments(parser)
     parser.add_argument(
         "--board", default="virtual-f405", help=f"one of {', '.join(boards.names())}"
     )
@@ -22,15 +22,15 @@ def add_project_arguments(parser: argparse.ArgumentParser) -> None:
 def add_c_arguments(parser: argparse.ArgumentParser) -> None:
     """Those of a project, --latency, --name."""
     add_project_arguments(parser)
-    cli.add_latency_argument(parser)
+    options.add_latency_argument(parser)
     add_name_argument(parser)
 
 
 def add_firmware_arguments(parser: argparse.ArgumentParser) -> None:
     """Those of a project, --format, --tflm, --latency, --name, --compiler."""
     add_project_arguments(parser)
-    cli.add_format_arguments(parser)
-    cli.add_latency_argument(parser)
+    options.add_format_arguments(parser)
+    options.add_latency_argument(parser)
     add_name_argument(parser)
     add_compiler_argument(parser)
 

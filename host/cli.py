@@ -1,11 +1,11 @@
-"""The options of `python -m host`. Nothing here is slow to import (see compress/cli.py)."""
+"""The options of `python -m host`. Nothing here is slow to import (see compress/cli)."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from compress import cli
+from compress.cli import options
 from export import boards
 from export.cli import add_compiler_argument
 from host.lm import ORDER, PROMPTS, SHIPPED
@@ -18,7 +18,7 @@ SECONDS, ON_BOARD_SECONDS = 10.0, 2.0
 
 def add_infer_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `infer`: those of a graph, --engine, --input, --initial, --output, --port."""
-    cli.add_graph_arguments(parser)
+    options.add_graph_arguments(parser)
     parser.add_argument(
         "--engine",
         default="integer",
@@ -62,9 +62,9 @@ def add_decode_arguments(parser: argparse.ArgumentParser) -> None:
 def add_flash_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `flash`: those of a graph and its form, --compiler, --board, --port, --tool,
     --tap."""
-    cli.add_graph_arguments(parser)
-    cli.add_format_arguments(parser)
-    cli.add_latency_argument(parser)
+    options.add_graph_arguments(parser)
+    options.add_format_arguments(parser)
+    options.add_latency_argument(parser)
     add_compiler_argument(parser)
     parser.add_argument(
         "--board", default="virtual-f405", help=f"one of {', '.join(boards.chips())}"
@@ -95,13 +95,13 @@ def add_lm_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--prompts",
-        type=cli.whole(1, 10_000_000),
+        type=options.whole(1, 10_000_000),
         default=PROMPTS,
         help="how many prompts to read (default: %(default)s)",
     )
     parser.add_argument(
         "--order",
-        type=cli.whole(2, 6),
+        type=options.whole(2, 6),
         default=ORDER,
         help="longest n-gram, 2 to 6 characters (default: %(default)s)",
     )
@@ -109,7 +109,7 @@ def add_lm_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_diagnose_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `diagnose`: those of a graph, --engines or --board, --port, --input, --seconds."""
-    cli.add_graph_arguments(parser)
+    options.add_graph_arguments(parser)
     sides = parser.add_mutually_exclusive_group()
     sides.add_argument(
         "--engines",
@@ -128,6 +128,6 @@ def add_diagnose_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--seconds",
-        type=cli.seconds,
+        type=options.seconds,
         help=f"of the input (default: {SECONDS:g}, on a board {ON_BOARD_SECONDS:g})",
     )

@@ -20,6 +20,7 @@ import torch
 from compress import artifacts, cli, pipeline
 from compress.__main__ import main as compress_main
 from compress.artifacts import COMPRESSED, Folder, Sources
+from compress.cli import options
 from compress.errors import CheckpointError, TendonError
 from compress.frontend import checkpoint
 from compress.frontend.own import named, source
@@ -120,7 +121,7 @@ def test_what_cannot_be_a_network_file_is_refused(
 
 def test_options_say_the_name_and_the_file(tmp_path: Path) -> None:
     parser = argparse.ArgumentParser()
-    cli.add_graph_arguments(parser)
+    options.add_graph_arguments(parser)
     args = parser.parse_args(["--model", str(written(tmp_path)), "--build", str(tmp_path)])
     assert (args.model, args.network.path) == ("net", tmp_path / "net.py")
     assert cli.folder(args).path == tmp_path / "net" / "w8a16"
@@ -136,7 +137,7 @@ def test_the_window_is_the_files(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 def test_two_files_of_one_name_are_not_swept_together(tmp_path: Path) -> None:
     parser = argparse.ArgumentParser()
-    cli.add_models_argument(parser, [])
+    options.add_models_argument(parser, [])
     paths = [str(written(tmp_path / side)) for side in "ab"]
     args = parser.parse_args(["--models", "TC_S4_small", paths[0], f"{paths[1]}:wide"])
     assert args.models == ["TC_S4_small", "net", "net-wide"] and len(args.networks) == 2

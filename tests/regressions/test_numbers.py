@@ -35,7 +35,7 @@ def test_the_options_that_are_numbers_are_found() -> None:
     found = {name.rsplit(maxsplit=1)[1] for name in NUMERIC}
     assert {"--seconds", "--steps", "--latency", "--window", "--jobs", "--load"} <= found
     plain = [name for name, (_, action) in NUMERIC.items() if action.type in (int, float)]
-    assert plain == [], "these take NaN or any size: cli.whole or cli.real say a range"
+    assert plain == [], "these take NaN or any size: options.whole or options.real say a range"
 
 
 @pytest.mark.parametrize("name", NUMERIC)

@@ -1,0 +1,158 @@
+"""What the four mains (`python -m compress|export|host|bench`) share: tables of commands, what
+their arguments mean, and how errors end. `options` has the options.
+
+Options are asked for far more often than commands run, so that whoever defines them imports nothing
+that is slow to import: names come from light modules, and the code of a command is imported when it
+runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import Any, NoReturn
+
+from compress import interruption
+from compress.artifacts import (
+    COMPRESSED,
+    GIVEN,
+    Folder,
+    Sources,
+    locks,
+    resolve,
+    usual_precision,
+)
+from compress.errors import TendonError, printable
+from compress.report import console
+
+
+class Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong with an option, without the list of all of them."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message}\n")
+
+
+def _network(args: argparse.Namespace) -> list[str]:
+    """Of commands with --model: the folder of that network."""
+    return [args.model] if "model" in args else []
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command of a main.
+
+    Args:
+        help: a line about it.
+        add_arguments: gives a parser its options.
+        runs: `module:function`, called with the parsed options; returns the exit code, or None
+            for 0.
+        begins: whether it may replace what a folder of a network was made from by what its options
+            name.
+        looks: whether it makes nothing that a board runs, and may look at another checkpoint
+            beside what a folder was made from.
+        writes: names of what it writes below --build, by its options: folders of networks, ….
+    """
+
+    name: str
+    help: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    runs: str
+    begins: bool = False
+    looks: bool = False
+    writes: Callable[[argparse.Namespace], Sequence[str]] = _network
+
+    def run(self, args: argparse.Namespace) -> Any:
+        """Import its code and call it, as the only one that writes there."""
+        module, _, function = self.runs.partition(":")
+        with locks.held(args.build, *self.writes(args)) if "build" in args else nullcontext():
+            return getattr(import_module(module), function)(args)
+
+
+def parser_of(
+    package: str, about: str | None, commands: Sequence[Command]
+) -> argparse.ArgumentParser:
+    """The parser of `python -m <package>`, with all its commands."""
+    parser = Parser(prog=f"python -m {package}", description=about)
+    added = parser.add_subparsers(required=True, metavar="command")
+    for command in commands:
+        own = added.add_parser(command.name, help=command.help)
+        command.add_arguments(own)
+        own.set_defaults(run=command.run, begins=command.begins, looks=command.looks)
+    return parser
+
+
+def refuse_latency(args: argparse.Namespace) -> None:
+    """An interpreter runs a file of one frame a step."""
+    if args.latency:
+        raise TendonError(
+            f"LATENCY={args.latency:g} FORMAT=tflm: expected 0; TFLite-Micro computes one output"
+            " frame at a time"
+        )
+
+
+def folder(args: argparse.Namespace) -> Folder:
+    """Where the artifacts of these arguments live; TendonError for a window beside a network
+    file."""
+    return _made_from(args)[0]
+
+
+def sources(args: argparse.Namespace) -> Sources:
+    """What they are made from: what these arguments say, else what was remembered, which is
+    printed; SourcesError where both do not agree and the command does not begin anew."""
+    return _made_from(args)[1]
+
+
+def _made_from(args: argparse.Namespace) -> tuple[Folder, Sources]:
+    if "made_from" not in args:
+        window = getattr(args, "window", None)
+        if args.network is not None and window is not None:
+            raise TendonError(
+                f"WINDOW={window}: the window of {args.network.title} is the one that the file"
+                f" says: set WINDOW in {args.network.path}"
+            )
+        folder = Folder(args.build, args.model, COMPRESSED, network=args.network)
+        asked = {name: getattr(args, name, None) for name in GIVEN}
+        found = resolve(folder, asked, args.begins, args.looks)
+        if "precision" in args:
+            precision = args.precision or usual_precision(folder, found)
+            folder = replace(folder, precision=precision, window=found.window)
+        args.made_from = folder, found
+    made: tuple[Folder, Sources] = args.made_from
+    return made
+
+
+def run_main(
+    package: str, about: str | None, commands: Sequence[Command], arguments: Sequence[str] | None
+) -> int:
+    """What `python -m <package>` does; returns its exit code."""
+    return run(parser_of(package, about, commands), arguments)
+
+
+def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:
+    """Parse and call the command's `run`; a TendonError, and a file that cannot be read or written,
+    becomes one line and exit code 2, an interruption exit code 130, a termination 143."""
+    console.prepare()
+    try:
+        interruption.running()
+        try:
+            parsed = parser.parse_args(arguments)
+            return int(parsed.run(parsed) or 0)
+        finally:
+            sys.stdout.flush()
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) or interruption.came():
+            return interruption.code()
+        if isinstance(error, TendonError):
+            print(f"error: {printable(str(error))}", file=sys.stderr)
+            return 2
+        if isinstance(error, OSError) and error.filename:
+            print(f"error: {printable(f'{error.filename}: {error.strerror}')}", file=sys.stderr)
+            return 2
+        raise
+    finally:
+        interruption.ending()

@@ -202,7 +202,7 @@ def test_exporting_twice_gives_the_same_files(here):
     [
         (["--input", "nowhere.npy"], "nowhere.npy"),
         (["--input", "wrong_shape.npy"], "expected numbers of shape (samples, 2, 16)"),
-        (["--input", "nan.npy"], "1 NaN or infinite values, first at (5, 1"),
+        (["--input", "nan.npy"], "found 1 that are not, the first at (5, 1"),
         (
             ["--input", "input.npy", "--engine", "abacus"],
             "expected one of torch, graph, onnx, integer, native",

@@ -45,7 +45,7 @@ def resolve(folder: Folder, asked: Mapping[str, Any], begins: bool, looks: bool 
         begins: whether the command may replace what the folder was made from. SourcesError where it
             may not, and asks for another, or where a file changed or is gone.
         looks: whether the command makes nothing that a board runs. It may look at another
-            checkpoint, beside what is there.
+            checkpoint or window, beside what is there.
     """
     wanted = {
         name: None if is_default(value) else value
@@ -65,10 +65,11 @@ def resolve(folder: Folder, asked: Mapping[str, Any], begins: bool, looks: bool 
     values = {name: wanted.get(name, value_of(known.get(name))) for name in GIVEN}
     sources = _sources({name: value for name, value in values.items() if value})
     gone = [name for name, why in stale.items() if why == _GONE]
-    if looks and others == ["checkpoint"] and not gone:
+    if looks and others and not gone:
+        asked_for = " ".join(text(name, wanted[name] or DEFAULT) for name in others)
         print(
             f"{shown(folder.root)} was made from {describe(folder, known)} and stays as it is: this"
-            f" looks at {text('checkpoint', sources.checkpoint or DEFAULT)} beside it"
+            f" looks at {asked_for} beside it"
         )
         return replace(sources, apart=True)
     if gone or (not begins and (others or stale)):

@@ -34,7 +34,7 @@ class Parser(argparse.ArgumentParser):
     """Says in one line what is wrong with an option, without the list of all of them."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {message}\n")
+        raise TendonError(message)
 
 
 def _network(args: argparse.Namespace) -> list[str]:

@@ -310,7 +310,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--steps",
-        type=whole(1, 10**9),
+        type=whole(0, 10**9),
         help="steps to train (default: the network's recipe)",
     )
     _add_training_arguments(parser)

@@ -22,10 +22,6 @@ VERSION = 1
 
 def run(args: argparse.Namespace) -> int:
     """Train, then say where the checkpoint is and how it validates."""
-    for name, least in (("steps", 0), ("threads", 1)):
-        value = getattr(args, name)
-        if value is not None and value < least:
-            raise TendonError(f"--{name}: expected {least} or more, found {value}")
     if args.out is not None and args.out.is_dir():
         raise TendonError(f"--out {args.out}: expected a file to write, found a folder")
     task, collection = _own(args) if args.network else _published(args)

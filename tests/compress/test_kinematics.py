@@ -211,7 +211,7 @@ def test_a_file_that_is_no_hand_at_all_is_refused(tmp_path: Path, content: str) 
     path.write_text(content)
     with pytest.raises(TendonError, match="expected"):
         load_hand(path)
-    with pytest.raises(TendonError, match="check HAND="):
+    with pytest.raises(TendonError, match="in HAND="):
         load_hand(tmp_path / "absent.json")
 
 

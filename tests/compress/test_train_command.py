@@ -300,7 +300,10 @@ def test_a_training_of_no_steps_gives_the_checkpoint_back_and_its_score(
 
 @pytest.mark.parametrize(
     ("option", "value", "message"),
-    [("--steps", "-3", "expected 0 or more"), ("--threads", "0", "expected 1 or more")],
+    [
+        ("--steps", "-3", "expected a whole number from 0 to 1,000,000,000"),
+        ("--threads", "0", "expected a whole number from 1 to 1,024"),
+    ],
 )
 def test_counts_that_are_none_are_one_line(
     own: Own,
@@ -311,7 +314,7 @@ def test_counts_that_are_none_are_one_line(
     message: str,
 ) -> None:
     assert own.train(tmp_path / "out.ckpt", option, value) == 2
-    assert f"{option}: {message}, found {value}" in capsys.readouterr().err
+    assert f"{option}: {message}, found '{value}'" in capsys.readouterr().err
     assert own.train(tmp_path) == 2  # a folder to write
     assert "found a folder" in capsys.readouterr().err
 

@@ -1,6 +1,7 @@
 """How PlatformIO builds this project: as its Makefile does, file by file, with the flags that
 platformio.ini names."""
 
+import os
 import shutil
 
 from SCons.Script import AlwaysBuild, Default, DefaultEnvironment
@@ -34,8 +35,10 @@ def for_speed(env, source):
 
 env.AddBuildMiddleware(for_speed, "*nn[/\\]nn_*.c")
 elf = env.BuildProgram()
-if shutil.which("sh"):  # the CRC over the whole image, which it checks at every start
-    stamp = 'sh port/cortex-m/stamp.sh $OBJDUMP "$TARGET"'
+STAMP = "port/cortex-m/stamp.sh"
+# the CRC over the whole image, which it checks at every start; a user's own program has none
+if shutil.which("sh") and os.path.isfile(STAMP):
+    stamp = f'sh {STAMP} $OBJDUMP "$TARGET"'
     env.AddPostAction(elf, env.VerboseAction(stamp, "Writing the CRC into $TARGET"))
 to_binary = f"$OBJCOPY -O binary {env.GetProjectOption('custom_binary_flags', '')} $SOURCE $TARGET"
 image = env.Command("$BUILD_DIR/firmware.bin", elf, env.VerboseAction(to_binary, "Writing $TARGET"))

@@ -26,10 +26,7 @@ content() {
 }
 
 set -- $(section .image_crc)
-[ $# -eq 2 ] || {
-    echo "$elf: expected a section .image_crc, found none" >&2
-    exit 1
-}
+[ $# -eq 2 ] || exit 0 # an application without image.c, which checks its tables by itself
 {
     printf 'CRC1' # PORT_STAMPED
     content | gzip -1 -c | tail -c 8 | head -c 4

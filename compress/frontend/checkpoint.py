@@ -22,6 +22,7 @@ from torch import nn
 from compress.errors import CheckpointError, printable
 from compress.files import replace_atomically, sha256
 from compress.frontend import families
+from compress.frontend.alone import alone
 from compress.frontend.families import build, family_of, name_of
 from compress.frontend.families.record import Family
 from compress.frontend.fit import Fit, fill, fit, is_averaged
@@ -58,6 +59,7 @@ class Checkpoint:
         return self.family.task
 
 
+@alone
 def load(path: Path) -> Checkpoint:
     """Read a Lightning checkpoint strictly; CheckpointError says what was expected and found. What
     was taken off keys or left out is said, once."""

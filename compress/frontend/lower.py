@@ -9,10 +9,12 @@ from typing import Any
 
 from compress import graph as g
 from compress.errors import CheckpointError, GraphError
+from compress.frontend.alone import alone
 from compress.frontend.builder import Builder, fold_batch_norms
 from compress.frontend.checkpoint import Checkpoint
 
 
+@alone
 def lower(checkpoint: Checkpoint, window: int | None = None) -> g.Graph:
     """The float graph of a network, BatchNorm folded, verified. Its provenance says what task it
     does and what it came from.

@@ -23,7 +23,7 @@ from bench.pareto.points import Point
 from bench.pareto.sweep import Backend
 from compress import evaluate, tasks
 from compress import graph as g
-from compress.artifacts import COMPRESSED, Folder
+from compress.artifacts import COMPRESSED, Folder, sha256
 from compress.data.simulator import pose as simulated_pose
 from compress.data.simulator import session as simulated_typing
 from compress.frontend import checkpoint
@@ -227,8 +227,10 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, module in ((TRACKING, "StatePoseModule"), (REGRESSION, "VEMG2PoseWithInitialState")):
         config = tiny(module) | {"provide_initial_pos": name == TRACKING}
         checkpoint.save(folder / f"{name}.ckpt", build(config).eval(), config)
-    smaller = Folder(folder / "build", TRACKING, COMPRESSED).checkpoint
+    compressed = Folder(folder / "build", TRACKING, COMPRESSED)
+    smaller = compressed.checkpoint
     smaller.parent.mkdir(parents=True)
+    compressed.made_from.write_text(sha256(folder / f"{TRACKING}.ckpt"))
     config = tiny()
     config["network_conf"]["decoder"]["hidden_size"] = 4
     checkpoint.save(smaller, build(config).eval(), config)

@@ -165,7 +165,7 @@ def _on_board(board: str, made: Artifacts, signal: Signal, port: str | None) -> 
             bar.update()
 
         to_end(run, connected, again, advance, bar.write).close()
-    return np.array(run.outputs, np.int16)
+    return run.outputs
 
 
 def _torch(path: Path, signal: Signal, graph: g.Graph) -> npt.NDArray[np.float32]:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from compress import graph as g
 from compress.errors import TendonError
-from compress.graph.samples import Initial, blocks
+from compress.graph.samples import Initial, blocks, in_one
 from export.onnx.writer import INITIAL
 
 Array = g.Array
@@ -94,4 +94,4 @@ class StepModel:
         )
         count = len(signal) // self.samples_per_step
         bar = tqdm(steps, desc=progress, unit="frame", disable=not progress, total=count)
-        return np.concatenate([self.step(samples) for samples in bar])
+        return in_one(map(self.step, bar), count)

@@ -28,19 +28,25 @@ class Run:
         None  # a snapshot after 0 frames: the state that the stream begins with; None: zero
     )
     snapshot: bytes | None = None
-    outputs: list[NDArray[np.int16]] = field(default_factory=list)
-    ticks: list[int] = field(default_factory=list)
     traffic: Traffic = field(default_factory=Traffic)
     resumed: int = 0
+    done: int = 0  # output frames received
+    _outputs: NDArray[np.int16] = field(default_factory=lambda: np.zeros((0, 0), np.int16))
+    _ticks: NDArray[np.uint32] = field(default_factory=lambda: np.zeros(0, np.uint32))
 
     @property
-    def done(self) -> int:
-        """Output frames received."""
-        return len(self.outputs)
+    def outputs(self) -> NDArray[np.int16]:
+        """What was received, (frames, outputs)."""
+        return self._outputs[: self.done]
+
+    @property
+    def ticks(self) -> NDArray[np.uint32]:
+        """Counter values of what was received, (frames,)."""
+        return self._ticks[: self.done]
 
     def start(self, link: Link, on_frame: OnFrame | None = None) -> Result:
         """From the first sample. On BoardLostError what was received is kept: resume()."""
-        self.snapshot, self.outputs, self.ticks = None, [], []
+        self.snapshot, self.done = None, 0
         return self._go(link, link.begin(self.begin), on_frame)
 
     def resume(self, link: Link, on_frame: OnFrame | None = None) -> Result:
@@ -68,17 +74,20 @@ class Run:
         total = len(self.samples) // per_frame
         piece = -(-self.snapshot_every // together) * together
         link.traffic = self.traffic
+        if not self.done:
+            self._outputs = np.zeros((total, link.hello.outputs), np.int16)
+            self._ticks = np.zeros(total, np.uint32)
 
         def collect(index: int, outputs: NDArray[np.int16], ticks: int) -> None:
             if index < self.done:
-                if not np.array_equal(outputs, self.outputs[index]):
+                if not np.array_equal(outputs, self._outputs[index]):
                     raise LinkError(
                         f"{link.line.name}: after resuming, output frame {index} differs from the"
                         " one received before"
                     )
                 return
-            self.outputs.append(outputs.copy())
-            self.ticks.append(ticks)
+            self._outputs[index], self._ticks[index] = outputs, ticks
+            self.done += 1
             if on_frame is not None:
                 on_frame(index, outputs, ticks)
 
@@ -88,5 +97,4 @@ class Run:
             frame += count
             if piece and frame < total:
                 self._keep(link)
-        outputs = np.array(self.outputs, np.int16).reshape(-1, link.hello.outputs)
-        return Result(outputs, link.hello.in_counts(np.array(self.ticks, np.uint32)), self.traffic)
+        return Result(self.outputs, link.hello.in_counts(self.ticks), self.traffic)

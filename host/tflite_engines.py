@@ -11,7 +11,7 @@ import numpy.typing as npt
 from compress import graph as g
 from compress.artifacts import Folder
 from compress.errors import TendonError
-from compress.graph.samples import Initial, blocks, check_initial
+from compress.graph.samples import Initial, blocks, check_initial, in_one
 from export.tflite import interpreter, make_tflite
 from export.tflite.read import TfliteError, notes_of, parse
 from host.names import INTERPRETERS
@@ -66,11 +66,13 @@ def run_litert(
     noted = notes_of(parse(content, name))
     for index, value in interpreter.initial_inputs(noted, initial or {}, name).items():
         values[index] = value.reshape(values[index].shape)
-    frames = []
     shape = inputs[0]["shape"]
     together = int(np.prod(shape)) // samples.shape[-1]
-    parts = (block.reshape(-1, *shape) for block in blocks(samples, together))
-    for step in (step for part in parts for step in part):
+    count = len(samples) // together
+    if not count:
+        return np.zeros((0, outputs[0]["shape"][-1]), np.int16)
+
+    def computed(step: Words) -> Words:
         values[0] = step
         for detail, value in zip(inputs, values, strict=True):
             machine.set_tensor(detail["index"], value)
@@ -78,9 +80,7 @@ def run_litert(
         first, *values[1 : len(outputs)] = (
             machine.get_tensor(detail["index"]) for detail in outputs
         )
-        frames.append(first.reshape(-1, first.shape[-1]))
-    return (
-        np.concatenate(frames).astype(np.int16)
-        if frames
-        else np.zeros((0, outputs[0]["shape"][-1]), np.int16)
-    )
+        return np.asarray(first.reshape(-1, first.shape[-1]), np.int16)
+
+    parts = (block.reshape(-1, *shape) for block in blocks(samples, together))
+    return in_one((computed(step) for part in parts for step in part), count)

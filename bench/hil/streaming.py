@@ -98,9 +98,8 @@ def stream(open_again: Callable[[], Board], graph: g.Graph, parts: list[Recorded
                 run = run_of(graph, part.signal, snapshots(total))
                 board = _finish(graph, board, open_again, run, bar, streamed.resets)
                 streamed.runs.append(run)
-                ticks = np.array(run.ticks, np.uint32)
-                streamed.words.append(np.array(run.outputs, np.int16))
-                streamed.counts.append(streamed.hello.in_counts(ticks))
+                streamed.words.append(run.outputs)
+                streamed.counts.append(streamed.hello.in_counts(run.ticks))
         streamed.status = board.link.status()
         return streamed
     finally:

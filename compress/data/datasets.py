@@ -7,17 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from compress.data import listing, recordings
 from compress.data.listing import TEST, TRAIN, VAL, Listing, Session
 from compress.data.metadata import user_key
 from compress.data.recordings import Collection
 from compress.data.session_files import some
 from compress.errors import RecordingError
-from compress.reading import arrays
-from compress.reading.text import UnreadableError
-from compress.reading.words import one_line
 
 CALIBRATION_SECONDS = 120.0
 CALIBRATION_USERS = 8  # one session of each calibrates; of more, the first ones
@@ -207,26 +202,3 @@ def _with_groups(found: Dataset, chosen: Listing, collection: Collection) -> Dat
     return replace(
         found, users=users if any(users) else (), generalization=kinds if any(kinds) else ()
     )
-
-
-def load_array(path: Path) -> np.ndarray:
-    """The numbers of a `.npy`, all finite; RecordingError says what else was found."""
-    try:
-        array = arrays.read(path)
-    except UnreadableError as error:
-        raise RecordingError(f"{path}: {error}") from error
-    if array.dtype.kind not in "fiu" or not array.size:
-        expected = "numbers" if array.size else "at least one number"
-        raise RecordingError(
-            f"{path}: expected {expected}, real ones, found"
-            f" {one_line(f'{array.dtype} {array.shape}')}; convert it before it is saved"
-        )
-    with np.errstate(over="ignore"):
-        array = array.astype(np.float32, copy=False)
-    bad = np.argwhere(~np.isfinite(array))
-    if len(bad):
-        raise RecordingError(
-            f"{path}: expected finite numbers within float32, found {len(bad)} that are not, the"
-            f" first at {tuple(int(i) for i in bad[0])}; cut that part out"
-        )
-    return array

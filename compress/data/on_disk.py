@@ -6,21 +6,31 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from compress.errors import RecordingError
 from compress.graph.samples import Array, stays_on_disk
 
-if TYPE_CHECKING:
-    from compress.data.recording_file import RecordingFile
-
 LARGE = 16 << 20  # bytes of what is read at once; more stays on disk
 MOST = 16  # recordings that are open at a time: as many as are computed side by side
-Opened = OrderedDict[tuple[type["RecordingFile"], Path, tuple[int, int, int]], "RecordingFile"]
 _of_thread = threading.local()
 
 
-def stretch(recording: RecordingFile, what: str, start: int, stop: int) -> Array:
+class Recording(Protocol):
+    """A file that is open; what is read of it are methods, of (start, stop)."""
+
+    path: Path
+
+    def __init__(self, path: Path, *, checked: bool = False) -> None:
+        """`checked`: the file was found whole before."""
+
+    def close(self) -> None: ...
+
+
+Opened = OrderedDict[tuple[type[Recording], Path, tuple[int, int, int]], Recording]
+
+
+def stretch(recording: Recording, what: str, start: int, stop: int) -> Array:
     """Rows start…stop of an open recording, as its method `what` gives them: read where they are
     few, else an `OnDisk`, for which the recording need not stay open."""
     sample = getattr(recording, what)(start, min(start + 1, stop))
@@ -38,7 +48,18 @@ def stretch(recording: RecordingFile, what: str, start: int, stop: int) -> Array
     return stays_on_disk(read, shape, sample.dtype)
 
 
-def _open(kind: type[RecordingFile], path: Path, version: tuple[int, int, int]) -> RecordingFile:
+def keep(recording: Recording) -> None:
+    """It is open, and will be read again: it is not opened anew for that."""
+    key = type(recording), recording.path, _version(recording.path)
+    opened: Opened = _of_thread.__dict__.setdefault("opened", OrderedDict())
+    if key in opened:
+        recording.close()
+    else:
+        opened[key] = recording
+    _close_oldest(opened)
+
+
+def _open(kind: type[Recording], path: Path, version: tuple[int, int, int]) -> Recording:
     """The recording, which is whole: it was checked when it was read first."""
     opened: Opened = _of_thread.__dict__.setdefault("opened", OrderedDict())
     key = kind, path, version
@@ -46,10 +67,14 @@ def _open(kind: type[RecordingFile], path: Path, version: tuple[int, int, int]) 
         if _version(path) != version:
             raise RecordingError(f"{path}: changed while it was read; start again")
         opened[key] = kind(path, checked=True)
-        while len(opened) > MOST:
-            opened.popitem(last=False)[1].close()
+        _close_oldest(opened)
     opened.move_to_end(key)
     return opened[key]
+
+
+def _close_oldest(opened: Opened) -> None:
+    while len(opened) > MOST:
+        opened.popitem(last=False)[1].close()
 
 
 def _version(path: Path) -> tuple[int, int, int]:

@@ -29,8 +29,8 @@ class Stored(Protocol):
 
 
 @dataclass(frozen=True)
-class InMemory:
-    """Samples (n, features) that were read whole."""
+class OfSamples:
+    """Samples (n, features), of which parts may be read from disk."""
 
     array: npt.NDArray[np.float32]
 
@@ -39,7 +39,7 @@ class InMemory:
 
     def samples(self, start: int, stop: int) -> npt.NDArray[np.float32]:
         """Samples start…stop."""
-        return self.array[start:stop]
+        return np.asarray(self.array[start:stop])
 
 
 class Windows:

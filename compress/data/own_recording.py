@@ -1,4 +1,5 @@
-"""Recordings of one's own: a file of arrays, `.npz` or HDF5, read whole and never trusted.
+"""Recordings of one's own: a file of arrays, `.npz` or HDF5, never trusted. What is long stays on
+disk.
 
     emg     (samples, electrodes), integers or floats: the numbers are taken as they are
     rate    samples per second, one number; of HDF5 also as an attribute of the file
@@ -13,8 +14,8 @@ for `simulator`, by which a simulator says that it wrote it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,19 +23,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from compress.data import on_disk
 from compress.data.clock import Clock, Harm, Segment, Timing, worst
-from compress.data.recording_file import AGAIN, TO_DO, recorded_digest, verify_digest
+from compress.data.own_file import SIMULATOR, OwnFile, as_float32
+from compress.data.recording_file import TO_DO
 from compress.errors import RecordingError
-from compress.reading import arrays, hdf5
-from compress.reading.limited import Refusal
-from compress.reading.text import UnreadableError
-from compress.reading.words import advised, one_line
+from compress.graph.samples import OnDisk
+from compress.reading.words import one_line
 from compress.report.said import once
 
 Array = npt.NDArray[Any]
 SUFFIXES = (".npz", ".hdf5", ".h5")
-SIMULATOR = "simulator"
-_NUMBERS = ("rate", "emg", "label", "target", "time")
 _LAYOUT = "emg (samples, electrodes) and rate (Hz)"
 _SAME_RATE = 1e-6  # a rate is the same up to this share of it: it may have gone through text
 
@@ -42,7 +41,8 @@ _SAME_RATE = 1e-6  # a rate is the same up to this share of it: it may have gone
 @dataclass(frozen=True)
 class OwnRecording:
     """emg: float32 (samples, electrodes), finite; rate: Hz; label: int64 (samples,), −1 and more;
-    target: float32 (samples, outputs), finite or NaN; timing: what the time stamps say."""
+    target: float32 (samples, outputs), finite or NaN; timing: what the time stamps say. Long arrays
+    are `OnDisk`: what is read of them later is known to be such numbers."""
 
     path: Path
     emg: Array
@@ -67,41 +67,44 @@ class OwnRecording:
                 f"{self.path}: rate: expected {rate:g} Hz as the network has it, found"
                 f" {self.rate:g}; resample the recording"
             )
-        _check_electrodes(self.path, self.emg, electrodes)
+        _check_electrodes(self.path, self.emg.shape, electrodes)
         return self
 
 
 def read(path: Path, electrodes: int | None = None) -> OwnRecording:
     """A recording, of so many electrodes if that is given; RecordingError says what of it was
-    expected, what was found and what to do."""
-    found = _arrays(path, _NUMBERS)
-    missing = [name for name in ("emg", "rate") if name not in found]
+    expected, what was found and what to do. All of it is looked at, some rows at a time."""
+    file = OwnFile(path)
+    try:
+        found = _read(file, electrodes)
+    except BaseException:
+        file.close()
+        raise
+    if any(isinstance(array, OnDisk) for array in (found.emg, found.label, found.target)):
+        on_disk.keep(file)
+    else:
+        file.close()
+    return found
+
+
+def _read(file: OwnFile, electrodes: int | None) -> OwnRecording:
+    path = file.path
+    missing = [name for name in ("emg", "rate") if name not in file]
     if missing:
         raise RecordingError(
             f"{path}: expected {_LAYOUT}, found no {' and no '.join(missing)}; save them under"
             " these names"
         )
-    emg = _emg(path, found["emg"])
-    if electrodes is not None:  # before labels are counted along the wrong dimension
-        _check_electrodes(path, emg, electrodes)
-    rate = _rate(path, found["rate"])
+    emg = _emg(file, electrodes)
+    rate = _rate(path, file)
     return OwnRecording(
         path,
         emg,
         rate,
-        _label(path, found["label"], len(emg)) if "label" in found else None,
-        _target(path, found["target"], len(emg)) if "target" in found else None,
-        _timing(path, found["time"], len(emg), rate) if "time" in found else None,
+        _label(file, len(emg)) if "label" in file else None,
+        _target(file, len(emg)) if "target" in file else None,
+        _timing(file, len(emg), rate) if "time" in file else None,
     )
-
-
-def is_simulated(path: Path) -> bool:
-    """Whether the file says that a simulator wrote it."""
-    with _opened(path):
-        if path.suffix.lower() == ".npz":
-            return SIMULATOR in arrays.names(path)
-        with hdf5.File(path) as file:
-            return SIMULATOR in file.names() or SIMULATOR in file.attributes()
 
 
 def write(path: Path, arrays: Mapping[str, Array | float], simulator: str) -> None:
@@ -126,96 +129,60 @@ def write(path: Path, arrays: Mapping[str, Array | float], simulator: str) -> No
         aside.unlink(missing_ok=True)
 
 
-# --- files ----------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[None]:
-    """While a file is read: RecordingError for what cannot be."""
-    if not path.is_file():
-        raise RecordingError(f"{path}: no such recording")
-    verify_digest(path, recorded_digest(path))
-    try:
-        yield
-    except (Refusal, UnreadableError) as error:
-        raise RecordingError(f"{path}: {advised(error, AGAIN)}") from error
-
-
-def _arrays(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
-    """Those of the named arrays that the file has, whatever their dtype and shape."""
-    with _opened(path):
-        return (
-            arrays.read_archive(path, names)
-            if path.suffix.lower() == ".npz"
-            else _hdf5(path, names)
-        )
-
-
-def _hdf5(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
-    """Arrays; the rate also as an attribute of the file."""
-    with hdf5.File(path) as file:
-        there, said = file.names(), file.attributes()
-        found = {"rate": np.asarray(said["rate"])} if "rate" in said else {}
-        return found | {name: _dataset(file, name) for name in names if name in there}
-
-
-def _dataset(file: hdf5.File, name: str) -> Any:
-    """One array that lies in this file itself."""
-    try:
-        return file.array(name).read()
-    except Refusal as refusal:
-        raise Refusal(f"{name}: {refusal}") from refusal
-
-
 # --- what the arrays must be ----------------------------------------------------------------------
 
 
-def _numbers(path: Path, name: str, value: Any, kinds: str = "iuf") -> Array:
-    """An array of numbers of these kinds (numpy's letters)."""
-    array = np.asarray(value)
-    if array.dtype.kind not in kinds:
+def _expect_numbers(file: OwnFile, name: str, kinds: str = "iuf") -> None:
+    """RecordingError where an array is not one of numbers of these kinds (numpy's letters)."""
+    dtype = file.like(name).dtype
+    if dtype.kind not in kinds:
         expected = "integers" if kinds == "iu" else "integers or floats"
         raise RecordingError(
-            f"{path}: {name}: expected {expected}, found"
-            f" {one_line(f'{array.dtype} {array.shape}')}; convert it before it is saved"
+            f"{file.path}: {name}: expected {expected}, found"
+            f" {one_line(f'{dtype} {file.shape(name)}')}; convert it before it is saved"
         )
-    return array
 
 
-def _emg(path: Path, value: Any) -> Array:
-    array = _numbers(path, "emg", value)
-    if array.ndim != 2 or not array.size:
+def _emg(file: OwnFile, electrodes: int | None) -> Array:
+    path, shape = file.path, file.shape("emg")
+    _expect_numbers(file, "emg")
+    if len(shape) != 2 or not all(shape):
         raise RecordingError(
-            f"{path}: emg: expected (samples, electrodes), found {array.shape}; one row for each"
-            " sample"
+            f"{path}: emg: expected (samples, electrodes), found {shape}; one row for each sample"
         )
-    with np.errstate(over="ignore"):  # what float32 cannot hold is found below
-        emg = np.asarray(array, np.float32)
-    bad = np.argwhere(~np.isfinite(emg))
-    if len(bad):
-        sample, electrode = (int(i) for i in bad[0])
+    bad, first = 0, (0, 0)
+    for start, rows in file.blocks("emg"):
+        places = np.argwhere(~np.isfinite(as_float32(rows)))
+        if len(places) and not bad:
+            first = start + int(places[0][0]), int(places[0][1])
+        bad += len(places)
+    if bad:
         raise RecordingError(
-            f"{path}: emg: expected finite numbers within float32, found {len(bad)} that are not,"
-            f" the first at sample {sample}, electrode {electrode}; cut that part out"
+            f"{path}: emg: expected finite numbers within float32, found {bad} that are not,"
+            f" the first at sample {first[0]}, electrode {first[1]}; cut that part out"
         )
-    return emg
+    if electrodes is not None:  # before labels are counted along the wrong dimension
+        _check_electrodes(path, shape, electrodes)
+    return on_disk.stretch(file, "emg", 0, shape[0])
 
 
-def _check_electrodes(path: Path, emg: Array, electrodes: int) -> None:
+def _check_electrodes(path: Path, shape: tuple[int, ...], electrodes: int) -> None:
     """RecordingError where a sample has not so many."""
-    if emg.shape[1] != electrodes:
-        do = "transpose it" if len(emg) == electrodes else "give the network's, each a column"
+    if shape[1] != electrodes:
+        do = "transpose it" if shape[0] == electrodes else "give the network's, each a column"
         raise RecordingError(
             f"{path}: emg: expected (samples, {electrodes}) as the network has it, found"
-            f" {emg.shape}; {do}"
+            f" {shape}; {do}"
         )
 
 
-def _rate(path: Path, value: Any) -> float:
-    array = _numbers(path, "rate", value)
-    rate = float(array.reshape(-1)[0]) if array.size == 1 else 0.0
+def _rate(path: Path, file: OwnFile) -> float:
+    _expect_numbers(file, "rate")
+    shape = file.shape("rate")
+    value = file.read("rate").reshape(-1)[0] if math.prod(shape) == 1 else None
+    rate = 0.0 if value is None else float(value)
     if not (np.isfinite(rate) and rate > 0):
-        found = array.reshape(-1)[0] if array.size == 1 else f"shape {array.shape}"
+        found = f"shape {shape}" if value is None else value
         raise RecordingError(
             f"{path}: rate: expected one positive number, samples per second, found {found}; save"
             " the rate of emg"
@@ -223,57 +190,65 @@ def _rate(path: Path, value: Any) -> float:
     return rate
 
 
-def _label(path: Path, value: Any, samples: int) -> Array:
-    array = _numbers(path, "label", value, "iu")
-    if array.shape != (samples,):
+def _label(file: OwnFile, samples: int) -> Array:
+    path, shape = file.path, file.shape("label")
+    _expect_numbers(file, "label", "iu")
+    if shape != (samples,):
         raise RecordingError(
             f"{path}: label: expected ({samples},), one for each sample of emg, found"
-            f" {array.shape}; repeat or cut it to the samples"
+            f" {shape}; repeat or cut it to the samples"
         )
-    label = array.astype(np.int64)
-    wrong = np.flatnonzero(label < -1)
-    if len(wrong):
-        raise RecordingError(
-            f"{path}: label: expected a class or −1 for none, found {array[wrong[0]]} at sample"
-            f" {wrong[0]}; write −1 where no class counts"
-        )
-    return label
+    for start, rows in file.blocks("label"):
+        wrong = np.flatnonzero(rows.astype(np.int64) < -1)
+        if len(wrong):
+            raise RecordingError(
+                f"{path}: label: expected a class or −1 for none, found {rows[wrong[0]]} at sample"
+                f" {start + wrong[0]}; write −1 where no class counts"
+            )
+    return on_disk.stretch(file, "label", 0, samples)
 
 
-def _target(path: Path, value: Any, samples: int) -> Array:
-    array = _numbers(path, "target", value)
-    if array.ndim != 2 or len(array) != samples or not array.shape[1]:
+def _target(file: OwnFile, samples: int) -> Array:
+    path, shape = file.path, file.shape("target")
+    _expect_numbers(file, "target")
+    if len(shape) != 2 or shape[0] != samples or not shape[1]:
         raise RecordingError(
             f"{path}: target: expected ({samples}, outputs), a row for each sample of emg, found"
-            f" {array.shape}; interpolate it to the samples, each output a column"
+            f" {shape}; interpolate it to the samples, each output a column"
         )
-    with np.errstate(over="ignore"):
-        target = np.asarray(array, np.float32)
-    wrong = np.argwhere(np.isinf(target))
-    if len(wrong):
+    wrong, first = 0, 0
+    for start, rows in file.blocks("target"):
+        places = np.argwhere(np.isinf(as_float32(rows)))
+        if len(places) and not wrong:
+            first = start + int(places[0][0])
+        wrong += len(places)
+    if wrong:
         raise RecordingError(
             f"{path}: target: expected numbers within float32, or NaN where none counts, found"
-            f" {len(wrong)} infinite ones, the first at sample {wrong[0][0]}; write NaN there"
+            f" {wrong} infinite ones, the first at sample {first}; write NaN there"
         )
-    return target
+    return on_disk.stretch(file, "target", 0, samples)
 
 
-def _timing(path: Path, value: Any, samples: int, rate: float) -> Timing:
-    array = _numbers(path, "time", value)
-    if array.shape != (samples,):
+def _timing(file: OwnFile, samples: int, rate: float) -> Timing:
+    path, shape, dtype = file.path, file.shape("time"), file.like("time").dtype
+    _expect_numbers(file, "time")
+    if shape != (samples,):
         raise RecordingError(
-            f"{path}: time: expected ({samples},), one for each sample of emg, found {array.shape};"
+            f"{path}: time: expected ({samples},), one for each sample of emg, found {shape};"
             " give each sample its time, or another name to this array"
         )
-    apart = float(np.spacing(np.abs(array).max())) if array.dtype.kind == "f" else 0.0
-    if array.dtype.itemsize < 8 and apart * rate > 1.0:
+    stamps, largest = Clock(rate), dtype.type(0)
+    for _, rows in file.blocks("time"):
+        largest = np.maximum(largest, np.abs(rows).max())
+        stamps.add(rows)
+    apart = float(np.spacing(largest)) if dtype.kind == "f" else 0.0
+    if dtype.itemsize < 8 and apart * rate > 1.0:
         raise RecordingError(
-            f"{path}: time: expected a stamp for each sample, found {array.dtype}, which at"
-            f" {np.abs(array).max():g} tells no less than {apart:g} s apart; save it as float64, or"
+            f"{path}: time: expected a stamp for each sample, found {dtype}, which at"
+            f" {largest:g} tells no less than {apart:g} s apart; save it as float64, or"
             " from the first sample on"
         )
-    stamps = Clock(rate)
-    stamps.add(array)
     timing = stamps.timing()
     refused = worst(timing.findings, Harm.SIGNAL)
     if refused is not None:

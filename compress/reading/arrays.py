@@ -4,13 +4,15 @@ a file claims are held against its own size and a limit; objects are never made.
 from __future__ import annotations
 
 import ast
+import errno
 import math
 import os
 import struct
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -53,14 +55,93 @@ def read(path: Path) -> np.ndarray:
         return _filled(file, header)
 
 
-def mapped(path: Path) -> np.ndarray:
-    """The array of a `.npy` as it lies on disk, read where it is looked at; UnreadableError."""
-    with _opened(path) as (file, size):
-        header = _npy_header(file, size, limit=1 << 62)
-        if not header.size:
-            return _filled(file, header)
-        order: Any = "F" if header.fortran else "C"
-        return np.memmap(path, header.dtype, "r", file.tell(), header.shape, order)
+class Mapped:
+    """An array in an open file, of which parts are read where they are asked for; nothing of it
+    stays in memory. UnreadableError where the file changed meanwhile."""
+
+    def __init__(self, file: IO[bytes], header: Header, begin: int) -> None:
+        """begin: where its numbers begin in the file, which is closed when nothing holds this."""
+        self._file, self._header, self._begin = file, header, begin
+        self._version = _version(file)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._header.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self._header.dtype
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self._header.size
+
+    def view(self) -> np.ndarray:
+        """All of it as it lies on disk. What was looked at stays in memory as long as the view."""
+        if _version(self._file) != self._version:
+            raise UnreadableError("changed while it was read; start again")
+        if not self._header.size:
+            return np.empty(self.shape, self.dtype)
+        order: Any = "F" if self._header.fortran else "C"
+        file: Any = self._file
+        return np.memmap(file, self.dtype, "r", self._begin, self.shape, order)
+
+    def read(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Rows start…stop, as slices take them; of an array without dimensions its one value."""
+        view = self.view()
+        return np.array(view[start:stop] if self.shape else view)
+
+    def in_order(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Its numbers, flat, as they follow each other in the file, some at a time, and the number
+        of the first."""
+        count, size = math.prod(self.shape), max(1, _READS // max(1, self.dtype.itemsize))
+        for start in range(0, count, size):
+            yield start, self.view().reshape(-1, order="A")[start : start + size]
+
+    def place(self, numbers: np.ndarray) -> tuple[int, ...]:
+        """Where in the array the first of such numbers is, by its indices."""
+        found = np.unravel_index(numbers, self.shape, "F" if self._header.fortran else "C")
+        return min(zip(*(of.tolist() for of in found), strict=True), default=())
+
+
+def mapped(path: Path) -> Mapped:
+    """The array of a `.npy` as it lies on disk, however large; UnreadableError."""
+    with _opened(path, stays=True) as (file, size):
+        return Mapped(file, _npy_header(file, size, limit=1 << 62), file.tell())
+
+
+def mapped_members(path: Path, wanted: Sequence[str]) -> dict[str, Mapped]:
+    """Those of the wanted arrays that an `.npz` has, as they lie on disk; of packed ones, of up to
+    LIMIT bytes together, a copy that is gone with them. UnreadableError."""
+    with _archive(path, stays=True) as archive:
+        there = _members(archive)
+        chosen = [name for name in wanted if name in there]
+        packed = sum(there[n].file_size for n in chosen if there[n].compress_type)
+        if packed > LIMIT:
+            raise UnreadableError(
+                f"expected packed arrays of up to {LIMIT} bytes together, found {packed}; save it"
+                " with numpy.savez, which does not pack"
+            )
+        return {name: _mapped_member(archive, there[name]) for name in chosen}
+
+
+def _mapped_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Mapped:
+    with _of_member(member):
+        check_member(member, limit=1 << 62)
+        raw: Any = archive.fp
+        copied: Any = tempfile.TemporaryFile() if member.compress_type else None  # noqa: SIM115
+        with archive.open(member) as file:
+            header = _header(file, member.file_size, limit=1 << 62)
+            begin = file.tell()
+            while part := file.read(_READS):  # to its end: then its CRC is compared
+                if copied is not None:
+                    copied.write(part)
+        if copied is not None:
+            copied.flush()
+            return Mapped(copied, header, 0)
+        raw.seek(member.header_offset + 26)
+        return Mapped(raw, header, raw.tell() + 4 + sum(struct.unpack("<HH", raw.read(4))) + begin)
 
 
 def names(path: Path) -> list[str]:
@@ -85,8 +166,7 @@ def read_archive(path: Path, wanted: Sequence[str] | None = None) -> dict[str, n
 
 def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
     """The array that is one member of an archive; UnreadableError."""
-    name = one_line(member.filename.removesuffix(_SUFFIX), 60)
-    try:
+    with _of_member(member):
         check_member(member)
         with archive.open(member) as file:
             header = _header(file, member.file_size)
@@ -94,9 +174,24 @@ def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray
             if file.read(1):
                 raise UnreadableError("there are bytes behind its numbers")
             return array
+
+
+@contextmanager
+def _of_member(member: zipfile.ZipInfo) -> Iterator[None]:
+    """Whatever goes wrong with a member as UnreadableError, which names it."""
+    name = one_line(member.filename.removesuffix(_SUFFIX), 60)
+    try:
+        yield
     except UnreadableError as error:
         raise UnreadableError(f"{name}: {error}") from error
-    except (OSError, EOFError, ValueError, RuntimeError, NotImplementedError) as error:
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise UnreadableError(f"{name}: damaged: {one_line(error)}") from error
+        raise UnreadableError(
+            f"{name}: is packed, and there is no room for {member.file_size} bytes of it in"
+            f" {tempfile.gettempdir()}; make room, or set TMPDIR"
+        ) from error
+    except (EOFError, ValueError, RuntimeError, NotImplementedError) as error:
         raise UnreadableError(f"{name}: damaged: {one_line(error)}") from error
     except (zipfile.BadZipFile, zlib.error, struct.error) as error:
         raise UnreadableError(f"{name}: damaged: {one_line(error)}") from error
@@ -120,12 +215,14 @@ def check_member(member: zipfile.ZipInfo, limit: int = LIMIT) -> None:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[IO[bytes], int]]:
-    """A file and its size, whatever goes wrong with it as UnreadableError."""
+def _opened(path: Path, stays: bool = False) -> Iterator[tuple[IO[bytes], int]]:
+    """A file and its size, whatever goes wrong with it as UnreadableError. `stays`: it is closed
+    when nothing holds it any more."""
     try:
         if path.exists() and not path.is_file():
             raise UnreadableError("expected a file, found something else")
-        with path.open("rb") as file:
+        file: IO[bytes] = path.open("rb")
+        with nullcontext() if stays else file:
             yield file, os.fstat(file.fileno()).st_size
     except FileNotFoundError as error:
         raise UnreadableError("there is no such file") from error
@@ -137,8 +234,8 @@ def _opened(path: Path) -> Iterator[tuple[IO[bytes], int]]:
 
 
 @contextmanager
-def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
-    with _opened(path) as (file, size):
+def _archive(path: Path, stays: bool = False) -> Iterator[zipfile.ZipFile]:
+    with _opened(path, stays) as (file, size):
         begin = file.read(len(MAGIC))
         if begin == MAGIC:
             raise UnreadableError(
@@ -156,6 +253,11 @@ def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
             ) from error
         with archive:
             yield archive
+
+
+def _version(file: IO[bytes]) -> tuple[int, int]:
+    found = os.fstat(file.fileno())
+    return found.st_size, found.st_mtime_ns
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:

@@ -4,7 +4,7 @@ each of them (`compress/data/own_recording.py`), for networks of any rate and sh
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,12 +12,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from compress import graph as g
-from compress.data import own_recording
+from compress.data import own_file, own_recording
 from compress.data.clock import Segment
-from compress.data.overlap import InMemory, Stored
+from compress.data.overlap import OfSamples, Stored
 from compress.data.own_recording import OwnRecording
 from compress.data.recordings import Collection, Make, Split
-from compress.graph.samples import Signal
+from compress.graph.samples import Signal, blocks
 from compress.tasks.shape import Shape, label_samples
 from compress.tasks.statistics import RUNS
 from compress.tasks.stretches import taken
@@ -55,7 +55,7 @@ class LabelledTask(Task):
     ) -> Recorded:
         span = slice(segment.start, segment.stop)
         known = None if target is None else target[span]
-        signal = Signal(np.ascontiguousarray(found.emg[span]))
+        signal = Signal(found.emg[span])
         return Recorded(found.path, signal, known, found.rate, start=segment.start)
 
     @abstractmethod
@@ -64,7 +64,7 @@ class LabelledTask(Task):
         RecordingError where that is nothing this network could say."""
 
     def opened(self, graph: g.Graph, path: Path) -> AbstractContextManager[Stored]:
-        return nullcontext(InMemory(own_recording.read(path, graph.input.features).emg))
+        return nullcontext(OfSamples(own_recording.read(path, graph.input.features).emg))
 
     def from_array(self, array: Array) -> Array:
         if array.ndim != 2:
@@ -78,7 +78,7 @@ class LabelledTask(Task):
         (n, …): the frames of the start-up are left out."""
         samples = label_samples(graph, len(frames))
         there = (samples >= 0) & (samples < len(recorded.target))
-        return np.asarray(frames)[there], recorded.target[samples[there]]
+        return np.asarray(frames)[there], rows_at(recorded.target, samples[there])
 
     def others(self, graph: g.Graph, paths: Sequence[Path]) -> list[Array]:
         """What is known in other recordings, of those that say something."""
@@ -88,6 +88,25 @@ class LabelledTask(Task):
         ]
         known = [self.target_of(graph, recording) for recording in found]
         return [target for target in known if target is not None]
+
+
+def rows_at(known: Array, samples: Array) -> Array:
+    """What is known of these samples, which are in order."""
+    found = np.empty((len(samples), *known.shape[1:]), known.dtype)
+    at = 0
+    for start, rows in numbered(known):
+        end = int(np.searchsorted(samples, start + len(rows)))
+        found[at:end] = rows[samples[at:end] - start]
+        at = end
+    return found
+
+
+def numbered(known: Array) -> Iterator[tuple[int, Array]]:
+    """What is known, some samples at a time, and the number of the first."""
+    start = 0
+    for rows in blocks(known, 1):
+        yield start, rows
+        start += len(rows)
 
 
 def run_size(graph: g.Graph, frames: int) -> int:
@@ -103,7 +122,7 @@ def collection(task: str, shape: Shape, make: Make, splits: dict[str, Split]) ->
         name=task,
         folder=f"{task}-recordings/{name}",
         group=GROUP,
-        is_simulated=own_recording.is_simulated,
+        is_simulated=own_file.is_simulated,
         splits=splits,
         make=make,
         suffixes=own_recording.SUFFIXES,

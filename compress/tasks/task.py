@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 
 from compress import graph as g
-from compress.data import datasets
-from compress.data.overlap import InMemory, Stored
+from compress.data import array_file
+from compress.data.overlap import OfSamples, Stored
 from compress.data.recording_file import SAMPLE_RATE
 from compress.data.recordings import Collection
 from compress.errors import GraphError, RecordingError
-from compress.graph.samples import Signal, whole_steps
+from compress.graph.samples import OnDisk, Signal, whole_steps
 from compress.tasks import shape as layout
 from compress.tasks.costs import CostWords
 from compress.tasks.shape import Shape
@@ -69,7 +69,9 @@ class Recorded:
 
     def in_memory(self) -> Recorded:
         """The same with samples that are read: for what takes them in any order."""
-        return replace(self, signal=replace(self.signal, samples=np.asarray(self.samples)))
+        target = np.asarray(self.target) if isinstance(self.target, OnDisk) else self.target
+        signal = replace(self.signal, samples=np.asarray(self.samples))
+        return replace(self, signal=signal, target=target)
 
     @property
     def seconds(self) -> float:
@@ -210,7 +212,7 @@ class Task(ABC):
     def stored(self, graph: g.Graph, path: Path) -> Iterator[Stored]:
         """A recording, or a `.npy`, whose samples are read where they are asked for."""
         if path.suffix.lower() == ".npy":
-            yield InMemory(self._load_array(graph, path, None).samples)
+            yield OfSamples(self._load_array(graph, path, None).samples)
             return
         with self.opened(graph, path) as stored:
             yield stored
@@ -218,7 +220,7 @@ class Task(ABC):
     def opened(self, graph: g.Graph, path: Path) -> AbstractContextManager[Stored]:
         """A recording of the task, not looked at but for what is asked of it."""
         parts = self.parts(graph, path, labels=False)
-        return nullcontext(InMemory(np.concatenate([np.asarray(p.samples) for p in parts])))
+        return nullcontext(OfSamples(np.concatenate([np.asarray(p.samples) for p in parts])))
 
     def electrode(self, graph: g.Graph, index: int) -> str:
         """What a value of a sample is called in messages."""
@@ -264,7 +266,7 @@ class Task(ABC):
         return self.parts(graph, path, seconds, labels=False, one=True)[0]
 
     def _begun(self, graph: g.Graph, found: Recorded, initial: Path) -> Recorded:
-        value, expected = datasets.load_array(initial), self.begins_with(graph)
+        value, expected = array_file.load(initial), self.begins_with(graph)
         if expected is None or value.shape != expected[0]:
             raise RecordingError(
                 f"INITIAL={initial}: expected"
@@ -277,16 +279,14 @@ class Task(ABC):
     def _load_array(
         self, graph: g.Graph, path: Path, seconds: float | None, whole: bool = True
     ) -> Recorded:
-        array = datasets.load_array(path)
-        try:
+        def form(array: Array) -> Array:
             own = layout.is_own(graph)
-            samples = layout.samples_of(graph, array) if own else self.from_array(array)
-        except ValueError as error:
-            raise RecordingError(f"{path}: {error}") from error
+            return layout.samples_of(graph, array) if own else self.from_array(array)
+
+        samples = array_file.load_samples(path, form)
         rate = float(graph.input.rate)
         stop = len(samples) if seconds is None else round(seconds * rate)
-        found = np.ascontiguousarray(samples[:stop])
-        given = Recorded(path, Signal(found), None, rate, scored=False)
+        given = Recorded(path, Signal(samples[:stop]), None, rate, scored=False)
         return self.streamed(graph, given) if whole else given
 
     def streamed(self, graph: g.Graph, part: Recorded) -> Recorded:

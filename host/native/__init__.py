@@ -66,9 +66,13 @@ class NativeModel:
     def stream(self, samples: Array) -> Array:
         """Real samples (n, inputs), which may lie on disk -> int16 (frames, outputs) of their whole
         steps; continues the stream."""
-        none = np.zeros((0, self.graph.output.features), np.int16)
-        parts = blocks(samples, self.graph.samples_per_step)
-        return np.concatenate([none, *(self.run(to_int16(self.graph, part)) for part in parts)])
+        steps, done = len(samples) // self.graph.samples_per_step, 0
+        found = np.empty((steps * self.graph.chunk, self.graph.output.features), np.int16)
+        for part in blocks(samples, self.graph.samples_per_step):
+            made = self.run(to_int16(self.graph, part))
+            found[done : done + len(made)] = made
+            done += len(made)
+        return found
 
     def set_tap(self, callback: Callable[[int, Array], None]) -> None:
         """Call back with (operator index, its int16 output, flat) after every operator; needs a

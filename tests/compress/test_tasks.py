@@ -23,7 +23,7 @@ from bench.pareto import reports
 from compress import evaluate, pipeline, tasks
 from compress import graph as g
 from compress.artifacts import Folder
-from compress.data import datasets
+from compress.data import array_file, datasets
 from compress.data.datasets import Dataset
 from compress.data.recordings import Collection
 from compress.data.simulator import artefacts
@@ -235,7 +235,7 @@ class Force(Task):
     ) -> list[Recorded]:
         rate = float(graph.input.rate)
         stop = None if seconds is None else round(seconds * rate)
-        samples = whole_steps(graph, self.from_array(datasets.load_array(path))[:stop])
+        samples = whole_steps(graph, self.from_array(array_file.load(path))[:stop])
         targets = np.load(path.with_suffix(".target"))[: len(samples) // graph.samples_per_step]
         return [Recorded(path, Signal(samples), targets, rate)]
 

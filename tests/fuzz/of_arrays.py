@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from compress.data import datasets, own_recording
+from compress.data import array_file, own_recording
 from compress.errors import RecordingError, TendonError
 from compress.reading import arrays
 from compress.reading.text import UnreadableError
@@ -41,7 +41,7 @@ def npz(path: Path) -> None:
 
 
 READERS = (
-    Reader("array", "x.npy", npy, datasets.load_array, (RecordingError,), HEADERS),
+    Reader("array", "x.npy", npy, array_file.load, (RecordingError,), HEADERS),
     Reader("mapped array", "x.npy", npy, arrays.mapped, (UnreadableError,), HEADERS),
     Reader("frames to decode", "x.npy", frames, decoders.load_frames, (TendonError,), HEADERS),
     Reader("own recording npz", "x.npz", npz, own_recording.read, (RecordingError,), HEADERS),

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compress.data import datasets, own_recording
+from compress.data import array_file, own_recording
 from compress.errors import RecordingError, TendonError
 from compress.reading import arrays
 from compress.reading.text import UnreadableError
@@ -95,12 +95,12 @@ def test_what_is_no_array_of_finite_numbers_is_refused_in_one_line(
     path = tmp_path / "x.npy"
     path.write_bytes(content)
     with pytest.raises(RecordingError, match=reason) as refusal:
-        datasets.load_array(path)
+        array_file.load(path)
     assert str(refusal.value).startswith(f"{path}: ") and "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("read", [arrays.read, arrays.mapped, datasets.load_array])
+@pytest.mark.parametrize("read", [arrays.read, arrays.mapped, array_file.load])
 @pytest.mark.parametrize("shape", [(10**12,), (10**6, 10**6), (2**40, 2**40), (0, 2**62, 4)])
 def test_a_header_that_claims_terabytes_allocates_nothing(
     version: tuple[int, int], read: Callable[[Path], Any], shape: tuple[int, ...], tmp_path: Path
@@ -119,7 +119,7 @@ def test_every_version_of_the_format_is_read(version: tuple[int, int], tmp_path:
     path = tmp_path / "x.npy"
     numbers = np.arange(6, dtype="<f4")
     path.write_bytes(header(described((2, 3)), version, numbers.tobytes()))
-    assert (datasets.load_array(path) == numbers.reshape(2, 3)).all()
+    assert (array_file.load(path) == numbers.reshape(2, 3)).all()
 
 
 @pytest.mark.parametrize(
@@ -137,9 +137,9 @@ def test_every_version_of_the_format_is_read(version: tuple[int, int], tmp_path:
 )
 def test_numbers_of_any_kind_and_order_are_read(array: np.ndarray, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", array)
-    found = datasets.load_array(tmp_path / "x.npy")
+    found = array_file.load(tmp_path / "x.npy")
     assert found.dtype == np.float32 and found.shape == array.shape and (found == array).all()
-    assert (arrays.mapped(tmp_path / "x.npy") == array).all()
+    assert (arrays.mapped(tmp_path / "x.npy").read() == array).all()
 
 
 @pytest.mark.parametrize(
@@ -235,6 +235,6 @@ def test_an_array_named_npz_is_refused_by_its_kind(tmp_path: Path) -> None:
 def test_a_folder_and_a_missing_file_are_refused(tmp_path: Path) -> None:
     (tmp_path / "x.npy").mkdir()
     with pytest.raises(RecordingError, match="expected a file, found something else"):
-        datasets.load_array(tmp_path / "x.npy")
+        array_file.load(tmp_path / "x.npy")
     with pytest.raises(RecordingError, match="there is no such file"):
-        datasets.load_array(tmp_path / "y.npy")
+        array_file.load(tmp_path / "y.npy")

@@ -14,7 +14,7 @@ from compress import pipeline
 from compress.__main__ import main as compress_main
 from compress.artifacts import Folder, Sources, checkpoint_for
 from compress.data import datasets
-from compress.data.overlap import InMemory, Windows
+from compress.data.overlap import OfSamples, Windows
 from compress.errors import RecordingError
 from compress.frontend.own import named
 from compress.quantization.calibrate import observe
@@ -269,9 +269,9 @@ def test_others_are_not_nor_is_silence(tmp_path: Path) -> None:
 def test_whole_numbers_that_repeat_are_not_the_same_samples() -> None:
     rng = np.random.default_rng(0)
     first, other = (rng.integers(-1, 2, (20_000, 1)).astype(np.float32) for _ in range(2))
-    assert Windows([first]).find(InMemory(other)) is None
+    assert Windows([first]).find(OfSamples(other)) is None
     other[8000:12_000] = first[:4000]
-    assert Windows([first]).find(InMemory(other)) is not None
+    assert Windows([first]).find(OfSamples(other)) is not None
 
 
 def test_held_out_sessions_in_another_unit_are_said(

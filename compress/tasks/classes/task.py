@@ -13,10 +13,11 @@ from compress import graph as g
 from compress.data.own_recording import OwnRecording
 from compress.data.recordings import Collection
 from compress.errors import GraphError, RecordingError
+from compress.graph.samples import blocks
 from compress.tasks import distances
 from compress.tasks.classes import scores, simulated
 from compress.tasks.costs import CostWords
-from compress.tasks.labelled import LabelledTask, run_size
+from compress.tasks.labelled import LabelledTask, numbered, run_size
 from compress.tasks.shape import Shape
 from compress.tasks.statistics import pooled, sums_of_runs
 from compress.tasks.task import Array, Recorded, Runs, Shown
@@ -65,13 +66,15 @@ class Classes(LabelledTask):
     def target_of(self, graph: g.Graph, found: OwnRecording) -> Array | None:
         if found.label is None:
             return None
-        beyond = np.flatnonzero(found.label >= graph.output.features)
-        if len(beyond):
-            raise RecordingError(
-                f"{found.path}: label: expected classes 0…{graph.output.features - 1} of the"
-                f" network's outputs, or −1, found {found.label[beyond[0]]} at sample {beyond[0]};"
-                " number the classes from 0, and write −1 where none counts"
-            )
+        for start, labels in numbered(found.label):
+            beyond = np.flatnonzero(labels >= graph.output.features)
+            if len(beyond):
+                raise RecordingError(
+                    f"{found.path}: label: expected classes 0…{graph.output.features - 1} of the"
+                    f" network's outputs, or −1, found {labels[beyond[0]]} at sample"
+                    f" {start + beyond[0]}; number the classes from 0, and write −1 where none"
+                    " counts"
+                )
         return found.label
 
     def agreement(self, first: Sequence[Array], second: Sequence[Array]) -> float | None:
@@ -104,17 +107,21 @@ class Classes(LabelledTask):
         known = [r for r in recorded if r.target is not None]
         if not known:
             return super().amount(recorded)
-        return round(sum((r.target >= 0).sum() / r.rate for r in known)), "labelled seconds"
+        seconds = sum((rows >= 0).sum() / r.rate for r in known for rows in blocks(r.target, 1))
+        return round(seconds), "labelled seconds"
 
     def trivial(
         self, graph: g.Graph, recorded: Sequence[Recorded], others: Sequence[Path]
     ) -> dict[str, float]:
         """Balanced error in % of the class that is the most frequent in other recordings."""
-        labels = [label[label >= 0] for label in self.others(graph, others)]
-        if not any(len(label) for label in labels):
+        outputs = graph.output.features
+        counts = np.zeros(outputs, np.int64)
+        for label in self.others(graph, others):
+            for rows in blocks(label, 1):
+                counts += np.bincount(rows[rows >= 0], minlength=outputs)
+        if not counts.any():
             return {}
-        most = np.bincount(np.concatenate(labels)).argmax()
-        guess = np.eye(graph.output.features)[most]
+        guess = np.eye(outputs)[counts.argmax()]
         frames = [
             np.tile(guess, (int(len(r.samples) * graph.output.rate / graph.input.rate), 1))
             for r in recorded

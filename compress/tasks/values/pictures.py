@@ -27,7 +27,7 @@ def traces(shown: Shown) -> Picture | None:
     rows, outputs = min(ROWS, graph.output.features), range(graph.output.features)
     names = graph.provenance.get("classes") or [f"output {output}" for output in outputs]
     every = max(1, round(SHOWN_S * part.rate / POINTS))
-    target = part.target[: round(SHOWN_S * part.rate) : every]
+    target = np.asarray(part.target[: round(SHOWN_S * part.rate)])[::every]
     at = samples[samples >= 0] / part.rate
     drawn = at <= SHOWN_S
     with matplotlib.rc_context(STYLE):

@@ -13,6 +13,7 @@ from compress import graph as g
 from compress.data.own_recording import OwnRecording
 from compress.data.recordings import Collection
 from compress.errors import RecordingError
+from compress.graph.samples import blocks
 from compress.tasks.costs import CostWords
 from compress.tasks.labelled import LabelledTask, as_json, run_size
 from compress.tasks.shape import Shape
@@ -87,7 +88,9 @@ class Values(LabelledTask):
         known = [r for r in recorded if r.target is not None]
         if not known:
             return super().amount(recorded)
-        seconds = sum((~np.isnan(r.target)).any(1).sum() / r.rate for r in known)
+        seconds = sum(
+            (~np.isnan(rows)).any(1).sum() / r.rate for r in known for rows in blocks(r.target, 1)
+        )
         return round(seconds), "labelled seconds"
 
     def trivial(
@@ -97,7 +100,7 @@ class Values(LabelledTask):
         known = [target for target in self.others(graph, others) if len(target)]
         guesses: dict[str, Callable[[Array], Array]] = {"hold_first": _first}
         if known:
-            mean = _mean(np.concatenate(known))
+            mean = _mean(known)
             guesses = {"mean": lambda target: mean} | guesses
         found = {name: self._guessed(graph, recorded, guess) for name, guess in guesses.items()}
         return {name: error for name, error in found.items() if error is not None}
@@ -145,14 +148,21 @@ class Values(LabelledTask):
         )
 
 
-def _mean(target: Array) -> Array:
+def _mean(targets: Sequence[Array]) -> Array:
     """Of each output's known values; 0 where there is none."""
-    known = ~np.isnan(target)
-    return np.asarray(np.nansum(target, axis=0) / np.maximum(known.sum(0), 1))
+    total, count = np.zeros(targets[0].shape[1]), np.zeros(targets[0].shape[1], np.int64)
+    for rows in (rows for target in targets for rows in blocks(target, 1)):
+        total += np.nansum(rows, axis=0, dtype=np.float64)
+        count += (~np.isnan(rows)).sum(0)
+    return total / np.maximum(count, 1)
 
 
 def _first(target: Array) -> Array:
     """Each output's first known value; 0 where there is none."""
-    known = ~np.isnan(target)
-    first = target[known.argmax(0), np.arange(target.shape[1])]
-    return np.where(known.any(0), first, 0.0)
+    found = np.full(target.shape[1], np.nan)
+    for rows in blocks(target, 1):
+        first = rows[(~np.isnan(rows)).argmax(0), np.arange(target.shape[1])]
+        found = np.where(np.isnan(found), first, found)
+        if not np.isnan(found).any():
+            break
+    return np.nan_to_num(found)

@@ -1,0 +1,92 @@
+"""Inputs that are given as a `.npy`: numbers, all finite, as float32. Those of a long recording
+stay on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from compress.data.on_disk import LARGE
+from compress.errors import RecordingError
+from compress.graph.samples import Array, stays_on_disk
+from compress.reading import arrays
+from compress.reading.text import UnreadableError
+from compress.reading.words import one_line
+
+
+def load(path: Path) -> Array:
+    """The numbers of a `.npy`; RecordingError says what else was found."""
+    with _refused(path):
+        return _numbers(path, arrays.mapped(path), limit=arrays.LIMIT)
+
+
+def load_samples(path: Path, form: Callable[[Array], Array]) -> Array:
+    """The numbers of a `.npy` in the form (n, features) that `form` gives them, which may raise
+    ValueError; more than LARGE bytes of them stay on disk. RecordingError."""
+    with _refused(path):
+        array = arrays.mapped(path)
+        _check(path, array)
+        view = array.view()
+        samples = form(view)
+        if samples.size * 4 <= LARGE or not np.may_share_memory(samples, view):
+            return np.ascontiguousarray(form(_numbers(path, array)))
+        _check_finite(path, array)
+
+    def read(start: int, stop: int) -> Array:
+        with _refused(path):
+            return np.ascontiguousarray(_as_float32(form(array.view())[start:stop]))
+
+    return stays_on_disk(read, samples.shape)
+
+
+@contextmanager
+def _refused(path: Path) -> Iterator[None]:
+    """UnreadableError and ValueError as RecordingError, with the file."""
+    try:
+        yield
+    except (UnreadableError, ValueError) as error:
+        raise RecordingError(f"{path}: {error}") from error
+
+
+def _numbers(path: Path, array: arrays.Mapped, limit: int = 1 << 62) -> Array:
+    """All of it, in memory."""
+    _check(path, array)
+    if array.size > limit:
+        raise RecordingError(f"{path}: expected up to {limit} bytes of numbers, found {array.size}")
+    _check_finite(path, array)
+    return _as_float32(array.read())
+
+
+def _check(path: Path, array: arrays.Mapped) -> None:
+    """RecordingError where these are no real numbers."""
+    if array.dtype.kind not in "fiu" or not array.size:
+        expected = "numbers" if array.size else "at least one number"
+        raise RecordingError(
+            f"{path}: expected {expected}, real ones, found"
+            f" {one_line(f'{array.dtype} {array.shape}')}; convert it before it is saved"
+        )
+
+
+def _check_finite(path: Path, array: arrays.Mapped) -> None:
+    """RecordingError where one is not finite as float32. Reads all, a part at a time."""
+    count, first = 0, []
+    for start, part in array.in_order():
+        bad = np.flatnonzero(~np.isfinite(_as_float32(part)))
+        if len(bad):
+            count += len(bad)
+            first.append(array.place(start + bad))
+    if first:
+        raise RecordingError(
+            f"{path}: expected finite numbers within float32, found {count} that are not, the"
+            f" first at {min(first)}; cut that part out"
+        )
+
+
+def _as_float32(part: Array) -> npt.NDArray[np.float32]:
+    """In memory; what float32 cannot hold is infinite."""
+    with np.errstate(over="ignore"):
+        return np.array(part, np.float32)

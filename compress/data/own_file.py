@@ -21,7 +21,7 @@ from compress.reading.words import advised
 Array = npt.NDArray[Any]
 NAMES = ("rate", "emg", "label", "target", "time")
 SIMULATOR = "simulator"  # by this name a file says that a simulator wrote it
-_BLOCK = 1 << 22  # bytes that are looked at at once
+PIECE = 1 << 22  # bytes that are looked at at once
 
 
 class Stored(Protocol):
@@ -95,7 +95,7 @@ class OwnFile:
         """All rows of an array, some at a time, and the number of the first."""
         array = self._arrays[name]
         row = int(np.prod(array.shape[1:])) * max(1, array.dtype.itemsize)
-        size = max(1, _BLOCK // max(1, row))
+        size = max(1, PIECE // max(1, row))
         for start in range(0, array.shape[0], size):
             yield start, self.read(name, start, min(start + size, array.shape[0]))
 

@@ -29,7 +29,7 @@ MEMBERS = 10_000
 _PACKED = 1100  # deflate makes nothing smaller than to a 1032nd
 _SUFFIX = ".npy"
 _LENGTHS = {(1, 0): "<H", (2, 0): "<I", (3, 0): "<I"}  # of the header, by version of the format
-_READS = 1 << 24  # bytes at once
+PIECE = 1 << 22  # bytes that are read at once
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Mapped:
     def in_order(self) -> Iterator[tuple[int, np.ndarray]]:
         """Its numbers, flat, as they follow each other in the file, some at a time, and the number
         of the first."""
-        count, size = math.prod(self.shape), max(1, _READS // max(1, self.dtype.itemsize))
+        count, size = math.prod(self.shape), max(1, PIECE // max(1, self.dtype.itemsize))
         for start in range(0, count, size):
             yield start, self.view().reshape(-1, order="A")[start : start + size]
 
@@ -134,7 +134,7 @@ def _mapped_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Mapped:
         with archive.open(member) as file:
             header = _header(file, member.file_size, limit=1 << 62)
             begin = file.tell()
-            while part := file.read(_READS):  # to its end: then its CRC is compared
+            while part := file.read(PIECE):  # to its end: then its CRC is compared
                 if copied is not None:
                     copied.write(part)
         if copied is not None:
@@ -353,7 +353,7 @@ def _filled(file: IO[bytes], header: Header) -> np.ndarray:
     array = np.empty(header.shape[::-1] if header.fortran else header.shape, header.dtype)
     view = array.reshape(-1).view(np.uint8).data if header.size else memoryview(b"")
     while view:
-        part = file.read(min(len(view), _READS))
+        part = file.read(min(len(view), PIECE))
         if not part:
             raise UnreadableError(f"it is cut off: {len(view)} bytes of its numbers are missing")
         view[: len(part)] = part

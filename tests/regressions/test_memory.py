@@ -9,18 +9,21 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
 from compress import evaluate, tasks
 from compress import graph as g
-from compress.data import on_disk
+from compress.data import array_file, on_disk, own_file
 from compress.errors import RecordingError
+from compress.evaluate import HeldOut
 from compress.frontend.builder import Builder
 from compress.graph.samples import OnDisk, SideBySide, Signal, blocks, stays_on_disk, words_of
 from compress.interpreter.integer import IntegerInterpreter
 from compress.quantization.calibrate import observe
 from compress.quantization.quantize import quantize
+from compress.reading import arrays
 from compress.tasks import statistics
 from compress.tasks.pose import scores
 from compress.tasks.typing.session import Session
@@ -224,3 +227,112 @@ def test_an_interval_is_drawn_in_parts_as_at_once(monkeypatch: pytest.MonkeyPatc
     expected = statistics.resampled(errors, amounts, 1.0)
     monkeypatch.setattr(statistics, "AT_ONCE", 1000)
     assert statistics.resampled(errors, amounts, 1.0) == expected
+
+
+# --- arrays and recordings of one's own -----------------------------------------------------------
+
+
+@pytest.fixture
+def long_when_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is more than a few KiB stays on disk; not much more is read at once."""
+    for module in (on_disk, array_file):
+        monkeypatch.setattr(module, "LARGE", 1 << 12)
+    monkeypatch.setattr(arrays, "PIECE", 1 << 14)
+    monkeypatch.setattr(own_file, "PIECE", 1 << 14)
+
+
+def saved(path: Path, content: dict[str, np.ndarray], packed: bool) -> Path:
+    if path.suffix == ".npz":
+        (np.savez_compressed if packed else np.savez)(path, **content)
+    else:
+        with h5py.File(path, "w") as file:
+            for name, array in content.items():
+                more = {"compression": "gzip"} if packed and array.ndim else {}
+                file.create_dataset(name, data=array, **more)
+    return path
+
+
+def own(samples: int) -> dict[str, np.ndarray]:
+    emg = noise(samples)
+    label = np.repeat(np.arange(-1, 3), -(-samples // 4))[:samples]
+    return {"emg": emg, "rate": np.float64(500), "label": label, "time": np.arange(samples) / 500}
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", ["<f4", ">f8", "<i2"])
+def test_a_long_array_stays_on_disk_and_gives_the_same_words(
+    made, long_when_small: None, tmp_path: Path, dtype: str, order: Any
+) -> None:
+    array = np.asarray(noise(3000).T * 100, dtype, order=order)
+    np.save(tmp_path / "x.npy", array)
+    (part,) = tasks.of(made[1]).inputs(made[1], tmp_path / "x.npy")
+    assert isinstance(part.samples, OnDisk) and part.samples.shape == (3000, ELECTRODES)
+    np.testing.assert_array_equal(np.asarray(part.samples), array.T.astype(np.float32))
+    expected = evaluate.integer_words(made[1], [Signal(array.T.astype(np.float32))])
+    np.testing.assert_array_equal(evaluate.integer_words(made[1], [part.signal]), expected)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_the_first_sample_that_is_no_number_is_named_wherever_it_lies(
+    made, long_when_small: None, tmp_path: Path, order: Any
+) -> None:
+    array = np.asarray(noise(3000).T, order=order)
+    array[2, 7] = array[1, 2900] = np.nan
+    np.save(tmp_path / "x.npy", array)
+    with pytest.raises(RecordingError, match=r"found 2 that are not, the first at \(1, 2900\)"):
+        tasks.of(made[1]).inputs(made[1], tmp_path / "x.npy")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("name", ["a.npz", "a.h5"])
+def test_a_long_recording_of_ones_own_is_read_run_and_scored_alike_from_disk(
+    made, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, packed: bool
+) -> None:
+    path, task, found = saved(tmp_path / name, own(6000), packed), tasks.of(made[1]), {}
+    for large in (on_disk.LARGE, 1 << 12):
+        monkeypatch.setattr(on_disk, "LARGE", large)
+        (part,) = task.parts(made[1], path)
+        assert isinstance(part.samples, OnDisk) == (large == 1 << 12)
+        assert isinstance(part.target, OnDisk) == (large == 1 << 12)
+        frames = HeldOut([part]).integer_frames(made[1])
+        found[large] = (
+            task.error(made[1], frames, [part]),
+            task.amount([part]),
+            task.trivial(made[1], [part], [path]),
+            task.details(made[1], frames, [part]),
+        )
+    first, second = found.values()
+    assert first == second and first[0]
+
+
+def test_a_recording_of_ones_own_that_changes_while_it_is_read_is_refused(
+    made, long_when_small: None, tmp_path: Path
+) -> None:
+    path = saved(tmp_path / "a.npz", own(3000), packed=False)
+    (part,) = tasks.of(made[1]).parts(made[1], path)
+    with path.open("r+b") as file:
+        file.truncate(2000)
+    with pytest.raises(RecordingError, match="changed while it was read"):
+        np.asarray(part.samples)
+
+
+def run(graph: g.Graph, path: Path) -> None:
+    (part,) = tasks.of(graph).inputs(graph, path)
+    evaluate.integer_words(graph, [part.signal])
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.npz", "packed.npz", "a.h5"])
+def test_no_more_of_a_long_file_is_held_than_of_a_short_one(
+    made, long_when_small: None, tmp_path: Path, name: str
+) -> None:
+    found = []
+    for samples in (200_000, 1_000_000):
+        path = tmp_path / f"{samples}-{name}"
+        content = {"emg": np.zeros((samples, ELECTRODES), np.float32), "rate": np.float64(500)}
+        if path.suffix == ".npy":
+            np.save(path, content["emg"].T)
+        else:
+            saved(path, content, packed="packed" in name)
+        found.append(peak(lambda path=path: run(made[1], path)))
+    outputs = 800_000 // 5 * 3 * 2
+    assert found[1] < 1.1 * found[0] + 1.2 * outputs

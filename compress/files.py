@@ -22,8 +22,14 @@ def replace_atomically(path: Path, content: bytes) -> None:
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """The same with what `write` puts into the file."""
+    """The same with what `write` puts into the file. TendonError for what is there and is no
+    file."""
     aside: Path | None = None
+    path = path.resolve() if path.is_symlink() else path  # a link stays one
+    if path.exists() and not path.is_file():
+        raise TendonError(
+            f"{path}: expected a file to write, found {'a folder' if path.is_dir() else 'a device'}"
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(

@@ -9,6 +9,7 @@ import numpy as np
 
 from compress import artifacts, cli, pipeline, tasks
 from compress import graph as g
+from compress.errors import TendonError
 from compress.files import write_atomically
 from compress.graph.samples import Signal
 from compress.tasks.stretches import least_samples
@@ -27,6 +28,7 @@ def _prepare(args: argparse.Namespace) -> engines.Artifacts:
 def infer(args: argparse.Namespace) -> None:
     """One input through one engine. A wrong engine or input is refused before anything is made."""
     engines.check(args.engine)
+    _check_output(args)
     if args.engine not in LOCAL:
         check(args.engine, args.port)
     folder = cli.folder(args)
@@ -35,6 +37,7 @@ def infer(args: argparse.Namespace) -> None:
     parts = tasks.of(graph).inputs(graph, args.input, None, args.initial, whole=False)
     if args.engine == "torch":
         _remembered(args)
+        parts = parts if len(parts) == 1 else _long_enough(graph, parts)
         found = [engines.published(path, part) for part in parts]
     else:
         parts = [_streamed(graph, part) for part in _long_enough(graph, parts)]
@@ -50,6 +53,19 @@ def infer(args: argparse.Namespace) -> None:
         f"wrote {args.output}: {sum(written)} frames of {found[0].shape[1]} values by"
         f" {args.engine}, {laid_out.shape}"
     )
+
+
+def _check_output(args: argparse.Namespace) -> None:
+    """TendonError for an output that would replace what the command reads, or is no file."""
+    for option in ("input", "initial", "calibration", "checkpoint"):
+        read = getattr(args, option, None)
+        if isinstance(read, Path) and read.resolve() == args.output.resolve():
+            raise TendonError(
+                f"OUTPUT={args.output}: is {option.upper()}=, which it would replace; expected"
+                " another file"
+            )
+    if args.output.exists() and not args.output.is_file():
+        raise TendonError(f"OUTPUT={args.output}: expected a file to write, found none")
 
 
 def _streams(

@@ -6,6 +6,8 @@ their options name.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import replace
@@ -52,7 +54,8 @@ def resolve(folder: Folder, asked: Mapping[str, Any], begins: bool, looks: bool 
         for name, value in asked.items()
         if value not in (None, ())
     }
-    known = _known(folder)
+    anew = begins and "checkpoint" in wanted
+    known = None if anew and _damaged(folder) else _known(folder)
     if known is None:
         sources = _sources({name: value for name, value in wanted.items() if value is not None})
         if not begins:
@@ -111,6 +114,7 @@ def remember(
     if checkpoint is not None:
         network = None if folder.network is None else sha256(checkpoint)
     content |= {"version": VERSION, "network": network, "calibrated": dict(calibrated)}
+    content["digest"] = _digest(content)
     if content != before:
         write_json(folder.root / NAME, content)
 
@@ -118,6 +122,16 @@ def remember(
 def remembered(folder: Folder) -> bool:
     """Whether it is known what a folder was made from."""
     return _known(folder) is not None
+
+
+def _damaged(folder: Folder) -> bool:
+    """Whether a record is there and cannot be believed; says so."""
+    try:
+        _known(folder)
+    except SourcesError:
+        print(f"{shown(folder.root / NAME)}: damaged; it is written anew from what is named now")
+        return True
+    return False
 
 
 def check_calibrated(
@@ -157,10 +171,27 @@ _GONE = "is gone"
 
 
 def _known(folder: Folder) -> dict[str, Any] | None:
-    """What is remembered; None where nothing is, or another version's."""
-    content = read_json(folder.root / NAME)
+    """What is remembered; None where nothing is. SourcesError where the record is not what was
+    written: what is missing in it would count as not given."""
+    path = folder.root / NAME
+    if not path.exists():
+        return None
+    content = read_json(path)
+    digest = content.pop("digest", None)
     whole = content.get("version") == VERSION and isinstance(content.get("calibrated"), dict)
-    return content if whole and all(_sound(name, content.get(name)) for name in GIVEN) else None
+    sound = whole and all(_sound(name, content.get(name)) for name in GIVEN)
+    if not sound or digest != _digest(content):
+        raise SourcesError(
+            f"{shown(path)}: damaged, or of another version: what this network was made from is not"
+            f" known. `make quantize MODEL={folder.model} CHECKPOINT=… DATA=…` makes it anew from"
+            f" what that names ({DEFAULT}: the shipped ones); another BUILD= leaves it as it is"
+        )
+    return content
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    """Of the entries, whatever their order."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _sound(name: str, value: Any) -> bool:

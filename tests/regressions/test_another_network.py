@@ -4,6 +4,7 @@ recordings, than were meant, without a word."""
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -250,6 +251,56 @@ def theirs(folder: Path) -> Path:
     content["state_dict"]["model_HF.layers.0.weight"][5] = 0
     torch.save(content, folder / "mine.ckpt")
     return folder / "mine.ckpt"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content.replace(b'"checkpoint"', b'"chackpoint"'),
+        lambda content: content.replace(b"mine.pt", b"mime.pt"),
+        lambda content: content[:100],
+        lambda content: b"",
+        lambda content: b"{}",
+    ],
+)
+def test_a_damaged_record_is_refused_and_written_anew_where_a_checkpoint_is_named(
+    project: Project, damage: Callable[[bytes], bytes]
+) -> None:
+    project("export", "c", *MINE, *SIGNAL)
+    mine, record = project.hash(), project.folder / "build/net/sources.json"
+    record.write_bytes(damage(record.read_bytes()))
+    for main, *words in (
+        ("export", "firmware", "--board", "posix"),
+        ("host", *INFER, "--engine", "native"),
+        ("compress", "quantize"),
+        ("compress", "quantize", *SIGNAL),
+    ):
+        said = project(main, *words, code=2)
+        assert "sources.json: damaged" in said and "CHECKPOINT=" in said
+        assert project.hash() == mine
+    assert "written anew" in project("compress", "quantize", *MINE, *SIGNAL)
+    assert project.hash() == mine
+    assert "goes on with CHECKPOINT=mine.pt" in project("export", "onnx")
+
+
+@pytest.mark.parametrize("given", ["signal.npy", "mine.pt"])
+def test_an_output_never_replaces_what_is_read(project: Project, given: str) -> None:
+    project("compress", "quantize", *MINE, *SIGNAL)
+    before = (project.folder / given).read_bytes()
+    words = ("infer", *MINE, "--input", "signal.npy", "--output", f"./{given}")
+    assert f"OUTPUT={given}: is " in project("host", *words, code=2)
+    assert (project.folder / given).read_bytes() == before
+
+
+def test_an_output_follows_a_link_and_leaves_what_is_no_file(project: Project) -> None:
+    project("compress", "quantize", *MINE, *SIGNAL)
+    (project.folder / "link.npy").symlink_to("there.npy")
+    project("host", "infer", "--input", "signal.npy", "--output", "link.npy")
+    assert (project.folder / "link.npy").is_symlink() and (project.folder / "there.npy").is_file()
+    os.mkfifo(project.folder / "pipe")
+    said = project("host", "infer", "--input", "signal.npy", "--output", "pipe", code=2)
+    assert "OUTPUT=pipe: expected a file to write" in said
+    assert (project.folder / "pipe").is_fifo()
 
 
 @pytest.fixture

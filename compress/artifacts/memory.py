@@ -115,6 +115,8 @@ def remember(
         network = None if folder.network is None else sha256(checkpoint)
     content |= {"version": VERSION, "network": network, "calibrated": dict(calibrated)}
     content["digest"] = _digest(content)
+    if not before:
+        print(f"{shown(folder.root)}: made from {describe(folder, content)}")
     if content != before:
         write_json(folder.root / NAME, content)
 

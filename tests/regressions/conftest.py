@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,17 @@ import torch
 
 from compress.frontend.families import build
 from tests.regressions.small_network import SMALL
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptions_arrive() -> Iterator[None]:
+    """A shell starts what goes on in the background with SIGINT ignored, and a process gives that
+    to its children: here they are interrupted."""
+    before = signal.getsignal(signal.SIGINT)
+    if before == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compress.data import own_recording
-from compress.data.own_recording import OwnRecording, is_simulated, read
+from compress.data.own_file import is_simulated
+from compress.data.own_recording import OwnRecording, read
 from compress.data.recording_file import SUMS, file_digest
 from compress.errors import RecordingError
 

@@ -26,10 +26,7 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     file."""
     aside: Path | None = None
     path = path.resolve() if path.is_symlink() else path  # a link stays one
-    if path.exists() and not path.is_file():
-        raise TendonError(
-            f"{path}: expected a file to write, found {'a folder' if path.is_dir() else 'a device'}"
-        )
+    refuse_no_file(path, str(path))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(
@@ -48,6 +45,15 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     finally:
         if aside is not None:
             aside.unlink(missing_ok=True)
+
+
+def refuse_no_file(path: Path, said: str) -> None:
+    """TendonError where something is there that is no file to write; `said`: how the user named
+    it."""
+    if path.exists() and not path.is_file():
+        raise TendonError(
+            f"{said}: expected a file to write, found {'a folder' if path.is_dir() else 'a device'}"
+        )
 
 
 def write_text(path: Path, text: str) -> None:

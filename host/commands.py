@@ -10,7 +10,7 @@ import numpy as np
 from compress import artifacts, cli, pipeline, tasks
 from compress import graph as g
 from compress.errors import TendonError
-from compress.files import write_atomically
+from compress.files import refuse_no_file, write_atomically
 from compress.graph.samples import Signal
 from compress.tasks.stretches import least_samples
 from compress.tasks.task import Recorded
@@ -35,14 +35,14 @@ def infer(args: argparse.Namespace) -> None:
     path = artifacts.checkpoint_for(folder, cli.sources(args))
     graph = pipeline.any_graph(folder, path)
     parts = tasks.of(graph).inputs(graph, args.input, None, args.initial, whole=False)
-    if args.engine == "torch":
+    begun = args.engine == "torch"  # the published forward has no frames of a start-up
+    if begun:
         _remembered(args)
         parts = parts if len(parts) == 1 else _long_enough(graph, parts)
         found = [engines.published(path, part) for part in parts]
     else:
         parts = [_streamed(graph, part) for part in _long_enough(graph, parts)]
         graph, found = _streams(args, graph, path, parts)
-    begun = args.engine == "torch"
     laid_out = tasks.of(graph).laid_out(graph, found, begun)
     write_atomically(args.output, lambda file: np.save(file, laid_out))
     written = [len(frames) - (0 if begun else graph.start_up) for frames in found]
@@ -64,8 +64,7 @@ def _check_output(args: argparse.Namespace) -> None:
                 f"OUTPUT={args.output}: is {option.upper()}=, which it would replace; expected"
                 " another file"
             )
-    if args.output.exists() and not args.output.is_file():
-        raise TendonError(f"OUTPUT={args.output}: expected a file to write, found none")
+    refuse_no_file(args.output, f"OUTPUT={args.output}")
 
 
 def _streams(

@@ -59,8 +59,8 @@ networks: setup ## 200 networks drawn at random, from PyTorch to every form of t
 
 fuzz: setup tools ## damaged files for every reader: each is read or refused in one line; figures by
 ## reader, build/fuzz.json (30 minutes at most) [FUZZ_SECONDS=1200 READER="graph file"]
-	OMP_NUM_THREADS=1 $(PYTHON) -m tests.fuzz --out "$(BUILD)" \
-		$(if $(FUZZ_SECONDS),--seconds $(FUZZ_SECONDS)) $(if $(READER),--reader "$(READER)")
+	OMP_NUM_THREADS=1 $(PYTHON) -m tests.fuzz --out $(call said,BUILD) \
+		$(call given,seconds,FUZZ_SECONDS) $(call given,reader,READER)
 
 compilers: setup tools ## gcc and clang, every core, level, frame pointers, LTO, profilers and
 ## coverage: the same words in the emulator (the better part of an hour on two cores)

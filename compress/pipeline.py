@@ -212,12 +212,12 @@ def _graph(
         integer.provenance["findings"] = findings
     integer.provenance["code"] = _graph_code()
     integer.provenance["key"] = key  # vouches for both files, so the integer graph is written last
-    remember()
     artifacts.forget(folder.quantize_json)  # it speaks of the graph that was there
     artifacts.forget(folder.graph)
     g.save(real, folder.float_graph)
     g.save(integer, folder.graph)
     artifacts.seal(folder.graph, folder.float_graph)
+    remember()  # a graph of what is not remembered yet is made again, or was intended
     return integer
 
 

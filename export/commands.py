@@ -18,6 +18,7 @@ LONGEST = 60  # of the name of a network
 def graph_of(args: argparse.Namespace) -> tuple[g.Graph, Folder]:
     """The integer graph of these options, made when something changed, and where it lies."""
     folder, sources = cli.folder(args), cli.sources(args)
+    boards.load_board(args.board)  # before anything long begins
     path = artifacts.checkpoint_for(folder, sources)
     return pipeline.graphs(folder, path, sources), folder
 

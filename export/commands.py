@@ -20,7 +20,7 @@ def graph_of(args: argparse.Namespace) -> tuple[g.Graph, Folder]:
     folder, sources = cli.folder(args), cli.sources(args)
     boards.load_board(args.board)  # before anything long begins
     path = artifacts.checkpoint_for(folder, sources)
-    return pipeline.graphs(folder, path, sources), folder
+    return pipeline.graphs(folder, path, sources, in_full=True), folder
 
 
 def exported_graph_of(args: argparse.Namespace) -> tuple[g.Graph, Folder]:

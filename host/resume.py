@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from compress.reading.words import counted
 from host.boards import Board
 from host.errors import BoardLostError
 from host.faults import Told
@@ -35,7 +36,7 @@ def to_end(
     except BoardLostError as error:
         lost = error
     for _ in range(RESUMES):
-        say(f"{lost}\nconnecting again, {run.done} frames are kept")
+        say(f"{lost}\nconnecting again, {counted(run.done, 'frame')} kept")
         board.close()
         board = open_again()
         hello = board.link.handshake()

@@ -190,6 +190,7 @@ def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int
         finally:
             sys.stdout.flush()
     except BaseException as error:
+        console.end_bars()
         if isinstance(error, KeyboardInterrupt) or interruption.came():
             return interruption.code()
         if isinstance(error, TendonError):

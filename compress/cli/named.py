@@ -6,7 +6,7 @@ import re
 
 OTHERWISE = {"--out": "OUTPUT", "--engines": "ENGINE", "--start": "CHECKPOINT"}
 NONE = frozenset(  # make has no variable for them
-    "--help --seed --threads --core --cycles --order --prompts --splits".split()
+    ["--help", "--seed", "--threads", "--core", "--cycles", "--order", "--prompts", "--splits"]
 )
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*(?![\w-])")
 

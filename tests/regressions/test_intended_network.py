@@ -145,9 +145,10 @@ def test_a_kill_at_any_moment_leaves_what_was_meant(
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
     again = "CHECKPOINT=mine.pt CALIBRATION=signal.npy"
-    refused(project, again, "CHECKPOINT=default CALIBRATION=default")
+    said = project("export", "firmware", "--board", "posix", code=2)
+    assert f"net.py {again}` again" in said
     project("compress", "quantize", *MINE, *SIGNAL)
-    assert "goes on with CHECKPOINT=mine.pt" in project("export", "onnx")
+    assert "goes on with CHECKPOINT=mine.pt" in project("compress", "macs")
 
 
 def test_an_equal_copy_changes_nothing_and_goes_on_where_the_first_is_gone(

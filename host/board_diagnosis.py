@@ -23,6 +23,7 @@ from compress.files import write_json
 from compress.graph.samples import Initial, Signal, to_int16
 from compress.interpreter.base import Tap
 from compress.interpreter.integer import IntegerInterpreter
+from compress.reading.words import counted
 from export import build
 from export.boards import load_board
 from export.c import names
@@ -61,7 +62,9 @@ def run(made: Artifacts, board: str, port: str | None, signal: Signal) -> dict[s
     the link."""
     graph = made.integer
     if not len(signal.samples):
-        raise TendonError(f"the input is shorter than one step of {graph.samples_per_step} samples")
+        raise TendonError(
+            "the input is shorter than one step of " + counted(graph.samples_per_step, "sample")
+        )
     image = build.make_tap_image(graph, made.folder, board)
     source = pass_of(image.parent / "project", graph)
     with open_board(board, image, graph.hash(), port=port) as connected:
@@ -290,8 +293,8 @@ def _of_place(graph: g.Graph, place: Place) -> list[str]:
     ]
     if place.step and _keeps(graph, op):
         facts.append(
-            f"it keeps a state and was right for {place.step} steps: what is in the state, or who"
-            " else writes there?"
+            f"it keeps a state and was right for {counted(place.step, 'step')}: what is in the"
+            " state, or who else writes there?"
         )
     elif not place.step:
         facts.append(
@@ -340,12 +343,11 @@ def _of_board(board: Board) -> list[str]:
 
 def text(report: dict[str, Any]) -> str:
     """The verdict, and of a difference everything that was found."""
-    what = (
-        f"{report['operators']} operators over {report['steps']} steps ({report['seconds']:.3f} s)"
-    )
+    operators, steps = counted(report["operators"], "operator"), counted(report["steps"], "step")
+    what = f"{operators} over {steps} ({report['seconds']:.3f} s)"
     head = (
         f"{report['model']} {report['precision']} on {report['board']}: {what},"
-        f" {report['values']:,} values"
+        f" {counted(report['values'], 'value')}"
     )
     d = report["first_difference"]
     if d is None:

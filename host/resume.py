@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from compress.reading.words import counted
+from compress.reading.words import counted, noun
 from host.boards import Board
 from host.errors import BoardLostError
 from host.faults import Told
@@ -36,7 +36,8 @@ def to_end(
     except BoardLostError as error:
         lost = error
     for _ in range(RESUMES):
-        say(f"{lost}\nconnecting again, {counted(run.done, 'frame')} kept")
+        kept = f"{counted(run.done, 'frame')} {noun(run.done, 'is', 'are')} kept"
+        say(f"{lost}\nconnecting again, {kept}")
         board.close()
         board = open_again()
         hello = board.link.handshake()

@@ -263,7 +263,7 @@ def _not_counted(
     said = []
     if more:
         names = some([path.name for path in more])
-        said.append(f"links to sessions that are there anyway, {len(more):,}: {names}")
+        said.append(f"links to sessions that are there anyway: {names}")
     lost = session_files.dangling(data, collection.suffixes)
     if lost:
         names = some([path.name for path in lost])

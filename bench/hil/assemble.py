@@ -16,10 +16,11 @@ from bench.hil import schema
 from bench.hil.schema import Latency, Line, Metric, Spread, Text
 from bench.hil.streaming import Streamed, window
 from compress import evaluate
+from compress.data.datasets import Dataset
 from compress.graph import Graph
 from compress.graph.samples import to_int16
 from compress.interpreter.integer import IntegerInterpreter
-from compress.tasks import distances
+from compress.tasks import distances, groups
 from compress.tasks.task import Recorded
 from compress.tasks.text import Text as Reading
 from export.boards import Description
@@ -70,6 +71,7 @@ def reference_ms(made: Artifacts, part: Recorded) -> float:
 def run_report(
     graph: Graph,
     board: Description,
+    dataset: Dataset,
     seconds: float,
     parts: list[Recorded],
     back: Streamed,
@@ -100,6 +102,7 @@ def run_report(
         "amount": amount,
         "amount_is": amount_is,
         "metric": metric(graph, parts, other, on_board),
+        **users(graph, dataset, parts, other, on_board),
         "details": task.details(graph, on_board, parts),
         "line": line(board, parts, back),
         "resets": back.resets,
@@ -150,14 +153,27 @@ def metric(
     """The task's error of each engine over the same seconds; None when there is nothing in them to
     get right."""
     task = evaluate.judge(graph, parts)
-    engines: dict[str, Sequence[Frames]] = {
-        "float": other.real,
-        "quantized": [other.scale * w for w in other.words],
-        "board": on_board,
-    }
+    engines = _every_engine(other, on_board)
     errors = {name: task.error(graph, frames, parts) for name, frames in engines.items()}
     low, high = (None, None) if errors["board"] is None else task.interval(graph, on_board, parts)
     return {"name": task.metric, "unit": task.unit, **errors, "low": low, "high": high}  # type: ignore[typeddict-item]
+
+
+def users(
+    graph: Graph,
+    dataset: Dataset,
+    parts: list[Recorded],
+    other: Engines,
+    on_board: Sequence[Frames],
+) -> dict[str, Any]:
+    """The same errors of each user whose seconds were streamed, and over users."""
+    task, engines = evaluate.judge(graph, parts), _every_engine(other, on_board)
+    return groups.users(groups.scores(task, graph, engines, parts, dataset.user_of))
+
+
+def _every_engine(other: Engines, on_board: Sequence[Frames]) -> dict[str, Sequence[Frames]]:
+    quantized = [other.scale * w for w in other.words]
+    return {"float": other.real, "quantized": quantized, "board": on_board}
 
 
 def transcripts(

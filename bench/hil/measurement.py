@@ -86,7 +86,7 @@ def run(
     modelled = _modelled(description, image, made, graph, parts, streamed)
     latency = assemble.latency(streamed, other, modelled)
     content = (
-        assemble.run_report(graph, description, seconds, parts, streamed, other)
+        assemble.run_report(graph, description, dataset, seconds, parts, streamed, other)
         | assemble.comparison(expected, streamed.words)
         | _context(made, dataset)
         | {

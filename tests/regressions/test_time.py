@@ -30,14 +30,17 @@ from compress.quantization.quantize import quantize
 from compress.report import said
 from compress.tasks.pose import training_set as pose_set
 from compress.tasks.pose.session import PoseSession
+from compress.tasks.typing import charset
 from compress.tasks.typing import training_set as typing_set
 from compress.tasks.typing.session import Session
-from host import engines
+from host import engines, frame_parts
+from host.__main__ import main as host
 from host.engines import Artifacts
 from tests import toy
 from tests.compress import test_pose_session, test_session
 from tests.compress.test_classes import ELECTRODES, RATE, network
 from tests.compress.test_pose_networks import tiny
+from tests.regressions import small_network
 
 HZ, EPOCH = 2000, 1.6e9
 
@@ -529,6 +532,57 @@ def test_a_board_streams_each_part_from_the_beginning(made: dict[str, Any]) -> N
     assert reports[0].report["metric"] == reports[1].report["metric"]
     windows = [(w["start_s"], w["stop_s"]) for w in reports[0].report["recordings"]]
     assert windows == [(0.0, 1.51), (pytest.approx(CUT / RATE), pytest.approx(CUT / RATE + 2.48))]
+
+
+def test_the_text_of_each_part_is_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """infer writes the parts one after the other; decode begins each anew, as scoring does."""
+    checkpoint.save(tmp_path / "small.ckpt", build(small_network.SMALL), small_network.SMALL)
+    path = session(tmp_path / "a.hdf5", a_gap, behind_the_gap)
+    out, common = tmp_path / "frames.npy", ["--model", "own", "--engine", "graph"]
+    given = ["--checkpoint", str(tmp_path / "small.ckpt"), "--build", str(tmp_path / "build")]
+    assert host(["infer", *common, *given, "--input", str(path), "--output", str(out)]) == 0
+    assert "their parts in frames.npy.parts.json" in capsys.readouterr().out
+
+    real = pipeline.load_float("own", tmp_path / "small.ckpt")
+    task = tasks.of(real)
+    parts = task.inputs(real, path)
+    frames = evaluate.float_frames(real, [part.signal for part in parts])
+    assert task.text is not None and len(parts) == 2
+    read = [task.text.read(f[real.start_up :]) for f in frames]
+    assert host(["decode", "--input", str(out), "--decoder", "greedy"]) == 0
+    assert capsys.readouterr().out == "".join(
+        f"{part.name}: {text}\n" for part, text in zip(parts, read, strict=True)
+    )
+
+
+def test_a_sign_held_over_a_gap_is_read_on_both_sides(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames, out = np.eye(charset.BLANK + 1, dtype=np.float32)[[0, 0, 0, 0]], tmp_path / "f.npy"
+    np.save(out, frames)
+    sign, parts = charset.CHARSET[0], [("x", 3), ("y", 1)]
+    for known, text in (([], f"{sign}\n"), (parts, f"x: {sign}\ny: {sign}\n")):
+        frame_parts.write(out, frames, known)
+        assert host(["decode", "--input", str(out), "--decoder", "greedy"]) == 0
+        assert capsys.readouterr().out == text
+
+
+def test_parts_of_other_frames_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames, out = np.eye(charset.BLANK + 1, dtype=np.float32)[[0, 1, 2, 3]], tmp_path / "f.npy"
+    frame_parts.write(out, frames, [("x", 3), ("y", 1)])
+    whole = frame_parts.beside(out).read_text()
+    np.save(out, frames[::-1])
+    for content in (whole, "{}", "[", whole.replace("3", "-3"), whole.replace('"x"', "NaN")):
+        frame_parts.beside(out).write_text(content)
+        assert host(["decode", "--input", str(out)]) == 2
+        assert "expected the parts of the 4 frames in f.npy" in capsys.readouterr().err
+    frame_parts.beside(out).write_text(whole)
+    frame_parts.write(out, frames[:2], [("z", 2)])  # one stream: what was said before is gone
+    assert not frame_parts.beside(out).exists()
 
 
 def test_seconds_are_counted_in_whole_steps_over_all_stretches(

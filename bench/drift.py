@@ -20,7 +20,8 @@ from compress.data.recording_file import SAMPLE_RATE
 from compress.errors import TendonError
 from compress.files import sha256, write_json, write_text
 from compress.report.drawing import BLUE, GREEN, ORANGE, SOFT, STYLE, Picture, svg
-from compress.tasks.task import Followed, Loop, Task
+from compress.tasks.recorded import Followed, Loop
+from compress.tasks.task import Task
 from host import engines
 
 MINUTE = 60 * SAMPLE_RATE

@@ -19,7 +19,8 @@ from compress.interpreter.base import Interpreter, trim
 from compress.interpreter.float import FloatInterpreter
 from compress.interpreter.integer import IntegerInterpreter
 from compress.tasks import distances
-from compress.tasks.task import Recorded, Task
+from compress.tasks.recorded import Recorded
+from compress.tasks.task import Task
 from compress.tasks.unscored import Unscored
 
 Array = g.Array

@@ -12,8 +12,8 @@ from compress import graph as g
 from compress.errors import TendonError
 from compress.files import refuse_no_file, write_atomically
 from compress.graph.samples import Signal
+from compress.tasks.recorded import Recorded
 from compress.tasks.stretches import least_samples
-from compress.tasks.task import Recorded
 from host import board_diagnosis, engines, frame_parts
 from host import diagnose as comparison
 from host.boards import check

@@ -19,7 +19,7 @@ from compress.graph.samples import Initial, SideBySide, Signal, to_int16, to_rea
 from compress.interpreter.base import Interpreter
 from compress.interpreter.float import FloatInterpreter
 from compress.interpreter.integer import IntegerInterpreter
-from compress.tasks.task import Recorded
+from compress.tasks.recorded import Recorded
 from export import boards, build
 from export.c import memory
 from export.exported import called

@@ -23,7 +23,7 @@ from compress.files import write_json
 from compress.graph import Graph
 from compress.graph.samples import to_real
 from compress.tasks import distances
-from compress.tasks.task import Recorded
+from compress.tasks.recorded import Recorded
 from export import boards, build
 from export.c import emit
 from export.exported import called

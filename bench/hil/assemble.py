@@ -21,7 +21,7 @@ from compress.graph import Graph
 from compress.graph.samples import to_int16
 from compress.interpreter.integer import IntegerInterpreter
 from compress.tasks import distances, groups
-from compress.tasks.task import Recorded
+from compress.tasks.recorded import Recorded
 from compress.tasks.text import Text as Reading
 from export.boards import Description
 from host.engines import Artifacts

@@ -27,7 +27,7 @@ from compress.frontend.families import PUBLISHED
 from compress.graph import Graph, macs
 from compress.graph import latency as stream_latency
 from compress.graph.samples import to_int16
-from compress.tasks.task import Recorded
+from compress.tasks.recorded import Recorded
 from export.boards import Description, load_board
 from host import character_model
 from host.boards import Board, Reconnect, open_board

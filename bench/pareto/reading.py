@@ -21,7 +21,8 @@ from compress import graph as g
 from compress.frontend import checkpoint
 from compress.frontend.lower import lower
 from compress.graph.samples import blocks, to_int16
-from compress.tasks.task import Recorded, Runs
+from compress.tasks.recorded import Recorded
+from compress.tasks.task import Runs
 from compress.tasks.text import Text
 from host import decoders, native
 

@@ -38,7 +38,7 @@ def load_samples(path: Path, form: Callable[[Array], Array]) -> Array:
 
     def read(start: int, stop: int) -> Array:
         with _refused(path):
-            return np.ascontiguousarray(_as_float32(form(array.view())[start:stop]))
+            return np.ascontiguousarray(as_float32(form(array.view())[start:stop]))
 
     return stays_on_disk(read, samples.shape)
 
@@ -58,7 +58,7 @@ def _numbers(path: Path, array: arrays.Mapped, limit: int = 1 << 62) -> Array:
     if array.size > limit:
         raise RecordingError(f"{path}: expected up to {limit} bytes of numbers, found {array.size}")
     _check_finite(path, array)
-    return _as_float32(array.read())
+    return as_float32(array.read())
 
 
 def _check(path: Path, array: arrays.Mapped) -> None:
@@ -75,7 +75,7 @@ def _check_finite(path: Path, array: arrays.Mapped) -> None:
     """RecordingError where one is not finite as float32. Reads all, a part at a time."""
     count, first = 0, []
     for start, part in array.in_order():
-        bad = np.flatnonzero(~np.isfinite(_as_float32(part)))
+        bad = np.flatnonzero(~np.isfinite(as_float32(part)))
         if len(bad):
             count += len(bad)
             first.append(array.place(start + bad))
@@ -86,7 +86,7 @@ def _check_finite(path: Path, array: arrays.Mapped) -> None:
         )
 
 
-def _as_float32(part: Array) -> npt.NDArray[np.float32]:
+def as_float32(part: Array) -> npt.NDArray[np.float32]:
     """In memory; what float32 cannot hold is infinite."""
     with np.errstate(over="ignore"):
-        return np.array(part, np.float32)
+        return np.array(part, np.float32, order="C")

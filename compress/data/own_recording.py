@@ -24,8 +24,9 @@ import numpy as np
 import numpy.typing as npt
 
 from compress.data import on_disk
+from compress.data.array_file import as_float32
 from compress.data.clock import Clock, Harm, Segment, Timing, worst
-from compress.data.own_file import SIMULATOR, OwnFile, as_float32
+from compress.data.own_file import SIMULATOR, OwnFile
 from compress.data.recording_file import TO_DO
 from compress.errors import RecordingError
 from compress.graph.samples import OnDisk

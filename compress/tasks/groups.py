@@ -18,7 +18,8 @@ import numpy as np
 
 from compress import graph as g
 from compress.report.figures import figure
-from compress.tasks.task import Array, Recorded, Task
+from compress.tasks.recorded import Recorded
+from compress.tasks.task import Array, Task
 
 ENGINES = ("float", "quantized")  # of a quantize.json
 # what has an error in a group, by its key in any report, in this order: what it is called

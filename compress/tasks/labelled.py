@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,10 +18,10 @@ from compress.data.overlap import OfSamples, Stored
 from compress.data.own_recording import OwnRecording
 from compress.data.recordings import Collection, Make, Split
 from compress.graph.samples import Signal, blocks
+from compress.tasks.recorded import Cut, Recorded
 from compress.tasks.shape import Shape, label_samples
 from compress.tasks.statistics import RUNS
-from compress.tasks.stretches import taken
-from compress.tasks.task import Array, Recorded, Task
+from compress.tasks.task import Array, Task
 
 GROUP = "EMG"  # what such recordings are called
 
@@ -34,25 +34,14 @@ class LabelledTask(Task):
     frames_last = True
     usual: ClassVar[Shape]  # of the networks that the simulated set is for when none is given
 
-    def parts(
-        self,
-        graph: g.Graph,
-        path: Path,
-        seconds: float | None = None,
-        labels: bool = True,
-        one: bool = False,
-        whole: bool = True,
-    ) -> list[Recorded]:
-        rate = float(graph.input.rate)
+    @contextmanager
+    def cut(self, graph: g.Graph, path: Path, labels: bool) -> Iterator[Cut]:
         found = own_recording.read(path, graph.input.features)
-        found.expect(rate, graph.input.features)
+        found.expect(float(graph.input.rate), graph.input.features)
         target = self.target_of(graph, found)
-        segments = taken(graph, found.segments, seconds, one, whole)
-        return [self._part(graph, found, target, segment) for segment in segments]
+        yield Cut(found.segments, lambda segment: self._part(found, target, segment))
 
-    def _part(
-        self, graph: g.Graph, found: OwnRecording, target: Array | None, segment: Segment
-    ) -> Recorded:
+    def _part(self, found: OwnRecording, target: Array | None, segment: Segment) -> Recorded:
         span = slice(segment.start, segment.stop)
         known = None if target is None else target[span]
         signal = Signal(found.emg[span])

@@ -21,8 +21,8 @@ from compress.graph.samples import Signal
 from compress.tasks.classes import scores
 from compress.tasks.classes.simulated import collection_for
 from compress.tasks.labelled import LabelledTask
+from compress.tasks.recorded import Recorded, Shown
 from compress.tasks.shape import Shape, label_samples
-from compress.tasks.task import Recorded, Shown
 
 RATE, ELECTRODES, STEP = 500, 3, 5
 

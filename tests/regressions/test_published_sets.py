@@ -22,7 +22,7 @@ from compress.frontend.families import build
 from compress.graph.samples import Signal
 from compress.tasks import groups
 from compress.tasks.pose.simulated import COLLECTION as POSE
-from compress.tasks.task import Recorded
+from compress.tasks.recorded import Recorded
 from compress.tasks.typing import charset
 from compress.tasks.typing.task import Typed, Typing
 from tests.compress.test_pose_networks import tiny

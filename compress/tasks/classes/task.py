@@ -18,9 +18,10 @@ from compress.tasks import distances
 from compress.tasks.classes import scores, simulated
 from compress.tasks.costs import CostWords
 from compress.tasks.labelled import LabelledTask, numbered, run_size
+from compress.tasks.recorded import Recorded, Shown
 from compress.tasks.shape import Shape
 from compress.tasks.statistics import pooled, sums_of_runs
-from compress.tasks.task import Array, Recorded, Runs, Shown
+from compress.tasks.task import Array, Runs
 from compress.tasks.wiring import Wiring
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from compress.data.recording_file import SAMPLE_RATE
 from compress.report.drawing import BLUE, GREEN, SOFT, STYLE, Picture, svg
 from compress.tasks.pose.kinematics import JOINTS
 from compress.tasks.pose.task import first_sample
-from compress.tasks.task import Shown
+from compress.tasks.recorded import Shown
 
 SHOWN_S = 20.0
 SHOWN = (2, 5, 9, 13, 17)  # where a finger bends at its root: of the thumb MCP, of the others MCP

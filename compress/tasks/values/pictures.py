@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from compress.report.drawing import BLUE, GREEN, SOFT, STYLE, Picture, svg
+from compress.tasks.recorded import Shown
 from compress.tasks.shape import label_samples
-from compress.tasks.task import Shown
 
 SHOWN_S = 20.0
 ROWS = 6  # outputs that are drawn, the first ones

@@ -16,9 +16,10 @@ from compress.errors import RecordingError
 from compress.graph.samples import blocks
 from compress.tasks.costs import CostWords
 from compress.tasks.labelled import LabelledTask, as_json, run_size
+from compress.tasks.recorded import Recorded, Shown
 from compress.tasks.shape import Shape
 from compress.tasks.statistics import pooled, sums_of_runs
-from compress.tasks.task import Array, Recorded, Runs, Shown
+from compress.tasks.task import Array, Runs
 from compress.tasks.values import simulated
 from compress.tasks.wiring import Wiring
 

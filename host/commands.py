@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
-
 from compress import artifacts, cli, pipeline, tasks
 from compress import graph as g
 from compress.errors import TendonError
@@ -43,15 +41,15 @@ def infer(args: argparse.Namespace) -> None:
     else:
         parts = [_streamed(graph, part) for part in _long_enough(graph, parts)]
         graph, found = _streams(args, graph, path, parts)
-    laid_out = tasks.of(graph).laid_out(graph, found, begun)
-    write_atomically(args.output, lambda file: np.save(file, laid_out))
+    task, shape = tasks.of(graph), list[int]()
+    write_atomically(args.output, lambda file: shape.extend(task.save(file, graph, found, begun)))
     written = [len(frames) - (0 if begun else graph.start_up) for frames in found]
     for part, frames in zip(parts, written, strict=True):
         if len(parts) > 1:
             print(f"{part.name}: {frames} frames, a stream of its own")
     print(
         f"wrote {args.output}: {sum(written)} frames of {found[0].shape[1]} values by"
-        f" {args.engine}, {laid_out.shape}"
+        f" {args.engine}, {tuple(shape)}"
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from compress.data.overlap import OfSamples, Stored
 from compress.data.recording_file import SAMPLE_RATE
 from compress.data.recordings import Collection
 from compress.errors import GraphError, RecordingError
+from compress.graph import npy
 from compress.graph.samples import OnDisk, Signal, whole_steps
 from compress.tasks import shape as layout
 from compress.tasks.costs import CostWords
@@ -88,6 +89,9 @@ class Followed(Protocol):
     @property
     def error(self) -> Array:
         """(samples, outputs): absolute errors in the task's unit."""
+
+    def pieces(self, size: int) -> Iterator[Any]:
+        """The same in pieces of `size` samples, in memory."""
 
     def apart(self, other: Any) -> Array:
         """(samples, outputs): distance from another stream's outputs in the task's unit."""
@@ -298,14 +302,14 @@ class Task(ABC):
 
     # --- what comes out ---------------------------------------------------------------------------
 
-    def laid_out(self, graph: g.Graph, parts: Sequence[Array], begun: bool = False) -> Array:
-        """The frames of streams one after the other, as `infer` writes them: in the layout of a
-        user's own forward, or as published, without those of the start-up, which `begun` frames do
-        not have."""
+    def save(
+        self, file: IO[bytes], graph: g.Graph, parts: Sequence[Array], begun: bool = False
+    ) -> tuple[int, ...]:
+        """Write the frames of streams one after the other as a `.npy`, some at a time: in the
+        layout of a user's own forward, or as published, without those of the start-up, which
+        `begun` frames do not have. Returns its shape."""
         cut = [part if begun else part[graph.start_up :] for part in parts]
-        frames = cut[0] if len(cut) == 1 else np.concatenate(cut)
-        last = layout.is_own(graph) or self.frames_last
-        return np.ascontiguousarray(frames.T) if last else frames
+        return npy.write(file, cut, layout.is_own(graph) or self.frames_last)
 
     def agreement(self, first: Sequence[Array], second: Sequence[Array]) -> float | None:
         """Share of frames in which two engines decide the same; None where nothing is decided."""

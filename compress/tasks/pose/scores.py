@@ -241,13 +241,14 @@ def resample(values: Array, length: int, start: int = 0, stop: int | None = None
             f"resampling: expected at least one sample on either side, found {len(values)} and"
             f" {length}"
         )
-    values = np.asarray(values, dtype=np.float64)
     stop = length if stop is None else min(stop, length)
     times = (np.arange(start, stop) + 0.5) * len(values) / length  # step_times
     position = np.clip(times - 0.5, 0, len(values) - 1)
     before, after = np.floor(position).astype(int), np.ceil(position).astype(int)
-    share = (position - before).reshape(-1, *[1] * (values.ndim - 1))
-    return (1.0 - share) * values[before] + share * values[after]
+    share = (position - before).reshape(-1, *[1] * (np.ndim(values) - 1))
+    first = int(before[0]) if len(before) else 0  # of those that are read
+    some = np.asarray(values[first : int(after[-1]) + 1 if len(after) else 0], dtype=np.float64)
+    return (1.0 - share) * some[before - first] + share * some[after - first]
 
 
 def align(outputs: Array, samples: int) -> Floats:

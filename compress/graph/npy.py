@@ -23,11 +23,11 @@ def write(file: IO[bytes], parts: Sequence[Array], last: bool = False) -> tuple[
     begin, done = file.tell() if last else 0, 0
     for part in parts:
         for start in range(0, len(part), BLOCK):
-            block = np.asarray(part[start : start + BLOCK])
+            block = np.asarray(part[start : start + BLOCK], dtype)
             if last:
                 _columns(file, block, begin + done * dtype.itemsize, rows * dtype.itemsize)
             else:
-                file.write(np.ascontiguousarray(block).tobytes())
+                file.write(block.tobytes())
             done += len(block)
     return shape
 
@@ -36,4 +36,4 @@ def _columns(file: IO[bytes], block: Array, begin: int, apart: int) -> None:
     """Each value's column of a block, so many bytes apart in the file."""
     for index, column in enumerate(block.T):
         file.seek(begin + index * apart)
-        file.write(np.ascontiguousarray(column).tobytes())
+        file.write(column.tobytes())

@@ -83,8 +83,9 @@ class Stretch:
                     " mask it"
                 )
 
-    def pieces(self, size: int = BLOCK) -> Iterator[Stretch]:
-        """The same in pieces of `size` samples, read."""
+    def pieces(self, size: int | None = None) -> Iterator[Stretch]:
+        """The same in pieces of `size` samples, or of BLOCK, read."""
+        size = size or BLOCK
         for start in range(0, len(self.mask), size):
             part = slice(start, start + size)
             x, y = (np.asarray(v[part], dtype=np.float64) for v in (self.predictions, self.targets))

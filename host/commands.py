@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-
-import numpy as np
+from typing import IO
 
 from compress import artifacts, cli, pipeline, tasks
 from compress import graph as g
@@ -43,17 +42,21 @@ def infer(args: argparse.Namespace) -> None:
     else:
         parts = [_streamed(graph, part) for part in _long_enough(graph, parts)]
         graph, found = _streams(args, graph, path, parts)
-    laid_out = tasks.of(graph).laid_out(graph, found, begun)
     written = [len(frames) - (0 if begun else graph.start_up) for frames in found]
     names = [part.name for part in parts]
-    frame_parts.write(args.output, laid_out, list(zip(names, written, strict=True)))
-    write_atomically(args.output, lambda file: np.save(file, laid_out))
+    task, shape = tasks.of(graph), list[int]()
+
+    def write(file: IO[bytes]) -> None:
+        shape.extend(task.save(file, graph, found, begun))
+        frame_parts.write(args.output, file, list(zip(names, written, strict=True)))
+
+    write_atomically(args.output, write)
     for name, count in zip(names, written, strict=True):
         if len(names) > 1:
             print(f"{name}: {count} frames, a stream of its own")
     print(
         f"wrote {args.output}: {sum(written)} frames of {found[0].shape[1]} values by"
-        f" {args.engine}, {laid_out.shape}"
+        f" {args.engine}, {tuple(shape)}"
         + (f", their parts in {frame_parts.beside(args.output).name}" if len(parts) > 1 else "")
     )
 

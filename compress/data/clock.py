@@ -123,7 +123,7 @@ class Clock:
         self.rate, self.period = rate, 1.0 / rate  # of the stamps, in their unit a sample
         self.count, self.origin = 0, 0.0
         self.broken: Finding | None = None
-        self._gap, self._near = GAP_S * rate + _ROUNDED, max(2, round(_NEAR_S * rate))
+        self._gap, self._near = GAP_S * rate + _ROUNDED, max(2, min(_BLOCK, round(_NEAR_S * rate)))
         self._size = max(_CELL, round(_CELL_S * rate))
         self._held: list[Array] = []  # stamps that are not taken in yet
         self._before = np.zeros(0)  # the last stamps that are

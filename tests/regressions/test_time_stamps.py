@@ -286,3 +286,9 @@ def test_what_is_kept_of_stamps_does_not_grow_with_their_jitter() -> None:
     for start in range(0, 600_000, 60_000):
         clock.add(EPOCH + np.arange(start, start + 60_000) / HZ + rng.normal(0, 1e-3, 60_000))
     assert sum(kept.size for kept in clock._cells) < 600_000 / 20
+
+
+@pytest.mark.parametrize("rate", [1e-3, 0.5, 1, 3, 1e6, 1e12])
+@pytest.mark.parametrize("samples", [1, 2, 50, 5000])
+def test_stamps_of_any_rate_and_any_number_are_judged(rate: float, samples: int) -> None:
+    assert kinds(timing(np.arange(samples) / rate, rate)) == []

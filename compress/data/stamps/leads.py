@@ -66,7 +66,7 @@ class Leads:
     def _usual_slope(self) -> float:
         """Median slope from half a second to the next; 0 where enough of them say so, or gaps are
         in most of them, or for a short recording, which `period_of` saw whole."""
-        size = round(_NEAR_S / 2 * self._rate)
+        size = max(self._size, round(_NEAR_S / 2 * self._rate))
         starts = np.arange(0, self.count - 2 * size, max(1, size // 4))
         if len(starts) < 16:
             return 0.0

@@ -53,7 +53,7 @@ def _share(steps: Array, period: float) -> float:
 def unit_of(advance: float, rate: float) -> tuple[str, float]:
     """The unit in which stamps advance by so much a sample, "" for seconds or an unknown one, and
     how many of it a second has."""
-    for name, per_s in {**UNITS, "sample numbers": rate}.items():
+    for name, per_s in {"": 1.0, **UNITS, "sample numbers": rate}.items():
         if abs(advance * rate / per_s - 1.0) < _SAME_UNIT:
             return name, per_s
     return "", 1.0

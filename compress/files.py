@@ -56,6 +56,16 @@ def refuse_no_file(path: Path, said: str) -> None:
         )
 
 
+def refuse_output(path: Path) -> None:
+    """TendonError for what OUTPUT= names and cannot be written: what is no file, in no folder. A
+    folder that a slip made would not be found again."""
+    refuse_no_file(path, f"OUTPUT={path}")
+    if not path.parent.is_dir():
+        raise TendonError(
+            f"OUTPUT={path}: there is no folder {path.parent}: make it, or write elsewhere"
+        )
+
+
 def write_text(path: Path, text: str) -> None:
     """UTF-8, atomically; of a file's name that is none, an escape for each such byte."""
     replace_atomically(path, text.encode("utf-8", "backslashreplace"))

@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     word."""
     _check_engines()
     if args.board or args.port:
-        check(args.board or "virtual-f405", args.port)
+        check(args.board or "virtual-f405", args.port, reach=True)
     folder = cli.folder(args)
     made = engines.prepare(folder, cli.sources(args))
     parts = _stretches(args, made)

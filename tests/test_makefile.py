@@ -56,7 +56,7 @@ GIVEN = {  # a value for every variable that a recipe may pass on
 NEEDED = {"INPUT": "a.npy", "OUTPUT": "b.npy", "FLASH": "2M"}
 OWN = {"diagnose": {"ENGINE": "graph native"}}  # it takes two engines
 TARGETS = re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
-TESTS = ("test", "fuzz", "networks", "compilers")
+TESTS = ("test", "accuracy", "fuzz", "networks", "compilers")
 COMMANDS = [t for t in TARGETS if t not in ("help", *TESTS, "tools", "setup", "clean")]
 
 

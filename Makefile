@@ -100,10 +100,17 @@ demo: setup tools ## the whole way: quantize, count, export, build, run on the e
 test: setup tools ## every test, linter and type check
 	@sh firmware/tools.sh browser
 	@sh firmware/tools.sh clang
+	@sh firmware/tools.sh ccache
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+accuracy: setup ## the bars of accuracy of the shipped networks on all that is held out, in TFLite
+## too (some minutes)
+	ACCURACY=all OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile \
+		tests/compress/test_accuracy.py tests/compress/test_pose_accuracy.py \
+		tests/export/test_tflite.py::test_tflite_micro_decodes_what_the_trained_float_network_decodes $(ARGS)
 
 networks: setup ## 200 networks drawn at random, from PyTorch to every form of their integers (some
 ## minutes on two cores) [NETWORKS=200 FIRST_NETWORK=0]
@@ -262,6 +269,6 @@ tools: ## cross compiler and emulator from the distribution [COMPILER=gcc|clang]
 clean: ## delete what was built, keep the environment
 	rm -rf -- $(call said,BUILD)
 
-.PHONY: help demo flash docs decode lm test fuzz networks compilers quantize users macs \
+.PHONY: help demo flash docs decode lm test accuracy fuzz networks compilers quantize users macs \
 	recordings train export firmware hil infer diagnose profile crosscheck drift faults \
 	bench validate pareto compress setup tools clean

@@ -73,7 +73,14 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """Indented JSON with a final newline, atomically. NaN is refused: it is not JSON."""
-    replace_atomically(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+    parts = json.JSONEncoder(indent=1, allow_nan=False).iterencode(content)
+
+    def write(file: IO[bytes]) -> None:
+        for part in parts:
+            file.write(part.encode())
+        file.write(b"\n")
+
+    write_atomically(path, write)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -324,7 +324,7 @@ def score(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]:
     a, b = heldout.float_frames(real), heldout.integer_frames(integer)
     errors = [task.error(integer, frames, recorded) for frames in (a, b)]
     by_user, by_kind = (
-        groups.scores(task, integer, (a, b), recorded, names, published)
+        groups.scores(task, integer, {"float": a, "quantized": b}, recorded, names, published)
         for names, published in ((dataset.user_of, False), (dataset.generalizes, True))
     )
     low, high = (None, None) if None in errors else task.difference(integer, a, b, recorded)
@@ -352,8 +352,7 @@ def score(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]:
         ),
         "amount": amount,
         "amount_is": amount_is,
-        "users": by_user,
-        "over_users": groups.over(by_user) if len(by_user) > 1 else None,
+        **groups.users(by_user),
         "generalization": by_kind,
         "notes": [*dataset.notes],
         "details": {

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-
-import numpy as np
+from typing import IO
 
 from compress import artifacts, cli, pipeline, tasks
 from compress import graph as g
@@ -13,9 +12,9 @@ from compress.errors import TendonError
 from compress.files import refuse_output, write_atomically
 from compress.graph.samples import Signal
 from compress.reading.words import counted, noun
+from compress.tasks.recorded import Recorded
 from compress.tasks.stretches import least_samples
-from compress.tasks.task import Recorded
-from host import board_diagnosis, engines
+from host import board_diagnosis, engines, frame_parts
 from host import diagnose as comparison
 from host.boards import check
 from host.cli import ON_BOARD_SECONDS, SECONDS
@@ -44,16 +43,23 @@ def infer(args: argparse.Namespace) -> None:
     else:
         parts = [_streamed(graph, part) for part in _long_enough(graph, parts)]
         graph, found = _streams(args, graph, path, parts)
-    laid_out = tasks.of(graph).laid_out(graph, found, begun)
-    write_atomically(args.output, lambda file: np.save(file, laid_out))
     written = [len(frames) - (0 if begun else graph.start_up) for frames in found]
-    for part, frames in zip(parts, written, strict=True):
-        if len(parts) > 1:
-            print(f"{part.name}: {frames} {noun(frames, 'frame')}, a stream of its own")
+    names = [part.name for part in parts]
+    task, shape = tasks.of(graph), list[int]()
+
+    def write(file: IO[bytes]) -> None:
+        shape.extend(task.save(file, graph, found, begun))
+        frame_parts.write(args.output, file, list(zip(names, written, strict=True)))
+
+    write_atomically(args.output, write)
+    for name, count in zip(names, written, strict=True):
+        if len(names) > 1:
+            print(f"{name}: {counted(count, 'frame')}, a stream of its own")
     total, values = sum(written), found[0].shape[1]
     print(
         f"wrote {args.output}: {total} {noun(total, 'frame')} of {values}"
-        f" {noun(values, 'value')} by {args.engine}, {laid_out.shape}"
+        f" {noun(values, 'value')} by {args.engine}, {tuple(shape)}"
+        + (f", their parts in {frame_parts.beside(args.output).name}" if len(parts) > 1 else "")
     )
 
 
@@ -121,11 +127,13 @@ def _beginning(args: argparse.Namespace, seconds: float) -> Signal:
 
 
 def decode(args: argparse.Namespace) -> None:
-    """Text from frames."""
+    """Text from frames; of a recording with gaps that of each part."""
     from host import decoders  # KenLM
 
     frames, alphabet = decoders.load_frames(args.input)
-    print(decoders.decode_session(alphabet, args.decoder, args.lm, frames, progress=True))
+    for name, part in list(frame_parts.read(args.input, frames)):
+        text = decoders.decode_session(alphabet, args.decoder, args.lm, part, progress=True)
+        print(f"{name}: {text}" if name else text)
 
 
 def diagnose(args: argparse.Namespace) -> None:

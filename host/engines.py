@@ -20,7 +20,7 @@ from compress.interpreter.base import Interpreter
 from compress.interpreter.float import FloatInterpreter
 from compress.interpreter.integer import IntegerInterpreter
 from compress.reading.words import counted
-from compress.tasks.task import Recorded
+from compress.tasks.recorded import Recorded
 from export import boards, build
 from export.c import memory
 from export.exported import called

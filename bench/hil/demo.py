@@ -13,6 +13,7 @@ from compress import cli, evaluate, pipeline, tasks
 from compress.data.datasets import Dataset
 from compress.graph import macs
 from compress.graph.samples import to_real
+from compress.tasks import groups
 from host import engines, native
 from host.boards import check
 from host.engines import Artifacts
@@ -67,6 +68,9 @@ def heldout(made: Artifacts, dataset: Dataset, lm: Path | None) -> dict[str, Any
         "seconds": sum(r.seconds for r in recorded),
         "amount": amount,
         "amount_is": amount_is,
+        **groups.users(
+            groups.scores(task, graph, {"float": real, "native": found}, recorded, dataset.user_of)
+        ),
         "points": task.points,
         "float": errors[0],
         "native": errors[1],

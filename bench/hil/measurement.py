@@ -27,7 +27,7 @@ from compress.frontend.families import PUBLISHED
 from compress.graph import Graph, macs
 from compress.graph import latency as stream_latency
 from compress.graph.samples import to_int16
-from compress.tasks.task import Recorded
+from compress.tasks.recorded import Recorded
 from export.boards import Description, load_board
 from host import character_model
 from host.boards import Board, Reconnect, open_board
@@ -82,7 +82,7 @@ def run(
     modelled = _modelled(description, image, made, graph, parts, streamed)
     latency = assemble.latency(streamed, other, modelled)
     content = (
-        assemble.run_report(graph, description, seconds, parts, streamed, other)
+        assemble.run_report(graph, description, dataset, seconds, parts, streamed, other)
         | assemble.comparison(expected, streamed.words)
         | _context(made, dataset)
         | {

@@ -31,6 +31,7 @@ def html(outcome: Outcome) -> str:
             _head(report),
             _cards(report),
             *_figures(outcome),
+            _users(report),
             _texts(report),
             _layers(report),
             _facts(report),
@@ -127,6 +128,15 @@ def _cards(report: Report) -> str:
 
 def _figures(outcome: Outcome) -> list[str]:
     return [markup.figure(picture) for picture in pictures.draw(outcome)]
+
+
+def _users(report: Report) -> str:
+    """Errors of each user, of the seconds streamed and of whole held-out sessions."""
+    name, unit = report["metric"]["name"], report["metric"]["unit"]
+    held = report.get("heldout") or {}
+    return markup.users(f"{name} by user, streamed seconds", report, unit) + markup.users(
+        f"{name} by user, held out", held, unit
+    )
 
 
 def _texts(report: Report) -> str:

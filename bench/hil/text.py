@@ -9,6 +9,7 @@ from compress import tasks
 from compress.graph import latency as stream_latency
 from compress.reading.words import counted
 from compress.report.figures import between, difference, figure
+from compress.tasks import groups
 
 WIDTH = 22
 SHOWN = 100  # characters of a text
@@ -83,6 +84,7 @@ def _accuracy(report: Report) -> list[str]:
         row("float network", value_of(metric["float"], unit)),
         row("integers", value_of(metric["quantized"], unit)),
         row("board", value_of(metric["board"], unit) + _of_metric(metric)),
+        *groups.users_text(report, unit),
         *_language(report["language"]),
     ]
     said = task.say(report["details"]) if report["details"] else []
@@ -136,6 +138,7 @@ def _heldout(report: Report) -> list[str]:
                 f"   difference {difference(apart, held['points'])} {held['points']}"
                 + _interval(held["low"], held["high"], held["points"]),
             ),
+            *groups.users_text(held, metric["unit"]),
             *(_heldout_language(held["language"]) if held["language"] else []),
         ]
     else:

@@ -29,8 +29,9 @@ from compress.tasks import start
 from compress.tasks import state as saved
 from compress.tasks.crops import Cropper, forward, stream_frames
 from compress.tasks.objectives import Objective
+from compress.tasks.recorded import Recorded
 from compress.tasks.steps import advance, schedule_of
-from compress.tasks.task import Recorded, Task
+from compress.tasks.task import Task
 from compress.tasks.training import Trained, TrainingRequest
 
 VALIDATED_S = 120.0  # of each session that validates, in one stream

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-
-import numpy as np
+from typing import IO
 
 from compress import artifacts, cli, pipeline, tasks
 from compress import graph as g
 from compress.errors import TendonError
-from compress.files import refuse_no_file, write_atomically
+from compress.files import refuse_output, write_atomically
 from compress.graph.samples import Signal
+from compress.reading.words import counted
 from compress.tasks.recorded import Recorded
 from compress.tasks.stretches import least_samples
 from host import board_diagnosis, engines, frame_parts
@@ -30,7 +30,7 @@ def infer(args: argparse.Namespace) -> None:
     engines.check(args.engine)
     _check_output(args)
     if args.engine not in LOCAL:
-        check(args.engine, args.port)
+        check(args.engine, args.port, reach=True)
     folder = cli.folder(args)
     path = artifacts.checkpoint_for(folder, cli.sources(args))
     graph = pipeline.any_graph(folder, path)
@@ -43,17 +43,21 @@ def infer(args: argparse.Namespace) -> None:
     else:
         parts = [_streamed(graph, part) for part in _long_enough(graph, parts)]
         graph, found = _streams(args, graph, path, parts)
-    laid_out = tasks.of(graph).laid_out(graph, found, begun)
     written = [len(frames) - (0 if begun else graph.start_up) for frames in found]
     names = [part.name for part in parts]
-    frame_parts.write(args.output, laid_out, list(zip(names, written, strict=True)))
-    write_atomically(args.output, lambda file: np.save(file, laid_out))
+    task, shape = tasks.of(graph), list[int]()
+
+    def write(file: IO[bytes]) -> None:
+        shape.extend(task.save(file, graph, found, begun))
+        frame_parts.write(args.output, file, list(zip(names, written, strict=True)))
+
+    write_atomically(args.output, write)
     for name, count in zip(names, written, strict=True):
         if len(names) > 1:
-            print(f"{name}: {count} frames, a stream of its own")
+            print(f"{name}: {counted(count, 'frame')}, a stream of its own")
     print(
-        f"wrote {args.output}: {sum(written)} frames of {found[0].shape[1]} values by"
-        f" {args.engine}, {laid_out.shape}"
+        f"wrote {args.output}: {counted(sum(written), 'frame')} of"
+        f" {counted(found[0].shape[1], 'value')} by {args.engine}, {tuple(shape)}"
         + (f", their parts in {frame_parts.beside(args.output).name}" if len(parts) > 1 else "")
     )
 
@@ -67,7 +71,7 @@ def _check_output(args: argparse.Namespace) -> None:
                 f"OUTPUT={args.output}: is {option.upper()}=, which it would replace; expected"
                 " another file"
             )
-    refuse_no_file(args.output, f"OUTPUT={args.output}")
+    refuse_output(args.output)
 
 
 def _streams(
@@ -95,7 +99,8 @@ def _long_enough(graph: g.Graph, parts: list[Recorded]) -> list[Recorded]:
     found = [part for part in parts if len(part.samples) >= least_samples(graph)]
     for part in parts:
         if found and len(part.samples) < least_samples(graph):
-            print(f"{part.name}: {len(part.samples)} samples are too few for an output: left out")
+            samples = counted(len(part.samples), "sample")
+            print(f"{part.name}: {samples}, too few for an output: left out")
     return found or parts[:1]
 
 
@@ -104,8 +109,9 @@ def _streamed(graph: g.Graph, part: Recorded) -> Recorded:
     whole = tasks.of(graph).streamed(graph, part)
     left = len(part.samples) - len(whole.samples)
     if left:
+        last = "sample is" if left == 1 else f"{left} samples are"
         print(
-            f"{part.name}: the last {left} samples ({left / part.rate:.4f} s) are less than a step"
+            f"{part.name}: the last {last} ({left / part.rate:.4f} s) less than a step"
             f" of {graph.samples_per_step}, which a stream computes at once: left over"
         )
     return whole
@@ -134,7 +140,7 @@ def diagnose(args: argparse.Namespace) -> None:
     anything is made."""
     comparison.check(args.engines)
     if args.board:
-        check(args.board, args.port)
+        check(args.board, args.port, reach=True)
     seconds = args.seconds or (ON_BOARD_SECONDS if args.board else SECONDS)
     signal = None if args.input is None else _beginning(args, seconds)
     made = _prepare(args)

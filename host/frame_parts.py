@@ -5,15 +5,15 @@ file beside them, which `decode` reads. Each part was a stream of its own, and i
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 
 from compress.errors import TendonError
-from compress.files import read_json, write_json
+from compress.files import read_json, sha256, write_json
 
 Frames = npt.NDArray[np.generic]
 
@@ -23,12 +23,15 @@ def beside(path: Path) -> Path:
     return path.with_name(f"{path.name}.parts.json")
 
 
-def write(path: Path, frames: Frames, parts: Sequence[tuple[str, int]]) -> None:
-    """Name and number of frames of each part, in order; of one part there is nothing to say. Before
-    the frames themselves are written: what was interrupted in between is noticed."""
+def write(path: Path, written: IO[bytes], parts: Sequence[tuple[str, int]]) -> None:
+    """Name and number of frames of each part, in order; of one part there is nothing to say.
+    `written`: the file that becomes `path`, which it is not yet: what was interrupted in between is
+    noticed."""
     if len(parts) > 1:
         named = [{"name": name, "frames": count} for name, count in parts]
-        write_json(beside(path), {"frames_sha256": _digest(frames), "parts": named})
+        written.seek(0)
+        digest = hashlib.file_digest(written, "sha256").hexdigest()  # type: ignore[arg-type]
+        write_json(beside(path), {"frames_sha256": digest, "parts": named})
     elif "frames_sha256" in read_json(beside(path)):
         beside(path).unlink()
 
@@ -43,7 +46,7 @@ def read(path: Path, frames: Frames) -> Iterator[tuple[str, Frames]]:
     known = read_json(file)
     try:
         parts = [(str(part["name"]), int(part["frames"])) for part in known["parts"]]
-        suits = known["frames_sha256"] == _digest(frames)
+        suits = known["frames_sha256"] == sha256(path)
     except (KeyError, TypeError, ValueError):
         parts, suits = [], False
     counts = [count for _, count in parts]
@@ -54,8 +57,3 @@ def read(path: Path, frames: Frames) -> Iterator[tuple[str, Frames]]:
         )
     for (name, count), stop in zip(parts, np.cumsum(counts), strict=True):
         yield name, frames[stop - count : stop]
-
-
-def _digest(frames: Frames) -> str:
-    head = json.dumps([frames.dtype.str, list(frames.shape)]).encode()
-    return hashlib.sha256(head + np.ascontiguousarray(frames).tobytes()).hexdigest()

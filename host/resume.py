@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from compress.reading.words import counted
 from host.boards import Board
 from host.errors import BoardLostError
 from host.faults import Told
@@ -40,7 +41,7 @@ def to_end(
         board,
         open_again,
         work,
-        lambda lost: say(f"{lost}\nconnecting again, {run.done} frames are kept"),
+        lambda lost: say(f"{lost}\nconnecting again, {counted(run.done, 'frame')} kept"),
         lambda told: note(run.done, told),
     )[0]
 

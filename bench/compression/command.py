@@ -25,6 +25,7 @@ from compress.data.datasets import Dataset
 from compress.errors import TendonError
 from compress.files import write_json, write_text
 from compress.graph.samples import to_int16, to_real
+from compress.reading.words import counted
 from compress.tasks import groups
 from export import boards, build
 from export.boards import Description, load_board
@@ -105,7 +106,9 @@ def score(
 ) -> dict[str, Any]:
     """Held-out errors of the whole float network, the compressed one, and its integers (in native
     C), differences with 95 % intervals."""
-    print(f"scoring {len(dataset.heldout)} held-out sessions: whole, compressed, integers")
+    print(
+        f"scoring {counted(len(dataset.heldout), 'held-out session')}: whole, compressed, integers"
+    )
     heldout, task = evaluate.read_heldout(integer, dataset.heldout), tasks.of(integer)
     recorded = heldout.recorded
     before, after = heldout.float_frames(whole), heldout.float_frames(real)

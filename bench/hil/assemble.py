@@ -18,6 +18,7 @@ from bench.hil.streaming import Streamed, window
 from compress import evaluate
 from compress.data.datasets import Dataset
 from compress.graph import Graph
+from compress.graph.kept import scaled
 from compress.graph.samples import to_int16
 from compress.interpreter.integer import IntegerInterpreter
 from compress.tasks import distances, groups
@@ -79,7 +80,7 @@ def run_report(
 ) -> dict[str, Any]:
     """Everything that came out of the run itself, but the latency."""
     hello, task = back.hello, evaluate.judge(graph, parts)
-    on_board = [other.scale * w for w in back.words]
+    on_board = [scaled(w, other.scale) for w in back.words]
     amount, amount_is = task.amount(parts)
     compiler, _, flags = hello.compiler.partition("; ")
     return {
@@ -131,14 +132,17 @@ def comparison(expected: Sequence[Frames], found: Sequence[Frames]) -> dict[str,
     for part, (a, b) in enumerate(zip(expected, found, strict=True)):
         frames = min(len(a), len(b))
         missing += abs(len(a) - len(b))
-        places = np.argwhere(a[:frames] != b[:frames])
-        words, mismatches = words + frames * a.shape[1], mismatches + len(places)
-        if len(places) and first is None:
-            frame, element = (int(i) for i in places[0])
-            first = (
-                f"recording {part}, frame {frame}, word {element}: expected {a[frame, element]},"
-                f" found {b[frame, element]}"
-            )
+        words, begin = words + frames * a.shape[1], 0
+        for x, y in zip(distances.blocks(a[:frames]), distances.blocks(b[:frames]), strict=True):
+            places = np.argwhere(x != y)
+            mismatches += len(places)
+            if len(places) and first is None:
+                frame, element = (int(i) for i in places[0])
+                first = (
+                    f"recording {part}, frame {begin + frame}, word {element}: expected"
+                    f" {x[frame, element]}, found {y[frame, element]}"
+                )
+            begin += len(x)
     return {
         "words": words,
         "mismatches": mismatches,
@@ -172,7 +176,7 @@ def users(
 
 
 def _every_engine(other: Engines, on_board: Sequence[Frames]) -> dict[str, Sequence[Frames]]:
-    quantized = [other.scale * w for w in other.words]
+    quantized = [scaled(w, other.scale) for w in other.words]
     return {"float": other.real, "quantized": quantized, "board": on_board}
 
 

@@ -23,10 +23,10 @@ from host.lm import SHIPPED
 def run(args: argparse.Namespace) -> int:
     """Every step with a headline, with the arguments of `hil`; exit code 0 only for a valid,
     bit-exact run."""
-    check(args.board, args.port)
+    check(args.board, args.port, reach=True)
     begin, folder = time.monotonic(), cli.folder(args)
     _headline(1, f"quantize {folder.model} to {folder.precision}")
-    made = engines.prepare_scored(folder, cli.sources(args))
+    made = engines.prepare_scored(folder, cli.sources(args), in_full=True)
     print(pipeline.text(pipeline.read_report(folder)))
     task = tasks.of(made.integer)
     dataset = pipeline.dataset_of(folder, made.integer, cli.sources(args))

@@ -7,6 +7,7 @@ from typing import Any
 from bench.hil.schema import Language, Metric, Report, Spread
 from compress import tasks
 from compress.graph import latency as stream_latency
+from compress.reading.words import counted
 from compress.report.figures import between, difference, figure
 from compress.tasks import groups
 
@@ -180,7 +181,7 @@ def _heldout_language(held: dict[str, Any]) -> list[str]:
 
 
 def _equality(report: Report) -> list[str]:
-    words = f"{report['words']:,} output words of {report['frames']:,} frames"
+    words = f"{counted(report['words'], 'output word')} of {counted(report['frames'], 'frame')}"
     if report["format"] == "c":
         exact = (
             f"yes: {words} equal the reference"
@@ -276,7 +277,7 @@ def _line(report: Report) -> list[str]:
 
 def _resets(report: Report) -> list[str]:
     """Why the board was lost, each time; and a fault of before the run that it still remembers."""
-    rows = [row(f"lost after {r['frames']:,} frames", r["text"]) for r in report["resets"]]
+    rows = [row(f"lost after {counted(r['frames'], 'frame')}", r["text"]) for r in report["resets"]]
     before = report["fault_before"]
     return rows + ([row("before this run", before)] if before else [])
 

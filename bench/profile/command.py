@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     """Profile, print, write; 1 when the profiled steps did not answer what the reference does."""
     board, folder = boards.load_board(args.board), cli.folder(args)
     check_board(board, args.port, args.latency)
-    check(board.name, args.port)
+    check(board.name, args.port, reach=True)
     made = engines.prepare(folder, cli.sources(args))
     dataset = pipeline.dataset_of(folder, made.integer, cli.sources(args))
     found = profile(made, board, dataset, args.port, args.latency)

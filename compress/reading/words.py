@@ -20,6 +20,11 @@ def one_line(text: object, longest: int = LONGEST) -> str:
     return said if len(said) <= longest else f"{said[: longest - 1]}…"
 
 
+def counted(count: int, one: str, many: str = "") -> str:
+    """1 frame, 1,200 frames. `many`: of a plural that is not made with s."""
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
+
+
 def advised(said: object, advice: str) -> str:
     """What is wrong, and what to do about it where the words do not say so themselves."""
     return str(said) if ";" in str(said) else f"{said}; {advice}"

@@ -17,7 +17,7 @@ from compress.data.clock import Segment
 from compress.data.overlap import OfSamples, Stored
 from compress.data.own_recording import OwnRecording
 from compress.data.recordings import Collection, Make, Split
-from compress.graph.samples import Signal, blocks
+from compress.graph.samples import BLOCK, Signal, blocks
 from compress.tasks.recorded import Cut, Recorded
 from compress.tasks.shape import Shape, label_samples
 from compress.tasks.statistics import RUNS
@@ -62,12 +62,22 @@ class LabelledTask(Task):
             )
         return array.T
 
-    def beside(self, graph: g.Graph, frames: Array, recorded: Recorded) -> tuple[Array, Array]:
+    def beside(
+        self, graph: g.Graph, frames: Array, recorded: Recorded, size: int = 1
+    ) -> Iterator[tuple[Array, Array]]:
         """Frames that have a sample of their own, (n, outputs), and what is known of these samples,
-        (n, …): the frames of the start-up are left out."""
-        samples = label_samples(graph, len(frames))
-        there = (samples >= 0) & (samples < len(recorded.target))
-        return np.asarray(frames)[there], rows_at(recorded.target, samples[there])
+        (n, …): the frames of the start-up are left out. In pieces, one or more, of whole runs of
+        `size` frames; the last takes the rest."""
+        samples = label_samples(graph, len(frames))  # in order
+        first, last = np.searchsorted(samples, [0, len(recorded.target)])
+        frames, samples = frames[first:last], samples[first:last]
+        runs, together = max(1, len(samples) // size), max(1, BLOCK // size)
+        for run in range(0, runs, together):
+            end = None if run + together >= runs else (run + together) * size
+            part = slice(run * size, end)
+            at = samples[part]
+            begin, stop = (int(at[0]), int(at[-1]) + 1) if len(at) else (0, 0)
+            yield np.asarray(frames[part]), rows_at(recorded.target[begin:stop], at - begin)
 
     def others(self, graph: g.Graph, paths: Sequence[Path]) -> list[Array]:
         """What is known in other recordings, of those that say something."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -75,6 +75,9 @@ class Followed(Protocol):
     @property
     def error(self) -> Array:
         """(samples, outputs): absolute errors in the task's unit."""
+
+    def pieces(self, size: int) -> Iterator[Any]:
+        """The same in pieces of `size` samples, in memory."""
 
     def apart(self, other: Any) -> Array:
         """(samples, outputs): distance from another stream's outputs in the task's unit."""

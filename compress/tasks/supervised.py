@@ -163,7 +163,8 @@ class Run:
             if self.step % r.save_every == 0:
                 content = {name: part.state_dict() for name, part in self._parts.items()}
                 saved.save(self.path, self.origin, {"step": self.step} | content)
-            bar.set_postfix(loss=f"{loss:.3f}", validation=f"{now:.3g}")
+            known = {} if math.isnan(now) else {"validation": f"{now:.3g}"}
+            bar.set_postfix(loss=f"{loss:.3f}", **known)
         return loss
 
     def _advance(self) -> float:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from compress.data import array_file
 from compress.data.overlap import OfSamples, Stored
 from compress.data.recordings import Collection
 from compress.errors import GraphError, RecordingError
+from compress.graph import npy
 from compress.graph.samples import Signal, whole_steps
 from compress.tasks import shape as layout
 from compress.tasks.costs import CostWords
@@ -208,14 +209,14 @@ class Task(ABC):
 
     # --- what comes out ---------------------------------------------------------------------------
 
-    def laid_out(self, graph: g.Graph, parts: Sequence[Array], begun: bool = False) -> Array:
-        """The frames of streams one after the other, as `infer` writes them: in the layout of a
-        user's own forward, or as published, without those of the start-up, which `begun` frames do
-        not have."""
+    def save(
+        self, file: IO[bytes], graph: g.Graph, parts: Sequence[Array], begun: bool = False
+    ) -> tuple[int, ...]:
+        """Write the frames of streams one after the other as a `.npy`, some at a time: in the
+        layout of a user's own forward, or as published, without those of the start-up, which
+        `begun` frames do not have. Returns its shape."""
         cut = [part if begun else part[graph.start_up :] for part in parts]
-        frames = cut[0] if len(cut) == 1 else np.concatenate(cut)
-        last = layout.is_own(graph) or self.frames_last
-        return np.ascontiguousarray(frames.T) if last else frames
+        return npy.write(file, cut, layout.is_own(graph) or self.frames_last)
 
     def agreement(self, first: Sequence[Array], second: Sequence[Array]) -> float | None:
         """Share of frames in which two engines decide the same; None where nothing is decided."""

@@ -10,8 +10,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from compress import graph as g
 from compress.data import on_disk
 from compress.data.clock import Segment
@@ -108,7 +106,7 @@ class Typing(Task):
         return array.reshape(len(array), BANDS * ELECTRODES)
 
     def agreement(self, first: Sequence[Array], second: Sequence[Array]) -> float | None:
-        return distances.agreement([np.asarray(f) for f in first], [np.asarray(f) for f in second])
+        return distances.agreement(first, second)
 
     def runs(self, graph: g.Graph, frames: Array, recorded: Recorded) -> Runs:
         return self.text.runs(self.text.of(recorded.target), self.text.read(frames))

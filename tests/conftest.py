@@ -26,16 +26,26 @@ from export import compilers
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "fixtures"
-LONG = (  # files that take minutes, the longest first
+LONG = (  # files that take half a minute and more, the longest first
     "test_accuracy",
-    "test_chips",
-    "test_project",
-    "test_pose_accuracy",
-    "test_hil",
-    "test_tflite",
     "test_kernels",
+    "test_speed",
     "test_examples",
     "test_networks_page",
+    "test_tflite",
+    "test_pose_accuracy",
+    "test_stack",
+    "test_compilers",
+    "test_hil",
+    "test_chips",
+    "test_project",
+    "test_faults",
+    "test_artifacts",
+    "test_networks",
+    "test_native",
+    "test_board_diagnosis",
+    "test_pareto",
+    "test_pareto_pose",
     "test_compression",
 )
 ACCURACY = os.environ.get("ACCURACY") == "all"  # on all that is held out: make accuracy

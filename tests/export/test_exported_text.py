@@ -160,8 +160,8 @@ def objects(hostile: list[Exported], tmp_path_factory: pytest.TempPathFactory) -
     for network in hostile:
         shutil.copytree(network.project / "nn", headers, dirs_exist_ok=True)
     command = ["gcc", "-std=gnu11", "-Wall", "-Wextra", "-Wshadow", "-Werror", f"-I{headers}"]
-    made = compilers.objects(command, [str(path) for path in sources.values()], folder)
-    return [folder / name for name in made]
+    ran(*command, "-c", *sources.values(), cwd=folder)
+    return [folder / f"{Path(name).stem}.o" for name in sources]
 
 
 C, CXX = compilers.clang(), compilers.clang().replace("clang", "clang++")

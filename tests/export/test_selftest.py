@@ -100,9 +100,8 @@ def program(
         sources = [other[1] if path.stem == other[0] else path for path in sources]
         assert other[1] in sources
     include = [f"-I{part}" for part in parts]
-    command = [compiler, "-std=c11", "-O1", *include]
-    made = compilers.objects(command, [str(folder / "main.c"), *map(str, sources)], folder)
-    ran(compiler, *made, "-o", folder / "program", cwd=folder)
+    command = [compiler, "-std=c11", "-O1", folder / "main.c", *sources, *include]
+    ran(*command, "-o", folder / "program")
     return folder / "program"
 
 

@@ -20,6 +20,7 @@ from compress.errors import TendonError
 from compress.evaluate import HeldOut
 from compress.files import visible
 from compress.graph import Array, Graph
+from compress.graph.kept import Kept
 from compress.graph.samples import Signal, blocks, to_int16
 from export.c import emit, memory
 
@@ -65,14 +66,12 @@ class NativeModel:
 
     def stream(self, samples: Array) -> Array:
         """Real samples (n, inputs), which may lie on disk -> int16 (frames, outputs) of their whole
-        steps; continues the stream."""
-        steps, done = len(samples) // self.graph.samples_per_step, 0
-        found = np.empty((steps * self.graph.chunk, self.graph.output.features), np.int16)
+        steps, many of which stay on disk; continues the stream."""
+        steps = len(samples) // self.graph.samples_per_step
+        found = Kept(steps * self.graph.chunk, (self.graph.output.features,), np.int16)
         for part in blocks(samples, self.graph.samples_per_step):
-            made = self.run(to_int16(self.graph, part))
-            found[done : done + len(made)] = made
-            done += len(made)
-        return found
+            found.append(self.run(to_int16(self.graph, part)))
+        return found.array()
 
     def set_tap(self, callback: Callable[[int, Array], None]) -> None:
         """Call back with (operator index, its int16 output, flat) after every operator; needs a

@@ -19,8 +19,8 @@ from compress.graph.samples import Signal, clipped
 from compress.quantization.calibrate import Ranges
 from compress.quantization.level import BLOCK_S, examine, usual_levels
 from compress.report.said import once
+from compress.tasks.recorded import Recorded
 from compress.tasks.stretches import least_samples
-from compress.tasks.task import Recorded
 
 SHORT_S = 2.0  # of signal: half a point of CER is lost with 1 s, nothing with 2
 UNLIKE = 10.0  # times a level of training: people, bands and amplifiers differ by less

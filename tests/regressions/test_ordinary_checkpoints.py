@@ -348,7 +348,7 @@ UNFIT: dict[str, tuple[Callable[[], Any], str]] = {
     "conjugate": (lambda: torch.complex(base(), base()).conj().imag, "negative or conjugate"),
     "a list": (lambda: [1.0], "expected a tensor, found [1.0]"),
     "None": (lambda: None, "expected a tensor, found None"),
-    "an array": (lambda: np.ones(99), "expected a tensor, found an object of numpy.ndarray"),
+    "an array": (lambda: np.array([None]), "expected a tensor, found an object of numpy.ndarray"),
     "an object": (Settings, "expected a tensor, found an object of"),
 }
 

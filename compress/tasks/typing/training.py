@@ -24,6 +24,7 @@ from compress.errors import CheckpointError, RecordingError
 from compress.frontend import checkpoint
 from compress.frontend.families import HybridNetwork
 from compress.frontend.families.hybrid.model import InputMeanPooling
+from compress.reading.words import counted
 from compress.tasks import start
 from compress.tasks import state as saved
 from compress.tasks.steps import advance, schedule_of
@@ -101,7 +102,7 @@ def train(request: TrainingRequest, recipe: Recipe | None = None) -> Trained:
     count = "one session" if len(validation) == 1 else f"{len(validation)} sessions"
     return Trained(
         {"steps": recipe.steps, "validation_cer": cer, "loss": loss},
-        f"{recipe.steps} steps, validation CER {cer:.2f} % ({count}, greedy)",
+        f"{counted(recipe.steps, 'step')}, validation CER {cer:.2f} % ({count}, greedy)",
         dataclasses.asdict(recipe),
     )
 
@@ -184,7 +185,8 @@ class _Run:
                 cer = validation_cer(self.frames, validation)
             if self.step % self.recipe.save_every == 0:
                 self._save()
-            bar.set_postfix(loss=f"{loss:.3f}", validation_CER=f"{cer:.1f} %")
+            known = {} if math.isnan(cer) else {"validation_CER": f"{cer:.1f} %"}
+            bar.set_postfix(loss=f"{loss:.3f}", **known)
         return loss, validation_cer(self.frames, validation)
 
     def _advance(self, data: Sequence[Labelled]) -> float:

@@ -125,7 +125,7 @@ def without_glitches(graph: g.Graph, part: Recorded) -> Recorded:
     """The stretch with samples that lie GAP times beyond the range of an integer graph's input held
     to that range, as the integers hold them, so that both networks get the same; that is said."""
     most = graph.input.hi * graph.input.scale
-    if GAP * most > np.finfo(np.float32).max:  # no sample lies there
+    if GAP * most > float(np.finfo(np.float32).max):  # no sample lies there
         return part
 
     def held(samples: Array) -> Array:

@@ -119,12 +119,12 @@ class Tensor:
 
 def in_float32(tensor: Tensor) -> Iterable[str]:
     """What is wrong with the scales of what goes in or out, which is real values in float32."""
-    limits = np.finfo(np.float32)
+    least, most = (float(v) for v in (np.finfo(np.float32).tiny, np.finfo(np.float32).max))
     for s in tensor.segments:
-        if not limits.tiny <= s.scale <= limits.max / -INT16[0]:
+        if not least <= s.scale <= most / -INT16[0]:
             yield (
                 f"values of up to {s.scale * s.hi:.3g}: expected some whose steps are numbers of"
-                f" float32, {limits.tiny * s.hi:.2g} to {limits.max:.2g}"
+                f" float32, {least * s.hi:.2g} to {most:.2g}"
             )
 
 

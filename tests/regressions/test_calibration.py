@@ -237,10 +237,20 @@ def test_one_output_alone_is_not_the_same_from_beginning_to_end(tmp_path: Path) 
 
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")
-@pytest.mark.parametrize("glitch", [60.0, 1e6, 3e38, -3e38])
+@pytest.mark.parametrize("glitch", [60.0, 3e38])
 def test_a_signal_that_calibrates_is_compared_as_it_was_clipped(own: Path, glitch: float) -> None:
     emg = noise(electrodes=4)
     emg[77, 2] = glitch
+    compared(own, emg)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_signal_near_the_end_of_float32_is_compared_without_an_overflow(own: Path) -> None:
+    compared(own, noise(electrodes=4) * np.float32(4e37))
+
+
+def compared(own: Path, emg: np.ndarray) -> None:
+    """Quantize on a signal alone, and find both networks alike on it."""
     np.save(own / "x.npy", emg.T)
     options = ["--model", str(own / "net.py"), "--build", str(own / "build")]
     assert compress_main(["quantize", *options, "--calibration", str(own / "x.npy")]) == 0

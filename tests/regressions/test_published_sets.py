@@ -126,7 +126,7 @@ def test_what_the_table_lists_and_is_not_there_is_counted_and_named(tmp_path: Pa
     table(tmp_path, ("1", "a"), ("1", "b"), *(("2", f"gone{i}") for i in range(7)))
     notes = " | ".join(find(tmp_path).notes)
     assert "lists 10 sessions, 3 are there; missing: gone0, gone1" in notes
-    assert "and 2 more" in notes and "1 sessions are not in metadata.csv: z" in notes
+    assert "and 2 more" in notes and "1 session is not in metadata.csv: z" in notes
     with pytest.raises(RecordingError, match="USERS=2: expected a second session"):
         find(tmp_path, users=("2",))
 
@@ -202,7 +202,7 @@ def test_a_partial_download_is_scored_as_far_as_it_goes_and_says_so(tmp_path: Pa
     notes = " | ".join(found.notes)
     assert stems(found) == ("b", "c")
     assert "lists 4 sessions, 2 are there; missing: a (train), d (test)" in notes
-    assert "scores are of the 1 test sessions that are there, not of all 2" in notes
+    assert "scores are of the 1 test session there, not of all 2" in notes
     with pytest.raises(RecordingError, match="2 of its 4 sessions are not in"):
         training_sessions.find(tmp_path / "data", file, tmp_path, TYPING)
 
@@ -429,7 +429,7 @@ def test_pose_recordings_are_scored_by_generalization(
 
     said, folder = capsys.readouterr().out, tmp_path / "build/mine/w8a16"
     report = json.loads((folder / "quantize.json").read_text())
-    assert "scores are of the 3 test sessions that are there, not of all 4" in said
+    assert "scores are of the 3 test sessions there, not of all 4" in said
     kinds = {kind["name"]: kind for kind in report["generalization"]}
     assert {name: kind["recordings"] for name, kind in kinds.items()} == {"stage": 2, "user": 1}
     with (folder / "generalization.csv").open(newline="") as file:

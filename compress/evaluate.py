@@ -15,10 +15,18 @@ from tqdm import tqdm
 from compress import graph as g
 from compress import tasks
 from compress.graph.kept import Kept
-from compress.graph.samples import SideBySide, Signal, to_int16, to_real, whole_steps
+from compress.graph.samples import (
+    SideBySide,
+    Signal,
+    stays_on_disk,
+    to_int16,
+    to_real,
+    whole_steps,
+)
 from compress.interpreter.base import Interpreter
 from compress.interpreter.float import FloatInterpreter
 from compress.interpreter.integer import IntegerInterpreter
+from compress.report.said import once
 from compress.tasks import distances
 from compress.tasks.recorded import Recorded
 from compress.tasks.task import Task
@@ -26,6 +34,7 @@ from compress.tasks.unscored import Unscored
 
 Array = g.Array
 LAYER_SECONDS = 20.0
+GAP = 10.0  # × the range of an input, which calibration gave: no signal goes so far beyond
 TOGETHER = 16  # signals that an interpreter computes side by side
 
 
@@ -103,11 +112,41 @@ def read(
     graph: g.Graph, path: Path, seconds: float | None = None, scored: bool = True
 ) -> list[Recorded]:
     """The stretches of a recording of the network's task, each a stream; one that is not scored may
-    be a `.npy` as well."""
+    be a `.npy` as well. Glitches are taken out of them for every engine that is compared."""
     task = tasks.of(graph)
     if scored:
-        return task.parts(graph, path, seconds)
-    return [replace(part, scored=False) for part in task.inputs(graph, path, seconds)]
+        parts = task.parts(graph, path, seconds)
+    else:
+        parts = [replace(part, scored=False) for part in task.inputs(graph, path, seconds)]
+    return [without_glitches(graph, part) for part in parts] if graph.input.quantized else parts
+
+
+def without_glitches(graph: g.Graph, part: Recorded) -> Recorded:
+    """The stretch with samples that lie GAP times beyond the range of an integer graph's input held
+    to that range, as the integers hold them, so that both networks get the same; that is said."""
+    most = graph.input.hi * graph.input.scale
+    if GAP * most > float(np.finfo(np.float32).max):  # no sample lies there
+        return part
+
+    def held(samples: Array) -> Array:
+        beyond = np.abs(samples) > GAP * most
+        if not beyond.any():
+            return samples
+        once(
+            f"warning: {part.path}: holds samples more than {GAP:g} times beyond the {most:.4g}"
+            f" that the input of {graph.name} reaches: glitches, which are held to that for all"
+            " that is compared; cut such parts out"
+        )
+        return np.where(beyond, np.clip(samples, -most, most), samples).astype(samples.dtype)
+
+    samples = part.samples
+    if isinstance(samples, np.ndarray):
+        found = held(samples)
+    else:
+        found = stays_on_disk(
+            lambda a, b: held(np.asarray(samples[a:b])), samples.shape, samples.dtype
+        )
+    return replace(part, signal=replace(part.signal, samples=found))
 
 
 def judge(graph: g.Graph, recorded: Sequence[Recorded]) -> Task:

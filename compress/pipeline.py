@@ -24,7 +24,7 @@ from compress.quantization.calibrate import Ranges, observe
 from compress.quantization.precisions import PRECISIONS
 from compress.quantization.proof import accumulator_bounds
 from compress.quantization.quantize import quantize
-from compress.quantization.signals import Calibration, refuse_shared, unlike
+from compress.quantization.signals import Calibration, as_calibrated, refuse_shared, unlike
 from compress.reading.words import counted
 from compress.report.figures import between, difference, figure
 from compress.report.said import once
@@ -319,7 +319,7 @@ def score(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]:
         counted(len(dataset.heldout), "held-out session") if dataset.scored else "the signal itself"
     )
     print(f"{'scoring' if dataset.scored else 'comparing on'} {what}, float and integer")
-    heldout = evaluate.read_heldout(integer, dataset.heldout, dataset.scored)
+    heldout = _compared(real, integer, dataset)
     task, recorded = evaluate.judge(integer, heldout.recorded), heldout.recorded
     a, b = heldout.float_frames(real), heldout.integer_frames(integer)
     errors = [task.error(integer, frames, recorded) for frames in (a, b)]
@@ -367,6 +367,16 @@ def score(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]:
             for x in accumulator_bounds(integer)
         ],
     }
+
+
+def _compared(real: g.Graph, integer: g.Graph, dataset: Dataset) -> evaluate.HeldOut:
+    """What both networks are compared on; a signal that calibrates and is compared on, clipped as
+    it was for that."""
+    if dataset.scored:
+        return evaluate.read_heldout(integer, dataset.heldout)
+    parts = [(path, evaluate.read(real, path, scored=False)) for path in dataset.heldout]
+    clipped = [part for path, found in parts for part in as_calibrated(real, path, found)]
+    return evaluate.HeldOut([evaluate.without_glitches(integer, part) for part in clipped])
 
 
 def text(report: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from compress.errors import CheckpointError
+from compress.frontend.stored import arrays
 from compress.frontend.stored.values import StoredTensor
 from compress.frontend.stored.words import name as in_words
 from compress.frontend.stored.words import names, shown
@@ -64,7 +65,7 @@ def fit(model: nn.Module, found: Any, path: object, whose: str) -> Fit:
         raise CheckpointError(
             f"{path}: state_dict: expected at most {_MOST_KEYS:,} keys, found {len(found):,}"
         )
-    expected = model.state_dict(keep_vars=True)
+    expected, found = model.state_dict(keep_vars=True), arrays.as_tensors(found)
     result = _matched(expected, found, path)
     if expected and not result.entries:
         raise CheckpointError(

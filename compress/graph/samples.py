@@ -144,6 +144,17 @@ def words_of(graph: Graph, signal: Array) -> Array:
     )
 
 
+def clipped(samples: Array, limits: Array) -> Array:
+    """Samples (n, features), which may lie on disk, held to ±limits (features,)."""
+    if isinstance(samples, np.ndarray):
+        return np.clip(samples, -limits, limits)
+    return stays_on_disk(
+        lambda start, stop: np.clip(np.asarray(samples[start:stop]), -limits, limits),
+        samples.shape,
+        samples.dtype,
+    )
+
+
 def to_real(graph: Graph, output: Array) -> Array:
     """Output words -> float32 (log-probabilities, angles, …); of those that lie on disk where they
     are asked for."""

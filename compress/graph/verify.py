@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from compress.errors import GraphError
 from compress.graph.graph import Graph, first_valid_frames
 from compress.ops import INT16, IntOp, Op
-from compress.ops.tensor import check_segments
+from compress.ops.tensor import check_segments, in_float32
 
 
 def verify(graph: Graph) -> Graph:
@@ -18,6 +18,8 @@ def verify(graph: Graph) -> Graph:
     _verify_names(graph)
     seen = {graph.input.name}
     _raise(graph.input.name, check_segments(graph.input))
+    for end in (graph.input, graph.output):
+        _raise(f"{graph.name}: {end.name}", in_float32(end))
     if graph.input.quantized and (graph.input.lo, graph.input.hi) != INT16:
         raise GraphError(f"{graph.input.name}: expected the range of int16, which samples have")
     for op in graph.ops:

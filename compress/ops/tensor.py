@@ -108,11 +108,24 @@ class Tensor:
         """Real values (…, features) -> the nearest integers, int64, held to the range."""
         low = np.concatenate([np.full(s.features, s.lo) for s in self.segments])
         high = np.concatenate([np.full(s.features, s.hi) for s in self.segments])
-        return np.clip(np.round(np.asarray(real) / self._factor()), low, high).astype(np.int64)
+        with np.errstate(over="ignore"):  # beyond float32 is beyond the range
+            steps = np.round(np.asarray(real) / self._factor())
+        return np.clip(steps, low, high).astype(np.int64)
 
     def _factor(self) -> float | Array:
         """The one scale as a number, which leaves the precision of what it meets as it is."""
         return self.scale if len(self.segments) == 1 else self.scales()
+
+
+def in_float32(tensor: Tensor) -> Iterable[str]:
+    """What is wrong with the scales of what goes in or out, which is real values in float32."""
+    least, most = (float(v) for v in (np.finfo(np.float32).tiny, np.finfo(np.float32).max))
+    for s in tensor.segments:
+        if not least <= s.scale <= most / -INT16[0]:
+            yield (
+                f"values of up to {s.scale * s.hi:.3g}: expected some whose steps are numbers of"
+                f" float32, {least * s.hi:.2g} to {most:.2g}"
+            )
 
 
 def check_segments(tensor: Tensor) -> Iterable[str]:

@@ -27,15 +27,20 @@ OFFSET = 100.0  # × the usual level, of the median of an electrode
 BLOCK_S = 0.1  # in which a level is taken
 BRIEF = 5  # of these in a row: what is so loud for longer may be a contraction after rest
 STEPS = 2**15 / 1.3  # of the largest sample, as the input's scale has them
+# The largest sample must be within: the scale is a number of float32, and so is its whole range.
+LEAST = float(np.finfo(np.float32).tiny) * STEPS
+MOST = float(np.finfo(np.float32).max) * (1 - 2**-15) / 1.3
 _NAMED = 4  # electrodes in a message; the rest are counted
 
 
 @dataclass(frozen=True)
 class Level:
-    """Of one recording, samples (n, electrodes) as they calibrate, and what there is to say."""
+    """Of one recording, samples (n, electrodes) as they calibrate, and what there is to say;
+    `limits`: what those of each electrode (electrodes,) are clipped to, where some are."""
 
     samples: Array
     findings: tuple[str, ...] = ()
+    limits: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -70,11 +75,12 @@ def examine(
 
     Signals that are what they should be come back as they are. `numbers`: of these samples in their
     recording, (n,), where they are not its first ones. RecordingError for what cannot calibrate:
-    silence, and electrodes so much louder than the others that nothing is left of these.
+    silence, values so small or large that no scale in float32 holds them, and electrodes so much
+    louder than the others that nothing is left of these.
     """
     numbers = np.arange(len(samples)) if numbers is None else numbers
     signal = _Signal(samples, rate, electrode, numbers)
-    middle = np.median(samples, axis=0)
+    middle = np.median(samples.astype(np.float64), axis=0)
     if (samples != middle).any(1).mean() < SILENT:
         raise RecordingError(_silence(signal, middle))
     limits, findings = _gaps(signal)
@@ -84,7 +90,22 @@ def examine(
     if np.isfinite(limits).any():
         findings = [_glitches(signal, limits), *findings]
         found = replace(signal, samples=_clip(samples, limits))
-    return Level(found.samples, (*findings, *_dead(found, still), *_levels(found, still)))
+    _within_float32(found)
+    said = (*findings, *_dead(found, still), *_levels(found, still))
+    return Level(found.samples, said, limits if np.isfinite(limits).any() else None)
+
+
+def _within_float32(signal: _Signal) -> None:
+    """RecordingError where no scale in float32 has the largest sample within its steps."""
+    place = np.unravel_index(int(np.abs(signal.samples).argmax()), signal.samples.shape)
+    sample, electrode = (int(i) for i in place)
+    peak = abs(float(signal.samples[sample, electrode]))
+    if not LEAST <= peak <= MOST:
+        raise RecordingError(
+            f"its largest sample, {signal.at(sample, electrode)}, is {peak:g} in size: expected"
+            f" {LEAST:.2g} to {MOST:.2g}, of which the steps of an input are numbers of float32;"
+            " scale the recording to the unit that the network was trained in"
+        )
 
 
 def _clip(samples: Array, limits: Array) -> Array:
@@ -148,16 +169,21 @@ def _within_reason(clipped: _Signal, limits: Array, still: Array) -> Array:
     what the others reach: what swings up to a glitch and back leaves no gap, and is over soon. An
     electrode that is still does not set the range where it stands far beyond the others."""
     usual = usual_levels(clipped.samples, clipped.rate)
-    offset = np.abs(np.median(clipped.samples, axis=0))
+    offset = _offsets(clipped)
     most = np.where(usual > 0, LOUD * usual + offset, np.inf)
     peaks = _stretches(np.abs(clipped.samples), clipped.rate).max(axis=1)
-    peak = np.abs(clipped.samples).max(0)
+    peak = np.abs(clipped.samples).max(0).astype(np.float64)
     brief = (peak > most) & (_longest_run(peaks > most) <= BRIEF)
     most = np.where(brief, np.where(peaks <= most, peaks, 0.0).max(0), np.inf)
     if not still.all():
         others = peak[~still].max()
         most = np.where(still & (peak > GAP * others), others, most)
     return np.where(peak > most, most, limits).astype(np.float32)
+
+
+def _offsets(signal: _Signal) -> Array:
+    """(electrodes,): the size of the median, in float64 as all that is multiplied here."""
+    return np.asarray(np.abs(np.median(signal.samples.astype(np.float64), axis=0)))
 
 
 def _longest_run(mask: Array) -> Array:
@@ -228,7 +254,7 @@ def _levels(signal: _Signal, still: Array) -> list[str]:
                 f"{signal.names(which)}: more than {LOUD:,.0f} times {word} than the usual"
                 f" electrode, {float(level[which[0]]):g} instead of {usual:g}; check its gain"
             )
-    offset = np.abs(np.median(signal.samples, axis=0))
+    offset = _offsets(signal)
     if usual and np.median(offset) > OFFSET * usual:
         found.append(
             f"samples have an offset of {float(np.median(offset)):g}, the signal a level of"

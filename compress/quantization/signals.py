@@ -15,10 +15,11 @@ from compress.data import datasets
 from compress.data.overlap import Stored, Windows
 from compress.errors import RecordingError
 from compress.graph import Array, Graph
-from compress.graph.samples import Signal
+from compress.graph.samples import Signal, clipped
 from compress.quantization.calibrate import Ranges
 from compress.quantization.level import BLOCK_S, examine, usual_levels
 from compress.report.said import once
+from compress.tasks.recorded import Recorded
 from compress.tasks.stretches import least_samples
 
 SHORT_S = 2.0  # of signal: half a point of CER is lost with 1 s, nothing with 2
@@ -46,7 +47,7 @@ class Calibration:
         self.findings, used = [], 0
         for path in self.paths:
             try:
-                signals, found = _read(self.graph, path)
+                signals, found, _ = _read(self.graph, path)
             except RecordingError as error:
                 if len(self.paths) == 1:
                     raise RecordingError(f"{error}{self._chosen}") from error
@@ -66,8 +67,20 @@ class Calibration:
         raise RecordingError(f"nothing calibrates{self._chosen}")
 
 
-def _read(graph: Graph, path: Path) -> tuple[list[Signal], list[str]]:
-    """The stretches of a recording, and what there is to say of it."""
+def as_calibrated(graph: Graph, path: Path, parts: Sequence[Recorded]) -> list[Recorded]:
+    """Stretches of a recording that calibrates, clipped as they were for that."""
+    _, _, limits = _read(graph, path)
+    if limits is None:
+        return list(parts)
+    return [
+        replace(part, signal=replace(part.signal, samples=clipped(part.samples, limits)))
+        for part in parts
+    ]
+
+
+def _read(graph: Graph, path: Path) -> tuple[list[Signal], list[str], Array | None]:
+    """The stretches of a recording, what there is to say of it, and what its electrodes were
+    clipped to."""
     task = tasks.of(graph)
     parts = task.inputs(graph, path, datasets.CALIBRATION_SECONDS)
     rate, least = float(graph.input.rate), least_samples(graph)
@@ -80,9 +93,11 @@ def _read(graph: Graph, path: Path) -> tuple[list[Signal], list[str]]:
     found = [f"{path}: {words}" for words in (*level.findings, *_short(len(samples) - least, rate))]
     ends = np.cumsum([len(part.samples) for part in parts])[:-1]
     pieces = np.split(level.samples, ends)
-    return [
-        replace(part.signal, samples=piece) for part, piece in zip(parts, pieces, strict=True)
-    ], found
+    return (
+        [replace(part.signal, samples=piece) for part, piece in zip(parts, pieces, strict=True)],
+        found,
+        level.limits,
+    )
 
 
 def _short(samples: int, rate: float) -> list[str]:
@@ -97,7 +112,8 @@ def _short(samples: int, rate: float) -> list[str]:
 
 def unlike(graph: Graph, ranges: Ranges, paths: Sequence[Path]) -> list[str]:
     """What the network itself says of the level that it was shown by these recordings: by the
-    statistics of its first batch norm, and by outputs that do not change."""
+    statistics of its first batch norm, and by outputs that do not change. RecordingError where both
+    say that it is another one: nothing of the signal is left in such ranges."""
     found, names = [], ", ".join(map(str, paths[:3])) + (", …" if len(paths) > 3 else "")
     for name, trained in ranges.norms.items():
         said = _apart(ranges.spreads[name].rms, trained, UNLIKE)
@@ -107,11 +123,15 @@ def unlike(graph: Graph, ranges: Ranges, paths: Sequence[Path]) -> list[str]:
                 f" {name}: are samples in another unit? scale the recordings, or expect nothing of"
                 " the network"
             )
-    output = graph.output.name
-    if ranges.spreads[output].rms <= MOVES * max(ranges.parts.get(output, [0.0])):
+    output = ranges.spreads[graph.output.name]
+    peak = max(ranges.parts.get(graph.output.name, [0.0]))
+    if output.frames > 1 and output.rms <= MOVES * peak:
+        same = f"every output of {graph.name} is the same from beginning to end"
+        if found:  # and the network says which level it would have moved at
+            raise RecordingError(f"{found[0]}; {same}, and nothing can be calibrated on that")
         found.append(
-            f"{names}: every output of {graph.name} is the same from beginning to end: samples too"
-            " small, or too large, for its weights; expected them in the unit of training"
+            f"{names}: {same}: samples too small, or too large, for its weights; expected them in"
+            " the unit of training"
         )
     return found
 

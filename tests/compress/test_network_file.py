@@ -453,6 +453,40 @@ def test_a_folder_belongs_to_one_file(tmp_path: Path) -> None:
     assert "found one of another network" in refused(written(tmp_path, name="mine.py"), build)
 
 
+@pytest.mark.parametrize("content", ["", "{", "hello", "[]", '{"file": "/tm'])
+def test_a_damaged_record_of_a_folder_is_made_again(
+    tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, record = written(tmp_path), tmp_path / "build/net/network.json"
+    frozen(path, tmp_path / "build")
+    whole = record.read_text()
+    record.write_text(content)
+    frozen(path, tmp_path / "build")
+    assert record.read_text() == whole
+    assert f"{record}: damaged or gone: made again for {path}" in capsys.readouterr().out
+
+
+def test_a_damaged_record_does_not_give_a_folder_to_another_network(tmp_path: Path) -> None:
+    build = tmp_path / "build"
+    frozen(written(tmp_path), build)
+    (build / "net").rename(build / "mine")
+    (build / "mine/network.json").write_text("")
+    said = refused(written(tmp_path, name="mine.py"), build)
+    assert "found one of another network" in said and f"rm -r {build}/mine" in said
+    shutil.rmtree(build / "mine")
+    frozen(tmp_path / "mine.py", build)
+
+
+def test_a_folder_in_place_of_the_record_is_said_with_what_to_type(tmp_path: Path) -> None:
+    path, record = written(tmp_path), tmp_path / "build/net/network.json"
+    frozen(path, tmp_path / "build")
+    record.unlink()
+    record.mkdir()
+    assert f"found a folder; remove it: rm -r {record}" in refused(path, tmp_path / "build")
+    record.rmdir()
+    frozen(path, tmp_path / "build")
+
+
 # --- through the pipeline -------------------------------------------------------------------------
 
 

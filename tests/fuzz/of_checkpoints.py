@@ -11,6 +11,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from omegaconf import OmegaConf
 from torch import nn
@@ -27,6 +28,7 @@ TOKENS = (
     *(b"h\x00", b"q\x00", b"(", b"t", b"]", b"}", b"\x85", b"\x81", b"Q", b"\x8a\xff", b"."),
     *(b"\x8b\xff\xff\xff\x7f", b"X\xff\xff\xff\x7f", b"r\xff\xff\xff\xff", b"J\xff\xff\xff\x7f"),
     *(b"${model_LF.d_model}", b"${oc.env:HOME}", b"n_layers", b"d_model", b"mlp_features"),
+    *(b"p0\n", b"g0\n", b"cnumpy\ndtype\n", b"Vf4\n", b"I-1\n", b"I999999999999\n", b"L9L\n"),
     *(b"PK\x05\x06", b"PK\x01\x02", b"PK\x03\x04", b"\x1b[2J", b"nan", b'"F32"', b"1" * 5000),
 )
 
@@ -55,6 +57,24 @@ def old(path: Path) -> None:
 def plain(path: Path) -> None:
     """A pickle by itself, with arrays inside of bytes."""
     path.write_bytes(pickle.dumps(published(), 4))
+
+
+def first_protocol(path: Path) -> None:
+    """The old serialization with a pickle of protocol 1."""
+    torch.save(published(), path, pickle_protocol=1, _use_new_zipfile_serialization=False)
+
+
+def text(path: Path) -> None:
+    """NumPy's arrays in a pickle of protocol 0, which is text."""
+    state = {key: value.numpy() for key, value in nn.Linear(3, 2).state_dict().items()}
+    path.write_bytes(pickle.dumps({"state_dict": state}, 0))
+
+
+def arrays(path: Path) -> None:
+    """Arrays as torch writes them, of other types and orders too."""
+    rows = nn.Linear(3, 2).state_dict()["weight"].numpy()
+    state = {"weight": np.asfortranarray(rows, ">f8"), "bias": np.zeros(2, np.float16)}
+    torch.save(state, path)
 
 
 def safe(path: Path) -> None:
@@ -91,5 +111,8 @@ READERS = (
     _reader("zip", "a.ckpt", new),
     _reader("old serialization", "a.ckpt", old),
     _reader("pickle", "a.ckpt", plain),
+    _reader("old serialization of protocol 1", "a.ckpt", first_protocol),
+    _reader("pickle of protocol 0", "a.pkl", text, own),
+    _reader("arrays", "a.pt", arrays, own),
     _reader("safetensors", "a.safetensors", safe, own),
 )

@@ -3,6 +3,7 @@ and clipped by one rule or refused."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from compress.__main__ import main as compress_main
 from compress.artifacts import Folder, Sources, checkpoint_for
 from compress.data import datasets
 from compress.data.overlap import OfSamples, Windows
-from compress.errors import RecordingError
+from compress.errors import GraphError, RecordingError
 from compress.frontend.own import named
 from compress.quantization.calibrate import observe
 from compress.quantization.level import examine
+from compress.quantization.quantize import quantize
 from compress.quantization.signals import Calibration, refuse_shared, unlike
 from compress.tasks.classes.task import Classes
 from compress.tasks.stretches import least_samples
@@ -152,6 +154,26 @@ def test_an_offset_far_above_the_signal_is_said() -> None:
     assert words.startswith("samples have an offset of 999.99")
 
 
+@pytest.mark.parametrize("factor", [1e-42, 1e-38, 2e-35])
+def test_values_whose_steps_float32_does_not_have_are_refused(factor: float) -> None:
+    with pytest.raises(RecordingError, match=r"largest sample.* is .* in size: expected 3e-34 to"):
+        examine((noise() * factor).astype(np.float32), RATE)
+
+
+def test_a_signal_from_rail_to_rail_of_float32_is_refused() -> None:
+    rail = np.where(np.arange(4000) % 2, 3e38, -3e38).astype(np.float32)[:, None]
+    with pytest.raises(RecordingError, match=r"sample 0 \(0\.0000 s\), electrode 0, is 3e\+38"):
+        examine(np.repeat(rail, ELECTRODES, 1), RATE)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("factor", [1e-30, 1e-6, 1e19, 1e37, 4e37])
+def test_values_that_float32_holds_are_looked_at_without_an_overflow(factor: float) -> None:
+    samples = noise() * np.float32(factor)
+    level = examine(samples, RATE)
+    assert level.samples is samples and not level.findings
+
+
 # --- the network's own word -----------------------------------------------------------------------
 
 
@@ -194,6 +216,76 @@ def test_a_network_that_says_the_same_whatever_it_gets_is_told(tmp_path: Path) -
     np.save(path, noise().T * np.float32(1e-9))
     found = unlike(graph, observe(graph, Calibration(graph, [path])), [path])
     assert "every output of own is the same" in found[0] and str(path) in found[0]
+
+
+def test_where_a_norm_says_so_too_it_is_refused(own: Path) -> None:
+    graph, path = graph_of(own), put(own, "a", noise(electrodes=4) * np.float32(1e-20))
+    with pytest.raises(
+        RecordingError, match=r"a\.npz: the level is .* smaller .* is the same from"
+    ):
+        unlike(graph, observe(graph, Calibration(graph, [path])), [path])
+
+
+def test_one_output_alone_is_not_the_same_from_beginning_to_end(tmp_path: Path) -> None:
+    graph = network("classes", 3)
+    ranges = observe(graph, [noise(graph.samples_per_step)])
+    assert ranges.spreads[graph.output.name].frames == 1
+    assert not unlike(graph, ranges, [tmp_path])
+
+
+# --- what both are compared on --------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("glitch", [60.0, 3e38])
+def test_a_signal_that_calibrates_is_compared_as_it_was_clipped(own: Path, glitch: float) -> None:
+    emg = noise(electrodes=4)
+    emg[77, 2] = glitch
+    compared(own, emg)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_signal_near_the_end_of_float32_is_compared_without_an_overflow(own: Path) -> None:
+    compared(own, noise(electrodes=4) * np.float32(4e37))
+
+
+def compared(own: Path, emg: np.ndarray) -> None:
+    """Quantize on a signal alone, and find both networks alike on it."""
+    np.save(own / "x.npy", emg.T)
+    options = ["--model", str(own / "net.py"), "--build", str(own / "build")]
+    assert compress_main(["quantize", *options, "--calibration", str(own / "x.npy")]) == 0
+    report = pipeline.read_report(Folder(own / "build", "net", "w8a16"))
+    assert report["sqnr_db"] > 40
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_glitch_in_what_is_held_out_reaches_neither_network(
+    own: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    emg = 3 * noise(electrodes=4, seed=2)
+    emg[77, 2] = 3e38
+    put(own, "c", emg)
+    assert run(compress_main, own, "quantize") == 0
+    said = capsys.readouterr().err
+    assert said.count("c.npz: holds samples more than 10 times beyond the") == 1
+    assert pipeline.read_report(Folder(own / "build", "net", "w8a16"))["sqnr_db"] > 40
+
+
+def test_samples_of_a_graph_saturate_however_large(own: Path) -> None:
+    graph = network("classes", 3)
+    scaled = graph.input.scaled(1e-3)
+    samples = np.array([[3e38, -3e38, 1.0]], np.float32)
+    with np.errstate(all="raise"):
+        assert scaled.integers(samples).tolist() == [[32767, -32768, 1000]]
+
+
+@pytest.mark.parametrize("scale", [1e-40, 2e34])
+def test_a_graph_whose_input_has_no_steps_in_float32_is_refused(own: Path, scale: float) -> None:
+    graph = network("classes", 3)
+    integer = quantize(graph, observe(graph, [noise()]), "w8a16")
+    tensors = integer.tensors | {integer.input.name: integer.input.scaled(scale)}
+    with pytest.raises(GraphError, match="expected some whose steps are numbers of float32"):
+        g.verify(replace(integer, tensors=tensors))
 
 
 # --- too little -----------------------------------------------------------------------------------

@@ -348,7 +348,7 @@ UNFIT: dict[str, tuple[Callable[[], Any], str]] = {
     "conjugate": (lambda: torch.complex(base(), base()).conj().imag, "negative or conjugate"),
     "a list": (lambda: [1.0], "expected a tensor, found [1.0]"),
     "None": (lambda: None, "expected a tensor, found None"),
-    "an array": (lambda: np.ones(99), "expected a tensor, found an object of numpy.ndarray"),
+    "an array": (lambda: np.array([None]), "expected a tensor, found an object of numpy.ndarray"),
     "an object": (Settings, "expected a tensor, found an object of"),
 }
 
@@ -358,3 +358,56 @@ def test_other_tensors_are_refused_by_key_found_and_expected(name: str, saved: A
     make, words = UNFIT[name]
     found = refused(saved(lambda c: c["state_dict"].update({BIAS: make()})))
     assert f"{BIAS}: " in found and words in found and len(found) < 400
+
+
+# --- old protocols, and arrays instead of tensors -------------------------------------------------
+
+
+def taken(path: Path, expected: dict[str, torch.Tensor]) -> bool:
+    """Whether a network of one's own gets these weights from the file."""
+    network = Net()
+    weights.load(network, path, weights.stored(path)[0], "net.py")
+    return all(torch.equal(v, expected[k]) for k, v in network.state_dict().items())
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_pickles_of_every_protocol_load(tmp_path: Path, protocol: int) -> None:
+    state, path = Net().state_dict(), tmp_path / "a.pkl"
+    for content in (state, dict(state), {"model": state}):
+        path.write_bytes(pickle.dumps(content, protocol))
+        assert taken(path, state)
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f8", "<f2"])
+def test_arrays_in_place_of_tensors_load(tmp_path: Path, protocol: int, dtype: str) -> None:
+    state, path = Net().state_dict(), tmp_path / "a.pkl"
+    arrays = {k: v.numpy() for k, v in state.items()}
+    if dtype != "<f4":
+        arrays = {k: v.astype(dtype, "F") for k, v in arrays.items() if v.ndim} | {
+            k: v for k, v in arrays.items() if not v.ndim
+        }
+    expected = {k: torch.tensor(v.astype(v.dtype.newbyteorder("="))) for k, v in arrays.items()}
+    expected = {k: v.float() if v.is_floating_point() else v for k, v in expected.items()}
+    for content in (arrays, {"state_dict": arrays}, {"params": arrays}):
+        path.write_bytes(pickle.dumps(content, protocol))
+        assert taken(path, expected)
+
+
+def test_the_old_serialization_with_protocol_1_loads_and_with_0_says_what_to_do(
+    tmp_path: Path,
+) -> None:
+    state, path = Net().state_dict(), tmp_path / "a.pt"
+    torch.save(state, path, pickle_protocol=1, _use_new_zipfile_serialization=False)
+    assert taken(path, state)
+    for new in (False, True):
+        torch.save(state, path, pickle_protocol=0, _use_new_zipfile_serialization=new)
+        with pytest.raises(TendonError, match=r"protocol 0, .*; write it again with torch\.save"):
+            weights.stored(path)
+
+
+def test_a_tab_in_a_key_does_not_reach_the_terminal(tmp_path: Path) -> None:
+    torch.save(dict(Net().state_dict()) | {"a\tb": torch.ones(1)}, tmp_path / "a.pt")
+    with pytest.raises(TendonError) as error:
+        taken(tmp_path / "a.pt", {})
+    assert "\t" not in str(error.value) and "a\\tb" in str(error.value)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
+from typing import Any
 
-from compress.errors import TendonError
+from compress.errors import CheckpointError, TendonError, printable
 from compress.files import read_json, visible, write_json
-from compress.frontend.own.named import NetworkFile
+from compress.frontend.own.named import KEY, NetworkFile
 
 
 def claim(folder: Path, file: NetworkFile) -> None:
@@ -17,10 +19,7 @@ def claim(folder: Path, file: NetworkFile) -> None:
     if known == mine:
         return
     if not known and folder.is_dir() and visible(folder.iterdir()):
-        raise TendonError(
-            f"{folder}: expected no folder, or that of {file}, found one of another network; rename"
-            f" {file.path.name}, give another BUILD=, or remove the folder"
-        )
+        _claim_again(folder, file)
     other = Path(str(known.get("file", "")))
     if known and other.is_file():
         title = NetworkFile(other, str(known.get("function")))
@@ -29,3 +28,35 @@ def claim(folder: Path, file: NetworkFile) -> None:
             " the files, give another BUILD=, or remove the folder"
         )
     write_json(record, mine)
+
+
+def _claim_again(folder: Path, file: NetworkFile) -> None:
+    """Whether a folder whose record is damaged or gone may be this file's, by the checkpoint in it,
+    which is said; TendonError where it is another's, or nobody says whose."""
+    record, made_of = folder / "network.json", _made_of(folder / "network.ckpt")
+    if record.is_dir():
+        raise TendonError(
+            f"{record}: expected a file, found a folder; remove it:"
+            f" rm -r {shlex.quote(str(record))}"
+        )
+    if made_of != {"file": file.path.name, "function": file.function} and (
+        made_of or not record.exists()
+    ):
+        raise TendonError(
+            f"{folder}: expected no folder, or that of {file}, found one of another network; rename"
+            f" {file.path.name}, give another BUILD=, or remove the folder:"
+            f" rm -r {shlex.quote(str(folder))}"
+        )
+    print(printable(f"{record}: damaged or gone: made again for {file}"))
+
+
+def _made_of(path: Path) -> dict[str, Any]:
+    """The name of the file that a frozen checkpoint was made of, and its function; empty where it
+    cannot be read."""
+    from compress.frontend.own import weights  # torch, for a damaged folder alone
+
+    try:
+        said = weights.stored(path)[1].get(KEY)
+    except CheckpointError:
+        return {}
+    return {key: said.get(key) for key in ("file", "function")} if isinstance(said, dict) else {}

@@ -14,7 +14,7 @@ from compress.errors import CheckpointError, printable
 from compress.frontend import checkpoint
 from compress.frontend.fit import is_averaged
 from compress.frontend.own.named import KEY
-from compress.frontend.stored import plain
+from compress.frontend.stored import arrays, plain
 from compress.frontend.stored.values import Instance, StoredTensor
 from compress.frontend.stored.words import name as in_words
 from compress.frontend.stored.words import names, shown
@@ -69,9 +69,11 @@ def _hyper_parameters(raw: Mapping[str, Any], path: Path) -> dict[str, Any]:
 
 
 def _is_state(value: Any) -> bool:
-    """Whether this is a dict of tensors alone, of one or more."""
+    """Whether this is a dict of tensors or NumPy's arrays alone, of one or more."""
     found = value if isinstance(value, dict) else {}
-    return bool(found) and all(isinstance(entry, StoredTensor) for entry in found.values())
+    return bool(found) and all(
+        isinstance(entry, StoredTensor) or arrays.is_one(entry) for entry in found.values()
+    )
 
 
 def load(model: nn.Module, path: Path, entries: Mapping[str, Any], title: str) -> list[str]:

@@ -35,7 +35,10 @@ def _plain(of: Any) -> np.dtype[Any] | None:
     if not isinstance(text, str) or not _PLAIN.fullmatch(text):
         return None
     big = isinstance(of.state, tuple) and len(of.state) > 1 and of.state[1] == ">"
-    found = np.dtype(text)
+    try:
+        found = np.dtype(text)
+    except TypeError:  # no type of NumPy's, like f3
+        return None
     return found.newbyteorder(">") if big else found
 
 
@@ -55,15 +58,46 @@ def from_buffer(raw: Any, of: Any, shape: Any, order: Any) -> Instance:
 
 
 def tensor(array: Instance) -> StoredTensor | None:
-    """The array as a tensor; None for one of another type than torch's. ValueError for one whose
-    bytes are not as many as it says."""
+    """The array as a tensor, whose numbers are made of the stored bytes when they are asked for;
+    None for one of another type than torch's. ValueError for one whose bytes are not as many as it
+    says."""
+    if not isinstance(array.state, tuple) or len(array.state) != 5:
+        raise ValueError("an array of NumPy without its parts")
     _, shape, of, fortran, raw = array.state
     kind = _plain(of)
     if kind is None or kind.kind in "US" or not isinstance(raw, bytes):
         return None
-    ours = getattr(torch, kind.newbyteorder("=").name, None)
+    native = kind.newbyteorder("=")
+    ours = getattr(torch, native.name, None)
     if not isinstance(ours, torch.dtype) or not isinstance(shape, tuple):
         return None
-    raw = np.frombuffer(raw, kind).astype(kind.newbyteorder("=")).tobytes()
+
+    def read(begin: int, end: int) -> bytes:
+        part = raw[begin:end]
+        return part if kind == native else np.frombuffer(part, kind).astype(native).tobytes()
+
     steps = contiguous(shape[::-1])[::-1] if fortran else contiguous(shape)
-    return strided(Storage(len(raw), ours, lambda a, b: raw[a:b]), ours, 0, shape, steps)
+    return strided(Storage(len(raw), ours, read), ours, 0, shape, steps)
+
+
+def is_one(value: Any) -> bool:
+    """Whether this is an array of NumPy."""
+    return isinstance(value, Instance) and value.of == ARRAY
+
+
+def as_tensors(entries: dict[Any, Any]) -> dict[Any, Any]:
+    """The entries of a state_dict with tensors in place of arrays, an array that stands there twice
+    as one. Others stay, and arrays of types that torch does not have or that are damaged."""
+    made: dict[int, Any] = {}
+
+    def of(value: Any) -> Any:
+        if not is_one(value):
+            return value
+        if id(value) not in made:
+            try:
+                made[id(value)] = tensor(value) or value
+            except ValueError:
+                made[id(value)] = value
+        return made[id(value)]
+
+    return {key: of(value) for key, value in entries.items()}

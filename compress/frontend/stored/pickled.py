@@ -149,6 +149,14 @@ class _Machine:
             self.stack[-1].state = state
 
 
+def _no_id(machine: _Machine, argument: Any) -> None:
+    """Protocol 0 has only text for an id: of a storage it holds the words that print it."""
+    raise Refused(
+        "was written with pickle protocol 0, from which no version of PyTorch reads tensors; write"
+        " it again with torch.save(network.state_dict(), path)"
+    )
+
+
 def _ignore(machine: _Machine, argument: Any) -> None:
     """Frames and protocols say nothing of the object."""
 
@@ -203,5 +211,6 @@ _DO: dict[str, Callable[[_Machine, Any], Any]] = {
     "INST": _Machine.old,
     "OBJ": _Machine.old,
     "BUILD": lambda m, _: m.build(),
+    "PERSID": _no_id,
     "BINPERSID": lambda m, _: m.stack.append(m.persistent(m.stack.pop())),
 }

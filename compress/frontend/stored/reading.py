@@ -3,6 +3,7 @@ give are refused by what they are, with the one thing to do."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,9 @@ _OTHERS: tuple[tuple[bytes, str, str], ...] = (  # how it begins, what it is, wh
     (b"%PDF", "a PDF", ""),
     (b"\x7fELF", "a program or library", ""),
 )
+# of protocols 0 and 1, which do not say so: the magic number of a file of the old serialization, a
+# dict, or a class that is called
+_OLD_PICKLE = re.compile(rb"L\d+L?\n\.|\(d[pq]?|\}[qr(.]|c[\w.]{1,100}\n[\w.]{1,100}\n")
 _GIVE = "give the checkpoint that torch.save wrote, .ckpt, .pt or .pth"
 
 
@@ -61,7 +65,7 @@ def _contents(path: Path) -> Any:
     _refuse_others(beginning)
     if safetensors.is_one(beginning, size):
         return safetensors.contents(path, size)
-    if beginning.startswith(b"\x80"):
+    if beginning.startswith(b"\x80") or _OLD_PICKLE.match(beginning):
         return legacy.of_part(archive.part_of(path), size)
     raise Refused(
         f"expected a PyTorch zip archive; the file is damaged, truncated or something else; {_GIVE}"

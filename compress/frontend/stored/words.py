@@ -62,4 +62,4 @@ def names(keys: Iterable[Any], most: int = SHOWN_KEYS) -> str:
 def name(key: Any) -> str:
     """One key as it is."""
     text = key if isinstance(key, str) else shown(key)
-    return printable(text[:100]).replace("\n", "\\n")
+    return printable(text[:100]).replace("\n", "\\n").replace("\t", "\\t")

@@ -69,7 +69,7 @@ typedef struct {
     uint32_t faults;  /* since power-on */
 } port_fault;
 
-/* What was before the last start. HELLO carries it as it lies (SPEC.md part 4). */
+/* What was before the last start. HELLO carries it as it lies (docs/spec/serial-line.md). */
 typedef struct {
     uint32_t cause;    /* PORT_RESET_... */
     uint32_t flags;    /* the chip's own register of causes; 0 where it has none */

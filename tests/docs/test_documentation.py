@@ -8,7 +8,7 @@ import importlib.util
 import itertools
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -29,6 +29,12 @@ TARGETS = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
 every_page = pytest.mark.parametrize("page", PAGES, ids=str)
 
 
+def none(wrong: Iterable[str]) -> None:
+    """Fail with every line of what is wrong, if anything is."""
+    lines = sorted(wrong)
+    assert not lines, "\n".join(["", *lines])
+
+
 # --- links and sizes ------------------------------------------------------------------------------
 
 
@@ -47,7 +53,7 @@ def broken(page: Page, root: Path = ROOT) -> Iterator[str]:
 
 @every_page
 def test_its_links_lead_somewhere(page: Page) -> None:
-    assert list(broken(page)) == []
+    none(broken(page))
 
 
 @every_page
@@ -114,14 +120,17 @@ def wrong_here(words: list[str]) -> Iterator[str]:
 
 def wrong_of_make(shown: Shown) -> list[str]:
     """What is wrong in a command of make: of this Makefile, or of that of an exported project."""
-    said = itertools.takewhile(lambda word: word[0] not in "|>", shown.words[1:])
+    folder = shown.folder
+    said = list(itertools.takewhile(lambda word: word[:1] not in tuple("|>"), shown.words[1:]))
+    if "-C" in said:
+        at = said.index("-C")
+        folder = " ".join(said[at + 1 : at + 2])
+        del said[at : at + 2]
     words = [part for word in said for part in _parts(word.strip("[]…"))]
     here, there = list(wrong_here(words)), list(wrong_in_project(words))
-    if shown.in_text:
-        return here if there else []
-    if shown.folder is None:
-        return here
-    return there if shown.folder.endswith("project") else []
+    if folder is not None:
+        return there if folder.rstrip("/").endswith("project") else []
+    return here if there or not shown.in_text else []
 
 
 def _parts(word: str) -> list[str]:
@@ -133,8 +142,8 @@ def _parts(word: str) -> list[str]:
 
 @every_page
 def test_its_make_targets_take_these_variables(page: Page) -> None:
-    found = {str(s): wrong_of_make(s) for s in page.commands if s.words[0] == "make"}
-    assert {shown: wrong for shown, wrong in found.items() if wrong} == {}
+    made = [shown for shown in page.commands if shown.words[0] == "make"]
+    none(f"{shown}: {wrong}" for shown in made for wrong in wrong_of_make(shown))
 
 
 @every_page
@@ -143,7 +152,7 @@ def test_a_variable_that_it_names_is_read_by_somebody(page: Page) -> None:
     names = alone | {name for shown in page.commands for name in shown.variables}
     makefiles = f"{MAKEFILE}{of_project()}"
     known = {n for n in names if re.search(rf"\b{n}\b", makefiles) or f'"{n}"' in read()}
-    assert names - known == set()
+    none(names - known)
 
 
 @functools.cache
@@ -201,9 +210,9 @@ def wrong_of_words(words: list[str], parser: argparse.ArgumentParser) -> str:
 
 @every_page
 def test_its_commands_and_their_options_are_there(page: Page) -> None:
-    assert {str(s): wrong for s in page.commands if (wrong := wrong_of_command(s))} == {}
+    none(f"{shown}: {w}" for shown in page.commands if (w := wrong_of_command(shown)))
     alone = {span.partition("=")[0] for span in page.spans if re.fullmatch(r"--[\w-]+(=.*)?", span)}
-    assert alone - options() == set()
+    none(alone - options())
 
 
 @functools.cache
@@ -223,7 +232,7 @@ def is_there(path: str) -> bool:
 
 @every_page
 def test_the_files_that_it_names_are_there(page: Page) -> None:
-    assert {path for path in page.paths if not is_there(path)} == set()
+    none({path for path in page.paths if not is_there(path)})
 
 
 # --- what a page would have to say to be refused --------------------------------------------------
@@ -236,6 +245,7 @@ def test_the_files_that_it_names_are_there(page: Page) -> None:
         ("`make quantize FLASH=2M`", "FLASH: make quantize does not take it"),
         ("    make compress \\\n        FORMAT=c", "FORMAT: make compress does not take it"),
         ("    cd build/a/project\n    make quantize", "quantize: not in the Makefile of a project"),
+        ("`make -C build/a/project nothing`", "nothing: not in the Makefile of a project"),
         ("`make quantize|nothing MODEL=…`", "nothing: no such target"),
         (
             '    make diagnose ENGINE="graph native" WINDOW=3 FRAMES=2',

@@ -11,7 +11,7 @@ from bench.crosscheck import command as crosscheck
 from bench.hil import schema as hil
 from bench.profile import schema as profile
 from compress import pipeline
-from compress.artifacts import memory
+from compress.artifacts import intention, memory
 from compress.compression import command as compression
 from compress.graph import file as graph_file
 from compress.report import users
@@ -38,6 +38,7 @@ VERSIONS: dict[str, Any] = {  # what a row of the table names -> what the code s
     "compress.json": compression.VERSION,
     "users.json": users.VERSION,
     "sources.json": memory.VERSION,
+    "intended.json": intention.VERSION,
     "training": train.VERSION,
 }
 

@@ -32,7 +32,7 @@ LONG = (  # files that take minutes, the longest first
     "test_tflite",
     "test_kernels",
     "test_examples",
-    "test_networks_page",
+    "test_own_network_page",
     "test_compression",
 )
 HYBRID = ("TC_S4_small", "TC_S4_medium", "S4_large")

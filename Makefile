@@ -33,6 +33,59 @@ latency = $(call given,latency,LATENCY)
 name = $(call given,name,NAME)
 lm = $(call given,lm,LM)
 
+# What each target takes of the command line: a variable that none of the goals takes is refused.
+# What make, a shell or a compiler takes is none of ours; the environment may hold anything.
+_network := MODEL BUILD CHECKPOINT
+_chosen := DATA SPLIT USERS
+_graph := $(_network) PRECISION WINDOW $(_chosen) CALIBRATION
+_form := FORMAT TFLM
+takes.help :=
+takes.demo := $(_graph) BOARD LM SECONDS
+takes.test := ARGS FLIPS
+takes.networks := NETWORKS FIRST_NETWORK ARGS
+takes.fuzz := BUILD FUZZ_SECONDS READER
+takes.compilers := ARGS
+takes.quantize := $(_graph)
+takes.users := REPORTS OUTPUT
+takes.macs := $(_network) PRECISION WINDOW
+takes.recordings := BUILD TASK
+takes.train := $(_network) $(_chosen) STEPS OUTPUT
+takes.export := $(_graph) FORMAT BOARD LATENCY NAME
+takes.firmware := $(_graph) $(_form) BOARD LATENCY NAME COMPILER
+takes.hil := $(_graph) $(_form) BOARD PORT INPUT LATENCY LM SECONDS COMPILER
+takes.flash := $(_graph) $(_form) BOARD PORT TOOL TAP LATENCY COMPILER
+takes.decode := INPUT DECODER LM
+takes.lm :=
+takes.infer := $(_graph) ENGINE INPUT OUTPUT INITIAL PORT
+takes.diagnose := $(_graph) BOARD PORT ENGINE INPUT SECONDS
+takes.profile := $(_graph) BOARD PORT LATENCY
+takes.crosscheck := $(_graph) SECONDS INPUT BOARD PORT
+takes.drift := $(_graph) INPUT
+takes.faults := $(_graph) BOARD FRAMES RESETS FLIPS
+takes.bench := BUILD CMSIS_NN
+takes.validate := COREMARK AES CMSIS_NN
+takes.pareto := BUILD $(_chosen) LM MODELS CHECKPOINT CHECKPOINTS PRECISIONS DECODERS JOBS BACKEND \
+	SCHEDULER
+takes.compress := $(_network) $(_chosen) BOARD FLASH RAM LOAD STEPS
+takes.docs :=
+takes.setup :=
+takes.tools := COMPILER TFLM
+takes.clean := BUILD
+_others := MAKE% MFLAGS GNUMAKEFLAGS SHELL .SHELLFLAGS V VERBOSE CURDIR PYTHON READY CI CC CXX AR \
+	LD CLANG CFLAGS CXXFLAGS CPPFLAGS LDFLAGS HAND
+_goals := $(or $(MAKECMDGOALS),help)
+_taken := $(sort $(foreach goal,$(_goals),$(takes.$(goal))))
+_typed := $(sort $(foreach one,$(filter-out .% -%,$(.VARIABLES)),$(if \
+	$(filter command,$(origin $(one))),$(one))))
+_unknown := $(filter-out $(_taken) $(_others),$(_typed))
+ifeq (,$(strip $(foreach goal,$(_goals),$(if $(filter undefined,$(origin takes.$(goal))),$(goal)))))
+ifneq (,$(_unknown))
+_refused := $(shell sh firmware/variables.sh '$(_goals)' '$(_unknown)' '$(_taken)' \
+	'$(sort $(foreach one,$(filter takes.%,$(.VARIABLES)),$($(one))))' $(MAKELEVEL))
+$(if $(_refused),$(error $(_refused)))
+endif
+endif
+
 # What a target does stands behind ##, and goes on in lines that begin with it.
 help: ## list every target
 	@awk '/^[a-z]+:.*## / {printf "%s%s", end, $$0; end = "\n"} \
@@ -47,10 +100,17 @@ demo: setup tools ## the whole way: quantize, count, export, build, run on the e
 test: setup tools ## every test, linter and type check
 	@sh firmware/tools.sh browser
 	@sh firmware/tools.sh clang
+	@sh firmware/tools.sh ccache
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+accuracy: setup ## the bars of accuracy of the shipped networks on all that is held out, in TFLite
+## too (some minutes)
+	ACCURACY=all OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile \
+		tests/compress/test_accuracy.py tests/compress/test_pose_accuracy.py \
+		tests/export/test_tflite.py::test_tflite_micro_decodes_what_the_trained_float_network_decodes $(ARGS)
 
 networks: setup ## 200 networks drawn at random, from PyTorch to every form of their integers (some
 ## minutes on two cores) [NETWORKS=200 FIRST_NETWORK=0]
@@ -209,6 +269,6 @@ tools: ## cross compiler and emulator from the distribution [COMPILER=gcc|clang]
 clean: ## delete what was built, keep the environment
 	rm -rf -- $(call said,BUILD)
 
-.PHONY: help demo flash docs decode lm test fuzz networks compilers quantize users macs \
+.PHONY: help demo flash docs decode lm test accuracy fuzz networks compilers quantize users macs \
 	recordings train export firmware hil infer diagnose profile crosscheck drift faults \
 	bench validate pareto compress setup tools clean

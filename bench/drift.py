@@ -20,7 +20,8 @@ from compress.data.recording_file import SAMPLE_RATE
 from compress.errors import TendonError
 from compress.files import sha256, write_json, write_text
 from compress.report.drawing import BLUE, GREEN, ORANGE, SOFT, STYLE, Picture, svg
-from compress.tasks.task import Followed, Loop, Task
+from compress.tasks.recorded import Followed, Loop
+from compress.tasks.task import Task
 from host import engines
 
 MINUTE = 60 * SAMPLE_RATE
@@ -72,18 +73,14 @@ def loop_of(task: Task, model: str) -> Loop:
 def minutes(real: Followed, exact: Followed, loop: Loop) -> list[dict[str, float]]:
     """Of each whole minute: mean absolute errors of floats and integers, and the mean distance
     between them, in the task's unit."""
-    apart, found = real.apart(exact), []
-    for begin in range(0, len(real.mask) - MINUTE + 1, MINUTE):
-        part = slice(begin, begin + MINUTE)
-        valid = real.mask[part]
-        if valid.any():
+    found = []
+    for minute, (a, b) in enumerate(zip(real.pieces(MINUTE), exact.pieces(MINUTE), strict=True), 1):
+        valid = a.mask
+        if valid.any() and len(valid) == MINUTE:
             errors = {
-                name: float(s.error[part][valid].mean())
-                for name, s in (("float", real), ("quantized", exact))
+                name: float(s.error[valid].mean()) for name, s in (("float", a), ("quantized", b))
             }
-            found.append(
-                {"minute": begin // MINUTE + 1} | errors | {"apart": float(apart[part].mean())}
-            )
+            found.append({"minute": minute} | errors | {"apart": float(a.apart(b).mean())})
     if len(found) < 2:
         seconds = len(real.mask) / SAMPLE_RATE
         raise TendonError(

@@ -3,11 +3,13 @@ figures, facts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from compress.report.drawing import Picture
+from compress.tasks import groups
 
 STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
 
@@ -37,6 +39,23 @@ def figure(picture: Picture) -> str:
     """A picture under its title."""
     drawn = f"<figure>{picture.svg}<figcaption>{escape(picture.caption)}</figcaption></figure>"
     return f"<h2>{escape(picture.title)}</h2>{drawn}"
+
+
+def users(title: str, report: Mapping[str, Any], unit: str) -> str:
+    """What a report says of users under a heading, where there are several."""
+    if not report.get("over_users"):
+        return ""
+    heads, *rows = groups.table("user", report["users"], unit)
+    lines = [_row("th", heads), *(_row("td", row) for row in rows)]
+    mean = escape(groups.mean_line(report["over_users"], unit).strip())
+    return f"<h2>{escape(title)}</h2><table>{''.join(lines)}</table><p>{mean}</p>"
+
+
+def _row(tag: str, cells: Sequence[str]) -> str:
+    """A row of figures behind a name."""
+    name, *others = map(escape, cells)
+    figures = "".join(f"<{tag} class=n>{cell}</{tag}>" for cell in others)
+    return f"<tr><{tag}>{name}</{tag}>{figures}</tr>"
 
 
 def facts(known: Mapping[str, object]) -> str:

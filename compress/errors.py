@@ -6,18 +6,20 @@ A message says what was expected, what was found and what to do.
 
 from __future__ import annotations
 
-import re
+import unicodedata
 
 # Characters that a terminal obeys, that turn the direction of text, or that no encoding holds.
-_OBEYED = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
-)
+_OBEYED = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 
 
 def printable(text: str) -> str:
     """The text with such characters as their codes (\\x1b), so that names from a file cannot do
     anything to a terminal; line breaks and tabs stay."""
-    return _OBEYED.sub(lambda found: ascii(found[0])[1:-1], text)
+    return "".join(ascii(c)[1:-1] if _is_obeyed(c) else c for c in text)
+
+
+def _is_obeyed(sign: str) -> bool:
+    return sign not in "\n\t" and unicodedata.category(sign) in _OBEYED
 
 
 class TendonError(Exception):

@@ -14,12 +14,14 @@ from tqdm import tqdm
 
 from compress import graph as g
 from compress import tasks
+from compress.graph.kept import Kept
 from compress.graph.samples import SideBySide, Signal, to_int16, to_real, whole_steps
-from compress.interpreter.base import Interpreter, trim
+from compress.interpreter.base import Interpreter
 from compress.interpreter.float import FloatInterpreter
 from compress.interpreter.integer import IntegerInterpreter
 from compress.tasks import distances
-from compress.tasks.task import Recorded, Task
+from compress.tasks.recorded import Recorded
+from compress.tasks.task import Task
 from compress.tasks.unscored import Unscored
 
 Array = g.Array
@@ -49,12 +51,14 @@ class HeldOut:
 
 
 def float_frames(graph: g.Graph, signals: Sequence[Signal], progress: str = "") -> list[Array]:
-    """Output frames of the float graph for each signal, float32 (frames, outputs)."""
+    """Output frames of the float graph for each signal, float32 (frames, outputs); many of them
+    stay on disk."""
     return _frames(FloatInterpreter, graph, signals, np.asarray, np.float32, progress)
 
 
 def integer_words(graph: g.Graph, signals: Sequence[Signal], progress: str = "") -> list[Array]:
-    """Words of the integer reference for each signal, int16 (frames, outputs)."""
+    """Words of the integer reference for each signal, int16 (frames, outputs); many of them stay
+    on disk."""
 
     def form(samples: Array) -> Array:
         return to_int16(graph, samples)
@@ -76,7 +80,11 @@ def _frames(
         batch = SideBySide(some, graph.samples_per_step, form)
         made = machine(graph, len(some))
         made.begin_with(some)
-        found += trim(made.run(batch, progress=progress, dtype=dtype), batch.steps, graph.chunk)
+        kept = [Kept(n * graph.chunk, (graph.output.features,), dtype) for n in batch.steps]
+        for begin, frames in made.chunks(batch, progress=progress):
+            for row, of in zip(frames, kept, strict=True):
+                of.append(row[: max(0, of.rows - begin)])
+        found += [of.array() for of in kept]
     return found
 
 

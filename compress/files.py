@@ -56,6 +56,16 @@ def refuse_no_file(path: Path, said: str) -> None:
         )
 
 
+def refuse_output(path: Path) -> None:
+    """TendonError for what OUTPUT= names and cannot be written: what is no file, in no folder. A
+    folder that a slip made would not be found again."""
+    refuse_no_file(path, f"OUTPUT={path}")
+    if not path.parent.is_dir():
+        raise TendonError(
+            f"OUTPUT={path}: there is no folder {path.parent}: make it, or write elsewhere"
+        )
+
+
 def write_text(path: Path, text: str) -> None:
     """UTF-8, atomically; of a file's name that is none, an escape for each such byte."""
     replace_atomically(path, text.encode("utf-8", "backslashreplace"))
@@ -63,7 +73,14 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """Indented JSON with a final newline, atomically. NaN is refused: it is not JSON."""
-    replace_atomically(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+    parts = json.JSONEncoder(indent=1, allow_nan=False).iterencode(content)
+
+    def write(file: IO[bytes]) -> None:
+        for part in parts:
+            file.write(part.encode())
+        file.write(b"\n")
+
+    write_atomically(path, write)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -3,12 +3,17 @@ traceback. Imported before all that is slow to import."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from types import FrameType
 
 SAYS = "{}; nothing half-written was left, and the same command can be repeated\n"
-_WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+_WORDS = {
+    signal.SIGINT: "interrupted",
+    signal.SIGTERM: "terminated",
+    signal.SIGHUP: "ended with its terminal",
+}
 _came: list[int] = []  # signals
 
 
@@ -65,4 +70,5 @@ def _raise(number: int, frame: FrameType | None) -> None:
 
 
 def _say(number: int) -> None:
-    os.write(2, SAYS.format(_WORDS[signal.Signals(number)]).encode())
+    with contextlib.suppress(OSError):  # its terminal may be gone
+        os.write(2, SAYS.format(_WORDS[signal.Signals(number)]).encode())

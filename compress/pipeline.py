@@ -25,6 +25,7 @@ from compress.quantization.precisions import PRECISIONS
 from compress.quantization.proof import accumulator_bounds
 from compress.quantization.quantize import quantize
 from compress.quantization.signals import Calibration, refuse_shared, unlike
+from compress.reading.words import counted
 from compress.report.figures import between, difference, figure
 from compress.report.said import once
 from compress.tasks import distances, groups
@@ -43,13 +44,15 @@ SCORES = (  # of a task: what its networks are judged by says nothing about thei
 )
 
 
-def run(folder: Folder, checkpoint_path: Path, sources: Sources = _DEFAULT) -> dict[str, Any]:
+def run(
+    folder: Folder, checkpoint_path: Path, sources: Sources = _DEFAULT, in_full: bool = True
+) -> dict[str, Any]:
     """Quantize, score on the held-out sessions, write the artifacts; returns quantize.json's
-    content."""
+    content. `in_full`: as in `family`."""
     if _known(folder, checkpoint_path) is None:  # what cannot be scored is refused before the rest
         graph = any_graph(folder, checkpoint_path)
         look(graph, dataset_of(folder, graph, sources))
-    integer = graphs(folder, checkpoint_path, sources)
+    integer = graphs(folder, checkpoint_path, sources, in_full)
     dataset = dataset_of(folder, integer, sources)
     key = artifacts.key(
         graph=integer.provenance["key"],
@@ -86,16 +89,22 @@ def _write_generalization(folder: Folder, report: dict[str, Any]) -> None:
         folder.generalization_csv.unlink(missing_ok=True)
 
 
-def graphs(folder: Folder, checkpoint_path: Path, sources: Sources = _DEFAULT) -> g.Graph:
+def graphs(
+    folder: Folder, checkpoint_path: Path, sources: Sources = _DEFAULT, in_full: bool = False
+) -> g.Graph:
     """Make both graphs unless what they are made from is unchanged; returns the integer one. Scores
-    nothing."""
+    nothing. `in_full`: as in `family`."""
     _check(folder, checkpoint_path)
     if sources.calibration and not _may_be_scored(folder, checkpoint_path, sources):
-        return family([folder], checkpoint_path, [sources.calibration], GIVEN, sources)[0]
+        return family([folder], checkpoint_path, [sources.calibration], GIVEN, sources, in_full)[0]
     dataset = dataset_of(folder, any_graph(folder, checkpoint_path), sources)
-    for note in dataset.notes:
-        print(note)
-    return family([folder], checkpoint_path, dataset.calibration, dataset.why, sources)[0]
+    if in_full:
+        for note in dataset.notes:
+            print(note)
+    elif dataset.notes:
+        print(f"{counted(len(dataset.notes), 'note')} on the recordings: see quantize.json")
+    calibration, why = dataset.calibration, dataset.why
+    return family([folder], checkpoint_path, calibration, why, sources, in_full)[0]
 
 
 def _may_be_scored(folder: Folder, checkpoint_path: Path, sources: Sources) -> bool:
@@ -153,14 +162,18 @@ def family(
     signals_from: list[Path],
     why: str = "",
     sources: Sources | None = None,
+    in_full: bool = False,
 ) -> list[g.Graph]:
     """The integer graphs of one model at several precisions, made where something changed;
     calibration is observed once. `why`: how what calibrates was chosen. What there is to say of it
-    is said, of graphs that are there already too. The folders remember `sources`, where they are
-    said."""
+    is said where a graph is made, of graphs that are there already `in_full` or in a word. The
+    folders remember `sources`, where they are said."""
+    made_now = False
 
     @functools.cache
     def observed() -> tuple[g.Graph, Ranges, list[str]]:
+        nonlocal made_now
+        made_now = True
         real = load_float(folders[0].model, checkpoint_path, folders[0].window)
         print(f"calibrating on {', '.join(p.name for p in signals_from)}")
         narrow = bool(real.provenance.get("bits")) or any(
@@ -180,9 +193,18 @@ def family(
     if folders:
         artifacts.check_calibrated(folders[0], sources, calibrated)
     made = [_graph(folder, checkpoint_path, signals_from, observed, remember) for folder in folders]
-    for words in dict.fromkeys(w for graph in made for w in graph.provenance.get("findings", [])):
-        once(f"warning: calibration: {words}")
+    _warn(made, folders, in_full or made_now)
     return made
+
+
+def _warn(made: list[g.Graph], folders: list[Folder], in_full: bool) -> None:
+    """What there is to say of calibration: all of it, or how much, and where it stands."""
+    said = dict.fromkeys(w for graph in made for w in graph.provenance.get("findings", []))
+    for words in said if in_full else ():
+        once(f"warning: calibration: {words}")
+    if said and not in_full:
+        again = f"make quantize MODEL={folders[0].network or folders[0].model}"
+        once(f"{counted(len(said), 'warning')} of calibration; `{again}` says them")
 
 
 def _graph(
@@ -212,12 +234,12 @@ def _graph(
         integer.provenance["findings"] = findings
     integer.provenance["code"] = _graph_code()
     integer.provenance["key"] = key  # vouches for both files, so the integer graph is written last
-    remember()
     artifacts.forget(folder.quantize_json)  # it speaks of the graph that was there
     artifacts.forget(folder.graph)
     g.save(real, folder.float_graph)
     g.save(integer, folder.graph)
     artifacts.seal(folder.graph, folder.float_graph)
+    remember()  # a graph of what is not remembered yet is made again, or was intended
     return integer
 
 
@@ -293,14 +315,16 @@ def read_report(folder: Folder) -> dict[str, Any]:
 
 def score(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]:
     """What quantize.json says of both graphs on the held-out sessions."""
-    what = f"{len(dataset.heldout)} held-out sessions" if dataset.scored else "the signal itself"
+    what = (
+        counted(len(dataset.heldout), "held-out session") if dataset.scored else "the signal itself"
+    )
     print(f"{'scoring' if dataset.scored else 'comparing on'} {what}, float and integer")
     heldout = evaluate.read_heldout(integer, dataset.heldout, dataset.scored)
     task, recorded = evaluate.judge(integer, heldout.recorded), heldout.recorded
     a, b = heldout.float_frames(real), heldout.integer_frames(integer)
     errors = [task.error(integer, frames, recorded) for frames in (a, b)]
     by_user, by_kind = (
-        groups.scores(task, integer, (a, b), recorded, names, published)
+        groups.scores(task, integer, {"float": a, "quantized": b}, recorded, names, published)
         for names, published in ((dataset.user_of, False), (dataset.generalizes, True))
     )
     low, high = (None, None) if None in errors else task.difference(integer, a, b, recorded)
@@ -328,8 +352,7 @@ def score(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]:
         ),
         "amount": amount,
         "amount_is": amount_is,
-        "users": by_user,
-        "over_users": groups.over(by_user) if len(by_user) > 1 else None,
+        **groups.users(by_user),
         "generalization": by_kind,
         "notes": [*dataset.notes],
         "details": {

@@ -18,8 +18,9 @@ LONGEST = 60  # of the name of a network
 def graph_of(args: argparse.Namespace) -> tuple[g.Graph, Folder]:
     """The integer graph of these options, made when something changed, and where it lies."""
     folder, sources = cli.folder(args), cli.sources(args)
+    boards.load_board(args.board)  # before anything long begins
     path = artifacts.checkpoint_for(folder, sources)
-    return pipeline.graphs(folder, path, sources), folder
+    return pipeline.graphs(folder, path, sources, in_full=True), folder
 
 
 def exported_graph_of(args: argparse.Namespace) -> tuple[g.Graph, Folder]:

@@ -121,13 +121,20 @@ class ProcessBoard(Board):
         return self._log.read().decode("utf-8", "replace")
 
 
-def check(name: str, port: str | None) -> None:
+_kept: dict[tuple[str, int], SerialLine] = {}  # ports that were opened to see whether they can be
+
+
+def check(name: str, port: str | None, reach: bool = False) -> None:
     """Is there a way to this board? NoBoardError, before anything long begins: its port is none,
-    or it has neither a port nor an emulator."""
+    or it has neither a port nor an emulator. `reach`: opens the port, for the first who asks for
+    it."""
     board = load_board(name)
     if port is not None:
         if (wrong := ports.no_port(port, ports.here())) is not None:
             raise NoBoardError(wrong)
+        baud = board.baud or BAUD
+        if reach and (port, baud) not in _kept:
+            _kept[port, baud] = SerialLine(port, baud)
     elif board.emulator is None and board.prefix:
         raise NoBoardError(f"{board.name} has no emulator: connect it and give its port with PORT=")
 
@@ -233,7 +240,8 @@ def _open_port(
     timing: Timing | None,
     image: Path | None,
 ) -> Board:
-    return Board(board, SerialLine(port, baud), expect_hash, timing, port, baud, image)
+    line = _kept.pop((port, baud), None) or SerialLine(port, baud)
+    return Board(board, line, expect_hash, timing, port, baud, image)
 
 
 def open_process(

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-
-import numpy as np
+from typing import IO
 
 from compress import artifacts, cli, pipeline, tasks
 from compress import graph as g
 from compress.errors import TendonError
-from compress.files import refuse_no_file, write_atomically
+from compress.files import refuse_output, write_atomically
 from compress.graph.samples import Signal
+from compress.reading.words import counted
+from compress.tasks.recorded import Recorded
 from compress.tasks.stretches import least_samples
-from compress.tasks.task import Recorded
-from host import board_diagnosis, engines
+from host import board_diagnosis, engines, frame_parts
 from host import diagnose as comparison
 from host.boards import check
 from host.cli import ON_BOARD_SECONDS, SECONDS
@@ -30,7 +30,7 @@ def infer(args: argparse.Namespace) -> None:
     engines.check(args.engine)
     _check_output(args)
     if args.engine not in LOCAL:
-        check(args.engine, args.port)
+        check(args.engine, args.port, reach=True)
     folder = cli.folder(args)
     path = artifacts.checkpoint_for(folder, cli.sources(args))
     graph = pipeline.any_graph(folder, path)
@@ -43,15 +43,22 @@ def infer(args: argparse.Namespace) -> None:
     else:
         parts = [_streamed(graph, part) for part in _long_enough(graph, parts)]
         graph, found = _streams(args, graph, path, parts)
-    laid_out = tasks.of(graph).laid_out(graph, found, begun)
-    write_atomically(args.output, lambda file: np.save(file, laid_out))
     written = [len(frames) - (0 if begun else graph.start_up) for frames in found]
-    for part, frames in zip(parts, written, strict=True):
-        if len(parts) > 1:
-            print(f"{part.name}: {frames} frames, a stream of its own")
+    names = [part.name for part in parts]
+    task, shape = tasks.of(graph), list[int]()
+
+    def write(file: IO[bytes]) -> None:
+        shape.extend(task.save(file, graph, found, begun))
+        frame_parts.write(args.output, file, list(zip(names, written, strict=True)))
+
+    write_atomically(args.output, write)
+    for name, count in zip(names, written, strict=True):
+        if len(names) > 1:
+            print(f"{name}: {counted(count, 'frame')}, a stream of its own")
     print(
-        f"wrote {args.output}: {sum(written)} frames of {found[0].shape[1]} values by"
-        f" {args.engine}, {laid_out.shape}"
+        f"wrote {args.output}: {counted(sum(written), 'frame')} of"
+        f" {counted(found[0].shape[1], 'value')} by {args.engine}, {tuple(shape)}"
+        + (f", their parts in {frame_parts.beside(args.output).name}" if len(parts) > 1 else "")
     )
 
 
@@ -64,7 +71,7 @@ def _check_output(args: argparse.Namespace) -> None:
                 f"OUTPUT={args.output}: is {option.upper()}=, which it would replace; expected"
                 " another file"
             )
-    refuse_no_file(args.output, f"OUTPUT={args.output}")
+    refuse_output(args.output)
 
 
 def _streams(
@@ -92,7 +99,8 @@ def _long_enough(graph: g.Graph, parts: list[Recorded]) -> list[Recorded]:
     found = [part for part in parts if len(part.samples) >= least_samples(graph)]
     for part in parts:
         if found and len(part.samples) < least_samples(graph):
-            print(f"{part.name}: {len(part.samples)} samples are too few for an output: left out")
+            samples = counted(len(part.samples), "sample")
+            print(f"{part.name}: {samples}, too few for an output: left out")
     return found or parts[:1]
 
 
@@ -101,8 +109,9 @@ def _streamed(graph: g.Graph, part: Recorded) -> Recorded:
     whole = tasks.of(graph).streamed(graph, part)
     left = len(part.samples) - len(whole.samples)
     if left:
+        last = "sample is" if left == 1 else f"{left} samples are"
         print(
-            f"{part.name}: the last {left} samples ({left / part.rate:.4f} s) are less than a step"
+            f"{part.name}: the last {last} ({left / part.rate:.4f} s) less than a step"
             f" of {graph.samples_per_step}, which a stream computes at once: left over"
         )
     return whole
@@ -117,11 +126,13 @@ def _beginning(args: argparse.Namespace, seconds: float) -> Signal:
 
 
 def decode(args: argparse.Namespace) -> None:
-    """Text from frames."""
+    """Text from frames; of a recording with gaps that of each part."""
     from host import decoders  # KenLM
 
     frames, alphabet = decoders.load_frames(args.input)
-    print(decoders.decode_session(alphabet, args.decoder, args.lm, frames, progress=True))
+    for name, part in list(frame_parts.read(args.input, frames)):
+        text = decoders.decode_session(alphabet, args.decoder, args.lm, part, progress=True)
+        print(f"{name}: {text}" if name else text)
 
 
 def diagnose(args: argparse.Namespace) -> None:
@@ -129,7 +140,7 @@ def diagnose(args: argparse.Namespace) -> None:
     anything is made."""
     comparison.check(args.engines)
     if args.board:
-        check(args.board, args.port)
+        check(args.board, args.port, reach=True)
     seconds = args.seconds or (ON_BOARD_SECONDS if args.board else SECONDS)
     signal = None if args.input is None else _beginning(args, seconds)
     made = _prepare(args)

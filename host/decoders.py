@@ -3,6 +3,8 @@ character model)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from tqdm import tqdm
 
 from compress import tasks
 from compress.errors import TendonError
+from compress.graph.samples import stays_on_disk
 from compress.reading import arrays
 from compress.reading.text import UnreadableError
 from compress.reading.words import one_line
@@ -48,28 +51,40 @@ def make(
 
 
 def load_frames(path: Path) -> tuple[npt.NDArray[np.generic], Alphabet]:
-    """Frames (frames, classes) from a `.npy` of floats, as `infer` writes them, and the alphabet
-    with so many classes; TendonError for anything else."""
-    try:
-        frames = arrays.read(path)
-    except UnreadableError as error:
-        raise TendonError(f"{path}: {error}") from error
+    """Frames (frames, classes) from a `.npy` of floats, as `infer` writes them, read where they are
+    asked for, and the alphabet with so many classes; TendonError for anything else."""
+    with _refused(path):
+        frames = arrays.mapped(path)
     alphabets = {text.alphabet.classes: text.alphabet for text in tasks.texts()}
-    if frames.ndim != 2 or frames.shape[1] not in alphabets or frames.dtype.kind != "f":
+    two = len(frames.shape) == 2
+    if not two or frames.shape[1] not in alphabets or frames.dtype.kind != "f":
         expected = " or ".join(f"(frames, {classes})" for classes in alphabets)
         raise TendonError(
             f"{path}: expected log-probabilities, float {expected}, found"
             f" {one_line(f'{frames.dtype} {frames.shape}')}"
         )
-    with np.errstate(over="ignore"):
-        least = np.asarray(frames, np.float32)
-    bad = np.argwhere(~np.isfinite(least))
-    if len(bad):
+    with _refused(path):
+        count, first = arrays.not_finite(frames)
+    if count:
         raise TendonError(
-            f"{path}: expected finite log-probabilities within float32, found {len(bad)} that are"
-            f" not, the first in frame {bad[0][0]}, class {bad[0][1]}; write the frames again"
+            f"{path}: expected finite log-probabilities within float32, found {count} that are"
+            f" not, the first in frame {first[0]}, class {first[1]}; write the frames again"
         )
-    return frames, alphabets[frames.shape[1]]
+
+    def read(start: int, stop: int) -> npt.NDArray[np.generic]:
+        with _refused(path):
+            return frames.read(start, stop)
+
+    return stays_on_disk(read, frames.shape, frames.dtype), alphabets[frames.shape[1]]
+
+
+@contextmanager
+def _refused(path: Path) -> Iterator[None]:
+    """UnreadableError as TendonError, with the file."""
+    try:
+        yield
+    except UnreadableError as error:
+        raise TendonError(f"{path}: {error}") from error
 
 
 def decode_session(

@@ -19,7 +19,8 @@ from compress.graph.samples import Initial, SideBySide, Signal, to_int16, to_rea
 from compress.interpreter.base import Interpreter
 from compress.interpreter.float import FloatInterpreter
 from compress.interpreter.integer import IntegerInterpreter
-from compress.tasks.task import Recorded
+from compress.reading.words import counted
+from compress.tasks.recorded import Recorded
 from export import boards, build
 from export.c import memory
 from export.exported import called
@@ -50,10 +51,10 @@ def prepare(folder: Folder, sources: Sources) -> Artifacts:
     return Artifacts(folder, path, g.load(folder.float_graph), integer)
 
 
-def prepare_scored(folder: Folder, sources: Sources) -> Artifacts:
+def prepare_scored(folder: Folder, sources: Sources, in_full: bool = False) -> Artifacts:
     """As `prepare`, and quantize.json holds the scores of these graphs on the held-out sessions."""
     path = artifacts.checkpoint_for(folder, sources)
-    pipeline.run(folder, path, sources)
+    pipeline.run(folder, path, sources, in_full)
     return Artifacts(folder, path, g.load(folder.float_graph), g.load(folder.graph))
 
 
@@ -70,7 +71,8 @@ def published(path: Path, part: Recorded) -> npt.NDArray[np.float32]:
         frames, why = None, f": {str(error).splitlines()[0]}"
     if frames is None or why:
         raise RecordingError(
-            f"{part.name}: the published forward cannot take these {len(part.samples)} samples{why}"
+            f"{part.name}: the published forward cannot take"
+            f" {counted(len(part.samples), 'sample')}{why}"
         )
     return frames
 

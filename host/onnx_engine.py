@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 from compress import graph as g
 from compress.errors import TendonError
-from compress.graph.samples import Initial, blocks, in_one
+from compress.graph.kept import keep
+from compress.graph.samples import Initial, blocks
 from export.onnx.writer import INITIAL
 
 Array = g.Array
@@ -84,7 +85,7 @@ class StepModel:
         self, signal: Array, progress: str = "", initial: Initial | None = None
     ) -> npt.NDArray[np.float32]:
         """Real samples (time, inputs), whole steps, from the zero state and these extra inputs ->
-        (frames, outputs)."""
+        (frames, outputs), many of which stay on disk."""
         self.reset(initial)
         shape = self.samples_per_step, signal.shape[-1]
         steps = (
@@ -94,4 +95,4 @@ class StepModel:
         )
         count = len(signal) // self.samples_per_step
         bar = tqdm(steps, desc=progress, unit="frame", disable=not progress, total=count)
-        return in_one(map(self.step, bar), count)
+        return keep(map(self.step, bar), count)

@@ -282,7 +282,9 @@ class Hello:
         return 2 * self.samples_per_step * self.inputs
 
     def in_counts(self, ticks: NDArray[np.uint32]) -> NDArray[np.uint64]:
-        """Counter ticks -> cycles or instructions."""
+        """Counter ticks -> cycles or instructions; 0 where the board counts neither."""
+        if self.counts == COUNTS[0]:
+            return np.zeros(ticks.shape, np.uint64)
         return (ticks.astype(np.uint64) * np.uint64(self.tick_num)) // np.uint64(self.tick_den)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from compress.graph.kept import Kept
 from host.conversation import Traffic
 from host.errors import LinkError, UnknownRequestError
 from host.link import Link
@@ -31,13 +32,13 @@ class Run:
     traffic: Traffic = field(default_factory=Traffic)
     resumed: int = 0
     done: int = 0  # output frames received
-    _outputs: NDArray[np.int16] = field(default_factory=lambda: np.zeros((0, 0), np.int16))
+    _outputs: Kept = field(default_factory=lambda: Kept(0, (0,), np.int16))
     _ticks: NDArray[np.uint32] = field(default_factory=lambda: np.zeros(0, np.uint32))
 
     @property
     def outputs(self) -> NDArray[np.int16]:
-        """What was received, (frames, outputs)."""
-        return self._outputs[: self.done]
+        """What was received, (frames, outputs); many of them stay on disk."""
+        return self._outputs.array()
 
     @property
     def ticks(self) -> NDArray[np.uint32]:
@@ -75,18 +76,19 @@ class Run:
         piece = -(-self.snapshot_every // together) * together
         link.traffic = self.traffic
         if not self.done:
-            self._outputs = np.zeros((total, link.hello.outputs), np.int16)
+            self._outputs = Kept(total, (link.hello.outputs,), np.int16)
             self._ticks = np.zeros(total, np.uint32)
 
         def collect(index: int, outputs: NDArray[np.int16], ticks: int) -> None:
             if index < self.done:
-                if not np.array_equal(outputs, self._outputs[index]):
+                if not np.array_equal(outputs, self.outputs[index : index + 1][0]):
                     raise LinkError(
                         f"{link.line.name}: after resuming, output frame {index} differs from the"
                         " one received before"
                     )
                 return
-            self._outputs[index], self._ticks[index] = outputs, ticks
+            self._outputs.append(outputs[None])
+            self._ticks[index] = ticks
             self.done += 1
             if on_frame is not None:
                 on_frame(index, outputs, ticks)

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from compress import graph as g
 from compress.artifacts import Folder
 from compress.errors import TendonError
-from compress.graph.samples import Initial, blocks, check_initial, in_one
+from compress.graph.kept import keep
+from compress.graph.samples import Initial, blocks, check_initial
 from export.tflite import interpreter, make_tflite
 from export.tflite.read import TfliteError, notes_of, parse
 from host.names import INTERPRETERS
@@ -24,7 +25,7 @@ def run(
     engine: str, graph: g.Graph, folder: Folder, samples: Words, initial: Initial | None = None
 ) -> Words:
     """int16 samples (time, features), whole steps -> int16 output words (frames, outputs), from the
-    zero state.
+    zero state; many of them stay on disk.
 
     initial: real values (features,) of the extra inputs that the stream begins with, by name.
     """
@@ -83,4 +84,4 @@ def run_litert(
         return np.asarray(first.reshape(-1, first.shape[-1]), np.int16)
 
     parts = (block.reshape(-1, *shape) for block in blocks(samples, together))
-    return in_one((computed(step) for part in parts for step in part), count)
+    return keep((computed(step) for part in parts for step in part), count)

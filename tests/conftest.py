@@ -8,7 +8,8 @@ test says so, and fails in CI.
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
+import functools
 import os
 import shutil
 import subprocess
@@ -17,9 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from compress.data import recordings
 from compress.tasks.typing.simulated import COLLECTION as TYPING
+from export import compilers
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "fixtures"
@@ -35,6 +38,7 @@ LONG = (  # files that take minutes, the longest first
     "test_own_network_page",
     "test_compression",
 )
+ACCURACY = os.environ.get("ACCURACY") == "all"  # on all that is held out: make accuracy
 HYBRID = ("TC_S4_small", "TC_S4_medium", "S4_large")
 
 
@@ -42,6 +46,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that take minutes first, so that two processes end together and not one long after the
     other."""
     items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+
+
+def pytest_configure() -> None:
+    """Projects that tests build share most of their files: ccache, where it is installed, compiles
+    each once. What links, or compiles several files at once, does as ever."""
+    ccache, links = shutil.which("ccache"), ROOT / "build" / "ccache" / "bin"
+    if ccache is None or str(links) in os.environ["PATH"]:
+        return
+    links.mkdir(parents=True, exist_ok=True)
+    clang = compilers.clang()
+    names = ("gcc", "g++", "cc", "c++", "arm-none-eabi-gcc", "arm-none-eabi-g++")
+    for name in filter(shutil.which, (*names, clang, clang.replace("clang", "clang++"))):
+        with contextlib.suppress(FileExistsError):  # of an earlier run
+            (links / Path(name).name).symlink_to(ccache)
+    os.environ["PATH"] = f"{links}{os.pathsep}{os.environ['PATH']}"
+    os.environ |= {"CCACHE_DIR": str(links.parent), "CCACHE_NOHASHDIR": "1"}
 
 
 @dataclass(frozen=True)
@@ -71,7 +91,7 @@ class Cases:
     def checkpoint(self, model: str, folder: Path) -> Path:
         """Write a checkpoint of this model with the weights of its recorded output."""
         path, made_from = folder / f"{model}.ckpt", folder / f"{model}.from"
-        (made_from / model).mkdir(parents=True)
+        (made_from / model).mkdir(parents=True, exist_ok=True)
         shutil.copy(self / f"{model}/spec.json", made_from / model)  # the script reads beside it
         script = shutil.copy(self / "make_checkpoint.py", made_from)
         command = [sys.executable, str(script), model, str(path), "--salt", str(self.salt(model))]
@@ -92,41 +112,60 @@ def simulated() -> Path:
     others wait."""
     root = ROOT / "build" / "recordings"
     root.mkdir(parents=True, exist_ok=True)
-    with (root / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(root / ".lock"):
         for split in ("calibration", "heldout"):
             recordings.ensure(root, split, TYPING)
     return root
 
 
 @pytest.fixture(scope="session")
-def published_checkpoint(cases: Cases, tmp_path_factory: pytest.TempPathFactory):
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the test processes of one run share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def published_checkpoint(cases: Cases, shared_folder: Path):
     """name -> path of a checkpoint in the published format with untrained weights, those of its
-    reference case."""
-    folder = tmp_path_factory.mktemp("checkpoints")
+    reference case; made by one test process while the others wait."""
 
     def make(name: str) -> Path:
-        path = folder / f"{name}.ckpt"
-        return path if path.exists() else cases.checkpoint(name, folder)
+        folder = shared_folder / f"checkpoint-{name}"
+        with FileLock(f"{folder}.lock"):
+            path = folder / f"{name}.ckpt"
+            if not path.exists():
+                folder.mkdir(exist_ok=True)
+                cases.checkpoint(name, folder)
+        return path
 
     return make
 
 
 @pytest.fixture(scope="session")
-def quantized(published_checkpoint):
-    """(name, precision) -> (float graph, integer graph), calibrated on 10 s."""
+def quantized(published_checkpoint, shared_folder: Path):
+    """(name, precision) -> (float graph, integer graph), calibrated on 10 s; made by one test
+    process while the others wait."""
+    from compress import graph as g
     from compress.frontend import checkpoint
     from compress.frontend.lower import lower
     from compress.quantization.calibrate import observe
     from compress.quantization.quantize import quantize
     from tests.compress.test_streaming import signal
 
-    made = {}
+    @functools.cache
+    def observed(name: str):
+        real = lower(checkpoint.load(published_checkpoint(name)))
+        return real, observe(real, [signal(20000)])
 
+    @functools.cache
     def make(name: str, precision: str):
-        if (name, precision) not in made:
-            real = lower(checkpoint.load(published_checkpoint(name)))
-            made[name, precision] = real, quantize(real, observe(real, [signal(20000)]), precision)
-        return made[name, precision]
+        paths = [shared_folder / f"{name}-{kind}.npz" for kind in ("float", precision)]
+        with FileLock(shared_folder / f"{name}.lock"):
+            if not all(path.exists() for path in paths):
+                real, found = observed(name)
+                g.save(real, paths[0])
+                g.save(quantize(real, found, precision), paths[1])
+        return g.load(paths[0]), g.load(paths[1])
 
     return make

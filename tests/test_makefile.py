@@ -15,6 +15,7 @@ import pytest
 
 from compress import artifacts, cli
 from compress.artifacts import Folder, Sources
+from compress.cli import named as names
 from compress.errors import TendonError
 from tests.conftest import ROOT
 
@@ -53,11 +54,39 @@ GIVEN = {  # a value for every variable that a recipe may pass on
     "SECONDS": "5",
     "WINDOW": "1920",
 }
+GIVEN |= {
+    "PRECISION": "w8a16",
+    "FORMAT": "c",
+    "BOARD": "posix",
+    "NAME": "net",
+    "USERS": "someone",
+    "REPORTS": "a.json",
+    "FRAMES": "3",
+    "RESETS": "3",
+    "FLIPS": "3",
+}
 NEEDED = {"INPUT": "a.npy", "OUTPUT": "b.npy", "FLASH": "2M"}
 OWN = {"diagnose": {"ENGINE": "graph native"}}  # it takes two engines
+OUTSIDE = {k: v for k, v in os.environ.items() if k not in GIVEN and not k.startswith("MAKE")}
 TARGETS = re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
-TESTS = ("test", "fuzz", "networks", "compilers")
+TESTS = ("test", "accuracy", "fuzz", "networks", "compilers")
 COMMANDS = [t for t in TARGETS if t not in ("help", *TESTS, "tools", "setup", "clean")]
+
+
+def taken(target: str) -> set[str]:
+    """The variables that the Makefile lets a target have."""
+    command = ["make", "-s", "-f", "-", "asked"]
+    asked = f"include Makefile\nasked: ; @echo $(takes.{target})\n"
+    done = subprocess.run(
+        command, cwd=ROOT, check=True, input=asked, capture_output=True, text=True
+    )
+    return set(done.stdout.split())
+
+
+def of(target: str, variables: dict[str, str]) -> dict[str, str]:
+    """Those of the variables that a target takes."""
+    known = taken(target)
+    return {name: value for name, value in variables.items() if name in known}
 
 
 def called(target: str, variables: dict[str, str]) -> list[str]:
@@ -72,9 +101,8 @@ def called(target: str, variables: dict[str, str]) -> list[str]:
         target,
         *(f"{k}={v}" for k, v in variables.items()),
     ]
-    environment = {k: v for k, v in os.environ.items() if k not in GIVEN}
     recipe = subprocess.run(
-        words, cwd=ROOT, env=environment, check=True, capture_output=True, text=True
+        words, cwd=ROOT, env=OUTSIDE, check=True, capture_output=True, text=True
     ).stdout
     commands = [
         shlex.split(line) for line in recipe.replace("\\\n", " ").splitlines() if " -m " in line
@@ -124,7 +152,8 @@ def test_a_path_with_a_blank_and_an_accent_is_one_argument(target: str) -> None:
         if Path(value).suffix or value in ("folder", "cmsis", "coremark", "aes", "tflm")
     }
     del strange["LOAD"]
-    words = called(target, NEEDED | strange | {"BUILD": "mein é/build", "MODEL": "mein é/net.py"})
+    given = NEEDED | strange | {"BUILD": "mein é/build", "MODEL": "mein é/net.py"}
+    words = called(target, of(target, given))
     for word in words:
         assert not word.startswith("é") and word not in ("mein", "é"), words
     assert not any("mein" in word and "é" not in word for word in words)
@@ -135,9 +164,10 @@ def test_a_path_with_a_blank_and_an_accent_is_one_argument(target: str) -> None:
 def test_a_target_passes_what_its_command_takes(
     target: str, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    package, *arguments = called(
-        target, variables | (OWN.get(target, {}) if variables is GIVEN else {})
-    )
+    given = variables | (OWN.get(target, {}) if variables is GIVEN else {})
+    if target == "diagnose":  # engines, or a board
+        given = {name: value for name, value in given.items() if name not in ("BOARD", "PORT")}
+    package, *arguments = called(target, of(target, given))
     parsed: list[argparse.Namespace] = []
 
     def parse_only(parser: argparse.ArgumentParser, given: list[str] | None) -> int:
@@ -147,3 +177,81 @@ def test_a_target_passes_what_its_command_takes(
     monkeypatch.setattr(cli, "run", parse_only)
     importlib.import_module(f"{package}.__main__").main(arguments)
     assert parsed and parsed[0].run
+
+
+@pytest.mark.parametrize("target", COMMANDS)
+def test_what_a_target_takes_is_what_its_recipe_passes_on(target: str) -> None:
+    """A variable counts where it changes what is called, and is refused elsewhere."""
+    plain, known = called(target, {}), taken(target)
+    assert known <= GIVEN.keys() | {"BUILD", "MODEL"}
+    for name in known:
+        other = GIVEN.get(name, "x") if name != "FORMAT" else "tflm"
+        assert called(target, {name: other}) != plain, name
+    others = [f"{name}={GIVEN[name]}" for name in sorted(GIVEN.keys() - known)]
+    said = refusal(target, *others)
+    assert all(f"make {target} takes no {word.partition('=')[0]}=" in said for word in others)
+
+
+def refusal(*words: str) -> str:
+    """What make says, in a line, of these words; "" where it goes on."""
+    command = ["make", "-n", "-o", "setup", "-o", "tools", *words]
+    done = subprocess.run(command, cwd=ROOT, env=OUTSIDE, capture_output=True, text=True)
+    assert done.stderr.count("\n") == (1 if done.returncode else 0), done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("quantize", "CHEKPOINT=x"), "the nearest is CHECKPOINT="),
+        (("quantize", "checkpoint=x"), "the nearest is CHECKPOINT="),
+        (("-j4", "hil", "SECOND=1"), "the nearest is SECONDS="),
+        (("quantize", "SECOND=1"), "nor the nearest, SECONDS=, which is of other targets"),
+        (("hil", "STEPS=3"), "which is of other targets"),
+        (("quantize", "DATE=it's a MODEL=b \" $x"), "the nearest is DATA="),
+        (("quantize", "firmware", "SECONDS=1"), "make quantize firmware takes no SECONDS="),
+        (("MODEL=x",), "make help takes no MODEL="),
+    ],
+)
+def test_a_variable_that_no_goal_takes_is_refused_and_the_nearest_named(
+    words: tuple[str, ...], said: str
+) -> None:
+    assert said in refusal(*words)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("quantize", "firmware", "BOARD=posix"),
+        ("quantize", "V=1", "SHELL=/bin/sh", "CC=clang"),
+        ("quantize", "DATA=it's a SECOND=1 \" $x"),
+    ],
+)
+def test_what_one_of_the_goals_takes_and_what_make_takes_is_allowed(words: tuple[str, ...]) -> None:
+    assert not refusal(*words)
+
+
+def test_below_another_make_its_own_variables_are_allowed_and_slips_are_not(tmp_path: Path) -> None:
+    outer = tmp_path / "Makefile"
+    outer.write_text(f"all:\n\t@$(MAKE) -C {ROOT} -n -o setup quantize $(MORE)\n")
+    for typed, code in (("PROFILE=debug", 0), ("BOARD=posix", 0), ("CHEKPOINT=x", 2)):
+        command = ["make", "-f", str(outer), typed]
+        done = subprocess.run(command, env=OUTSIDE, capture_output=True, text=True)
+        assert done.returncode == code, done.stderr
+
+
+def test_options_are_called_as_make_calls_them() -> None:
+    """In messages, the variable stands beside the option."""
+    recipes = (ROOT / "Makefile").read_text()
+    for option, variable in re.findall(r"\$\(call (?:given|asked),([a-z-]+),([A-Z_]+)\)", recipes):
+        if variable != "FUZZ_SECONDS":
+            assert names.variable(f"--{option}") == variable
+    for main in ("compress", "export", "host", "bench"):
+        for command in importlib.import_module(f"{main}.__main__").COMMANDS:
+            parser = argparse.ArgumentParser()
+            command.add_arguments(parser)
+            for action in parser._actions:
+                found = [names.variable(o) for o in action.option_strings if o.startswith("--")]
+                assert all(name is None or name in recipes for name in found), found
+    said = names.both("the following arguments are required: --input, --cmsis-nn; --seed x")
+    assert said.endswith(": INPUT= (--input), CMSIS_NN= (--cmsis-nn); --seed x")

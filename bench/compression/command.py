@@ -25,6 +25,8 @@ from compress.data.datasets import Dataset
 from compress.errors import TendonError
 from compress.files import write_json, write_text
 from compress.graph.samples import to_int16, to_real
+from compress.reading.words import counted
+from compress.tasks import groups
 from export import boards, build
 from export.boards import Description, load_board
 from host import native
@@ -104,15 +106,16 @@ def score(
 ) -> dict[str, Any]:
     """Held-out errors of the whole float network, the compressed one, and its integers (in native
     C), differences with 95 % intervals."""
-    print(f"scoring {len(dataset.heldout)} held-out sessions: whole, compressed, integers")
+    print(
+        f"scoring {counted(len(dataset.heldout), 'held-out session')}: whole, compressed, integers"
+    )
     heldout, task = evaluate.read_heldout(integer, dataset.heldout), tasks.of(integer)
     recorded = heldout.recorded
     before, after = heldout.float_frames(whole), heldout.float_frames(real)
     exact = [to_real(integer, words) for words in native.words(integer, heldout, native_folder)]
-    errors = {
-        name: task.error(integer, frames, recorded)
-        for name, frames in zip(NAMES, (before, after, exact), strict=True)
-    }
+    frames = {"float": before, "compressed": after, "quantized": exact}
+    errors = {NAMES[of]: task.error(integer, found, recorded) for of, found in frames.items()}
+    by_user = groups.scores(task, integer, frames, recorded, dataset.user_of)
     low, high = task.difference(integer, before, exact, recorded)
     amount, amount_is = task.amount(recorded)
     return {
@@ -123,11 +126,16 @@ def score(
         "amount_is": amount_is,
         "errors": errors,
         "difference": {"low": low, "high": high},
+        **groups.users(by_user),
         "trivial": task.trivial(integer, recorded, dataset.calibration),
     }
 
 
-NAMES = ("float network", "compressed, float", "compressed, integers")
+NAMES = {
+    "float": "float network",
+    "compressed": "compressed, float",
+    "quantized": "compressed, integers",
+}
 
 
 def measure(graph: g.Graph, folder: Folder, board: Description, dataset: Dataset) -> dict[str, Any]:

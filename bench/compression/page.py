@@ -10,15 +10,18 @@ from bench import markup
 from bench.compression import pictures
 from compress.compression import command as shrink
 from compress.report.figures import difference, figure
+from compress.tasks import groups
 
 
 def html(found: dict[str, Any]) -> str:
     """The page. The same report gives the same page."""
+    scores = found["scores"]
     body = "\n".join(
         (
             _head(found),
             _cards(found),
             *map(markup.figure, pictures.draw(found)),
+            markup.users(f"{scores['metric']} by user", scores, scores["unit"]),
             _table(found),
             _facts(found),
         )
@@ -35,6 +38,7 @@ def text(found: dict[str, Any]) -> str:
     lines.append(
         f"  integers minus float network: 95 % interval {_interval(s)} {s['points']}{_relative(s)}"
     )
+    lines += groups.users_text(s, s["unit"])
     lines += [
         f"  trivial predictor {name.replace('_', ' ')}: {_error(value, s)}"
         for name, value in s["trivial"].items()

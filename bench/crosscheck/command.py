@@ -23,7 +23,7 @@ from compress.files import write_json
 from compress.graph import Graph
 from compress.graph.samples import to_real
 from compress.tasks import distances
-from compress.tasks.task import Recorded
+from compress.tasks.recorded import Recorded
 from export import boards, build
 from export.c import emit
 from export.exported import called
@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     word."""
     _check_engines()
     if args.board or args.port:
-        check(args.board or "virtual-f405", args.port)
+        check(args.board or "virtual-f405", args.port, reach=True)
     folder = cli.folder(args)
     made = engines.prepare(folder, cli.sources(args))
     parts = _stretches(args, made)
@@ -166,15 +166,18 @@ def _run(engine: str, made: Artifacts, parts: list[Recorded]) -> Ran:
     print(f"running {TITLES[engine]}", flush=True)
     if engine in FLOAT:
         return Ran(
-            [engines.infer_float(engine, made.real, made.checkpoint, p.signal) for p in parts],
+            [
+                np.asarray(engines.infer_float(engine, made.real, made.checkpoint, p.signal))
+                for p in parts
+            ],
             None,
             _version(engine),
         )
     if engine == "onnx-qdq":
-        frames = [engines.infer(engine, made, p.signal) for p in parts]
+        frames = [np.asarray(engines.infer(engine, made, p.signal)) for p in parts]
         scale = float(made.integer.output.scale or 1.0)
         return Ran(frames, [np.round(f / scale).astype(np.int16) for f in frames], _version(engine))
-    words = [engines.words(engine, made, p.signal) for p in parts]
+    words = [np.asarray(engines.words(engine, made, p.signal)) for p in parts]
     return Ran([to_real(made.integer, w) for w in words], words, _version(engine))
 
 
@@ -188,7 +191,8 @@ def _on_board(board: str, port: str | None, made: Artifacts, parts: list[Recorde
     back = stream(Reconnect(open_at, port, say=tqdm.write), graph, parts)
     kind = "emulated" if back.hello.counts == "instructions" else "on the line"
     version = f"{board} ({kind}), {back.hello.compiler.partition(';')[0]}"
-    return Ran([to_real(graph, w) for w in back.words], list(back.words), version)
+    words = [np.asarray(w) for w in back.words]
+    return Ran([to_real(graph, w) for w in words], words, version)
 
 
 def _version(engine: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from compress.reading.words import counted
+
 NEAR_DB, APART_DB = 60.0, 3.0  # SQNR that is good in any case, and how far apart two are alike
 
 
@@ -37,7 +39,7 @@ def headline(report: dict[str, Any]) -> str:
     kind = "simulated recordings" if report["simulated"] else "recordings"
     names = ", ".join(w["recording"] for w in report["recordings"])
     return (
-        f"{report['seconds']:.1f} s, {report['frames']} frames,"
+        f"{report['seconds']:.1f} s, {counted(report['frames'], 'frame')},"
         f" {report[report['amount_is']]} {report['amount_is']} of {kind} ({names})"
     )
 

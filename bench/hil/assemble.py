@@ -16,11 +16,13 @@ from bench.hil import schema
 from bench.hil.schema import Latency, Line, Metric, Spread, Text
 from bench.hil.streaming import Streamed, window
 from compress import evaluate
+from compress.data.datasets import Dataset
 from compress.graph import Graph
+from compress.graph.kept import scaled
 from compress.graph.samples import to_int16
 from compress.interpreter.integer import IntegerInterpreter
-from compress.tasks import distances
-from compress.tasks.task import Recorded
+from compress.tasks import distances, groups
+from compress.tasks.recorded import Recorded
 from compress.tasks.text import Text as Reading
 from export.boards import Description
 from host.engines import Artifacts
@@ -70,6 +72,7 @@ def reference_ms(made: Artifacts, part: Recorded) -> float:
 def run_report(
     graph: Graph,
     board: Description,
+    dataset: Dataset,
     seconds: float,
     parts: list[Recorded],
     back: Streamed,
@@ -77,7 +80,7 @@ def run_report(
 ) -> dict[str, Any]:
     """Everything that came out of the run itself, but the latency."""
     hello, task = back.hello, evaluate.judge(graph, parts)
-    on_board = [other.scale * w for w in back.words]
+    on_board = [scaled(w, other.scale) for w in back.words]
     amount, amount_is = task.amount(parts)
     compiler, _, flags = hello.compiler.partition("; ")
     return {
@@ -100,6 +103,7 @@ def run_report(
         "amount": amount,
         "amount_is": amount_is,
         "metric": metric(graph, parts, other, on_board),
+        **users(graph, dataset, parts, other, on_board),
         "details": task.details(graph, on_board, parts),
         "line": line(board, parts, back),
         "resets": back.resets,
@@ -128,14 +132,17 @@ def comparison(expected: Sequence[Frames], found: Sequence[Frames]) -> dict[str,
     for part, (a, b) in enumerate(zip(expected, found, strict=True)):
         frames = min(len(a), len(b))
         missing += abs(len(a) - len(b))
-        places = np.argwhere(a[:frames] != b[:frames])
-        words, mismatches = words + frames * a.shape[1], mismatches + len(places)
-        if len(places) and first is None:
-            frame, element = (int(i) for i in places[0])
-            first = (
-                f"recording {part}, frame {frame}, word {element}: expected {a[frame, element]},"
-                f" found {b[frame, element]}"
-            )
+        words, begin = words + frames * a.shape[1], 0
+        for x, y in zip(distances.blocks(a[:frames]), distances.blocks(b[:frames]), strict=True):
+            places = np.argwhere(x != y)
+            mismatches += len(places)
+            if len(places) and first is None:
+                frame, element = (int(i) for i in places[0])
+                first = (
+                    f"recording {part}, frame {begin + frame}, word {element}: expected"
+                    f" {x[frame, element]}, found {y[frame, element]}"
+                )
+            begin += len(x)
     return {
         "words": words,
         "mismatches": mismatches,
@@ -150,14 +157,27 @@ def metric(
     """The task's error of each engine over the same seconds; None when there is nothing in them to
     get right."""
     task = evaluate.judge(graph, parts)
-    engines: dict[str, Sequence[Frames]] = {
-        "float": other.real,
-        "quantized": [other.scale * w for w in other.words],
-        "board": on_board,
-    }
+    engines = _every_engine(other, on_board)
     errors = {name: task.error(graph, frames, parts) for name, frames in engines.items()}
     low, high = (None, None) if errors["board"] is None else task.interval(graph, on_board, parts)
     return {"name": task.metric, "unit": task.unit, **errors, "low": low, "high": high}  # type: ignore[typeddict-item]
+
+
+def users(
+    graph: Graph,
+    dataset: Dataset,
+    parts: list[Recorded],
+    other: Engines,
+    on_board: Sequence[Frames],
+) -> dict[str, Any]:
+    """The same errors of each user whose seconds were streamed, and over users."""
+    task, engines = evaluate.judge(graph, parts), _every_engine(other, on_board)
+    return groups.users(groups.scores(task, graph, engines, parts, dataset.user_of))
+
+
+def _every_engine(other: Engines, on_board: Sequence[Frames]) -> dict[str, Sequence[Frames]]:
+    quantized = [scaled(w, other.scale) for w in other.words]
+    return {"float": other.real, "quantized": quantized, "board": on_board}
 
 
 def transcripts(

@@ -6,7 +6,7 @@ import argparse
 
 from bench.cli import STREAMED_SECONDS
 from bench.hil import formats, measurement, text
-from compress import cli, evaluate, pipeline, tasks
+from compress import artifacts, cli, evaluate, pipeline, tasks
 from compress.data.datasets import Dataset
 from export import boards, compilers
 from host import engines
@@ -15,8 +15,9 @@ from host.boards import check
 
 def run(args: argparse.Namespace) -> int:
     """Stream, compare, report; exit code 0 only for a valid, bit-exact run."""
-    check(args.board, args.port)
     folder, form = cli.folder(args), _format(args)
+    _check_seconds(args)
+    check(args.board, args.port, reach=True)
     made = engines.prepare_scored(folder, cli.sources(args))
     dataset, seconds = _streamed(args, made)
     outcome = measurement.run(made, dataset, args.board, args.port, seconds, form, args.lm)
@@ -24,6 +25,14 @@ def run(args: argparse.Namespace) -> int:
     print(text.console_report(outcome.report))
     print(f"\nwrote {page.with_suffix('.json')}\nreport: {page}")
     return 0 if outcome.report["valid"] and outcome.report["bit_exact"] else 1
+
+
+def _check_seconds(args: argparse.Namespace) -> None:
+    """TendonError for less than a frame, before anything is calibrated and scored."""
+    if args.seconds is not None:
+        folder, sources = cli.folder(args), cli.sources(args)
+        graph = pipeline.any_graph(folder, artifacts.checkpoint_for(folder, sources))
+        measurement.check_seconds(graph, args.seconds)
 
 
 def _streamed(args: argparse.Namespace, made: engines.Artifacts) -> tuple[Dataset, float]:

@@ -13,6 +13,7 @@ from compress import cli, evaluate, pipeline, tasks
 from compress.data.datasets import Dataset
 from compress.graph import macs
 from compress.graph.samples import to_real
+from compress.tasks import groups
 from host import engines, native
 from host.boards import check
 from host.engines import Artifacts
@@ -22,10 +23,10 @@ from host.lm import SHIPPED
 def run(args: argparse.Namespace) -> int:
     """Every step with a headline, with the arguments of `hil`; exit code 0 only for a valid,
     bit-exact run."""
-    check(args.board, args.port)
+    check(args.board, args.port, reach=True)
     begin, folder = time.monotonic(), cli.folder(args)
     _headline(1, f"quantize {folder.model} to {folder.precision}")
-    made = engines.prepare_scored(folder, cli.sources(args))
+    made = engines.prepare_scored(folder, cli.sources(args), in_full=True)
     print(pipeline.text(pipeline.read_report(folder)))
     task = tasks.of(made.integer)
     dataset = pipeline.dataset_of(folder, made.integer, cli.sources(args))
@@ -67,6 +68,9 @@ def heldout(made: Artifacts, dataset: Dataset, lm: Path | None) -> dict[str, Any
         "seconds": sum(r.seconds for r in recorded),
         "amount": amount,
         "amount_is": amount_is,
+        **groups.users(
+            groups.scores(task, graph, {"float": real, "native": found}, recorded, dataset.user_of)
+        ),
         "points": task.points,
         "float": errors[0],
         "native": errors[1],

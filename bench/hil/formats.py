@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from compress.graph import Graph
 from compress.graph.samples import words_of
-from compress.tasks.task import Recorded
+from compress.tasks.recorded import Recorded
 from export import build
 from export.exported import as_exported
 from host.engines import Artifacts

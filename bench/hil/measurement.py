@@ -27,7 +27,7 @@ from compress.frontend.families import PUBLISHED
 from compress.graph import Graph, macs
 from compress.graph import latency as stream_latency
 from compress.graph.samples import to_int16
-from compress.tasks.task import Recorded
+from compress.tasks.recorded import Recorded
 from export.boards import Description, load_board
 from host import character_model
 from host.boards import Board, Reconnect, open_board
@@ -61,11 +61,7 @@ def run(
     if lm is not None and text is not None:
         # a model that is none is better known before the run than after it
         character_model.load(lm, text.alphabet)
-    if seconds * float(graph.output.rate) < 1:
-        raise TendonError(
-            f"SECONDS={seconds:g}: expected at least one output frame,"
-            f" {1 / float(graph.output.rate):g} s"
-        )
+    check_seconds(graph, seconds)
     image = form.build(made, board)
     measured, differences = measure(image, made.folder, description, form.name)
     parts = stretches(graph, dataset, seconds)
@@ -86,7 +82,7 @@ def run(
     modelled = _modelled(description, image, made, graph, parts, streamed)
     latency = assemble.latency(streamed, other, modelled)
     content = (
-        assemble.run_report(graph, description, seconds, parts, streamed, other)
+        assemble.run_report(graph, description, dataset, seconds, parts, streamed, other)
         | assemble.comparison(expected, streamed.words)
         | _context(made, dataset)
         | {
@@ -107,6 +103,15 @@ def run(
     report["why_invalid"] = schema.validity(report)
     report["valid"] = not report["why_invalid"]
     return Outcome(report, parts, streamed.words, graph)
+
+
+def check_seconds(graph: Graph, seconds: float) -> None:
+    """TendonError for less than an output frame."""
+    if seconds * float(graph.output.rate) < 1:
+        raise TendonError(
+            f"SECONDS={seconds:g}: expected at least one output frame,"
+            f" {1 / float(graph.output.rate):g} s"
+        )
 
 
 def measure(

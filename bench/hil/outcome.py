@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from bench.hil.schema import Report
 from compress.graph import Graph
-from compress.tasks.task import Recorded
+from compress.tasks.recorded import Recorded
 
 
 @dataclass(frozen=True)

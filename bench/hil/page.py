@@ -14,6 +14,7 @@ from bench.hil.text import over, percent, recordings, used_regions, value_of
 from compress import tasks
 from compress.files import write_text
 from compress.graph import latency as stream_latency
+from compress.reading.words import counted
 
 
 def write_report(path: Path, outcome: Outcome) -> Path:
@@ -30,6 +31,7 @@ def html(outcome: Outcome) -> str:
             _head(report),
             _cards(report),
             *_figures(outcome),
+            _users(report),
             _texts(report),
             _layers(report),
             _facts(report),
@@ -110,7 +112,7 @@ def _cards(report: Report) -> str:
         step = (
             "frame"
             if latency["frames_per_step"] == 1
-            else f"step of {latency['frames_per_step']} frames"
+            else f"step of {counted(latency['frames_per_step'], 'frame')}"
         )
         title = f"latency of a {step}, deadline {latency['deadline_ms']:.0f} ms"
         cards.append(markup.card(title, f"{latency['ms']['p50']:.2f} ms", small, share))
@@ -126,6 +128,15 @@ def _cards(report: Report) -> str:
 
 def _figures(outcome: Outcome) -> list[str]:
     return [markup.figure(picture) for picture in pictures.draw(outcome)]
+
+
+def _users(report: Report) -> str:
+    """Errors of each user, of the seconds streamed and of whole held-out sessions."""
+    name, unit = report["metric"]["name"], report["metric"]["unit"]
+    held = report.get("heldout") or {}
+    return markup.users(f"{name} by user, streamed seconds", report, unit) + markup.users(
+        f"{name} by user, held out", held, unit
+    )
 
 
 def _texts(report: Report) -> str:
@@ -221,7 +232,7 @@ def _facts(report: Report) -> str:
 def _told(report: Report) -> dict[str, str]:
     """What the board says of its resets and of its memory."""
     found = {
-        f"lost, {number}": f"after {reset['frames']:,} frames; {reset['text']}"
+        f"lost, {number}": f"after {counted(reset['frames'], 'frame')}; {reset['text']}"
         for number, reset in enumerate(report["resets"], 1)
     }
     if report["fault_before"]:
@@ -252,6 +263,6 @@ def _line(line: Line) -> dict[str, str]:
     return {
         "line": f"{line['kind']}: {sent} ({line['real_time_factor']:.2f} × real time{at_baud})",
         "line troubles": (
-            f"{line['frames_repeated']} frames repeated, {line['polls']} polls, {lost}"
+            f"{counted(line['frames_repeated'], 'frame')} repeated, {line['polls']} polls, {lost}"
         ),
     }

@@ -14,7 +14,7 @@ from bench.hil.text import recordings, used_regions
 from compress import evaluate, tasks
 from compress.report import figures
 from compress.report.drawing import BLUE, FILLS, GREEN, INK, ORANGE, RED, SOFT, STYLE, Picture, svg
-from compress.tasks.task import Shown
+from compress.tasks.recorded import Shown
 
 
 def draw(outcome: Outcome) -> list[Picture]:

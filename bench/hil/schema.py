@@ -132,10 +132,11 @@ class Stack(TypedDict):
 class Report(TypedDict):
     """hil.json. `frames` came back of `frames_expected`; `mismatches` counts output words that
     differ from `reference`: the integer reference for FORMAT=c, TFLite-Micro's interpreter for
-    FORMAT=tflm. `bit_exact`: none does, and all came. `stream_latency`: what the network waits for,
-    of those that say it. `fault_before`: a fault that the board remembered when the run began, ""
-    where none; `external_memory`: what it says of memory outside the chip, "" where there is
-    none."""
+    FORMAT=tflm. `bit_exact`: none does, and all came. `users`: the errors of each whose seconds
+    were streamed, where recordings say whose they are; `over_users`: their mean, of several.
+    `stream_latency`: what the network waits for, of those that say it. `fault_before`: a fault that
+    the board remembered when the run began, "" where none; `external_memory`: what it says of
+    memory outside the chip, "" where there is none."""
 
     version: int
     model: str
@@ -161,6 +162,8 @@ class Report(TypedDict):
     amount: int
     amount_is: str
     metric: Metric
+    users: list[dict[str, Any]]
+    over_users: dict[str, Any] | None
     details: dict[str, Any]
     language: Language | None
     published: dict[str, Any] | None

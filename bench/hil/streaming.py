@@ -16,8 +16,8 @@ from compress import evaluate, tasks
 from compress import graph as g
 from compress.data.datasets import Dataset
 from compress.files import sha256
+from compress.tasks.recorded import Recorded
 from compress.tasks.stretches import least_samples
-from compress.tasks.task import Recorded
 from host.boards import Board
 from host.decode import StreamDecoder
 from host.engines import run_of

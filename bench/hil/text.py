@@ -7,7 +7,9 @@ from typing import Any
 from bench.hil.schema import Language, Metric, Report, Spread
 from compress import tasks
 from compress.graph import latency as stream_latency
+from compress.reading.words import counted
 from compress.report.figures import between, difference, figure
+from compress.tasks import groups
 
 WIDTH = 22
 SHOWN = 100  # characters of a text
@@ -82,6 +84,7 @@ def _accuracy(report: Report) -> list[str]:
         row("float network", value_of(metric["float"], unit)),
         row("integers", value_of(metric["quantized"], unit)),
         row("board", value_of(metric["board"], unit) + _of_metric(metric)),
+        *groups.users_text(report, unit),
         *_language(report["language"]),
     ]
     said = task.say(report["details"]) if report["details"] else []
@@ -133,6 +136,7 @@ def _heldout(report: Report) -> list[str]:
                 f"   difference {difference(apart, held['points'])} {held['points']}"
                 + _interval(held["low"], held["high"], held["points"]),
             ),
+            *groups.users_text(held, metric["unit"]),
             *(_heldout_language(held["language"]) if held["language"] else []),
         ]
     else:
@@ -177,7 +181,7 @@ def _heldout_language(held: dict[str, Any]) -> list[str]:
 
 
 def _equality(report: Report) -> list[str]:
-    words = f"{report['words']:,} output words of {report['frames']:,} frames"
+    words = f"{counted(report['words'], 'output word')} of {counted(report['frames'], 'frame')}"
     if report["format"] == "c":
         exact = (
             f"yes: {words} equal the reference"
@@ -273,7 +277,7 @@ def _line(report: Report) -> list[str]:
 
 def _resets(report: Report) -> list[str]:
     """Why the board was lost, each time; and a fault of before the run that it still remembers."""
-    rows = [row(f"lost after {r['frames']:,} frames", r["text"]) for r in report["resets"]]
+    rows = [row(f"lost after {counted(r['frames'], 'frame')}", r["text"]) for r in report["resets"]]
     before = report["fault_before"]
     return rows + ([row("before this run", before)] if before else [])
 

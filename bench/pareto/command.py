@@ -45,7 +45,8 @@ def run(args: argparse.Namespace) -> int:
             args, report, checkpoints[report.task.name], compressed, sources, dataset
         )
         swept = sweep.run(setting, sweep.Backend(args.backend, args.jobs, args.scheduler))
-        found = points.collect(report, setting, swept, dataset.simulated)
+        user_of = dict(zip(setting.heldout, dataset.users, strict=False))
+        found = points.collect(report, setting, swept, dataset.simulated, user_of)
         failed, reasons = (
             failed or bool(swept.failures),
             [*reasons, *(f"{n}: {e}" for n, e in swept.failures.items())],

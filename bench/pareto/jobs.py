@@ -8,20 +8,20 @@ interrupted continues with what is there, and one whose inputs changed finds not
 
 from __future__ import annotations
 
-import io
 import json
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import IO, Any
 
 from compress import artifacts
 from compress.artifacts import COMPRESSED, Folder, Sources
-from compress.files import replace_atomically, write_json
+from compress.files import write_atomically, write_json
 from compress.frontend.own.named import NetworkFile
-from compress.graph import Array
+from compress.graph import Array, npy
+from compress.graph.kept import mapped
+from compress.reading import arrays
 
 Result = dict[str, Any]
 
@@ -105,13 +105,22 @@ def remembered(setting: Setting, key: str, make: Callable[[], Result]) -> Result
 def remembered_arrays(
     setting: Setting, key: str, make: Callable[[], dict[str, Array]]
 ) -> dict[str, Array]:
-    """The same for arrays by name."""
+    """The same for arrays (n, …) by name, which may lie on disk."""
     path = setting.results / f"{key}.npz"
     if artifacts.is_whole(path):
-        with np.load(path, allow_pickle=False) as stored:
-            return dict(stored)
-    arrays, content = make(), io.BytesIO()
-    np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
-    replace_atomically(path, content.getvalue())
+        return {
+            name: mapped(array)
+            for name, array in arrays.mapped_members(path, arrays.names(path)).items()
+        }
+    made = make()
+    write_atomically(path, lambda file: _pack(file, made))
     artifacts.seal(path)
-    return arrays
+    return made
+
+
+def _pack(file: IO[bytes], made: dict[str, Array]) -> None:
+    """As `np.savez_compressed` does, some rows at a time."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in made.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                npy.write(member, [array])

@@ -11,6 +11,7 @@ from bench.pareto import pictures
 from bench.pareto.points import Point
 from bench.pareto.reports import Report
 from bench.pareto.table import LEFT, columns, notes
+from compress.reading.words import counted
 
 
 def html(points: list[Point], report: Report, about: dict[str, Any]) -> str:
@@ -36,7 +37,7 @@ def _head(points: list[Point], report: Report, about: dict[str, Any]) -> str:
     )
     what = (
         f"{len(measured)} points of {models} network{'s' * (models != 1)}",
-        f"{amount:,} held-out {report.amount_is} in {len(about['recordings'])} sessions",
+        f"{amount:,} held-out {report.amount_is} in {counted(len(about['recordings']), 'session')}",
     )
     badge = '<span class="badge good">COMPLETE</span>'
     if about["failures"]:

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any
 
 from bench.pareto import FLOAT
@@ -23,6 +24,7 @@ from bench.pareto.sweep import Swept
 from compress import artifacts
 from compress.artifacts import COMPRESSED
 from compress.frontend.families import PUBLISHED
+from compress.tasks import groups
 
 PUBLISHED_SOURCE = "published, real recordings"
 
@@ -38,6 +40,8 @@ class Point:
     published. The rest makes the figures valid: digests, board, compiler, how much was proven equal
     and counted, and how many seconds of signal native C computes per second of one core here
     (`pace`). `predictors`: the errors, over the same samples, of predictors that read no sEMG.
+    `users`: where recordings are of several, how many and what error of each; the mean over them,
+    each alike, and its standard deviation.
     """
 
     model: str
@@ -68,22 +72,31 @@ class Point:
     counted_steps: int | None = None
     pace: float | None = None
     predictors: dict[str, float] = field(default_factory=dict)
+    users: list[dict[str, Any]] = field(default_factory=list)
+    users_mean: float | None = None
+    users_std: float | None = None
 
     @property
     def published(self) -> bool:
         return self.source == PUBLISHED_SOURCE
 
 
-def collect(report: Report, setting: Setting, swept: Swept, simulated: bool) -> list[Point]:
+def collect(
+    report: Report,
+    setting: Setting,
+    swept: Swept,
+    simulated: bool,
+    user_of: Mapping[Path, str] | None = None,
+) -> list[Point]:
     """Points of everything that was finished, fronts marked; one that missed a session is not
-    comparable and left out."""
+    comparable and left out. `user_of`: whose the held-out sessions are, where that is known."""
     recordings = artifacts.key(heldout=list(setting.heldout))
     lm = artifacts.sha256(setting.lm) if report.decodes else None
     found = []
     for model in setting.checkpoints:
         for precision in setting.precisions_of(model):
             for decoder in setting.decoders:
-                point = _point(report, setting, swept, model, precision, decoder)
+                point = _point(report, setting, swept, model, precision, decoder, user_of or {})
                 if point is not None:
                     with_lm = lm if decoder.endswith("+lm") else None
                     source = "simulated recordings" if simulated else "recordings"
@@ -100,7 +113,13 @@ def collect(report: Report, setting: Setting, swept: Swept, simulated: bool) -> 
 
 
 def _point(
-    report: Report, setting: Setting, swept: Swept, model: str, precision: str, decoder: str
+    report: Report,
+    setting: Setting,
+    swept: Swept,
+    model: str,
+    precision: str,
+    decoder: str,
+    user_of: Mapping[Path, str],
 ) -> Point | None:
     results = swept.results
     placed = results.get(Job(model, precision), {})
@@ -127,11 +146,30 @@ def _point(
         seconds=sum(r["seconds"] for r in finished),
         amount=sum(int(s.amounts.sum()) for s in sessions),
         pace=None if precision == FLOAT else min(r["pace"] for r in finished),
+        **_users(report, setting, sessions, user_of),
         **(
             {"instructions_per_s": None, "flash": None, "ram": None}
             | {k: v for k, v in (network | placed).items() if k in known}
         ),
     )
+
+
+def _users(
+    report: Report, setting: Setting, sessions: list[Session], user_of: Mapping[Path, str]
+) -> dict[str, Any]:
+    """Of several users the error of each, and the mean over them."""
+
+    def of_group(chosen: list[int]) -> dict[str, Any]:
+        of = [sessions[i] for i in chosen]
+        amount = sum(int(session.amounts.sum()) for session in of)
+        error = pooled(of, report.factor) if amount else None
+        return {"amount": amount, "amount_is": report.amount_is, "error": error}
+
+    found = groups.users(groups.grouped(setting.heldout, user_of, of_group))
+    if found["over_users"] is None or found["over_users"]["error"] is None:
+        return {}
+    mean = found["over_users"]["error"]
+    return {"users": found["users"], "users_mean": mean["mean"], "users_std": mean["std"]}
 
 
 def mark(points: list[Point]) -> list[Point]:
@@ -197,7 +235,8 @@ def as_csv(points: list[Point], report: Report) -> bytes:
     writer = csv.DictWriter(text, [*keys, *report.predictors], lineterminator="\n")
     writer.writeheader()
     for row in as_json(points, report):
-        writer.writerow(row | {"fronts": " ".join(row["fronts"])})
+        by_user = " ".join(f"{user['name']}={user['error']}" for user in row["users"])
+        writer.writerow(row | {"fronts": " ".join(row["fronts"]), "users": by_user})
     return text.getvalue().encode()
 
 

@@ -8,6 +8,7 @@ import functools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ from compress import artifacts, evaluate, tasks
 from compress import graph as g
 from compress.frontend import checkpoint
 from compress.frontend.lower import lower
+from compress.graph.kept import Kept, joined, scaled
 from compress.graph.samples import blocks, to_int16
-from compress.tasks.task import Recorded, Runs
+from compress.tasks.recorded import Recorded
+from compress.tasks.task import Runs
 from compress.tasks.text import Text
 from host import decoders, native
 
@@ -70,12 +73,14 @@ def native_frames(setting: Setting, job: Job, session: Path) -> Frames:
         values, spent = [], 0.0
         for part in parts:
             model.begin_with(part.signal)
-            found = []
+            steps = len(part.samples) // integer.samples_per_step
+            found = Kept(steps * integer.chunk, (integer.output.features,), np.int16)
             for block in blocks(part.samples, integer.samples_per_step):
                 samples, begin = to_int16(integer, block), time.thread_time()
-                found.append(model.run(samples))
+                words = model.run(samples)
                 spent += time.thread_time() - begin
-            values.append(np.concatenate(found))
+                found.append(words)
+            values.append(found.array())
         return _timed(values, float(integer.output.scale or 1.0), parts, spent)
 
     return _stored(setting, artifacts.key(graph=integer.hash(), recording=session, code=code), make)
@@ -130,7 +135,7 @@ def _timed(
 ) -> dict[str, g.Array]:
     seconds = sum(part.seconds for part in parts)
     return {
-        "values": np.concatenate(values),
+        "values": joined(values),
         "stops": np.cumsum([len(v) for v in values]),
         "about": np.array([scale, seconds, seconds / spent_s]),
     }
@@ -139,7 +144,9 @@ def _timed(
 def _stored(setting: Setting, key: str, make: Callable[[], dict[str, g.Array]]) -> Frames:
     arrays = remembered_arrays(setting, key, make)
     scale, seconds, pace = (float(v) for v in arrays["about"])
-    return Frames(key, np.split(arrays["values"], arrays["stops"][:-1]), scale, seconds, pace)
+    stops = [int(stop) for stop in arrays["stops"]]
+    values = [arrays["values"][a:b] for a, b in pairwise([0, *stops])]
+    return Frames(key, values, scale, seconds, pace)
 
 
 def _text_runs(
@@ -191,7 +198,7 @@ def _runs(setting: Setting, job: Job, session: Path, frames: Frames) -> dict[str
         graph = _graph(setting, job)
         task = tasks.of(graph)
         parts = zip(frames.values, task.parts(graph, session), strict=True)
-        return _session([task.runs(graph, v * frames.scale, part) for v, part in parts])
+        return _session([task.runs(graph, scaled(v, frames.scale), part) for v, part in parts])
 
     code = _code_of(_runs, artifacts.TASKS, artifacts.FAMILIES, *artifacts.TASK_DATA)
     key = artifacts.key(frames=frames.key, recording=session, code=code)

@@ -7,6 +7,7 @@ from typing import Any
 
 from bench.pareto.points import Point
 from bench.pareto.reports import Report
+from compress.report.figures import figure
 
 SHORT: dict[str, str] = {"macs_per_s": "M", "instructions_per_s": "I", "flash": "F", "ram": "R"}
 NAMES: dict[str, Callable[[Point], str]] = {
@@ -83,7 +84,7 @@ def notes(points: list[Point], report: Report, about: dict[str, Any]) -> list[st
                 "beam+lm is with the shipped character model, which knows nearly every word of the"
                 " simulated prompts: it flatters"
             )
-    lines += [*report.notes, *_trivial(points, report)]
+    lines += [*report.notes, *_trivial(points, report), *_users(points, report)]
     boards = {p.board: p.board_is for p in points if p.board}
     lines += [f"{name}: {what}" for name, what in boards.items()]
     return lines
@@ -105,3 +106,15 @@ def _trivial(points: list[Point], report: Report) -> list[str]:
         f"without any sEMG, on the samples of {', '.join(names)}: {found}"
         for found, names in models.items()
     ]
+
+
+def _users(points: list[Point], report: Report) -> list[str]:
+    """The mean over users of every point, where recordings are of several."""
+    found = []
+    for p in points:
+        if p.users_mean is not None:
+            name = " ".join(filter(None, (p.model, p.precision, p.decoder)))
+            mean = f"{figure(p.users_mean, report.unit)} ± {p.users_std:.2f}"
+            each = ", ".join(f"{u['name']} {figure(u['error'], report.unit)}" for u in p.users)
+            found.append(f"  {name}: {mean} ({each})")
+    return ["mean over users ± standard deviation (each of them):", *found] if found else []

@@ -27,8 +27,9 @@ from export.boards import Description
 from export.c import emit, streaming
 from export.exported import as_exported
 from host import engines
-from host.boards import check, open_board
+from host.boards import Board, Reconnect, check, open_board
 from host.engines import Artifacts
+from host.resume import from_the_beginning
 
 NAME = "profile"
 
@@ -37,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     """Profile, print, write; 1 when the profiled steps did not answer what the reference does."""
     board, folder = boards.load_board(args.board), cli.folder(args)
     check_board(board, args.port, args.latency)
-    check(board.name, args.port)
+    check(board.name, args.port, reach=True)
     made = engines.prepare(folder, cli.sources(args))
     dataset = pipeline.dataset_of(folder, made.integer, cli.sources(args))
     found = profile(made, board, dataset, args.port, args.latency)
@@ -99,20 +100,26 @@ def profile(
             ran, model, image, board, chips.of_image(board, image, tables=streaming.tables(model))
         )
     else:
-        found = _over_the_line(made, board, port, samples)
+        found = over_the_line(made, board, port, samples)
     context = _context(made, board, dataset, recording) | _outcome(
         found, IntegerInterpreter(graph).run(samples[None])[0]
     )
     return assemble(context, found, model, board, image)
 
 
-def _over_the_line(made: Artifacts, board: Description, port: str, samples: Array) -> Measured:
+def over_the_line(made: Artifacts, board: Description, port: str, samples: Array) -> Measured:
     """From a connected board that carries the image with a tap; NoTapError says how to load it onto
     one that does not."""
     image = build.make_tap_image(made.integer, made.folder, board.name)
-    with open_board(board.name, image, made.integer.hash(), port=port) as connected:
+
+    def open_at(where: str | None) -> Board:
+        return open_board(board.name, image, made.integer.hash(), port=where)
+
+    def work(connected: Board) -> Measured:
         connected.link.handshake()
         return measured.on_board(connected.link, samples)
+
+    return from_the_beginning(Reconnect(open_at, port, say=print), work, print)
 
 
 def assemble(

@@ -27,6 +27,7 @@ from compress.artifacts.keys import (
 from compress.artifacts.memory import (
     SourcesError,
     check_calibrated,
+    intend,
     remember,
     remembered,
     resolve,
@@ -58,6 +59,7 @@ __all__ = [
     "compressed_from",
     "damage",
     "forget",
+    "intend",
     "is_whole",
     "key",
     "recorded_key",

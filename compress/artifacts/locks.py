@@ -15,6 +15,7 @@ from pathlib import Path
 
 from compress.errors import TendonError
 from compress.files import read_json, replace_atomically
+from compress.reading.words import one_line
 
 FOLDER = ".locks"  # in the build folder
 _EVERY_S = 0.1
@@ -76,16 +77,27 @@ def _held(path: Path) -> Iterator[None]:
 
 
 def _sign(path: Path) -> None:
-    """Say beside the lock who holds it."""
+    """Say beside the lock who holds it. Where that cannot be written the lock holds all the same,
+    and who waits is not told for whom."""
     said = {"pid": os.getpid(), "command": _command(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
-    replace_atomically(path.with_suffix(".json"), json.dumps(said).encode())
+    record = path.with_suffix(".json")
+    try:
+        if record.is_symlink():  # it is ours, wherever it leads
+            record.unlink()
+        replace_atomically(record, json.dumps(said).encode())
+    except (OSError, TendonError) as error:
+        print(
+            f"{one_line(error)}: commands that wait for this one cannot say so; remove {record}",
+            file=sys.stderr,
+        )
 
 
 def _holder(path: Path) -> str:
     said = read_json(path.with_suffix(".json"))
     if not said:
         return "another command is at it"
-    return f"process {said.get('pid')} is at it since {said.get('since')} ({said.get('command')})"
+    pid, since, command = (one_line(said.get(key)) for key in ("pid", "since", "command"))
+    return f"process {pid} is at it since {since} ({command})"
 
 
 def _command() -> str:

@@ -1,27 +1,30 @@
 """A network's folder under build remembers what it was made from, in `sources.json`.
 
 Commands go on with that. Only those that begin anew, `quantize` and `export`, replace it by what
-their options name.
+their options name, and write that down first (`intention`): until it was made, commands that do not
+name it refuse.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
+import contextlib
 import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from compress.artifacts import intention
 from compress.artifacts.folder import COMPRESSED, SHIPPED, Folder
 from compress.artifacts.sources import (
     DEFAULT,
     GIVEN,
     Kept,
     Sources,
+    digest_of,
     identity,
     is_default,
+    is_sound,
     same,
     shown,
     text,
@@ -29,6 +32,7 @@ from compress.artifacts.sources import (
 )
 from compress.errors import TendonError
 from compress.files import read_json, sha256, write_json
+from compress.frontend.own.claimed import claim
 
 NAME = "sources.json"
 VERSION = 1
@@ -49,13 +53,10 @@ def resolve(folder: Folder, asked: Mapping[str, Any], begins: bool, looks: bool 
         looks: whether the command makes nothing that a board runs. It may look at another
             checkpoint or window, beside what is there.
     """
-    wanted = {
-        name: None if is_default(value) else value
-        for name, value in asked.items()
-        if value not in (None, ())
-    }
+    wanted = _wanted(asked)
     anew = begins and "checkpoint" in wanted
-    known = None if anew and _damaged(folder) else _known(folder)
+    known = None if anew and _is_damaged(folder) else _known(folder)
+    _refuse_pending(folder, known or {}, wanted)
     if known is None:
         sources = _sources({name: value for name, value in wanted.items() if value is not None})
         if not begins:
@@ -77,8 +78,7 @@ def resolve(folder: Folder, asked: Mapping[str, Any], begins: bool, looks: bool 
         return replace(sources, apart=True)
     if gone or (not begins and (others or stale)):
         raise SourcesError(_refusal(folder, known, wanted, others, stale))
-    if others or stale:
-        print(_replaced(folder, known, sources, stale))
+    if others or stale:  # said by `remember`, once it was made
         return sources
     if any(known.get(name) and name not in wanted for name in GIVEN) or not wanted:
         print(f"{shown(folder.root)}: goes on with {describe(folder, known)}, as it was made")
@@ -87,13 +87,93 @@ def resolve(folder: Folder, asked: Mapping[str, Any], begins: bool, looks: bool 
     return replace(sources, kept=Kept(known.get("network"), known["calibrated"], _make(folder)))
 
 
+def intend(folder: Folder, asked: Mapping[str, Any], begins: bool) -> Mapping[str, Any]:
+    """Write down what a command is to make a network from, before anything is read of it; returns
+    what is asked for, with what else was to be made since an earlier command that did not come to
+    it. Options and `begins` as in `resolve`. A command that does not begin anew begins where
+    nothing was made yet."""
+    wanted = _wanted(asked)
+    known = {}
+    with contextlib.suppress(SourcesError):
+        known = _known(folder) or {}
+    if not wanted or (known and not begins):
+        return asked
+    try:
+        before = _pending(folder, known)
+    except SourcesError:
+        if not begins or "checkpoint" not in wanted:
+            raise
+        before = {}
+    if not begins and not before.keys() <= wanted.keys():
+        return asked
+    if folder.network is not None:
+        claim(folder.root, folder.network)
+    meant = intention.merged(before, wanted)
+    if any(_differs(folder, name, known, value) for name, value in meant.items()):
+        intention.write(folder, meant)
+    else:
+        intention.drop(folder)
+    added = {name: value for name, value in meant.items() if name not in wanted}
+    if added:
+        print(f"{shown(folder.root)}: {_words(added)} too, as it was to be made from")
+    return dict(asked) | {n: DEFAULT if v is None else v for n, v in added.items()}
+
+
+def _wanted(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What is asked for; None: what counts where it is not given."""
+    return {
+        name: None if is_default(value) else value
+        for name, value in asked.items()
+        if value not in (None, ())
+    }
+
+
+def _pending(folder: Folder, known: Mapping[str, Any]) -> dict[str, Any]:
+    """What was to be made and was not yet, by name. SourcesError where that cannot be read."""
+    try:
+        meant = intention.read(folder)
+    except intention.DamagedError as error:
+        raise SourcesError(
+            f"{shown(folder.root / intention.NAME)}: damaged: what this network was to be made from"
+            f" is not known; `{_make(folder)} CHECKPOINT=… DATA=…` says it again ({DEFAULT}: the"
+            " shipped ones)"
+        ) from error
+    return {n: v for n, v in meant.items() if _differs(folder, n, known, v)}
+
+
+def _differs(folder: Folder, name: str, known: Mapping[str, Any], value: Any) -> bool:
+    """Whether a source is another than what is known, or cannot be read."""
+    try:
+        return not _same(folder, name, known.get(name), identity(name, value))
+    except TendonError:
+        return True
+
+
+def _refuse_pending(folder: Folder, known: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """SourcesError where something was to be made, never was, and is not named now."""
+    pending = _pending(folder, known)
+    if pending.keys() <= wanted.keys():
+        return
+    make, meant = _make(folder), _words(pending)
+    back = _words({name: value_of(known.get(name)) for name in pending})
+    raise SourcesError(
+        f"{shown(folder.root)}: was to be made from {meant}, and that was never done: type"
+        f" `{make} {meant}` again, or `{make} {back}` for"
+        f" {'what it was made from' if known else 'what counts without'}"
+    )
+
+
+def _words(values: Mapping[str, Any]) -> str:
+    """Sources as options give them."""
+    return " ".join(text(name, DEFAULT if v in (None, ()) else v) for name, v in values.items())
+
+
 def _without_what_fell(
     known: Mapping[str, Any], wanted: Mapping[str, Any], others: list[str]
 ) -> dict[str, Any]:
     """Other data has other splits and users, other splits have other users: what was remembered of
     them does not hold for these."""
-    fell = {"data": ("split", "users"), "split": ("users",)}
-    gone = {name for other in others for name in fell.get(other, ()) if name not in wanted}
+    gone = {n for other in others for n in intention.FALL.get(other, ()) if n not in wanted}
     return {name: value for name, value in known.items() if name not in gone}
 
 
@@ -105,8 +185,13 @@ def remember(
 ) -> None:
     """Store what a network is made from now; `checkpoint`: the whole one, None where a compressed
     one was read alone; `calibrated`: see `Kept`, None where that has not come to it yet."""
-    said = {name: identity(name, getattr(sources, name)) for name in GIVEN}
-    before = read_json(folder.root / NAME)
+    record = folder.root / NAME
+    damaged = _is_damaged(folder)
+    before = {} if damaged else read_json(record)
+    said = {
+        name: _kept_path(folder, name, before.get(name), identity(name, getattr(sources, name)))
+        for name in GIVEN
+    }
     if calibrated is None:
         calibrated = before.get("calibrated", {}) if before.get("data") == said["data"] else {}
     content = {name: value for name, value in said.items() if value is not None}
@@ -114,11 +199,16 @@ def remember(
     if checkpoint is not None:
         network = None if folder.network is None else sha256(checkpoint)
     content |= {"version": VERSION, "network": network, "calibrated": dict(calibrated)}
-    content["digest"] = _digest(content)
-    if not before:
-        print(f"{shown(folder.root)}: made from {describe(folder, content)}")
+    content["digest"] = digest_of(content)
+    if damaged:
+        print(f"{shown(record)}: was damaged; written anew")
     if content != before:
-        write_json(folder.root / NAME, content)
+        write_json(record, content)
+        for line in _became(folder, before, content):
+            print(line)
+    with contextlib.suppress(intention.DamagedError):
+        if not any(_differs(folder, n, content, v) for n, v in intention.read(folder).items()):
+            intention.drop(folder)
 
 
 def remembered(folder: Folder) -> bool:
@@ -126,14 +216,25 @@ def remembered(folder: Folder) -> bool:
     return _known(folder) is not None
 
 
-def _damaged(folder: Folder) -> bool:
-    """Whether a record is there and cannot be believed; says so."""
+def _is_damaged(folder: Folder) -> bool:
+    """Whether a record is there and cannot be believed."""
     try:
         _known(folder)
     except SourcesError:
-        print(f"{shown(folder.root / NAME)}: damaged; it is written anew from what is named now")
         return True
     return False
+
+
+def _kept_path(folder: Folder, name: str, before: Any, now: Any) -> Any:
+    """The identity to store: of the same content elsewhere the one that is known, while it is there
+    as it was; else the new one, and that is said."""
+    if before is None or now is None or before == now or not same(before, now):
+        return now
+    if _stale(name, {name: before}) is None:
+        return before
+    old, new = (text(name, value_of(known)) for known in (before, now))
+    print(f"{shown(folder.root)}: {new} holds what {old} held, and is remembered instead")
+    return now
 
 
 def check_calibrated(
@@ -181,33 +282,14 @@ def _known(folder: Folder) -> dict[str, Any] | None:
     content = read_json(path)
     digest = content.pop("digest", None)
     whole = content.get("version") == VERSION and isinstance(content.get("calibrated"), dict)
-    sound = whole and all(_sound(name, content.get(name)) for name in GIVEN)
-    if not sound or digest != _digest(content):
+    sound = whole and all(is_sound(name, content.get(name)) for name in GIVEN)
+    if not sound or digest != digest_of(content):
         raise SourcesError(
             f"{shown(path)}: damaged, or of another version: what this network was made from is not"
             f" known. `make quantize MODEL={folder.model} CHECKPOINT=… DATA=…` makes it anew from"
             f" what that names ({DEFAULT}: the shipped ones); another BUILD= leaves it as it is"
         )
     return content
-
-
-def _digest(content: Mapping[str, Any]) -> str:
-    """Of the entries, whatever their order."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _sound(name: str, value: Any) -> bool:
-    """Whether a value in a file can be the identity of a source."""
-    if value is None:
-        return True
-    if name == "window":
-        return isinstance(value, int)
-    if name == "users":
-        return isinstance(value, list) and all(isinstance(v, str) for v in value)
-    paths = value if name == "split" else [value]
-    return isinstance(paths, list) and all(
-        isinstance(v, dict) and isinstance(v.get("path"), str) for v in paths
-    )
 
 
 def _check_unknown(folder: Folder, sources: Sources) -> None:
@@ -285,14 +367,18 @@ def _path(known: Any) -> Any:
     return value_of(known) if isinstance(known, dict | list) else None
 
 
-def _replaced(
-    folder: Folder, known: Mapping[str, Any], sources: Sources, stale: Mapping[str, str]
-) -> str:
-    now = {name: identity(name, getattr(sources, name)) for name in GIVEN}
-    before, after = describe(folder, known), describe(folder, now)
-    if before == after:
-        return f"{shown(folder.root)}: made anew from {after}, which has changed since"
-    return f"{shown(folder.root)}: was made from {before}; made anew from {after}"
+def _became(folder: Folder, before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What there is to say of what a folder is made from now: nothing where that is the same."""
+    where, after = shown(folder.root), describe(folder, now)
+    if not before:
+        return [f"{where}: made from {after}"]
+    changed = [name for name in GIVEN if not _same(folder, name, before.get(name), now.get(name))]
+    if not changed:
+        return []
+    was = describe(folder, before)
+    if was == after:
+        return [f"{where}: made anew from {after}, which has changed since"]
+    return [f"{where}: was made from {was}; made anew from {after}"]
 
 
 def _make(folder: Folder) -> str:

@@ -3,6 +3,8 @@ tells whether it is still the same."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -85,6 +87,25 @@ def value_of(known: Any) -> Any:
     if isinstance(known, dict):
         return Path(known["path"])
     return tuple(map(value_of, known)) if isinstance(known, list) else known
+
+
+def digest_of(entries: Mapping[str, Any]) -> str:
+    """Of what a record holds, whatever the order."""
+    return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
+
+
+def is_sound(name: str, value: Any) -> bool:
+    """Whether a value in a file can be the identity of a source."""
+    if value is None:
+        return True
+    if name == "window":
+        return isinstance(value, int)
+    if name == "users":
+        return isinstance(value, list) and all(isinstance(v, str) for v in value)
+    paths = value if name == "split" else [value]
+    return isinstance(paths, list) and all(
+        isinstance(v, dict) and isinstance(v.get("path"), str) for v in paths
+    )
 
 
 def is_default(value: Any) -> bool:

@@ -9,8 +9,9 @@ runs.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -22,10 +23,12 @@ from compress.artifacts import (
     GIVEN,
     Folder,
     Sources,
+    intend,
     locks,
     resolve,
     usual_precision,
 )
+from compress.cli import named, options
 from compress.errors import TendonError, printable
 from compress.report import console
 
@@ -33,8 +36,30 @@ from compress.report import console
 class Parser(argparse.ArgumentParser):
     """Says in one line what is wrong with an option, without the list of all of them."""
 
+    begins = False  # as its command says
+
     def error(self, message: str) -> NoReturn:
-        raise TendonError(message)
+        raise TendonError(named.both(message))
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As ever. Where an option is refused, what the others name is still what was meant."""
+        try:
+            found = super().parse_known_args(args, namespace)
+        except TendonError:
+            self._intend(args)
+            raise
+        if found[1]:  # what is no option is refused later
+            self._intend(args)
+        return found
+
+    def _intend(self, args: Any) -> None:
+        if not self.begins:
+            return
+        lenient = Parser(add_help=False)
+        options.add_source_arguments(lenient)
+        with contextlib.suppress(TendonError):
+            seen, _ = lenient.parse_known_args(args)
+            intend(_folder_of(seen), asked_of(seen), True)
 
 
 def _network(args: argparse.Namespace) -> list[str]:
@@ -70,6 +95,8 @@ class Command:
         """Import its code and call it, as the only one that writes there."""
         module, _, function = self.runs.partition(":")
         with locks.held(args.build, *self.writes(args)) if "build" in args else nullcontext():
+            if self.writes is _network and "model" in args:
+                _meant(args)  # before anything is refused: what was meant is not forgotten
             return getattr(import_module(module), function)(args)
 
 
@@ -80,8 +107,9 @@ def parser_of(
     parser = Parser(prog=f"python -m {package}", description=about)
     added = parser.add_subparsers(required=True, metavar="command")
     for command in commands:
-        own = added.add_parser(command.name, help=command.help)
+        own: Parser = added.add_parser(command.name, help=command.help)
         command.add_arguments(own)
+        own.begins = command.begins
         own.set_defaults(run=command.run, begins=command.begins, looks=command.looks)
     return parser
 
@@ -107,16 +135,33 @@ def sources(args: argparse.Namespace) -> Sources:
     return _made_from(args)[1]
 
 
+def asked_of(args: argparse.Namespace) -> dict[str, Any]:
+    """What its options name of what a network is made from."""
+    return {name: getattr(args, name, None) for name in GIVEN}
+
+
+def _folder_of(args: argparse.Namespace) -> Folder:
+    """That of a network, whatever its precision."""
+    return Folder(args.build, args.model, COMPRESSED, network=args.network)
+
+
+def _meant(args: argparse.Namespace) -> Mapping[str, Any]:
+    """What a network is to be made from by these arguments, which is written down first."""
+    if "meant" not in args:
+        args.meant = intend(_folder_of(args), asked_of(args), args.begins)
+    meant: Mapping[str, Any] = args.meant
+    return meant
+
+
 def _made_from(args: argparse.Namespace) -> tuple[Folder, Sources]:
     if "made_from" not in args:
+        asked, folder = _meant(args), _folder_of(args)
         window = getattr(args, "window", None)
         if args.network is not None and window is not None:
             raise TendonError(
                 f"WINDOW={window}: the window of {args.network.title} is the one that the file"
                 f" says: set WINDOW in {args.network.path}"
             )
-        folder = Folder(args.build, args.model, COMPRESSED, network=args.network)
-        asked = {name: getattr(args, name, None) for name in GIVEN}
         found = resolve(folder, asked, args.begins, args.looks)
         if "precision" in args:
             precision = args.precision or usual_precision(folder, found)
@@ -145,6 +190,7 @@ def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int
         finally:
             sys.stdout.flush()
     except BaseException as error:
+        console.end_bars()
         if isinstance(error, KeyboardInterrupt) or interruption.came():
             return interruption.code()
         if isinstance(error, TendonError):

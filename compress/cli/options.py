@@ -234,6 +234,13 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_source_arguments(parser: argparse.ArgumentParser) -> None:
+    """--model, --checkpoint, --build, --data, --split, --users, --calibration: what a command says
+    that a network is to be made from, before what it is to be made into."""
+    add_checkpoint_arguments(parser)
+    add_data_arguments(parser)
+
+
 def add_graph_arguments(parser: argparse.ArgumentParser) -> None:
     """--model, …, --window, --data, --split, --users, --calibration: what an integer graph is made
     from."""

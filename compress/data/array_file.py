@@ -3,6 +3,7 @@ stay on disk."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,17 +31,33 @@ def load_samples(path: Path, form: Callable[[Array], Array]) -> Array:
     with _refused(path):
         array = arrays.mapped(path)
         _check(path, array)
-        view = array.view()
-        samples = form(view)
-        if samples.size * 4 <= LARGE or not np.may_share_memory(samples, view):
+        shape = form(_none_of(array, array.shape)).shape
+        by_rows = _are_rows_samples(array, form)
+        if 4 * math.prod(shape) <= LARGE:
             return np.ascontiguousarray(form(_numbers(path, array)))
         _check_finite(path, array)
 
     def read(start: int, stop: int) -> Array:
         with _refused(path):
-            return np.ascontiguousarray(_as_float32(form(array.view())[start:stop]))
+            view = array.view()
+            part = form(view[start:stop]) if by_rows else form(view)[start:stop]
+            return np.ascontiguousarray(as_float32(part))
 
-    return stays_on_disk(read, samples.shape)
+    return stays_on_disk(read, shape)
+
+
+def _none_of(array: arrays.Mapped, shape: tuple[int, ...]) -> Array:
+    """An array of this shape for which nothing is read."""
+    return np.broadcast_to(np.zeros((), array.dtype), shape)
+
+
+def _are_rows_samples(array: arrays.Mapped, form: Callable[[Array], Array]) -> bool:
+    """Whether the first index of an array is the sample: then some rows of it can be brought into
+    the form by themselves, which may need a copy. Any other form is a view of the whole."""
+    try:
+        return len(form(_none_of(array, (1, *array.shape[1:])))) == 1
+    except ValueError:
+        return False
 
 
 @contextmanager
@@ -58,7 +75,7 @@ def _numbers(path: Path, array: arrays.Mapped, limit: int = 1 << 62) -> Array:
     if array.size > limit:
         raise RecordingError(f"{path}: expected up to {limit} bytes of numbers, found {array.size}")
     _check_finite(path, array)
-    return _as_float32(array.read())
+    return as_float32(array.read())
 
 
 def _check(path: Path, array: arrays.Mapped) -> None:
@@ -72,21 +89,16 @@ def _check(path: Path, array: arrays.Mapped) -> None:
 
 
 def _check_finite(path: Path, array: arrays.Mapped) -> None:
-    """RecordingError where one is not finite as float32. Reads all, a part at a time."""
-    count, first = 0, []
-    for start, part in array.in_order():
-        bad = np.flatnonzero(~np.isfinite(_as_float32(part)))
-        if len(bad):
-            count += len(bad)
-            first.append(array.place(start + bad))
-    if first:
+    """RecordingError where one is not finite as float32."""
+    count, first = arrays.not_finite(array)
+    if count:
         raise RecordingError(
             f"{path}: expected finite numbers within float32, found {count} that are not, the"
-            f" first at {min(first)}; cut that part out"
+            f" first at {first}; cut that part out"
         )
 
 
-def _as_float32(part: Array) -> npt.NDArray[np.float32]:
+def as_float32(part: Array) -> npt.NDArray[np.float32]:
     """In memory; what float32 cannot hold is infinite."""
     with np.errstate(over="ignore"):
-        return np.array(part, np.float32)
+        return np.array(part, np.float32, order="C")

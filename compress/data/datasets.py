@@ -13,6 +13,7 @@ from compress.data.metadata import user_key
 from compress.data.recordings import Collection
 from compress.data.session_files import some
 from compress.errors import RecordingError
+from compress.reading.words import counted
 
 CALIBRATION_SECONDS = 120.0
 CALIBRATION_USERS = 8  # one session of each calibrates; of more, the first ones
@@ -144,9 +145,13 @@ def _by_order(chosen: Listing, users: Sequence[str]) -> Dataset:
     which = "the first session of each user" if users else "the first session"
     why = f"{which} by name in {chosen.source}"
     names = some([session.path.name for session in calibration])
+    others = f"{len(heldout):,} {'is' if len(heldout) == 1 else 'are'} held out"
+    do = "does" if len(calibration) == 1 else "do"
     said = (
-        f"nothing says which sessions calibrate: {names} does, {why}, and {len(heldout):,}"
-        f" {'is' if len(heldout) == 1 else 'are'} held out; USERS= or SPLIT= choose others"
+        f"of USERS={','.join(users)} {names} calibrate{'s' * (do == 'does')}, {why}, and {others}"
+        if users
+        else f"nothing says which sessions calibrate: {names} {do}, {why}, and {others};"
+        f" {'USERS= or ' if any(s.user for s in sessions) else ''}SPLIT= chooses others"
     )
     return Dataset(
         [s.path for s in calibration],
@@ -174,13 +179,14 @@ def _of_missing(chosen: Listing, heldout: Sequence[Session]) -> list[str]:
         return []
     count = len(chosen.sessions) + len(chosen.missing)
     lines = [
-        f"{chosen.source} lists {count:,} sessions, {len(chosen.sessions):,} are there; missing:"
+        f"{chosen.source} lists {counted(count, 'session')}, {len(chosen.sessions):,}"
+        f" {'is' if len(chosen.sessions) == 1 else 'are'} there; missing:"
         f" {some([s.name for s in chosen.missing])}"
     ]
     untested = [s for s in chosen.missing if s.split == TEST]
     if untested:
         lines.append(
-            f"scores are of the {len(heldout):,} test sessions that are there, not of all"
+            f"scores are of the {counted(len(heldout), 'test session')} there, not of all"
             f" {len(heldout) + len(untested):,}"
         )
     return lines
@@ -188,7 +194,8 @@ def _of_missing(chosen: Listing, heldout: Sequence[Session]) -> list[str]:
 
 def _absent(chosen: Listing) -> str:
     names = some([session.name for session in chosen.missing])
-    return f"; {len(chosen.missing):,} more are listed and not there: {names}" if names else ""
+    is_listed = "is listed" if len(chosen.missing) == 1 else "are listed"
+    return f"; {len(chosen.missing):,} more {is_listed} and not there: {names}" if names else ""
 
 
 def _with_groups(found: Dataset, chosen: Listing, collection: Collection) -> Dataset:

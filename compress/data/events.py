@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from compress.data.clock import UNITS, Array, Finding, Harm
+from compress.data.clock import Array, Finding, Harm
+from compress.data.stamps.period import UNITS
 
 _OUTSIDE = 0.01  # of the labels: so many may lie outside the recorded time without a word
 _FILLS = 0.1  # of the recorded time that labels of another unit span, or it is chance

@@ -242,7 +242,8 @@ def _flat(data: Path, collection: Collection, table: Table | None, notes: Sequen
     if table is not None:
         beside = [session.name for session in sessions if session.path.stem not in by_stem]
         if beside:
-            said.append(f"{len(beside):,} sessions are not in {table.path.name}: {some(beside)}")
+            is_not = "session is" if len(beside) == 1 else "sessions are"
+            said.append(f"{len(beside):,} {is_not} not in {table.path.name}: {some(beside)}")
     missing = (_listed(f, data / f"{f.name}{collection.suffixes[0]}") for f in lost)
     return Listing(tuple(sessions), str(data), tuple(missing), notes=tuple(said))
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
+from compress.data.array_file import as_float32
 from compress.data.recording_file import AGAIN, recorded_digest, verify_digest
 from compress.errors import RecordingError
 from compress.reading import arrays, hdf5
@@ -113,12 +114,6 @@ class OwnFile:
 
     def _floats(self, name: str, start: int, stop: int) -> npt.NDArray[np.float32]:
         return as_float32(self.read(name, start, stop))
-
-
-def as_float32(array: Array) -> npt.NDArray[np.float32]:
-    """What float32 cannot hold is infinite."""
-    with np.errstate(over="ignore"):
-        return np.ascontiguousarray(array, np.float32)
 
 
 def is_simulated(path: Path) -> bool:

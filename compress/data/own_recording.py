@@ -24,9 +24,10 @@ import numpy as np
 import numpy.typing as npt
 
 from compress.data import on_disk
+from compress.data.array_file import as_float32
 from compress.data.clock import Clock, Harm, Segment, Timing, worst
-from compress.data.own_file import SIMULATOR, OwnFile, as_float32
-from compress.data.recording_file import TO_DO
+from compress.data.own_file import SIMULATOR, OwnFile
+from compress.data.recording_file import TO_DO, told
 from compress.errors import RecordingError
 from compress.graph.samples import OnDisk
 from compress.reading.words import one_line
@@ -242,17 +243,17 @@ def _timing(file: OwnFile, samples: int, rate: float) -> Timing:
     for _, rows in file.blocks("time"):
         largest = np.maximum(largest, np.abs(rows).max())
         stamps.add(rows)
+    timing = stamps.timing()
     apart = float(np.spacing(largest)) if dtype.kind == "f" else 0.0
-    if dtype.itemsize < 8 and apart * rate > 1.0:
+    if not stamps.broken and dtype.itemsize < 8 and apart * rate > 1.0:
         raise RecordingError(
             f"{path}: time: expected a stamp for each sample, found {dtype}, which at"
             f" {largest:g} tells no less than {apart:g} s apart; save it as float64, or"
             " from the first sample on"
         )
-    timing = stamps.timing()
     refused = worst(timing.findings, Harm.SIGNAL)
     if refused is not None:
         raise RecordingError(f"{path}: time: {refused.words}; {TO_DO[refused.kind]}")
     for finding in timing.findings:
-        once(f"{path}: {finding.words}")
+        once(f"{path}: {told(finding)}")
     return timing

@@ -35,11 +35,17 @@ _BLOCK = 1 << 16
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 Answer = TypeVar("Answer")
 TO_DO = {  # about each kind of finding that is refused
+    "number": "write the time of that sample",
+    "stray": "write there the time between those beside it",
+    "wrap": "add what it had counted from there on",
     "backwards": AGAIN,
+    "far": "give all samples the time of one clock",
     "still": "store the time of each sample",
     "unit": "store seconds",
     "rate": "resample the recording to the network's rate",
-    "uneven": "cut that part out, or store the time of each sample",
+    "lost": "cut that part out",
+    "twice": "cut that part out",
+    "halt": "cut that part out, or store the time of each sample",
     "apart": "store the labels by the clock of the samples",
 }
 
@@ -181,7 +187,7 @@ class RecordingFile(ABC):
         findings = [*self._timing.findings, *self._labels_apart(spans)]
         self._refuse(findings, least)
         for finding in findings:
-            once(f"{self.path}: {finding.words}")
+            once(f"{self.path}: {told(finding)}")
 
     def _refuse(self, findings: Sequence[Finding], least: Harm) -> None:
         """RecordingError where the stamps do harm, from `least` on."""
@@ -291,6 +297,11 @@ class RecordingFile(ABC):
             f" sample {sample} ({sample / SAMPLE_RATE:.4f} s), {self._electrode(place)}; record it"
             " again or cut that part out"
         )
+
+
+def told(finding: Finding) -> str:
+    """What is said of a finding that is not refused: with what to do, where it can do harm."""
+    return finding.words + (f"; {TO_DO[finding.kind]}" if finding.harm is not Harm.NONE else "")
 
 
 def fields(dtype: np.dtype) -> dict[str, tuple[np.dtype, ...]]:

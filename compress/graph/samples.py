@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -46,6 +46,11 @@ class OnDisk:
         rows = (stop - start, *self.shape[1:])
         return OnDisk(lambda a, b: self._read(start + a, start + b), rows, self.dtype)
 
+    def __iter__(self) -> Iterator[Any]:
+        """Rows, read some at a time."""
+        for start in range(0, len(self), BLOCK):
+            yield from self._read(start, min(start + BLOCK, len(self)))
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return np.asarray(self._read(0, len(self)), dtype)
 
@@ -67,19 +72,6 @@ def blocks(samples: Array, step: int) -> Iterator[Array]:
     size, end = max(1, BLOCK // step) * step, len(samples) // step * step
     for start in range(0, end, size):
         yield np.asarray(samples[start : min(start + size, end)])
-
-
-def in_one(parts: Iterable[Array], count: int) -> Array:
-    """So many arrays of one shape (n, features), one or more, one behind the other. Each is let go
-    when it was copied."""
-    found: Array | None = None
-    for index, part in enumerate(parts):
-        if found is None:
-            found = np.empty((count * len(part), *part.shape[1:]), part.dtype)
-        found[index * len(part) : (index + 1) * len(part)] = part
-    if found is None:
-        raise ValueError("expected an array or more, found none")
-    return found
 
 
 class SideBySide:
@@ -153,7 +145,12 @@ def words_of(graph: Graph, signal: Array) -> Array:
 
 
 def to_real(graph: Graph, output: Array) -> Array:
-    """Output words -> float32 (log-probabilities, angles, …)."""
+    """Output words -> float32 (log-probabilities, angles, …); of those that lie on disk where they
+    are asked for."""
+    if isinstance(output, OnDisk):
+        return stays_on_disk(
+            lambda start, stop: to_real(graph, np.asarray(output[start:stop])), output.shape
+        )
     found = np.empty(output.shape, np.float32)
     for start in range(0, len(output), BLOCK):
         found[start : start + BLOCK] = graph.output.real(output[start : start + BLOCK])

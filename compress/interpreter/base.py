@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -76,18 +76,22 @@ class Interpreter:
                 {n: np.stack([np.asarray(initial[n]) for initial in given]) for n in names}
             )
 
-    def run(
-        self,
-        samples: Array | SideBySide,
-        tap: Tap | None = None,
-        progress: str = "",
-        dtype: npt.DTypeLike | None = None,
-    ) -> Array:
+    def run(self, samples: Array | SideBySide, tap: Tap | None = None) -> Array:
         """samples (batch, time, features), time a multiple of samples_per_step -> (batch, frames,
-        outputs). Of those that lie on disk a chunk at a time is read.
+        outputs)."""
+        frames = samples.shape[1] // self.graph.samples_per_step * self.graph.chunk
+        made = np.empty((self.batch, frames, self.graph.output.features), self.DTYPE)
+        for start, found in self.chunks(samples, tap):
+            made[:, start : start + found.shape[1]] = found
+        return made
 
-        `progress`: words for a progress bar; none without. `dtype`: of what comes out, where it is
-        kept in less than it is computed in.
+    def chunks(
+        self, samples: Array | SideBySide, tap: Tap | None = None, progress: str = ""
+    ) -> Iterator[tuple[int, Array]]:
+        """The same chunk by chunk: the number of its first frame, and (batch, frames, outputs). Of
+        samples that lie on disk a chunk at a time is read.
+
+        `progress`: words for a progress bar; none without.
         """
         from tqdm import tqdm
 
@@ -106,8 +110,6 @@ class Interpreter:
         size = step * (together // BLOCK * BLOCK or together)
         end, begin = samples.shape[1], min(step * begin, samples.shape[1])
         starts = [*range(0, begin, step), *range(begin, end, size), end]
-        frames, outputs = end // step * self.graph.chunk, self.graph.output.features
-        made = np.empty((self.batch, frames, outputs), dtype or self.DTYPE)
         todo = itertools.pairwise(starts)
         bar = tqdm(
             todo,
@@ -119,9 +121,7 @@ class Interpreter:
         )
         for start, stop in bar:
             chunk = np.asarray(samples[:, start:stop]).astype(self.DTYPE, copy=False)
-            place = slice(*(at // step * self.graph.chunk for at in (start, stop)))
-            made[:, place] = self._chunk(chunk, tap)
-        return made
+            yield start // step * self.graph.chunk, self._chunk(chunk, tap)
 
     def _chunk(self, samples: Array, tap: Tap | None) -> Array:
         live = {self.graph.input.name: samples}
@@ -194,9 +194,3 @@ class Interpreter:
                 self.memories[op.output].state.clear()
                 for name in op.previous_names:
                     self.before.pop(name, None)
-
-
-def trim(output: Array, steps: list[int], chunk: int = 1) -> list[Array]:
-    """Each recording's own frames of an output (batch, frames, values) of `SideBySide` input;
-    `chunk` frames a step."""
-    return [row[: n * chunk] for row, n in zip(output, steps, strict=True)]

@@ -17,6 +17,7 @@ import numpy as np
 
 from compress.errors import RecordingError
 from compress.graph import Array
+from compress.reading.words import counted
 
 GAP = 10.0  # no sample of an electrode lies between its signal and so many times it: a glitch above
 SILENT = 1e-3  # share of samples in which anything moves, below which nothing was recorded
@@ -193,8 +194,8 @@ def _dead(signal: _Signal, still: Array) -> list[str]:
     values = np.unique(np.median(signal.samples[:, dead], axis=0))
     same = f"{values[0]:g}" if len(values) == 1 else "one value each"
     return [
-        f"{signal.names(dead)}: {same} in nearly all of {len(signal.samples):,} samples while"
-        " others move: no contact, or not recorded; ranges come from the others; check it"
+        f"{signal.names(dead)}: {same} in nearly all of {counted(len(signal.samples), 'sample')}"
+        " while others move: no contact, or not recorded; ranges come from the others; check it"
     ]
 
 
@@ -240,7 +241,7 @@ def _silence(signal: _Signal, middle: Array) -> str:
     same = f"{float(middle[0]):g}" if (middle == middle[0]).all() else "one value an electrode"
     moved = int((signal.samples != middle).any(1).sum())
     return (
-        f"silence: {same} in all of {len(signal.samples):,} samples"
+        f"silence: {same} in all of {counted(len(signal.samples), 'sample')}"
         f" ({len(signal.samples) / signal.rate:g} s){f' but {moved}' if moved else ''}: expected a"
         " signal that shows how large its values get; calibrate on another recording"
     )

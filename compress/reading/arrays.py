@@ -105,6 +105,19 @@ class Mapped:
         return min(zip(*(of.tolist() for of in found), strict=True), default=())
 
 
+def not_finite(array: Mapped) -> tuple[int, tuple[int, ...]]:
+    """How many numbers are not finite as float32, and the indices of the first. Reads all, a part
+    at a time."""
+    count, first = 0, list[tuple[int, ...]]()
+    for start, part in array.in_order():
+        with np.errstate(over="ignore"):
+            bad = np.flatnonzero(~np.isfinite(np.array(part, np.float32)))
+        if len(bad):
+            count += len(bad)
+            first.append(array.place(start + bad))
+    return count, min(first, default=())
+
+
 def mapped(path: Path) -> Mapped:
     """The array of a `.npy` as it lies on disk, however large; UnreadableError."""
     with _opened(path, stays=True) as (file, size):

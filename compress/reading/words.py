@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import functools
-import unicodedata
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from compress.errors import TendonError
+from compress.errors import TendonError, printable
 
 Found = TypeVar("Found")
 Given = ParamSpec("Given")
 
 LONGEST, MOST = 300, 50  # characters of a line, lines
-_NOT_PRINTED = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 
 
 def one_line(text: object, longest: int = LONGEST) -> str:
     """Whatever it is as one line: no control characters, no line breaks, not longer than that."""
-    said = " ".join(str(text)[: 8 * longest].split())
-    said = "".join(ascii(c)[1:-1] if unicodedata.category(c) in _NOT_PRINTED else c for c in said)
+    said = printable(" ".join(str(text)[: 8 * longest].split()))
     return said if len(said) <= longest else f"{said[: longest - 1]}…"
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """1 frame, 1,200 frames. `many`: of a plural that is not made with s."""
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
 
 
 def advised(said: object, advice: str) -> str:

@@ -66,6 +66,13 @@ def prepare() -> None:
     sys.stderr = _ours(sys.stderr, 2)
 
 
+def end_bars() -> None:
+    """Before an error is said: progress bars end, and with them their line."""
+    tqdm = sys.modules.get("tqdm")
+    for bar in tuple(getattr(tqdm and tqdm.tqdm, "_instances", ())):
+        bar.close()
+
+
 def _ours(stream: TextIO | None, descriptor: int) -> TextIO:
     """The stream that writes to a descriptor, with the encoding and buffering of the one that did;
     another stays."""

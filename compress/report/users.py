@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from compress.errors import TendonError
-from compress.files import read_json, replace_atomically
+from compress.files import read_json, refuse_output, replace_atomically
 from compress.tasks import groups
 
 VERSION = 1
@@ -23,6 +23,7 @@ def run(args: argparse.Namespace) -> None:
     found = collect([Path(path) for word in args.reports for path in _paths(word)])
     print(text(found))
     if args.output is not None:
+        refuse_output(args.output)
         replace_atomically(args.output, (json.dumps(found, indent=1) + "\n").encode())
         print(f"wrote {args.output}")
 

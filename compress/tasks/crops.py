@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from compress.errors import RecordingError
 from compress.frontend.own.quiet import quiet
 from compress.graph import Array, Graph
+from compress.tasks.recorded import Recorded
 from compress.tasks.shape import label_samples
-from compress.tasks.task import Recorded
 
 _AT_ONCE = 256  # windows, while nothing is learned
 _GROWN = 4  # a crop gives so many frames at least, where the recordings are long enough

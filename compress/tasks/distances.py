@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +16,20 @@ def concatenate(parts: Sequence[Array]) -> Array:
     return np.concatenate([np.asarray(p) for p in parts])
 
 
+def blocks(frames: Array) -> Iterator[Array]:
+    """Frames (n, values), which may lie on disk, some at a time."""
+    for start in range(0, len(frames), BLOCK):
+        yield np.asarray(frames[start : start + BLOCK])
+
+
+def best(frames: Array) -> npt.NDArray[np.int64]:
+    """The best class of each frame (n, classes)."""
+    return np.concatenate([np.zeros(0, np.int64), *(b.argmax(-1) for b in blocks(frames))])
+
+
 def agreement(first: Sequence[Array], second: Sequence[Array]) -> float:
     """Share of frames 0…1 whose best class is the same in both."""
-    equal = [
-        np.asarray(a).argmax(-1) == np.asarray(b).argmax(-1)
-        for a, b in zip(first, second, strict=True)
-    ]
+    equal = [best(a) == best(b) for a, b in zip(first, second, strict=True)]
     return float(np.concatenate(equal).mean())
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,47 +18,76 @@ import numpy as np
 
 from compress import graph as g
 from compress.report.figures import figure
-from compress.tasks.task import Array, Recorded, Task
+from compress.tasks.recorded import Recorded
+from compress.tasks.task import Array, Task
 
-ENGINES = ("float", "quantized")
+ENGINES = ("float", "quantized")  # of a quantize.json
+# what has an error in a group, by its key in any report, in this order: what it is called
+TITLES = {
+    "float": "float",
+    "compressed": "compressed, float",
+    "quantized": "integer",
+    "native": "native C",
+    "board": "board",
+    "error": "error",
+}
+
+Groups = list[dict[str, Any]]
 
 
 def scores(
     task: Task,
     graph: g.Graph,
-    frames: tuple[Sequence[Array], Sequence[Array]],
+    frames: Mapping[str, Sequence[Array]],
     recorded: Sequence[Recorded],
     names: Mapping[Path, str],
     published: bool = False,
-) -> list[dict[str, Any]]:
-    """By name, sorted: how many recordings and how much of them, and the error of both engines,
+) -> Groups:
+    """By name, sorted: how many recordings and how much of them, and the error of each engine,
     None where there is nothing to get right.
 
-    frames: of the float network and of the integers, for each part of a recording. names: of the
-    groups, by recording; one without a name is in none. published: the figures of a published
-    table of results as well.
+    frames: by engine, for each part of a recording. names: of the groups, by recording; one
+    without a name is in none. published: the figures of a published table of results as well.
     """
-    found = []
-    for name in sorted({*names.values()} - {""}):
-        chosen = [i for i, part in enumerate(recorded) if names.get(part.path) == name]
+
+    def of_group(chosen: list[int]) -> dict[str, Any]:
         of = [recorded[i] for i in chosen]
-        amount, amount_is = task.amount(of)
-        count = len({part.path for part in of})
-        entry = {"name": name, "recordings": count, "amount": amount, "amount_is": amount_is}
-        for engine, every in zip(ENGINES, frames, strict=True):
+        found: dict[str, Any] = dict(zip(("amount", "amount_is"), task.amount(of), strict=True))
+        for engine, every in frames.items():
             part = [every[i] for i in chosen]
-            entry[engine] = task.error(graph, part, of)
+            found[engine] = task.error(graph, part, of)
             if published:
-                entry[f"{engine}_published"] = task.published_figures(graph, part, of)
-        found.append(entry)
+                found[f"{engine}_published"] = task.published_figures(graph, part, of)
+        return found
+
+    return grouped([part.path for part in recorded], names, of_group)
+
+
+def grouped(
+    paths: Sequence[Path],
+    names: Mapping[Path, str],
+    of_group: Callable[[list[int]], dict[str, Any]],
+) -> Groups:
+    """By name, sorted: the recordings of each group, and what `of_group` says of them by their
+    indices in `paths`, in which a recording may stand several times."""
+    found = []
+    for name in sorted({names.get(path, "") for path in paths} - {""}):
+        chosen = [i for i, path in enumerate(paths) if names.get(path) == name]
+        count = len({paths[i] for i in chosen})
+        found.append({"name": name, "recordings": count} | of_group(chosen))
     return found
 
 
-def over(groups: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def users(found: Groups) -> dict[str, Any]:
+    """What a report says of users: each, and the mean over them where there are several."""
+    return {"users": found, "over_users": over(found) if len(found) > 1 else None}
+
+
+def over(groups: Groups) -> dict[str, Any]:
     """Mean and standard deviation of the groups that have an error, by engine; how many these
     are."""
     found: dict[str, Any] = {"groups": 0}
-    for engine in ENGINES:
+    for engine in engines(groups):
         errors = [group[engine] for group in groups if group[engine] is not None]
         found["groups"] = len(errors)
         found[engine] = (
@@ -67,33 +96,53 @@ def over(groups: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def engines(groups: Groups) -> list[str]:
+    """Those that have an error in these groups."""
+    return [engine for engine in TITLES if groups and engine in groups[0]]
+
+
 def text(report: dict[str, Any]) -> list[str]:
     """What quantize.json says of users, where there are several, and of kinds of generalization."""
-    unit, users = report["metric"]["unit"], report["over_users"]
-    by_user = [*lines("user", report["users"], unit), mean_line(users, unit)] if users else []
-    return by_user + lines("generalization", report["generalization"], unit)
+    unit = report["metric"]["unit"]
+    return users_text(report, unit) + lines("generalization", report["generalization"], unit)
 
 
-def lines(what: str, groups: Sequence[dict[str, Any]], unit: str) -> list[str]:
+def users_text(report: Mapping[str, Any], unit: str) -> list[str]:
+    """What any report says of users, where there are several."""
+    over_users = report.get("over_users")
+    if not over_users:
+        return []
+    return [*lines("user", report["users"], unit), mean_line(over_users, unit)]
+
+
+def table(what: str, groups: Groups, unit: str) -> list[list[str]]:
+    """The heads and a row for each group: name, recordings, amount, an error for each engine."""
+    heads = [what, "recordings", groups[0]["amount_is"]]
+    rows = [heads + [TITLES[engine] for engine in engines(groups)]]
+    for group in groups:
+        row = [group["name"], f"{group['recordings']:,}", f"{group['amount']:,}"]
+        rows.append(row + [_figure(group[engine], unit) for engine in engines(groups)])
+    return rows
+
+
+def lines(what: str, groups: Groups, unit: str) -> list[str]:
     """A table for the console: a group a line."""
     if not groups:
         return []
-    wide = max(len(what), *(len(group["name"]) for group in groups))
-    amount_is = groups[0]["amount_is"]
-    head = f"  {what:{wide}}  recordings  {amount_is:>12}  {'float':>10}  {'integer':>10}"
-    return [head] + [
-        f"  {group['name']:{wide}}  {group['recordings']:10,}  {group['amount']:12,}"
-        f"  {_figure(group['float'], unit):>10}  {_figure(group['quantized'], unit):>10}"
-        for group in groups
+    rows = table(what, groups, unit)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths[1:] = [max(width, 10) for width in widths[1:]]
+    return [
+        "  ".join([f"  {row[0]:{widths[0]}}", *map(str.rjust, row[1:], widths[1:])]) for row in rows
     ]
 
 
 def mean_line(users: dict[str, Any], unit: str) -> str:
     """The mean over users as the papers print it."""
     both = [
-        f"{name} {figure(users[engine]['mean'], unit)} ± {users[engine]['std']:.2f}"
-        for name, engine in (("float", "float"), ("integer", "quantized"))
-        if users[engine]
+        f"{TITLES[engine]} {figure(users[engine]['mean'], unit)} ± {users[engine]['std']:.2f}"
+        for engine in users
+        if engine != "groups" and users[engine]
     ]
     return f"  mean over {users['groups']} users ± standard deviation: {', '.join(both)}"
 

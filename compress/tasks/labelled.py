@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,11 +17,11 @@ from compress.data.clock import Segment
 from compress.data.overlap import OfSamples, Stored
 from compress.data.own_recording import OwnRecording
 from compress.data.recordings import Collection, Make, Split
-from compress.graph.samples import Signal, blocks
+from compress.graph.samples import BLOCK, Signal, blocks
+from compress.tasks.recorded import Cut, Recorded
 from compress.tasks.shape import Shape, label_samples
 from compress.tasks.statistics import RUNS
-from compress.tasks.stretches import taken
-from compress.tasks.task import Array, Recorded, Task
+from compress.tasks.task import Array, Task
 
 GROUP = "EMG"  # what such recordings are called
 
@@ -34,25 +34,14 @@ class LabelledTask(Task):
     frames_last = True
     usual: ClassVar[Shape]  # of the networks that the simulated set is for when none is given
 
-    def parts(
-        self,
-        graph: g.Graph,
-        path: Path,
-        seconds: float | None = None,
-        labels: bool = True,
-        one: bool = False,
-        whole: bool = True,
-    ) -> list[Recorded]:
-        rate = float(graph.input.rate)
+    @contextmanager
+    def cut(self, graph: g.Graph, path: Path, labels: bool) -> Iterator[Cut]:
         found = own_recording.read(path, graph.input.features)
-        found.expect(rate, graph.input.features)
+        found.expect(float(graph.input.rate), graph.input.features)
         target = self.target_of(graph, found)
-        segments = taken(graph, found.segments, seconds, one, whole)
-        return [self._part(graph, found, target, segment) for segment in segments]
+        yield Cut(found.segments, lambda segment: self._part(found, target, segment))
 
-    def _part(
-        self, graph: g.Graph, found: OwnRecording, target: Array | None, segment: Segment
-    ) -> Recorded:
+    def _part(self, found: OwnRecording, target: Array | None, segment: Segment) -> Recorded:
         span = slice(segment.start, segment.stop)
         known = None if target is None else target[span]
         signal = Signal(found.emg[span])
@@ -73,12 +62,22 @@ class LabelledTask(Task):
             )
         return array.T
 
-    def beside(self, graph: g.Graph, frames: Array, recorded: Recorded) -> tuple[Array, Array]:
+    def beside(
+        self, graph: g.Graph, frames: Array, recorded: Recorded, size: int = 1
+    ) -> Iterator[tuple[Array, Array]]:
         """Frames that have a sample of their own, (n, outputs), and what is known of these samples,
-        (n, …): the frames of the start-up are left out."""
-        samples = label_samples(graph, len(frames))
-        there = (samples >= 0) & (samples < len(recorded.target))
-        return np.asarray(frames)[there], rows_at(recorded.target, samples[there])
+        (n, …): the frames of the start-up are left out. In pieces, one or more, of whole runs of
+        `size` frames; the last takes the rest."""
+        samples = label_samples(graph, len(frames))  # in order
+        first, last = np.searchsorted(samples, [0, len(recorded.target)])
+        frames, samples = frames[first:last], samples[first:last]
+        runs, together = max(1, len(samples) // size), max(1, BLOCK // size)
+        for run in range(0, runs, together):
+            end = None if run + together >= runs else (run + together) * size
+            part = slice(run * size, end)
+            at = samples[part]
+            begin, stop = (int(at[0]), int(at[-1]) + 1) if len(at) else (0, 0)
+            yield np.asarray(frames[part]), rows_at(recorded.target[begin:stop], at - begin)
 
     def others(self, graph: g.Graph, paths: Sequence[Path]) -> list[Array]:
         """What is known in other recordings, of those that say something."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from compress.graph import Array, Graph
 from compress.tasks.crops import Crop
-from compress.tasks.task import Recorded
+from compress.tasks.recorded import Recorded
 
 _LARGE = 30.0  # a target that a last layer of usual weights does not reach in some hundred steps
 

@@ -26,10 +26,12 @@ from compress.tasks.training import TrainingRequest
 @dataclass(frozen=True)
 class Origin:
     """What a state belongs to. `recipe`: a hash of how it is trained; `inputs`: a hash of each
-    thing that the user gave, by the variable that names it."""
+    thing that the user gave, by the variable that names it; `steps`: of the recipe, as the user
+    gave them."""
 
     recipe: str
     inputs: Mapping[str, str] = field(default_factory=dict)
+    steps: str = ""
 
 
 def origin(request: TrainingRequest, hyper_parameters: Mapping[str, Any], recipe: Any) -> Origin:
@@ -43,7 +45,8 @@ def origin(request: TrainingRequest, hyper_parameters: Mapping[str, Any], recipe
         "SPLIT": request.split or "",
         "CHECKPOINT": file_digest(request.checkpoint) if request.checkpoint else "",
     }
-    return Origin(_hash(said), inputs)
+    steps = "" if request.steps is None else str(request.steps)
+    return Origin(_hash(said), inputs, steps)
 
 
 def _refuse_shared(
@@ -94,6 +97,12 @@ def load(path: Path, origin: Origin) -> dict[str, Any] | None:
             f"{path}: an interrupted training with another {', '.join(others)}: give the same again"
             " to continue it, or delete it to start over"
         )
+    if recipe != origin.recipe and found.get("steps", origin.steps) != origin.steps:
+        was = f"STEPS={found['steps']}" if found["steps"] else "the steps of the recipe"
+        raise CheckpointError(
+            f"{path}: an interrupted training of {was}: give the same again to continue it, or"
+            " delete it to start over"
+        )
     if recipe != origin.recipe:
         print(f"{path}: of another recipe; starting over")
         return None
@@ -121,4 +130,4 @@ def _values(stored: Any, made: dict[int, Any]) -> Any:
 
 
 def _said(origin: Origin) -> dict[str, Any]:
-    return {"recipe": origin.recipe, "inputs": dict(origin.inputs)}
+    return {"recipe": origin.recipe, "inputs": dict(origin.inputs), "steps": origin.steps}

@@ -28,8 +28,9 @@ from compress.tasks import start
 from compress.tasks import state as saved
 from compress.tasks.crops import Cropper, forward, stream_frames
 from compress.tasks.objectives import Objective
+from compress.tasks.recorded import Recorded
 from compress.tasks.steps import advance, schedule_of
-from compress.tasks.task import Recorded, Task
+from compress.tasks.task import Task
 from compress.tasks.training import Trained, TrainingRequest
 
 VALIDATED_S = 120.0  # of each session that validates, in one stream
@@ -162,7 +163,8 @@ class Run:
             if self.step % r.save_every == 0:
                 content = {name: part.state_dict() for name, part in self._parts.items()}
                 saved.save(self.path, self.origin, {"step": self.step} | content)
-            bar.set_postfix(loss=f"{loss:.3f}", validation=f"{now:.3g}")
+            known = {} if math.isnan(now) else {"validation": f"{now:.3g}"}
+            bar.set_postfix(loss=f"{loss:.3f}", **known)
         return loss
 
     def _advance(self) -> float:

@@ -1,7 +1,7 @@
-"""What all tasks have: a recording as a network takes it, the error of frames against what was to
-come out, and what reports say and draw of it.
+"""What all tasks have: how recordings are read, the error of frames against what was to come out,
+and what reports say and draw of it.
 
-A name with its units, a collection of recordings, `read` and `from_array` (what goes in) and `runs`
+A name with its units, a collection of recordings, `cut` and `from_array` (what goes in) and `runs`
 (where it errs) make a task. Everything else has a default that suits plain values or classes.
 """
 
@@ -10,24 +10,25 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from compress import graph as g
 from compress.data import array_file
 from compress.data.overlap import OfSamples, Stored
-from compress.data.recording_file import SAMPLE_RATE
 from compress.data.recordings import Collection
 from compress.errors import GraphError, RecordingError
-from compress.graph.samples import OnDisk, Signal, whole_steps
+from compress.graph import npy
+from compress.graph.samples import Signal, whole_steps
 from compress.tasks import shape as layout
 from compress.tasks.costs import CostWords
+from compress.tasks.recorded import Cut, Followed, Loop, Recorded, Shown
 from compress.tasks.shape import Shape
 from compress.tasks.statistics import pooled, resampled
-from compress.tasks.stretches import least_samples, too_short
+from compress.tasks.stretches import least_samples, taken, too_short
 from compress.tasks.text import Text
 from compress.tasks.wiring import Wiring
 
@@ -36,102 +37,6 @@ if TYPE_CHECKING:
 
 Array = g.Array
 Runs = tuple[Array, Array]
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """A stretch of a recording without a gap, whole steps, from its sample `start` on: what goes
-    in, and what a perfect network answers, in the task's type. It is one stream: a network begins
-    anew with it. rate: samples per second. scored: whether the error is taken on it; not on what
-    says nothing of a perfect network, or only calibrates."""
-
-    path: Path
-    signal: Signal
-    target: Any
-    rate: float = SAMPLE_RATE
-    scored: bool = True
-    start: int = 0
-
-    @property
-    def begin_s(self) -> float:
-        """Seconds of samples in the recording before this stretch."""
-        return self.start / self.rate
-
-    @property
-    def name(self) -> str:
-        """What reports call it: the file's name, and of a stretch behind a gap where it begins."""
-        return self.path.name + (f", {self.begin_s:.3f} s on" if self.start else "")
-
-    @property
-    def samples(self) -> Array:
-        """(n, features), real values; those of a long recording stay on disk."""
-        return self.signal.samples
-
-    def in_memory(self) -> Recorded:
-        """The same with samples that are read: for what takes them in any order."""
-        target = np.asarray(self.target) if isinstance(self.target, OnDisk) else self.target
-        signal = replace(self.signal, samples=np.asarray(self.samples))
-        return replace(self, signal=signal, target=target)
-
-    @property
-    def seconds(self) -> float:
-        return len(self.samples) / self.rate
-
-
-class Followed(Protocol):
-    """One stream of a network in a closed loop, sample by sample."""
-
-    @property
-    def mask(self) -> Array:
-        """(samples,): where the target is known."""
-
-    @property
-    def error(self) -> Array:
-        """(samples, outputs): absolute errors in the task's unit."""
-
-    def apart(self, other: Any) -> Array:
-        """(samples, outputs): distance from another stream's outputs in the task's unit."""
-
-
-@dataclass(frozen=True)
-class Loop:
-    """A network that is fed its own output, so that an error of rounding could grow with the
-    stream (`make drift`).
-
-    Args:
-        allowed: how much more the integers may lose in the last minute than in the first, in the
-            task's unit.
-        says: what such a network says: "a pose".
-        outputs: several of them: "poses".
-        known: targets of samples that are scored: "known angles".
-        split: split of the simulated set whose session is long enough.
-    """
-
-    allowed: float
-    says: str
-    outputs: str
-    known: str
-    split: str
-
-
-@dataclass(frozen=True)
-class Shown:
-    """The first stretch of a run on a board, for a picture of it.
-
-    Args:
-        words: output words of the board, int16 (frames, outputs).
-        origin: how figures from its recordings must be named.
-        step_s: seconds between two steps, each of which gives `frames_per_step` frames.
-        details: what the task says of the whole run.
-    """
-
-    graph: g.Graph
-    part: Recorded
-    words: Array
-    origin: str
-    step_s: float
-    frames_per_step: int
-    details: dict[str, Any] = field(default_factory=dict)
 
 
 class Task(ABC):
@@ -174,6 +79,11 @@ class Task(ABC):
     # --- recordings -------------------------------------------------------------------------------
 
     @abstractmethod
+    def cut(self, graph: g.Graph, path: Path, labels: bool) -> AbstractContextManager[Cut]:
+        """A recording that is open, at its gaps (`clock`). RecordingError for one of another task,
+        and where its time stamps do not suit: where `labels` count, also for stamps by which those
+        would be wrong."""
+
     def parts(
         self,
         graph: g.Graph,
@@ -183,11 +93,12 @@ class Task(ABC):
         one: bool = False,
         whole: bool = True,
     ) -> list[Recorded]:
-        """A recording as the stretches between its gaps, in order (`clock`, `stretches`); of the
-        first `seconds` of samples only when given. `one`: only the longest stretch, and its first
-        `seconds`. `whole`: whole steps of each, of those that give an output. RecordingError for
-        one of another task, and where its time stamps do not suit: where `labels` count, also for
-        stamps by which those would be wrong."""
+        """A recording as the stretches between its gaps, in order (`stretches`); of the first
+        `seconds` of samples only when given. `one`: only the longest stretch, and its first
+        `seconds`. `whole`: whole steps of each, of those that give an output. `labels`, and
+        RecordingError: as `cut` says."""
+        with self.cut(graph, path, labels) as found:
+            return [found.part(s) for s in taken(graph, found.segments, seconds, one, whole)]
 
     def look(self, path: Path) -> None:
         """RecordingError for what a glance at a recording that is to be scored tells of it, before
@@ -298,14 +209,14 @@ class Task(ABC):
 
     # --- what comes out ---------------------------------------------------------------------------
 
-    def laid_out(self, graph: g.Graph, parts: Sequence[Array], begun: bool = False) -> Array:
-        """The frames of streams one after the other, as `infer` writes them: in the layout of a
-        user's own forward, or as published, without those of the start-up, which `begun` frames do
-        not have."""
+    def save(
+        self, file: IO[bytes], graph: g.Graph, parts: Sequence[Array], begun: bool = False
+    ) -> tuple[int, ...]:
+        """Write the frames of streams one after the other as a `.npy`, some at a time: in the
+        layout of a user's own forward, or as published, without those of the start-up, which
+        `begun` frames do not have. Returns its shape."""
         cut = [part if begun else part[graph.start_up :] for part in parts]
-        frames = cut[0] if len(cut) == 1 else np.concatenate(cut)
-        last = layout.is_own(graph) or self.frames_last
-        return np.ascontiguousarray(frames.T) if last else frames
+        return npy.write(file, cut, layout.is_own(graph) or self.frames_last)
 
     def agreement(self, first: Sequence[Array], second: Sequence[Array]) -> float | None:
         """Share of frames in which two engines decide the same; None where nothing is decided."""

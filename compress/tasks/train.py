@@ -14,7 +14,7 @@ from compress.data import training_sessions
 from compress.data.recording_file import file_digest
 from compress.data.recordings import Collection
 from compress.errors import TendonError
-from compress.files import read_json, refuse_no_file, write_json
+from compress.files import read_json, refuse_output, write_json
 from compress.tasks.training import TrainingRequest, training_of
 
 VERSION = 1
@@ -23,7 +23,7 @@ VERSION = 1
 def run(args: argparse.Namespace) -> int:
     """Train, then say where the checkpoint is and how it validates."""
     if args.out is not None:
-        refuse_no_file(args.out, f"--out {args.out}")
+        refuse_output(args.out)
     task, collection = _own(args) if args.network else _published(args)
     training = training_of(task)
     sessions = training_sessions.find(args.data, args.split, args.build, collection, args.users)

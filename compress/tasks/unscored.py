@@ -8,7 +8,8 @@ from pathlib import Path
 
 from compress import graph as g
 from compress.data.overlap import Stored
-from compress.tasks.task import Array, Recorded, Runs, Task
+from compress.tasks.recorded import Cut, Recorded
+from compress.tasks.task import Array, Runs, Task
 from compress.tasks.wiring import Wiring
 
 
@@ -24,16 +25,8 @@ class Unscored(Task):
     def wiring(self, graph: g.Graph) -> Wiring:
         return self._task.wiring(graph)
 
-    def parts(
-        self,
-        graph: g.Graph,
-        path: Path,
-        seconds: float | None = None,
-        labels: bool = True,
-        one: bool = False,
-        whole: bool = True,
-    ) -> list[Recorded]:
-        return self._task.parts(graph, path, seconds, labels, one, whole)
+    def cut(self, graph: g.Graph, path: Path, labels: bool) -> AbstractContextManager[Cut]:
+        return self._task.cut(graph, path, labels)
 
     def opened(self, graph: g.Graph, path: Path) -> AbstractContextManager[Stored]:
         return self._task.opened(graph, path)

@@ -18,11 +18,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from compress.graph.kept import Kept
 from compress.graph.samples import blocks
 from export.tflite.read import TfliteError, notes, read
 
 AMPLE = 16 << 20  # bytes of arena for any published network on a 64-bit machine
 GRAIN = 256
+TOGETHER = 4096  # frames that are read at once
 PROCESS = Path(__file__).with_name("process.py")
 
 
@@ -33,7 +35,7 @@ def run(
     path: Path, samples: Words, arena: int = AMPLE, initial: Mapping[str, Words] | None = None
 ) -> Words:
     """int16 samples (time, features), whole steps -> int16 output words (frames, outputs), from the
-    zero state.
+    zero state; many of them stay on disk.
 
     initial: words (features,) of the extra inputs that the stream begins with, by name; TfliteError
     where the file has no such input.
@@ -44,14 +46,26 @@ def run(
     inputs = initial_inputs(notes(path) if initial else {}, initial or {}, str(path))
     for value in inputs.values():
         np.save(content, np.asarray(value, np.int16))
-    with tempfile.NamedTemporaryFile(suffix=".int16") as given:
-        for block in blocks(samples, together):
-            given.write(np.ascontiguousarray(block, np.int16).tobytes())
-        given.flush()
-        done = _start("run", path, arena, given.name, *inputs, content=content.getvalue())
-    if done.returncode:
-        raise TfliteError(f"{path}: TFLite-Micro stopped ({_reason(done)})")
-    return np.asarray(np.load(io.BytesIO(done.stdout)), np.int16)
+    with tempfile.TemporaryDirectory() as folder:
+        given, found = Path(folder) / "samples", Path(folder) / "frames"
+        with given.open("wb") as file:
+            for block in blocks(samples, together):
+                file.write(np.ascontiguousarray(block, np.int16).tobytes())
+        files = str(given), str(found)
+        done = _start("run", path, arena, *files, *inputs, content=content.getvalue())
+        if done.returncode:
+            raise TfliteError(f"{path}: TFLite-Micro stopped ({_reason(done)})")
+        given.unlink()
+        return _frames(found, step.tensors[step.outputs[0]].shape[-1])
+
+
+def _frames(path: Path, outputs: int) -> Words:
+    """Those in a file, which is read some at a time."""
+    kept = Kept(path.stat().st_size // 2 // outputs, (outputs,), np.int16)
+    with path.open("rb") as file:
+        while kept.done < kept.rows:
+            kept.append(np.fromfile(file, np.int16, TOGETHER * outputs).reshape(-1, outputs))
+    return kept.array()
 
 
 def initial_inputs(

@@ -1,10 +1,11 @@
 """The process in which TFLite-Micro runs a step file; started by path from `interpreter.py`,
 imports as little as it can.
 
-process.py run MODEL ARENA SAMPLES [INPUT …]
-                                      int16 samples in the file SAMPLES, .npy of output frames on
-                                      stdout; outputs after the first are the next state; INPUT …:
-                                      which inputs begin with the values on stdin, a .npy each
+process.py run MODEL ARENA SAMPLES FRAMES [INPUT …]
+                                      int16 samples in the file SAMPLES, int16 output frames into
+                                      the file FRAMES; outputs after the first are the next state;
+                                      INPUT …: which inputs begin with the values on stdin, a .npy
+                                      each
 process.py arena MODEL LOW HIGH       prints `LOW HIGH` (in units of GRAIN bytes) as it closes in on
                                       the smallest arena that works
 """
@@ -17,6 +18,7 @@ import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from tflite_micro import runtime
@@ -61,24 +63,24 @@ def steps_of(samples: str, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
             yield from block.reshape(-1, *shape)
 
 
-def run(content: bytes, arena: int, samples: str, begin: dict[int, np.ndarray]) -> np.ndarray:
-    """A file of samples -> output frames (frames, values). `begin`: input -> its value before the
-    first step."""
+def run(
+    content: bytes, arena: int, samples: str, frames: BinaryIO, begin: dict[int, np.ndarray]
+) -> None:
+    """A file of samples -> output frames into another. `begin`: input -> its value before the first
+    step."""
     interpreter = machine(content, arena)
     shape = tuple(int(n) for n in interpreter.get_input_details(0)["shape"])
     inputs = [np.zeros(shape, np.int16), *states(interpreter)]
     for index, value in begin.items():
         inputs[index] = value.reshape(inputs[index].shape)
-    kept, frames = outputs(interpreter, len(inputs) - 1), []
+    kept = outputs(interpreter, len(inputs) - 1)
     for step in steps_of(samples, shape):
         inputs[0] = step
         for index, value in enumerate(inputs):
             interpreter.set_input(value, index)
         interpreter.invoke()
-        frame = interpreter.get_output(0)
-        frames.append(frame.reshape(-1, frame.shape[-1]).copy())
+        frames.write(np.asarray(interpreter.get_output(0), np.int16).tobytes())
         inputs[1:kept] = [interpreter.get_output(index).copy() for index in range(1, kept)]
-    return np.concatenate(frames)
 
 
 def bisect(content: bytes, low: int, high: int) -> None:
@@ -100,10 +102,10 @@ def main(task: str, model: str, *numbers: str) -> None:
     if task == "arena":
         bisect(content, int(numbers[0]), int(numbers[1]))
         return
-    given, found = io.BytesIO(sys.stdin.buffer.read()), io.BytesIO()
-    arena, samples, inputs = int(numbers[0]), numbers[1], [int(n) for n in numbers[2:]]
-    np.save(found, run(content, arena, samples, {index: np.load(given) for index in inputs}))
-    sys.stdout.buffer.write(found.getvalue())
+    given, inputs = io.BytesIO(sys.stdin.buffer.read()), [int(n) for n in numbers[3:]]
+    begin = {index: np.load(given) for index in inputs}
+    with open(numbers[2], "wb") as frames:
+        run(content, int(numbers[0]), numbers[1], frames, begin)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ def _makefile(board: Description, where: Where, title: str) -> Iterator[str]:
         "# make TFLM=path     a TFLite-Micro checkout with its library; builds $(OUT)/firmware.elf,"
         " .bin and .map"
     )
+    yield "# make LOCKED=1      leaves out the requests that read or write the state, and the tap"
     yield "# make V=1           shows every command"
     yield f"BOARD = {board.name}"
     yield "OUT ?= build/$(BOARD)"
@@ -50,14 +51,15 @@ def _makefile(board: Description, where: Where, title: str) -> Iterator[str]:
     yield from makefile.quiet()
     yield from makefile.board_lines(board, where, compilers=False)
     yield from _library(board)
-    yield f"COMMON = {COMMON} {makefile.PREFIX_MAP} $(CORE) $(EXTRA) -Os"
+    yield from makefile.locked()
+    yield f"COMMON = {COMMON} {makefile.PREFIX_MAP} $(CORE) $(LOCKED_ON) $(EXTRA) -Os"
     yield from makefile.warnings("gcc")
     yield "C_FLAGS = $(WARNINGS) -DAPP_COMPILER_FLAGS='\"$(FLAGS_SEEN)\"'"
     yield f"CXX_FLAGS = {CXX_WARNINGS} {CXX_MODEL} {TFLM_DEFINES}"
     yield "INCLUDES = -Imodel -Iapp -Iport $(PORT:%=-I%)"
     yield f"TFLM_INCLUDES = {' '.join(f'-isystem $(TFLM){folder}' for folder in library.INCLUDES)}"
     yield (
-        "FLAGS_SEEN = $(strip $(CORE) $(EXTRA) -Os (the rest)); TFLM $(notdir"
+        "FLAGS_SEEN = $(strip $(CORE) $(LOCKED_ON) $(EXTRA) -Os (the rest)); TFLM $(notdir"
         " $(LIBRARY:%/lib/$(notdir $(LIBRARY))=%))"
     )
     yield "LINK_CHECKS = -Wl,--gc-sections -Wl,--fatal-warnings"
@@ -67,12 +69,12 @@ def _makefile(board: Description, where: Where, title: str) -> Iterator[str]:
     yield ""
     yield "all: $(IMAGE)"
     yield ""
-    yield "$(OUT)/%.o: %.c Makefile"
+    yield "$(OUT)/%.o: %.c $(OUT)/built-with Makefile"
     yield "\t@mkdir -p $(@D)"
     yield makefile.SAY_CC
     yield "\t$(Q)$(CC) $(COMMON) $(C_FLAGS) $(INCLUDES) -MMD -c $< -o $@"
     yield ""
-    yield "$(OUT)/%.o: %.cc Makefile"
+    yield "$(OUT)/%.o: %.cc $(OUT)/built-with Makefile"
     yield "\t@mkdir -p $(@D)"
     yield makefile.SAY_CXX
     yield "\t$(Q)$(CXX) $(COMMON) $(CXX_FLAGS) $(INCLUDES) $(TFLM_INCLUDES) -MMD -c $< -o $@"
@@ -86,6 +88,7 @@ def _makefile(board: Description, where: Where, title: str) -> Iterator[str]:
     yield from makefile.stamped()
     yield ""
     yield from makefile.binary_lines(where)
+    yield from makefile.stamp_lines("$(CXX) $(CXX_FLAGS) $(CC) $(C_FLAGS) $(COMMON) $(TFLM)")
     yield "clean:"
     yield "\trm -rf $(OUT)"
     yield ""
@@ -129,7 +132,10 @@ def _readme(board: Description, title: str) -> Iterator[str]:
     yield from (f"    {line}" for line in library.how_to_build(board)[:-1])
     yield "    make TFLM=path/of/tflite-micro     # here"
     yield ""
-    yield f"The image is `build/{board.name}/{board.image}`."
+    yield (
+        f"The image is `build/{board.name}/{board.image}`. `make LOCKED=1` leaves out the requests"
+        " for the network's state and the tap: for a product whose port others can reach."
+    )
     yield ""
     yield "## What is where"
     yield ""

@@ -12,7 +12,8 @@
 extern "C" {
 #endif
 
-/* What one tick of port_ticks() counts. */
+/* What one tick of port_ticks() counts. Of NOTHING the counter still moves, but no time of a step
+ * is told from it. */
 enum { PORT_COUNTS_NOTHING = 0, PORT_COUNTS_CYCLES = 1, PORT_COUNTS_INSTRUCTIONS = 2 };
 
 typedef struct {
@@ -110,7 +111,8 @@ uint32_t port_read(uint8_t *bytes, uint32_t room);
  * the rest (the host asks again). */
 void port_write(const uint8_t *bytes, uint32_t count);
 
-/* The counter, 32 bits, wrapping. */
+/* The counter, 32 bits, wrapping: steps are timed by it, and the challenge of a session begins with
+ * it (SPEC.md part 4), so it is not the same at every start. */
 uint32_t port_ticks(void);
 
 /* Everything the port has counted. */

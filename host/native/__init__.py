@@ -20,7 +20,9 @@ from compress.errors import TendonError
 from compress.evaluate import HeldOut
 from compress.files import visible
 from compress.graph import Array, Graph
+from compress.graph.kept import Kept
 from compress.graph.samples import Signal, blocks, to_int16
+from export import compilers
 from export.c import emit, memory
 
 HERE = Path(__file__).parent
@@ -65,14 +67,12 @@ class NativeModel:
 
     def stream(self, samples: Array) -> Array:
         """Real samples (n, inputs), which may lie on disk -> int16 (frames, outputs) of their whole
-        steps; continues the stream."""
-        steps, done = len(samples) // self.graph.samples_per_step, 0
-        found = np.empty((steps * self.graph.chunk, self.graph.output.features), np.int16)
+        steps, many of which stay on disk; continues the stream."""
+        steps = len(samples) // self.graph.samples_per_step
+        found = Kept(steps * self.graph.chunk, (self.graph.output.features,), np.int16)
         for part in blocks(samples, self.graph.samples_per_step):
-            made = self.run(to_int16(self.graph, part))
-            found[done : done + len(made)] = made
-            done += len(made)
-        return found
+            found.append(self.run(to_int16(self.graph, part)))
+        return found.array()
 
     def set_tap(self, callback: Callable[[int, Array], None]) -> None:
         """Call back with (operator index, its int16 output, flat) after every operator; needs a
@@ -152,15 +152,20 @@ def _compile(
             (Path(folder) / Path(name).name).write_bytes(content)
         network = sorted(Path(name).name for name in files if "/" in name and name.endswith(".c"))
         sources = [*network, "driver.c", *kernel_sources]
-        command = ["gcc", *flags, *(["-DMODEL_TAP"] if taps else []), *sources, "-o", library.name]
+        command = ["gcc", *(flag for flag in flags if flag != "-shared")]
+        command += ["-DMODEL_TAP"] if taps else []
         try:
-            done = subprocess.run(
-                command, cwd=folder, capture_output=True, text=True, errors="replace", check=False
+            objects = compilers.objects(command, sources, Path(folder))
+            link = ["gcc", *flags, *objects, "-o", library.name]
+            subprocess.run(
+                link, cwd=folder, capture_output=True, text=True, errors="replace", check=True
             )
         except FileNotFoundError as error:
             raise TendonError(
                 "gcc was not found: install it (Debian: apt-get install gcc libc6-dev)"
             ) from error
-        if done.returncode:
-            raise TendonError(f"the exported C does not compile natively:\n{done.stderr}")
+        except subprocess.CalledProcessError as error:
+            raise TendonError(
+                f"the exported C does not compile natively:\n{error.stderr}"
+            ) from error
         (Path(folder) / library.name).replace(library)

@@ -18,7 +18,7 @@ from compress import graph as g
 from compress.artifacts import Folder
 from compress.errors import TendonError
 from compress.graph.samples import Signal, to_real
-from compress.tasks.task import Recorded
+from compress.tasks.recorded import Recorded
 from compress.tasks.typing.task import Typed
 from host import engines
 from host.engines import Artifacts

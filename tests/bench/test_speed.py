@@ -40,7 +40,11 @@ SOFT, HARD = "-mfloat-abi=soft", "-mfloat-abi=hard"
 def table(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     toy.need("arm-none-eabi-gcc", compilers.clang())
     toy.need_emulator()
-    return kernels.measure(tmp_path_factory.mktemp("tools"))
+    with pytest.MonkeyPatch.context() as patch:
+        # counts to a fraction of a percent; `make bench` counts until they are exact
+        patch.setattr(kernels, "INSTRUCTIONS", 100_000)
+        patch.setattr(kernels, "REPEATS", 4)
+        return kernels.measure(tmp_path_factory.mktemp("tools"))
 
 
 def test_every_kernel_meets_its_target_and_stands_on_its_floor(table: list[dict[str, Any]]) -> None:
@@ -194,11 +198,14 @@ def test_a_network_is_counted_on_every_core_and_equals_the_reference(
     toy.need_emulator()
     monkeypatch.setattr(datasets, "CALIBRATION_SECONDS", 10.0)
     (tmp_path / "recordings").symlink_to(simulated)
-    found = networks.measure(tmp_path, ("TC_S4_small",))
+    found = networks.measure(tmp_path, ("TC_S4_small",), with_clang=False)
     assert {(r["core"], r["precision"]) for r in found} == set(networks.RUNS)
-    assert all(
-        r["clang_instructions_per_s"] < 1.05 * r["instructions_per_s"] and r["clang"] for r in found
-    )
+    monkeypatch.setattr(networks, "RUNS", networks.RUNS[-1:])  # `make bench` counts it on every one
+    (beside,) = networks.measure(tmp_path, ("TC_S4_small",))
+    assert beside["clang_instructions_per_s"] < 1.05 * beside["instructions_per_s"]
+    assert beside["clang"] and found[-1] | {"clang": beside["clang"]} == beside | {
+        "clang_instructions_per_s": None
+    }
     assert all(r["met"] is not False and r["words_equal"] == networks.STEPS * 99 for r in found)
     assert all(
         r["instructions_per_s"]

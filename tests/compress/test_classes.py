@@ -3,6 +3,7 @@ say nothing."""
 
 from __future__ import annotations
 
+import io
 import json
 from fractions import Fraction
 from pathlib import Path
@@ -21,8 +22,8 @@ from compress.graph.samples import Signal
 from compress.tasks.classes import scores
 from compress.tasks.classes.simulated import collection_for
 from compress.tasks.labelled import LabelledTask
+from compress.tasks.recorded import Recorded, Shown
 from compress.tasks.shape import Shape, label_samples
-from compress.tasks.task import Recorded, Shown
 
 RATE, ELECTRODES, STEP = 500, 3, 5
 
@@ -213,7 +214,10 @@ def test_arrays_of_a_user_s_network_have_the_layout_of_its_forward(
     found = of.load_input(graph, tmp_path / "in.npy")
     np.testing.assert_array_equal(found.samples, array[:, :20].T)
     frames = np.arange(8.0).reshape(4, 2)
-    np.testing.assert_array_equal(of.laid_out(graph, [frames]), frames[2:].T)
+    written, expected = io.BytesIO(), io.BytesIO()
+    assert of.save(written, graph, [frames]) == (2, 2)
+    np.save(expected, np.ascontiguousarray(frames[2:].T))
+    assert written.getvalue() == expected.getvalue()
     np.save(tmp_path / "wrong.npy", array.T)
     with pytest.raises(RecordingError, match=r"\(3 electrodes, samples\).*found .*\(23, 3\)"):
         of.load_input(graph, tmp_path / "wrong.npy")

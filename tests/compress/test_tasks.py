@@ -8,6 +8,7 @@ import functools
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -24,17 +25,19 @@ from compress import evaluate, pipeline, tasks
 from compress import graph as g
 from compress.artifacts import Folder
 from compress.data import array_file, datasets
+from compress.data.clock import Segment
 from compress.data.datasets import Dataset
 from compress.data.recordings import Collection
 from compress.data.simulator import artefacts
 from compress.errors import GraphError, RecordingError, TendonError
 from compress.files import write_json
-from compress.graph.samples import Signal, whole_steps
+from compress.graph.samples import Signal
 from compress.interpreter.float import FloatInterpreter
 from compress.quantization.calibrate import observe
 from compress.quantization.quantize import quantize
+from compress.tasks.recorded import Cut, Recorded
 from compress.tasks.statistics import sums_of_runs
-from compress.tasks.task import Array, Recorded, Runs, Task
+from compress.tasks.task import Array, Runs, Task
 from host.engines import Artifacts
 from tests import toy
 from tests.compress.test_classes import network
@@ -225,19 +228,17 @@ class Force(Task):
     array = f"(samples, {INPUTS})"
     collection = Collection("force", "forces", "force", lambda path: True, suffixes=(".npy",))
 
-    def parts(
-        self,
-        graph: g.Graph,
-        path: Path,
-        seconds: float | None = None,
-        labels: bool = True,
-        one: bool = False,
-    ) -> list[Recorded]:
-        rate = float(graph.input.rate)
-        stop = None if seconds is None else round(seconds * rate)
-        samples = whole_steps(graph, self.from_array(array_file.load(path))[:stop])
-        targets = np.load(path.with_suffix(".target"))[: len(samples) // graph.samples_per_step]
-        return [Recorded(path, Signal(samples), targets, rate)]
+    @contextmanager
+    def cut(self, graph: g.Graph, path: Path, labels: bool) -> Iterator[Cut]:
+        samples = self.from_array(array_file.load(path))
+        targets = np.load(path.with_suffix(".target"))
+
+        def part(segment: Segment) -> Recorded:
+            frames = len(segment) // graph.samples_per_step
+            signal = Signal(samples[: len(segment)])
+            return Recorded(path, signal, targets[:frames], float(graph.input.rate))
+
+        yield Cut([Segment(path, 0, len(samples))], part)
 
     def from_array(self, array: Array) -> Array:
         if array.ndim != 2 or array.shape[1] != INPUTS:

@@ -30,9 +30,9 @@ from compress.tasks.classes.training import Classification
 from compress.tasks.objectives import Regression
 from compress.tasks.pose import own_training as own_pose
 from compress.tasks.pose.task import Angles
+from compress.tasks.recorded import Recorded
 from compress.tasks.shape import Shape, label_samples
 from compress.tasks.supervised import Recipe
-from compress.tasks.task import Recorded
 from compress.tasks.training import Trained, TrainingRequest, training_of, tuning_of
 from compress.tasks.typing import charset
 from compress.tasks.typing import own_training as own_typing

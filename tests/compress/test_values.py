@@ -15,8 +15,8 @@ from compress.data import datasets
 from compress.data.own_recording import read
 from compress.data.simulator import activity
 from compress.errors import RecordingError
+from compress.tasks.recorded import Shown
 from compress.tasks.shape import Shape, label_samples
-from compress.tasks.task import Shown
 from compress.tasks.values.simulated import collection_for
 from tests.compress.test_classes import STEP, network, recorded, recording
 

@@ -66,8 +66,7 @@ def test_the_float_stream_is_pytorchs_gru(seed: int) -> None:
     np.testing.assert_allclose(found["second"][begin:], second, atol=1e-9)
 
 
-@pytest.mark.parametrize("precision", ["w8a16", "w8a8", "w4a16"])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("seed", "precision"), enumerate(["w8a16", "w8a8", "w4a16"]))
 def test_c_equals_the_integers_word_for_word(seed: int, precision: str, tmp_path: Path) -> None:
     real = gru_convolution_gru(seed)
     signal = signal_of(real, STEPS)

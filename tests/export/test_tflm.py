@@ -27,13 +27,14 @@ from compress.frontend import checkpoint
 from compress.frontend.families import HYPER_PARAMETERS
 from compress.frontend.families import build as build_network
 from export.__main__ import main as export_main
-from export.boards import load_board
+from export.boards import FIRMWARE, load_board
 from export.tflite import interpreter, step_file
 from export.tflite.model import OP, File
 from export.tflm import build, library, operators
 from export.tflm.state import plan_state
+from host import protocol
 from host.boards import open_board, open_process
-from host.errors import ModelFaultError
+from host.errors import DamagedImageError, ModelFaultError, UnknownRequestError
 from tests import toy
 from tests.export.test_exported_text import unfit
 
@@ -221,6 +222,53 @@ def test_its_makefile_finds_the_library_where_blanks_are(project, tmp_path):
     assert (folder / link[1]).resolve() == tflm
 
 
+def around_another_model(project: Path, folder: Path, **variables: str) -> Path:
+    """The image of a project whose interpreter is another model, and whose libraries are empty."""
+    toy.need("make", "arm-none-eabi-gcc", "arm-none-eabi-g++", "arm-none-eabi-ar")
+    changed, tflm = folder / "project", folder / "tflm"
+    if not changed.exists():
+        shutil.copytree(project, changed)
+        shutil.rmtree(changed / "model")
+        (changed / "model").mkdir()
+        for name, content in toy.model_files().items():
+            (changed / "model" / name).write_bytes(content)
+        shutil.copy(FIRMWARE / "app/main.c", changed / "app")
+        for path in (tflm / library.path_of("cortex-m7"), tflm / "libstdc++.a"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            subprocess.run(["arm-none-eabi-ar", "rc", path], check=True)
+    return build.project.build_project(
+        changed, BOARD, variables={"TFLM": str(tflm), "EXTRA": f"-L{tflm}"} | variables
+    )
+
+
+def test_its_image_carries_the_crc_of_all_of_it(project, tmp_path):
+    """Its Makefile, linker script, application and port; of the interpreter nothing is needed."""
+    toy.need_emulator()
+    image = around_another_model(project[1], tmp_path)
+    with open_board(BOARD, image) as board:
+        hello = board.link.handshake()
+        assert hello.crc_covers == protocol.COVERS_IMAGE
+        assert hello.crc_found == hello.crc_expected != 0
+        assert board.link.begin(None) == 0 and len(board.link.snapshot()) > 0
+    flipped, text = tmp_path / "flipped.elf", bytearray(image.read_bytes())
+    at = text.index(b"virtual-m7\0")  # a constant
+    text[at] ^= 1
+    flipped.write_bytes(text)
+    with open_board(BOARD, flipped) as board, pytest.raises(DamagedImageError, match="CRC-32"):
+        board.link.handshake()
+
+
+def test_its_makefile_locks_the_image(project, tmp_path):
+    """Also where it was built before without."""
+    toy.need_emulator()
+    around_another_model(project[1], tmp_path)
+    with open_board(BOARD, around_another_model(project[1], tmp_path, LOCKED="1")) as board:
+        assert "-DAPP_LOCKED" in board.link.handshake().compiler
+        board.link.reset()
+        with pytest.raises(UnknownRequestError):
+            board.link.snapshot()
+
+
 def test_a_library_for_the_smaller_core_does_and_the_boards_own_is_preferred(tmp_path):
     (tmp_path / library.INTERPRETER).parent.mkdir(parents=True)
     (tmp_path / library.INTERPRETER).touch()
@@ -322,7 +370,7 @@ def a_snapshot_goes_on_where_it_was_taken(target: Path) -> None:
     content = toy.samples(6, seed=3)
     expected = interpreter.run(target / "project/model/model.tflite", content)
     with open_board(BOARD, target / "firmware.elf") as first:
-        first.link.handshake()
+        assert first.link.handshake().crc_covers == protocol.COVERS_IMAGE
         first.link.reset()
         assert np.array_equal(first.link.stream(content[: 3 * toy.PER_STEP]).outputs, expected[:3])
         snapshot = first.link.snapshot()

@@ -12,7 +12,7 @@ from host.errors import ProtocolError
 from host.snapshot import Snapshot
 from tests import toy
 from tests.fuzz.reader import Reader
-from tests.host.script import Script
+from tests.host.script import STANDS_STILL, Script
 
 OURS = p.Session(0x1122_3344, 0x5566_7788)
 PARSERS = {
@@ -52,7 +52,13 @@ def requests() -> bytes:
 @functools.cache
 def answers() -> bytes:
     """The board's to them."""
-    return subprocess.run([image()], input=requests(), capture_output=True, timeout=60).stdout
+    return _told(requests()).stdout
+
+
+def _told(content: bytes) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [image()], input=content, capture_output=True, timeout=60, env=STANDS_STILL
+    )
 
 
 @functools.cache
@@ -86,7 +92,7 @@ def obey(path: Path) -> None:
     """As a board: whatever comes, it answers the next host, and says no more than a few bytes for
     each that it was told."""
     content = path.read_bytes() + b"\0" + LAST
-    done = subprocess.run([image()], input=content, capture_output=True, timeout=60)
+    done = _told(content)
     assert done.returncode == 0, done.stderr.decode("utf-8", "replace")[-500:]
     last = [f for f in p.Decoder().feed(done.stdout) if f.type == p.HELLO | p.ANSWER][-1]
     assert last.sequence == 0x7777_7777

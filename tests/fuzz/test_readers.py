@@ -9,7 +9,7 @@ from tests.fuzz import campaign
 from tests.fuzz.campaign import Figures
 from tests.fuzz.registry import readers
 
-INPUTS, SECONDS = 40, 3.0  # of each reader
+INPUTS, SECONDS = 20, 2.0  # of each reader
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,11 @@
 """What a host says to the posix process that does not listen to the answers.
 
-The process has no counter of ticks, so that its challenges are known beforehand.
+The process's counter stands still, so that its challenges are known beforehand.
 """
 
 from __future__ import annotations
 
+import os
 import struct
 import subprocess
 import zlib
@@ -12,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from host import protocol as p
+
+STANDS_STILL = {**os.environ, "TENDON_TICKS": "0"}
 
 
 @dataclass
@@ -44,7 +47,9 @@ class Script:
     def answers(self, image: Path, *sessions: p.Session) -> list[p.Frame]:
         """What the process makes of it, in order: frames of these sessions (of the last one
         without), and of none."""
-        done = subprocess.run([image], input=bytes(self.line), capture_output=True, timeout=60)
+        done = subprocess.run(
+            [image], input=bytes(self.line), capture_output=True, timeout=60, env=STANDS_STILL
+        )
         assert done.returncode == 0, done.stderr.decode()[-2000:]
         heard: list[tuple[int, p.Frame]] = []
         blocks = [block for block in done.stdout.split(b"\0") if block]

@@ -24,7 +24,7 @@ from compress.quantization.quantize import quantize
 from export import build
 from export.c import emit
 from export.c.project import build_project
-from host import board_diagnosis
+from host import board_diagnosis, board_facts
 from host.__main__ import main as host_main
 from host.boards import open_board, open_process
 from host.errors import DamagedImageError, NoTapError
@@ -173,13 +173,11 @@ EXPECTED = np.arange(1, 61, dtype=np.int16).reshape(3, 20) * 7
     ],
 )
 def test_the_pattern_of_the_values_says_where_to_look(found: np.ndarray, fact: str) -> None:
-    assert fact in "".join(
-        board_diagnosis.pattern(EXPECTED, found.astype(np.int16), EXPECTED - 100)
-    )
+    assert fact in "".join(board_facts.pattern(EXPECTED, found.astype(np.int16), EXPECTED - 100))
 
 
 def test_values_without_a_pattern_are_given_none() -> None:
-    assert board_diagnosis.pattern(EXPECTED, EXPECTED[::-1], EXPECTED - 100) == []
+    assert board_facts.pattern(EXPECTED, EXPECTED[::-1], EXPECTED - 100) == []
 
 
 def index_of(graph: g.Graph, kind: type[g.Op], last: bool = False) -> int:

@@ -18,7 +18,11 @@ COMMANDS = {
     "host": ["host", "infer", "--input", "x.npy", "--output", "y.npy"],
     "bench": ["bench", "hil", "--board", "posix"],
 }
-SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+SIGNALS = {
+    signal.SIGINT: "interrupted",
+    signal.SIGTERM: "terminated",
+    signal.SIGHUP: "ended with its terminal",
+}
 # sends itself a signal at a module's import, as if someone typed Ctrl-C there and then
 HOOK = """
 import os, signal, sys

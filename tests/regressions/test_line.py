@@ -22,7 +22,7 @@ from host.lines import LineClosed
 from host.link import Link
 from host.run import Run
 from tests import toy
-from tests.host.script import Script
+from tests.host.script import STANDS_STILL, Script
 
 A, B = p.Session(7, 0x1234_5678), p.Session(2**32 - 1, 0x9ABC_DEF0)
 
@@ -139,6 +139,25 @@ def test_a_begin_that_was_late_is_refused() -> None:
     refused = [p.Refusal.parse(f.payload) for f in frames if f.type == p.ERROR]
     assert [(r.code, r.request, r.detail) for r in refused] == [(p.SESSION, p.BEGIN, B.number)]
     assert frames[-1].type == p.POLL | p.ANSWER
+
+
+def test_two_processes_draw_other_challenges_for_one_question() -> None:
+    """By their clock, as boards do by their counter."""
+    question = bytes(Script().hello().line)
+    image = toy.posix_image()
+    drawn = set()
+    for _ in range(3):
+        done = subprocess.run([image], input=question, capture_output=True, timeout=60, check=True)
+        (answer,) = (f for f in p.Decoder().feed(done.stdout) if f.type == p.HELLO | p.ANSWER)
+        drawn.add(p.Hello.parse(answer.payload).challenge)
+    assert len(drawn) == 3
+
+
+def test_the_clock_of_a_process_is_no_time_of_a_step(board: ProcessBoard) -> None:
+    assert board.link.hello is not None and board.link.hello.counts == "nothing"
+    run = Run(toy.samples(3))
+    result = run.start(board.link)
+    assert run.ticks.any() and not result.cycles.any()
 
 
 def test_the_highest_session_number_is_one_like_any_other() -> None:
@@ -325,7 +344,9 @@ def said(line: bytes) -> bytes:
     before = bytes(Script().hello().begin(A).line)
     image = toy.posix_image()
     both = [
-        subprocess.run([image], input=content, capture_output=True, timeout=60, check=True).stdout
+        subprocess.run(
+            [image], input=content, capture_output=True, timeout=60, check=True, env=STANDS_STILL
+        ).stdout
         for content in (before, before + line)
     ]
     assert both[1].startswith(both[0])

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,16 +19,26 @@ import serial
 import serial.tools.list_ports
 
 from bench.__main__ import main as bench_main
-from host import ports
+from bench.profile import command as profile
+from bench.profile import measured
+from compress.artifacts import Folder
+from compress.graph.samples import Signal, to_int16
+from compress.quantization.calibrate import observe
+from compress.quantization.quantize import quantize
+from export import build
+from export.boards import load_board
+from host import board_diagnosis, ports, tap
 from host.__main__ import main as host_main
 from host.boards import Board, Reconnect, open_board
 from host.conversation import Timing
+from host.engines import Artifacts
 from host.errors import BoardLostError, NoBoardError
 from host.lines import PtyLine, SerialLine
 from host.ports import Port
 from host.resume import to_end
 from host.run import Run
 from tests import toy
+from tests.compress import test_networks as small
 from tests.host.bridge import Bridge
 
 BRIEF = Timing(answer_s=0.02, boot_s=0.1)
@@ -286,6 +297,63 @@ def test_a_port_that_comes_back_under_another_name_is_known_by_its_serial_number
 def test_a_port_that_does_not_come_back_is_given_up_after_the_stated_time(bridge: Bridge) -> None:
     with pytest.raises(NoBoardError, match=r"port did not come back within 0\.5 s; ports are: "):
         run_over(bridge, lambda: bridge.unplug(None), 0.5)
+
+
+@pytest.fixture(scope="module")
+def tapped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Artifacts, Signal, Path]:
+    """A small network, a signal of a few steps, and its image with a tap."""
+    toy.need("gcc", "make")
+    real = small.lower(small.network())
+    integer = quantize(real, observe(real, [small.signal(20_000)]), "w8a16")
+    folder = Folder(tmp_path_factory.mktemp("tapped"), "small", "w8a16")
+    made = Artifacts(folder, folder.build / "none.ckpt", real, integer)
+    signal = Signal(small.signal(6 * integer.samples_per_step))
+    return made, signal, build.make_tap_image(integer, folder, "posix")
+
+
+@pytest.fixture
+def unplugged_once(
+    tapped: tuple[Artifacts, Signal, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Bridge]:
+    """A port that is gone for a second after the third step."""
+    walk, left = tap.walk, [1.0]
+    with Bridge(tapped[2], tmp_path / "port") as bridge:
+
+        def losing(*given: Any, **named: Any) -> Iterator[tap.Step]:
+            for number, step in enumerate(walk(*given, **named)):
+                if number == 3 and left:
+                    bridge.unplug(left.pop())
+                yield step
+
+        monkeypatch.setattr(tap, "walk", losing)
+        yield bridge
+        assert not left
+
+
+def test_a_board_that_is_diagnosed_may_be_gone_for_a_second(
+    tapped: tuple[Artifacts, Signal, Path],
+    unplugged_once: Bridge,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    made, signal, _ = tapped
+    report = board_diagnosis.run(made, "posix", str(unplugged_once.link), signal)
+    assert report["equal"] and report["steps"] == 6
+    assert "connecting again, and from the first step on" in capsys.readouterr().out
+
+
+def test_a_board_that_is_profiled_may_be_gone_for_a_second(
+    tapped: tuple[Artifacts, Signal, Path],
+    unplugged_once: Bridge,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    made, signal, _ = tapped
+    monkeypatch.setitem(measured.CYCLES_ARE, "nothing", "of a process, which has no counter")
+    samples = to_int16(made.integer, np.asarray(signal.samples))
+    board, port = load_board("posix"), str(unplugged_once.link)
+    found = profile.over_the_line(made, board, port, samples)
+    assert found.steps == 6 and found.counted == 0
+    assert "connecting again, and from the first step on" in capsys.readouterr().out
 
 
 def test_a_url_is_waited_for_too() -> None:

@@ -22,7 +22,7 @@ from compress.frontend.families import build
 from compress.graph.samples import Signal
 from compress.tasks import groups
 from compress.tasks.pose.simulated import COLLECTION as POSE
-from compress.tasks.task import Recorded
+from compress.tasks.recorded import Recorded
 from compress.tasks.typing import charset
 from compress.tasks.typing.task import Typed, Typing
 from tests.compress.test_pose_networks import tiny
@@ -345,7 +345,7 @@ def test_edits_are_summed_within_a_user_and_users_count_alike() -> None:
     ]
     wrong, right = ([emissions(pair[i]) for pair in texts.values()] for i in (1, 0))
     of = {Path("a"): "7", Path("b"): "7", Path("c"): "8"}
-    found = groups.scores(Typing(), None, (wrong, right), recorded, of)  # type: ignore[arg-type]
+    found = groups.scores(Typing(), None, {"float": wrong, "quantized": right}, recorded, of)  # type: ignore[arg-type]
     assert [(u["name"], u["recordings"], u["amount"]) for u in found] == [("7", 2, 12), ("8", 1, 4)]
     assert [u["float"] for u in found] == pytest.approx([100 / 12, 25.0]), "1 of 12, 1 of 4"
     over = groups.over(found)

@@ -3,6 +3,7 @@ beginning, another rate, stamps that jump, stand still or run backwards, and ord
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,15 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from bench.hil import measurement
 from compress import evaluate, pipeline, tasks
 from compress import graph as g
 from compress.artifacts import Folder
 from compress.data import datasets, own_recording
-from compress.data.clock import GAP_S, Clock, Harm, Segment, Timing
+from compress.data.clock import Segment
 from compress.errors import RecordingError
 from compress.files import write_json
 from compress.frontend import checkpoint
@@ -30,158 +29,19 @@ from compress.quantization.quantize import quantize
 from compress.report import said
 from compress.tasks.pose import training_set as pose_set
 from compress.tasks.pose.session import PoseSession
+from compress.tasks.typing import charset
 from compress.tasks.typing import training_set as typing_set
 from compress.tasks.typing.session import Session
-from host import engines
+from host import engines, frame_parts
+from host.__main__ import main as host
 from host.engines import Artifacts
 from tests import toy
 from tests.compress import test_pose_session, test_session
 from tests.compress.test_classes import ELECTRODES, RATE, network
 from tests.compress.test_pose_networks import tiny
+from tests.regressions import small_network
 
 HZ, EPOCH = 2000, 1.6e9
-
-
-def regular(samples: int, rate: float = HZ) -> np.ndarray:
-    return EPOCH + np.arange(samples) / rate
-
-
-def timing(stamps: np.ndarray, rate: float = HZ, block: int = 1 << 16) -> Timing:
-    clock = Clock(rate)
-    for start in range(0, len(stamps), block):
-        clock.add(stamps[start : start + block])
-    return clock.timing()
-
-
-def kinds(found: Timing) -> list[str]:
-    return [finding.kind for finding in found.findings]
-
-
-def late(samples: int, packet: int, mean_s: float, seed: int) -> np.ndarray:
-    """Stamps of packets that carry when they came: all samples one, and some of them late."""
-    rng, packets = np.random.default_rng(seed), -(-samples // packet)
-    came = EPOCH + (np.arange(packets) + 1) * packet / HZ + rng.exponential(mean_s, packets)
-    return np.repeat(np.maximum.accumulate(came), packet)[:samples]
-
-
-# --- what a clock finds ---------------------------------------------------------------------------
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    packet=st.integers(1, 128),
-    late_s=st.sampled_from([0.0, 0.001, 0.005]),
-    seconds=st.integers(4, 60),
-    seed=st.integers(0, 99),
-)
-def test_packets_that_carry_one_stamp_and_come_late_are_ordinary(
-    packet: int, late_s: float, seconds: int, seed: int
-) -> None:
-    found = timing(late(seconds * HZ, packet, late_s, seed))
-    assert kinds(found) == [] and found.bounds == ((0, seconds * HZ),)
-
-
-@settings(max_examples=20, deadline=None)
-@given(seconds=st.integers(1, 20), spread_s=st.sampled_from([1e-5, 2e-4, 2e-3]))
-def test_small_jitter_is_ordinary_even_where_a_stamp_is_before_the_last(
-    seconds: int, spread_s: float
-) -> None:
-    jitter = np.random.default_rng(seconds).normal(0, spread_s, seconds * HZ)
-    assert kinds(timing(regular(seconds * HZ) + jitter)) == []
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    at=st.integers(1, 11_999),
-    gap_s=st.floats(GAP_S + 1e-3, 1e5),
-    unit=st.sampled_from([1.0, 1e3, 1e6, 1e9]),
-    block=st.sampled_from([700, 4096, 1 << 16]),
-)
-def test_a_gap_is_found_at_its_place_with_its_size_in_any_unit_and_block_by_block(
-    at: int, gap_s: float, unit: float, block: int
-) -> None:
-    stamps = regular(12_000)
-    stamps[at:] += gap_s
-    found = timing(stamps * unit, block=block)
-    assert found.bounds == ((0, at), (at, 12_000))
-    said_of = next(f for f in found.findings if f.kind == "gap")
-    assert said_of.sample == at and said_of.harm is Harm.NONE
-    size = float(said_of.words.split()[3])
-    assert size == pytest.approx(gap_s, rel=1e-5, abs=2e-3)
-    assert f"sample {at}" in said_of.words
-
-
-@settings(max_examples=30, deadline=None)
-@given(
-    packet=st.integers(1, 100),
-    at=st.integers(20, 100),
-    gap_s=st.floats(0.1, 60.0),
-    seed=st.integers(0, 9),
-)
-def test_a_gap_between_packets_is_found_however_these_jitter(
-    packet: int, at: int, gap_s: float, seed: int
-) -> None:
-    stamps, place = late(60_000, packet, 0.002, seed), at * packet
-    stamps[place:] += gap_s
-    assert timing(stamps).bounds == ((0, place), (place, 60_000))
-
-
-def test_gaps_again_and_again_are_gaps_and_not_another_rate() -> None:
-    there = (np.arange(60_000) % 1000) >= 200  # 0.1 s of every half lost
-    found = timing(regular(60_000)[there])
-    assert kinds(found) == ["gap"] and len(found.bounds) == 60
-    assert found.rate == pytest.approx(HZ, rel=1e-3)
-    assert "59 gaps" in found.findings[0].words and "and 54 more" in found.findings[0].words
-
-
-@pytest.mark.parametrize(
-    ("unit", "name"),
-    [(1e3, "milliseconds"), (1e6, "microseconds"), (1e9, "nanoseconds"), (HZ, "sample numbers")],
-)
-@pytest.mark.parametrize("rate", [HZ * 0.99, HZ, HZ * 1.01])
-def test_another_unit_is_named_also_by_a_clock_that_is_off(
-    unit: float, name: str, rate: float
-) -> None:
-    found = timing(np.arange(20_000) / rate * unit)
-    finding = found.findings[0]
-    assert finding.kind == "unit" and name in finding.words and finding.harm is Harm.LABELS
-    assert found.rate == pytest.approx(rate, rel=1e-3)
-
-
-@pytest.mark.parametrize("rate", [200, 500, 1000, 1925.926, 2048, 2148, 4000, 10_240])
-def test_another_sampling_rate_is_told_from_the_stamps(rate: float) -> None:
-    found = timing(regular(40_000, rate))
-    assert kinds(found) == ["rate"] and found.findings[0].harm is Harm.SIGNAL
-    assert found.rate == pytest.approx(rate, rel=1e-3)
-
-
-@pytest.mark.parametrize("off", [-0.01, 0.01, 0.005])
-def test_a_clock_that_is_a_little_off_is_said_with_its_size(off: float) -> None:
-    found = timing(regular(40_000, HZ * (1 + off)))
-    assert kinds(found) == ["clock"] and f"{100 * off:+.2f} %" in found.findings[0].words
-    assert found.findings[0].harm is Harm.NONE
-
-
-def test_stamps_that_stand_still_are_told_from_a_gap() -> None:
-    stuck, whole = regular(60_000), np.full(60_000, EPOCH)
-    stuck[20_000:26_000] = stuck[20_000]
-    assert kinds(timing(stuck)) == ["uneven"] and kinds(timing(whole)) == ["still"]
-    assert all(f.harm is Harm.LABELS for t in (stuck, whole) for f in timing(t).findings)
-
-
-def test_samples_that_are_lost_one_by_one_are_said_with_their_place() -> None:
-    there = np.ones(120_000, bool)
-    there[50_000:80_000:10] = False
-    (finding,) = timing(regular(120_000)[there]).findings
-    assert finding.kind == "uneven" and abs(finding.sample - 50_000) <= 10_000
-
-
-@pytest.mark.parametrize("change", [-1.0, -EPOCH, np.nan, np.inf])
-def test_a_stamp_before_an_earlier_one_or_none_at_all_is_refused(change: float) -> None:
-    stamps = regular(9000)
-    stamps[5000:] += change
-    finding = timing(stamps).findings[0]
-    assert (finding.kind, finding.sample, finding.harm) == ("backwards", 5000, Harm.FILE)
 
 
 def test_a_segment_is_read_in_blocks_of_any_size() -> None:
@@ -407,6 +267,17 @@ def test_poses_of_another_rate_are_refused(tmp_path: Path) -> None:
         read.check()
 
 
+def test_poses_of_which_every_other_is_lost_for_a_while_are_refused(tmp_path: Path) -> None:
+    def lossy(time: np.ndarray) -> None:
+        time[6000:] += np.arange(len(time) - 6000) / HZ
+
+    with (
+        PoseSession(pose_session(tmp_path / "a.hdf5", lossy)) as read,
+        pytest.raises(RecordingError, match=r"missing one by one, .*; cut that part out"),
+    ):
+        read.check()
+
+
 def test_poses_are_trained_on_stretches_between_gaps(tmp_path: Path) -> None:
     path = pose_session(tmp_path / "a.hdf5", a_gap)
     assert [len(part.emg) for part in pose_set.load([path])] == [4000, 5000]
@@ -448,6 +319,20 @@ WRONG = {
         "time: .*float32, which at 1.6e.09 tells no less than 128 s apart",
     ),
     "backwards": (-np.arange(SECONDS * RATE) / RATE, "time: .*runs backwards"),
+    "half of it lost": (
+        np.cumsum(1 + (np.arange(SECONDS * RATE) >= 1000)) / RATE,
+        r"time: from sample (975|1000) to 1975 .* one by one, .*; cut that part out",
+    ),
+    "no number": (
+        np.where(np.arange(SECONDS * RATE) == 70, np.nan, np.arange(SECONDS * RATE) / RATE),
+        "time: .*found nan at sample 70 .*; write the time of that sample",
+    ),
+    "one far off": (
+        np.where(np.arange(SECONDS * RATE) == 70, 1e30, np.arange(SECONDS * RATE) / RATE).astype(
+            np.float32
+        ),
+        r"time: .*found 1\.\d+e\+30 at sample 70 .*; write there the time between",
+    ),
 }
 
 
@@ -509,7 +394,7 @@ def test_every_engine_begins_anew_behind_a_gap(engine: str, made: dict[str, Any]
     assert len(found) == len(expected) == 2
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_array_equal(a, b)
-    assert task.laid_out(made["real"], found).shape[1] == sum(map(len, found)) - 2
+    assert task.save(io.BytesIO(), made["real"], found)[1] == sum(map(len, found)) - 2
 
 
 def test_a_board_streams_each_part_from_the_beginning(made: dict[str, Any]) -> None:
@@ -529,6 +414,61 @@ def test_a_board_streams_each_part_from_the_beginning(made: dict[str, Any]) -> N
     assert reports[0].report["metric"] == reports[1].report["metric"]
     windows = [(w["start_s"], w["stop_s"]) for w in reports[0].report["recordings"]]
     assert windows == [(0.0, 1.51), (pytest.approx(CUT / RATE), pytest.approx(CUT / RATE + 2.48))]
+
+
+def test_the_text_of_each_part_is_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """infer writes the parts one after the other; decode begins each anew, as scoring does."""
+    checkpoint.save(tmp_path / "small.ckpt", build(small_network.SMALL), small_network.SMALL)
+    path = session(tmp_path / "a.hdf5", a_gap, behind_the_gap)
+    out, common = tmp_path / "frames.npy", ["--model", "own", "--engine", "graph"]
+    given = ["--checkpoint", str(tmp_path / "small.ckpt"), "--build", str(tmp_path / "build")]
+    assert host(["infer", *common, *given, "--input", str(path), "--output", str(out)]) == 0
+    assert "their parts in frames.npy.parts.json" in capsys.readouterr().out
+
+    real = pipeline.load_float("own", tmp_path / "small.ckpt")
+    task = tasks.of(real)
+    parts = task.inputs(real, path)
+    frames = evaluate.float_frames(real, [part.signal for part in parts])
+    assert task.text is not None and len(parts) == 2
+    read = [task.text.read(f[real.start_up :]) for f in frames]
+    assert host(["decode", "--input", str(out), "--decoder", "greedy"]) == 0
+    assert capsys.readouterr().out == "".join(
+        f"{part.name}: {text}\n" for part, text in zip(parts, read, strict=True)
+    )
+
+
+def test_a_sign_held_over_a_gap_is_read_on_both_sides(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames, out = np.eye(charset.BLANK + 1, dtype=np.float32)[[0, 0, 0, 0]], tmp_path / "f.npy"
+    np.save(out, frames)
+    sign, parts = charset.CHARSET[0], [("x", 3), ("y", 1)]
+    for known, text in (([], f"{sign}\n"), (parts, f"x: {sign}\ny: {sign}\n")):
+        with out.open("rb") as written:
+            frame_parts.write(out, written, known)
+        assert host(["decode", "--input", str(out), "--decoder", "greedy"]) == 0
+        assert capsys.readouterr().out == text
+
+
+def test_parts_of_other_frames_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames, out = np.eye(charset.BLANK + 1, dtype=np.float32)[[0, 1, 2, 3]], tmp_path / "f.npy"
+    np.save(out, frames)
+    with out.open("rb") as written:
+        frame_parts.write(out, written, [("x", 3), ("y", 1)])
+    whole = frame_parts.beside(out).read_text()
+    np.save(out, frames[::-1])
+    for content in (whole, "{}", "[", whole.replace("3", "-3"), whole.replace('"x"', "NaN")):
+        frame_parts.beside(out).write_text(content)
+        assert host(["decode", "--input", str(out)]) == 2
+        assert "expected the parts of the 4 frames in f.npy" in capsys.readouterr().err
+    frame_parts.beside(out).write_text(whole)
+    with out.open("rb") as written:
+        frame_parts.write(out, written, [("z", 2)])  # one stream: what was said before is gone
+    assert not frame_parts.beside(out).exists()
 
 
 def test_seconds_are_counted_in_whole_steps_over_all_stretches(

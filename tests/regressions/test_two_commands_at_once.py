@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from compress.artifacts import locks
 from tests import toy
@@ -78,6 +79,27 @@ def test_the_lock_of_a_killed_command_holds_nobody_up(tmp_path: Path) -> None:
     first.send_signal(signal.SIGKILL)
     first.communicate()
     assert ended(start(tmp_path, "-c", HOLDS, "0")) == [""]
+
+
+@pytest.mark.parametrize("there", ["folder", "pipe", "dangling link"])
+def test_whatever_lies_where_the_holder_signs_the_lock_holds(there: str, tmp_path: Path) -> None:
+    record = tmp_path / "build" / locks.FOLDER / "net.json"
+    record.parent.mkdir(parents=True)
+    if there == "folder":
+        record.mkdir()
+    elif there == "pipe":
+        os.mkfifo(record)
+    else:
+        record.symlink_to(tmp_path / "nowhere" / "else.json")
+    first = start(tmp_path, "-c", HOLDS, "1.5")
+    assert first.stdout is not None and first.stdout.readline() == "held\n"
+    said = ended(first, start(tmp_path, "-c", HOLDS, "0"))
+    if there == "dangling link":
+        assert said[0] == "" and f"net: process {first.pid} is at it" in said[1]
+        assert not (tmp_path / "nowhere").exists()
+    else:
+        assert "expected a file to write, found" in said[0] and said[0].count("\n") == 1
+        assert said[1].startswith("net: another command is at it; waiting until it ends\n")
 
 
 def test_one_that_waits_can_be_interrupted(tmp_path: Path) -> None:

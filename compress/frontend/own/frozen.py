@@ -10,9 +10,10 @@ from typing import Any
 
 from compress.artifacts.sources import Sources
 from compress.errors import CheckpointError, TendonError, printable
-from compress.files import read_json, replace_atomically, visible, write_json
+from compress.files import replace_atomically
 from compress.frontend import checkpoint, factored, families
 from compress.frontend.own import source, weights
+from compress.frontend.own.claimed import claim
 from compress.frontend.own.named import KEY, NetworkFile
 from compress.frontend.own.source import Source
 
@@ -72,25 +73,3 @@ def hyper_parameters_of(found: Source) -> dict[str, Any]:
     """What a checkpoint says of its network file."""
     said = {"file": found.file.path.name, "function": found.file.function, "name": found.file.name}
     return {KEY: said | found.description.as_dict() | {"sources": found.sources}}
-
-
-def claim(folder: Path, file: NetworkFile) -> None:
-    """Make a folder under build this file's; TendonError when it is another's that is still there,
-    or no network file's."""
-    record, mine = folder / "network.json", {"file": str(file.path), "function": file.function}
-    known = read_json(record)
-    if known == mine:
-        return
-    if not known and folder.is_dir() and visible(folder.iterdir()):
-        raise TendonError(
-            f"{folder}: expected no folder, or that of {file}, found one of another network; rename"
-            f" {file.path.name}, give another BUILD=, or remove the folder"
-        )
-    other = Path(str(known.get("file", "")))
-    if known and other.is_file():
-        title = NetworkFile(other, str(known.get("function")))
-        raise TendonError(
-            f"{folder}: holds what was made of {title}, which {file} would replace; rename one of"
-            " the files, give another BUILD=, or remove the folder"
-        )
-    write_json(record, mine)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from compress.report.drawing import INK, STYLE, Picture, svg
-from compress.tasks.task import Shown
+from compress.tasks.recorded import Shown
 
 _WRITTEN = 24  # classes up to which each cell says its share
 

@@ -18,9 +18,10 @@ from compress.tasks import distances
 from compress.tasks.classes import scores, simulated
 from compress.tasks.costs import CostWords
 from compress.tasks.labelled import LabelledTask, numbered, run_size
+from compress.tasks.recorded import Recorded, Shown
 from compress.tasks.shape import Shape
 from compress.tasks.statistics import pooled, sums_of_runs
-from compress.tasks.task import Array, Recorded, Runs, Shown
+from compress.tasks.task import Array, Runs
 from compress.tasks.wiring import Wiring
 
 if TYPE_CHECKING:
@@ -86,16 +87,20 @@ class Classes(LabelledTask):
             none = np.zeros((1, frames.shape[1]), np.int64)
             return none, none
         size = run_size(graph, len(frames))
-        errors, amounts = scores.counts_by_class(*self.beside(graph, frames, recorded))
-        return sums_of_runs(errors, size), sums_of_runs(amounts, size)
+        counts = (scores.counts_by_class(*p) for p in self.beside(graph, frames, recorded, size))
+        errors, amounts = zip(
+            *((sums_of_runs(e, size), sums_of_runs(a, size)) for e, a in counts), strict=True
+        )
+        return np.concatenate(errors), np.concatenate(amounts)
 
     def details(
         self, graph: g.Graph, frames: Sequence[Array], recorded: Sequence[Recorded]
     ) -> dict[str, Any]:
         pairs = [
-            scores.decisions(*self.beside(graph, f, r))
+            scores.decisions(*pair)
             for f, r in zip(frames, recorded, strict=True)
             if r.target is not None
+            for pair in self.beside(graph, f, r)
         ]
         if not any(len(found) for found, _ in pairs):
             return {}
@@ -123,7 +128,9 @@ class Classes(LabelledTask):
             return {}
         guess = np.eye(outputs)[counts.argmax()]
         frames = [
-            np.tile(guess, (int(len(r.samples) * graph.output.rate / graph.input.rate), 1))
+            np.broadcast_to(
+                guess, (int(len(r.samples) * graph.output.rate / graph.input.rate), outputs)
+            )
             for r in recorded
         ]
         found = pooled(*self._all_runs(graph, frames, recorded), self.factor)

@@ -13,7 +13,7 @@ from compress.graph import Array, Graph
 from compress.tasks import supervised
 from compress.tasks.crops import Crop
 from compress.tasks.objectives import Objective
-from compress.tasks.task import Recorded
+from compress.tasks.recorded import Recorded
 from compress.tasks.training import Trained, TrainingRequest
 
 HELD_BACK = 1  # session of train that validates when nothing says which

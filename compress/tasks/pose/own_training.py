@@ -11,7 +11,7 @@ import numpy as np
 from compress.graph import Graph
 from compress.tasks import supervised
 from compress.tasks.objectives import Regression
-from compress.tasks.task import Recorded
+from compress.tasks.recorded import Recorded
 from compress.tasks.training import Trained, TrainingRequest
 
 RECIPE = supervised.Recipe(steps=600)

@@ -12,7 +12,7 @@ from compress.data.recording_file import SAMPLE_RATE
 from compress.report.drawing import BLUE, GREEN, SOFT, STYLE, Picture, svg
 from compress.tasks.pose.kinematics import JOINTS
 from compress.tasks.pose.task import first_sample
-from compress.tasks.task import Shown
+from compress.tasks.recorded import Shown
 
 SHOWN_S = 20.0
 SHOWN = (2, 5, 9, 13, 17)  # where a finger bends at its root: of the thumb MCP, of the others MCP
@@ -23,10 +23,11 @@ def angles(shown: Shown) -> Picture | None:
     """One row for each finger: the angle recorded, and the board's, in degrees."""
     part, graph = shown.part, shown.graph
     begin = first_sample(graph)
-    frames = float(graph.output.scale or 1.0) * shown.words[graph.start_up :]
+    rate = float(graph.output.rate)
+    words = shown.words[graph.start_up :][: round(SHOWN_S * rate)]
+    frames = float(graph.output.scale or 1.0) * np.asarray(words)
     if not len(frames) or part.target is None:
         return None
-    rate = float(graph.output.rate)
     span = slice(begin, begin + round(SHOWN_S * SAMPLE_RATE))
     target = np.asarray(part.target.angles[span])[:: SAMPLE_RATE // DRAWN_HZ]
     valid = part.target.valid[span][:: SAMPLE_RATE // DRAWN_HZ]
@@ -55,5 +56,4 @@ def _line(
     values: npt.NDArray[np.floating], rate: float
 ) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
     """Times and degrees of the network's frames, each in the middle of its share of the signal."""
-    shown = values[: round(SHOWN_S * rate)]
-    return (np.arange(len(shown)) + 0.5) / rate, np.degrees(shown)
+    return (np.arange(len(values)) + 0.5) / rate, np.degrees(values)

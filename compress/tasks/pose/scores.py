@@ -83,8 +83,9 @@ class Stretch:
                     " mask it"
                 )
 
-    def pieces(self, size: int = BLOCK) -> Iterator[Stretch]:
-        """The same in pieces of `size` samples, read."""
+    def pieces(self, size: int | None = None) -> Iterator[Stretch]:
+        """The same in pieces of `size` samples, or of BLOCK, read."""
+        size = size or BLOCK
         for start in range(0, len(self.mask), size):
             part = slice(start, start + size)
             x, y = (np.asarray(v[part], dtype=np.float64) for v in (self.predictions, self.targets))
@@ -241,13 +242,14 @@ def resample(values: Array, length: int, start: int = 0, stop: int | None = None
             f"resampling: expected at least one sample on either side, found {len(values)} and"
             f" {length}"
         )
-    values = np.asarray(values, dtype=np.float64)
     stop = length if stop is None else min(stop, length)
     times = (np.arange(start, stop) + 0.5) * len(values) / length  # step_times
     position = np.clip(times - 0.5, 0, len(values) - 1)
     before, after = np.floor(position).astype(int), np.ceil(position).astype(int)
-    share = (position - before).reshape(-1, *[1] * (values.ndim - 1))
-    return (1.0 - share) * values[before] + share * values[after]
+    share = (position - before).reshape(-1, *[1] * (np.ndim(values) - 1))
+    first = int(before[0]) if len(before) else 0  # of those that are read
+    some = np.asarray(values[first : int(after[-1]) + 1 if len(after) else 0], dtype=np.float64)
+    return (1.0 - share) * some[before - first] + share * some[after - first]
 
 
 def align(outputs: Array, samples: int) -> Floats:

@@ -8,7 +8,8 @@ to the sample behind the left context, and each holds for its share of the sampl
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -27,9 +28,10 @@ from compress.tasks.pose import scores as pose_scores
 from compress.tasks.pose.kinematics import load_hand
 from compress.tasks.pose.session import ELECTRODES, JOINTS, PoseSession
 from compress.tasks.pose.simulated import COLLECTION, LONG
+from compress.tasks.recorded import Cut, Loop, Recorded, Shown
 from compress.tasks.shape import Shape, is_own, label_samples
-from compress.tasks.stretches import taken, too_short
-from compress.tasks.task import Array, Loop, Recorded, Runs, Shown, Task
+from compress.tasks.stretches import too_short
+from compress.tasks.task import Array, Runs, Task
 from compress.tasks.wiring import Wiring
 
 if TYPE_CHECKING:
@@ -108,20 +110,12 @@ class Pose(Task):
         with PoseSession(path) as session:
             session.look()
 
-    def parts(
-        self,
-        graph: g.Graph,
-        path: Path,
-        seconds: float | None = None,
-        labels: bool = True,
-        one: bool = False,
-        whole: bool = True,
-    ) -> list[Recorded]:
+    @contextmanager
+    def cut(self, graph: g.Graph, path: Path, labels: bool) -> Iterator[Cut]:
         with PoseSession(path) as session:
             session.check(labels)
-            segments = taken(graph, session.segments, seconds, one, whole)
             known = session.no_ik_failure()
-            return [self._part(graph, session, segment, known) for segment in segments]
+            yield Cut(session.segments, lambda s: self._part(graph, session, s, known))
 
     def _part(
         self, graph: g.Graph, session: PoseSession, segment: Segment, known: Array

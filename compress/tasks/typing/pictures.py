@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from compress.report.drawing import BLUE, GREEN, ORANGE, STYLE, Picture, svg
-from compress.tasks.task import Recorded, Shown
+from compress.tasks.recorded import Recorded, Shown
 from compress.tasks.typing import scores
 from compress.tasks.typing.session import SAMPLE_RATE
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from rapidfuzz.distance import Levenshtein
 
 from compress.errors import TendonError
+from compress.tasks import distances
 from compress.tasks.statistics import RESAMPLES, RUNS, SEED, resampled
 from compress.tasks.typing.charset import BLANK, decode
 
@@ -80,12 +81,17 @@ class Rates:
 def greedy_labels(emissions: Array) -> npt.NDArray[np.int64]:
     """Labels of the best path of emissions (frames, classes): repeats merged, blanks (class 98)
     dropped."""
-    return emissions.argmax(-1)[greedy_frames(emissions)]
+    best = distances.best(emissions)
+    return best[_appear(best)]
 
 
 def greedy_frames(emissions: Array) -> npt.NDArray[np.int64]:
     """The frames in which the labels of the best path appear."""
-    best = emissions.argmax(-1)
+    return _appear(distances.best(emissions))
+
+
+def _appear(best: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The frames of which the best class is the beginning of a label."""
     changed = np.append(True, best[1:] != best[:-1])[: len(best)]
     return np.flatnonzero(changed & (best != BLANK))
 

@@ -3,13 +3,12 @@ rate."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from compress import graph as g
 from compress.data import on_disk
@@ -17,9 +16,9 @@ from compress.data.clock import Segment
 from compress.graph.samples import Signal
 from compress.tasks import distances
 from compress.tasks.costs import CostWords
+from compress.tasks.recorded import Cut, Recorded, Shown
 from compress.tasks.shape import Shape
-from compress.tasks.stretches import taken
-from compress.tasks.task import Array, Recorded, Runs, Shown, Task
+from compress.tasks.task import Array, Runs, Task
 from compress.tasks.typing import charset, scores
 from compress.tasks.typing.session import BANDS, ELECTRODES, SAMPLE_RATE, Session
 from compress.tasks.typing.simulated import COLLECTION
@@ -80,19 +79,11 @@ class Typing(Task):
         with Session(path) as session:
             session.look()
 
-    def parts(
-        self,
-        graph: g.Graph,
-        path: Path,
-        seconds: float | None = None,
-        labels: bool = True,
-        one: bool = False,
-        whole: bool = True,
-    ) -> list[Recorded]:
+    @contextmanager
+    def cut(self, graph: g.Graph, path: Path, labels: bool) -> Iterator[Cut]:
         with Session(path) as session:
             session.check(labels)
-            segments = taken(graph, session.segments, seconds, one, whole)
-            return [self._part(session, segment) for segment in segments]
+            yield Cut(session.segments, lambda segment: self._part(session, segment))
 
     def _part(self, session: Session, segment: Segment) -> Recorded:
         start, stop = segment.start, segment.stop
@@ -115,7 +106,7 @@ class Typing(Task):
         return array.reshape(len(array), BANDS * ELECTRODES)
 
     def agreement(self, first: Sequence[Array], second: Sequence[Array]) -> float | None:
-        return distances.agreement([np.asarray(f) for f in first], [np.asarray(f) for f in second])
+        return distances.agreement(first, second)
 
     def runs(self, graph: g.Graph, frames: Array, recorded: Recorded) -> Runs:
         return self.text.runs(self.text.of(recorded.target), self.text.read(frames))

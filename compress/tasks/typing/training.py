@@ -184,7 +184,8 @@ class _Run:
                 cer = validation_cer(self.frames, validation)
             if self.step % self.recipe.save_every == 0:
                 self._save()
-            bar.set_postfix(loss=f"{loss:.3f}", validation_CER=f"{cer:.1f} %")
+            known = {} if math.isnan(cer) else {"validation_CER": f"{cer:.1f} %"}
+            bar.set_postfix(loss=f"{loss:.3f}", **known)
         return loss, validation_cer(self.frames, validation)
 
     def _advance(self, data: Sequence[Labelled]) -> float:

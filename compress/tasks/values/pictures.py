@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from compress.report.drawing import BLUE, GREEN, SOFT, STYLE, Picture, svg
+from compress.tasks.recorded import Shown
 from compress.tasks.shape import label_samples
-from compress.tasks.task import Shown
 
 SHOWN_S = 20.0
 ROWS = 6  # outputs that are drawn, the first ones
@@ -21,7 +21,8 @@ def traces(shown: Shown) -> Picture | None:
     targets."""
     part, graph = shown.part, shown.graph
     samples = label_samples(graph, len(shown.words))
-    frames = graph.output.real(shown.words)[samples >= 0]
+    samples = samples[: np.searchsorted(samples, SHOWN_S * part.rate, "right")]
+    frames = graph.output.real(np.asarray(shown.words[: len(samples)]))[samples >= 0]
     if part.target is None or not len(frames):
         return None
     rows, outputs = min(ROWS, graph.output.features), range(graph.output.features)
@@ -29,14 +30,13 @@ def traces(shown: Shown) -> Picture | None:
     every = max(1, round(SHOWN_S * part.rate / POINTS))
     target = np.asarray(part.target[: round(SHOWN_S * part.rate)])[::every]
     at = samples[samples >= 0] / part.rate
-    drawn = at <= SHOWN_S
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(9.6, 1.3 * rows + 0.6), layout="constrained")
         all_axes = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
         for output, axes in enumerate(all_axes):
             times = np.arange(len(target)) * every / part.rate
             axes.plot(times, target[:, output], color=GREEN, linewidth=1.4, label="measured")
-            axes.plot(at[drawn], frames[drawn, output], color=BLUE, linewidth=1.0, label="board")
+            axes.plot(at, frames[:, output], color=BLUE, linewidth=1.0, label="board")
             axes.set_ylabel(names[output])
             axes.grid(color=SOFT, alpha=0.25, linewidth=0.5)
         all_axes[0].legend(loc="upper right", ncols=2, frameon=False)

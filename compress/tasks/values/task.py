@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +16,10 @@ from compress.errors import RecordingError
 from compress.graph.samples import blocks
 from compress.tasks.costs import CostWords
 from compress.tasks.labelled import LabelledTask, as_json, run_size
+from compress.tasks.recorded import Recorded, Shown
 from compress.tasks.shape import Shape
 from compress.tasks.statistics import pooled, sums_of_runs
-from compress.tasks.task import Array, Recorded, Runs, Shown
+from compress.tasks.task import Array, Runs
 from compress.tasks.values import simulated
 from compress.tasks.wiring import Wiring
 
@@ -58,29 +59,32 @@ class Values(LabelledTask):
         if recorded.target is None:
             none = np.zeros(1)
             return none, none
-        distance = self._distances(graph, frames, recorded)
-        size = run_size(graph, len(frames))
-        known = (~np.isnan(distance)).sum(1)
-        return sums_of_runs(np.nansum(distance, axis=1), size), sums_of_runs(known, size)
+        size, errors, amounts = run_size(graph, len(frames)), [], []
+        for distance in self._distances(graph, frames, recorded, size):
+            errors.append(sums_of_runs(np.nansum(distance, axis=1), size))
+            amounts.append(sums_of_runs((~np.isnan(distance)).sum(1), size))
+        return np.concatenate(errors), np.concatenate(amounts)
 
-    def _distances(self, graph: g.Graph, frames: Array, recorded: Recorded) -> Array:
-        """Absolute errors (n, outputs), NaN where nothing is known."""
-        found, target = self.beside(graph, frames, recorded)
-        return np.abs(found.astype(np.float64) - target)
+    def _distances(
+        self, graph: g.Graph, frames: Array, recorded: Recorded, size: int = 1
+    ) -> Iterator[Array]:
+        """Absolute errors (n, outputs), NaN where nothing is known, in pieces of whole runs of
+        `size` frames."""
+        for found, target in self.beside(graph, frames, recorded, size):
+            yield np.abs(found.astype(np.float64) - target)
 
     def details(
         self, graph: g.Graph, frames: Sequence[Array], recorded: Sequence[Recorded]
     ) -> dict[str, Any]:
-        found = [
-            self._distances(graph, f, r)
-            for f, r in zip(frames, recorded, strict=True)
-            if r.target is not None
-        ]
-        known = np.concatenate(found) if found else np.zeros((0, graph.output.features))
-        amounts = (~np.isnan(known)).sum(0)
+        outputs = graph.output.features
+        total, amounts = np.zeros(outputs), np.zeros(outputs, np.int64)
+        for f, r in zip(frames, recorded, strict=True):
+            for distance in self._distances(graph, f, r) if r.target is not None else ():
+                total += np.nansum(distance, axis=0)
+                amounts += (~np.isnan(distance)).sum(0)
         if not amounts.any():
             return {}
-        means = np.where(amounts > 0, np.nansum(known, axis=0) / np.maximum(amounts, 1), np.nan)
+        means = np.where(amounts > 0, total / np.maximum(amounts, 1), np.nan)
         names = {"outputs": graph.provenance["classes"]} if "classes" in graph.provenance else {}
         return {"mae": as_json(means), "values": int(amounts.sum())} | names
 
@@ -109,10 +113,11 @@ class Values(LabelledTask):
         self, graph: g.Graph, recorded: Sequence[Recorded], guess: Callable[[Array], Array]
     ) -> float | None:
         """The error of one frame that is said again and again, made of a recording's target."""
+        outputs = graph.output.features
         frames = [
-            np.tile(
-                np.zeros(graph.output.features) if r.target is None else guess(r.target),
-                (int(len(r.samples) * graph.output.rate / graph.input.rate), 1),
+            np.broadcast_to(
+                np.zeros(outputs) if r.target is None else guess(r.target),
+                (int(len(r.samples) * graph.output.rate / graph.input.rate), outputs),
             )
             for r in recorded
         ]

@@ -25,6 +25,7 @@ from compress.files import write_json
 from compress.graph.samples import Initial, Signal, to_int16
 from compress.interpreter.base import Tap
 from compress.interpreter.integer import IntegerInterpreter
+from compress.reading.words import counted
 from export import build
 from export.c import names
 from host import board_facts, tap
@@ -63,7 +64,9 @@ def run(made: Artifacts, board: str, port: str | None, signal: Signal) -> dict[s
     the link."""
     graph = made.integer
     if not len(signal.samples):
-        raise TendonError(f"the input is shorter than one step of {graph.samples_per_step} samples")
+        raise TendonError(
+            "the input is shorter than one step of " + counted(graph.samples_per_step, "sample")
+        )
     image = build.make_tap_image(graph, made.folder, board)
     source = pass_of(image.parent / "project", graph)
     samples = to_int16(graph, np.asarray(signal.samples))
@@ -239,12 +242,11 @@ def pass_of(project: Path, graph: g.Graph) -> Path:
 
 def text(report: dict[str, Any]) -> str:
     """The verdict, and of a difference everything that was found."""
-    what = (
-        f"{report['operators']} operators over {report['steps']} steps ({report['seconds']:.3f} s)"
-    )
+    operators, steps = counted(report["operators"], "operator"), counted(report["steps"], "step")
+    what = f"{operators} over {steps} ({report['seconds']:.3f} s)"
     head = (
         f"{report['model']} {report['precision']} on {report['board']}: {what},"
-        f" {report['values']:,} values"
+        f" {counted(report['values'], 'value')}"
     )
     d = report["first_difference"]
     if d is None:

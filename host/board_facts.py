@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compress import graph as g
+from compress.reading.words import counted
 from export.boards import load_board
 from host import protocol as p
 from host.boards import Board
@@ -88,8 +89,8 @@ def of_place(graph: g.Graph, place: Place) -> list[str]:
     ]
     if place.step and _keeps(graph, op):
         facts.append(
-            f"it keeps a state and was right for {place.step} steps: what is in the state, or who"
-            " else writes there?"
+            f"it keeps a state and was right for {counted(place.step, 'step')}: what is in the"
+            " state, or who else writes there?"
         )
     elif not place.step:
         facts.append(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from compress.reading.words import counted
 from host.ports import ST_LINK, Port, holders, listed
 
 TEXT = frozenset(range(0x20, 0x7F)) | {0x09, 0x0A, 0x0D}
@@ -89,8 +90,8 @@ def diagnose(
     if heard.echoed and heard.echoed == heard.good:
         return Finding(
             "echo",
-            f"{heard.echoed} frames came back as they were sent and nothing else: a line that ends"
-            " in itself, no board",
+            f"{counted(heard.echoed, 'frame')} came back as they were sent and nothing else: a"
+            " line that ends in itself, no board",
             "take the loop-back plug or the wire from TX to RX away, and connect the board",
         )
     if heard.good:

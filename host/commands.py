@@ -11,7 +11,7 @@ from compress import graph as g
 from compress.errors import TendonError
 from compress.files import refuse_output, write_atomically
 from compress.graph.samples import Signal
-from compress.reading.words import counted
+from compress.reading.words import counted, noun
 from compress.tasks.recorded import Recorded
 from compress.tasks.stretches import least_samples
 from host import board_diagnosis, engines, frame_parts
@@ -55,9 +55,10 @@ def infer(args: argparse.Namespace) -> None:
     for name, count in zip(names, written, strict=True):
         if len(names) > 1:
             print(f"{name}: {counted(count, 'frame')}, a stream of its own")
+    total, values = sum(written), found[0].shape[1]
     print(
-        f"wrote {args.output}: {counted(sum(written), 'frame')} of"
-        f" {counted(found[0].shape[1], 'value')} by {args.engine}, {tuple(shape)}"
+        f"wrote {args.output}: {total} {noun(total, 'frame')} of {values}"
+        f" {noun(values, 'value')} by {args.engine}, {tuple(shape)}"
         + (f", their parts in {frame_parts.beside(args.output).name}" if len(parts) > 1 else "")
     )
 
@@ -109,10 +110,10 @@ def _streamed(graph: g.Graph, part: Recorded) -> Recorded:
     whole = tasks.of(graph).streamed(graph, part)
     left = len(part.samples) - len(whole.samples)
     if left:
-        last = "sample is" if left == 1 else f"{left} samples are"
         print(
-            f"{part.name}: the last {last} ({left / part.rate:.4f} s) less than a step"
-            f" of {graph.samples_per_step}, which a stream computes at once: left over"
+            f"{part.name}: the last {left} {noun(left, 'sample')} ({left / part.rate:.4f} s)"
+            f" {noun(left, 'is', 'are')} less than a step of {graph.samples_per_step}, which a"
+            " stream computes at once: left over"
         )
     return whole
 

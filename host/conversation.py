@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from compress.reading.words import counted
 from host import checklist, faults, ports
 from host import protocol as p
 from host.errors import (
@@ -317,7 +318,7 @@ class Conversation:
 
     def _heard(self) -> str:
         d = self.decoder
-        heard = f"{d.bytes_heard} bytes heard, {d.damaged} damaged frames"
+        heard = f"{counted(d.bytes_heard, 'byte')} heard, {counted(d.damaged, 'damaged frame')}"
         heard += f", {d.foreign} of other sessions" if d.foreign else ""
         last = f", the last {self.decoder.tail.hex(' ')}" if self.decoder.tail else ""
         return heard + last

@@ -13,6 +13,7 @@ from compress import graph as g
 from compress.errors import TendonError
 from compress.files import write_json
 from compress.graph.samples import Signal
+from compress.reading.words import counted
 from compress.tasks import distances
 from host.engines import Artifacts, layers
 from host.names import LAYERED
@@ -51,7 +52,8 @@ def compare(made: Artifacts, engines: tuple[str, str], signal: Signal) -> dict[s
     exact = all(e in EXACT for e in engines)
     if not len(signal.samples):
         raise TendonError(
-            f"the input is shorter than one step of {made.integer.samples_per_step} samples"
+            "the input is shorter than one step of "
+            + counted(made.integer.samples_per_step, "sample")
         )
     rows, differences = [], []
     modules = {op.output: op.module for op in made.integer.ops}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from compress.reading.words import counted
+from compress.reading.words import counted, noun
 from host.boards import Board
 from host.errors import BoardLostError
 from host.faults import Told
@@ -41,7 +41,7 @@ def to_end(
         board,
         open_again,
         work,
-        lambda lost: say(f"{lost}\nconnecting again, {counted(run.done, 'frame')} kept"),
+        lambda lost: say(f"{lost}\nconnecting again, {_kept(run)}"),
         lambda told: note(run.done, told),
     )[0]
 
@@ -94,3 +94,7 @@ def _again_and_again(
             lost = error
     board.close()
     raise lost
+
+
+def _kept(run: Run) -> str:
+    return f"{counted(run.done, 'frame')} {noun(run.done, 'is', 'are')} kept"

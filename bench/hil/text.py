@@ -124,7 +124,9 @@ def _heldout(report: Report) -> list[str]:
     held, metric = report.get("heldout"), report["metric"]
     lines = []
     if held is not None:
-        where = f"{held['sessions']} sessions, {held['seconds']:.0f} s, {recordings(report)}"
+        where = (
+            f"{counted(held['sessions'], 'session')}, {held['seconds']:.0f} s, {recordings(report)}"
+        )
         apart = between(held["float"], held["native"])
         lines = [
             "",

@@ -8,6 +8,7 @@ import numpy as np
 
 from compress.data.clock import Array, Finding, Harm
 from compress.data.stamps.period import UNITS
+from compress.reading.words import noun
 
 _OUTSIDE = 0.01  # of the labels: so many may lie outside the recorded time without a word
 _FILLS = 0.1  # of the recorded time that labels of another unit span, or it is chance
@@ -43,7 +44,10 @@ def _outside(what: str, starts: Array, outside: int, first: float, last: float) 
     within = f"within the recorded time, {first:.3f} to {last:.3f}"
     low, high = float(starts.min()), float(starts.max())
     if low <= last and high >= first:
-        words = f"{outside} of {len(starts)} {what} do not lie {within}: they count nowhere"
+        words = (
+            f"{outside} of {len(starts)} {what} {noun(outside, 'does', 'do')} not lie {within} and"
+        )
+        words += f" {noun(outside, 'counts', 'count')} nowhere"
         return Finding("apart", 0, words)
     words = f"expected {what} {within}, found all {len(starts)} between {low:.3f} and {high:.3f}"
     return Finding("apart", 0, words + _why_apart(starts, first, last), Harm.LABELS)

@@ -16,6 +16,7 @@ from compress.data.recordings import Collection
 from compress.data.session_files import Index, some
 from compress.data.splits import SessionLists
 from compress.errors import RecordingError
+from compress.reading.words import noun
 
 TRAIN, VAL, TEST = metadata.SPLITS
 FOLDERS = {"train": TRAIN, "val": VAL, "calibration": VAL, "test": TEST, "heldout": TEST}
@@ -262,15 +263,17 @@ def _not_counted(
     said = []
     if more:
         names = some([path.name for path in more])
-        said.append(f"{len(more):,} names are links to sessions that are there anyway: {names}")
+        said.append(f"links to sessions that are there anyway: {names}")
     lost = session_files.dangling(data, collection.suffixes)
     if lost:
         names = some([path.name for path in lost])
-        said.append(f"{len(lost):,} links lead to no file and are left out: {names}")
+        leads = noun(len(lost), "link leads", "links lead")
+        is_out = noun(len(lost), "is", "are")
+        said.append(f"{len(lost):,} {leads} to no file and {is_out} left out: {names}")
     inside = {path.resolve() for path in paths}
     others = session_files.below(data, collection.suffixes)
     deeper = [p for p in others if p.resolve() not in inside]
     if deeper:
         names = some([p.relative_to(data).as_posix() for p in deeper])
-        said.append(f"{len(deeper):,} more in folders below {data} are not used: {names}")
+        said.append(f"not used, {len(deeper):,} more in folders below {data}: {names}")
     return said

@@ -37,7 +37,7 @@ from compress.data.session_files import some
 from compress.errors import RecordingError
 from compress.reading import text
 from compress.reading.text import UnreadableError
-from compress.reading.words import refuses_in_one_line
+from compress.reading.words import counted, noun, refuses_in_one_line
 
 _LARGEST = 1 << 20  # bytes of a file; the published ones have a tenth of it
 LISTS = ("train", "val", "test")
@@ -114,7 +114,8 @@ def locate(
     if missing:
         count = sum(len(listed) for _, listed in lists.items())
         raise RecordingError(
-            f"{path}: {len(missing)} of its {count} sessions are not in {folder}: {some(missing)};"
+            f"{path}: {len(missing)} of its {counted(count, 'session')}"
+            f" {noun(len(missing), 'is', 'are')} not in {folder}: {some(missing)};"
             " add the recordings, or take the sessions out of the split"
         )
     return {name: [found[session] for session in listed] for name, listed in lists.items()}

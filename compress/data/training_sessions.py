@@ -13,6 +13,7 @@ from compress.data.listing import TRAIN, VAL
 from compress.data.metadata import Table
 from compress.data.recordings import Collection
 from compress.errors import RecordingError
+from compress.reading.words import counted, noun
 
 
 @dataclass(frozen=True)
@@ -143,8 +144,9 @@ def _of_table(table: Table, collection: Collection) -> TrainingSessions:
         raise RecordingError(f"{table.path}: expected train recordings, found {found.counts()}")
     absent = Counter(session.split for session in found.missing)
     notes = table.notes() + [
-        f"{table.path.name} lists {len(found.of(name)) + absent[name]} {name} recordings,"
-        f" {len(found.of(name))} are there"
+        f"{table.path.name} lists"
+        f" {counted(len(found.of(name)) + absent[name], f'{name} recording')},"
+        f" {len(found.of(name))} {noun(len(found.of(name)), 'is', 'are')} there"
         for name in (TRAIN, VAL)
         if absent[name]
     ]

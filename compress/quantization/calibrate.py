@@ -14,6 +14,7 @@ from compress.graph import Array, FloatOp, Graph, Op
 from compress.graph.samples import Signal, as_signal, whole_steps
 from compress.interpreter.float import FloatInterpreter
 from compress.quantization.rounding import Moments, moments
+from compress.reading.words import counted
 
 
 @dataclass
@@ -115,8 +116,9 @@ def observe(graph: Graph, recordings: Iterable[Array | Signal], products: bool =
             ranges.state[name] = np.maximum(ranges.state.get(name, 0.0), peak)
     if not steps:
         raise RecordingError(
-            f"{graph.name}: expected a calibration of {graph.samples_per_step} samples or more, one"
-            " step of the network, found none; give a longer recording"
+            f"{graph.name}: expected a calibration of"
+            f" {counted(graph.samples_per_step, 'sample')} or more, one step of the"
+            " network, found none; give a longer recording"
         )
     if not ranges.part(graph.input.name, 0):
         raise GraphError(

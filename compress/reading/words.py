@@ -22,7 +22,12 @@ def one_line(text: object, longest: int = LONGEST) -> str:
 
 def counted(count: int, one: str, many: str = "") -> str:
     """1 frame, 1,200 frames. `many`: of a plural that is not made with s."""
-    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
+    return f"{count:,} {noun(count, one, many)}"
+
+
+def noun(count: int, one: str, many: str = "") -> str:
+    """What there are so many of: frame, frames; is, are."""
+    return one if count == 1 else many or f"{one}s"
 
 
 def advised(said: object, advice: str) -> str:

@@ -23,6 +23,7 @@ from compress import tasks
 from compress.errors import RecordingError
 from compress.frontend import checkpoint
 from compress.graph import Graph
+from compress.reading.words import counted
 from compress.report.figures import figure
 from compress.tasks import start
 from compress.tasks import state as saved
@@ -94,7 +95,7 @@ def train(
     said = f"validation {task.metric} {figure(error, task.unit)}"
     return Trained(
         {"steps": recipe.steps, "validation_error": error, "loss": loss},
-        f"{recipe.steps} steps, {said} ({count})",
+        f"{counted(recipe.steps, 'step')}, {said} ({count})",
         dataclasses.asdict(recipe),
     )
 

@@ -202,7 +202,7 @@ def test_a_table_says_how_many_of_its_recordings_are_there(tmp_path: Path) -> No
     found = training_sessions.find(data, None, tmp_path, TYPING)
     assert (found.train, found.validation) == ((data / "a.hdf5",), (data / "b.hdf5",))
     assert found.test == (data / "c.hdf5",)
-    assert found.notes == ("metadata.csv lists 2 train recordings, 1 are there",)
+    assert found.notes == ("metadata.csv lists 2 train recordings, 1 is there",)
     (data / "metadata.csv").write_text("\n".join([rows[0], *rows[2:]]))
     with pytest.raises(RecordingError, match="expected train recordings, found 0 train, 1 val"):
         training_sessions.find(data, None, tmp_path, TYPING)

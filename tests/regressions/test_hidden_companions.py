@@ -133,7 +133,7 @@ def test_links_that_lead_nowhere_are_counted_and_named(tmp_path: Path) -> None:
     os.symlink(".git/annex/objects/none", tmp_path / "c.hdf5")
     found = datasets.find(tmp_path, tmp_path, TYPING)
     assert names(found) == (["a.hdf5"], ["b.hdf5"])
-    assert "1 links lead to no file and are left out: c.hdf5" in found.notes
+    assert "1 link leads to no file and is left out: c.hdf5" in found.notes
     only = tmp_path / "only"
     only.mkdir()
     os.symlink("none", only / "d.hdf5")

@@ -3,17 +3,12 @@ the one that was meant, however the command ended that began it."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from compress import pipeline
 from compress.errors import TendonError
-from tests.conftest import ROOT
 from tests.regressions.test_another_network import INFER, MINE, SIGNAL, Project, project
 
 __all__ = ["project"]
@@ -53,7 +48,7 @@ def test_a_first_command_that_failed_is_typed_again_or_taken_back(
     refused(project, again, "CHECKPOINT=default CALIBRATION=default")
     said = project("compress", "quantize", *MINE)
     assert "CALIBRATION=signal.npy too, as it was to be made from" in said
-    assert "goes on with CHECKPOINT=mine.pt, CALIBRATION=signal.npy" in project("export", "onnx")
+    assert "goes on with CHECKPOINT=mine.pt, CALIBRATION=signal.npy" in project("compress", "macs")
 
 
 def test_a_network_that_stands_is_gone_on_with_where_it_is_named(project: Project) -> None:
@@ -61,10 +56,10 @@ def test_a_network_that_stands_is_gone_on_with_where_it_is_named(project: Projec
     mine = project.hash()
     project("compress", "quantize", "--checkpoint", "missing.pt", code=2)
     refused(project, "CHECKPOINT=missing.pt", "CHECKPOINT=mine.pt")
-    project("export", "firmware", "--board", "posix", *MINE)
+    project("host", *INFER, *MINE)
     refused(project, "CHECKPOINT=missing.pt", "CHECKPOINT=mine.pt")
     project("compress", "quantize", *MINE)
-    assert "goes on with CHECKPOINT=mine.pt" in project("export", "onnx")
+    assert "goes on with CHECKPOINT=mine.pt" in project("compress", "macs")
     assert project.hash() == mine
 
 
@@ -73,8 +68,8 @@ def test_a_command_that_does_not_replace_begins_where_nothing_was_made(project: 
     refused(project, "CHECKPOINT=mine.pt", "CHECKPOINT=default")
     project("export", "firmware", "--board", "posix", "--checkpoint", "missing.pt", code=2)
     refused(project, "CHECKPOINT=missing.pt", "CHECKPOINT=default")
-    project("export", "firmware", "--board", "posix", *MINE, *SIGNAL)
-    assert "goes on with CHECKPOINT=mine.pt" in project("export", "onnx")
+    project("host", *INFER, *MINE, *SIGNAL)
+    assert "goes on with CHECKPOINT=mine.pt" in project("compress", "macs")
 
 
 def test_what_was_made_and_could_not_be_scored_stays(
@@ -87,7 +82,7 @@ def test_what_was_made_and_could_not_be_scored_stays(
     said = project("compress", "quantize", *MINE, *SIGNAL, code=2)
     assert "made from CHECKPOINT=mine.pt" in said
     made = project.hash()
-    project("export", "firmware", "--board", "posix")
+    project("host", *INFER)
     assert project.hash() == made
 
 
@@ -106,44 +101,34 @@ def test_a_damaged_intention_is_said_anew(project: Project) -> None:
     for main, *words in OTHERS:
         assert "intended.json: damaged" in project(main, *words, code=2)
     project("compress", "quantize", *MINE, *SIGNAL)
-    assert "goes on with CHECKPOINT=mine.pt" in project("export", "onnx")
+    assert "goes on with CHECKPOINT=mine.pt" in project("compress", "macs")
 
 
-# kills itself when a function is called the first time, as a power cut would
-KILLED = """
-import os, signal, sys
-from importlib import import_module
-module, name, number = sys.argv[1:4]
-owner = import_module(module)
-def end(*_, **__):
-    os.kill(os.getpid(), int(number))
-setattr(owner, name, end)
-from compress.__main__ import main
-sys.exit(main(sys.argv[4:]))
-"""
+class Killed(BaseException):
+    """Nothing here catches it."""
+
+
 MOMENTS = (
-    ("compress.artifacts", "checkpoint_for"),
-    ("compress.pipeline", "observe"),
-    ("compress.artifacts", "forget"),
-    ("compress.artifacts", "seal"),
-    ("compress.artifacts", "remember"),
-    ("compress.artifacts.memory", "write_json"),
+    "compress.artifacts.checkpoint_for",
+    "compress.pipeline.observe",
+    "compress.artifacts.forget",
+    "compress.artifacts.seal",
+    "compress.artifacts.remember",
+    "compress.artifacts.memory.write_json",
 )
 
 
-@pytest.mark.parametrize(("module", "name"), MOMENTS)
-def test_a_kill_at_any_moment_leaves_what_was_meant(
-    module: str, name: str, project: Project
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_an_end_at_any_moment_leaves_what_was_meant(
+    moment: str, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = ["quantize", "--model", "net.py", *MINE, *SIGNAL]
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, module, name, str(int(signal.SIGKILL)), *words],
-        cwd=project.folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    def end(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(moment, end)
+        with pytest.raises(Killed):
+            project("compress", "quantize", *MINE, *SIGNAL)
     again = "CHECKPOINT=mine.pt CALIBRATION=signal.npy"
     said = project("export", "firmware", "--board", "posix", code=2)
     assert f"net.py {again}` again" in said
@@ -160,9 +145,9 @@ def test_an_equal_copy_changes_nothing_and_goes_on_where_the_first_is_gone(
     project("compress", "quantize", "--checkpoint", "copy.pt")
     assert project.remembered() == remembered
     mine.unlink()
-    said = project("export", "firmware", "--board", "posix", "--checkpoint", "copy.pt")
+    said = project("host", *INFER, "--checkpoint", "copy.pt")
     assert "CHECKPOINT=copy.pt holds what CHECKPOINT=mine.pt held, and is remembered" in said
-    assert "goes on with CHECKPOINT=copy.pt" in project("export", "onnx")
+    assert "goes on with CHECKPOINT=copy.pt" in project("compress", "macs")
 
 
 def test_a_folder_of_another_network_file_is_not_written_in(project: Project) -> None:

@@ -35,7 +35,7 @@ from compress.reading import arrays
 from compress.tasks import distances, labelled, statistics
 from compress.tasks.pose import scores
 from compress.tasks.pose.task import Angles
-from compress.tasks.task import Recorded
+from compress.tasks.recorded import Recorded
 from compress.tasks.typing.task import Typed
 from export.onnx import float_form
 from export.tflite import interpreter, step_file

@@ -190,7 +190,7 @@ def test_a_part_that_was_cut_out_of_a_session_keeps_its_keys(
     with Session(path) as read:
         read.check()
         assert read.text() == "bcde"
-    assert len(heard) == 1 and "1 of 5 keystrokes do not lie within the recorded time" in heard[0]
+    assert len(heard) == 1 and "1 of 5 keystrokes does not lie within the recorded time" in heard[0]
 
 
 def test_windows_of_training_do_not_span_a_gap(tmp_path: Path) -> None:

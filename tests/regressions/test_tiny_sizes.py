@@ -9,6 +9,7 @@ import pytest
 
 from bench.__main__ import main as bench_main
 from compress.files import read_json
+from compress.reading.words import counted
 from host.__main__ import main
 from host.names import LOCAL
 from tests import toy
@@ -102,7 +103,7 @@ def test_less_than_a_forward_takes_is_refused_in_a_line(
     code, frames = infer(network, "torch", samples)
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert (code, frames) == (2, None)
-    expected = f"the published forward cannot take these {samples} samples"
+    expected = f"the published forward cannot take {counted(samples, 'sample')}"
     assert (expected if samples else "expected at least one number") in said, said
 
 

@@ -24,6 +24,7 @@ from compress.errors import CheckpointError, RecordingError
 from compress.frontend import checkpoint
 from compress.frontend.families import HybridNetwork
 from compress.frontend.families.hybrid.model import InputMeanPooling
+from compress.reading.words import counted
 from compress.tasks import start
 from compress.tasks import state as saved
 from compress.tasks.steps import advance, schedule_of
@@ -101,7 +102,7 @@ def train(request: TrainingRequest, recipe: Recipe | None = None) -> Trained:
     count = "one session" if len(validation) == 1 else f"{len(validation)} sessions"
     return Trained(
         {"steps": recipe.steps, "validation_cer": cer, "loss": loss},
-        f"{recipe.steps} steps, validation CER {cer:.2f} % ({count}, greedy)",
+        f"{counted(recipe.steps, 'step')}, validation CER {cer:.2f} % ({count}, greedy)",
         dataclasses.asdict(recipe),
     )
 

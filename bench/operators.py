@@ -31,7 +31,7 @@ YES = "yes"
 INTRO = """# Operators
 
 Written by `make docs`; `make test` refuses an old one. To add an operator, see
-[adding an operator](adding-an-operator.md).
+[own-operator.md](own-operator.md).
 
 An operator has a float form, an integer form, or both. *yes* means that the format has it; a number
 is the reason below why it has not. For the C project the kernels of `firmware/nn` are named. On a

@@ -60,7 +60,7 @@ def prepare_scored(folder: Folder, sources: Sources, in_full: bool = False) -> A
 
 def published(path: Path, part: Recorded) -> npt.NDArray[np.float32]:
     """A part of a recording, whole steps or not -> float32 frames of the published forward over
-    exactly its samples, as many as that gives (a stream sees less: DESIGN.md)."""
+    exactly its samples, as many as that gives (a stream sees less)."""
     from compress.frontend import checkpoint
 
     try:
@@ -171,7 +171,7 @@ def _on_board(board: str, made: Artifacts, signal: Signal, port: str | None) -> 
 
 
 def _torch(path: Path, signal: Signal, graph: g.Graph) -> npt.NDArray[np.float32]:
-    """The published forward sees the whole recording, which a stream does not (DESIGN.md)."""
+    """The published forward sees the whole recording, which a stream does not."""
     from compress.frontend import checkpoint
 
     loaded = checkpoint.load(path)

@@ -29,7 +29,7 @@ LONG = (  # files that take half a minute and more, the longest first
     "test_kernels",
     "test_speed",
     "test_examples",
-    "test_networks_page",
+    "test_own_network_page",
     "test_tflite",
     "test_pose_accuracy",
     "test_stack",

@@ -2,9 +2,9 @@
 
 Cycles of a matrix are so many for each multiply-accumulate, and so many for each weight that is
 fetched: a step fetches each weight once and multiplies it with all frames it holds. Both are fitted
-to modelled cycles of `make bench` (DESIGN.md, "Measured": linear 512→2048 on one frame,
-convolutions on two, six and ten), on an STM32H743 and an STM32F405 with tables in flash. The rule
-is for choosing; what was chosen is measured afterwards.
+to modelled cycles of `make bench` (linear 512→2048 on one frame, convolutions on two, six and
+ten), on an STM32H743 and an STM32F405 with tables in flash. The rule is for choosing; what was
+chosen is measured afterwards.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Post-training quantization: the float graph and what calibration saw -> the integer graph.
 
 scales.py chooses the scales, every operator makes its own integers from them, proof.py shows that
-no sum of them can overflow. DESIGN.md explains the choices.
+no sum of them can overflow. docs/decisions explains the choices.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 and that no sum can overflow.
 
 Read from the file alone, whoever wrote it. One rule per operator says which types and quantization
-both sets of kernels take; an operator without a rule is refused. DESIGN.md says where the rules
-come from.
+both sets of kernels take; an operator without a rule is refused.
+docs/decisions/tflite-written-directly.md says where the rules come from.
 """
 
 from __future__ import annotations

@@ -3,8 +3,9 @@ refused.
 
 Scales, weights and biases are the graph's own. Every emitter takes the lowering and its operator,
 and emits TFLite operators that the reference and the CMSIS-NN kernels of TFLite-Micro both run;
-DESIGN.md says why these. To add an operator: an emitter, and a line here; whether it can say all
-that an operator may be asked (8-bit activations, a factor), it checks itself.
+docs/decisions/tflite-written-directly.md says why these. To add an operator: an emitter, and a line
+here; whether it can say all that an operator may be asked (8-bit activations, a factor), it checks
+itself.
 """
 
 from __future__ import annotations

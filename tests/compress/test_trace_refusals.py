@@ -315,7 +315,7 @@ STREAMS = [
     Case(Decides, "a decision inside of forward", "scores as output"),
     Case(Deviation, "a deviation", "a norm"),
     Case(Backwards, "in another order", "WINDOW and STRIDE"),
-    Case(Digamma, "digamma, which has no operator", r"docs/networks\.md"),
+    Case(Digamma, "digamma, which has no operator", r"docs/own-network\.md"),
     Case(Divides, "a division by what is computed", "a product, or a norm"),
     Case(Masks, "a mask", "no mask"),
     Case(Chooses, "a choice by value", "an activation"),

@@ -78,7 +78,7 @@ def advice_of(name: str) -> tuple[str, str]:
     found = next((v for k, v in ADVICE.items() if k in name.replace("_", "") or k in name), None)
     return found or (
         f"{name}, which has no operator in the stream graph",
-        "the vocabulary of docs/networks.md",
+        "the vocabulary of docs/own-network.md",
     )
 
 

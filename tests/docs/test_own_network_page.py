@@ -16,7 +16,7 @@ from tests import toy
 from tests.conftest import ROOT
 from tests.test_makefile import called
 
-PAGE = ROOT / "docs" / "networks.md"
+PAGE = ROOT / "docs" / "own-network.md"
 TEXT = PAGE.read_text()
 BLOCKS = re.findall(r"^```(python|sh)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 MAKE = 'make() { command make -o setup -o tools "$@"; }\nset -e\n'  # the environment is there

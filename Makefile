@@ -100,17 +100,15 @@ demo: setup tools ## the whole way: quantize, count, export, build, run on the e
 test: setup tools ## every test, linter and type check
 	@sh firmware/tools.sh browser
 	@sh firmware/tools.sh clang
-	@sh firmware/tools.sh ccache
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-accuracy: setup ## the bars of accuracy of the shipped networks on all that is held out, in TFLite
-## too (some minutes)
-	ACCURACY=all OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile \
-		tests/compress/test_accuracy.py tests/compress/test_pose_accuracy.py \
-		tests/export/test_tflite.py::test_tflite_micro_decodes_what_the_trained_float_network_decodes $(ARGS)
+accuracy: setup ## the shipped networks in TFLite-Micro beside the trained floats, on longer
+## stretches than `make test` takes (some minutes)
+	ACCURACY=all OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist worksteal \
+		tests/export/test_tflite.py -k decodes_what_the_trained $(ARGS)
 
 networks: setup ## 200 networks drawn at random, from PyTorch to every form of their integers (some
 ## minutes on two cores) [NETWORKS=200 FIRST_NETWORK=0]

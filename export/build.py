@@ -85,8 +85,8 @@ def make_firmware(graph: g.Graph, folder: Folder, board: str, compiler: str = "g
 
 
 def make_tap_image(graph: g.Graph, folder: Folder, board: str, compiler: str = "gcc") -> Path:
-    """The same, able to say what every operator puts out and how long it takes (SPEC.md part 4); in
-    `tap` beside it."""
+    """The same, able to say what every operator puts out and how long it takes
+    (docs/spec/serial-line.md); in `tap` beside it."""
     return _make_image(graph, folder, board, folder.target(board) / "tap", "-DMODEL_TAP", compiler)
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from compress.errors import TendonError
@@ -70,22 +68,6 @@ def version(board: Description, compiler: str) -> str:
             f"{command[0]} cannot be run ({error}); `make tools` installs it"
         ) from error
     return said.splitlines()[0]
-
-
-def objects(command: Sequence[str], sources: Sequence[str], folder: Path) -> list[str]:
-    """Compile each source by itself in `folder`, as many at a time as there are cores: the names of
-    the objects. CalledProcessError, with what was said, of the first that does not compile."""
-
-    def compile_one(source: str) -> str:
-        made = f"{Path(source).stem}.o"
-        words = [*command, "-c", source, "-o", made]
-        subprocess.run(
-            words, cwd=folder, capture_output=True, text=True, errors="replace", check=True
-        )
-        return made
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(compile_one, sources))
 
 
 def refuse(compiler: str) -> None:

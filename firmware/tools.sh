@@ -7,8 +7,6 @@
 #                     fails
 #   tools.sh browser  chromium, with which a test looks at a report; without it that test is
 #                     skipped, so this never fails
-#   tools.sh ccache   ccache, with which tests compile what is the same once; without it they take
-#                     longer, so this never fails
 #   tools.sh python   Python 3.11 with venv, and a C++ compiler with Python's headers: the package
 #                     kenlm is built from source
 set -eu
@@ -44,9 +42,6 @@ elif [ "${1:-}" = clang ]; then
 elif [ "${1:-}" = browser ]; then
     missing=0
     have chromium || need=" chromium"
-elif [ "${1:-}" = ccache ]; then
-    missing=0
-    have ccache || need=" ccache"
 else
     have gcc || need="$need gcc libc6-dev"
     have arm-none-eabi-gcc || need="$need gcc-arm-none-eabi"

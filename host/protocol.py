@@ -1,4 +1,5 @@
-"""The bytes of the serial line: frames and messages of SPEC.md part 4. No input or output here."""
+"""The bytes of the serial line: frames and messages of docs/spec/serial-line.md. No input or
+output here."""
 
 from __future__ import annotations
 

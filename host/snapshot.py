@@ -1,4 +1,4 @@
-"""The state of a model in a file: SPEC.md part 4."""
+"""The state of a model in a file: docs/spec/serial-line.md, Snapshots."""
 
 from __future__ import annotations
 

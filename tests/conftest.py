@@ -8,7 +8,6 @@ test says so, and fails in CI.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import shutil
@@ -22,23 +21,32 @@ from filelock import FileLock
 
 from compress.data import recordings
 from compress.tasks.typing.simulated import COLLECTION as TYPING
-from export import compilers
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "fixtures"
-LONG = (  # files that take minutes, the longest first
+LONG = (  # files that take half a minute and more, the longest first
     "test_accuracy",
-    "test_chips",
-    "test_project",
-    "test_pose_accuracy",
-    "test_hil",
-    "test_tflite",
     "test_kernels",
+    "test_speed",
     "test_examples",
     "test_networks_page",
+    "test_tflite",
+    "test_pose_accuracy",
+    "test_stack",
+    "test_compilers",
+    "test_hil",
+    "test_chips",
+    "test_project",
+    "test_faults",
+    "test_artifacts",
+    "test_networks",
+    "test_native",
+    "test_board_diagnosis",
+    "test_pareto",
+    "test_pareto_pose",
     "test_compression",
 )
-ACCURACY = os.environ.get("ACCURACY") == "all"  # on all that is held out: make accuracy
+ACCURACY = os.environ.get("ACCURACY") == "all"  # on longer stretches: make accuracy
 HYBRID = ("TC_S4_small", "TC_S4_medium", "S4_large")
 
 
@@ -46,22 +54,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that take minutes first, so that two processes end together and not one long after the
     other."""
     items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
-
-
-def pytest_configure() -> None:
-    """Projects that tests build share most of their files: ccache, where it is installed, compiles
-    each once. What links, or compiles several files at once, does as ever."""
-    ccache, links = shutil.which("ccache"), ROOT / "build" / "ccache" / "bin"
-    if ccache is None or str(links) in os.environ["PATH"]:
-        return
-    links.mkdir(parents=True, exist_ok=True)
-    clang = compilers.clang()
-    names = ("gcc", "g++", "cc", "c++", "arm-none-eabi-gcc", "arm-none-eabi-g++")
-    for name in filter(shutil.which, (*names, clang, clang.replace("clang", "clang++"))):
-        with contextlib.suppress(FileExistsError):  # of an earlier run
-            (links / Path(name).name).symlink_to(ccache)
-    os.environ["PATH"] = f"{links}{os.pathsep}{os.environ['PATH']}"
-    os.environ |= {"CCACHE_DIR": str(links.parent), "CCACHE_NOHASHDIR": "1"}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ import numpy.typing as npt
 
 from bench.bare.cores import CLANG, HERE, Core
 from compress.errors import TendonError
-from export import compilers
 
 Array = npt.NDArray[Any]
 
@@ -138,18 +136,32 @@ def sources() -> list[Path]:
 def build_native(folder: Path, *flags: str, compiler: str = "gcc") -> Path:
     """A program for this machine; flags such as -O3 or -fsanitize=…; `compiler`: its command."""
     target = folder / "cases"
-    names = [*map(str, sources()), str(HERE / "port_pc.c")]
-    return _build([compiler, *WARNINGS, *flags], names, [], target)
+    _compile(
+        [
+            compiler,
+            *WARNINGS,
+            *flags,
+            *_include(),
+            *map(str, sources()),
+            str(HERE / "port_pc.c"),
+            "-o",
+            str(target),
+        ]
+    )
+    return target
 
 
 def build(core: Core, folder: Path, *flags: str, compiler: str = "gcc") -> Path:
     """An ELF for an emulated core, by one of COMPILERS."""
     target = folder / "cases.elf"
-    names = [*map(str, sources()), str(HERE / "port_qemu.c")]
-    options = [*core.flags, *WARNINGS, *flags]
+    names = [str(s) for s in (*sources(), HERE / "port_qemu.c")]
+    options = [*core.flags, *WARNINGS, *flags, *_include()]
     if compiler == "gcc":
-        return _build(["arm-none-eabi-gcc", *options], names, core.link_flags, target)
-    return _build([*CLANG, *options], names, core.clang_link_flags(), target)
+        command = ["arm-none-eabi-gcc", *options, *core.link_flags, *names]
+    else:
+        command = [*CLANG, *options, *names, *core.clang_link_flags()]
+    _compile([*command, "-o", str(target)])
+    return target
 
 
 def run_native(program: Path, cases: list[Case]) -> list[Answer]:
@@ -164,22 +176,15 @@ def _include() -> list[str]:
     return [f"-I{HERE}", f"-I{ROOT / 'firmware' / 'nn'}"]
 
 
-def _build(
-    command: Sequence[str], names: Sequence[str], link_flags: Sequence[str], target: Path
-) -> Path:
-    """A program of these sources, compiled and linked by a command with its options."""
-    folder = target.parent.resolve()
+def _compile(command: list[str]) -> None:
     try:
-        made = compilers.objects([*command, *_include()], names, folder)
-        words = [*command, *made, *link_flags, "-o", target.name]
-        subprocess.run(
-            words, cwd=folder, capture_output=True, text=True, errors="replace", check=True
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=300
         )
     except FileNotFoundError:
         raise CaseError(f"{command[0]} not found; install gcc and gcc-arm-none-eabi") from None
-    except subprocess.CalledProcessError as error:
-        raise CaseError(f"{command[0]} failed:\n{error.stderr[-4000:]}") from None
-    return target
+    if done.returncode:
+        raise CaseError(f"{command[0]} failed:\n{done.stderr[-4000:]}")
 
 
 def _run(command: list[str], folder: Path, cases: list[Case]) -> list[Answer]:

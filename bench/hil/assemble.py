@@ -19,7 +19,7 @@ from compress import evaluate
 from compress.data.datasets import Dataset
 from compress.graph import Graph
 from compress.graph.kept import scaled
-from compress.graph.samples import to_int16
+from compress.graph.samples import pieces, to_int16
 from compress.interpreter.integer import IntegerInterpreter
 from compress.tasks import distances, groups
 from compress.tasks.recorded import Recorded
@@ -133,7 +133,7 @@ def comparison(expected: Sequence[Frames], found: Sequence[Frames]) -> dict[str,
         frames = min(len(a), len(b))
         missing += abs(len(a) - len(b))
         words, begin = words + frames * a.shape[1], 0
-        for x, y in zip(distances.blocks(a[:frames]), distances.blocks(b[:frames]), strict=True):
+        for x, y in zip(pieces(a[:frames]), pieces(b[:frames]), strict=True):
             places = np.argwhere(x != y)
             mismatches += len(places)
             if len(places) and first is None:

@@ -1,5 +1,5 @@
-"""Kernel calls with random contents that keep every promise an export proves, and what SPEC.md says
-comes out.
+"""Kernel calls with random contents that keep every promise an export proves, and what
+docs/spec/ says comes out.
 
 `mode` picks the contents: "random", "extreme" (every value at an end of its range, sums as close to
 2³¹ as they may come) or "quiet" (small values, where rounding decides).

@@ -1,4 +1,4 @@
-"""The graph file (SPEC.md part 2) and the hash of a graph."""
+"""The graph file (docs/spec/graph-file.md) and the hash of a graph."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from compress.errors import TendonError
 from compress.graph import Array
-from compress.graph.samples import BLOCK, OnDisk, stays_on_disk
+from compress.graph.samples import OnDisk, pieces, stays_on_disk
 from compress.reading.arrays import Mapped
 
 LARGE = 4 << 20  # bytes of one array; more lies in the file
@@ -136,8 +136,8 @@ def joined(parts: list[Array]) -> Array:
         return parts[0]
     found = Kept(sum(map(len, parts)), parts[0].shape[1:], parts[0].dtype)
     for part in parts:
-        for start in range(0, len(part), BLOCK):
-            found.append(np.asarray(part[start : start + BLOCK]))
+        for rows in pieces(part):
+            found.append(rows)
     return found.array()
 
 

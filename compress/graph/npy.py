@@ -8,7 +8,7 @@ from typing import IO
 import numpy as np
 
 from compress.graph import Array
-from compress.graph.samples import BLOCK
+from compress.graph.samples import pieces
 
 
 def write(file: IO[bytes], parts: Sequence[Array], last: bool = False) -> tuple[int, ...]:
@@ -22,8 +22,8 @@ def write(file: IO[bytes], parts: Sequence[Array], last: bool = False) -> tuple[
     )
     begin, done = file.tell() if last else 0, 0
     for part in parts:
-        for start in range(0, len(part), BLOCK):
-            block = np.asarray(part[start : start + BLOCK], dtype)
+        for piece in pieces(part):
+            block = np.asarray(piece, dtype)
             if last:
                 _columns(file, block, begin + done * dtype.itemsize, rows * dtype.itemsize)
             else:

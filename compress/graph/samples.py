@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -15,6 +16,7 @@ Initial = Mapping[str, Array]  # name of a graph's extra input -> what a stream 
 
 
 BLOCK = 1 << 15  # samples that are read at once from a recording that stays on disk
+VALUES = 1 << 18  # of frames that are taken at once
 
 
 class OnDisk:
@@ -48,8 +50,8 @@ class OnDisk:
 
     def __iter__(self) -> Iterator[Any]:
         """Rows, read some at a time."""
-        for start in range(0, len(self), BLOCK):
-            yield from self._read(start, min(start + BLOCK, len(self)))
+        for rows in pieces(cast(Array, self)):
+            yield from rows
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return np.asarray(self._read(0, len(self)), dtype)
@@ -72,6 +74,14 @@ def blocks(samples: Array, step: int) -> Iterator[Array]:
     size, end = max(1, BLOCK // step) * step, len(samples) // step * step
     for start in range(0, end, size):
         yield np.asarray(samples[start : min(start + size, end)])
+
+
+def pieces(frames: Array) -> Iterator[Array]:
+    """Arrays of some rows (n, …), one after the other, of frames that may lie on disk: as many rows
+    at a time whatever the type of their numbers."""
+    size = max(1, VALUES // max(1, math.prod(frames.shape[1:])))
+    for start in range(0, len(frames), size):
+        yield np.asarray(frames[start : start + size])
 
 
 class SideBySide:

@@ -1,5 +1,5 @@
 """The integer stream graph in numpy: the one definition that C must equal bit for bit on every
-target. What each operator computes stands in its record (compress/ops/, SPEC.md part 1)."""
+target. What each operator computes stands in its record (compress/ops/, docs/spec/)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The integer arithmetic that several operators share: SPEC.md part 1 in numpy.
+"""The integer arithmetic that several operators share: docs/spec/integers.md in numpy.
 
 Integers are int64 arrays. Every 32-bit sum is proven to stay below 2³¹ (quantization/proof.py),
 so nothing here wraps or saturates but where it says so.

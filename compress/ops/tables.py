@@ -1,4 +1,5 @@
-"""Function tables for `lut`: 257 points, linear between them (SPEC.md part 1), and the functions.
+"""Function tables for `lut`: 257 points, linear between them, and the functions
+(docs/spec/operators-functions.md).
 
 A table operator holds the name of its function, so that exporters and the proof know it.
 """

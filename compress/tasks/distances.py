@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+
+from compress.graph.samples import pieces
 
 Array = npt.NDArray[np.generic]
 BLOCK = 1 << 14  # frames that are compared at once
@@ -16,21 +18,18 @@ def concatenate(parts: Sequence[Array]) -> Array:
     return np.concatenate([np.asarray(p) for p in parts])
 
 
-def blocks(frames: Array) -> Iterator[Array]:
-    """Frames (n, values), which may lie on disk, some at a time."""
-    for start in range(0, len(frames), BLOCK):
-        yield np.asarray(frames[start : start + BLOCK])
-
-
 def best(frames: Array) -> npt.NDArray[np.int64]:
     """The best class of each frame (n, classes)."""
-    return np.concatenate([np.zeros(0, np.int64), *(b.argmax(-1) for b in blocks(frames))])
+    return np.concatenate([np.zeros(0, np.int64), *(rows.argmax(-1) for rows in pieces(frames))])
 
 
 def agreement(first: Sequence[Array], second: Sequence[Array]) -> float:
     """Share of frames 0…1 whose best class is the same in both."""
-    equal = [best(a) == best(b) for a, b in zip(first, second, strict=True)]
-    return float(np.concatenate(equal).mean())
+    equal = total = 0
+    for a, b in zip(first, second, strict=True):
+        for x, y in zip(pieces(a), pieces(b), strict=True):
+            equal, total = equal + int((x.argmax(-1) == y.argmax(-1)).sum()), total + len(x)
+    return equal / total if total else float("nan")
 
 
 def sqnr_db(expected: Array, found: Array) -> float:

@@ -4,6 +4,7 @@ each of them (`compress/data/own_recording.py`), for networks of any rate and sh
 from __future__ import annotations
 
 from abc import abstractmethod
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -68,16 +69,17 @@ class LabelledTask(Task):
         """Frames that have a sample of their own, (n, outputs), and what is known of these samples,
         (n, …): the frames of the start-up are left out. In pieces, one or more, of whole runs of
         `size` frames; the last takes the rest."""
-        samples = label_samples(graph, len(frames))  # in order
-        first, last = np.searchsorted(samples, [0, len(recorded.target)])
-        frames, samples = frames[first:last], samples[first:last]
-        runs, together = max(1, len(samples) // size), max(1, BLOCK // size)
+        first, last = (
+            bisect_left(range(len(frames)), bound, key=lambda f: label_samples(graph, f + 1, f)[0])
+            for bound in (0, len(recorded.target))
+        )
+        runs, together = max(1, (last - first) // size), max(1, BLOCK // size)
         for run in range(0, runs, together):
-            end = None if run + together >= runs else (run + together) * size
-            part = slice(run * size, end)
-            at = samples[part]
-            begin, stop = (int(at[0]), int(at[-1]) + 1) if len(at) else (0, 0)
-            yield np.asarray(frames[part]), rows_at(recorded.target[begin:stop], at - begin)
+            start = first + run * size
+            stop = last if run + together >= runs else start + together * size
+            at = label_samples(graph, stop, start)
+            begin, end = (int(at[0]), int(at[-1]) + 1) if len(at) else (0, 0)
+            yield np.asarray(frames[start:stop]), rows_at(recorded.target[begin:end], at - begin)
 
     def others(self, graph: g.Graph, paths: Sequence[Path]) -> list[Array]:
         """What is known in other recordings, of those that say something."""

@@ -50,12 +50,12 @@ def samples_of(graph: Graph, array: Array) -> Array:
     return array.T
 
 
-def label_samples(graph: Graph, frames: int) -> npt.NDArray[np.int64]:
-    """The sample whose label each frame of a stream has, (frames,): its newest less the look-ahead;
-    −1 for the frames of a start-up."""
+def label_samples(graph: Graph, frames: int, start: int = 0) -> npt.NDArray[np.int64]:
+    """The sample whose label each frame start…frames of a stream has, in order: its newest less the
+    look-ahead; −1 for the frames of a start-up."""
     per_frame = graph.input.rate / graph.output.rate
-    ends = np.arange(1, frames + 1, dtype=np.int64) * per_frame.numerator
+    ends = np.arange(start + 1, frames + 1, dtype=np.int64) * per_frame.numerator
     newest = -(-ends // per_frame.denominator) - 1  # rounded up, where a sample gives some frames
     found = newest - int(graph.provenance.get("lookahead", 0))
-    found[: graph.start_up] = -1
+    found[: max(0, graph.start_up - start)] = -1
     return np.maximum(found, -1)

@@ -27,7 +27,7 @@ from export.c import (
 )
 from export.c.placement import Where, first_choices
 
-SPEC = FIRMWARE.parent / "SPEC.md"
+SPECIFICATION = FIRMWARE.parent / "docs" / "spec"
 _INCLUDE = re.compile(rb'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 
 
@@ -87,7 +87,7 @@ def board_files(
     description: Description, where: Where, cold: Sequence[str] = ()
 ) -> dict[str, bytes]:
     """What every form of a network shares on a board, by path in the project: application without
-    its main, port, SPEC.md."""
+    its main, port, specification."""
     files = _sources("app") | _sources("port", "*.h")
     del files["app/main.c"]
     for folder in description.port_folders:
@@ -95,7 +95,8 @@ def board_files(
     if description.linker_script:
         placed = linker_script.lines(description, where, cold)
         files |= {f"port/{description.name}/{name}": _text(lines) for name, lines in placed.items()}
-    return files | {"SPEC.md": SPEC.read_bytes()}
+    pages = sorted(SPECIFICATION.glob("*.md"))
+    return files | {f"docs/spec/{page.name}": page.read_bytes() for page in pages}
 
 
 def write_files(out_dir: Path, files: dict[str, bytes], texts: dict[str, Iterable[str]]) -> None:

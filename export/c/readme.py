@@ -53,8 +53,8 @@ def lines(
     yield "- `src/`, `library.properties` for Arduino; `library.json` for PlatformIO; `zephyr/` for"
     yield "  Zephyr: nothing but what these need to find `model/` and `nn/`"
     yield (
-        "- `SPEC.md` states the integers of every kernel, the model's interface and every byte of"
-        " the serial line"
+        "- `docs/spec/` states the integers of every kernel, the model's interface and every byte"
+        " of the serial line"
     )
 
 
@@ -259,5 +259,6 @@ def _readme_flash(board: Description, where: Where, loading: Loading) -> Iterato
             " not at all."
         )
         yield ""
-    yield f"The board then speaks the protocol of SPEC.md part 4 at {board.baud} baud, 8N1."
+    yield f"The board then speaks the protocol of `docs/spec/serial-line.md` at {board.baud} baud,"
+    yield "8N1."
     yield ""

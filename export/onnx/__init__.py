@@ -1,4 +1,4 @@
-"""The streaming step as ONNX, in two forms: `float.onnx` and `qdq.onnx` (SPEC.md part 5)."""
+"""The streaming step as ONNX, in two forms: `float.onnx` and `qdq.onnx` (docs/spec/onnx.md)."""
 
 from __future__ import annotations
 

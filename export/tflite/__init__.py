@@ -1,5 +1,5 @@
 """The integer graph as `.tflite` files for LiteRT and TFLite-Micro: 16-bit activations, 8-bit
-weights (SPEC.md part 6)."""
+weights (docs/spec/tflite.md)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """A `.tflite` file being written: tensors, operators, state; nothing here knows about networks
-(SPEC.md part 6).
+(docs/spec/tflite.md).
 
 One tensor is one activation or constant with its scale; an operator is appended in execution order.
 State is either resource variables, read before and assigned after use, or further inputs and

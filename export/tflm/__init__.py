@@ -1,2 +1,2 @@
 """The integer graph as an STM32 project around TFLite-Micro's interpreter; it carries none of its
-sources (SPEC.md part 7)."""
+sources (docs/spec/tflm.md)."""

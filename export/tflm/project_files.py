@@ -149,4 +149,4 @@ def _readme(board: Description, title: str) -> Iterator[str]:
     )
     yield "- `model/model.h` the network's interface, `model/model.cc` the interpreter behind it"
     yield "- `app/`, `port/` the serial protocol around the network, and the board"
-    yield "- `SPEC.md` states the model's interface and every byte of the serial line"
+    yield "- `docs/spec/` states the model's interface and every byte of the serial line"

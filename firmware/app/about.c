@@ -57,7 +57,7 @@ static uint8_t *put_board(const port_info *port, uint8_t *at)
     return put_u32(at, health.stack_bytes);
 }
 
-_Static_assert(sizeof(port_past) == 52u, "SPEC.md part 4 has these bytes");
+_Static_assert(sizeof(port_past) == 52u, "docs/spec/serial-line.md has these bytes");
 static uint8_t *put_past(uint8_t *at)
 {
     port_past past;

@@ -1,4 +1,5 @@
-/* Frames: COBS between zero bytes; inside, a header, a payload and a CRC (SPEC.md part 4). */
+/* Frames: COBS between zero bytes; inside, a header, a payload and a CRC
+ * (docs/spec/serial-line.md). */
 #ifndef FRAME_H
 #define FRAME_H
 #include "wire.h"

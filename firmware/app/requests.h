@@ -1,5 +1,5 @@
-/* One function per request of the host (SPEC.md part 4); app.c calls them. Each may be called any
- * number of times for one request. */
+/* One function per request of the host (docs/spec/serial-line.md); app.c calls them. Each may be
+ * called any number of times for one request. */
 #ifndef REQUESTS_H
 #define REQUESTS_H
 #include "frame.h"

@@ -1,4 +1,4 @@
-/* Numbers of the serial line, version 4. SPEC.md part 4 states every byte; this file and
+/* Numbers of the serial line, version 4. docs/spec/serial-line.md states every byte; this file and
  * host/protocol.py must agree with it. Every field is little-endian, and so is every core this runs
  * on: fields are copied, not assembled. */
 #ifndef WIRE_H

@@ -1,4 +1,4 @@
-/* The kernels of Tendon: what a network's step calls. This header is the manual; SPEC.md part 1
+/* The kernels of Tendon: what a network's step calls. This header is the manual; docs/spec/
  * defines the integers.
  *
  * Every tensor is int16, (frames, features), features contiguous; 8-bit activations (`w8a8`) are

@@ -379,7 +379,7 @@ static inline int32_t nn_clamp(int32_t v, int32_t lo, int32_t hi)
     return v < lo ? lo : v > hi ? hi : v;
 }
 
-/* requant(acc, shift, mult) of SPEC.md part 1 */
+/* requant(acc, shift, mult) of docs/spec/integers.md */
 static inline int32_t nn_requant(int32_t acc, uint32_t shift, int32_t mult)
 {
     return nn_smmulr(nn_shift_left(acc, shift), mult);
@@ -419,7 +419,7 @@ static inline int32_t nn_between(const int16_t *left, int32_t f)
     return nn_smlad(nn_load_pair(left), (uint32_t)nn_mla(f, 65535, 256), 128);
 }
 
-/* lut(x) of SPEC.md part 1; middle is the table's entry 128 */
+/* lut(x) of docs/spec/operators-functions.md; middle is the table's entry 128 */
 static inline int32_t nn_lut(const int16_t *middle, int32_t x)
 {
     return nn_between(middle + (x >> 8), x & 255) >> 8;

@@ -1,4 +1,5 @@
-/* Constants of SPEC.md part 1, log_softmax; tests/firmware/test_kernels.py computes them again. */
+/* Constants of log_softmax in docs/spec/operators-functions.md;
+ * tests/firmware/test_kernels.py computes them again. */
 #ifndef NN_LOG_SOFTMAX_TABLES_H
 #define NN_LOG_SOFTMAX_TABLES_H
 

@@ -70,7 +70,7 @@ typedef struct {
     uint32_t faults;  /* since power-on */
 } port_fault;
 
-/* What was before the last start. HELLO carries it as it lies (SPEC.md part 4). */
+/* What was before the last start. HELLO carries it as it lies (docs/spec/serial-line.md). */
 typedef struct {
     uint32_t cause;    /* PORT_RESET_... */
     uint32_t flags;    /* the chip's own register of causes; 0 where it has none */
@@ -112,7 +112,7 @@ uint32_t port_read(uint8_t *bytes, uint32_t room);
 void port_write(const uint8_t *bytes, uint32_t count);
 
 /* The counter, 32 bits, wrapping: steps are timed by it, and the challenge of a session begins with
- * it (SPEC.md part 4), so it is not the same at every start. */
+ * it (docs/spec/serial-line.md), so it is not the same at every start. */
 uint32_t port_ticks(void);
 
 /* Everything the port has counted. */

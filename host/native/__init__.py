@@ -22,7 +22,6 @@ from compress.files import visible
 from compress.graph import Array, Graph
 from compress.graph.kept import Kept
 from compress.graph.samples import Signal, blocks, to_int16
-from export import compilers
 from export.c import emit, memory
 
 HERE = Path(__file__).parent
@@ -152,20 +151,15 @@ def _compile(
             (Path(folder) / Path(name).name).write_bytes(content)
         network = sorted(Path(name).name for name in files if "/" in name and name.endswith(".c"))
         sources = [*network, "driver.c", *kernel_sources]
-        command = ["gcc", *(flag for flag in flags if flag != "-shared")]
-        command += ["-DMODEL_TAP"] if taps else []
+        command = ["gcc", *flags, *(["-DMODEL_TAP"] if taps else []), *sources, "-o", library.name]
         try:
-            objects = compilers.objects(command, sources, Path(folder))
-            link = ["gcc", *flags, *objects, "-o", library.name]
-            subprocess.run(
-                link, cwd=folder, capture_output=True, text=True, errors="replace", check=True
+            done = subprocess.run(
+                command, cwd=folder, capture_output=True, text=True, errors="replace", check=False
             )
         except FileNotFoundError as error:
             raise TendonError(
                 "gcc was not found: install it (Debian: apt-get install gcc libc6-dev)"
             ) from error
-        except subprocess.CalledProcessError as error:
-            raise TendonError(
-                f"the exported C does not compile natively:\n{error.stderr}"
-            ) from error
+        if done.returncode:
+            raise TendonError(f"the exported C does not compile natively:\n{done.stderr}")
         (Path(folder) / library.name).replace(library)

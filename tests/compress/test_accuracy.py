@@ -1,9 +1,9 @@
 """The shipped networks on simulated recordings: hard enough to be meaningful, and quantization
 costs next to nothing.
 
-Whole held-out sessions, minutes long, more than 3,000 characters; `make accuracy` takes all of
-them. Nothing here is a figure for real recordings. The integers are those of native C, which equal
-the reference (test_native.py) and come many times as fast.
+Whole held-out sessions, minutes long, more than 3,000 characters; nothing here is a figure for real
+recordings. The integers are those of native C, which equal the reference (test_native.py) and come
+many times as fast.
 """
 
 from __future__ import annotations
@@ -27,10 +27,9 @@ from compress.tasks import distances
 from compress.tasks.typing import scores
 from compress.tasks.typing.simulated import COLLECTION as TYPING
 from host import native
-from tests.conftest import ACCURACY, ROOT
+from tests.conftest import ROOT
 
 MODELS = ["TC_S4_small", "TC_S4_medium", "S4_large"]  # by size
-SESSIONS = None if ACCURACY else 4  # held-out ones that are taken
 Frames = list[g.Array]
 
 
@@ -80,7 +79,7 @@ def compared(simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> Calla
     @functools.cache
     def floats(model: str) -> tuple[HeldOut, Frames]:
         real = g.load(Folder(build, model, "w8a16").float_graph)
-        heldout = evaluate.read_heldout(real, data.heldout[:SESSIONS])
+        heldout = evaluate.read_heldout(real, data.heldout)
         return heldout, heldout.float_frames(real)
 
     @functools.cache

@@ -3,13 +3,10 @@ every other line of it that is a command is one."""
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +19,7 @@ from tests.test_makefile import called
 PAGE = ROOT / "docs" / "networks.md"
 TEXT = PAGE.read_text()
 BLOCKS = re.findall(r"^```(python|sh)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-# the environment is there, and Python is one that has begun
-MAKE = 'make() { command make -o setup -o tools PYTHON="$WARM" "$@"; }\nset -e\n'
+MAKE = 'make() { command make -o setup -o tools "$@"; }\nset -e\n'  # the environment is there
 
 
 @pytest.fixture(scope="module")
@@ -37,30 +33,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def python(project: Path) -> Iterator[str]:
-    """What stands for the interpreter in a recipe."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = f"{folder}/line"
-        command = [sys.executable, "-m", "tests.docs.warm", path]
-        with subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None and process.stdout.readline() == "ready\n"
-            yield f"{sys.executable} tests/docs/warm.py {path}"
-            process.kill()
-
-
-def test_the_page_runs_from_the_file_to_the_board(project: Path, python: str) -> None:
+def test_the_page_runs_from_the_file_to_the_board(project: Path) -> None:
     toy.need_emulator()
     toy.need("make")
     assert [language for language, _ in BLOCKS].count("python") == 1
     subprocess.run([sys.executable, "-c", dict(BLOCKS)["python"]], cwd=project, check=True)
     commands = "".join(block for language, block in BLOCKS if language == "sh")
     done = subprocess.run(
-        ["bash", "-c", MAKE + commands],
-        cwd=project,
-        env=os.environ | {"WARM": python},
-        capture_output=True,
-        text=True,
+        ["bash", "-c", MAKE + commands], cwd=project, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     assert "run                    VALID" in done.stdout

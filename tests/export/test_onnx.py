@@ -102,7 +102,7 @@ def test_qdq_onnx_is_close_to_the_integer_reference(name, precision, quantized):
 
 
 def test_the_metadata_is_enough_to_feed_the_state_back(exported, quantized):
-    """As SPEC.md part 5 says, with onnxruntime alone."""
+    """As docs/spec/onnx.md says, with onnxruntime alone."""
     folder = exported()
     graph = quantized("TC_S4_small", "w8a16")[1]
     x = stretch(graph, 1)

@@ -82,7 +82,7 @@ def test_the_project_holds_application_and_port_and_nothing_of_tflite_micro(proj
         f"port/{BOARD}/port.c",
         "Makefile",
         "README.md",
-        "SPEC.md",
+        "docs/spec/serial-line.md",
     } <= present
     assert (
         not any(p.startswith(("nn/", "tensorflow/")) for p in present)

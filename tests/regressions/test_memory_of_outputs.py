@@ -54,7 +54,8 @@ def _little_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """More than 64 KiB lie on disk, and little is read at once."""
     monkeypatch.setattr(kept, "LARGE", 1 << 16)
     monkeypatch.setattr(kept, "AT_ONCE", 1 << 14)
-    for module in (samples, kept, npy, distances, labelled):
+    monkeypatch.setattr(samples, "VALUES", 1 << 13)
+    for module in (samples, distances, labelled):
         monkeypatch.setattr(module, "BLOCK", 1 << 10)
     monkeypatch.setattr(arrays, "PIECE", 1 << 14)
     monkeypatch.setattr(statistics, "AT_ONCE", 1 << 12)
@@ -270,8 +271,8 @@ def test_frames_on_disk_score_as_in_memory_and_are_never_read_whole(name: str) -
         return judged(endless(frames, outputs), frames)
 
     assert on_disk(4000) == judged(np.asarray(endless(4000, outputs)), 4000)
-    # best classes, labels and what the intervals draw are small: frames are not among them
-    assert grows(on_disk, 6000, 12_000) < 60
+    # of a frame remain its best class, or its share of runs and of samples that are valid
+    assert grows(on_disk, 6000, 12_000) < {"typing": 60, "pose": 30}.get(name, 6)
 
 
 def test_words_are_compared_block_by_block() -> None:

@@ -3,7 +3,7 @@
  *
  * Samples are int16, low byte first, NETWORK_INPUTS values each. All that this needs of a board is
  * in port/port.h. A byte that the line loses shifts all samples behind it, and nothing here would
- * notice: the protocol of app/ does (SPEC.md part 4). */
+ * notice: the protocol of app/ does (docs/spec/serial-line.md). */
 #include "network.h"
 #include "number_text.h"
 #include "own_samples.h"

@@ -7,7 +7,7 @@
  *                          4096) is lost
  *   TENDON_LOSE_EVERY=N    everything sent is fetched at once, and one byte in about N is
  *                          overwritten before anyone fetches it
- * A third one is for who must know the board's challenges (SPEC.md part 4) beforehand:
+ * A third one is for who must know the board's challenges (docs/spec/serial-line.md) beforehand:
  *   TENDON_TICKS=N         the counter stands still at N
  *
  * The counter is the system's monotonic clock, in nanoseconds. It counts nothing of the core's, so

@@ -1,6 +1,6 @@
-/* The protocol's test model, in the interface of SPEC.md part 3: every sample changes every later
- * output, so that a sample that is missing, doubled or out of order shows. tests/toy.py computes
- * the same with numpy. */
+/* The protocol's test model, in the interface of docs/spec/c-interface.md: every sample
+ * changes every later output, so that a sample that is missing, doubled or out of order shows.
+ * tests/toy.py computes the same with numpy. */
 #ifndef MODEL_H
 #define MODEL_H
 #include <stdint.h>

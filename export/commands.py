@@ -1,5 +1,5 @@
-"""What `python -m export c|tflm|firmware|onnx|tflite` do with the graph of a checkpoint. Each
-imports the format that it writes."""
+"""What `export` and `firmware` do with the graph of a checkpoint. Each format is imported where it
+is written."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from compress import graph as g
 from compress.artifacts import Folder
 from compress.errors import TendonError
 from export import boards, build, compilers
+from export.cli import FORMATS
 from export.exported import as_exported
 
 LONGEST = 60  # of the name of a network
@@ -36,18 +37,42 @@ def exported_graph_of(args: argparse.Namespace) -> tuple[g.Graph, Folder]:
     return as_exported(graph, folder, args.board, args.latency, name), folder
 
 
-def c(args: argparse.Namespace) -> None:
-    """The C project."""
+def export(args: argparse.Namespace) -> None:
+    """What --format names, from the graph."""
+    if args.format != "c" and args.name is not None:
+        raise TendonError(f"NAME={args.name} FORMAT={args.format}: only C has names; leave it out")
+    if args.format != "c" and args.latency:
+        raise TendonError(
+            f"LATENCY={args.latency:g} FORMAT={args.format}: expected 0; its steps are of one"
+            " output frame"
+        )
+    print(f"wrote {WRITERS[args.format](args)}")
+
+
+def _c(args: argparse.Namespace) -> str:
     graph, folder = exported_graph_of(args)
-    print(f"wrote {build.make_project(graph, folder, args.board)}")
+    return f"{build.make_project(graph, folder, args.board)}"
 
 
-def tflm(args: argparse.Namespace) -> None:
-    """The project around TFLite-Micro's interpreter."""
+def _onnx(args: argparse.Namespace) -> str:
+    from export.onnx import make_onnx
+
+    return f"{make_onnx(*graph_of(args))}: float.onnx, qdq.onnx"
+
+
+def _tflite(args: argparse.Namespace) -> str:
+    from export.tflite import FORMS, make_tflite
+
+    return f"{make_tflite(*graph_of(args)).parent}: {', '.join(FORMS)}"
+
+
+def _tflm(args: argparse.Namespace) -> str:
     from export.tflm import build as tflm_build
 
-    graph, folder = graph_of(args)
-    print(f"wrote {tflm_build.make_tflm(graph, folder, args.board)}")
+    return f"{tflm_build.make_tflm(*graph_of(args), args.board)}"
+
+
+WRITERS = dict(zip(FORMATS, (_c, _onnx, _tflite, _tflm), strict=True))
 
 
 def firmware(args: argparse.Namespace) -> None:
@@ -65,18 +90,3 @@ def firmware(args: argparse.Namespace) -> None:
         return
     graph, folder = exported_graph_of(args)
     print(f"built {build.make_firmware(graph, folder, args.board, args.compiler)}")
-
-
-def onnx(args: argparse.Namespace) -> None:
-    """The step as ONNX, in both forms."""
-    from export.onnx import make_onnx
-
-    graph, folder = graph_of(args)
-    print(f"wrote {make_onnx(graph, folder)}: float.onnx, qdq.onnx")
-
-
-def tflite(args: argparse.Namespace) -> None:
-    """The step as TFLite files."""
-    from export.tflite import FORMS, make_tflite
-
-    print(f"wrote {make_tflite(*graph_of(args)).parent}: {', '.join(FORMS)}")

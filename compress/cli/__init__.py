@@ -1,5 +1,5 @@
-"""What the four mains (`python -m compress|export|host|bench`) share: tables of commands, what
-their arguments mean, and how errors end. `options` has the options.
+"""What every command of `tendon` shares: the record of a command, what its arguments mean, and how
+errors end. `options` has the options, `commands` the table of those of this package.
 
 Options are asked for far more often than commands run, so that whoever defines them imports nothing
 that is slow to import: names come from light modules, and the code of a command is imported when it
@@ -44,13 +44,14 @@ def _network(args: argparse.Namespace) -> list[str]:
 
 @dataclass(frozen=True)
 class Command:
-    """One command of a main.
+    """One command of `tendon`.
 
     Args:
         help: a line about it.
         add_arguments: gives a parser its options.
         runs: `module:function`, called with the parsed options; returns the exit code, or None
             for 0.
+        examples: lines that a user may type.
         begins: whether it may replace what a folder of a network was made from by what its options
             name.
         looks: whether it makes nothing that a board runs, and may look at another checkpoint
@@ -62,6 +63,7 @@ class Command:
     help: str
     add_arguments: Callable[[argparse.ArgumentParser], None]
     runs: str
+    examples: Sequence[str] = ()
     begins: bool = False
     looks: bool = False
     writes: Callable[[argparse.Namespace], Sequence[str]] = _network
@@ -74,13 +76,20 @@ class Command:
 
 
 def parser_of(
-    package: str, about: str | None, commands: Sequence[Command]
+    prog: str, about: str, commands: Sequence[Command], version: str
 ) -> argparse.ArgumentParser:
-    """The parser of `python -m <package>`, with all its commands."""
-    parser = Parser(prog=f"python -m {package}", description=about)
-    added = parser.add_subparsers(required=True, metavar="command")
+    """The parser of a program that has these commands."""
+    parser = Parser(prog=prog, description=about)
+    parser.add_argument("--version", action="version", version=f"{prog} {version}")
+    added = parser.add_subparsers(required=True, metavar="command", dest="command")
     for command in commands:
-        own = added.add_parser(command.name, help=command.help)
+        own = added.add_parser(
+            command.name,
+            help=command.help,
+            description=f"{command.help[0].upper()}{command.help[1:]}.",
+            epilog="\n".join(["examples:", *(f"  {line}" for line in command.examples)]),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         command.add_arguments(own)
         own.set_defaults(run=command.run, begins=command.begins, looks=command.looks)
     return parser
@@ -124,13 +133,6 @@ def _made_from(args: argparse.Namespace) -> tuple[Folder, Sources]:
         args.made_from = folder, found
     made: tuple[Folder, Sources] = args.made_from
     return made
-
-
-def run_main(
-    package: str, about: str | None, commands: Sequence[Command], arguments: Sequence[str] | None
-) -> int:
-    """What `python -m <package>` does; returns its exit code."""
-    return run(parser_of(package, about, commands), arguments)
 
 
 def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:

@@ -1,5 +1,5 @@
-"""`shrink`: checkpoint, recordings and a budget -> build/<MODEL>/compressed/checkpoint.ckpt, and
-compress.json beside it."""
+"""Checkpoint, recordings and a budget -> build/<MODEL>/compressed/checkpoint.ckpt, and compress.json
+beside it."""
 
 from __future__ import annotations
 
@@ -353,14 +353,3 @@ def remember(folder: Folder, sources: Sources, given: Path) -> None:
     """Note what a compressed network was made from; `given`: the whole checkpoint."""
     artifacts.compressed_from(folder, sources.checkpoint)
     artifacts.remember(folder, sources, given)
-
-
-def from_arguments(args: argparse.Namespace) -> int:
-    """`python -m compress shrink`."""
-    folder, sources = cli.folder(args), cli.sources(args)
-    given = artifacts.whole_checkpoint(folder, sources)
-    found = run(folder, given, sources, request(args, args.core, args.cycles))
-    remember(folder, sources, given)
-    print(text(found))
-    print(f"wrote {folder.checkpoint} and {folder.path / 'compress.json'}")
-    return 0

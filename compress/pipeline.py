@@ -16,7 +16,7 @@ from compress import graph as g
 from compress.artifacts import COMPRESSED, Folder, Sources
 from compress.data import datasets
 from compress.data.datasets import Dataset
-from compress.errors import CheckpointError, GraphError, TendonError
+from compress.errors import CheckpointError, GraphError, TendonError, UsageError
 from compress.files import read_json, replace_atomically, sha256, write_json
 from compress.frontend.families import HYPER_PARAMETERS, PUBLISHED
 from compress.graph import latency, macs
@@ -236,7 +236,7 @@ def _code_of(name: str, *data: str, without: tuple[str, ...] = ()) -> str:
 
 def _check(folder: Folder, checkpoint_path: Path) -> None:
     if folder.precision not in PRECISIONS:
-        raise TendonError(f"PRECISION={folder.precision}: expected one of {', '.join(PRECISIONS)}")
+        raise UsageError(f"PRECISION={folder.precision}: expected one of {', '.join(PRECISIONS)}")
     if not checkpoint_path.is_file():
         raise CheckpointError(f"{checkpoint_path}: no such checkpoint")
 

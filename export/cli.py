@@ -11,7 +11,6 @@ from export import boards
 from export.check import CHECKS
 from export.compilers import COMPILERS
 
-
 FORMATS = ("c", "onnx", "tflite", "tflm")
 
 

@@ -8,7 +8,7 @@ import argparse
 from compress import artifacts, cli, pipeline
 from compress import graph as g
 from compress.artifacts import Folder
-from compress.errors import TendonError
+from compress.errors import UsageError
 from export import boards, build, compilers
 from export.cli import FORMATS
 from export.exported import as_exported
@@ -28,9 +28,9 @@ def exported_graph_of(args: argparse.Namespace) -> tuple[g.Graph, Folder]:
     hash, has no name."""
     name = args.name
     if name is not None and not any(map(str.isalnum, name)):
-        raise TendonError(f"NAME={name}: expected letters or digits")
+        raise UsageError(f"NAME={name}: expected letters or digits")
     if name is not None and (len(name) > LONGEST or not name.isprintable() or "/" in name):
-        raise TendonError(
+        raise UsageError(
             f"NAME={name!r}: expected up to {LONGEST} characters of one line, and no '/'"
         )
     graph, folder = graph_of(args)
@@ -40,9 +40,9 @@ def exported_graph_of(args: argparse.Namespace) -> tuple[g.Graph, Folder]:
 def export(args: argparse.Namespace) -> None:
     """What --format names, from the graph."""
     if args.format != "c" and args.name is not None:
-        raise TendonError(f"NAME={args.name} FORMAT={args.format}: only C has names; leave it out")
+        raise UsageError(f"NAME={args.name} FORMAT={args.format}: only C has names; leave it out")
     if args.format != "c" and args.latency:
-        raise TendonError(
+        raise UsageError(
             f"LATENCY={args.latency:g} FORMAT={args.format}: expected 0; its steps are of one"
             " output frame"
         )
@@ -83,7 +83,7 @@ def firmware(args: argparse.Namespace) -> None:
 
         cli.refuse_latency(args)
         if args.name is not None:
-            raise TendonError(f"NAME={args.name} FORMAT=tflm: its network is called model")
+            raise UsageError(f"NAME={args.name} FORMAT=tflm: its network is called model")
         compilers.refuse(args.compiler)
         library.find(args.tflm, boards.load_board(args.board))
         print(f"built {tflm_build.make_firmware(*graph_of(args), args.board, args.tflm)}")

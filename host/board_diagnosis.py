@@ -7,6 +7,7 @@ signal is replayed and its tensor fetched.
 
 from __future__ import annotations
 
+import logging
 import re
 import zlib
 from dataclasses import asdict, dataclass
@@ -15,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from compress import graph as g
 from compress.errors import TendonError
@@ -23,6 +23,7 @@ from compress.files import write_json
 from compress.graph.samples import Initial, Signal, to_int16
 from compress.interpreter.base import Tap
 from compress.interpreter.integer import IntegerInterpreter
+from compress.report.progress import Bar
 from export import build
 from export.boards import load_board
 from export.c import names
@@ -30,6 +31,8 @@ from host import protocol as p
 from host import tap
 from host.boards import Board, open_board
 from host.engines import Artifacts, beginning
+
+log = logging.getLogger(__name__)
 
 Words = npt.NDArray[np.int16]
 FULL_STACK = 0.9  # of a stack's bytes used: the next interrupt may not fit
@@ -77,7 +80,7 @@ def compare(
     """int16 samples (whole steps, inputs) through a board with a tap, from the values `initial` if
     any. `source`: the C of its image."""
     hello = board.link.handshake()
-    print("computing what every operator must put out")
+    log.info("computing what every operator must put out")
     expected = reference_crcs(graph, samples, initial)
     place, steps = _first_wrong(board, samples, expected, beginning(graph, initial))
     report: dict[str, Any] = {
@@ -97,7 +100,7 @@ def compare(
         "first_difference": None,
     }
     if place is not None:
-        print("replaying the signal up to the first difference, to fetch that tensor")
+        log.info("replaying the signal up to the first difference, to fetch that tensor")
         report["first_difference"] = asdict(_look(graph, board, samples, place, source, initial))
     return report
 
@@ -140,7 +143,7 @@ def _first_wrong(
     board: Board, samples: Words, expected: npt.NDArray[np.uint32], begin: bytes | None
 ) -> tuple[Place | None, int]:
     """The first step with a difference, and how many steps were compared."""
-    with tqdm(total=len(expected), unit="step", desc="comparing", leave=False) as bar:
+    with Bar(total=len(expected), unit="step", desc="comparing", leave=False) as bar:
         for index, step in enumerate(tap.walk(board.link, samples, begin=begin)):
             bar.update()
             wrong = np.flatnonzero(step.crcs != expected[index])

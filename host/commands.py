@@ -9,7 +9,7 @@ import numpy as np
 
 from compress import artifacts, cli, pipeline, tasks
 from compress import graph as g
-from compress.errors import TendonError
+from compress.errors import UsageError
 from compress.files import refuse_no_file, write_atomically
 from compress.graph.samples import Signal
 from compress.tasks.stretches import least_samples
@@ -60,7 +60,7 @@ def _check_output(args: argparse.Namespace) -> None:
     for option in ("input", "initial", "calibration", "checkpoint"):
         read = getattr(args, option, None)
         if isinstance(read, Path) and read.resolve() == args.output.resolve():
-            raise TendonError(
+            raise UsageError(
                 f"OUTPUT={args.output}: is {option.upper()}=, which it would replace; expected"
                 " another file"
             )

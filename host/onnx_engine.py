@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import onnxruntime
-from tqdm import tqdm
 
 from compress import graph as g
 from compress.errors import TendonError
 from compress.graph.samples import Initial, blocks, in_one
+from compress.report.progress import Bar
 from export.onnx.writer import INITIAL
 
 Array = g.Array
@@ -93,5 +93,5 @@ class StepModel:
             for samples in block.astype(np.float32).reshape(-1, *shape)
         )
         count = len(signal) // self.samples_per_step
-        bar = tqdm(steps, desc=progress, unit="frame", disable=not progress, total=count)
+        bar = Bar(steps, desc=progress, unit="frame", disable=not progress, total=count)
         return in_one(map(self.step, bar), count)

@@ -22,7 +22,7 @@ from compress.compression import fit
 from compress.compression.budget import BudgetError
 from compress.compression.cores import CORES
 from compress.data.datasets import Dataset
-from compress.errors import TendonError
+from compress.errors import UsageError
 from compress.files import write_json, write_text
 from compress.graph.samples import to_int16, to_real
 from export import boards, build
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     board = load_board(args.board)
     core = core_of(board)
     if not 0 < args.load <= 1:
-        raise TendonError(
+        raise UsageError(
             f"LOAD={args.load:g}: expected a share of the board's clock, more than 0 and at most 1"
         )
     given = artifacts.whole_checkpoint(folder, sources)

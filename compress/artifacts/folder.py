@@ -7,7 +7,7 @@ from pathlib import Path
 
 from compress.artifacts.keys import PACKAGE
 from compress.artifacts.sources import Sources, shown
-from compress.errors import TendonError
+from compress.errors import TendonError, UsageError
 from compress.files import replace_atomically, sha256
 from compress.frontend.own.named import NetworkFile
 
@@ -77,7 +77,7 @@ def checkpoint_of(model: str, given: Path | None) -> Path:
     shipped = SHIPPED / f"{model}.ckpt"
     if not shipped.is_file():
         known = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.ckpt"))) or "none"
-        raise TendonError(
+        raise UsageError(
             f"MODEL={model}: no checkpoint is shipped for it (shipped: {known}); give one with"
             " CHECKPOINT=path, or MODEL=path/net.py, a file of yours that holds the network"
         )

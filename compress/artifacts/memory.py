@@ -27,14 +27,14 @@ from compress.artifacts.sources import (
     text,
     value_of,
 )
-from compress.errors import TendonError
+from compress.errors import TendonError, UsageError
 from compress.files import read_json, sha256, write_json
 
 NAME = "sources.json"
 VERSION = 1
 
 
-class SourcesError(TendonError):
+class SourcesError(UsageError):
     """A folder was made from something else than a command is to go on with."""
 
 

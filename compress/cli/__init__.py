@@ -26,15 +26,15 @@ from compress.artifacts import (
     resolve,
     usual_precision,
 )
-from compress.errors import TendonError, printable
-from compress.report import console
+from compress.errors import TendonError, UsageError, printable
+from compress.report import console, logs
 
 
 class Parser(argparse.ArgumentParser):
     """Says in one line what is wrong with an option, without the list of all of them."""
 
     def error(self, message: str) -> NoReturn:
-        raise TendonError(message)
+        raise UsageError(message)
 
 
 def _network(args: argparse.Namespace) -> list[str]:
@@ -81,6 +81,7 @@ def parser_of(
     """The parser of a program that has these commands."""
     parser = Parser(prog=prog, description=about)
     parser.add_argument("--version", action="version", version=f"{prog} {version}")
+    _add_level(parser, False)
     added = parser.add_subparsers(required=True, metavar="command", dest="command")
     for command in commands:
         own = added.add_parser(
@@ -91,14 +92,34 @@ def parser_of(
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.add_arguments(own)
+        _add_level(own, argparse.SUPPRESS)
         own.set_defaults(run=command.run, begins=command.begins, looks=command.looks)
     return parser
+
+
+def _add_level(parser: argparse.ArgumentParser, default: Any) -> None:
+    """-v, -q: how much is said beside results and errors."""
+    levels = parser.add_mutually_exclusive_group()
+    levels.add_argument(
+        "-v",
+        "--verbose",
+        action="store_true",
+        default=default,
+        help="say also when and where, and what is run",
+    )
+    levels.add_argument(
+        "-q",
+        "--quiet",
+        action="store_true",
+        default=default,
+        help="say results, warnings and errors only",
+    )
 
 
 def refuse_latency(args: argparse.Namespace) -> None:
     """An interpreter runs a file of one frame a step."""
     if args.latency:
-        raise TendonError(
+        raise UsageError(
             f"LATENCY={args.latency:g} FORMAT=tflm: expected 0; TFLite-Micro computes one output"
             " frame at a time"
         )
@@ -120,7 +141,7 @@ def _made_from(args: argparse.Namespace) -> tuple[Folder, Sources]:
     if "made_from" not in args:
         window = getattr(args, "window", None)
         if args.network is not None and window is not None:
-            raise TendonError(
+            raise UsageError(
                 f"WINDOW={window}: the window of {args.network.title} is the one that the file"
                 f" says: set WINDOW in {args.network.path}"
             )
@@ -136,13 +157,15 @@ def _made_from(args: argparse.Namespace) -> tuple[Folder, Sources]:
 
 
 def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:
-    """Parse and call the command's `run`; a TendonError, and a file that cannot be read or written,
-    becomes one line and exit code 2, an interruption exit code 130, a termination 143."""
+    """Parse and call the command's `run`; returns the exit code: 0 done, 1 what was asked failed, 2
+    wrong usage, 130 interrupted, 143 terminated. A TendonError, and a file that cannot be read or
+    written, becomes one line."""
     console.prepare()
     try:
         interruption.running()
         try:
-            parsed = parser.parse_args(arguments)
+            parsed = _parsed(parser, arguments)
+            logs.listen(logs.LEVELS[1 + parsed.verbose - parsed.quiet])
             return int(parsed.run(parsed) or 0)
         finally:
             sys.stdout.flush()
@@ -151,10 +174,18 @@ def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int
             return interruption.code()
         if isinstance(error, TendonError):
             print(f"error: {printable(str(error))}", file=sys.stderr)
-            return 2
+            return 2 if isinstance(error, UsageError) else 1
         if isinstance(error, OSError) and error.filename:
             print(f"error: {printable(f'{error.filename}: {error.strerror}')}", file=sys.stderr)
-            return 2
+            return 1
         raise
     finally:
         interruption.ending()
+
+
+def _parsed(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """What the command line says; UsageError for whatever is wrong with it."""
+    try:
+        return parser.parse_args(arguments)
+    except TendonError as error:
+        raise UsageError(str(error)) from error

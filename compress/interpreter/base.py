@@ -89,7 +89,7 @@ class Interpreter:
         `progress`: words for a progress bar; none without. `dtype`: of what comes out, where it is
         kept in less than it is computed in.
         """
-        from tqdm import tqdm
+        from compress.report.progress import Bar
 
         step = self.graph.samples_per_step
         expected = (self.batch, self.graph.input.features)
@@ -109,7 +109,7 @@ class Interpreter:
         frames, outputs = end // step * self.graph.chunk, self.graph.output.features
         made = np.empty((self.batch, frames, outputs), dtype or self.DTYPE)
         todo = itertools.pairwise(starts)
-        bar = tqdm(
+        bar = Bar(
             todo,
             desc=progress,
             unit="chunk",

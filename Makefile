@@ -23,6 +23,7 @@ asked = $(if $(filter file,$(origin $2)),,$(call given,$1,$2))
 
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
+TENDON := $(PYTHON) -m bench# which is .venv/bin/tendon, also where the checkout was moved
 READY := .venv/ready
 common = --model $(call said,MODEL) --build $(call said,BUILD) $(call given,precision,PRECISION) \
 	$(call given,checkpoint,CHECKPOINT) $(call given,window,WINDOW)
@@ -94,7 +95,7 @@ help: ## list every target
 
 demo: setup tools ## the whole way: quantize, count, export, build, run on the emulated STM32F405,
 ## report
-	$(PYTHON) -m bench demo $(common) $(data) --board $(call said,BOARD) $(lm) \
+	$(TENDON) demo $(common) $(data) --board $(call said,BOARD) $(lm) \
 		--seconds $(call said,SECONDS)
 
 test: setup tools ## every test, linter and type check
@@ -130,38 +131,38 @@ compilers: setup tools ## gcc and clang, every core, level, frame pointers, LTO,
 quantize: setup ## checkpoint -> integer graph, its error rate
 ## [MODEL=name|path/net.py CHECKPOINT= DATA= SPLIT=user0.yaml USERS= CALIBRATION= PRECISION=
 ## WINDOW=]; default takes one back: CHECKPOINT=default is the shipped network
-	$(PYTHON) -m compress quantize $(common) $(data)
+	$(TENDON) quantize $(common) $(data)
 
 users: setup ## one table of networks that are each one user's, and the mean over users
 ## [REPORTS="build/user*/w8a16/quantize.json" OUTPUT=users.json]
-	$(PYTHON) -m compress users $(call given,reports,REPORTS) $(call given,output,OUTPUT)
+	$(TENDON) users $(call given,reports,REPORTS) $(call given,output,OUTPUT)
 
 macs: setup ## multiply-accumulates per layer and second of signal   [MODEL= CHECKPOINT=]
-	$(PYTHON) -m compress macs $(common)
+	$(TENDON) macs $(common)
 
 recordings: setup ## write the simulated recordings   [TASK=typing|pose|classes|values]
-	$(PYTHON) -m compress recordings --build $(call said,BUILD) $(call given,task,TASK)
+	$(TENDON) recordings --build $(call said,BUILD) $(call given,task,TASK)
 
 train: setup ## train a network, on simulated or own recordings; continues where it was interrupted
 ## [MODEL= DATA= SPLIT=user.yaml USERS= CHECKPOINT= STEPS= OUTPUT=]
-	OMP_WAIT_POLICY=PASSIVE $(PYTHON) -m compress train --model $(call said,MODEL) \
+	OMP_WAIT_POLICY=PASSIVE $(TENDON) train --model $(call said,MODEL) \
 		--build $(call said,BUILD) $(chosen) \
 		$(call given,checkpoint,CHECKPOINT) $(call given,steps,STEPS) \
 		$(call given,out,OUTPUT)
 
 export: setup ## integer graph -> C project or another format
 ## [MODEL= PRECISION= FORMAT=c|onnx|tflite|tflm BOARD= LATENCY=ms NAME=in_c]
-	$(PYTHON) -m export $(FORMAT) $(common) $(data) --board $(call said,BOARD) $(latency) $(name)
+	$(TENDON) export --format $(call said,FORMAT) $(common) $(data) --board $(call said,BOARD) $(latency) $(name)
 
 firmware: setup tools ## build the firmware of a board, check its size
 ## [BOARD=virtual-f405|nucleo-f446re|… COMPILER=gcc|clang LATENCY=ms FORMAT=c|tflm TFLM= NAME=in_c]
-	$(PYTHON) -m export firmware $(common) $(data) $(form) --board $(call said,BOARD) \
+	$(TENDON) firmware $(common) $(data) $(form) --board $(call said,BOARD) \
 		$(latency) $(name) --compiler $(call said,COMPILER)
 
 hil: setup tools ## stream recordings through a board, score, compare every word; INPUT=: any
 ## array or recording, compared without a score
 ## [BOARD= COMPILER= PORT= DATA= INPUT= SECONDS= LATENCY=ms LM= FORMAT=c|tflm TFLM=]
-	$(PYTHON) -m bench hil $(common) $(data) $(form) --board $(call said,BOARD) \
+	$(TENDON) hil $(common) $(data) $(form) --board $(call said,BOARD) \
 		$(call given,port,PORT) $(call given,input,INPUT) $(latency) $(lm) \
 		$(call asked,seconds,SECONDS) \
 		--compiler $(call said,COMPILER)
@@ -169,28 +170,28 @@ hil: setup tools ## stream recordings through a board, score, compare every word
 flash: setup tools ## build the firmware, load it with what is there
 ## [BOARD= COMPILER= PORT= LATENCY=ms TAP=1
 ## TOOL=openocd|st-flash|STM32_Programmer_CLI|pio|stm32flash]
-	$(PYTHON) -m host flash $(common) $(data) $(form) --board $(call said,BOARD) \
+	$(TENDON) flash $(common) $(data) $(form) --board $(call said,BOARD) \
 		$(call given,port,PORT) $(call given,tool,TOOL) $(if $(TAP),--tap) \
 		$(latency) --compiler $(call said,COMPILER)
 
 decode: setup ## text from frames that infer wrote
 ## [INPUT=frames.npy DECODER=greedy|beam|beam+lm LM=]
-	$(PYTHON) -m host decode $(call given,input,INPUT) \
+	$(TENDON) decode $(call given,input,INPUT) \
 		$(call given,decoder,DECODER) $(lm)
 
 lm: setup ## the shipped character model again, from the simulator's train prompts
-	$(PYTHON) -m host lm
+	$(TENDON) lm
 
 infer: setup ## one input through one engine
 ## [ENGINE=torch|graph|onnx|integer|native|onnx-qdq|litert|tflm|<board> INPUT= OUTPUT= INITIAL=
 ## CALIBRATION=]
-	$(PYTHON) -m host infer $(common) $(data) $(call given,engine,ENGINE) \
+	$(TENDON) infer $(common) $(data) $(call given,engine,ENGINE) \
 		$(call given,input,INPUT) $(call given,output,OUTPUT) \
 		$(call given,initial,INITIAL) $(call given,port,PORT)
 
 diagnose: setup tools ## a board, or two engines, layer by layer: the first difference
 ## [BOARD= PORT= or ENGINE="graph native"; INPUT= SECONDS=]
-	$(PYTHON) -m host diagnose $(common) $(data) \
+	$(TENDON) diagnose $(common) $(data) \
 		$(call asked,board,BOARD) $(call given,port,PORT) \
 		$(if $(ENGINE),--engines $(ENGINE)) $(call given,input,INPUT) \
 		$(call asked,seconds,SECONDS)
@@ -198,44 +199,44 @@ diagnose: setup tools ## a board, or two engines, layer by layer: the first diff
 profile: setup tools ## every layer on a board: time, what its instructions do, memory; what would
 ## help
 ## [MODEL= BOARD= PORT= DATA= LATENCY=ms]
-	$(PYTHON) -m bench profile $(common) $(data) --board $(call said,BOARD) \
+	$(TENDON) profile $(common) $(data) --board $(call said,BOARD) \
 		$(call given,port,PORT) $(latency)
 
 crosscheck: SECONDS = 30
 crosscheck: setup tools ## one table: PyTorch, ONNX, TFLite, TFLM, integers, C, board on the same
 ## seconds
 ## [MODEL= BOARD= SECONDS=30 INPUT=]
-	$(PYTHON) -m bench crosscheck $(common) $(data) --seconds $(call said,SECONDS) \
+	$(TENDON) crosscheck $(common) $(data) --seconds $(call said,SECONDS) \
 		$(call given,input,INPUT) \
 		$(call asked,board,BOARD) $(call given,port,PORT)
 
 drift: setup ## a pose network minute by minute in one closed loop: do the integers leave
 ## the floats behind?
 ## [MODEL= PRECISION= INPUT=]
-	$(PYTHON) -m bench drift $(common) $(data) $(call given,input,INPUT)
+	$(TENDON) drift $(common) $(data) $(call given,input,INPUT)
 
 faults: setup tools ## 100,000 damaged frames, 100 resets, 40 flipped bits of an image: what of it
 ## was accepted (ten minutes)
 ## [MODEL= BOARD= FRAMES=100000 RESETS=100 FLIPS=40]
-	$(PYTHON) -m bench faults $(common) $(data) --board $(call said,BOARD) \
+	$(TENDON) faults $(common) $(data) --board $(call said,BOARD) \
 		$(call given,frames,FRAMES) $(call given,resets,RESETS) $(call given,flips,FLIPS)
 
 bench: setup tools ## kernels and networks in executed instructions, against CMSIS-NN and the
 ## targets; gcc's code, clang's beside
 ## [CMSIS_NN=path]
 	@sh firmware/tools.sh clang
-	$(PYTHON) -m bench speed --build $(call said,BUILD) \
+	$(TENDON) bench --build $(call said,BUILD) \
 		$(call given,cmsis-nn,CMSIS_NN)
 
 validate: setup tools ## the cycle models against published cycles
 ## [COREMARK=eembc/coremark AES=jnk0le/cortexm-AES CMSIS_NN=]
-	$(PYTHON) -m bench validate $(call given,coremark,COREMARK) \
+	$(TENDON) validate $(call given,coremark,COREMARK) \
 		$(call given,aes,AES) $(call given,cmsis-nn,CMSIS_NN)
 
 pareto: setup tools ## error rate against cost: table, pictures, page
 ## [LM= DATA= SPLIT= USERS= MODELS= CHECKPOINT= CHECKPOINTS= PRECISIONS= DECODERS= JOBS= BACKEND=
 ## SCHEDULER=]
-	$(PYTHON) -m bench pareto --build $(call said,BUILD) $(chosen) $(lm) \
+	$(TENDON) pareto --build $(call said,BUILD) $(chosen) $(lm) \
 		$(if $(MODELS),--models $(MODELS)) $(call given,checkpoints,CHECKPOINTS) \
 		$(call given,checkpoint,CHECKPOINT) \
 		$(if $(PRECISIONS),--precisions $(PRECISIONS)) $(if $(DECODERS),--decoders $(DECODERS)) \
@@ -245,14 +246,14 @@ pareto: setup tools ## error rate against cost: table, pictures, page
 compress: BOARD = nucleo-h743zi2
 compress: setup tools ## a network within a budget: ranks and bits by layer, tuned, scored, built
 ## [FLASH=2M RAM= LOAD=0.6 BOARD= STEPS= CHECKPOINT= DATA= SPLIT= USERS=]
-	OMP_WAIT_POLICY=PASSIVE $(PYTHON) -m bench compress --model $(call said,MODEL) \
+	OMP_WAIT_POLICY=PASSIVE $(TENDON) compress --model $(call said,MODEL) \
 		--build $(call said,BUILD) \
 		$(call given,checkpoint,CHECKPOINT) $(chosen) \
 		--board $(call said,BOARD) --flash $(call said,FLASH) $(call given,ram,RAM) \
 		$(call given,load,LOAD) $(call given,steps,STEPS)
 
 docs: setup ## the generated pages of the documentation
-	$(PYTHON) -m bench operators
+	$(TENDON) docs
 
 setup: $(READY)
 

@@ -1,4 +1,5 @@
-"""The options of `python -m bench`. Nothing here is slow to import (see compress/cli)."""
+"""The commands that measure, compare and report, and their options. Nothing here is slow to import
+(see compress/cli)."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from bench.pareto import FLOAT
-from compress.cli import options
+from compress.cli import Command, options
 from compress.frontend.families import HYPER_PARAMETERS
 from compress.quantization.precisions import PRECISIONS
 from export import boards
@@ -17,6 +18,7 @@ from host.names import DECODERS
 CROSSCHECK_SECONDS = 30.0  # where there are so many
 LOAD = 0.6  # of the board's clock that a compressed network may take: the rest is for others
 STREAMED_SECONDS = 15.0
+SHELLS = ("bash", "zsh", "tcsh")  # that shtab knows
 
 
 def add_no_arguments(_: argparse.ArgumentParser) -> None:
@@ -128,7 +130,7 @@ def add_faults_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_speed_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `speed`: --build, --cmsis-nn."""
+    """Options of `bench`: --build, --cmsis-nn."""
     options.add_build_argument(parser)
     help_text = (
         "folder of CMSIS-NN, with a library or sources, to measure beside ours (default: recorded"
@@ -238,3 +240,104 @@ def add_compress_arguments(parser: argparse.ArgumentParser) -> None:
         help="share of the board's clock it may take (default: %(default)s)",
     )
     options.add_budget_arguments(parser)
+
+
+def add_completion_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `completion`: which shell."""
+    parser.add_argument("shell", choices=SHELLS)
+
+
+COMMANDS = (
+    Command(
+        "hil",
+        "stream recordings through a board, compare every word, score, time",
+        add_hil_arguments,
+        "bench.hil.command:run",
+        examples=(
+            "tendon hil --board virtual-f405 --seconds 5",
+            "tendon hil --board nucleo-f446re --port /dev/ttyACM0",
+        ),
+    ),
+    Command(
+        "demo",
+        "quantize, count, export, build, stream, and report the whole way",
+        add_demo_arguments,
+        "bench.hil.demo:run",
+        examples=("tendon demo --model TC_S4_medium --board virtual-m7",),
+    ),
+    Command(
+        "crosscheck",
+        "the same seconds through every engine: SQNR, arg-max, CER, equality",
+        add_crosscheck_arguments,
+        "bench.crosscheck.command:run",
+        examples=("tendon crosscheck --seconds 10",),
+    ),
+    Command(
+        "bench",
+        "executed instructions of every kernel and network, against CMSIS-NN",
+        add_speed_arguments,
+        "bench.speed.command:run",
+        examples=("tendon bench --cmsis-nn path/CMSIS-NN",),
+        writes=lambda args: ["bench"],
+    ),
+    Command(
+        "profile",
+        "every layer on a board: time, memory, what would help",
+        add_profile_arguments,
+        "bench.profile.command:run",
+        examples=("tendon profile --board virtual-m7",),
+    ),
+    Command(
+        "drift",
+        "a network in a closed loop of minutes: do the integers drift?",
+        add_drift_arguments,
+        "bench.drift:run",
+        examples=("tendon drift --model tracking_vemg2pose",),
+    ),
+    Command(
+        "validate",
+        "the cycle models against published cycles of CoreMark and of AES in assembly",
+        add_validate_arguments,
+        "bench.validate.command:run",
+        examples=("tendon validate --coremark path/coremark",),
+    ),
+    Command(
+        "pareto",
+        "error against cost: every network, precision and decoder; a report per task",
+        add_pareto_arguments,
+        "bench.pareto.command:run",
+        examples=(
+            "tendon pareto --models TC_S4_small path/net.py",
+            "tendon pareto --backend dask --scheduler tcp://host:8786",
+        ),
+        writes=lambda args: ["pareto", *args.models],
+    ),
+    Command(
+        "docs",
+        "write the generated pages of the documentation",
+        add_no_arguments,
+        "bench.operators:run",
+        examples=("tendon docs",),
+    ),
+    Command(
+        "compress",
+        "a network within a budget of flash, RAM and cycles, scored",
+        add_compress_arguments,
+        "bench.compression.command:run",
+        examples=("tendon compress --model S4_large --board nucleo-h743zi2 --flash 2M",),
+    ),
+    Command(
+        "faults",
+        "damaged frames, resets, flipped bits against a board: wrong results accepted",
+        add_faults_arguments,
+        "bench.faults.command:run",
+        examples=("tendon faults --frames 10000",),
+    ),
+    Command(
+        "completion",
+        "a shell's completion of this command, to be sourced",
+        add_completion_arguments,
+        "bench.tendon:completion",
+        examples=("tendon completion bash > ~/.local/share/bash-completion/completions/tendon",),
+    ),
+)

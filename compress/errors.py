@@ -1,5 +1,5 @@
-"""The errors a user can cause or mend. `__main__` of each package catches TendonError once and
-exits with code 2.
+"""The errors a user can cause or mend. `compress.cli.run` catches them, once: exit code 2 for a
+UsageError, 1 for every other TendonError.
 
 A message says what was expected, what was found and what to do.
 """
@@ -24,6 +24,10 @@ def _is_obeyed(sign: str) -> bool:
 
 class TendonError(Exception):
     """Root of every error that is reported without a traceback."""
+
+
+class UsageError(TendonError):
+    """The command line cannot mean anything: an option, a value or two that exclude each other."""
 
 
 class CheckpointError(TendonError):

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from compress import graph as g
 from compress import tasks
@@ -26,6 +25,7 @@ from compress.graph.samples import (
 from compress.interpreter.base import Interpreter
 from compress.interpreter.float import FloatInterpreter
 from compress.interpreter.integer import IntegerInterpreter
+from compress.report.progress import Bar
 from compress.report.said import once
 from compress.tasks import distances
 from compress.tasks.recorded import Recorded
@@ -102,7 +102,7 @@ def read_heldout(graph: g.Graph, paths: Sequence[Path], scored: bool = True) -> 
     them where they are `scored`."""
     recorded = [
         part
-        for path in tqdm(paths, desc="reading held-out", unit="session", leave=False)
+        for path in Bar(paths, desc="reading held-out", unit="session", leave=False)
         for part in read(graph, path, scored=scored)
     ]
     return HeldOut(recorded)

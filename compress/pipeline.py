@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from compress import graph as g
 from compress.artifacts import COMPRESSED, Folder, Sources
 from compress.data import datasets
 from compress.data.datasets import Dataset
-from compress.errors import CheckpointError, GraphError, TendonError
+from compress.errors import CheckpointError, GraphError, TendonError, UsageError
 from compress.files import read_json, replace_atomically, sha256, write_json
 from compress.frontend.families import HYPER_PARAMETERS, PUBLISHED
 from compress.graph import latency, macs
@@ -29,6 +30,8 @@ from compress.reading.words import counted
 from compress.report.figures import between, difference, figure
 from compress.report.said import once
 from compress.tasks import distances, groups
+
+log = logging.getLogger(__name__)
 
 REPORT_VERSION = 3
 GIVEN = "CALIBRATION= names it"
@@ -63,7 +66,7 @@ def run(
     )
     whole = artifacts.is_whole(folder.quantize_json)
     if whole and key == artifacts.recorded_key(folder.quantize_json):
-        print(f"{folder.quantize_json}: unchanged")
+        log.info(f"{folder.quantize_json}: unchanged")
         return read_report(folder)
     real, signals_from = g.load(folder.float_graph), dataset.calibration
     report = score(real, integer, dataset) | {
@@ -100,9 +103,9 @@ def graphs(
     dataset = dataset_of(folder, any_graph(folder, checkpoint_path), sources)
     if in_full:
         for note in dataset.notes:
-            print(note)
+            log.info(note)
     elif dataset.notes:
-        print(f"{counted(len(dataset.notes), 'note')} on the recordings: see quantize.json")
+        log.info(f"{counted(len(dataset.notes), 'note')} on the recordings: see quantize.json")
     calibration, why = dataset.calibration, dataset.why
     return family([folder], checkpoint_path, calibration, why, sources, in_full)[0]
 
@@ -175,7 +178,7 @@ def family(
         nonlocal made_now
         made_now = True
         real = load_float(folders[0].model, checkpoint_path, folders[0].window)
-        print(f"calibrating on {', '.join(p.name for p in signals_from)}")
+        log.info(f"calibrating on {', '.join(p.name for p in signals_from)}")
         narrow = bool(real.provenance.get("bits")) or any(
             PRECISIONS[folder.precision].weights < 8 for folder in folders
         )
@@ -226,7 +229,7 @@ def _graph(
     known = _unchanged(folder, key)
     if known is not None:
         remember()
-        print(f"{folder.graph}: unchanged")
+        log.info(f"{folder.graph}: unchanged")
         return known
     real, ranges, findings = observed()
     integer = quantize(real, ranges, folder.precision)
@@ -258,7 +261,7 @@ def _code_of(name: str, *data: str, without: tuple[str, ...] = ()) -> str:
 
 def _check(folder: Folder, checkpoint_path: Path) -> None:
     if folder.precision not in PRECISIONS:
-        raise TendonError(f"PRECISION={folder.precision}: expected one of {', '.join(PRECISIONS)}")
+        raise UsageError(f"PRECISION={folder.precision}: expected one of {', '.join(PRECISIONS)}")
     if not checkpoint_path.is_file():
         raise CheckpointError(f"{checkpoint_path}: no such checkpoint")
 
@@ -271,7 +274,7 @@ def _unchanged(folder: Folder, key: str) -> g.Graph | None:
         g.load(folder.float_graph)
         return g.load(folder.graph)
     except GraphError as error:
-        print(f"{error.args[0].removesuffix('; quantize again')}: made again")
+        log.info(f"{error.args[0].removesuffix('; quantize again')}: made again")
         return None
 
 
@@ -318,7 +321,7 @@ def score(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]:
     what = (
         counted(len(dataset.heldout), "held-out session") if dataset.scored else "the signal itself"
     )
-    print(f"{'scoring' if dataset.scored else 'comparing on'} {what}, float and integer")
+    log.info(f"{'scoring' if dataset.scored else 'comparing on'} {what}, float and integer")
     heldout = _compared(real, integer, dataset)
     task, recorded = evaluate.judge(integer, heldout.recorded), heldout.recorded
     a, b = heldout.float_frames(real), heldout.integer_frames(integer)
@@ -433,7 +436,7 @@ def _errors(m: dict[str, Any]) -> list[str]:
 
 
 def quantize_command(args: argparse.Namespace) -> None:
-    """`python -m compress quantize`."""
+    """The command."""
     folder, sources = cli.folder(args), cli.sources(args)
     path = artifacts.checkpoint_for(folder, sources)
     print(text(run(folder, path, sources)))
@@ -441,7 +444,7 @@ def quantize_command(args: argparse.Namespace) -> None:
 
 
 def macs_command(args: argparse.Namespace) -> None:
-    """`python -m compress macs`."""
+    """The command."""
     folder, sources = cli.folder(args), cli.sources(args)
     path = artifacts.checkpoint_for(folder, sources)
     graph = load_float(folder.model, path, folder.window)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compress.errors import TendonError
+from compress.errors import TendonError, UsageError
 from compress.reading import text
 from compress.reading.text import UnreadableError
 from compress.reading.words import one_line, refuses_in_one_line
@@ -147,7 +147,7 @@ def load_board(name: str) -> Description:
     """The description of a board; TendonError lists the boards there are."""
     path = FIRMWARE / "port" / name / "board.toml"
     if name not in names():
-        raise TendonError(f"BOARD={name}: expected one of {', '.join(names())}")
+        raise UsageError(f"BOARD={name}: expected one of {', '.join(names())}")
     return read_board(path)
 
 

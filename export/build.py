@@ -3,6 +3,7 @@ from has changed."""
 
 from __future__ import annotations
 
+import logging
 import math
 import shutil
 from dataclasses import asdict
@@ -19,6 +20,8 @@ from export.boards import load_board
 from export.c import emit, examples, placement, project, streaming
 from export.c.placement import COLD, DoesNotFitError, Placement, Sizes
 from export.c.streaming import Demand
+
+log = logging.getLogger(__name__)
 
 LOADED = ("firmware", "tables", "cold_tables")  # what is cut from an image to be loaded
 
@@ -63,7 +66,7 @@ def make_project(graph: g.Graph, folder: Folder, board: str, target: Path | None
     out, record = target / "project", target / "memory.json"
     before = read_json(record).get("frames_per_step", graph.chunk)
     if before != graph.chunk:
-        print(f"{out}: was of {before} output frames a step, is now of {graph.chunk}")
+        log.info(f"{out}: was of {before} output frames a step, is now of {graph.chunk}")
     artifacts.forget(record)
     where, cold = (placed.where, placed.cold) if placed else (None, ())
     title = f"{graph.name} {folder.precision}"
@@ -74,7 +77,7 @@ def make_project(graph: g.Graph, folder: Folder, board: str, target: Path | None
     artifacts.seal(record, *project.files_of(out))
     for demand in demands(model, board, placed):
         if demand.gives is not None:
-            print(demand)
+            log.info(demand)
     return out
 
 
@@ -97,7 +100,7 @@ def _make_image(
     key = _key(graph, folder, board, flags=flags, compiler=compiler)
     if artifacts.is_whole(image) and artifacts.recorded_key(record) == key:
         _keep_project(graph, folder, board, target)
-        print(f"{image}: unchanged")
+        log.info(f"{image}: unchanged")
         return image
     forget_image(image)
     written = make_project(graph, folder, board, target)
@@ -128,7 +131,7 @@ def _keep_project(graph: g.Graph, folder: Folder, board: str, target: Path) -> N
     if whole and artifacts.recorded_key(record) == _key(graph, folder, board):
         return
     if whole:
-        print(f"{record.parent / 'project'}: of another export, written again for this one")
+        log.info(f"{record.parent / 'project'}: of another export, written again for this one")
     make_project(graph, folder, board, target)
 
 

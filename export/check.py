@@ -13,7 +13,7 @@ CHECKS = {".onnx": "export.onnx.lint", ".tflite": "export.tflite.lint"}  # whose
 
 
 def run(args: argparse.Namespace) -> None:
-    """`python -m export check`."""
+    """The command."""
     print(check(args.path))
 
 

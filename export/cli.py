@@ -1,27 +1,39 @@
-"""The options of `python -m export`. Nothing here is slow to import (see compress/cli)."""
+"""The commands that make a project, an image or a file of an integer graph, and their options.
+Nothing here is slow to import (see compress/cli)."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from compress.cli import options
+from compress.cli import Command, options
 from export import boards
 from export.check import CHECKS
 from export.compilers import COMPILERS
 
+FORMATS = ("c", "onnx", "tflite", "tflm")
+
 
 def add_project_arguments(parser: argparse.ArgumentParser) -> None:
-    """Those of graph and board: all that `tflm`, `onnx` and `tflite` take."""
+    """Those of graph and board."""
     options.add_graph_arguments(parser)
     parser.add_argument(
         "--board", default="virtual-f405", help=f"one of {', '.join(boards.names())}"
     )
 
 
-def add_c_arguments(parser: argparse.ArgumentParser) -> None:
-    """Those of a project, --latency, --name."""
+def add_export_arguments(parser: argparse.ArgumentParser) -> None:
+    """Those of a project, --format, --latency, --name."""
     add_project_arguments(parser)
+    parser.add_argument(
+        "--format",
+        default=FORMATS[0],
+        choices=FORMATS,
+        help=(
+            "C project, ONNX and TFLite files, or a project around TFLite-Micro's interpreter"
+            " (default: %(default)s)"
+        ),
+    )
     options.add_latency_argument(parser)
     add_name_argument(parser)
 
@@ -59,3 +71,32 @@ def add_compiler_argument(parser: argparse.ArgumentParser) -> None:
 def add_check_arguments(parser: argparse.ArgumentParser) -> None:
     """The file."""
     parser.add_argument("path", type=Path, help=f"a file ending in {' or '.join(CHECKS)}")
+
+
+COMMANDS = (
+    Command(
+        "export",
+        "integer graph -> C project that a person can read and take away, or another format",
+        add_export_arguments,
+        "export.commands:export",
+        examples=(
+            "tendon export --model TC_S4_small --board nucleo-f446re",
+            "tendon export --format onnx",
+        ),
+        begins=True,
+    ),
+    Command(
+        "firmware",
+        "write the project and build its image",
+        add_firmware_arguments,
+        "export.commands:firmware",
+        examples=("tendon firmware --board nucleo-f446re --compiler clang",),
+    ),
+    Command(
+        "check",
+        "would a model of ONNX or TFLite overflow a 32-bit accumulator?",
+        add_check_arguments,
+        "export.check:run",
+        examples=("tendon check model.onnx",),
+    ),
+)

@@ -4,6 +4,7 @@ come, in `export.json` beside the project. Commands that do not say go on with t
 from __future__ import annotations
 
 import functools
+import logging
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,8 @@ from compress.artifacts import DEFAULT, Folder
 from compress.artifacts.sources import shown
 from compress.files import read_json, write_json
 from export import build
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def as_exported(
 
 @functools.cache  # a command asks several times
 def _say(line: str) -> None:
-    print(line)
+    log.info(line)
 
 
 def _known(path: Path) -> Exported:

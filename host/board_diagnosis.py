@@ -8,6 +8,7 @@ signal is replayed and its tensor fetched.
 from __future__ import annotations
 
 import functools
+import logging
 import re
 import zlib
 from collections.abc import Callable
@@ -17,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from compress import graph as g
 from compress.errors import TendonError
@@ -26,6 +26,7 @@ from compress.graph.samples import Initial, Signal, to_int16
 from compress.interpreter.base import Tap
 from compress.interpreter.integer import IntegerInterpreter
 from compress.reading.words import counted
+from compress.report.progress import Bar
 from export import build
 from export.c import names
 from host import board_facts, tap
@@ -33,6 +34,8 @@ from host.board_facts import Place
 from host.boards import Board, Reconnect, open_board
 from host.engines import Artifacts, beginning
 from host.resume import from_the_beginning
+
+log = logging.getLogger(__name__)
 
 Words = npt.NDArray[np.int16]
 Crcs = npt.NDArray[np.uint32]
@@ -79,9 +82,9 @@ def run(made: Artifacts, board: str, port: str | None, signal: Signal) -> dict[s
         return reference_crcs(graph, samples, signal.initial)
 
     report = from_the_beginning(
-        Reconnect(open_at, port, say=tqdm.write),
+        Reconnect(open_at, port, say=log.warning),
         lambda connected: compare(graph, connected, samples, source, signal.initial, expected),
-        tqdm.write,
+        log.warning,
     )
     return {"model": graph.name, "precision": made.folder.precision, "board": board} | report
 
@@ -97,7 +100,7 @@ def compare(
     """int16 samples (whole steps, inputs) through a board with a tap, from the values `initial` if
     any. `source`: the C of its image; `expected`: gives `reference_crcs` of them."""
     hello = board.link.handshake()
-    print("computing what every operator must put out")
+    log.info("computing what every operator must put out")
     must = reference_crcs(graph, samples, initial) if expected is None else expected()
     place, steps = _first_wrong(board, samples, must, beginning(graph, initial))
     report: dict[str, Any] = {
@@ -117,7 +120,7 @@ def compare(
         "first_difference": None,
     }
     if place is not None:
-        print("replaying the signal up to the first difference, to fetch that tensor")
+        log.info("replaying the signal up to the first difference, to fetch that tensor")
         report["first_difference"] = asdict(_look(graph, board, samples, place, source, initial))
     return report
 
@@ -148,7 +151,7 @@ def _first_wrong(
     board: Board, samples: Words, expected: npt.NDArray[np.uint32], begin: bytes | None
 ) -> tuple[Place | None, int]:
     """The first step with a difference, and how many steps were compared."""
-    with tqdm(total=len(expected), unit="step", desc="comparing", leave=False) as bar:
+    with Bar(total=len(expected), unit="step", desc="comparing", leave=False) as bar:
         for index, step in enumerate(tap.walk(board.link, samples, begin=begin)):
             bar.update()
             wrong = np.flatnonzero(step.crcs != expected[index])

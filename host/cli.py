@@ -1,11 +1,12 @@
-"""The options of `python -m host`. Nothing here is slow to import (see compress/cli)."""
+"""The commands that run a network on an engine or a board, and their options. Nothing here is slow
+to import (see compress/cli)."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from compress.cli import options
+from compress.cli import Command, options
 from export import boards
 from export.cli import add_compiler_argument
 from host.lm import ORDER, PROMPTS, SHIPPED
@@ -131,3 +132,45 @@ def add_diagnose_arguments(parser: argparse.ArgumentParser) -> None:
         type=options.seconds,
         help=f"of the input (default: {SECONDS:g}, on a board {ON_BOARD_SECONDS:g})",
     )
+
+
+COMMANDS = (
+    Command(
+        "infer",
+        "one input through one engine, output frames to a .npy",
+        add_infer_arguments,
+        "host.commands:infer",
+        examples=("tendon infer --engine native --input signal.npy --output frames.npy",),
+    ),
+    Command(
+        "decode",
+        "text from frames that `infer` wrote",
+        add_decode_arguments,
+        "host.commands:decode",
+        examples=("tendon decode --input frames.npy --decoder greedy",),
+    ),
+    Command(
+        "flash",
+        "build the firmware of a board and load it with what is there",
+        add_flash_arguments,
+        "host.flash:run",
+        examples=("tendon flash --board nucleo-f446re --tool openocd",),
+    ),
+    Command(
+        "diagnose",
+        "a board, or two engines, layer by layer, and where they first differ",
+        add_diagnose_arguments,
+        "host.commands:diagnose",
+        examples=(
+            "tendon diagnose --board virtual-f405",
+            "tendon diagnose --engines graph integer --input signal.npy",
+        ),
+    ),
+    Command(
+        "lm",
+        "make the shipped character model",
+        add_lm_arguments,
+        "host.lm.build:run",
+        examples=("tendon lm --output characters.arpa --order 5",),
+    ),
+)

@@ -1,4 +1,4 @@
-"""What `python -m host infer|decode|diagnose` do."""
+"""What `infer`, `decode` and `diagnose` do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import IO
 
 from compress import artifacts, cli, pipeline, tasks
 from compress import graph as g
-from compress.errors import TendonError
+from compress.errors import UsageError
 from compress.files import refuse_output, write_atomically
 from compress.graph.samples import Signal
 from compress.reading.words import counted, noun
@@ -68,7 +68,7 @@ def _check_output(args: argparse.Namespace) -> None:
     for option in ("input", "initial", "calibration", "checkpoint"):
         read = getattr(args, option, None)
         if isinstance(read, Path) and read.resolve() == args.output.resolve():
-            raise TendonError(
+            raise UsageError(
                 f"OUTPUT={args.output}: is {option.upper()}=, which it would replace; expected"
                 " another file"
             )

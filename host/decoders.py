@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from compress import tasks
-from compress.errors import TendonError
+from compress.errors import TendonError, UsageError
 from compress.graph.samples import stays_on_disk
 from compress.reading import arrays
 from compress.reading.text import UnreadableError
 from compress.reading.words import one_line
+from compress.report.progress import Bar
 from compress.tasks.text import Alphabet
 from host import character_model
 from host.beam import BeamDecoder
@@ -41,7 +41,7 @@ def make(
     if name == "beam":
         return BeamDecoder(alphabet, scale=scale)
     if name != "beam+lm":
-        raise TendonError(f"DECODER={name}: expected one of {', '.join(NAMES)}")
+        raise UsageError(f"DECODER={name}: expected one of {', '.join(NAMES)}")
     if lm is None:
         raise TendonError(
             "DECODER=beam+lm: expected a character model; give one with LM=path (KenLM, .arpa or"
@@ -99,7 +99,7 @@ def decode_session(
     with their scale."""
     decoder = make(alphabet, name, lm, scale)
     decoder.extend(
-        tqdm(
+        Bar(
             log_probs,
             desc=name,
             unit="frame",

@@ -3,13 +3,13 @@ native (C here), a board, …."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from compress import artifacts, evaluate, pipeline
 from compress import graph as g
@@ -20,6 +20,7 @@ from compress.interpreter.base import Interpreter
 from compress.interpreter.float import FloatInterpreter
 from compress.interpreter.integer import IntegerInterpreter
 from compress.reading.words import counted
+from compress.report.progress import Bar
 from compress.tasks.recorded import Recorded
 from export import boards, build
 from export.c import memory
@@ -30,6 +31,8 @@ from host.names import INTERPRETERS, LOCAL
 from host.resume import snapshots, to_end
 from host.run import Run
 from host.snapshot import Snapshot
+
+log = logging.getLogger(__name__)
 
 Array = g.Array
 
@@ -159,8 +162,8 @@ def _on_board(board: str, made: Artifacts, signal: Signal, port: str | None) -> 
         return open_board(board, image, made.integer.hash(), port=where)
 
     run = run_of(made.integer, signal, snapshots(frames))
-    again = Reconnect(open_at, port, say=tqdm.write)
-    with again() as connected, tqdm(total=frames, unit="frame") as bar:
+    again = Reconnect(open_at, port, say=log.warning)
+    with again() as connected, Bar(total=frames, unit="frame") as bar:
         connected.link.handshake()
 
         def advance(step: int, outputs: Array, ticks: int) -> None:

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import onnxruntime
-from tqdm import tqdm
 
 from compress import graph as g
 from compress.errors import TendonError
 from compress.graph.kept import keep
 from compress.graph.samples import Initial, blocks
+from compress.report.progress import Bar
 from export.onnx.writer import INITIAL
 
 Array = g.Array
@@ -94,5 +94,5 @@ class StepModel:
             for samples in block.astype(np.float32).reshape(-1, *shape)
         )
         count = len(signal) // self.samples_per_step
-        bar = tqdm(steps, desc=progress, unit="frame", disable=not progress, total=count)
+        bar = Bar(steps, desc=progress, unit="frame", disable=not progress, total=count)
         return keep(map(self.step, bar), count)

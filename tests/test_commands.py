@@ -11,12 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compress.__main__ import main as compress_main
+from bench.tendon import main as tendon
 from compress.data.simulator.session import simulate, write
 from compress.frontend import checkpoint
 from compress.frontend.families import HYPER_PARAMETERS, build
-from export.__main__ import main as export_main
-from host.__main__ import main as host_main
 
 SECONDS = 12.0
 
@@ -68,12 +66,12 @@ def infer(here: Path, engine: str, source: str = "input.npy") -> np.ndarray:
         "--output",
         str(output),
     ]
-    assert host_main(arguments) == 0
+    assert tendon(arguments) == 0
     return np.load(output)
 
 
 def test_quantize_reports_the_error_rates_of_both_and_everything_per_layer(here, capsys):
-    assert compress_main(["quantize", *common(here)]) == 0
+    assert tendon(["quantize", *common(here)]) == 0
     report = json.loads((here / "build/TC_S4_small/w8a16/quantize.json").read_text())
     assert {"name", "unit", "float", "quantized", "low", "high"} <= report["metric"].keys()
     assert report["amount"] > 0 and 0 <= report["agreement"] <= 1 and report["simulated"]
@@ -108,7 +106,7 @@ def test_diagnose_finds_two_integer_engines_equal(here, capsys):
         "--input",
         str(here / "input.npy"),
     ]
-    assert host_main(arguments) == 0
+    assert tendon(arguments) == 0
     report = json.loads((here / "build/TC_S4_small/w8a16/diagnose.json").read_text())
     assert report["equal"] and report["exact"] and len(report["layers"]) > 40
     assert "are equal" in capsys.readouterr().out
@@ -124,7 +122,7 @@ def test_diagnose_names_the_first_difference_between_float_and_integers(here):
         "--input",
         str(here / "input.npy"),
     ]
-    assert host_main(arguments) == 0
+    assert tendon(arguments) == 0
     report = json.loads((here / "build/TC_S4_small/w8a16/diagnose.json").read_text())
     assert all(
         {"rmse", "mae", "l2r", "cos"} <= row.keys() and row["cos"] > 0.9 for row in report["layers"]
@@ -152,7 +150,7 @@ def test_a_diagnosis_finds_the_layer_that_was_tampered_with(here, monkeypatch):
         "--input",
         str(here / "input.npy"),
     ]
-    assert host_main(arguments) == 0
+    assert tendon(arguments) == 0
     first = json.loads((here / "build/TC_S4_small/w8a16/diagnose.json").read_text())[
         "first_difference"
     ]
@@ -160,7 +158,7 @@ def test_a_diagnosis_finds_the_layer_that_was_tampered_with(here, monkeypatch):
 
 
 def test_nothing_is_done_twice_and_a_changed_checkpoint_is_noticed(here, tmp_path, capsys):
-    assert compress_main(["quantize", *common(here)]) == 0
+    assert tendon(["quantize", *common(here)]) == 0
     assert "unchanged" in capsys.readouterr().out
     before = json.loads((here / "build/TC_S4_small/w8a16/quantize.json").read_text())
     copy = shutil.copytree(here, tmp_path / "copy")
@@ -169,7 +167,7 @@ def test_nothing_is_done_twice_and_a_changed_checkpoint_is_noticed(here, tmp_pat
         build(HYPER_PARAMETERS["TC_S4_small"]).eval(),
         HYPER_PARAMETERS["TC_S4_small"],
     )
-    assert compress_main(["quantize", *common(copy)]) == 0
+    assert tendon(["quantize", *common(copy)]) == 0
     assert "unchanged" not in capsys.readouterr().out
     after = json.loads((copy / "build/TC_S4_small/w8a16/quantize.json").read_text())
     assert before["graph"] != after["graph"] and before["checkpoint"] != after["checkpoint"]
@@ -177,7 +175,7 @@ def test_nothing_is_done_twice_and_a_changed_checkpoint_is_noticed(here, tmp_pat
 
 def test_exporting_twice_gives_the_same_files(here):
     def project() -> dict[str, bytes]:
-        assert export_main(["c", *common(here), "--board", "posix"]) == 0
+        assert tendon(["export", "--format", "c", *common(here), "--board", "posix"]) == 0
         folder = here / "build/TC_S4_small/w8a16/c/posix/project"
         return {
             p.relative_to(folder).as_posix(): p.read_bytes()
@@ -215,13 +213,13 @@ def test_bad_input_is_one_clear_line_and_exit_code_2(arguments, message, here, c
     bad[5, 1, 3] = np.nan
     np.save(here / "nan.npy", bad)
     arguments = [str(here / a) if a.endswith(".npy") else a for a in arguments]
-    assert host_main(["infer", *common(here), *arguments, "--output", str(here / "never.npy")]) == 2
+    assert tendon(["infer", *common(here), *arguments, "--output", str(here / "never.npy")]) == 2
     assert message in capsys.readouterr().err
     assert not (here / "never.npy").exists()
 
 
 def test_a_checkpoint_of_another_network_is_refused_by_name(here, capsys):
-    assert compress_main(["quantize", *common(here), "--model", "TC_S4_medium"]) == 2
+    assert tendon(["quantize", *common(here), "--model", "TC_S4_medium"]) == 2
     assert (
         "expected a checkpoint of TC_S4_medium, found one of TC_S4_small" in capsys.readouterr().err
     )
@@ -238,9 +236,7 @@ def test_a_network_that_does_not_fit_is_refused_with_the_shortfall(here, tmp_pat
         "--build",
         str(tmp_path / "build"),
     ]
-    assert (
-        export_main(["firmware", *arguments, "--model", "S4_large", "--board", "virtual-f405"]) == 2
-    )
+    assert tendon(["firmware", *arguments, "--model", "S4_large", "--board", "virtual-f405"]) == 2
     error = capsys.readouterr().err
     assert (
         "does not fit virtual-f405: state needs 131,072 bytes, ram has 94,208 of 131,072 available:"
@@ -259,9 +255,7 @@ def test_a_full_disk_leaves_the_old_artifact(here, monkeypatch, capsys):
 
     path = here / "build/TC_S4_small/macs.json"
     assert (
-        compress_main(
-            ["macs", "--checkpoint", str(here / "net.ckpt"), "--build", str(here / "build")]
-        )
+        tendon(["macs", "--checkpoint", str(here / "net.ckpt"), "--build", str(here / "build")])
         == 0
     )
     before = path.read_bytes()
@@ -271,9 +265,7 @@ def test_a_full_disk_leaves_the_old_artifact(here, monkeypatch, capsys):
 
     monkeypatch.setattr(os, "fsync", full)
     assert (
-        compress_main(
-            ["macs", "--checkpoint", str(here / "net.ckpt"), "--build", str(here / "build")]
-        )
+        tendon(["macs", "--checkpoint", str(here / "net.ckpt"), "--build", str(here / "build")])
         == 2
     )
     assert "No space left on device" in capsys.readouterr().err

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from compress import artifacts, cli
+from bench import tendon
+from compress import artifacts
 from compress.artifacts import Folder, Sources
 from compress.cli import named as names
 from compress.errors import TendonError
@@ -90,7 +91,7 @@ def of(target: str, variables: dict[str, str]) -> dict[str, str]:
 
 
 def called(target: str, variables: dict[str, str]) -> list[str]:
-    """Arguments of the `python -m` command that a target would run, beginning with the package."""
+    """Arguments of the command that a target would run."""
     words = [
         "make",
         "-n",
@@ -108,7 +109,7 @@ def called(target: str, variables: dict[str, str]) -> list[str]:
         shlex.split(line) for line in recipe.replace("\\\n", " ").splitlines() if " -m " in line
     ]
     assert len(commands) == 1, recipe
-    return commands[0][commands[0].index("-m") + 1 :]
+    return commands[0][commands[0].index("-m") + 2 :]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +118,7 @@ def called(target: str, variables: dict[str, str]) -> list[str]:
 )
 def test_whatever_is_in_a_variable_is_one_argument(model: str) -> None:
     words = called("quantize", {"MODEL": model, "BUILD": f"{model}-b", "CHECKPOINT": f"{model}.c"})
-    given = dict(zip(words[2::2], words[3::2], strict=True))
+    given = dict(zip(words[1::2], words[2::2], strict=True))
     assert given == {"--model": model, "--build": f"{model}-b", "--checkpoint": f"{model}.c"}
 
 
@@ -167,15 +168,15 @@ def test_a_target_passes_what_its_command_takes(
     given = variables | (OWN.get(target, {}) if variables is GIVEN else {})
     if target == "diagnose":  # engines, or a board
         given = {name: value for name, value in given.items() if name not in ("BOARD", "PORT")}
-    package, *arguments = called(target, of(target, given))
+    arguments = called(target, of(target, given))
     parsed: list[argparse.Namespace] = []
 
     def parse_only(parser: argparse.ArgumentParser, given: list[str] | None) -> int:
         parsed.append(parser.parse_args(given))
         return 0
 
-    monkeypatch.setattr(cli, "run", parse_only)
-    importlib.import_module(f"{package}.__main__").main(arguments)
+    monkeypatch.setattr(tendon, "run", parse_only)
+    tendon.main(arguments)
     assert parsed and parsed[0].run
 
 

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.__main__ import main as bench
-from compress.__main__ import main as compress
+from bench.tendon import main as tendon
 from compress.data import datasets, metadata, recordings
 from compress.data.simulator import pose as simulated
 from compress.errors import RecordingError
@@ -21,8 +20,6 @@ from compress.frontend import checkpoint
 from compress.frontend.families import build
 from compress.frontend.lower import lower
 from compress.tasks.pose.simulated import COLLECTION as POSE
-from export.__main__ import main as export
-from host.__main__ import main as host
 from tests.compress.test_pose_networks import tiny
 
 
@@ -57,7 +54,7 @@ def data(here: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def quantized(here: Path) -> dict[str, Any]:
-    assert compress(["quantize", *data(here)]) == 0
+    assert tendon(["quantize", *data(here)]) == 0
     content: dict[str, Any] = json.loads((here / "build/mine/w8a16/quantize.json").read_text())
     return content
 
@@ -93,7 +90,7 @@ def test_infer_begins_with_the_pose_that_is_given(
             "--output",
             str(here / "out.npy"),
         ]
-        assert host(["infer", *data(here), "--engine", engine, *arguments]) == 0
+        assert tendon(["infer", *data(here), "--engine", engine, *arguments]) == 0
         poses[name] = np.load(here / "out.npy")
     graph = lower(checkpoint.load(here / "mine.ckpt"))
     steps = 6000 // graph.samples_per_step * graph.chunk - graph.start_up
@@ -104,17 +101,19 @@ def test_infer_begins_with_the_pose_that_is_given(
 def test_engines_agree_word_for_word_or_say_where_not(
     here: Path, quantized: dict[str, Any], capsys: Any
 ) -> None:
-    assert host(["diagnose", *data(here), "--engines", "integer", "native", "--seconds", "2"]) == 0
+    assert (
+        tendon(["diagnose", *data(here), "--engines", "integer", "native", "--seconds", "2"]) == 0
+    )
     report = json.loads(next((here / "build/mine/w8a16").glob("diagnose*.json")).read_text())
     assert report["equal"] and len(report["layers"]) > 10
-    assert host(["diagnose", *data(here), "--board", "posix", "--seconds", "1"]) == 0
+    assert tendon(["diagnose", *data(here), "--board", "posix", "--seconds", "1"]) == 0
     assert "all equal to the integer reference" in capsys.readouterr().out
 
 
 def test_a_run_on_a_board_is_valid_bit_exact_and_draws_the_angles(
     here: Path, quantized: dict[str, Any]
 ) -> None:
-    assert bench(["hil", *data(here), "--board", "posix", "--seconds", "5"]) == 0
+    assert tendon(["hil", *data(here), "--board", "posix", "--seconds", "5"]) == 0
     folder = here / "build/mine/w8a16/c/posix"
     report = json.loads((folder / "hil.json").read_text())
     assert report["valid"] and report["bit_exact"] and report["task"] == "pose"
@@ -129,11 +128,11 @@ def test_a_run_on_a_board_is_valid_bit_exact_and_draws_the_angles(
 
 
 def test_macs_and_firmware_know_the_network(here: Path, quantized: dict[str, Any]) -> None:
-    assert compress(["macs", *options(here)]) == 0
+    assert tendon(["macs", *options(here)]) == 0
     layers = json.loads((here / "build/mine/macs.json").read_text())["layers"]
     gates = next(layer for layer in layers if layer["module"] == "model.decoder.lstm.l0.gates")
     assert gates["macs_per_frame"] == (6 + 20 + 7) * 28 and gates["rate_hz"] == 100
-    assert export(["firmware", *data(here), "--board", "virtual-f405"]) == 0
+    assert tendon(["firmware", *data(here), "--board", "virtual-f405"]) == 0
 
 
 @pytest.mark.parametrize(
@@ -168,7 +167,7 @@ def test_bad_input_is_one_clear_error(
         "--output",
         str(tmp_path / "o.npy"),
     ]
-    assert host(["infer", *data(here), *arguments]) == 2
+    assert tendon(["infer", *data(here), *arguments]) == 2
 
     assert re.search(message, capsys.readouterr().err)
     assert not (tmp_path / "o.npy").exists()
@@ -208,7 +207,7 @@ def test_a_language_model_and_a_crosscheck_of_text_are_refused_for_poses(
     here: Path, quantized: dict[str, Any], capsys: Any
 ) -> None:
     assert (
-        bench(
+        tendon(
             [
                 "hil",
                 *data(here),
@@ -223,5 +222,5 @@ def test_a_language_model_and_a_crosscheck_of_text_are_refused_for_poses(
         == 2
     )
     assert "does not type" in capsys.readouterr().err
-    assert bench(["crosscheck", *data(here)]) == 2
+    assert tendon(["crosscheck", *data(here)]) == 2
     assert "does not type" in capsys.readouterr().err

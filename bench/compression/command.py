@@ -18,11 +18,11 @@ from bench.cycles import chips, on_board
 from compress import artifacts, cli, evaluate, pipeline, tasks
 from compress import graph as g
 from compress.artifacts import COMPRESSED, Folder, Sources
-from compress.compression import command as shrink
+from compress.compression import fit
 from compress.compression.budget import BudgetError
 from compress.compression.cores import CORES
 from compress.data.datasets import Dataset
-from compress.errors import TendonError
+from compress.errors import UsageError
 from compress.files import write_json, write_text
 from compress.graph.samples import to_int16, to_real
 from compress.reading.words import counted
@@ -39,15 +39,15 @@ def run(args: argparse.Namespace) -> int:
     board = load_board(args.board)
     core = core_of(board)
     if not 0 < args.load <= 1:
-        raise TendonError(
+        raise UsageError(
             f"LOAD={args.load:g}: expected a share of the board's clock, more than 0 and at most 1"
         )
     given = artifacts.whole_checkpoint(folder, sources)
     cycles = args.load * board.clock_hz if core else None
-    asked = shrink.request(args, core or next(iter(CORES)), cycles)
-    found = shrunk(folder, given, sources, asked, board)
-    shrink.remember(folder, sources, given)
-    print(shrink.text(found))
+    asked = fit.request(args, core or next(iter(CORES)), cycles)
+    found = fitted(folder, given, sources, asked, board)
+    fit.remember(folder, sources, given)
+    print(fit.text(found))
     graph = pipeline.graphs(folder, folder.checkpoint, sources)
     dataset = pipeline.dataset_of(folder, graph, sources)
     found |= {
@@ -81,18 +81,18 @@ def run(args: argparse.Namespace) -> int:
     return 1 if found["missed"] else 0
 
 
-def shrunk(
-    folder: Folder, given: Path, sources: Sources, asked: shrink.Request, board: Description
+def fitted(
+    folder: Folder, given: Path, sources: Sources, asked: fit.Request, board: Description
 ) -> dict[str, Any]:
-    """What `shrink` makes within the budget. Where the code beside the tables decides whether it
+    """The compressed network within the budget. Where the code beside the tables decides whether it
     can, an image says how much that is; elsewhere the usual allowance does."""
     if asked.budget.flash >= beside.MATTERS:
         try:
-            return shrink.run(folder, given, sources, asked)
+            return fit.run(folder, given, sources, asked)
         except BudgetError as error:
             print(f"with {asked.budget.code:,} bytes for code: {error}; measuring the code")
     budget = beside.measured(asked.budget, folder, given, sources, board)
-    return shrink.run(folder, given, sources, dataclasses.replace(asked, budget=budget))
+    return fit.run(folder, given, sources, dataclasses.replace(asked, budget=budget))
 
 
 def core_of(board: Description) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from bench import markup
 from bench.compression import pictures
-from compress.compression import command as shrink
+from compress.compression import fit
 from compress.report.figures import difference, figure
 from compress.tasks import groups
 
@@ -81,7 +81,7 @@ def _head(found: dict[str, Any]) -> str:
     note = "<p><b>All errors are from simulated recordings.</b></p>" if found["simulated"] else ""
     return (
         f"<h1>{escape(found['model'])}, compressed</h1><p"
-        f" class=soft>{escape(shrink.tuning(found))}</p><p>{badge}</p>{note}"
+        f" class=soft>{escape(fit.tuning(found))}</p><p>{badge}</p>{note}"
     )
 
 

@@ -4,6 +4,7 @@ PyTorch and with the integers."""
 from __future__ import annotations
 
 import argparse
+import logging
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,12 +14,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from bench.crosscheck import text
 from bench.hil.streaming import stream, stretches, window
 from compress import cli, evaluate, pipeline, tasks
-from compress.errors import TendonError
+from compress.errors import TendonError, UsageError
 from compress.files import write_json
 from compress.graph import Graph
 from compress.graph.samples import to_real
@@ -32,6 +32,8 @@ from host import engines
 from host.boards import Board, Reconnect, check, open_board
 from host.engines import Artifacts
 from host.names import FLOAT
+
+log = logging.getLogger(__name__)
 
 Array = npt.NDArray[np.generic]
 VERSION = 1
@@ -131,7 +133,7 @@ def _stretches(args: argparse.Namespace, made: Artifacts) -> list[Recorded]:
             f" {graph.start_up}, found {frames} in all; give more SECONDS, or a longer INPUT"
         )
     if args.seconds > sum(p.seconds for p in parts):
-        print(f"{sum(p.seconds for p in parts):.1f} s are there, of SECONDS={args.seconds:g}")
+        log.warning(f"{sum(p.seconds for p in parts):.1f} s are there, of SECONDS={args.seconds:g}")
     return parts
 
 
@@ -139,7 +141,7 @@ def _check_task(made: Artifacts) -> None:
     """TendonError for a published network whose frames are no text: its forward over a recording
     gives something else than a stream."""
     if tasks.of(made.integer).text is None and "own" not in made.integer.provenance:
-        raise TendonError(
+        raise UsageError(
             f"crosscheck: {made.integer.name} does not type; its engines are compared by hil and"
             " infer"
         )
@@ -163,7 +165,7 @@ def first_board(made: Artifacts) -> str:
 
 
 def _run(engine: str, made: Artifacts, parts: list[Recorded]) -> Ran:
-    print(f"running {TITLES[engine]}", flush=True)
+    log.info("running %s", TITLES[engine])
     if engine in FLOAT:
         return Ran(
             [
@@ -188,7 +190,7 @@ def _on_board(board: str, port: str | None, made: Artifacts, parts: list[Recorde
     def open_at(where: str | None) -> Board:
         return open_board(board, image, graph.hash(), port=where)
 
-    back = stream(Reconnect(open_at, port, say=tqdm.write), graph, parts)
+    back = stream(Reconnect(open_at, port, say=log.warning), graph, parts)
     kind = "emulated" if back.hello.counts == "instructions" else "on the line"
     version = f"{board} ({kind}), {back.hello.compiler.partition(';')[0]}"
     words = [np.asarray(w) for w in back.words]

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from bench.faults.lines import HarmfulLine
+from compress.report.progress import Bar
 from host.boards import ProcessBoard
 from host.conversation import Timing
 from host.errors import BoardLostError, LinkError
@@ -59,7 +59,7 @@ def frames(subject: Subject, count: int, seed: int = 0) -> dict[str, Any]:
     """Until so many frames were damaged, both ways together."""
     line, tally, turn = HarmfulLine(subject.start, seed), Tally(), 0
     try:
-        with tqdm(total=count, unit="frame", desc="damaging frames") as bar:
+        with Bar(total=count, unit="frame", desc="damaging frames") as bar:
             while line.broken < count:
                 _stream(subject, line, turn, tally, lambda frame: None)
                 turn += 1
@@ -75,7 +75,7 @@ def resets(subject: Subject, count: int, seed: int = 0) -> dict[str, Any]:
     line, tally, turn = HarmfulLine(subject.start, seed), Tally(), 0
     rng, made = random.Random(seed), Counter[str]()
     try:
-        with tqdm(total=count, unit="reset", desc="resetting") as bar:
+        with Bar(total=count, unit="reset", desc="resetting") as bar:
             while made.total() < count:
                 at = rng.randrange(len(subject.streams[0][1]))
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
-from tqdm import tqdm
 
 from bench.faults.campaign import Subject
+from compress.report.progress import Bar
 from host.boards import Board
 from host.conversation import Timing
 from host.errors import DamagedImageError, LinkError
@@ -50,7 +50,7 @@ def flips(
     content = image.read_bytes()
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / image.name
-        for section, at, bit in tqdm(bits(image, count, seed), unit="flip", desc="flipping bits"):
+        for section, at, bit in Bar(bits(image, count, seed), unit="flip", desc="flipping bits"):
             copy.write_bytes(content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :])
             copy.chmod(0o755)
             outcome, said = _answer(open_at, copy, subject)

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from bench.hil.schema import Language
 from compress import tasks
 from compress.errors import TendonError
 from compress.files import sha256
 from compress.graph import Graph
+from compress.report.progress import Bar
 from compress.tasks.text import Alphabet, Text
 from host import beam
 from host.decoders import decode_session
@@ -38,7 +38,7 @@ def read(alphabet: Alphabet, lm: Path, sessions: Sequence[Frames], scale: float 
     """Texts of sessions (frames, classes): log-probabilities, or words with their scale."""
     return [
         decode_session(alphabet, DECODER, lm, s, scale)
-        for s in tqdm(sessions, desc=DECODER, unit="session", leave=False)
+        for s in Bar(sessions, desc=DECODER, unit="session", leave=False)
     ]
 
 

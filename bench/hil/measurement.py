@@ -4,11 +4,11 @@ scored, timed, reported."""
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from tqdm import tqdm
 
 from bench import footprint
 from bench.cycles import on_board
@@ -32,6 +32,8 @@ from export.boards import Description, load_board
 from host import character_model
 from host.boards import Board, Reconnect, open_board
 from host.engines import Artifacts
+
+log = logging.getLogger(__name__)
 
 PLANNED = (
     "tables",
@@ -69,8 +71,8 @@ def run(
     def open_at(where: str | None) -> Board:
         return open_board(board, image, graph.hash(), port=where)
 
-    streamed = stream(Reconnect(open_at, port, say=tqdm.write), graph, parts)
-    print("comparing every word with the reference, and scoring")
+    streamed = stream(Reconnect(open_at, port, say=log.warning), graph, parts)
+    log.info("comparing every word with the reference, and scoring")
     other = assemble.other_engines(made, parts)
     expected = form.expected(made, board, parts, other.words)
     with_model = None
@@ -147,7 +149,7 @@ def _modelled(
         or board.emulator.cycle_model is None
     ):
         return None
-    print("counting what its instructions depend on, for modelled cycles")
+    log.info("counting what its instructions depend on, for modelled cycles")
     first = np.asarray(parts[0].samples[: on_board.STEPS * graph.samples_per_step])
     return on_board.modelled(
         board.name, image, graph, to_int16(graph, first), made.folder.path / "tools"

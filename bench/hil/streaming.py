@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from bench.hil.schema import Reset, Window
 from compress import evaluate, tasks
 from compress import graph as g
 from compress.data.datasets import Dataset
 from compress.files import sha256
+from compress.report.progress import Bar
 from compress.tasks.recorded import Recorded
 from compress.tasks.stretches import least_samples
 from host.boards import Board
@@ -87,7 +87,7 @@ def stream(open_again: Callable[[], Board], graph: g.Graph, parts: list[Recorded
         told = board.link.told(streamed.hello)
         streamed.fault_before = told.text if told and streamed.hello.past.exception else ""
         total = sum(len(p.samples) for p in parts) // graph.samples_per_step * graph.chunk
-        with tqdm(
+        with Bar(
             total=total,
             desc=f"streaming to {board.name}",
             unit="frame",
@@ -124,7 +124,7 @@ def _finish(
     board: Board,
     open_again: Callable[[], Board],
     run: Run,
-    bar: tqdm,  # type: ignore[type-arg]
+    bar: Bar,
     resets: list[Reset],
 ) -> Board:
     """Run to its end; on the loss of the board connect again, note why, and resume. Returns the

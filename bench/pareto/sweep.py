@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import joblib
-from tqdm import tqdm
 
 from bench.pareto import FLOAT, work
 from bench.pareto.jobs import Job, Outcome, Result, Setting
 from compress.artifacts import COMPRESSED
 from compress.errors import TendonError
 from compress.frontend.families import PUBLISHED
+from compress.report.progress import Bar
 
 Worker = Callable[[Setting, Job], Outcome]
 
@@ -55,7 +55,7 @@ def run(setting: Setting, backend: Backend, worker: Worker = work.run) -> Swept:
     waves = _waves(setting)
     with (
         _parallel(backend) as parallel,
-        tqdm(total=sum(map(len, waves)), desc=f"pareto {setting.task}", unit="job") as bar,
+        Bar(total=sum(map(len, waves)), desc=f"pareto {setting.task}", unit="job") as bar,
     ):
         for wave in waves:
             ready = [job for job in wave if _needs(job) is None or _needs(job) in results]

@@ -17,7 +17,7 @@ from bench.profile.measured import Measured
 from bench.profile.schema import VERSION, Report
 from compress import cli, pipeline, tasks
 from compress.data.datasets import Dataset
-from compress.errors import TendonError
+from compress.errors import UsageError
 from compress.files import write_json, write_text
 from compress.graph import Array
 from compress.graph.samples import to_int16
@@ -52,7 +52,7 @@ def check_board(board: Description, port: str | None, latency_ms: float | None =
     """TendonError for a board on which nothing can be counted, saying on which it can, and for
     longer steps at a port."""
     if port is not None and latency_ms:
-        raise TendonError(
+        raise UsageError(
             f"LATENCY={latency_ms:g} PORT={port}: an image that times its layers computes one frame"
             " a step; leave LATENCY"
         )
@@ -64,7 +64,7 @@ def check_board(board: Description, port: str | None, latency_ms: float | None =
             if board.prefix
             else ""
         )
-        raise TendonError(f"BOARD={board.name} is not emulated: take BOARD={emulated}{connect}")
+        raise UsageError(f"BOARD={board.name} is not emulated: take BOARD={emulated}{connect}")
 
 
 def profile(

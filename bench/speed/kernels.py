@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from bench.bare import cases
 from bench.bare.cases import Answer, CaseError
@@ -25,6 +24,7 @@ from bench.speed import kernel_cycles
 from bench.speed.kernel_cases import Check, Contents
 from bench.speed.kernel_cycles import Modeller
 from bench.speed.rows import Row, rows
+from compress.report.progress import Bar
 from export import boards, compilers
 
 FLAGS = ("-O3",)
@@ -64,7 +64,7 @@ def measure(tools: Path, peers: Peers = RECORDED, with_clang: bool = True) -> li
         "compiler": compilers.version(board, "gcc"),
         "clang": compilers.version(board, "clang") if with_clang else None,
     }
-    with tqdm(total=len(every), desc="kernels", unit="row", leave=False) as bar:
+    with Bar(total=len(every), desc="kernels", unit="row", leave=False) as bar:
         for name in dict.fromkeys(row.core for row in every):
             mine = [row for row in every if row.core == name]
             measured = _measure(CORES[name], mine, tools, with_clang)

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from bench.bare import model_steps
 from bench.bare.cores import CORES, core_of
@@ -30,6 +29,7 @@ from compress.frontend import checkpoint
 from compress.graph import macs
 from compress.graph.samples import to_int16
 from compress.interpreter.integer import IntegerInterpreter
+from compress.report.progress import Bar
 from export import boards, compilers
 from export.boards import Description
 from export.c import emit
@@ -68,7 +68,7 @@ def measure(
     """One dictionary per model, core and precision; `with_clang`: clang's counts in it. TendonError
     when a core answers other words than the reference."""
     rows = []
-    with tqdm(total=len(models) * len(RUNS), desc="networks", unit="run") as bar:
+    with Bar(total=len(models) * len(RUNS), desc="networks", unit="run") as bar:
         for name in models:
             with contextlib.redirect_stdout(io.StringIO()):  # no lines within the bar
                 network = _prepare(build_folder, name)

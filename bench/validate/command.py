@@ -30,7 +30,7 @@ from bench.cycles.modelling import Modelled
 from bench.cycles.validated import RESULTS, load
 from bench.speed import cmsis_nn, peers
 from bench.speed.layers import Layer
-from compress.errors import TendonError
+from compress.errors import TendonError, UsageError
 from compress.files import write_json
 
 SOURCES = Path(__file__).parent
@@ -143,7 +143,7 @@ PUBLISHED = (
 def run(args: argparse.Namespace) -> int:
     """Measure what there are sources for, print it beside what was published, store it."""
     if args.coremark is None and args.aes is None and args.cmsis_nn is None:
-        raise TendonError(
+        raise UsageError(
             "expected COREMARK=, AES= or CMSIS_NN=, checkouts of programs whose cycles are"
             " published"
         )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from compress.artifacts.keys import PACKAGE
 from compress.artifacts.sources import Sources, shown
-from compress.errors import TendonError
+from compress.errors import TendonError, UsageError
 from compress.files import replace_atomically, sha256
 from compress.frontend.own.named import NetworkFile
+
+log = logging.getLogger(__name__)
 
 SHIPPED = PACKAGE / "checkpoints"
 USUAL = "w8a16"
@@ -77,7 +80,7 @@ def checkpoint_of(model: str, given: Path | None) -> Path:
     shipped = SHIPPED / f"{model}.ckpt"
     if not shipped.is_file():
         known = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.ckpt"))) or "none"
-        raise TendonError(
+        raise UsageError(
             f"MODEL={model}: no checkpoint is shipped for it (shipped: {known}); give one with"
             " CHECKPOINT=path, or MODEL=path/net.py, a file of yours that holds the network"
         )
@@ -138,12 +141,12 @@ def usual_precision(folder: Folder, sources: Sources) -> str:
     if not small.checkpoint.is_file():
         return USUAL
     if not was_made_from(small, sources.checkpoint):
-        print(
+        log.info(
             f"not taking the compressed {folder.model} of {shown(small.path)}, which was made from"
             " another checkpoint"
         )
         return USUAL
-    print(
+    log.info(
         f"taking the compressed {folder.model} of {shown(small.path)}; PRECISION={USUAL} takes the"
         " whole one"
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import shlex
 import sys
@@ -16,6 +17,8 @@ from pathlib import Path
 from compress.errors import TendonError
 from compress.files import read_json, replace_atomically
 from compress.reading.words import one_line
+
+log = logging.getLogger(__name__)
 
 FOLDER = ".locks"  # in the build folder
 _EVERY_S = 0.1
@@ -65,7 +68,7 @@ def _held(path: Path) -> Iterator[None]:
         try:
             lock.acquire(blocking=False)
         except Timeout:
-            print(f"{path.stem}: {_holder(path)}; waiting until it ends", file=sys.stderr)
+            log.info(f"{path.stem}: {_holder(path)}; waiting until it ends")
             lock.acquire(poll_interval=_EVERY_S)
     except OSError as error:
         raise TendonError(f"{path}: cannot be locked: {error.strerror or error}") from error
@@ -86,9 +89,8 @@ def _sign(path: Path) -> None:
             record.unlink()
         replace_atomically(record, json.dumps(said).encode())
     except (OSError, TendonError) as error:
-        print(
+        log.info(
             f"{one_line(error)}: commands that wait for this one cannot say so; remove {record}",
-            file=sys.stderr,
         )
 
 

@@ -8,6 +8,7 @@ name it refuse.
 from __future__ import annotations
 
 import contextlib
+import logging
 import shlex
 from collections.abc import Mapping
 from dataclasses import replace
@@ -30,15 +31,17 @@ from compress.artifacts.sources import (
     text,
     value_of,
 )
-from compress.errors import TendonError
+from compress.errors import TendonError, UsageError
 from compress.files import read_json, sha256, write_json
 from compress.frontend.own.claimed import claim
+
+log = logging.getLogger(__name__)
 
 NAME = "sources.json"
 VERSION = 1
 
 
-class SourcesError(TendonError):
+class SourcesError(UsageError):
     """A folder was made from something else than a command is to go on with."""
 
 
@@ -71,7 +74,7 @@ def resolve(folder: Folder, asked: Mapping[str, Any], begins: bool, looks: bool 
     gone = [name for name, why in stale.items() if why == _GONE]
     if looks and others and not gone:
         asked_for = " ".join(text(name, wanted[name] or DEFAULT) for name in others)
-        print(
+        log.info(
             f"{shown(folder.root)} was made from {describe(folder, known)} and stays as it is: this"
             f" looks at {asked_for} beside it"
         )
@@ -81,7 +84,7 @@ def resolve(folder: Folder, asked: Mapping[str, Any], begins: bool, looks: bool 
     if others or stale:  # said by `remember`, once it was made
         return sources
     if any(known.get(name) and name not in wanted for name in GIVEN) or not wanted:
-        print(f"{shown(folder.root)}: goes on with {describe(folder, known)}, as it was made")
+        log.info(f"{shown(folder.root)}: goes on with {describe(folder, known)}, as it was made")
     if begins:
         return sources
     return replace(sources, kept=Kept(known.get("network"), known["calibrated"], _make(folder)))
@@ -115,7 +118,7 @@ def intend(folder: Folder, asked: Mapping[str, Any], begins: bool) -> Mapping[st
         intention.drop(folder)
     added = {name: value for name, value in meant.items() if name not in wanted}
     if added:
-        print(f"{shown(folder.root)}: {_words(added)} too, as it was to be made from")
+        log.info(f"{shown(folder.root)}: {_words(added)} too, as it was to be made from")
     return dict(asked) | {n: DEFAULT if v is None else v for n, v in added.items()}
 
 
@@ -201,11 +204,11 @@ def remember(
     content |= {"version": VERSION, "network": network, "calibrated": dict(calibrated)}
     content["digest"] = digest_of(content)
     if damaged:
-        print(f"{shown(record)}: was damaged; written anew")
+        log.info(f"{shown(record)}: was damaged; written anew")
     if content != before:
         write_json(record, content)
         for line in _became(folder, before, content):
-            print(line)
+            log.info(line)
     with contextlib.suppress(intention.DamagedError):
         if not any(_differs(folder, n, content, v) for n, v in intention.read(folder).items()):
             intention.drop(folder)
@@ -233,7 +236,7 @@ def _kept_path(folder: Folder, name: str, before: Any, now: Any) -> Any:
     if _stale(name, {name: before}) is None:
         return before
     old, new = (text(name, value_of(known)) for known in (before, now))
-    print(f"{shown(folder.root)}: {new} holds what {old} held, and is remembered instead")
+    log.info(f"{shown(folder.root)}: {new} holds what {old} held, and is remembered instead")
     return now
 
 

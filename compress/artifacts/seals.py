@@ -3,10 +3,13 @@ sha256sum writes it."""
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
 from compress.files import replace_atomically, sha256
+
+log = logging.getLogger(__name__)
 
 SUFFIX = ".sha256"
 
@@ -33,7 +36,7 @@ def is_whole(artifact: Path) -> bool:
     any more. Ask before asking what it was made from: what was replaced has another key, too."""
     found = damage(artifact)
     if found and (artifact.is_file() or _record(artifact).is_file()):
-        print(f"{found}: it is made again")
+        log.info(f"{found}: it is made again")
     return found == ""
 
 

@@ -1,5 +1,5 @@
-"""What the four mains (`python -m compress|export|host|bench`) share: tables of commands, what
-their arguments mean, and how errors end. `options` has the options.
+"""What every command of `tendon` shares: the record of a command, what its arguments mean, and how
+errors end. `options` has the options, `commands` the table of those of this package.
 
 Options are asked for far more often than commands run, so that whoever defines them imports nothing
 that is slow to import: names come from light modules, and the code of a command is imported when it
@@ -29,8 +29,8 @@ from compress.artifacts import (
     usual_precision,
 )
 from compress.cli import named, options
-from compress.errors import TendonError, printable
-from compress.report import console
+from compress.errors import TendonError, UsageError, printable
+from compress.report import console, logs
 
 
 class Parser(argparse.ArgumentParser):
@@ -39,7 +39,7 @@ class Parser(argparse.ArgumentParser):
     begins = False  # as its command says
 
     def error(self, message: str) -> NoReturn:
-        raise TendonError(named.both(message))
+        raise UsageError(named.both(message))
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As ever. Where an option is refused, what the others name is still what was meant."""
@@ -69,13 +69,14 @@ def _network(args: argparse.Namespace) -> list[str]:
 
 @dataclass(frozen=True)
 class Command:
-    """One command of a main.
+    """One command of `tendon`.
 
     Args:
         help: a line about it.
         add_arguments: gives a parser its options.
         runs: `module:function`, called with the parsed options; returns the exit code, or None
             for 0.
+        examples: lines that a user may type.
         begins: whether it may replace what a folder of a network was made from by what its options
             name.
         looks: whether it makes nothing that a board runs, and may look at another checkpoint
@@ -87,6 +88,7 @@ class Command:
     help: str
     add_arguments: Callable[[argparse.ArgumentParser], None]
     runs: str
+    examples: Sequence[str] = ()
     begins: bool = False
     looks: bool = False
     writes: Callable[[argparse.Namespace], Sequence[str]] = _network
@@ -101,23 +103,51 @@ class Command:
 
 
 def parser_of(
-    package: str, about: str | None, commands: Sequence[Command]
+    prog: str, about: str, commands: Sequence[Command], version: str
 ) -> argparse.ArgumentParser:
-    """The parser of `python -m <package>`, with all its commands."""
-    parser = Parser(prog=f"python -m {package}", description=about)
-    added = parser.add_subparsers(required=True, metavar="command")
+    """The parser of a program that has these commands."""
+    parser = Parser(prog=prog, description=about)
+    parser.add_argument("--version", action="version", version=f"{prog} {version}")
+    _add_level(parser, False)
+    added = parser.add_subparsers(required=True, metavar="command", dest="command")
     for command in commands:
-        own: Parser = added.add_parser(command.name, help=command.help)
+        own: Parser = added.add_parser(
+            command.name,
+            help=command.help,
+            description=f"{command.help[0].upper()}{command.help[1:]}.",
+            epilog="\n".join(["examples:", *(f"  {line}" for line in command.examples)]),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         command.add_arguments(own)
+        _add_level(own, argparse.SUPPRESS)
         own.begins = command.begins
         own.set_defaults(run=command.run, begins=command.begins, looks=command.looks)
     return parser
 
 
+def _add_level(parser: argparse.ArgumentParser, default: Any) -> None:
+    """-v, -q: how much is said beside results and errors."""
+    levels = parser.add_mutually_exclusive_group()
+    levels.add_argument(
+        "-v",
+        "--verbose",
+        action="store_true",
+        default=default,
+        help="say also when and where, and what is run",
+    )
+    levels.add_argument(
+        "-q",
+        "--quiet",
+        action="store_true",
+        default=default,
+        help="say results, warnings and errors only",
+    )
+
+
 def refuse_latency(args: argparse.Namespace) -> None:
     """An interpreter runs a file of one frame a step."""
     if args.latency:
-        raise TendonError(
+        raise UsageError(
             f"LATENCY={args.latency:g} FORMAT=tflm: expected 0; TFLite-Micro computes one output"
             " frame at a time"
         )
@@ -158,7 +188,7 @@ def _made_from(args: argparse.Namespace) -> tuple[Folder, Sources]:
         asked, folder = _meant(args), _folder_of(args)
         window = getattr(args, "window", None)
         if args.network is not None and window is not None:
-            raise TendonError(
+            raise UsageError(
                 f"WINDOW={window}: the window of {args.network.title} is the one that the file"
                 f" says: set WINDOW in {args.network.path}"
             )
@@ -171,21 +201,16 @@ def _made_from(args: argparse.Namespace) -> tuple[Folder, Sources]:
     return made
 
 
-def run_main(
-    package: str, about: str | None, commands: Sequence[Command], arguments: Sequence[str] | None
-) -> int:
-    """What `python -m <package>` does; returns its exit code."""
-    return run(parser_of(package, about, commands), arguments)
-
-
 def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:
-    """Parse and call the command's `run`; a TendonError, and a file that cannot be read or written,
-    becomes one line and exit code 2, an interruption exit code 130, a termination 143."""
+    """Parse and call the command's `run`; returns the exit code: 0 done, 1 what was asked failed, 2
+    wrong usage, 130 interrupted, 143 terminated. A TendonError, and a file that cannot be read or
+    written, becomes one line."""
     console.prepare()
     try:
         interruption.running()
         try:
-            parsed = parser.parse_args(arguments)
+            parsed = _parsed(parser, arguments)
+            logs.listen(logs.LEVELS[1 + parsed.verbose - parsed.quiet])
             return int(parsed.run(parsed) or 0)
         finally:
             sys.stdout.flush()
@@ -195,10 +220,18 @@ def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int
             return interruption.code()
         if isinstance(error, TendonError):
             print(f"error: {printable(str(error))}", file=sys.stderr)
-            return 2
+            return 2 if isinstance(error, UsageError) else 1
         if isinstance(error, OSError) and error.filename:
             print(f"error: {printable(f'{error.filename}: {error.strerror}')}", file=sys.stderr)
-            return 2
+            return 1
         raise
     finally:
         interruption.ending()
+
+
+def _parsed(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """What the command line says; UsageError for whatever is wrong with it."""
+    try:
+        return parser.parse_args(arguments)
+    except TendonError as error:
+        raise UsageError(str(error)) from error

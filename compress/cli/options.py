@@ -15,7 +15,6 @@ from compress.artifacts import (
     USUAL,
 )
 from compress.compression.budget import parse_bytes
-from compress.compression.cores import CORES
 from compress.data.choice import split_files, user_names
 from compress.errors import TendonError
 from compress.frontend.own.named import HOLDS, named
@@ -333,24 +332,6 @@ def add_users_arguments(parser: argparse.ArgumentParser) -> None:
         help="the quantize.json of each network, or patterns of them (default: %(default)s)",
     )
     parser.add_argument("--output", type=Path, help="JSON to write as well")
-
-
-def add_shrink_arguments(parser: argparse.ArgumentParser) -> None:
-    """Those of `shrink`."""
-    add_checkpoint_arguments(parser)
-    add_choice_arguments(parser)
-    parser.add_argument(
-        "--core",
-        default="cortex-m7",
-        choices=sorted(CORES),
-        help="whose cycles count (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--cycles",
-        type=real(1.0, 1e12),
-        help="core cycles a second of signal that it may take (default: any)",
-    )
-    add_budget_arguments(parser)
 
 
 def add_budget_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from tqdm import tqdm
 
 from compress import graph as g
 from compress.compression.cores import Core
@@ -21,6 +20,7 @@ from compress.compression.cost import FINE, Matrix, matrix_of
 from compress.quantization import rounding
 from compress.quantization.calibrate import Ranges
 from compress.quantization.rounding import Moments
+from compress.report.progress import Bar
 
 SMALL = 4096  # weights; a smaller matrix stays as it is, unless every byte counts
 RANKED = 100_000  # weights of a matrix from which on factors are considered
@@ -102,7 +102,7 @@ def layers(
             op.module in rankable,
             least,
         )
-        for op in tqdm(graph.matrices, desc="forms", unit="layer")
+        for op in Bar(graph.matrices, desc="forms", unit="layer")
     ]
 
 

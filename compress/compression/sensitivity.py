@@ -14,12 +14,12 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from tqdm import tqdm
 
 from compress import graph as g
 from compress.compression.candidates import Form, Layer, Probe
 from compress.graph.samples import Signal, whole_steps
 from compress.interpreter.float import FloatInterpreter
+from compress.report.progress import Bar
 
 SECONDS = 12.0
 
@@ -37,7 +37,7 @@ def sensitivities(
     probes = [
         (layer.module, kind, probe) for layer in layers for kind, probe in layer.probes.items()
     ]
-    for module, kind, probe in tqdm(probes, desc="sensitivity", unit="run"):
+    for module, kind, probe in Bar(probes, desc="sensitivity", unit="run"):
         change = np.mean((_outputs(_with(graph, module, probe), signal, seconds) - expected) ** 2)
         found[module][kind] = float(change) / max(probe.error, 1e-12)
     return found

@@ -8,8 +8,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tqdm import tqdm
-
 from compress.data import metadata, session_files, splits
 from compress.data.metadata import Listed, Table
 from compress.data.recordings import Collection
@@ -17,6 +15,7 @@ from compress.data.session_files import Index, some
 from compress.data.splits import SessionLists
 from compress.errors import RecordingError
 from compress.reading.words import noun
+from compress.report.progress import Bar
 
 TRAIN, VAL, TEST = metadata.SPLITS
 FOLDERS = {"train": TRAIN, "val": VAL, "calibration": VAL, "test": TEST, "heldout": TEST}
@@ -157,7 +156,7 @@ def with_users(listing: Listing, collection: Collection) -> Listing:
     if collection.user_of is None or not unknown:
         return listing
     few = len(unknown) < 20
-    bar = tqdm(unknown, desc="reading users", unit="session", leave=False, disable=few)
+    bar = Bar(unknown, desc="reading users", unit="session", leave=False, disable=few)
     users = {session.path: _printable(collection.user_of(session.path)) for session in bar}
     return replace(
         listing,

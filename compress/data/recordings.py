@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import argparse
 import functools
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from tqdm import tqdm
 
 from compress import artifacts, tasks
 from compress.artifacts import locks
@@ -25,6 +24,9 @@ from compress.errors import RecordingError
 from compress.files import replace_atomically
 from compress.reading import hdf5
 from compress.reading.limited import Refusal
+from compress.report.progress import Bar
+
+log = logging.getLogger(__name__)
 
 SEED = 20261121
 _EPOCH, _APART = 1_700_000_000, 3600
@@ -122,7 +124,7 @@ def _simulate(root: Path, split: str, collection: Collection) -> list[Path]:
     assert collection.make is not None  # only a task with a simulator has sets
     plan, todo = collection.splits[split], _todo(root, split, collection)
     paths = _paths(root, split, collection)
-    for number in tqdm(
+    for number in Bar(
         todo, desc=f"simulate {collection.name} {split}", unit="session", disable=not todo
     ):
         start = _EPOCH + _APART * (100 * list(collection.splits).index(split) + number)
@@ -150,7 +152,7 @@ def run(args: argparse.Namespace) -> int:
         for split in (name for name in collection.splits if name in (args.splits or known)):
             paths = ensure(root, split, collection)
             minutes = len(paths) * collection.splits[split].seconds / 60
-            print(
+            log.info(
                 f"{collection.name} {split}: {len(paths)} simulated sessions, {minutes:.1f} min, in"
                 f" {root / split}"
             )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ from compress.frontend.fit import Fit, fill, fit, is_averaged
 from compress.frontend.stored import plain, reading
 from compress.frontend.stored.values import Instance
 from compress.frontend.stored.words import names, shown
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from compress.graph import Graph
@@ -137,7 +140,7 @@ def _fitting(model: nn.Module, tensors: Any, path: Path, whose: str) -> Fit:
 @functools.cache
 def _say(line: str) -> None:
     """Print a line, once in a process: one command may read a checkpoint several times."""
-    print(printable(line))
+    log.info(printable(line))
 
 
 def averages(raw: Mapping[str, Any]) -> list[str]:

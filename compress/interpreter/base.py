@@ -93,7 +93,7 @@ class Interpreter:
 
         `progress`: words for a progress bar; none without.
         """
-        from tqdm import tqdm
+        from compress.report.progress import Bar
 
         step = self.graph.samples_per_step
         expected = (self.batch, self.graph.input.features)
@@ -111,7 +111,7 @@ class Interpreter:
         end, begin = samples.shape[1], min(step * begin, samples.shape[1])
         starts = [*range(0, begin, step), *range(begin, end, size), end]
         todo = itertools.pairwise(starts)
-        bar = tqdm(
+        bar = Bar(
             todo,
             desc=progress,
             unit="chunk",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-import sys
+import logging
 
-from tqdm import tqdm
+log = logging.getLogger(__name__)
 
 
 @functools.cache
 def once(line: str) -> None:
-    """Say it on standard error, above a progress bar if there is one."""
-    tqdm.write(line, file=sys.stderr)
+    """Say it as a warning, once in a process."""
+    log.warning("%s", line)

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from compress import tasks
 from compress.compression.rounded import four_bits
 from compress.graph import Graph
+from compress.report.progress import Bar
 from compress.tasks import state as saved
 from compress.tasks.crops import Cropper, forward
 from compress.tasks.supervised import Recipe, Run
@@ -45,7 +45,7 @@ def tune(
     `origin`, removed at the end."""
     torch.set_num_threads(threads)
     task = tasks.of(graph)
-    bar = tqdm(sessions, desc="read recordings", unit="session")
+    bar = Bar(sessions, desc="read recordings", unit="session")
     read = [part.in_memory() for path in bar for part in task.inputs(graph, path)]
     anywhere = [np.ones(len(recorded.samples), bool) for recorded in read]
     cropper = Cropper(graph, read, anywhere, recipe.seconds)

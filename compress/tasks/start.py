@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from compress.frontend.own import frozen, source, weights
 from compress.frontend.own.named import NetworkFile
 from compress.graph import Graph
 from compress.tasks.training import TrainingRequest
+
+log = logging.getLogger(__name__)
 
 _SHOWN = 8  # differences in a message; the rest are counted
 
@@ -70,7 +73,7 @@ def _own(request: TrainingRequest, file: NetworkFile) -> tuple[nn.Module, dict[s
         entries, theirs = weights.stored(request.checkpoint)
         _refuse_compressed(request.checkpoint, theirs)
         for words in weights.load(made, request.checkpoint, entries, file.title):
-            print(printable(f"{request.checkpoint}: {words}"))
+            log.info(printable(f"{request.checkpoint}: {words}"))
     return made, frozen.hyper_parameters_of(found)
 
 

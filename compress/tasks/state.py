@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from compress.frontend.stored.reading import contents
 from compress.frontend.stored.values import StoredTensor
 from compress.reading.words import one_line
 from compress.tasks.training import TrainingRequest
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ def load(path: Path, origin: Origin) -> dict[str, Any] | None:
             " delete it to start over"
         )
     if recipe != origin.recipe:
-        print(f"{path}: of another recipe; starting over")
+        log.info(f"{path}: of another recipe; starting over")
         return None
     return found
 

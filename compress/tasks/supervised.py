@@ -8,6 +8,7 @@ same result as an uninterrupted one.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from compress import tasks
 from compress.errors import RecordingError
@@ -25,6 +25,7 @@ from compress.frontend import checkpoint
 from compress.graph import Graph
 from compress.reading.words import counted
 from compress.report.figures import figure
+from compress.report.progress import Bar
 from compress.tasks import start
 from compress.tasks import state as saved
 from compress.tasks.crops import Cropper, forward, stream_frames
@@ -33,6 +34,8 @@ from compress.tasks.recorded import Recorded
 from compress.tasks.steps import advance, schedule_of
 from compress.tasks.task import Task
 from compress.tasks.training import Trained, TrainingRequest
+
+log = logging.getLogger(__name__)
 
 VALIDATED_S = 120.0  # of each session that validates, in one stream
 _TRIES = 20  # batches that may have no label at any frame, one after the other
@@ -85,7 +88,7 @@ def train(
     _check_known(objective(graph, validation), validation)
     learned = objective(graph, data)
     if learned.remark():
-        print(learned.remark())
+        log.info(learned.remark())
     run = Run(network, recipe, request.state, origin, _loss(network, learned, recipe))
     loss = run.fit(lambda: _error(task, graph, network, validation))
     error = _error(task, graph, network, validation)
@@ -104,7 +107,7 @@ def _parts(
     task: Task, graph: Graph, paths: Sequence[Path], seconds: float | None = None
 ) -> list[Recorded]:
     """All stretches of recordings, the first seconds of each recording; no crop spans a gap."""
-    bar = tqdm(paths, desc="read recordings", unit="session")
+    bar = Bar(paths, desc="read recordings", unit="session")
     return [part.in_memory() for path in bar for part in task.parts(graph, path, seconds)]
 
 
@@ -155,7 +158,7 @@ class Run:
         """Run the remaining steps, saying the error from time to time; the last smoothed loss."""
         r, loss, now = self.recipe, math.nan, math.nan
         steps = range(self.step, r.steps)
-        bar = tqdm(steps, initial=self.step, total=r.steps, desc="train", unit="step")
+        bar = Bar(steps, initial=self.step, total=r.steps, desc="train", unit="step")
         for _ in bar:
             found = self._advance()
             loss = found if math.isnan(loss) else 0.95 * loss + 0.05 * found

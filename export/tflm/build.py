@@ -3,6 +3,7 @@ the interpreter -> image."""
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from export.tflm import arena, emit, library, project_files
 from export.tflm.emit import Step
 from export.tflm.ops import refuse
 from export.tflm.state import plan_state
+
+log = logging.getLogger(__name__)
 
 FORM = "tflm"
 KERNELS = 96 * 1024  # of code, before anything is built: interpreter, its kernels, newlib
@@ -72,7 +75,7 @@ def make_firmware(graph: g.Graph, folder: Folder, board: str, tflm: Path | None)
     if artifacts.is_whole(image) and artifacts.recorded_key(record) == key:
         if not artifacts.is_whole(target / "memory.json"):
             make_tflm(graph, folder, board)
-        print(f"{image}: unchanged")
+        log.info(f"{image}: unchanged")
         return image
     forget_image(image)
     written = make_tflm(graph, folder, board)

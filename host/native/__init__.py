@@ -13,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from compress import artifacts
 from compress.errors import TendonError
@@ -22,6 +21,7 @@ from compress.files import visible
 from compress.graph import Array, Graph
 from compress.graph.kept import Kept
 from compress.graph.samples import Signal, blocks, to_int16
+from compress.report.progress import Bar
 from export.c import emit, memory
 
 HERE = Path(__file__).parent
@@ -132,7 +132,7 @@ def words(graph: Graph, heldout: HeldOut, folder: Path) -> list[Array]:
     """int16 words (frames, outputs) of each held-out session; the library is built in `folder` when
     it is not there."""
     model, found = load(graph, folder), []
-    for signal in tqdm(heldout.signals, desc="native C", unit="session"):
+    for signal in Bar(heldout.signals, desc="native C", unit="session"):
         model.begin_with(signal)
         found.append(model.stream(signal.samples))
     return found

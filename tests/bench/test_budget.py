@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from bench import footprint
-from bench.__main__ import main as bench_main
 from bench.compression import beside
+from bench.tendon import main as tendon
 from compress import artifacts, pipeline
 from compress.artifacts import Folder, Sources
 from compress.compression import choose
@@ -51,7 +51,7 @@ def file(tmp_path: Path) -> Path:
 
 def compress(file: Path, flash: int) -> tuple[int, dict[str, Any]]:
     options = f"--flash {flash} --board {BOARD} --steps 0 --data {file.parent / 'data'}"
-    code = bench_main(
+    code = tendon(
         ["compress", "--model", str(file), "--build", str(file.parent / "build"), *options.split()]
     )
     found = file.parent / "build" / "small" / "compressed" / "compress.json"

@@ -9,11 +9,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bench.__main__ import main as bench_main
 from bench.crosscheck import command as crosscheck
 from bench.crosscheck import page as crosscheck_page
 from bench.crosscheck import text as crosscheck_text
 from bench.crosscheck.command import Ran
+from bench.tendon import main as tendon
 from compress import graph as g
 from compress.artifacts import Folder
 from compress.errors import TendonError
@@ -93,7 +93,7 @@ def test_an_engine_that_is_not_there_is_an_error_and_not_an_empty_column(
     engine, monkeypatch, tmp_path, capsys
 ):
     monkeypatch.setattr(engines, "LOCAL", tuple(set(crosscheck.TITLES) - {engine, "board"}))
-    assert bench_main(["crosscheck", "--build", str(tmp_path)]) == 2
+    assert tendon(["crosscheck", "--build", str(tmp_path)]) == 2
     assert f"has no {engine}" in capsys.readouterr().err
 
 
@@ -137,7 +137,7 @@ def test_without_a_board_that_is_large_enough_each_one_s_shortfall_is_told(made,
 def test_the_shipped_network_agrees_in_all_eight_columns_over_half_a_minute(simulated, capsys):
     """On the same held-out recording, the board being a process of the same application."""
     build = ROOT / "build"
-    assert bench_main(["crosscheck", "--build", str(build), "--board", "posix"]) == 0
+    assert tendon(["crosscheck", "--build", str(build), "--board", "posix"]) == 0
     report = json.loads((build / "TC_S4_small/w8a16/crosscheck.json").read_text())
     column = {c["engine"]: c for c in report["columns"]}
     assert (

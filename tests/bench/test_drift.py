@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from bench import drift
-from bench.__main__ import main as bench
+from bench.tendon import main as tendon
 from compress.data import recordings
 from compress.data.simulator import pose as simulated
 from compress.errors import TendonError
@@ -76,7 +76,7 @@ def measured(here: Path) -> int:
         "--build",
         str(here / "build"),
     ]
-    return bench(["drift", "--model", "mine", *made_from, "--input", session])
+    return tendon(["drift", "--model", "mine", *made_from, "--input", session])
 
 
 def test_the_command_writes_minutes_a_picture_and_a_verdict_and_fails_when_the_integers_drift(
@@ -103,7 +103,7 @@ def test_a_network_that_says_no_pose_has_no_drift_to_measure(
     calibration = str(next((simulated / "calibration").glob("*.hdf5")))
     path, build_folder = str(published_checkpoint("TC_S4_small")), str(here / "build")
     assert (
-        bench(
+        tendon(
             ["drift", "--checkpoint", path, "--calibration", calibration, "--build", build_folder]
         )
         == 2

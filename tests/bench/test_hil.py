@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import torch
 
-from bench.__main__ import main as bench_main
 from bench.hil import assemble, language, measurement, page, schema, streaming, text
 from bench.hil.formats import C
+from bench.tendon import main as tendon
 from compress.artifacts import Folder, Sources
 from compress.data import datasets
 from compress.data.simulator.session import simulate, write
@@ -68,7 +68,7 @@ def bench(here: Path, command: str, board: str, seconds: float, *more: str) -> i
         "--build",
         str(here / "build"),
     ]
-    return bench_main([command, *arguments, "--board", board, "--seconds", str(seconds), *more])
+    return tendon([command, *arguments, "--board", board, "--seconds", str(seconds), *more])
 
 
 def written(here: Path, board: str, name: str = "hil") -> dict[str, Any]:

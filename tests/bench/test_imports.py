@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from bench.tendon import COMMANDS
 from compress import pipeline
 from compress.artifacts import Folder, Sources
 from compress.cli import Command
@@ -21,33 +22,28 @@ from compress.frontend.families import build
 from tests.compress.test_pose_networks import tiny
 from tests.conftest import ROOT
 
-PACKAGES = ("compress", "export", "host", "bench")
-COMMANDS: dict[str, tuple[Command, ...]] = {
-    package: importlib.import_module(f"{package}.__main__").COMMANDS for package in PACKAGES
-}
 SLOW = {
     *("torch", "scipy", "h5py", "onnx", "onnxruntime", "ai_edge_litert", "tflite_micro"),
     *("matplotlib", "tqdm", "omegaconf", "kenlm", "serial", "joblib", "elftools", "yaml"),
 }
 ASK = """
 import contextlib, io, sys
-from {package}.__main__ import main
+from bench.tendon import main
 for words in {words}:
     try:
         with contextlib.redirect_stdout(io.StringIO()) as said:
             main(words)
     except SystemExit as end:
-        assert end.code == 0 and said.getvalue().startswith("usage: python -m {package}"), words
+        assert end.code == 0 and said.getvalue().startswith("usage: tendon"), words
     else:
         raise AssertionError(words)
 print(*sorted({slow} & sys.modules.keys()))
 """
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_help_imports_nothing_that_is_slow(package: str) -> None:
-    words = [["--help"], *([command.name, "--help"] for command in COMMANDS[package])]
-    script = ASK.format(package=package, words=words, slow=SLOW)
+def test_help_imports_nothing_that_is_slow() -> None:
+    words = [["--help"], *([command.name, "--help"] for command in COMMANDS)]
+    script = ASK.format(words=words, slow=SLOW)
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -70,13 +66,13 @@ def cpu_seconds(*arguments: str) -> float:
 
 def test_help_takes_at_most_three_times_as_long_as_importing_numpy() -> None:
     numpy = cpu_seconds("-c", "import numpy")
-    for words in (*((package,) for package in PACKAGES), ("bench", "hil"), ("host", "flash")):
-        assert cpu_seconds("-m", *words, "--help") <= 3 * numpy, words
+    for words in ((), ("hil",), ("flash",)):
+        assert cpu_seconds("-m", "bench", *words, "--help") <= 3 * numpy, words
 
 
 @pytest.mark.parametrize(
     "command",
-    [pytest.param(c, id=f"{p} {c.name}") for p in PACKAGES for c in COMMANDS[p]],
+    [pytest.param(c, id=c.name) for c in COMMANDS],
 )
 def test_the_code_of_a_command_is_where_its_table_says(command: Command) -> None:
     module, _, function = command.runs.partition(":")
@@ -101,11 +97,11 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def without_torch(here: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """`python -m` with these words and the graph in `here`, where torch cannot be imported."""
+    """`tendon` with these words and the graph in `here`, where torch cannot be imported."""
     places = ("--build", "build", "--checkpoint", "net.ckpt", "--data", "data")
     options = [str(here / word) if word[0] != "-" else word for word in places]
     return subprocess.run(
-        [sys.executable, "-m", *words, "--model", "tiny", *options],
+        [sys.executable, "-m", "bench", *words, "--model", "tiny", *options],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(here / "path")},
         capture_output=True,
@@ -117,9 +113,9 @@ def without_torch(here: Path, *words: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     "words",
     [
-        ("export", "c", "--board", "posix"),
-        ("export", "firmware", "--board", "posix"),
-        ("bench", "hil", "--board", "posix", "--seconds", "1"),
+        ("export", "--board", "posix"),
+        ("firmware", "--board", "posix"),
+        ("hil", "--board", "posix", "--seconds", "1"),
     ],
     ids=" ".join,
 )
@@ -132,5 +128,5 @@ def test_a_graph_that_is_there_is_exported_built_and_run_without_torch(
 
 
 def test_without_a_graph_the_same_commands_do_need_torch(here: Path) -> None:
-    done = without_torch(here, "export", "c", "--board", "posix", "--precision", "w8a8")
+    done = without_torch(here, "export", "--board", "posix", "--precision", "w8a8")
     assert done.returncode == 1 and "torch is needed" in done.stderr

@@ -22,13 +22,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.__main__ import main as bench_main
 from bench.bare import model_steps
 from bench.pareto import FLOAT, fitting, pictures, points, reading, reports, sweep, table, work
 from bench.pareto.front import Session, interval, non_dominated
 from bench.pareto.jobs import Job, Outcome, Setting
 from bench.pareto.points import Point
 from bench.pareto.sweep import Backend
+from bench.tendon import main as tendon
 from compress import graph as g
 from compress import tasks
 from compress.artifacts import Folder
@@ -302,7 +302,7 @@ def arguments(here: Path, *more: str, to: str = "build") -> list[str]:
 @pytest.fixture(scope="module")
 def report(here: Path) -> list[dict[str, Any]]:
     assert (
-        bench_main(arguments(here, "--decoders", "greedy", "--precisions", FLOAT, "w8a16", "w4a16"))
+        tendon(arguments(here, "--decoders", "greedy", "--precisions", FLOAT, "w8a16", "w4a16"))
         == 0
     )
     content: list[dict[str, Any]] = json.loads((here / "build/pareto/pareto.json").read_text())
@@ -359,13 +359,13 @@ def test_what_is_known_is_not_computed_again(
         monkeypatch.setattr(module, name, forbidden)
     monkeypatch.setattr(decoders, "decode_session", forbidden)
     assert (
-        bench_main(arguments(here, "--decoders", "greedy", "--precisions", FLOAT, "w8a16", "w4a16"))
+        tendon(arguments(here, "--decoders", "greedy", "--precisions", FLOAT, "w8a16", "w4a16"))
         == 0
     )
     again = json.loads((here / "build/pareto/pareto.json").read_text())
     assert again == report
     assert (
-        bench_main(arguments(here, "--decoders", "beam", "--precisions", FLOAT)) == 2
+        tendon(arguments(here, "--decoders", "beam", "--precisions", FLOAT)) == 2
     )  # another decoder is not known yet
 
 
@@ -393,9 +393,7 @@ def test_an_interrupted_sweep_continues_with_what_it_had(
     process.wait()
     kept = {path: path.stat().st_mtime_ns for path in results.glob("[0-9a-f]*")}
     assert kept and not (here / "other/pareto/pareto.json").exists()
-    assert (
-        bench_main(arguments(here, "--decoders", "greedy", "--precisions", FLOAT, to="other")) == 0
-    )
+    assert tendon(arguments(here, "--decoders", "greedy", "--precisions", FLOAT, to="other")) == 0
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     again = json.loads((here / "other/pareto/pareto.json").read_text())
     assert again[0] | {"pace": None, "fronts": [], "on_front": None} == report[0] | {
@@ -449,10 +447,10 @@ def test_a_network_for_which_no_board_is_large_enough_says_so(
 
 
 def test_bad_input_is_one_clear_error(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert bench_main(arguments(here, "--lm", str(here / "none.arpa"))) == 2
+    assert tendon(arguments(here, "--lm", str(here / "none.arpa"))) == 2
     assert "LM=" in capsys.readouterr().err
     assert (
-        bench_main(
+        tendon(
             [
                 "pareto",
                 "--models",
@@ -543,6 +541,6 @@ def test_a_browser_shows_the_page_whole(tmp_path: Path) -> None:
 
 def test_one_checkpoint_is_of_one_network(capsys: pytest.CaptureFixture[str]) -> None:
     models = ["--models", "TC_S4_small", "S4_large"]
-    assert bench_main(["pareto", *models, "--checkpoint", "mine.ckpt"]) == 2
+    assert tendon(["pareto", *models, "--checkpoint", "mine.ckpt"]) == 2
     said = capsys.readouterr().err
     assert "CHECKPOINT=mine.ckpt: of one network" in said and "CHECKPOINTS=folder" in said

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import torch
 
-from bench.__main__ import main as bench_main
 from bench.bare import model_steps
 from bench.pareto import FLOAT, pictures, points, reports, sweep, table, work
 from bench.pareto.front import Session, interval, pooled
@@ -21,6 +20,7 @@ from bench.pareto.jobs import Job, Outcome, Setting
 from bench.pareto.page import html
 from bench.pareto.points import Point
 from bench.pareto.sweep import Backend
+from bench.tendon import main as tendon
 from compress import evaluate, tasks
 from compress import graph as g
 from compress.artifacts import COMPRESSED, Folder, sha256
@@ -252,7 +252,7 @@ def arguments(here: Path, *more: str) -> list[str]:
 @pytest.fixture(scope="module")
 def report(here: Path) -> list[dict[str, Any]]:
     models = ("--models", TRACKING, REGRESSION, "--precisions", FLOAT, "w8a16", COMPRESSED)
-    assert bench_main(arguments(here, *models)) == 0
+    assert tendon(arguments(here, *models)) == 0
     content: list[dict[str, Any]] = json.loads((here / "build/pareto/pareto-pose.json").read_text())
     return content
 
@@ -367,7 +367,7 @@ def test_what_is_known_is_not_computed_again(
     for module, name in ((work, "_measure"), (work, "_describe"), (pose_scores, "run_sums")):
         monkeypatch.setattr(module, name, forbidden)
     models = ("--models", TRACKING, REGRESSION, "--precisions", FLOAT, "w8a16", COMPRESSED)
-    assert bench_main(arguments(here, *models)) == 0
+    assert tendon(arguments(here, *models)) == 0
     assert json.loads((here / "build/pareto/pareto-pose.json").read_text()) == report
 
 
@@ -396,7 +396,7 @@ def test_networks_whose_recordings_are_not_in_the_folder_are_left_out_with_a_mes
         FLOAT,
     ]
     models = ["--models", "typist", TRACKING, "none"]
-    assert bench_main(["pareto", *models, "--data", str(here / "data"), *common]) == 0
+    assert tendon(["pareto", *models, "--data", str(here / "data"), *common]) == 0
     told = capsys.readouterr().out
     assert (
         "left out: typist: " in told
@@ -404,7 +404,6 @@ def test_networks_whose_recordings_are_not_in_the_folder_are_left_out_with_a_mes
         and (tmp_path / "build/pareto/pareto-pose.json").is_file()
     )
     assert (
-        bench_main(["pareto", "--models", TRACKING, "--data", str(tmp_path / "typing"), *common])
-        == 2
+        tendon(["pareto", "--models", TRACKING, "--data", str(tmp_path / "typing"), *common]) == 2
     )
     assert "emg2pose" in capsys.readouterr().err

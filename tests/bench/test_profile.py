@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.__main__ import main as bench_main
 from bench.cycles.counting import Counts
 from bench.cycles.instructions import Instruction
 from bench.profile import command, layers, table
@@ -22,6 +21,7 @@ from bench.profile.attribution import attribute, split
 from bench.profile.classes import CLASSES, classify
 from bench.profile.measured import CYCLES_ARE, Measured, Part
 from bench.profile.schema import Report
+from bench.tendon import main as tendon
 from compress.artifacts import Folder
 from compress.data import datasets
 from compress.errors import TendonError
@@ -129,7 +129,7 @@ def test_steps_of_several_frames_are_profiled_as_steps(simulated: Path, tmp_path
     assert [row["output"][0] for row in report["layers"]] == [
         frames * graph.tensors[op.output].rate / graph.output.rate for op in graph.ops
     ]
-    assert bench_main(["profile", "--port", "/dev/none", "--latency", "50"]) == 2
+    assert tendon(["profile", "--port", "/dev/none", "--latency", "50"]) == 2
 
 
 def test_no_linear_layer_executes_less_than_its_floor(profiled) -> None:
@@ -291,12 +291,12 @@ def test_what_four_bits_would_save_is_what_they_save(board: str, made, profiled)
 def test_a_board_that_cannot_be_profiled_is_told_apart_with_what_to_do(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert bench_main(["profile", "--board", "nucleo-h743zi2"]) == 2
+    assert tendon(["profile", "--board", "nucleo-h743zi2"]) == 2
     said = capsys.readouterr().err
     assert (
         "BOARD=nucleo-h743zi2 is not emulated" in said and "virtual-m7" in said and "PORT=" in said
     )
-    assert bench_main(["profile", "--board", "posix"]) == 2
+    assert tendon(["profile", "--board", "posix"]) == 2
     assert "PORT=" not in capsys.readouterr().err
 
 

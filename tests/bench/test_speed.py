@@ -16,12 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.__main__ import main
 from bench.speed import cmsis_nn, kernels, networks, peers, peers16
 from bench.speed.cmsis_nn import CmsisNnError
 from bench.speed.layers import LAYERS, Layer
 from bench.speed.peers16 import Filters, Products, Shares
 from bench.speed.rows import rows
+from bench.tendon import tendon as tendon
 from compress.data import datasets
 from export import compilers
 from tests import toy
@@ -155,7 +155,7 @@ def test_without_clang_gcc_is_counted_alone_and_it_is_said(
     monkeypatch.setenv("CLANG", "no-such-clang")
     monkeypatch.setattr(kernels, "measure", alone)
     monkeypatch.setattr(networks, "measure", lambda build, with_clang: [])
-    assert main(["speed", "--build", str(tmp_path)]) == 0
+    assert tendon(["bench", "--build", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     assert asked == [False] and "no clang of 15 or later is installed: counts of gcc alone" in said
     assert "clang: none is installed that is new enough" in said
@@ -188,7 +188,7 @@ def test_a_missed_target_is_said_and_ends_with_1(
     ]
     monkeypatch.setattr(kernels, "measure", lambda tools, beside, with_clang: worse)
     monkeypatch.setattr(networks, "measure", lambda build, with_clang: [])
-    assert main(["speed", "--build", str(tmp_path)]) == 1
+    assert tendon(["bench", "--build", str(tmp_path)]) == 1
     assert "MISSED" in capsys.readouterr().out and (tmp_path / "bench" / "kernels.json").is_file()
 
 
@@ -308,7 +308,7 @@ def test_what_is_missing_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[s
         match=r"expected a library.*cortex-m4 or cortex-m55, or its sources.*found neither",
     ):
         cmsis_nn.find(tmp_path, tmp_path)
-    assert main(["speed", "--build", str(tmp_path), "--cmsis-nn", str(tmp_path / "nowhere")]) == 2
+    assert tendon(["bench", "--build", str(tmp_path), "--cmsis-nn", str(tmp_path / "nowhere")]) == 2
     assert "nowhere: expected Include/arm_nnfunctions.h" in capsys.readouterr().err
 
 

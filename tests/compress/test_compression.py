@@ -17,9 +17,9 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bench.__main__ import main as bench_main
 from bench.compression import command as bench_command
 from bench.compression import page
+from bench.tendon import main as tendon
 from compress import graph as g
 from compress import pipeline
 from compress.artifacts import Folder, Sources
@@ -360,7 +360,7 @@ def test_the_report_says_what_was_lost_and_what_it_takes(
         str(tmp_path),
     ]
     wanted = ["--flash", "1M", "--steps", "0", "--board", "posix"]
-    assert bench_main(["compress", *arguments, *wanted]) == 0
+    assert tendon(["compress", *arguments, *wanted]) == 0
     said = capsys.readouterr().out
     found = json.loads((tmp_path / "tiny" / "compressed" / "compress.json").read_text())
     assert (

@@ -17,15 +17,14 @@ import numpy as np
 import pytest
 import torch
 
+from bench.tendon import main as tendon
 from compress import artifacts, cli, pipeline
-from compress.__main__ import main as compress_main
 from compress.artifacts import COMPRESSED, Folder, Sources
 from compress.cli import options
 from compress.errors import CheckpointError, TendonError
 from compress.frontend import checkpoint
 from compress.frontend.own import named, source
 from compress.frontend.own.named import NetworkFile
-from host.__main__ import main as host_main
 
 FORWARD = "self.last(self.first(x.transpose(1, 2))).transpose(1, 2)"
 SAYS = 'SAMPLE_RATE, ELECTRODES, TASK = 1000, 4, "classes"\n'
@@ -131,7 +130,7 @@ def test_options_say_the_name_and_the_file(tmp_path: Path) -> None:
 
 def test_the_window_is_the_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["macs", "--model", str(written(tmp_path)), "--window", "200"]
-    assert compress_main([*words, "--build", str(tmp_path / "build")]) == 2
+    assert tendon([*words, "--build", str(tmp_path / "build")]) == 2
     assert f"set WINDOW in {tmp_path / 'net.py'}" in capsys.readouterr().err
 
 
@@ -146,7 +145,7 @@ def test_two_files_of_one_name_are_not_swept_together(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_is_told_of_files(capsys: pytest.CaptureFixture[str]) -> None:
-    assert compress_main(["macs", "--model", "mine"]) == 2
+    assert tendon(["macs", "--model", "mine"]) == 2
     assert "MODEL=path/net.py" in capsys.readouterr().err
 
 
@@ -201,7 +200,7 @@ def test_what_is_wrong_in_a_file_is_said_with_its_name(
     text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = written(tmp_path, text)
-    assert compress_main(["macs", "--model", str(path), "--build", str(tmp_path / "b")]) == 2
+    assert tendon(["macs", "--model", str(path), "--build", str(tmp_path / "b")]) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"error: {path}") and message in error and "Traceback" not in error
 
@@ -222,7 +221,7 @@ def test_a_network_that_is_not_as_its_file_says_is_refused_before_anything_is_ma
     text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, build = written(tmp_path, text), tmp_path / "build"
-    assert compress_main(["quantize", "--model", str(path), "--build", str(build)]) == 2
+    assert tendon(["quantize", "--model", str(path), "--build", str(build)]) == 2
     error = capsys.readouterr().err
     assert message in error and str(path) in error and "Traceback" not in error
     assert [p.name for p in build.glob("[!.]*")] == ["net"]  # no recordings were simulated
@@ -503,16 +502,16 @@ def calibrated(tmp_path: Path) -> list[str]:
 def test_a_signal_calibrates_and_is_compared_on_without_recordings(
     calibrated: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert compress_main(["quantize", *calibrated]) == 0
+    assert tendon(["quantize", *calibrated]) == 0
     assert "x.npy, the signal that calibrates it; nothing is scored" in capsys.readouterr().out
     report = json.loads((tmp_path / "build/net/w8a16/quantize.json").read_text())
     assert report["sqnr_db"] > 30 and report["agreement"] > 0.9 and not report["scored"]
     assert report["metric"]["float"] is None and report["stream_latency"]["lookahead"] == 0
     assert [p.name for p in (tmp_path / "build").glob("[!.]*")] == ["net"]
-    assert compress_main(["quantize", *calibrated]) == 0
+    assert tendon(["quantize", *calibrated]) == 0
     assert "quantize.json: unchanged" in capsys.readouterr().out
     written(tmp_path, SAYS + NET + "# changed\n")
-    assert compress_main(["quantize", *calibrated]) == 0
+    assert tendon(["quantize", *calibrated]) == 0
     assert "unchanged" not in capsys.readouterr().out
 
 
@@ -531,7 +530,7 @@ def test_a_signal_that_cannot_calibrate_is_refused(
     signal: np.ndarray, message: str, calibrated: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     np.save(calibrated[-1], signal)
-    assert compress_main(["quantize", *calibrated]) == 2
+    assert tendon(["quantize", *calibrated]) == 2
     assert message in capsys.readouterr().err
 
 
@@ -540,7 +539,7 @@ def test_an_archive_under_the_name_of_an_array_is_refused(
 ) -> None:
     with Path(calibrated[-1]).open("wb") as file:
         np.savez(file, np.zeros((4, 9)))
-    assert compress_main(["quantize", *calibrated]) == 2
+    assert tendon(["quantize", *calibrated]) == 2
     assert "expected one array, found an archive" in capsys.readouterr().err
 
 
@@ -562,7 +561,7 @@ def test_a_wrong_engine_or_input_is_refused_before_anything_is_made(
     command, *options = arguments.split()
     options += ["--input", str(tmp_path / "x.npy"), "--build", str(tmp_path / "build")]
     options += ["--output", str(tmp_path / "y.npy")] if command == "infer" else []
-    assert host_main([command, "--model", str(written(tmp_path)), *options]) == 2
+    assert tendon([command, "--model", str(written(tmp_path)), *options]) == 2
     said = capsys.readouterr()
     assert message in said.err and "calibrating" not in said.out
     assert not list(tmp_path.glob("build/*recordings"))
@@ -575,7 +574,7 @@ def test_engines_read_and_write_the_layout_of_forward(
     for engine in ("torch", "graph", "integer", "native"):
         out = tmp_path / f"{engine}.npy"
         words = ["infer", *calibrated, "--engine", engine, "--input", str(tmp_path / "x.npy")]
-        assert host_main([*words, "--output", str(out)]) == 0
+        assert tendon([*words, "--output", str(out)]) == 0
         found[engine] = np.load(out)
     with torch.no_grad():
         x = torch.from_numpy(np.load(tmp_path / "x.npy"))[None]

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from bench.bare import model_steps
+from bench.tendon import tendon as tendon
 from compress import graph as g
-from compress.__main__ import main
 from compress.errors import GraphError
 from compress.frontend import checkpoint
 from compress.frontend.builder import Builder
@@ -195,7 +195,7 @@ def test_a_user_chooses_the_window_and_a_stream_has_none(
 ) -> None:
     def macs_of(name: str, window: str) -> int:
         path = str(published_checkpoint(name))
-        return main(
+        return tendon(
             [
                 "macs",
                 "--model",

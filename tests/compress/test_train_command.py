@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-from compress.__main__ import main
+from bench.tendon import tendon as tendon
 from compress.data.recording_file import file_digest
 from compress.data.simulator import pose as simulated_pose
 from compress.data.simulator import session as simulated_typing
@@ -62,7 +62,7 @@ class Own:
     checkpoint: Path
 
     def train(self, out: Path, *more: str) -> int:
-        return main(
+        return tendon(
             [
                 *("train", "--model", self.model, "--data", str(self.data), "--out", str(out)),
                 *("--split", str(self.split), "--checkpoint", str(self.checkpoint)),
@@ -333,7 +333,7 @@ def test_a_network_of_another_name_is_trained_from_its_checkpoint(
     out = tmp_path / "out.ckpt"
     assert own.train(out, "--model", "mine") == 0
     assert checkpoint.load(out).hyper_parameters == checkpoint.load(own.checkpoint).hyper_parameters
-    assert main(["train", "--model", "mine", "--data", str(own.data)]) == 2
+    assert tendon(["train", "--model", "mine", "--data", str(own.data)]) == 2
     assert "a network of another name needs CHECKPOINT=path" in capsys.readouterr().err
 
 

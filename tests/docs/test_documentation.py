@@ -9,12 +9,11 @@ import itertools
 import re
 import subprocess
 from collections.abc import Iterable, Iterator
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from compress import cli
+from bench import tendon
 from export.boards import load_board
 from export.c import makefile
 from export.c.placement import first_choices
@@ -168,12 +167,7 @@ def read() -> str:
 @functools.cache
 def programs() -> dict[tuple[str, ...], argparse.ArgumentParser]:
     """What is typed to call a program -> its parser with all commands."""
-    return {
-        ("python", "-m", package): cli.parser_of(
-            package, None, import_module(f"{package}.__main__").COMMANDS
-        )
-        for package in PACKAGES
-    }
+    return {("tendon",): tendon.parser()}
 
 
 def commands_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
@@ -184,8 +178,6 @@ def commands_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentP
 def wrong_of_command(shown: Shown) -> str:
     """What is wrong in a command of this project; "" where it is none, or all is well."""
     words = [Path(shown.words[0]).name, *shown.words[1:]]
-    if words[0] == "tendon" and ("tendon",) not in programs():
-        return "tendon: no such program"
     for called, parser in programs().items():
         if tuple(words[: len(called)]) == called:
             return wrong_of_words(words[len(called) :], parser)
@@ -260,8 +252,8 @@ def test_a_wrong_make_is_found(text: str, wrong: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [
-        ("`python -m compress nothing`", "nothing: no such command"),
-        ("`python -m compress quantize --nothing 3`", "--nothing: no such option"),
+        ("`tendon nothing`", "nothing: no such command"),
+        ("`tendon quantize --nothing 3`", "--nothing: no such option"),
         (
             "```sh\n$ A=1 .venv/bin/python -m compress.nothing\n```",
             "compress.nothing: no such module",

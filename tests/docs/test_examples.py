@@ -16,9 +16,8 @@ import numpy as np
 import pytest
 import torch
 
-from bench.__main__ import main as bench_main
+from bench.tendon import main as tendon
 from compress import graph as g
-from compress.__main__ import main as compress_main
 from compress.artifacts import Folder
 from compress.data import own_recording
 from compress.data.simulator import activity
@@ -127,8 +126,8 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Example]:
     made = {name: Example(name, root) for name in BOARDS}
     for name, example in made.items():
         train = ["train", *example.model, "--data", str(root / "data")]
-        assert compress_main([*train, "--steps", str(STEPS[name])]) == 0
-        assert compress_main(["quantize", *example.options]) == 0
+        assert tendon([*train, "--steps", str(STEPS[name])]) == 0
+        assert tendon(["quantize", *example.options]) == 0
     return made
 
 
@@ -216,7 +215,7 @@ def test_on_the_emulated_board_every_word_is_the_references(
     toy.need_emulator()
     assert shutil.which("arm-none-eabi-gcc")
     example, board = examples[name], BOARDS[name]
-    assert bench_main(["hil", *example.options, "--board", board, "--seconds", "3"]) == 0
+    assert tendon(["hil", *example.options, "--board", board, "--seconds", "3"]) == 0
     said = example.said(f"c/{board}/hil.json")
     assert said["valid"] and said["bit_exact"] and said["mismatches"] == 0
     assert said["real_time_factor"] > 1.0

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import numpy_helper
 
+from bench.tendon import main as tendon
 from compress import graph as g
 from compress.artifacts import Folder
 from compress.errors import GraphError, TendonError
@@ -28,7 +29,6 @@ from compress.interpreter.integer import IntegerInterpreter
 from compress.quantization.precisions import PRECISIONS
 from compress.quantization.proof import accumulator_bounds
 from compress.tasks import distances
-from export.__main__ import main as export_main
 from export.check import check
 from export.onnx import float_form, lint, make_onnx, qdq_form
 from host import onnx_engine
@@ -226,7 +226,7 @@ def test_the_bounds_read_from_the_file_are_those_proven_on_the_graph(name, quant
 
 def test_a_file_whose_row_could_overflow_is_refused_with_the_node_named(exported, capsys):
     path = exported() / "qdq.onnx"
-    assert export_main(["check", str(path)]) == 0
+    assert tendon(["check", str(path)]) == 0
     assert "fit 32 bits" in capsys.readouterr().out
     model = onnx.load(path)
     bias = next(t for t in model.graph.initializer if t.name == "model.4.layers.3/bias")
@@ -234,7 +234,7 @@ def test_a_file_whose_row_could_overflow_is_refused_with_the_node_named(exported
     values[5] = -(2**31) + 1
     bias.CopyFrom(numpy_helper.from_array(values, bias.name))
     onnx.save(model, path)
-    assert export_main(["check", str(path)]) == 2
+    assert tendon(["check", str(path)]) == 2
     assert (
         "could overflow" in (error := capsys.readouterr().err) and "model.4.layers.3/Gemm" in error
     )
@@ -274,5 +274,5 @@ def small_qdq(quantized) -> bytes:
 def test_what_is_no_model_is_refused(name, tmp_path, capsys):
     path = tmp_path / name
     path.write_bytes(b"\x89PNG and so on")
-    assert export_main(["check", str(path)]) == 2
+    assert tendon(["check", str(path)]) == 2
     assert name in capsys.readouterr().err

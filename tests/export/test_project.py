@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.tendon import tendon as tendon
 from compress.artifacts import Folder
 from compress.errors import TendonError
 from export import boards, commands, compilers
-from export.__main__ import main
 from export.c import names
 from export.c.project import build_project, write_project
 from host.boards import open_process
@@ -52,15 +52,15 @@ def test_a_network_is_called_as_name_says_and_is_the_same_to_a_host(
     graph, folder = every_kernel.integer("picture"), Folder(tmp_path, "net", "w8a16")
     monkeypatch.setattr(commands, "graph_of", lambda args: (graph, folder))
     for name in ("first one", "second \u00e9"):
-        assert main(["firmware", "--board", "posix", "--name", name]) == 0
+        assert tendon(["firmware", "--board", "posix", "--name", name]) == 0
         identifier = names.identifier(name)
         header = folder.target("posix") / "project" / "model" / f"{identifier}.h"
         assert f'"{graph.hash()}"' in header.read_text()
         with open_process(folder.target("posix") / "firmware") as board:
             assert board.link.handshake().model_hash == graph.hash()
-    assert main(["c", "--board", "posix", "--name", "third"]) == 0
+    assert tendon(["export", "--format", "c", "--board", "posix", "--name", "third"]) == 0
     assert header.with_name("third.h").is_file() and not header.exists()
-    assert main(["c", "--board", "posix", "--name", "?!"]) == 2
+    assert tendon(["export", "--format", "c", "--board", "posix", "--name", "?!"]) == 2
     assert "NAME=?!: expected letters or digits" in capsys.readouterr().err
 
 

@@ -16,6 +16,7 @@ from ai_edge_litert import schema_py_generated as schema
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from bench.tendon import main as tendon
 from compress import artifacts, pipeline, tasks
 from compress import graph as g
 from compress.artifacts import Folder
@@ -28,7 +29,6 @@ from compress.tasks import distances
 from compress.tasks.typing import scores
 from compress.tasks.typing.session import Session
 from compress.tasks.typing.simulated import COLLECTION as TYPING
-from export.__main__ import main as export_main
 from export.check import check
 from export.tflite import interpreter, lint, make_tflite, step_bytes
 from export.tflite.read import NAMES, TfliteError, code, notes, operators, parse
@@ -303,10 +303,10 @@ def test_the_command_writes_both_forms_and_check_takes_them(
     tmp_path, quantized, monkeypatch, capsys
 ):
     monkeypatch.setattr(pipeline, "graphs", lambda *_: quantized("TC_S4_small", "w8a16")[1])
-    assert export_main(["tflite", "--build", str(tmp_path)]) == 0
+    assert tendon(["export", "--format", "tflite", "--build", str(tmp_path)]) == 0
     folder = tmp_path / "TC_S4_small" / "w8a16" / "tflite"
     for name in ("step.tflite", "step_io.tflite"):
-        assert export_main(["check", str(folder / name)]) == 0
+        assert tendon(["check", str(folder / name)]) == 0
         assert "run on the reference and CMSIS-NN kernels" in capsys.readouterr().out
 
 
@@ -584,5 +584,5 @@ def test_a_cut_damaged_or_foreign_file_is_one_clear_error_or_a_model(data, small
 def test_what_is_no_model_is_refused(tmp_path, capsys):
     path = tmp_path / "model.tflite"
     path.write_bytes(b"\x89PNG and so on")
-    assert export_main(["check", str(path)]) == 2
+    assert tendon(["check", str(path)]) == 2
     assert "expected a TFLite model (TFL3 at byte 4), found another file" in capsys.readouterr().err

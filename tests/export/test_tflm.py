@@ -18,7 +18,7 @@ import pytest
 import torch
 from ai_edge_litert import schema_py_generated as schema
 
-from bench.__main__ import main as bench_main
+from bench.tendon import main as tendon
 from compress import graph as g
 from compress.artifacts import Folder
 from compress.data.simulator.session import simulate, write
@@ -26,7 +26,6 @@ from compress.errors import GraphError, TendonError
 from compress.frontend import checkpoint
 from compress.frontend.families import HYPER_PARAMETERS
 from compress.frontend.families import build as build_network
-from export.__main__ import main as export_main
 from export.boards import FIRMWARE, load_board
 from export.tflite import interpreter, step_file
 from export.tflite.model import OP, File
@@ -292,12 +291,9 @@ def test_hil_without_tflm_ends_with_the_message(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(
         "host.engines.prepare_scored", lambda *_: pytest.fail("nothing is prepared")
     )
-    assert bench_main(["hil", "--format", "tflm", "--board", BOARD, "--build", str(tmp_path)]) == 2
+    assert tendon(["hil", "--format", "tflm", "--board", BOARD, "--build", str(tmp_path)]) == 2
     assert "error: FORMAT=tflm needs TFLM=path" in capsys.readouterr().err
-    assert (
-        export_main(["firmware", "--format", "tflm", "--board", BOARD, "--build", str(tmp_path)])
-        == 2
-    )
+    assert tendon(["firmware", "--format", "tflm", "--board", BOARD, "--build", str(tmp_path)]) == 2
     assert "error: FORMAT=tflm needs TFLM=path" in capsys.readouterr().err
 
 
@@ -347,7 +343,7 @@ def test_five_seconds_on_the_emulated_chip_equal_the_interpreter_here(tmp_path):
         "--seconds",
         str(SECONDS),
     ]
-    assert bench_main(["hil", *arguments]) == 0
+    assert tendon(["hil", *arguments]) == 0
     report = json.loads((tmp_path / f"build/TC_S4_small/w8a16/tflm/{BOARD}/hil.json").read_text())
     assert (report["valid"], report["format"], report["mismatches"], report["bit_exact"]) == (
         True,

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.tendon import main as tendon
 from compress import graph as g
 from compress.artifacts import Folder
 from compress.frontend.lower import lower
@@ -25,7 +26,6 @@ from export import build
 from export.c import emit
 from export.c.project import build_project
 from host import board_diagnosis, board_facts
-from host.__main__ import main as host_main
 from host.boards import open_board, open_process
 from host.errors import DamagedImageError, NoTapError
 from tests import toy
@@ -333,7 +333,7 @@ def test_diagnose_on_a_board_writes_its_verdict(
     toy.need("gcc", "make")
     del simulated
     arguments = ["diagnose", "--board", "posix", "--build", "build", "--seconds", "0.5"]
-    assert host_main(arguments) == 0
+    assert tendon(arguments) == 0
     out = capsys.readouterr().out
     assert "all equal to the integer reference (by CRC-32)" in out and "diagnose.json" in out
 

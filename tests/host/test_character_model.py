@@ -13,13 +13,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bench.tendon import tendon as tendon
 from compress.data.simulator.text import split_of
 from compress.errors import TendonError
 from compress.tasks.typing import text as typing_text
 from compress.tasks.typing.charset import CHARSET, KEYS, encode
 from compress.tasks.typing.text import ALPHABET, key_runs, keys_of
 from host import character_model, lm
-from host.__main__ import main
 from host.character_model import START
 from host.lm import build, kneser_ney
 
@@ -30,7 +30,7 @@ KENLM_MAGIC = b"mmap lm http://kheafield.com/code format version 5\n\0"
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A trigram model of 150 prompts."""
     path = tmp_path_factory.mktemp("lm") / "small.arpa"
-    assert main(["lm", "--output", str(path), "--prompts", "150", "--order", "3"]) == 0
+    assert tendon(["lm", "--output", str(path), "--prompts", "150", "--order", "3"]) == 0
     return path
 
 
@@ -156,7 +156,7 @@ def test_a_model_of_words_or_of_other_tokens_is_refused(tmp_path: Path) -> None:
 
 def test_the_shipped_model_is_what_the_command_makes(tmp_path: Path) -> None:
     path = tmp_path / "again.arpa"
-    assert main(["lm", "--output", str(path)]) == 0
+    assert tendon(["lm", "--output", str(path)]) == 0
     assert path.read_bytes() == lm.SHIPPED.read_bytes()
     assert len(path.read_bytes()) < 400_000
 
@@ -216,7 +216,9 @@ def test_saved_frames_are_decoded(tmp_path: Path, capsys: pytest.CaptureFixture[
     ] = 0.0
     np.save(tmp_path / "frames.npy", frames)
     for decoder in ("greedy", "beam", "beam+lm"):
-        assert main(["decode", "--input", str(tmp_path / "frames.npy"), "--decoder", decoder]) == 0
+        assert (
+            tendon(["decode", "--input", str(tmp_path / "frames.npy"), "--decoder", decoder]) == 0
+        )
         assert capsys.readouterr().out == "old\n"
 
 
@@ -225,5 +227,5 @@ def test_frames_that_are_none_are_refused(
     tmp_path: Path, content: np.ndarray, capsys: pytest.CaptureFixture[str]
 ) -> None:
     np.save(tmp_path / "frames.npy", content)
-    assert main(["decode", "--input", str(tmp_path / "frames.npy")]) == 2
+    assert tendon(["decode", "--input", str(tmp_path / "frames.npy")]) == 2
     assert "expected log-probabilities, float (frames, 99)" in capsys.readouterr().err

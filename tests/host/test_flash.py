@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.tendon import main as tendon
 from export.boards import load_board, names
-from host.__main__ import main as host_main
 from host.flash import FlashError, choose, line_of, load_image, meet
 from host.loaders import LOADERS, Job
 from host.ports import Port
@@ -363,7 +363,7 @@ def test_without_a_known_port_it_says_how_to_hear_from_the_board(
 
 @pytest.mark.parametrize("name", [name for name in names() if load_board(name).loading is None])
 def test_what_is_no_chip_is_not_flashed(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert host_main(["flash", "--board", name]) == 2
+    assert tendon(["flash", "--board", name]) == 2
     error = capsys.readouterr().err
     assert (
         f"{name}: nothing is to be flashed" in error
@@ -378,7 +378,7 @@ def test_the_command_builds_chooses_and_loads(here, tmp_path, monkeypatch, capfd
     bench.install("openocd", PROBE_FOUND["openocd"], (LOADED["openocd"], 0))
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setattr("serial.tools.list_ports.comports", list)
-    assert host_main(["flash", *common(here), "--board", BOARD, "--tool", "openocd"]) == 0
+    assert tendon(["flash", *common(here), "--board", BOARD, "--tool", "openocd"]) == 0
     image = here / "build/TC_S4_small/w8a16/c" / BOARD / "firmware.elf"
     assert image.is_file() and bench.called()[-1].endswith(f"program {{{image}}} {DEBUG_OFF}")
     said = capfd.readouterr().out
@@ -386,7 +386,7 @@ def test_the_command_builds_chooses_and_loads(here, tmp_path, monkeypatch, capfd
         f"firmware.elf goes onto {BOARD} with openocd: it asks the chip itself" in said
         and "** Verified OK **" in said
     )
-    assert host_main(["flash", *common(here), "--board", BOARD, "--tool", "openocd", "--tap"]) == 0
+    assert tendon(["flash", *common(here), "--board", BOARD, "--tool", "openocd", "--tap"]) == 0
     with_tap = image.parent / "tap" / "firmware.elf"
     assert bench.called()[-1].endswith(f"program {{{with_tap}}} {DEBUG_OFF}")
     assert b"-DMODEL_TAP" in with_tap.read_bytes() and b"-DMODEL_TAP" not in image.read_bytes()

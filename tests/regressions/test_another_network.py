@@ -12,14 +12,11 @@ import numpy as np
 import pytest
 import torch
 
+from bench.tendon import main as tendon
 from compress import graph as g
-from compress.__main__ import main as compress
 from compress.artifacts import SHIPPED
 from compress.frontend.own import named
-from export.__main__ import main as export
-from host.__main__ import main as host
 
-MAINS = {"compress": compress, "export": export, "host": host}
 NET = """
 from torch import nn
 
@@ -65,9 +62,9 @@ class Project:
         label = np.repeat(np.arange(6) % 3, 500)
         np.savez(path, emg=rng.normal(size=(3000, 4)) * seed, rate=1000, label=label)
 
-    def __call__(self, main: str, *words: str, code: int = 0) -> str:
+    def __call__(self, *words: str, code: int = 0) -> str:
         """What a command prints, its errors too."""
-        assert MAINS[main]([*words[:1], "--model", "net.py", *words[1:]]) == code
+        assert tendon([*words[:1], "--model", "net.py", *words[1:]]) == code
         said = self._capsys.readouterr()
         return said.out + said.err
 
@@ -97,19 +94,19 @@ MINE = ("--checkpoint", "mine.pt")
 def test_a_command_without_a_checkpoint_goes_on_with_that_of_the_folder_and_says_which(
     project: Project,
 ) -> None:
-    project("export", "c", *MINE, *SIGNAL)
+    project("export", "--format", "c", *MINE, *SIGNAL)
     mine = project.hash()
-    for main, *words in (
-        ("export", "firmware", "--board", "posix"),
-        ("host", *INFER, "--engine", "native"),
-        ("host", *INFER, "--engine", "graph"),
-        ("host", "diagnose", "--input", "signal.npy", "--seconds", "1"),
-        ("compress", "macs"),
-        ("compress", "quantize"),
-        ("export", "onnx"),
-        ("compress", "quantize", "--precision", "w8a8"),
+    for words in (
+        ("firmware", "--board", "posix"),
+        (*INFER, "--engine", "native"),
+        (*INFER, "--engine", "graph"),
+        ("diagnose", "--input", "signal.npy", "--seconds", "1"),
+        ("macs"),
+        ("quantize"),
+        ("export", "--format", "onnx"),
+        ("quantize", "--precision", "w8a8"),
     ):
-        said = project(main, *words)
+        said = project(*words)
         assert "build/net: goes on with CHECKPOINT=mine.pt, CALIBRATION=signal.npy" in said
         assert project.hash() == mine
 
@@ -126,119 +123,119 @@ def test_a_command_without_a_checkpoint_goes_on_with_that_of_the_folder_and_says
 def test_only_quantize_and_export_replace_what_a_folder_was_made_from(
     project: Project, asked: tuple[str, str], told: str
 ) -> None:
-    project("export", "c", *MINE, *SIGNAL)
+    project("export", "--format", "c", *MINE, *SIGNAL)
     mine, remembered = project.hash(), project.remembered()
-    for main, *words in (
-        ("export", "firmware", "--board", "posix"),
-        ("host", *INFER),
-        ("compress", "shrink", "--flash", "1M"),
+    for words in (
+        ("firmware", "--board", "posix"),
+        INFER,
+        ("compress", "--flash", "1M"),
     ):
-        if main == "compress" and "--calibration" in asked:
+        if words[0] == "compress" and "--calibration" in asked:
             continue  # it takes none
-        said = project(main, *words, *asked, code=2)
+        said = project(*words, *asked, code=2)
         assert "was made from CHECKPOINT=mine.pt, CALIBRATION=signal.npy" in said
         assert f"`make quantize MODEL={project.folder}/net.py {told}`" in said
         assert said.count("\n") == 1
         assert project.hash() == mine and project.remembered() == remembered
-    said = project("compress", "quantize", *asked)
+    said = project("quantize", *asked)
     assert "was made from CHECKPOINT=mine.pt, CALIBRATION=signal.npy; made anew from" in said
     assert told in said or "default" in told
     assert project.remembered() != remembered
 
 
 def test_the_same_file_under_another_name_is_the_same_network(project: Project) -> None:
-    project("export", "c", *MINE, *SIGNAL)
+    project("export", "--format", "c", *MINE, *SIGNAL)
     (project.folder / "mine.pt").rename(project.folder / "moved.pt")
-    said = project("host", *INFER, "--checkpoint", "moved.pt")
+    said = project(*INFER, "--checkpoint", "moved.pt")
     assert "error" not in said
-    assert "CHECKPOINT=moved.pt" in project("host", *INFER)
+    assert "CHECKPOINT=moved.pt" in project(*INFER)
 
 
 def test_default_takes_a_folder_back_to_what_counts_without_a_checkpoint(project: Project) -> None:
-    project("compress", "quantize", *SIGNAL)
+    project("quantize", *SIGNAL)
     theirs = project.hash()
-    project("compress", "quantize", *MINE)
+    project("quantize", *MINE)
     assert project.hash() != theirs
-    said = project("compress", "quantize", "--checkpoint", "default")
+    said = project("quantize", "--checkpoint", "default")
     assert "the weights that net.py gives, CALIBRATION=signal.npy" in said
     assert project.hash() == theirs
-    assert "the weights that net.py gives" in project("export", "firmware", "--board", "posix")
+    assert "the weights that net.py gives" in project("firmware", "--board", "posix")
     assert project.hash() == theirs
 
 
 @pytest.mark.parametrize("name", ["mine.pt", "signal.npy"])
 def test_a_remembered_file_that_is_gone_or_changed_is_named(project: Project, name: str) -> None:
-    project("export", "c", *MINE, *SIGNAL)
+    project("export", "--format", "c", *MINE, *SIGNAL)
     mine = project.hash()
     before = (project.folder / name).read_bytes()
     if name == "mine.pt":
         project.weights("mine.pt", 3)
     else:
         (project.folder / name).write_bytes((project.folder / "another.npy").read_bytes())
-    said = project("host", *INFER, code=2)
+    said = project(*INFER, code=2)
     assert f"={name}, which has changed since; `make quantize" in said
     (project.folder / name).unlink()
-    for main, *words in (("compress", "macs"), ("compress", "quantize")):
-        said = project(main, *words, code=2)
+    for words in (("macs"), ("quantize")):
+        said = project(*words, code=2)
         assert f"={name}, which is gone; put it back, or say" in said
     assert project.hash() == mine
     (project.folder / name).write_bytes(before)
-    assert f"={name}" in project("compress", "macs")
+    assert f"={name}" in project("macs")
 
 
 def test_quantize_takes_a_changed_file_as_it_is_and_says_so(project: Project) -> None:
-    project("export", "c", *MINE, *SIGNAL)
+    project("export", "--format", "c", *MINE, *SIGNAL)
     mine = project.hash()
     project.weights("mine.pt", 3)
-    said = project("host", *INFER, *MINE, code=2)
+    said = project(*INFER, *MINE, code=2)
     assert "not from CHECKPOINT=mine.pt as it is now" in said and project.hash() == mine
-    assert "made anew" in project("compress", "quantize") and project.hash() != mine
+    assert "made anew" in project("quantize") and project.hash() != mine
 
 
 def test_recordings_that_calibrated_are_believed_by_their_content(project: Project) -> None:
-    project("compress", "quantize", *MINE, "--data", "data")
+    project("quantize", *MINE, "--data", "data")
     first = project.hash()
     project.session("data/d.npz", 12)  # it is held out, as c is
-    assert "DATA=data" in project("host", *INFER)
+    assert "DATA=data" in project(*INFER)
     project.session("data/a.npz", 13)  # the first by name would calibrate
-    said = project("host", *INFER, code=2)
+    said = project(*INFER, code=2)
     assert "a.npz calibrates now, b.npz did; `make quantize" in said
     (project.folder / "data" / "a.npz").unlink()
     project.session("data/b.npz", 14)
-    said = project("export", "firmware", "--board", "posix", code=2)
+    said = project("firmware", "--board", "posix", code=2)
     assert "b.npz has changed since; `make quantize" in said
     assert project.hash() == first
-    project("compress", "quantize")
+    project("quantize")
     assert project.hash() != first
-    assert "error" not in project("export", "firmware", "--board", "posix")
+    assert "error" not in project("firmware", "--board", "posix")
 
 
 def test_a_network_file_that_changed_since_is_named(project: Project) -> None:
-    project("export", "c", *SIGNAL)
+    project("export", "--format", "c", *SIGNAL)
     first, path = project.hash(), project.folder / "net.py"
     path.write_text(NET.replace("self.only(x", "self.only(0.5 * x"))
-    said = project("export", "firmware", "--board", "posix", code=2)
+    said = project("firmware", "--board", "posix", code=2)
     assert f"{path}: has changed since build/net was made of it; `make quantize" in said
     assert project.hash() == first
-    project("compress", "quantize")
+    project("quantize")
     assert project.hash() != first
 
 
 def test_what_fails_replaces_nothing(project: Project) -> None:
-    project("export", "c", *MINE, *SIGNAL)
+    project("export", "--format", "c", *MINE, *SIGNAL)
     remembered, mine = project.remembered(), project.hash()
     (project.folder / "bad.pt").write_bytes(b"no weights")
-    project("compress", "quantize", "--checkpoint", "bad.pt", code=2)
-    project("compress", "quantize", "--checkpoint", "missing.pt", code=2)
+    project("quantize", "--checkpoint", "bad.pt", code=2)
+    project("quantize", "--checkpoint", "missing.pt", code=2)
     assert project.remembered() == remembered and project.hash() == mine
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"version": 1, "calibrated": {}, "data": 3}'])
 def test_a_damaged_memory_is_none(project: Project, content: str) -> None:
-    project("export", "c", *MINE, *SIGNAL)
+    project("export", "--format", "c", *MINE, *SIGNAL)
     (project.folder / "build" / "net" / "sources.json").write_text(content)
-    project("compress", "quantize", *MINE, *SIGNAL)
-    assert "CHECKPOINT=mine.pt" in project("compress", "macs")
+    project("quantize", *MINE, *SIGNAL)
+    assert "CHECKPOINT=mine.pt" in project("macs")
 
 
 # --- networks by name -----------------------------------------------------------------------------
@@ -266,39 +263,39 @@ def theirs(folder: Path) -> Path:
 def test_a_damaged_record_is_refused_and_written_anew_where_a_checkpoint_is_named(
     project: Project, damage: Callable[[bytes], bytes]
 ) -> None:
-    project("export", "c", *MINE, *SIGNAL)
+    project("export", "--format", "c", *MINE, *SIGNAL)
     mine, record = project.hash(), project.folder / "build/net/sources.json"
     record.write_bytes(damage(record.read_bytes()))
-    for main, *words in (
-        ("export", "firmware", "--board", "posix"),
-        ("host", *INFER, "--engine", "native"),
-        ("compress", "quantize"),
-        ("compress", "quantize", *SIGNAL),
+    for words in (
+        ("firmware", "--board", "posix"),
+        (*INFER, "--engine", "native"),
+        ("quantize"),
+        ("quantize", *SIGNAL),
     ):
-        said = project(main, *words, code=2)
+        said = project(*words, code=2)
         assert "sources.json: damaged" in said and "CHECKPOINT=" in said
         assert project.hash() == mine
-    assert "written anew" in project("compress", "quantize", *MINE, *SIGNAL)
+    assert "written anew" in project("quantize", *MINE, *SIGNAL)
     assert project.hash() == mine
-    assert "goes on with CHECKPOINT=mine.pt" in project("export", "onnx")
+    assert "goes on with CHECKPOINT=mine.pt" in project("export", "--format", "onnx")
 
 
 @pytest.mark.parametrize("given", ["signal.npy", "mine.pt"])
 def test_an_output_never_replaces_what_is_read(project: Project, given: str) -> None:
-    project("compress", "quantize", *MINE, *SIGNAL)
+    project("quantize", *MINE, *SIGNAL)
     before = (project.folder / given).read_bytes()
     words = ("infer", *MINE, "--input", "signal.npy", "--output", f"./{given}")
-    assert f"OUTPUT={given}: is " in project("host", *words, code=2)
+    assert f"OUTPUT={given}: is " in project(*words, code=2)
     assert (project.folder / given).read_bytes() == before
 
 
 def test_an_output_follows_a_link_and_leaves_what_is_no_file(project: Project) -> None:
-    project("compress", "quantize", *MINE, *SIGNAL)
+    project("quantize", *MINE, *SIGNAL)
     (project.folder / "link.npy").symlink_to("there.npy")
-    project("host", "infer", "--input", "signal.npy", "--output", "link.npy")
+    project("infer", "--input", "signal.npy", "--output", "link.npy")
     assert (project.folder / "link.npy").is_symlink() and (project.folder / "there.npy").is_file()
     os.mkfifo(project.folder / "pipe")
-    said = project("host", "infer", "--input", "signal.npy", "--output", "pipe", code=2)
+    said = project("infer", "--input", "signal.npy", "--output", "pipe", code=2)
     assert "OUTPUT=pipe: expected a file to write" in said
     assert (project.folder / "pipe").is_fifo()
 
@@ -310,7 +307,7 @@ def macs(
     monkeypatch.chdir(tmp_path)
 
     def run(*words: str, code: int = 0) -> str:
-        assert compress(["macs", *words]) == code
+        assert tendon(["macs", *words]) == code
         said = capsys.readouterr()
         return said.out + said.err
 
@@ -362,7 +359,7 @@ def test_a_graph_of_another_checkpoint_in_a_folder_that_remembers_nothing_is_not
 
 
 def test_the_name_in_c_and_the_latency_are_gone_on_with_too(project: Project) -> None:
-    project("export", "c", "--board", "posix", *SIGNAL, "--latency", "20", "--name", "mine")
+    project("export", "--board", "posix", *SIGNAL, "--latency", "20", "--name", "mine")
     target = project.folder / "build" / "net" / "w8a16" / "c" / "posix"
 
     def exported() -> tuple[bool, int]:
@@ -371,13 +368,13 @@ def test_the_name_in_c_and_the_latency_are_gone_on_with_too(project: Project) ->
 
     first = exported()
     assert first[0] and first[1] > 1
-    said = project("export", "firmware", "--board", "posix")
+    said = project("firmware", "--board", "posix")
     assert "build/net/w8a16/c/posix: goes on with LATENCY=20, NAME=mine, as it was" in said
     assert exported() == first
-    project("host", "diagnose", "--board", "posix", "--input", "signal.npy", "--seconds", "1")
+    project("diagnose", "--board", "posix", "--input", "signal.npy", "--seconds", "1")
     assert exported() == first  # its project lies beside
-    said = project("export", "firmware", "--board", "posix", "--latency", "0")
+    said = project("firmware", "--board", "posix", "--latency", "0")
     assert "was exported with LATENCY=20, NAME=mine, now with LATENCY=0, NAME=mine" in said
     assert exported() == (True, 1)
-    project("export", "c", "--board", "posix", "--name", "default")
+    project("export", "--format", "c", "--board", "posix", "--name", "default")
     assert exported() == (False, 1)

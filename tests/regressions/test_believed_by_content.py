@@ -13,12 +13,11 @@ import pytest
 
 from bench.cycles import counting
 from bench.pareto import jobs
+from bench.tendon import main as tendon
 from compress import artifacts
 from compress import graph as g
-from compress.__main__ import main as compress_main
 from compress.artifacts import Folder
 from compress.frontend.own import named
-from export.__main__ import main as export_main
 from host import native
 from host.boards import open_board
 from host.errors import NoBoardError
@@ -67,7 +66,7 @@ def words(user: Path, *more: str) -> list[str]:
 
 def made(user: Path, *more: str) -> Path:
     """The folder of its artifacts, after `quantize` or `firmware --board`."""
-    main, command = (export_main, "firmware") if more else (compress_main, "quantize")
+    main, command = (tendon, "firmware") if more else (tendon, "quantize")
     assert main([command, *words(user, *more)]) == 0
     return user / "build" / "net" / "w8a16"
 
@@ -165,8 +164,8 @@ def test_a_changed_file_of_the_project_is_said_and_the_project_written_again(
 def test_an_image_damaged_while_a_probe_is_looked_for_is_not_loaded(
     user: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
+    from bench.tendon import main as tendon
     from host import flash
-    from host.__main__ import main as host_main
 
     toy.need("make", "arm-none-eabi-gcc")
 
@@ -176,7 +175,7 @@ def test_an_image_damaged_while_a_probe_is_looked_for_is_not_loaded(
 
     monkeypatch.setattr(flash, "choose", choose)
     monkeypatch.setattr(flash, "load_image", lambda *_: pytest.fail("it was loaded"))
-    assert host_main(["flash", *words(user, "--board", "nucleo-f446re")]) == 2
+    assert tendon(["flash", *words(user, "--board", "nucleo-f446re")]) == 2
     said = capsys.readouterr().err
     assert "firmware.bin: damaged or replaced since it was made" in said and "not loaded" in said
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.tendon import main as tendon
 from compress import graph as g
 from compress import pipeline
-from compress.__main__ import main as compress_main
 from compress.artifacts import Folder, Sources, checkpoint_for
 from compress.data import datasets
 from compress.data.overlap import OfSamples, Windows
@@ -24,7 +24,6 @@ from compress.quantization.quantize import quantize
 from compress.quantization.signals import Calibration, refuse_shared, unlike
 from compress.tasks.classes.task import Classes
 from compress.tasks.stretches import least_samples
-from export.__main__ import main as export_main
 from tests import recording_files
 from tests.compress import test_session
 from tests.compress.test_classes import ELECTRODES, RATE, network
@@ -253,7 +252,7 @@ def compared(own: Path, emg: np.ndarray) -> None:
     """Quantize on a signal alone, and find both networks alike on it."""
     np.save(own / "x.npy", emg.T)
     options = ["--model", str(own / "net.py"), "--build", str(own / "build")]
-    assert compress_main(["quantize", *options, "--calibration", str(own / "x.npy")]) == 0
+    assert tendon(["quantize", *options, "--calibration", str(own / "x.npy")]) == 0
     report = pipeline.read_report(Folder(own / "build", "net", "w8a16"))
     assert report["sqnr_db"] > 40
 
@@ -265,7 +264,7 @@ def test_a_glitch_in_what_is_held_out_reaches_neither_network(
     emg = 3 * noise(electrodes=4, seed=2)
     emg[77, 2] = 3e38
     put(own, "c", emg)
-    assert run(compress_main, own, "quantize") == 0
+    assert run(tendon, own, "quantize") == 0
     said = capsys.readouterr().err
     assert said.count("c.npz: holds samples more than 10 times beyond the") == 1
     assert pipeline.read_report(Folder(own / "build", "net", "w8a16"))["sqnr_db"] > 40
@@ -331,7 +330,7 @@ def test_a_session_of_typing_shorter_than_a_step_is_refused_by_name(
         path.parent.mkdir(exist_ok=True)
         recording_files.write(path, test_session.GROUP, test_session.rows(rows), attributes)
     options = ["--data", str(tmp_path / "data"), "--build", str(tmp_path / "build")]
-    assert compress_main(["quantize", *options]) == 2
+    assert tendon(["quantize", *options]) == 2
     said = capsys.readouterr().err
     assert "a.hdf5: expected at least the 96 samples (0.048 s)" in said and "found 50" in said
     assert "it calibrates: the first" in said
@@ -391,9 +390,9 @@ def test_a_glitch_is_said_by_every_command_and_costs_nothing(
     emg[77, 2] = 3e38
     put(own, "a", emg)
     for main, words in (
-        (export_main, ["c"]),
-        (compress_main, ["quantize"]),
-        (export_main, ["firmware", "--board", "posix"]),  # the graph is there by now
+        (tendon, ["export"]),
+        (tendon, ["quantize"]),
+        (tendon, ["firmware", "--board", "posix"]),  # the graph is there by now
     ):
         said.once.cache_clear()
         assert run(main, own, *words) == 0
@@ -407,7 +406,7 @@ def test_a_glitch_is_said_by_every_command_and_costs_nothing(
     assert abs(report["metric"]["quantized"] - report["metric"]["float"]) < 1.0
 
 
-@pytest.mark.parametrize("command", [(export_main, "c"), (compress_main, "quantize")])
+@pytest.mark.parametrize("command", [(tendon, "export"), (tendon, "quantize")])
 def test_a_copy_that_is_held_out_is_refused_by_every_command(
     own: Path, command: tuple[Any, str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,10 +13,10 @@ import pytest
 from tests.conftest import ROOT
 
 COMMANDS = {
-    "compress": ["compress", "macs"],
-    "export": ["export", "c", "--board", "posix"],
-    "host": ["host", "infer", "--input", "x.npy", "--output", "y.npy"],
-    "bench": ["bench", "hil", "--board", "posix"],
+    "macs": ["macs"],
+    "export": ["export", "--board", "posix"],
+    "infer": ["infer", "--input", "x.npy", "--output", "y.npy"],
+    "hil": ["hil", "--board", "posix"],
 }
 SIGNALS = {
     signal.SIGINT: "interrupted",
@@ -43,7 +43,7 @@ def interrupted(command: list[str], module: str, number: int, folder: Path) -> s
     hooks.mkdir()
     (hooks / "sitecustomize.py").write_text(HOOK.format(module=module, number=int(number)))
     done = subprocess.run(
-        [sys.executable, "-m", *command, "--build", str(folder / "build")],
+        [sys.executable, "-m", "bench", *command, "--build", str(folder / "build")],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": f"{hooks}:{ROOT}"},
         capture_output=True,

@@ -8,15 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from bench.__main__ import main as bench
-from compress.__main__ import main as compress
+from bench.tendon import main as tendon
 from compress.artifacts import Folder
 from compress.artifacts.locks import FOLDER
 from compress.errors import CheckpointError
 from compress.files import write_json
 from compress.frontend.families.networkfile.family import FAMILY
 from compress.frontend.own.named import KEY
-from export.__main__ import main as export
 
 
 @pytest.fixture(autouse=True)
@@ -24,9 +22,9 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def refused(capsys: pytest.CaptureFixture[str], words: list[str], main=compress) -> str:
+def refused(capsys: pytest.CaptureFixture[str], words: list[str]) -> str:
     """The one line that a command ends with."""
-    assert main(words) == 2
+    assert tendon(words) == 2
     said = capsys.readouterr()
     assert said.err.startswith("error: ") and said.err.count("\n") == 1, said.err
     return said.err
@@ -56,7 +54,7 @@ def test_the_name_of_a_network_is_one_plain_folder_name(
     for said in (
         refused(capsys, ["macs", "--model", name, *words]),
         refused(capsys, ["quantize", "--model", name, *words]),
-        refused(capsys, ["pareto", "--models", "TC_S4_small", name, "--build", "build"], bench),
+        refused(capsys, ["pareto", "--models", "TC_S4_small", name, "--build", "build"]),
     ):
         assert "MODEL=" in said
     assert not list(tmp_path.iterdir())
@@ -64,7 +62,7 @@ def test_the_name_of_a_network_is_one_plain_folder_name(
 
 @pytest.mark.parametrize("name", ["a/b", "two\nlines", "x" * 61, "?!"])
 def test_the_name_in_c_is_one_short_line(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "NAME=" in refused(capsys, ["c", "--name", name], export)
+    assert "NAME=" in refused(capsys, ["export", "--name", name])
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", "x" * 61])
@@ -86,14 +84,8 @@ def test_a_build_folder_that_cannot_be_made_is_said_with_its_reason(
         ("", "expected the path of a folder"),
         ("a\nb", "expected the path of a folder"),
     ):
-        for main, words in (
-            (compress, ["macs"]),
-            (compress, ["recordings"]),
-            (export, ["c"]),
-            (bench, ["hil"]),
-            (bench, ["speed"]),
-        ):
-            said = refused(capsys, [*words, "--build", build], main)
+        for command in ("macs", "recordings", "export", "hil", "bench"):
+            said = refused(capsys, [command, "--build", build])
             assert f"BUILD={build!r}" in said if "expected" in why else f"BUILD={build}" in said
             assert why in said
 
@@ -118,7 +110,7 @@ def test_a_file_where_a_networks_folder_would_be_is_said(
 def test_a_build_folder_may_be_called_anything_else(
     build: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert compress(["macs", "--build", build]) == 0
+    assert tendon(["macs", "--build", build]) == 0
     assert (tmp_path / build / "TC_S4_small" / "macs.json").is_file()
     assert sorted(p.name for p in (tmp_path / build).iterdir()) == [FOLDER, "TC_S4_small"]
     assert f"wrote {build}/TC_S4_small/macs.json" in capsys.readouterr().out

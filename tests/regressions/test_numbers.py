@@ -4,28 +4,25 @@ before anything is computed."""
 from __future__ import annotations
 
 import argparse
-import importlib
 
 import pytest
 
+from bench.tendon import COMMANDS
 from compress import cli
 from compress.errors import TendonError
 
-PACKAGES = ("compress", "export", "host", "bench")
 ABSURD = ("nan", "inf", "-inf", "-1", "1e999", "9" * 5000, "1e12", "", "x", "0x10")
 
 
 def numeric() -> dict[str, tuple[argparse.ArgumentParser, argparse.Action]]:
-    """Every option of every command that is a number: "host diagnose --seconds" and so on."""
+    """Every option of every command that is a number: "diagnose --seconds" and so on."""
     found = {}
-    for package in PACKAGES:
-        main = importlib.import_module(f"{package}.__main__")
-        for command in main.COMMANDS:
-            parser = cli.Parser(prog=f"{package} {command.name}")
-            command.add_arguments(parser)
-            for action in parser._actions:
-                if action.type not in (None, str) and action.type.__module__ != "pathlib":
-                    found[f"{parser.prog} {action.option_strings[0]}"] = (parser, action)
+    for command in COMMANDS:
+        parser = cli.Parser(prog=command.name)
+        command.add_arguments(parser)
+        for action in parser._actions:
+            if action.type not in (None, str) and action.type.__module__ != "pathlib":
+                found[f"{parser.prog} {action.option_strings[0]}"] = (parser, action)
     return found
 
 

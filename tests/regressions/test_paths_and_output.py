@@ -81,7 +81,7 @@ def test_what_nobody_reads_is_dropped_and_the_work_is_done(
     assert (tmp_path / "done").read_text() == "done\n"
 
 
-@pytest.mark.parametrize("words", ["COMMAND", '"$PYTHON" -m compress --help'])
+@pytest.mark.parametrize("words", ["COMMAND", '"$PYTHON" -m bench --help'])
 def test_a_full_disk_is_one_line(words: str, tmp_path: Path) -> None:
     done = said("x", tmp_path / "done", f"{words} > /dev/full")
     assert done.returncode == 2

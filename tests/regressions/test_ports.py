@@ -18,9 +18,9 @@ import pytest
 import serial
 import serial.tools.list_ports
 
-from bench.__main__ import main as bench_main
 from bench.profile import command as profile
 from bench.profile import measured
+from bench.tendon import main as tendon
 from compress.artifacts import Folder
 from compress.graph.samples import Signal, to_int16
 from compress.quantization.calibrate import observe
@@ -28,7 +28,6 @@ from compress.quantization.quantize import quantize
 from export import build
 from export.boards import load_board
 from host import board_diagnosis, ports, tap
-from host.__main__ import main as host_main
 from host.boards import Board, Reconnect, open_board
 from host.conversation import Timing
 from host.engines import Artifacts
@@ -83,13 +82,13 @@ def test_what_is_no_port_is_said_and_which_ports_there_are(
 @pytest.mark.parametrize(
     ("main", "words"),
     [
-        (bench_main, ["hil", "--board", "nucleo-f446re"]),
-        (bench_main, ["demo", "--board", "virtual-f405"]),
-        (bench_main, ["profile", "--board", "nucleo-f446re"]),
-        (bench_main, ["crosscheck"]),
-        (host_main, ["diagnose", "--board", "nucleo-f446re"]),
-        (host_main, ["infer", "--engine", "nucleo-f446re", "--input", "a", "--output", "b"]),
-        (host_main, ["flash", "--board", "nucleo-f446re"]),
+        (tendon, ["hil", "--board", "nucleo-f446re"]),
+        (tendon, ["demo", "--board", "virtual-f405"]),
+        (tendon, ["profile", "--board", "nucleo-f446re"]),
+        (tendon, ["crosscheck"]),
+        (tendon, ["diagnose", "--board", "nucleo-f446re"]),
+        (tendon, ["infer", "--engine", "nucleo-f446re", "--input", "a", "--output", "b"]),
+        (tendon, ["flash", "--board", "nucleo-f446re"]),
     ],
 )
 def test_every_command_says_so_before_it_makes_anything(
@@ -107,7 +106,7 @@ def test_every_command_says_so_before_it_makes_anything(
 def test_a_chip_without_a_port_is_told_at_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert bench_main(["hil", "--board", "nucleo-f446re", "--build", str(tmp_path / "b")]) == 2
+    assert tendon(["hil", "--board", "nucleo-f446re", "--build", str(tmp_path / "b")]) == 2
     assert "connect it and give its port with PORT=" in capsys.readouterr().err
 
 

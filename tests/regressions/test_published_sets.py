@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.tendon import main as tendon
 from compress import artifacts
-from compress.__main__ import main as compress
 from compress.artifacts import Folder, Sources, SourcesError
 from compress.data import datasets, metadata, splits, training_sessions
 from compress.data.choice import split_files, user_names
@@ -374,14 +374,14 @@ def test_networks_of_single_users_are_put_in_one_table(
         path.parent.mkdir(parents=True)
         path.write_text(json.dumps(report))
     reports, out = f"{tmp_path}/user*/w8a16/quantize.json", tmp_path / "users.json"
-    assert compress(["users", "--reports", reports, "--output", str(out)]) == 0
+    assert tendon(["users", "--reports", reports, "--output", str(out)]) == 0
     said = capsys.readouterr().out
     assert "mean over 8 users ± standard deviation: float 11.28 % ± 4.45, integer 11.38 %" in said
     assert json.loads(out.read_text())["over_users"]["groups"] == 8
 
     again = [reports, str(tmp_path / "again.json")]
     (tmp_path / "again.json").write_text(path.read_text())
-    assert compress(["users", "--reports", *again]) == 2
+    assert tendon(["users", "--reports", *again]) == 2
     assert "user 7 is in" in capsys.readouterr().err
     for content in (
         "{}",
@@ -390,7 +390,7 @@ def test_networks_of_single_users_are_put_in_one_table(
         json.dumps(report | {"users": 3}),
     ):
         (tmp_path / "again.json").write_text(content)
-        assert compress(["users", "--reports", str(tmp_path / "again.json")]) == 2
+        assert tendon(["users", "--reports", str(tmp_path / "again.json")]) == 2
         assert "expected a quantize.json with errors of users" in capsys.readouterr().err
 
 
@@ -425,7 +425,7 @@ def test_pose_recordings_are_scored_by_generalization(
         simulated_pose.write(data / f"{name}.hdf5", recording, name, user=user)
     arguments = ["--model", "mine", "--checkpoint", str(tmp_path / "mine.ckpt")]
     arguments += ["--data", str(data), "--build", str(tmp_path / "build")]
-    assert compress(["quantize", *arguments]) == 0
+    assert tendon(["quantize", *arguments]) == 0
 
     said, folder = capsys.readouterr().out, tmp_path / "build/mine/w8a16"
     report = json.loads((folder / "quantize.json").read_text())

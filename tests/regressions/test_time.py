@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from bench.hil import measurement
+from bench.tendon import main as tendon
 from compress import evaluate, pipeline, tasks
 from compress import graph as g
 from compress.artifacts import Folder
@@ -33,7 +34,6 @@ from compress.tasks.typing import charset
 from compress.tasks.typing import training_set as typing_set
 from compress.tasks.typing.session import Session
 from host import engines, frame_parts
-from host.__main__ import main as host
 from host.engines import Artifacts
 from tests import toy
 from tests.compress import test_pose_session, test_session
@@ -424,7 +424,7 @@ def test_the_text_of_each_part_is_its_own(
     path = session(tmp_path / "a.hdf5", a_gap, behind_the_gap)
     out, common = tmp_path / "frames.npy", ["--model", "own", "--engine", "graph"]
     given = ["--checkpoint", str(tmp_path / "small.ckpt"), "--build", str(tmp_path / "build")]
-    assert host(["infer", *common, *given, "--input", str(path), "--output", str(out)]) == 0
+    assert tendon(["infer", *common, *given, "--input", str(path), "--output", str(out)]) == 0
     assert "their parts in frames.npy.parts.json" in capsys.readouterr().out
 
     real = pipeline.load_float("own", tmp_path / "small.ckpt")
@@ -433,7 +433,7 @@ def test_the_text_of_each_part_is_its_own(
     frames = evaluate.float_frames(real, [part.signal for part in parts])
     assert task.text is not None and len(parts) == 2
     read = [task.text.read(f[real.start_up :]) for f in frames]
-    assert host(["decode", "--input", str(out), "--decoder", "greedy"]) == 0
+    assert tendon(["decode", "--input", str(out), "--decoder", "greedy"]) == 0
     assert capsys.readouterr().out == "".join(
         f"{part.name}: {text}\n" for part, text in zip(parts, read, strict=True)
     )
@@ -448,7 +448,7 @@ def test_a_sign_held_over_a_gap_is_read_on_both_sides(
     for known, text in (([], f"{sign}\n"), (parts, f"x: {sign}\ny: {sign}\n")):
         with out.open("rb") as written:
             frame_parts.write(out, written, known)
-        assert host(["decode", "--input", str(out), "--decoder", "greedy"]) == 0
+        assert tendon(["decode", "--input", str(out), "--decoder", "greedy"]) == 0
         assert capsys.readouterr().out == text
 
 
@@ -463,7 +463,7 @@ def test_parts_of_other_frames_are_refused(
     np.save(out, frames[::-1])
     for content in (whole, "{}", "[", whole.replace("3", "-3"), whole.replace('"x"', "NaN")):
         frame_parts.beside(out).write_text(content)
-        assert host(["decode", "--input", str(out)]) == 2
+        assert tendon(["decode", "--input", str(out)]) == 2
         assert "expected the parts of the 4 frames in f.npy" in capsys.readouterr().err
     frame_parts.beside(out).write_text(whole)
     with out.open("rb") as written:

@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.__main__ import main as bench_main
+from bench.tendon import tendon as tendon
 from compress.files import read_json
 from compress.reading.words import counted
-from host.__main__ import main
 from host.names import LOCAL
 from tests import toy
 
@@ -49,7 +48,7 @@ def infer(folder: Path, engine: str, samples: int) -> tuple[int, np.ndarray | No
     out.unlink(missing_ok=True)
     words = ["infer", "--model", str(folder / "net.py"), "--build", str(folder / "build")]
     words += ["--calibration", str(folder / "long.npy"), "--engine", engine]
-    code = main([*words, "--input", str(given), "--output", str(out)])
+    code = tendon([*words, "--input", str(given), "--output", str(out)])
     return code, np.load(out) if out.exists() else None
 
 
@@ -128,7 +127,7 @@ def test_hil_compares_any_array_word_by_word_and_scores_nothing(
     np.save(network / "in.npy", np.load(network / "long.npy")[:, :50])
     words = ["hil", "--model", str(network / "net.py"), "--build", str(network / "build")]
     words += ["--calibration", str(network / "long.npy"), "--board", "posix"]
-    assert bench_main([*words, "--input", str(network / "in.npy")]) == 0
+    assert tendon([*words, "--input", str(network / "in.npy")]) == 0
     capsys.readouterr()
     report = read_json(network / "build/net/w8a16/c/posix/hil.json")
     assert report["valid"] and report["bit_exact"] and report["words"] == 48 // STEP

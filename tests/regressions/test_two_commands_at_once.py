@@ -107,7 +107,7 @@ def test_one_that_waits_can_be_interrupted(tmp_path: Path) -> None:
     first = start(tmp_path, "-c", HOLDS, "600")
     try:
         assert first.stdout is not None and first.stdout.readline() == "held\n"
-        second = start(tmp_path, "-m", "compress", "macs", "--model", "net.py")
+        second = start(tmp_path, "-m", "bench", "macs", "--model", "net.py")
         assert second.stderr is not None and "waiting" in second.stderr.readline()
         second.send_signal(signal.SIGINT)
         _, error = second.communicate(timeout=60)
@@ -141,7 +141,7 @@ def test_two_firmware_builds_of_one_network_from_nothing(tmp_path: Path) -> None
     noise = np.random.default_rng(1).normal(size=(4, 2000)).astype(np.float32)
     np.save(tmp_path / "signal.npy", noise)
     words = ["--model", "net.py", "--calibration", "signal.npy", "--board", "posix"]
-    ended(*(start(tmp_path, "-m", "export", "firmware", *words) for _ in range(2)))
+    ended(*(start(tmp_path, "-m", "bench", "firmware", *words) for _ in range(2)))
     made = tmp_path / "build" / "net" / "w8a16" / "c" / "posix"
     assert (made / "firmware").is_file()
     assert json.loads((made / "firmware.json").read_text())["graph"]

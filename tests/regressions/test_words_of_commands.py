@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.__main__ import main as bench
+from bench.tendon import main as tendon
 from compress import pipeline
 from compress.data import datasets
 from compress.data.listing import Listing, Session
@@ -107,7 +107,7 @@ def test_hil_refuses_what_is_no_frame_and_a_dead_port_before_it_calibrates(
         (("--seconds", "0.0005"), "SECONDS= (--seconds): expected a number"),
         (("--seconds", "0.001", "--port", "socket://localhost:9"), "socket://localhost:9"),
     ):
-        assert bench([*own, *words]) == 2
+        assert tendon([*own, *words]) == 2
         assert said in capsys.readouterr().err
 
 

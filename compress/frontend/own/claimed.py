@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from compress.errors import CheckpointError, TendonError, printable
 from compress.files import read_json, visible, write_json
 from compress.frontend.own.named import KEY, NetworkFile
+
+log = logging.getLogger(__name__)
 
 
 def claim(folder: Path, file: NetworkFile) -> None:
@@ -47,7 +50,7 @@ def _claim_again(folder: Path, file: NetworkFile) -> None:
             f" {file.path.name}, give another BUILD=, or remove the folder:"
             f" rm -r {shlex.quote(str(folder))}"
         )
-    print(printable(f"{record}: damaged or gone: made again for {file}"))
+    log.info(printable(f"{record}: damaged or gone: made again for {file}"))
 
 
 def _made_of(path: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ network has inside of another module."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from compress.frontend.stored.values import Instance, StoredTensor
 from compress.frontend.stored.words import name as in_words
 from compress.frontend.stored.words import names, shown
 
+log = logging.getLogger(__name__)
+
 _WRITE = "torch.save(network.state_dict(), path)"
 _DESCRIBING = ("tendon", KEY)
 
@@ -30,7 +33,7 @@ def stored(path: Path) -> tuple[Mapping[str, Any], dict[str, Any]]:
     raw = checkpoint.read(path)
     if isinstance(raw, dict) and isinstance(raw.get("state_dict"), dict):
         for words in checkpoint.averages(raw):
-            print(printable(f"{path}: {words}"))
+            log.info(printable(f"{path}: {words}"))
         return raw["state_dict"], _hyper_parameters(raw, path)
     if _is_state(raw):
         return raw, {}
@@ -42,7 +45,7 @@ def stored(path: Path) -> tuple[Mapping[str, Any], dict[str, Any]]:
         )
         left = [key for key in states if key not in trained]
         also = f"; left out averaged ones (SWA or EMA): {names(left)}" if left else ""
-        print(printable(f"{path}: weights of {in_words(trained[0])!r}{averaged}{also}"))
+        log.info(printable(f"{path}: weights of {in_words(trained[0])!r}{averaged}{also}"))
         return raw[trained[0]], {}
     if states:
         raise CheckpointError(

@@ -16,6 +16,7 @@ the same result.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +26,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from compress.data.recording_file import SAMPLE_RATE
 from compress.errors import CheckpointError, RecordingError
@@ -33,6 +33,7 @@ from compress.frontend import checkpoint
 from compress.frontend.families import PoseNetwork
 from compress.frontend.families.emg2pose.decoders import SequentialLSTM
 from compress.frontend.families.emg2pose.pose import JOINTS, StatePoseModule, between
+from compress.report.progress import Bar
 from compress.tasks import start
 from compress.tasks import state as saved
 from compress.tasks.pose import own_training
@@ -47,6 +48,8 @@ from compress.tasks.pose.tracker_start import begin_as_tracker
 from compress.tasks.pose.training_set import Tracked, draw, load
 from compress.tasks.steps import advance, schedule_of
 from compress.tasks.training import Trained, TrainingRequest
+
+log = logging.getLogger(__name__)
 
 _TRIES = 10_000  # draws of a place where a stream begins, until its angles are known
 HELD_BACK = 2  # sessions of train that validate when nothing says which
@@ -112,7 +115,7 @@ def train(request: TrainingRequest, recipe: Recipe | None = None) -> Trained:
     least = network.model.left_context + 2 * network.model.network.stride
     data, validation = load(request.train, least), load(request.validation, least)
     for line in run.too_short(data):
-        print(line)
+        log.info(line)
     score = run.fit(data, validation)
     checkpoint.save(request.out, network, hyper_parameters, torch.float16)
     run.state.unlink(missing_ok=True)
@@ -221,7 +224,7 @@ class TrackingRun:
 
     def steps_of(self, name: str, phase: _Phase, loss: Any, score: Any) -> None:
         smooth, mae = math.nan, math.nan
-        bar = tqdm(
+        bar = Bar(
             range(phase.step, phase.steps),
             initial=phase.step,
             total=phase.steps,
@@ -235,7 +238,7 @@ class TrackingRun:
             smooth = now if math.isnan(smooth) else 0.95 * smooth + 0.05 * now
             if phase.step % self.recipe.score_every == 0:
                 mae = score()
-                tqdm.write(
+                log.info(
                     f"{name} {phase.step}: loss {smooth:.4f}, validation MAE {mae:.2f} degrees"
                 )
             if phase.step % self.recipe.save_every == 0 or phase.step == phase.steps:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from compress.data.clock import Segment
 from compress.errors import RecordingError
+from compress.report.progress import Bar
 from compress.tasks.pose.session import PoseSession
 
 
@@ -44,7 +44,7 @@ class PoseWindows:
 def load(paths: Sequence[Path], least: int = 0) -> list[Tracked]:
     """Read sessions whole, each stretch without a gap by itself, of those with gaps only stretches
     of `least` samples; RecordingError when no angles of a session are known."""
-    bar = tqdm(paths, desc="read recordings", unit="session")
+    bar = Bar(paths, desc="read recordings", unit="session")
     return [part for path in bar for part in _parts(path, least)]
 
 

@@ -9,6 +9,7 @@ same result as an uninterrupted one.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,13 +19,13 @@ from typing import Any, cast
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from compress.errors import CheckpointError, RecordingError
 from compress.frontend import checkpoint
 from compress.frontend.families import HybridNetwork
 from compress.frontend.families.hybrid.model import InputMeanPooling
 from compress.reading.words import counted
+from compress.report.progress import Bar
 from compress.tasks import start
 from compress.tasks import state as saved
 from compress.tasks.steps import advance, schedule_of
@@ -32,6 +33,8 @@ from compress.tasks.training import Trained, TrainingRequest
 from compress.tasks.typing import charset, own_training, scores
 from compress.tasks.typing.session import SAMPLE_RATE
 from compress.tasks.typing.training_set import Labelled, Windows, draw, load
+
+log = logging.getLogger(__name__)
 
 HELD_BACK = 1  # session of train that validates when nothing says which
 _STATE_SPACE = ("log_dt", "log_A_real", "A_imag")
@@ -133,7 +136,7 @@ def _check_lengths(data: Sequence[Labelled], seconds: float, length: int) -> Non
         )
     if short:
         names = ", ".join(short)
-        print(f"too short for windows of {seconds:g} s, which are drawn from others: {names}")
+        log.info(f"too short for windows of {seconds:g} s, which are drawn from others: {names}")
 
 
 class _Run:
@@ -171,7 +174,7 @@ class _Run:
     def fit(self, data: Sequence[Labelled], validation: Sequence[Labelled]) -> tuple[float, float]:
         """Run the remaining steps; the last smoothed loss and the validation sessions' CER in %."""
         loss, cer = math.nan, math.nan
-        bar = tqdm(
+        bar = Bar(
             range(self.step, self.recipe.steps),
             initial=self.step,
             total=self.recipe.steps,

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from compress.data.clock import Segment
 from compress.errors import RecordingError
+from compress.report.progress import Bar
 from compress.tasks.typing import charset
 from compress.tasks.typing.session import BANDS, ELECTRODES, Session
 
@@ -47,7 +47,7 @@ class Windows:
 def load(paths: Sequence[Path], pooling: int) -> list[Labelled]:
     """Read sessions whole, each stretch without a gap by itself; the mean pooling that the networks
     begin with has no parameters, so it is done once here."""
-    bar = tqdm(paths, desc="read recordings", unit="session")
+    bar = Bar(paths, desc="read recordings", unit="session")
     return [part for path in bar for part in _parts(path, pooling)]
 
 

@@ -15,12 +15,12 @@ from typing import cast
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from compress.compression.rounded import four_bits
 from compress.frontend.families import HybridNetwork
 from compress.frontend.families.hybrid.model import InputMeanPooling
 from compress.graph import Graph
+from compress.report.progress import Bar
 from compress.tasks import state as saved
 from compress.tasks.steps import advance, schedule_of
 from compress.tasks.typing import charset
@@ -100,7 +100,7 @@ def _run(
         for name, part in parts.items():
             part.load_state_dict(found[name])
         begin = int(found["step"])
-    for step in tqdm(
+    for step in Bar(
         range(begin, recipe.steps), initial=begin, total=recipe.steps, desc="tune", unit="step"
     ):
         rng = np.random.default_rng([recipe.seed, step])

@@ -1,5 +1,5 @@
-"""`shrink`: checkpoint, recordings and a budget -> build/<MODEL>/compressed/checkpoint.ckpt, and
-compress.json beside it."""
+"""Checkpoint, recordings and a budget -> a checkpoint in build/<MODEL>/compressed/, and its
+compress.json."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import copy
 import dataclasses
 import hashlib
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compress import artifacts, cli, pipeline, tasks
+from compress import artifacts, pipeline, tasks
 from compress import graph as g
 from compress.artifacts import COMPRESSED, Folder, Sources
 from compress.compression import candidates, check, choose, cost, rebuild, sensitivity
@@ -33,6 +34,8 @@ from compress.quantization.quantize import quantize
 from compress.quantization.signals import Calibration, unlike
 from compress.report.said import once
 from compress.tasks.training import Tuning, tuning_of
+
+log = logging.getLogger(__name__)
 
 VERSION = 1
 
@@ -75,7 +78,7 @@ def run(
     )
     record = folder.path / "compress.json"
     if artifacts.is_whole(record) and artifacts.recorded_key(record) == key:
-        print(f"{folder.checkpoint}: unchanged")
+        log.info(f"{folder.checkpoint}: unchanged")
         return dict(json.loads(record.read_text(encoding="utf-8")))
     artifacts.forget(record)
     report = _make(folder, checkpoint.load(checkpoint_path), sources, dataset.calibration, request)
@@ -111,7 +114,7 @@ def _make(
             "this network has been compressed already; give the checkpoint that it was made from"
         )
     graph, core = dataclasses.replace(lower(loaded), name=folder.model), CORES[request.core]
-    print(f"calibrating on {', '.join(path.name for path in calibration)}")
+    log.info(f"calibrating on {', '.join(path.name for path in calibration)}")
     signals = Calibration(graph, calibration)
     ranges = observe(graph, signals)
     findings = signals.findings + unlike(graph, ranges, calibration)
@@ -179,7 +182,7 @@ def tuning_for(loaded: Checkpoint, tendon: dict[str, Any], request: Request) -> 
         return None
     found = tuning_of(loaded.task)
     if found is None or not found.possible(loaded.model):
-        print(f"not fine-tuned: the {loaded.task} task has no recipe for such a network")
+        log.info(f"not fine-tuned: the {loaded.task} task has no recipe for such a network")
         return None
     return found if found.BY_DEFAULT or request.steps is not None else None
 
@@ -205,7 +208,7 @@ def _improve(
         check.integer_error(loaded, model, tendon, calibration),
     )
     if whole is None or before is None:
-        print("not fine-tuned: the calibration sessions do not say whether it would help")
+        log.info("not fine-tuned: the calibration sessions do not say whether it would help")
         return None
     if request.steps is None and before <= whole * (1 + ENOUGH):
         return Tuned(0, task.metric, task.unit, whole, before, None)
@@ -353,14 +356,3 @@ def remember(folder: Folder, sources: Sources, given: Path) -> None:
     """Note what a compressed network was made from; `given`: the whole checkpoint."""
     artifacts.compressed_from(folder, sources.checkpoint)
     artifacts.remember(folder, sources, given)
-
-
-def from_arguments(args: argparse.Namespace) -> int:
-    """`python -m compress shrink`."""
-    folder, sources = cli.folder(args), cli.sources(args)
-    given = artifacts.whole_checkpoint(folder, sources)
-    found = run(folder, given, sources, request(args, args.core, args.cycles))
-    remember(folder, sources, given)
-    print(text(found))
-    print(f"wrote {folder.checkpoint} and {folder.path / 'compress.json'}")
-    return 0

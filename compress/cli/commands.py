@@ -1,16 +1,8 @@
-"""python -m compress quantize|macs|recordings|train|shrink|users: from a checkpoint and recordings
-to the integer graph."""
+"""The commands that go from a checkpoint and recordings to the integer graph."""
 
 from __future__ import annotations
 
-import sys
-
-from compress import interruption
-
-if __name__ == "__main__":
-    interruption.begin()  # before what takes its time to import
-
-from compress.cli import Command, options, run_main
+from compress.cli import Command, options
 
 COMMANDS = (
     Command(
@@ -18,6 +10,10 @@ COMMANDS = (
         "checkpoint + calibration recordings -> integer graph and its error rate",
         options.add_graph_arguments,
         "compress.pipeline:quantize_command",
+        examples=(
+            "tendon quantize --model TC_S4_small",
+            "tendon quantize --model path/net.py --checkpoint weights.pt --data ~/recordings",
+        ),
         begins=True,
     ),
     Command(
@@ -25,6 +21,7 @@ COMMANDS = (
         "multiply-accumulates per layer and per second of signal",
         options.add_model_arguments,
         "compress.pipeline:macs_command",
+        examples=("tendon macs --model S4_large",),
         looks=True,
     ),
     Command(
@@ -32,33 +29,24 @@ COMMANDS = (
         "write the simulated recordings that are missing",
         options.add_recordings_arguments,
         "compress.data.recordings:run",
+        examples=("tendon recordings --task typing --splits heldout",),
     ),
     Command(
         "train",
         "train a network, on simulated recordings or your own",
         options.add_train_arguments,
         "compress.tasks.train:run",
+        examples=(
+            "tendon train --model docs/examples/tcn_gru.py",
+            "tendon train --model TC_S4_small --data ~/recordings --steps 2000",
+        ),
         writes=lambda args: [f"{args.model}.train"],
-    ),
-    Command(
-        "shrink",
-        "a network within a budget of flash and cycles, fine-tuned",
-        options.add_shrink_arguments,
-        "compress.compression.command:from_arguments",
     ),
     Command(
         "users",
         "one table of several users' networks, and the mean over users",
         options.add_users_arguments,
         "compress.report.users:run",
+        examples=('tendon users --reports "build/user*/w8a16/quantize.json"',),
     ),
 )
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """The commands of this package; returns the exit code."""
-    return run_main("compress", __doc__, COMMANDS, arguments)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

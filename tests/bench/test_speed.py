@@ -21,7 +21,7 @@ from bench.speed.cmsis_nn import CmsisNnError
 from bench.speed.layers import LAYERS, Layer
 from bench.speed.peers16 import Filters, Products, Shares
 from bench.speed.rows import rows
-from bench.tendon import tendon as tendon
+from bench.tendon import main as tendon
 from compress.data import datasets
 from export import compilers
 from tests import toy

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-from bench.tendon import tendon as tendon
+from bench.tendon import main as tendon
 from compress.data.recording_file import file_digest
 from compress.data.simulator import pose as simulated_pose
 from compress.data.simulator import session as simulated_typing

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench.tendon import tendon as tendon
+from bench.tendon import main as tendon
 from compress.data.simulator.text import split_of
 from compress.errors import TendonError
 from compress.tasks.typing import text as typing_text

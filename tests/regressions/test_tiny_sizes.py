@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.tendon import tendon as tendon
+from bench.tendon import main as tendon
 from compress.files import read_json
 from compress.reading.words import counted
 from host.names import LOCAL

@@ -233,5 +233,7 @@ def _parsed(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) ->
     """What the command line says; UsageError for whatever is wrong with it."""
     try:
         return parser.parse_args(arguments)
+    except console.OutputError:  # of --help
+        raise
     except TendonError as error:
         raise UsageError(str(error)) from error

@@ -107,7 +107,7 @@ def load(path: Path, origin: Origin) -> dict[str, Any] | None:
             " delete it to start over"
         )
     if recipe != origin.recipe:
-        log.info(f"{path}: of another recipe; starting over")
+        log.warning(f"{path}: of another recipe; starting over")
         return None
     return found
 

@@ -78,7 +78,7 @@ def _cost(part: Cost) -> tuple[float | None, float | None, float]:
 
 
 def _layers(report: Report) -> Table:
-    columns = {"id": "", "name": "", "type": "", "shape": "", "each": "", "floor": ".2f", **COST}
+    columns = {"id": "", "name": "", "type": "", "shape": "", "each": "", **COST, "floor": ",.0f"}
     rows: list[list[Cell]] = [
         [
             row["c_id"],
@@ -86,14 +86,15 @@ def _layers(report: Report) -> Table:
             row["type"],
             table.shape(row),
             table.each(row),
-            row["floor"],
             *_cost(row),
+            row["floor"],
         ]
         for row in report["layers"]
     ]
     for other in (*report["others"], *report["outside"]):
-        rows.append([None, other["name"], "", "", "", None, *_cost(other)])
-    rows.append([None, "total, without interrupts", "", "", "", None, *_cost(report["total"])])
+        rows.append([None, table.short(other["name"]), "", "", "", *_cost(other), None])
+    total = report["total"]
+    rows.append([None, "the network", "", "", "", *_cost(total), total["floor"] or None])
     each = f"each: {table.counted_in(report)} per multiply-accumulate, or per value (v)"
     return Table(f"By layer, of a step; {each}", columns, rows)
 

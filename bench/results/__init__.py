@@ -19,7 +19,9 @@ from compress.files import write_json, write_text
 FOLDER = Path(__file__).parent
 WIDTH = 100
 DASH = "–"
-TABLES = (":(top,exclude)bench/results/*.md", ":(top,exclude)bench/results/*.json")
+TABLES = tuple(  # which recording changes
+    f":(top,exclude)bench/{name}" for name in ("results/*.md", "results/*.json", "cycles/*.json")
+)
 Cell = str | int | float | bool | None
 
 

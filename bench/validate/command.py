@@ -178,7 +178,13 @@ def _with_stored(rows: list[dict[str, Any]]) -> dict[str, Any]:
 def measurement(found: dict[str, Any]) -> results.Measurement:
     """What is kept where it is asked for: every published figure beside the model's."""
     columns = {"program": "", "function": "", "chip": "", "published": ",.0f", "modelled": ",.0f"}
-    columns |= {"least": ",.0f", "most": ",.0f", "error %": "+.1f", "compiler there": "", "": ""}
+    columns |= {
+        "least": ",.0f",
+        "most": ",.0f",
+        "error %": "+.1f",
+        "compiler there": "",
+        "modelled on": "",
+    }
     names = ("what", "function", "chip", "published", "modelled", "least", "most", "error_percent")
     rows = [
         [*(row[name] for name in (*names, "published_compiler")), row["date"]]
@@ -189,7 +195,7 @@ def measurement(found: dict[str, Any]) -> results.Measurement:
         "The cycle models against published cycles",
         "published: measured on silicon by others; the rest modelled from instructions that QEMU"
         " counts",
-        [results.Table("Cycles; the last column: when it was modelled", columns, rows)],
+        [results.Table("Cycles", columns, rows)],
         {
             "compiler": "; ".join(dict.fromkeys(row["compiler"] for row in found["rows"])),
             "QEMU": results.emulator(),

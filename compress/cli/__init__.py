@@ -231,7 +231,10 @@ def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int
 
 def _parsed(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
     """What the command line says; UsageError for whatever is wrong with it."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        return parser.parse_args(arguments)
+        return parser.parse_args(words, argparse.Namespace(arguments=words))
+    except console.OutputError:  # of --help
+        raise
     except TendonError as error:
         raise UsageError(str(error)) from error

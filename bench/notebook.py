@@ -174,7 +174,7 @@ def quantize(graph: Graph, calibration: Any, precision: str = "w8a16") -> Graph:
     )
     ranges, findings = ranges_of(graph, given, [precision])
     for words in findings:
-        log.warning("calibration: %s", words)
+        log.warning("%s", words)
     made = made_of(graph, ranges, precision)
     if findings:
         made.provenance["findings"] = findings
@@ -261,11 +261,10 @@ def score(
     if against is not None:
         others = _frames(against, _engine(against, None, "score"), recorded)
         other = task.error(against, others, recorded)
-        apart = (None, None)
-        if error is not None:
-            apart = task.difference(graph, others, frames, recorded)
+        none = error is None
+        low, high = (None, None) if none else task.difference(graph, others, frames, recorded)
         found["against"] = other
-        found["difference"] = {"low": apart[0], "high": apart[1], "points": task.points}
+        found["difference"] = {"low": low, "high": high, "points": task.points}
     return found
 
 

@@ -8,6 +8,7 @@ import logging
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from compress.errors import GraphError, RecordingError, TendonError, UsageError
 from compress.frontend.own import named
 from compress.graph.samples import to_int16, to_real
 from compress.interpreter.integer import IntegerInterpreter
+from compress.report import logs
+from compress.report.logs import PACKAGES
 from tests import toy
 from tests.bench.test_imports import SLOW
 from tests.conftest import ROOT
@@ -129,7 +132,8 @@ def test_the_network_of_a_file_without_weights_has_those_that_its_function_gives
 def test_a_published_network_is_loaded_by_its_name() -> None:
     graph = notebook.load()
     assert graph.name == "TC_S4_small" and not graph.is_integer()
-    assert notebook.macs(graph)["macs_per_s"] == pytest.approx(2.35e7, rel=0.9)
+    found = notebook.macs(graph)
+    assert found["macs_per_s"] == sum(layer["macs_per_s"] for layer in found["layers"]) > 0
 
 
 def test_tracing_leaves_the_module_as_it_was_and_training_it_leaves_the_graph() -> None:
@@ -234,7 +238,7 @@ def test_findings_are_warnings_and_in_provenance(
     with caplog.at_level(logging.WARNING):
         made = notebook.quantize(real, emg(1.0))
     (found,) = made.provenance["findings"]
-    assert found.startswith("calibration: 1 s of signal behind the first output")
+    assert found.startswith("calibration: 0.95 s of signal behind the first output")
     assert found in caplog.text
 
 
@@ -392,6 +396,18 @@ def test_a_board_or_a_compiler_that_is_none_is_refused(integer: g.Graph, tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+@pytest.fixture
+def nobody_listens() -> Iterator[None]:
+    """To what the packages log, as in a notebook that has not asked for it."""
+    for name in PACKAGES:
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [], True
+        logger.setLevel(logging.NOTSET)
+    yield
+    logs.listen(logging.INFO)
+
+
+@pytest.mark.usefixtures("nobody_listens")
 def test_nothing_is_printed(real: g.Graph, recordings: Path, capfd: Any) -> None:
     made = notebook.quantize(real, recordings / "train/a.npz")
     notebook.infer(made, recordings / "heldout/b.npz")

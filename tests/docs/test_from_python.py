@@ -20,7 +20,7 @@ CALLS = {
     name
     for name, call in vars(notebook).items()
     if inspect.isfunction(call) and call.__module__ == notebook.__name__ and name[0] != "_"
-} - {"contextmanager"}
+}
 
 
 def test_the_script_ends_with_words_that_are_the_references(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import footprint
+from bench import footprint, results
 from bench.cycles import chips, on_board
-from bench.profile import measured, page, report, table
+from bench.profile import measured, page, recorded, report, table
 from bench.profile.findings import findings
 from bench.profile.layers import layers
 from bench.profile.measured import Measured
@@ -48,7 +48,10 @@ def run(args: argparse.Namespace) -> int:
     print(table.text(found))
     path = write(found, folder.target(board.name))
     print(f"\nwrote {path.with_suffix('.json')}\nreport: {path}")
-    return 0 if found["bit_exact"] else 1
+    if not found["bit_exact"]:
+        return 1
+    results.record(args, recorded.measurement(found))
+    return 0
 
 
 def check_board(board: Description, port: str | None, latency_ms: float | None = 0.0) -> None:

@@ -17,7 +17,7 @@ from bench import markup, results
 from compress import cli, tasks
 from compress.data import recordings
 from compress.data.recording_file import SAMPLE_RATE
-from compress.errors import TendonError
+from compress.errors import TendonError, UsageError
 from compress.files import sha256, write_json, write_text
 from compress.report.drawing import BLUE, GREEN, ORANGE, SOFT, STYLE, Picture, svg
 from compress.tasks.recorded import Followed, Loop
@@ -64,7 +64,7 @@ def loop_of(task: Task, model: str) -> Loop:
     """The task's closed loop; TendonError for a task without one."""
     if task.loop is None:
         loops = [other.loop.says for other in map(tasks.named, tasks.names()) if other.loop]
-        raise TendonError(
+        raise UsageError(
             f"MODEL={model}: drift is measured of networks that say {' or '.join(loops)}, this one"
             f" is for {task.name}"
         )

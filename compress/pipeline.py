@@ -274,7 +274,7 @@ def _unchanged(folder: Folder, key: str) -> g.Graph | None:
         g.load(folder.float_graph)
         return g.load(folder.graph)
     except GraphError as error:
-        log.info(f"{error.args[0].removesuffix('; quantize again')}: made again")
+        log.warning(f"{error.args[0].removesuffix('; quantize again')}: made again")
         return None
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from compress import artifacts, evaluate, pipeline
 from compress import graph as g
 from compress.artifacts import Folder, Sources
-from compress.errors import RecordingError, TendonError
+from compress.errors import RecordingError, TendonError, UsageError
 from compress.graph.samples import Initial, SideBySide, Signal, to_int16, to_real, words_of
 from compress.interpreter.base import Interpreter
 from compress.interpreter.float import FloatInterpreter
@@ -133,9 +133,7 @@ def words(engine: str, made: Artifacts, signal: Signal, port: str | None = None)
 def check(engine: str) -> None:
     """TendonError for a name that is neither an engine's nor a board's."""
     if engine not in (*LOCAL, *boards.names()):
-        raise TendonError(
-            f"ENGINE={engine}: expected one of {', '.join((*LOCAL, *boards.names()))}"
-        )
+        raise UsageError(f"ENGINE={engine}: expected one of {', '.join((*LOCAL, *boards.names()))}")
 
 
 def beginning(graph: g.Graph, initial: Initial | None) -> bytes | None:

@@ -234,5 +234,7 @@ def _parsed(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) ->
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
         return parser.parse_args(words, argparse.Namespace(arguments=words))
+    except console.OutputError:  # of --help
+        raise
     except TendonError as error:
         raise UsageError(str(error)) from error

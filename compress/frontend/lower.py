@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from compress import graph as g
-from compress.errors import CheckpointError, GraphError
+from compress.errors import CheckpointError, WindowError
 from compress.frontend.alone import alone
 from compress.frontend.builder import Builder, fold_batch_norms
 from compress.frontend.checkpoint import Checkpoint
@@ -20,7 +20,7 @@ def lower(checkpoint: Checkpoint, window: int | None = None) -> g.Graph:
     does and what it came from.
 
     `window`: samples that a network which is not causal sees at a time (default: its family's);
-    the others are streams and have none: GraphError.
+    the others are streams and have none: WindowError.
     """
     family = checkpoint.family
     builder = Builder(family.features, Fraction(family.sample_rate))
@@ -50,7 +50,7 @@ def _window(checkpoint: Checkpoint, wanted: int | None) -> int | None:
     """Samples that the network sees at a time, None for a stream."""
     usual = checkpoint.family.window(checkpoint.model)
     if wanted is not None and usual is None:
-        raise GraphError(
+        raise WindowError(
             f"a window of {wanted} samples: {checkpoint.name} runs as a stream and has none"
         )
     return usual if wanted is None else wanted

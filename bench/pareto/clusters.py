@@ -94,8 +94,8 @@ def _on_dask(
                 if alone_since is not None and now - alone_since > ALONE_S:
                     raise TendonError(
                         f"the cluster has had no worker for {ALONE_S:.0f} s with"
-                        f" {len(futures)} jobs left; what is finished is kept. Their logs say why they"
-                        f" ended: most often memory is short, or {_NEEDS}"
+                        f" {len(futures)} jobs left; what is finished is kept. Their logs say"
+                        f" why they ended: most often memory is short, or {_NEEDS}"
                     ) from None
                 continue
             for future in done:

@@ -116,8 +116,8 @@ accuracy: setup ## the shipped networks in TFLite-Micro beside the trained float
 
 ray: setup tools ## a sweep on a Ray cluster of two workers, one of them killed; installs Ray (80 MB)
 ## into .venv (two minutes)
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check -e ".[ray]" || { echo "make ray:\
-	 Ray could not be installed (above): nothing was tried" >&2; exit 1; }
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -e ".[ray]" || \
+		{ echo "make ray: Ray cannot be installed here (why: above); nothing was tried" >&2; exit 1; }
 	RAY=1 OMP_NUM_THREADS=1 $(PYTHON) -m pytest tests/bench/test_ray_cluster.py $(ARGS)
 
 networks: setup ## 200 networks drawn at random, from PyTorch to every form of their integers (some

@@ -64,6 +64,7 @@ GIVEN |= {
     "FRAMES": "3",
     "RESETS": "3",
     "FLIPS": "3",
+    "RECORD": "1",
 }
 NEEDED = {"INPUT": "a.npy", "OUTPUT": "b.npy", "FLASH": "2M"}
 OWN = {"diagnose": {"ENGINE": "graph native"}}  # it takes two engines

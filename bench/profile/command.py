@@ -4,6 +4,7 @@ Table, page, JSON."""
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,8 @@ from host import engines
 from host.boards import Board, Reconnect, check, open_board
 from host.engines import Artifacts
 from host.resume import from_the_beginning
+
+log = logging.getLogger(__name__)
 
 NAME = "profile"
 
@@ -96,7 +99,7 @@ def profile(
     samples = to_int16(
         graph, tasks.of(graph).first_steps(graph, recording, on_board.STEPS, dataset.scored)
     )
-    print(f"counting {on_board.STEPS} steps on {board.name}")
+    log.info(f"counting {on_board.STEPS} steps on {board.name}")
     if port is None:
         ran = on_board.count(board, image, graph, samples, made.folder.path / "tools")
         found = measured.emulated(
@@ -122,7 +125,7 @@ def over_the_line(made: Artifacts, board: Description, port: str, samples: Array
         connected.link.handshake()
         return measured.on_board(connected.link, samples)
 
-    return from_the_beginning(Reconnect(open_at, port, say=print), work, print)
+    return from_the_beginning(Reconnect(open_at, port, say=log.warning), work, log.warning)
 
 
 def assemble(

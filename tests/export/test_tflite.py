@@ -302,7 +302,7 @@ def test_the_file_says_where_it_comes_from_which_operators_it_needs_and_its_aren
 def test_the_command_writes_both_forms_and_check_takes_them(
     tmp_path, quantized, monkeypatch, capsys
 ):
-    monkeypatch.setattr(pipeline, "graphs", lambda *_: quantized("TC_S4_small", "w8a16")[1])
+    monkeypatch.setattr(pipeline, "graphs", lambda *_, **__: quantized("TC_S4_small", "w8a16")[1])
     assert tendon(["export", "--format", "tflite", "--build", str(tmp_path)]) == 0
     folder = tmp_path / "TC_S4_small" / "w8a16" / "tflite"
     for name in ("step.tflite", "step_io.tflite"):

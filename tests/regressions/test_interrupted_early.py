@@ -91,7 +91,7 @@ def run(args):
         raise ImportError("cannot load numpy")
 
 sys.modules["fails"] = sys.modules["__main__"]
-command = Command("fail", "", lambda parser: None, "fails:run")
+command = Command("fail", "fail", lambda parser: None, "fails:run")
 sys.exit(cli.run(cli.parser_of("tendon", "", (command,), "0"), ["fail"]))
 """
     done = subprocess.run(

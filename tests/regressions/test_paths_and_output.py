@@ -31,7 +31,7 @@ def run(args):
     for _ in range(20000): print("work")
     print("done", file=open(sys.argv[1], "w"))
 sys.modules["says"] = sys.modules["__main__"]
-command = Command("say", "", add, "says:run")
+command = Command("say", "say much", add, "says:run")
 sys.exit(cli.run(cli.parser_of("tendon", "", (command,), "0"), sys.argv[2:]))
 """
 

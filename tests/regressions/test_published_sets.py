@@ -16,7 +16,7 @@ from compress.artifacts import Folder, OtherSourcesError, Sources, SourcesError
 from compress.data import datasets, metadata, splits, training_sessions
 from compress.data.choice import split_files, user_names
 from compress.data.simulator import pose as simulated_pose
-from compress.errors import RecordingError
+from compress.errors import RecordingError, UsageError
 from compress.frontend import checkpoint
 from compress.frontend.families import build
 from compress.graph.samples import Signal
@@ -141,14 +141,14 @@ def test_training_learns_from_the_users_asked_for(tmp_path: Path) -> None:
     assert [p.stem for p in found.train] == ["c"] and not found.validation
     with pytest.raises(RecordingError, match="USERS=eve: expected users of"):
         training_sessions.find(tmp_path, None, tmp_path, TYPING, ("eve",))
-    with pytest.raises(RecordingError, match="USERS=ann: expected DATA=folder too"):
+    with pytest.raises(UsageError, match="USERS=ann: expected DATA=folder too"):
         training_sessions.find(None, None, tmp_path, TYPING, ("ann",))
 
 
 def test_options_without_data_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(RecordingError, match=r"USERS=1: expected DATA=folder too"):
+    with pytest.raises(UsageError, match=r"USERS=1: expected DATA=folder too"):
         datasets.find(None, tmp_path, TYPING, (), ("1",))
-    with pytest.raises(RecordingError, match=r"SPLIT=a\.yaml: expected DATA=folder too"):
+    with pytest.raises(UsageError, match=r"SPLIT=a\.yaml: expected DATA=folder too"):
         datasets.find(None, tmp_path, TYPING, (Path("a.yaml"),))
 
 

@@ -161,7 +161,8 @@ train: setup ## train a network, on simulated or own recordings; continues where
 
 export: setup ## integer graph -> C project or another format
 ## [MODEL= PRECISION= FORMAT=c|onnx|tflite|tflm BOARD= LATENCY=ms NAME=in_c]
-	$(TENDON) export --format $(call said,FORMAT) $(common) $(data) --board $(call said,BOARD) $(latency) $(name)
+	$(TENDON) export --format $(call said,FORMAT) $(common) $(data) \
+		--board $(call said,BOARD) $(latency) $(name)
 
 firmware: setup tools ## build the firmware of a board, check its size
 ## [BOARD=virtual-f405|nucleo-f446re|… COMPILER=gcc|clang LATENCY=ms FORMAT=c|tflm TFLM= NAME=in_c]

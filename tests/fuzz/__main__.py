@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+from bench import index
 from compress.files import write_json
 from tests.fuzz import campaign
 from tests.fuzz.registry import readers
@@ -43,6 +44,7 @@ def main() -> int:
     total = {column: sum(of[column] for of in report.values()) for column in COLUMNS}
     print(f"{'all':32}" + "".join(f"{total[column]:10}" for column in COLUMNS))
     write_json(args.out / "fuzz.json", {"first": first, "total": total, "readers": report})
+    index.renew(args.out)
     bad = any(total[column] for column in ("wrong", "crashes", "hangs"))
     return int(bad or len(report) < len(names))
 

@@ -1,7 +1,7 @@
 # Every target does its own set-up. Variables: MODEL, CHECKPOINT, DATA, SPLIT, USERS, PRECISION,
 # FORMAT, BOARD, COMPILER, PORT, TOOL, TAP, SECONDS, LATENCY, CALIBRATION, INPUT, OUTPUT, ENGINE,
 # DECODER, LM, TFLM, CMSIS_NN, COREMARK, AES, INITIAL, NAME, WINDOW, FLASH, RAM, LOAD, STEPS, TASK,
-# REPORTS, FRAMES, RESETS, FLIPS; of sweeps MODELS, PRECISIONS, DECODERS, CHECKPOINTS, JOBS,
+# REPORTS, FRAMES, RESETS, FLIPS, RECORD; of sweeps MODELS, PRECISIONS, DECODERS, CHECKPOINTS, JOBS,
 # BACKEND, SCHEDULER. A path may hold blanks.
 # MODEL is a name, or a Python file of yours, path/net.py or path/net.py:name, which is executed;
 # its artifacts are called net or net-name. MODELS may mix both.
@@ -33,6 +33,8 @@ data = $(chosen) $(call given,calibration,CALIBRATION)
 latency = $(call given,latency,LATENCY)
 name = $(call given,name,NAME)
 lm = $(call given,lm,LM)
+typed = make $(MAKECMDGOALS) $(MAKEOVERRIDES)
+record = $(if $(filter-out 0 no,$(RECORD)),--record $(call said,typed))
 
 # What each target takes of the command line: a variable that none of the goals takes is refused.
 # What make, a shell or a compiler takes is none of ours; the environment may hold anything.
@@ -44,7 +46,7 @@ takes.help :=
 takes.demo := $(_graph) BOARD LM SECONDS
 takes.test := ARGS FLIPS
 takes.networks := NETWORKS FIRST_NETWORK ARGS
-takes.fuzz := BUILD FUZZ_SECONDS READER
+takes.fuzz := BUILD FUZZ_SECONDS READER RECORD
 takes.compilers := ARGS
 takes.quantize := $(_graph)
 takes.users := REPORTS OUTPUT
@@ -59,15 +61,15 @@ takes.decode := INPUT DECODER LM
 takes.lm :=
 takes.infer := $(_graph) ENGINE INPUT OUTPUT INITIAL PORT
 takes.diagnose := $(_graph) BOARD PORT ENGINE INPUT SECONDS
-takes.profile := $(_graph) BOARD PORT LATENCY
-takes.crosscheck := $(_graph) SECONDS INPUT BOARD PORT
-takes.drift := $(_graph) INPUT
-takes.faults := $(_graph) BOARD FRAMES RESETS FLIPS
-takes.bench := BUILD CMSIS_NN
-takes.validate := COREMARK AES CMSIS_NN
+takes.profile := $(_graph) BOARD PORT LATENCY RECORD
+takes.crosscheck := $(_graph) SECONDS INPUT BOARD PORT RECORD
+takes.drift := $(_graph) INPUT RECORD
+takes.faults := $(_graph) BOARD FRAMES RESETS FLIPS RECORD
+takes.bench := BUILD CMSIS_NN RECORD
+takes.validate := COREMARK AES CMSIS_NN RECORD
 takes.pareto := BUILD $(_chosen) LM MODELS CHECKPOINT CHECKPOINTS PRECISIONS DECODERS JOBS BACKEND \
-	SCHEDULER
-takes.compress := $(_network) $(_chosen) BOARD FLASH RAM LOAD STEPS
+	SCHEDULER RECORD
+takes.compress := $(_network) $(_chosen) BOARD FLASH RAM LOAD STEPS RECORD
 takes.docs :=
 takes.setup :=
 takes.tools := COMPILER TFLM
@@ -117,9 +119,9 @@ networks: setup ## 200 networks drawn at random, from PyTorch to every form of t
 		tests/export/test_drawn_networks.py $(ARGS)
 
 fuzz: setup tools ## damaged files for every reader: each is read or refused in one line; figures by
-## reader, build/fuzz.json (30 minutes at most) [FUZZ_SECONDS=1200 READER="graph file"]
+## reader, build/fuzz.json (30 minutes at most) [FUZZ_SECONDS=1200 READER="graph file" RECORD=1]
 	OMP_NUM_THREADS=1 $(PYTHON) -m tests.fuzz --out $(call said,BUILD) \
-		$(call given,seconds,FUZZ_SECONDS) $(call given,reader,READER)
+		$(call given,seconds,FUZZ_SECONDS) $(call given,reader,READER) $(record)
 
 compilers: setup tools ## gcc and clang, every core, level, frame pointers, LTO, profilers and
 ## coverage: the same words in the emulator (the better part of an hour on two cores)
@@ -198,59 +200,60 @@ diagnose: setup tools ## a board, or two engines, layer by layer: the first diff
 
 profile: setup tools ## every layer on a board: time, what its instructions do, memory; what would
 ## help
-## [MODEL= BOARD= PORT= DATA= LATENCY=ms]
+## [MODEL= BOARD= PORT= DATA= LATENCY=ms RECORD=1]
 	$(TENDON) profile $(common) $(data) --board $(call said,BOARD) \
-		$(call given,port,PORT) $(latency)
+		$(call given,port,PORT) $(latency) $(record)
 
 crosscheck: SECONDS = 30
 crosscheck: setup tools ## one table: PyTorch, ONNX, TFLite, TFLM, integers, C, board on the same
 ## seconds
-## [MODEL= BOARD= SECONDS=30 INPUT=]
+## [MODEL= BOARD= SECONDS=30 INPUT= RECORD=1]
 	$(TENDON) crosscheck $(common) $(data) --seconds $(call said,SECONDS) \
 		$(call given,input,INPUT) \
-		$(call asked,board,BOARD) $(call given,port,PORT)
+		$(call asked,board,BOARD) $(call given,port,PORT) $(record)
 
 drift: setup ## a pose network minute by minute in one closed loop: do the integers leave
 ## the floats behind?
-## [MODEL= PRECISION= INPUT=]
-	$(TENDON) drift $(common) $(data) $(call given,input,INPUT)
+## [MODEL= PRECISION= INPUT= RECORD=1]
+	$(TENDON) drift $(common) $(data) $(call given,input,INPUT) $(record)
 
 faults: setup tools ## 100,000 damaged frames, 100 resets, 40 flipped bits of an image: what of it
 ## was accepted (ten minutes)
-## [MODEL= BOARD= FRAMES=100000 RESETS=100 FLIPS=40]
+## [MODEL= BOARD= FRAMES=100000 RESETS=100 FLIPS=40 RECORD=1]
 	$(TENDON) faults $(common) $(data) --board $(call said,BOARD) \
-		$(call given,frames,FRAMES) $(call given,resets,RESETS) $(call given,flips,FLIPS)
+		$(call given,frames,FRAMES) $(call given,resets,RESETS) $(call given,flips,FLIPS) \
+		$(record)
 
 bench: setup tools ## kernels and networks in executed instructions, against CMSIS-NN and the
 ## targets; gcc's code, clang's beside
-## [CMSIS_NN=path]
+## [CMSIS_NN=path RECORD=1]
 	@sh firmware/tools.sh clang
 	$(TENDON) bench --build $(call said,BUILD) \
-		$(call given,cmsis-nn,CMSIS_NN)
+		$(call given,cmsis-nn,CMSIS_NN) $(record)
 
 validate: setup tools ## the cycle models against published cycles
-## [COREMARK=eembc/coremark AES=jnk0le/cortexm-AES CMSIS_NN=]
+## [COREMARK=eembc/coremark AES=jnk0le/cortexm-AES CMSIS_NN= RECORD=1]
 	$(TENDON) validate $(call given,coremark,COREMARK) \
-		$(call given,aes,AES) $(call given,cmsis-nn,CMSIS_NN)
+		$(call given,aes,AES) $(call given,cmsis-nn,CMSIS_NN) $(record)
 
 pareto: setup tools ## error rate against cost: table, pictures, page
 ## [LM= DATA= SPLIT= USERS= MODELS= CHECKPOINT= CHECKPOINTS= PRECISIONS= DECODERS= JOBS= BACKEND=
-## SCHEDULER=]
+## SCHEDULER= RECORD=1]
 	$(TENDON) pareto --build $(call said,BUILD) $(chosen) $(lm) \
 		$(if $(MODELS),--models $(MODELS)) $(call given,checkpoints,CHECKPOINTS) \
 		$(call given,checkpoint,CHECKPOINT) \
 		$(if $(PRECISIONS),--precisions $(PRECISIONS)) $(if $(DECODERS),--decoders $(DECODERS)) \
 		$(call given,jobs,JOBS) $(call given,backend,BACKEND) \
-		$(call given,scheduler,SCHEDULER)
+		$(call given,scheduler,SCHEDULER) $(record)
 
 compress: BOARD = nucleo-h743zi2
 compress: setup tools ## a network within a budget: ranks and bits by layer, tuned, scored, built
-## [FLASH=2M RAM= LOAD=0.6 BOARD= STEPS= CHECKPOINT= DATA= SPLIT= USERS=]
+## [FLASH=2M RAM= LOAD=0.6 BOARD= STEPS= CHECKPOINT= DATA= SPLIT= USERS= RECORD=1]
 	OMP_WAIT_POLICY=PASSIVE $(TENDON) compress --model $(call said,MODEL) \
 		--build $(call said,BUILD) \
 		$(call given,checkpoint,CHECKPOINT) $(chosen) \
 		--board $(call said,BOARD) --flash $(call said,FLASH) $(call given,ram,RAM) \
-		$(call given,load,LOAD) $(call given,steps,STEPS)
+		$(call given,load,LOAD) $(call given,steps,STEPS) $(record)
 
 docs: setup ## the generated pages of the documentation
 	$(TENDON) docs

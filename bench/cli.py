@@ -79,7 +79,8 @@ def _add_lm_argument(parser: argparse.ArgumentParser, default: str) -> None:
 
 
 def add_crosscheck_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `crosscheck`: those of a graph, --input, --seconds, --board, --port."""
+    """Options of `crosscheck`: those of a graph, --input, --seconds, --board, --port,
+    --record."""
     options.add_graph_arguments(parser)
     parser.add_argument(
         "--input", type=Path, help="a recording or .npy (default: the first held-out sessions)"
@@ -100,10 +101,12 @@ def add_crosscheck_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port", help="its serial port: device, socket://host:port (default: started here)"
     )
+    options.add_record_argument(parser)
 
 
 def add_faults_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `faults`: those of a graph, --frames, --resets, --flips, --board, --seed."""
+    """Options of `faults`: those of a graph, --frames, --resets, --flips, --board, --seed,
+    --record."""
     options.add_graph_arguments(parser)
     for name, count, what in (
         ("frames", 100_000, "frames to damage on the line of a process"),
@@ -127,20 +130,22 @@ def add_faults_arguments(parser: argparse.ArgumentParser) -> None:
         default=0,
         help="of what is drawn (default: %(default)s)",
     )
+    options.add_record_argument(parser)
 
 
 def add_speed_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `bench`: --build, --cmsis-nn."""
+    """Options of `bench`: --build, --cmsis-nn, --record."""
     options.add_build_argument(parser)
     help_text = (
         "folder of CMSIS-NN, with a library or sources, to measure beside ours (default: recorded"
         " figures)"
     )
     parser.add_argument("--cmsis-nn", type=Path, help=help_text)
+    options.add_record_argument(parser)
 
 
 def add_profile_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `profile`: those of a graph, --board, --latency, --port."""
+    """Options of `profile`: those of a graph, --board, --latency, --port, --record."""
     options.add_graph_arguments(parser)
     parser.add_argument(
         "--board",
@@ -151,29 +156,32 @@ def add_profile_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port", help="its serial port: device, socket://host:port (default: emulated here)"
     )
+    options.add_record_argument(parser)
 
 
 def add_drift_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `drift`: those of a graph, --input."""
+    """Options of `drift`: those of a graph, --input, --record."""
     options.add_graph_arguments(parser)
     parser.add_argument(
         "--input",
         type=Path,
         help="a session of two minutes or more (default: a simulated one of ten)",
     )
+    options.add_record_argument(parser)
 
 
 def add_validate_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `validate`: checkouts of the programs."""
+    """Options of `validate`: checkouts of the programs, --record."""
     parser.add_argument("--coremark", type=Path, help="checkout of github.com/eembc/coremark")
     parser.add_argument(
         "--cmsis-nn", type=Path, help="checkout of github.com/ARM-software/CMSIS-NN"
     )
     parser.add_argument("--aes", type=Path, help="checkout of github.com/jnk0le/cortexm-AES")
+    options.add_record_argument(parser)
 
 
 def add_pareto_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `pareto`: what is swept, with what, and how."""
+    """Options of `pareto`: what is swept, with what, and how; --record."""
     options.add_models_argument(parser, list(HYPER_PARAMETERS))
     parser.add_argument(
         "--checkpoint", type=Path, help="of the one network of --models, instead of the shipped one"
@@ -216,11 +224,12 @@ def add_pareto_arguments(parser: argparse.ArgumentParser) -> None:
         "--scheduler",
         help="address of a running dask or ray cluster whose workers see the same files",
     )
+    options.add_record_argument(parser)
 
 
 def add_compress_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `compress`: those of a checkpoint, --data and what is chosen of it, --board and
-    what a network may take."""
+    """Options of `compress`: those of a checkpoint, --data and what is chosen of it, --board,
+    what a network may take, --record."""
     options.add_checkpoint_arguments(parser)
     options.add_choice_arguments(parser)
     parser.add_argument(
@@ -240,6 +249,7 @@ def add_compress_arguments(parser: argparse.ArgumentParser) -> None:
         help="share of the board's clock it may take (default: %(default)s)",
     )
     options.add_budget_arguments(parser)
+    options.add_record_argument(parser)
 
 
 def add_completion_arguments(parser: argparse.ArgumentParser) -> None:

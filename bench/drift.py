@@ -13,11 +13,11 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from bench import markup
+from bench import markup, results
 from compress import cli, tasks
 from compress.data import recordings
 from compress.data.recording_file import SAMPLE_RATE
-from compress.errors import TendonError
+from compress.errors import TendonError, UsageError
 from compress.files import sha256, write_json, write_text
 from compress.report.drawing import BLUE, GREEN, ORANGE, SOFT, STYLE, Picture, svg
 from compress.tasks.recorded import Followed, Loop
@@ -56,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
     page = made.folder.path / "drift.html"
     write_text(page, html(found, task))
     print(f"{text(found, task)}\nreport: {page}")
+    results.record(args, measurement(found, task))
     return 1 if drifts(found) else 0
 
 
@@ -63,7 +64,7 @@ def loop_of(task: Task, model: str) -> Loop:
     """The task's closed loop; TendonError for a task without one."""
     if task.loop is None:
         loops = [other.loop.says for other in map(tasks.named, tasks.names()) if other.loop]
-        raise TendonError(
+        raise UsageError(
             f"MODEL={model}: drift is measured of networks that say {' or '.join(loops)}, this one"
             f" is for {task.name}"
         )
@@ -123,6 +124,29 @@ def _lost(found: dict[str, Any], unit: str) -> str:
     return (
         f"integers lose {drift(found):+.4f}{unit} more in minute {last} than in minute {first};"
         f" {found['allowed']}{unit} allowed"
+    )
+
+
+def measurement(found: dict[str, Any], task: Task) -> results.Measurement:
+    """What is kept where it is asked for: every minute."""
+    about = f"{found['model']} {found['precision']}"
+    columns = {"minute": "", "float": ".3f", "integers": ".3f", "difference": "+.4f"}
+    rows = [
+        (m["minute"], m["float"], m["quantized"], m["quantized"] - m["float"], m["apart"])
+        for m in found["minutes"]
+    ]
+    table = results.Table(f"In {task.unit}", columns | {"between the two": ".3f"}, rows)
+    return results.Measurement(
+        f"drift-{about.replace(' ', '-')}",
+        f"A closed loop minute by minute: {about}",
+        f"float graph and native C, {'a simulated' if found['simulated'] else 'a'} recording",
+        [table],
+        {
+            "recording": found["recording"]["name"],
+            "verdict": f"{'DRIFT' if drifts(found) else 'no drift'}: {_lost(found, task.unit)}",
+            "checkpoint": found["checkpoint"],
+            "graph": found["graph"],
+        },
     )
 
 

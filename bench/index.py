@@ -131,7 +131,7 @@ def _html(build: Path, seal: str, reports: list[Found]) -> str:
         "<h1>Reports</h1><p class=soft>Of this build folder, newest first."
         f"</p><table>{head}{rows}</table>"
     )
-    first, rest = markup.document("Reports", body).split("\n", 1)
+    first, rest = markup.document("Reports", body, "list").split("\n", 1)
     return f"{first}\n{MARK}{seal} -->\n{rest}"  # where it is found without reading it all
 
 

@@ -40,3 +40,7 @@ class RecordingError(TendonError):
 
 class GraphError(TendonError):
     """A network cannot be lowered, quantized or verified; names the module path."""
+
+
+class WindowError(GraphError, UsageError):
+    """The window that was asked for is none that the network can see."""

@@ -21,11 +21,11 @@ from compress.errors import CheckpointError, GraphError, TendonError, UsageError
 from compress.files import read_json, replace_atomically, sha256, write_json
 from compress.frontend.families import HYPER_PARAMETERS, PUBLISHED
 from compress.graph import latency, macs
-from compress.quantization.calibrate import Ranges, observe
+from compress.quantization.calibrate import Ranges
 from compress.quantization.precisions import PRECISIONS
 from compress.quantization.proof import accumulator_bounds
 from compress.quantization.quantize import quantize
-from compress.quantization.signals import Calibration, as_calibrated, refuse_shared, unlike
+from compress.quantization.signals import Calibration, as_calibrated, ranges_of, refuse_shared
 from compress.reading.words import counted
 from compress.report.figures import between, difference, figure
 from compress.report.said import once
@@ -179,12 +179,8 @@ def family(
         made_now = True
         real = load_float(folders[0].model, checkpoint_path, folders[0].window)
         log.info(f"calibrating on {', '.join(p.name for p in signals_from)}")
-        narrow = bool(real.provenance.get("bits")) or any(
-            PRECISIONS[folder.precision].weights < 8 for folder in folders
-        )
-        calibration = Calibration(real, signals_from, why)
-        ranges = observe(real, calibration, products=narrow)
-        return real, ranges, calibration.findings + unlike(real, ranges, signals_from)
+        precisions = [folder.precision for folder in folders]
+        return real, *ranges_of(real, signals_from, precisions, why)
 
     def remember() -> None:
         if sources is not None:
@@ -274,7 +270,7 @@ def _unchanged(folder: Folder, key: str) -> g.Graph | None:
         g.load(folder.float_graph)
         return g.load(folder.graph)
     except GraphError as error:
-        log.info(f"{error.args[0].removesuffix('; quantize again')}: made again")
+        log.warning(f"{error.args[0].removesuffix('; quantize again')}: made again")
         return None
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from compress import artifacts
 from compress import graph as g
 from compress.artifacts import Folder
-from compress.errors import GraphError, TendonError
+from compress.errors import GraphError, UsageError
 from compress.files import read_json, write_json
 from export import compilers
 from export.boards import load_board
@@ -34,7 +34,7 @@ def in_longest_steps(graph: g.Graph, board: str, latency_ms: float) -> g.Graph:
     one.
     """
     if not 0 <= latency_ms < math.inf:
-        raise TendonError(
+        raise UsageError(
             f"LATENCY={latency_ms:g}: expected milliseconds of 0 or more that an output frame may"
             " come later"
         )

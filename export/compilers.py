@@ -10,7 +10,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from compress.errors import TendonError
+from compress.errors import TendonError, UsageError
 from export.boards import Description
 
 COMPILERS = ("gcc", "clang")
@@ -43,7 +43,7 @@ def have_clang() -> bool:
 def program(board: Description, compiler: str) -> str:
     """What compiles C for a board."""
     if compiler not in COMPILERS:
-        raise TendonError(f"COMPILER={compiler}: expected {' or '.join(COMPILERS)}")
+        raise UsageError(f"COMPILER={compiler}: expected {' or '.join(COMPILERS)}")
     return clang() if compiler == "clang" else board.compiler
 
 
@@ -73,7 +73,7 @@ def version(board: Description, compiler: str) -> str:
 def refuse(compiler: str) -> None:
     """TFLite-Micro is linked as the library that its own build made."""
     if compiler != COMPILERS[0]:
-        raise TendonError(
+        raise UsageError(
             f"COMPILER={compiler} FORMAT=tflm: expected {COMPILERS[0]}, which builds"
             " TFLite-Micro's library"
         )

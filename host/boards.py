@@ -21,7 +21,7 @@ from export.boards import Description, load_board
 from host import ports
 from host.checklist import Expected
 from host.conversation import Timing
-from host.errors import NoBoardError
+from host.errors import NoBoardError, NoPortError
 from host.lines import Line, PtyLine, SerialLine, SocketLine
 from host.link import Link
 
@@ -136,7 +136,7 @@ def check(name: str, port: str | None, reach: bool = False) -> None:
         if reach and (port, baud) not in _kept:
             _kept[port, baud] = SerialLine(port, baud)
     elif board.emulator is None and board.prefix:
-        raise NoBoardError(f"{board.name} has no emulator: connect it and give its port with PORT=")
+        raise NoPortError(f"{board.name} has no emulator: connect it and give its port with PORT=")
 
 
 def open_board(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -38,10 +39,10 @@ def infer(args: argparse.Namespace) -> None:
     begun = args.engine == "torch"  # the published forward has no frames of a start-up
     if begun:
         _remembered(args)
-        parts = parts if len(parts) == 1 else _long_enough(graph, parts)
+        parts = parts if len(parts) == 1 else long_enough(graph, parts)
         found = [engines.published(path, part) for part in parts]
     else:
-        parts = [_streamed(graph, part) for part in _long_enough(graph, parts)]
+        parts = [streamed(graph, part) for part in long_enough(graph, parts)]
         graph, found = _streams(args, graph, path, parts)
     written = [len(frames) - (0 if begun else graph.start_up) for frames in found]
     names = [part.name for part in parts]
@@ -95,22 +96,24 @@ def _remembered(args: argparse.Namespace) -> artifacts.Folder:
     return folder
 
 
-def _long_enough(graph: g.Graph, parts: list[Recorded]) -> list[Recorded]:
+def long_enough(
+    graph: g.Graph, parts: list[Recorded], say: Callable[[str], None] = print
+) -> list[Recorded]:
     """Those that give an output; of others the first, which is refused."""
     found = [part for part in parts if len(part.samples) >= least_samples(graph)]
     for part in parts:
         if found and len(part.samples) < least_samples(graph):
             samples = counted(len(part.samples), "sample")
-            print(f"{part.name}: {samples}, too few for an output: left out")
+            say(f"{part.name}: {samples}, too few for an output: left out")
     return found or parts[:1]
 
 
-def _streamed(graph: g.Graph, part: Recorded) -> Recorded:
+def streamed(graph: g.Graph, part: Recorded, say: Callable[[str], None] = print) -> Recorded:
     """The whole steps of it; what is left over is said."""
     whole = tasks.of(graph).streamed(graph, part)
     left = len(part.samples) - len(whole.samples)
     if left:
-        print(
+        say(
             f"{part.name}: the last {left} {noun(left, 'sample')} ({left / part.rate:.4f} s)"
             f" {noun(left, 'is', 'are')} less than a step of {graph.samples_per_step}, which a"
             " stream computes at once: left over"

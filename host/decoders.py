@@ -43,7 +43,7 @@ def make(
     if name != "beam+lm":
         raise UsageError(f"DECODER={name}: expected one of {', '.join(NAMES)}")
     if lm is None:
-        raise TendonError(
+        raise UsageError(
             "DECODER=beam+lm: expected a character model; give one with LM=path (KenLM, .arpa or"
             " .bin)"
         )

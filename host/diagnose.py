@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from compress import graph as g
-from compress.errors import TendonError
+from compress.errors import TendonError, UsageError
 from compress.files import write_json
 from compress.graph.samples import Signal
 from compress.reading.words import counted
@@ -40,7 +40,7 @@ def check(engines: Sequence[str]) -> None:
     """TendonError unless these are two engines whose layers can be seen."""
     wrong = [engine for engine in engines if engine not in LAYERED]
     if wrong or len(engines) != 2:
-        raise TendonError(
+        raise UsageError(
             f'ENGINE="{" ".join(engines)}": expected two of {", ".join(LAYERED)}, whose layers can'
             " be seen"
         )

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from compress import artifacts, evaluate, pipeline
 from compress import graph as g
 from compress.artifacts import Folder, Sources
-from compress.errors import RecordingError, TendonError
+from compress.errors import RecordingError, TendonError, UsageError
 from compress.graph.samples import Initial, SideBySide, Signal, to_int16, to_real, words_of
 from compress.interpreter.base import Interpreter
 from compress.interpreter.float import FloatInterpreter
@@ -85,11 +85,12 @@ def _initial(signal: Signal) -> Array | None:
 
 
 def infer_float(
-    engine: str, graph: g.Graph, checkpoint: Path, signal: Signal
+    engine: str, graph: g.Graph, checkpoint: Path | None, signal: Signal
 ) -> npt.NDArray[np.float32]:
-    """Whole steps of a signal -> float32 output frames by the published forward (torch), the float
-    graph, or it as ONNX."""
+    """Whole steps of a signal -> float32 output frames by the published forward (torch, which alone
+    needs the checkpoint), the float graph, or it as ONNX."""
     if engine == "torch":
+        assert checkpoint is not None
         return _torch(checkpoint, signal, graph)
     if engine == "onnx":
         from export.onnx import float_form  # slow to import, as the other formats are
@@ -104,38 +105,50 @@ def infer(
     engine: str, made: Artifacts, signal: Signal, port: str | None = None
 ) -> npt.NDArray[np.float32]:
     """Whole steps of a signal -> float32 output frames of an integer engine."""
+    return infer_integer(engine, made.integer, made.folder, signal, port)
+
+
+def infer_integer(
+    engine: str, graph: g.Graph, folder: Folder, signal: Signal, port: str | None = None
+) -> npt.NDArray[np.float32]:
+    """The same of an integer graph; what an engine is built of lies in the folder."""
     if engine == "onnx-qdq":
         from export.onnx import qdq_form
         from host import onnx_engine
 
-        return onnx_engine.run(qdq_form.write(made.integer), signal.samples, engine, signal.initial)
-    return to_real(made.integer, words(engine, made, signal, port))
+        return onnx_engine.run(qdq_form.write(graph), signal.samples, engine, signal.initial)
+    return to_real(graph, integer_words(engine, graph, folder, signal, port))
 
 
 def words(engine: str, made: Artifacts, signal: Signal, port: str | None = None) -> Array:
     """Whole steps of a signal -> int16 output words by an integer engine, or a board over its
     serial line."""
+    return integer_words(engine, made.integer, made.folder, signal, port)
+
+
+def integer_words(
+    engine: str, graph: g.Graph, folder: Folder, signal: Signal, port: str | None = None
+) -> Array:
+    """The same of an integer graph; what an engine is built of lies in the folder."""
     if engine == "integer":
-        return evaluate.integer_words(made.integer, [signal])[0]
+        return evaluate.integer_words(graph, [signal])[0]
     if engine == "native":
-        model = native.load(made.integer, made.folder.path / "native")
+        model = native.load(graph, folder.path / "native")
         model.begin_with(signal)
         return model.stream(signal.samples)
     if engine in INTERPRETERS:
         from host import tflite_engines
 
-        samples = words_of(made.integer, signal.samples)
-        return tflite_engines.run(engine, made.integer, made.folder, samples, signal.initial)
+        samples = words_of(graph, signal.samples)
+        return tflite_engines.run(engine, graph, folder, samples, signal.initial)
     check(engine)
-    return _on_board(engine, made, signal, port)
+    return _on_board(engine, graph, folder, signal, port)
 
 
 def check(engine: str) -> None:
     """TendonError for a name that is neither an engine's nor a board's."""
     if engine not in (*LOCAL, *boards.names()):
-        raise TendonError(
-            f"ENGINE={engine}: expected one of {', '.join((*LOCAL, *boards.names()))}"
-        )
+        raise UsageError(f"ENGINE={engine}: expected one of {', '.join((*LOCAL, *boards.names()))}")
 
 
 def beginning(graph: g.Graph, initial: Initial | None) -> bytes | None:
@@ -154,14 +167,16 @@ def run_of(graph: g.Graph, signal: Signal, snapshot_every: int = 0) -> Run:
     return Run(samples, snapshot_every, beginning(graph, signal.initial))
 
 
-def _on_board(board: str, made: Artifacts, signal: Signal, port: str | None) -> Array:
-    image = build.make_firmware(called(made.integer, made.folder, board), made.folder, board)
-    frames = len(signal.samples) // made.integer.samples_per_step * made.integer.chunk
+def _on_board(
+    board: str, graph: g.Graph, folder: Folder, signal: Signal, port: str | None
+) -> Array:
+    image = build.make_firmware(called(graph, folder, board), folder, board)
+    frames = len(signal.samples) // graph.samples_per_step * graph.chunk
 
     def open_at(where: str | None) -> Board:
-        return open_board(board, image, made.integer.hash(), port=where)
+        return open_board(board, image, graph.hash(), port=where)
 
-    run = run_of(made.integer, signal, snapshots(frames))
+    run = run_of(graph, signal, snapshots(frames))
     again = Reconnect(open_at, port, say=log.warning)
     with again() as connected, Bar(total=frames, unit="frame") as bar:
         connected.link.handshake()

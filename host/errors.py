@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from compress.errors import TendonError
+from compress.errors import TendonError, UsageError
 
 if TYPE_CHECKING:  # which needs the messages, which need these errors
     from host.faults import Told
@@ -17,6 +17,10 @@ class LinkError(TendonError):
 
 class NoBoardError(LinkError):
     """Nothing answered: no such port, no such board, or silence from the start."""
+
+
+class NoPortError(NoBoardError, UsageError):
+    """A board that has to be connected, and no port was given."""
 
 
 class ProtocolError(LinkError):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from compress import artifacts, cli, pipeline
-from compress.errors import TendonError
+from compress.errors import TendonError, UsageError
 from export import boards, compilers
 from export import build as c_project
 from export.exported import as_exported
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> None:
     board = boards.load_board(args.board)
     if board.loading is None:
         how = "QEMU plays it" if board.emulator else "it is a process here"
-        raise FlashError(
+        raise UsageError(
             f"{board.name}: nothing is to be flashed: {how}. make hil BOARD={board.name} runs its"
             f" firmware; boards to flash are {', '.join(boards.chips())}"
         )
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> None:
         image = tflm_project.make_firmware(graph, folder, board.name, args.tflm)
     else:
         if args.tap and args.latency:
-            raise FlashError(
+            raise UsageError(
                 f"LATENCY={args.latency:g} TAP=1: expected one of them; what is tapped is compared"
                 " step by single frame"
             )

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from compress import graph as g
 from compress.artifacts import Folder
-from compress.errors import TendonError
+from compress.errors import UsageError
 from compress.graph.kept import keep
 from compress.graph.samples import Initial, blocks, check_initial
 from export.tflite import interpreter, make_tflite
@@ -35,7 +35,7 @@ def run(
         return interpreter.run(path, samples, initial=begin)
     if engine == "litert":
         return run_litert(path.read_bytes(), samples, str(path), begin)
-    raise TendonError(f"ENGINE={engine}: expected one of {', '.join(ENGINES)}")
+    raise UsageError(f"ENGINE={engine}: expected one of {', '.join(ENGINES)}")
 
 
 def initial_words(graph: g.Graph, initial: Initial) -> dict[str, Words]:

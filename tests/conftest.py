@@ -9,6 +9,7 @@ test says so, and fails in CI.
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ import pytest
 from filelock import FileLock
 
 from compress.data import recordings
+from compress.report import logs
 from compress.tasks.typing.simulated import COLLECTION as TYPING
 
 ROOT = Path(__file__).parent.parent
@@ -54,6 +56,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that take minutes first, so that two processes end together and not one long after the
     other."""
     items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+
+
+@pytest.fixture(autouse=True)
+def _heard() -> None:
+    """What library code says is on standard error, as in a command, whatever ran before."""
+    logs.listen(logging.INFO)
 
 
 @dataclass(frozen=True)

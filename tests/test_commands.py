@@ -159,7 +159,7 @@ def test_a_diagnosis_finds_the_layer_that_was_tampered_with(here, monkeypatch):
 
 def test_nothing_is_done_twice_and_a_changed_checkpoint_is_noticed(here, tmp_path, capsys):
     assert tendon(["quantize", *common(here)]) == 0
-    assert "unchanged" in capsys.readouterr().out
+    assert "unchanged" in capsys.readouterr().err
     before = json.loads((here / "build/TC_S4_small/w8a16/quantize.json").read_text())
     copy = shutil.copytree(here, tmp_path / "copy")
     checkpoint.save(
@@ -168,7 +168,7 @@ def test_nothing_is_done_twice_and_a_changed_checkpoint_is_noticed(here, tmp_pat
         HYPER_PARAMETERS["TC_S4_small"],
     )
     assert tendon(["quantize", *common(copy)]) == 0
-    assert "unchanged" not in capsys.readouterr().out
+    assert "unchanged" not in capsys.readouterr().err
     after = json.loads((copy / "build/TC_S4_small/w8a16/quantize.json").read_text())
     assert before["graph"] != after["graph"] and before["checkpoint"] != after["checkpoint"]
 
@@ -196,30 +196,33 @@ def test_exporting_twice_gives_the_same_files(here):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "code", "message"),
     [
-        (["--input", "nowhere.npy"], "nowhere.npy"),
-        (["--input", "wrong_shape.npy"], "expected numbers of shape (samples, 2, 16)"),
-        (["--input", "nan.npy"], "found 1 that are not, the first at (5, 1"),
+        (["--input", "nowhere.npy"], 1, "nowhere.npy"),
+        (["--input", "wrong_shape.npy"], 1, "expected numbers of shape (samples, 2, 16)"),
+        (["--input", "nan.npy"], 1, "found 1 that are not, the first at (5, 1"),
         (
             ["--input", "input.npy", "--engine", "abacus"],
+            2,
             "expected one of torch, graph, onnx, integer, native",
         ),
     ],
 )
-def test_bad_input_is_one_clear_line_and_exit_code_2(arguments, message, here, capsys):
+def test_bad_input_is_one_clear_line_and_exit_code_1_a_wrong_name_2(
+    arguments, code, message, here, capsys
+):
     np.save(here / "wrong_shape.npy", np.zeros((10, 32), np.float32))
     bad = np.zeros((960, 2, 16), np.float32)
     bad[5, 1, 3] = np.nan
     np.save(here / "nan.npy", bad)
     arguments = [str(here / a) if a.endswith(".npy") else a for a in arguments]
-    assert tendon(["infer", *common(here), *arguments, "--output", str(here / "never.npy")]) == 2
+    assert tendon(["infer", *common(here), *arguments, "--output", str(here / "never.npy")]) == code
     assert message in capsys.readouterr().err
     assert not (here / "never.npy").exists()
 
 
 def test_a_checkpoint_of_another_network_is_refused_by_name(here, capsys):
-    assert tendon(["quantize", *common(here), "--model", "TC_S4_medium"]) == 2
+    assert tendon(["quantize", *common(here), "--model", "TC_S4_medium"]) == 1
     assert (
         "expected a checkpoint of TC_S4_medium, found one of TC_S4_small" in capsys.readouterr().err
     )
@@ -236,7 +239,7 @@ def test_a_network_that_does_not_fit_is_refused_with_the_shortfall(here, tmp_pat
         "--build",
         str(tmp_path / "build"),
     ]
-    assert tendon(["firmware", *arguments, "--model", "S4_large", "--board", "virtual-f405"]) == 2
+    assert tendon(["firmware", *arguments, "--model", "S4_large", "--board", "virtual-f405"]) == 1
     error = capsys.readouterr().err
     assert (
         "does not fit virtual-f405: state needs 131,072 bytes, ram has 94,208 of 131,072 available:"
@@ -266,7 +269,7 @@ def test_a_full_disk_leaves_the_old_artifact(here, monkeypatch, capsys):
     monkeypatch.setattr(os, "fsync", full)
     assert (
         tendon(["macs", "--checkpoint", str(here / "net.ckpt"), "--build", str(here / "build")])
-        == 2
+        == 1
     )
     assert "No space left on device" in capsys.readouterr().err
     assert path.read_bytes() == before and not list(path.parent.glob("*.tmp"))

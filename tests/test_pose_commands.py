@@ -167,7 +167,7 @@ def test_bad_input_is_one_clear_error(
         "--output",
         str(tmp_path / "o.npy"),
     ]
-    assert tendon(["infer", *data(here), *arguments]) == 2
+    assert tendon(["infer", *data(here), *arguments]) == 1
 
     assert re.search(message, capsys.readouterr().err)
     assert not (tmp_path / "o.npy").exists()

@@ -12,7 +12,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from bench import footprint
+from bench import footprint, results
 from bench.compression import beside, page
 from bench.cycles import chips, on_board
 from compress import artifacts, cli, evaluate, pipeline, tasks
@@ -78,7 +78,45 @@ def run(args: argparse.Namespace) -> int:
         f"report: {out}\nnext: make firmware MODEL={model} PRECISION={COMPRESSED}"
         f" BOARD={args.board}"
     )
+    results.record(args, measurement(found))
     return 1 if found["missed"] else 0
+
+
+def measurement(found: dict[str, Any]) -> results.Measurement:
+    """What is kept where it is asked for: errors, and what the image takes."""
+    scores, measured, budget = found["scores"], found["measured"], found["request"]["budget"]
+    unit, apart = scores["unit"], scores["difference"]
+    errors: list[tuple[str, float | None]] = [
+        *scores["errors"].items(),
+        ("integers minus whole float network: least of 95 %", apart["low"]),
+        ("most", apart["high"]),
+        *((name.replace("_", " "), value) for name, value in scores["trivial"].items()),
+    ]
+    cycles = measured["cycles_per_s"]
+    takes: list[tuple[str, float | None, float | None]] = [
+        ("bytes of flash", measured["flash"], budget["flash"]),
+        ("bytes of RAM", measured["ram"], measured["ram_budget"]),
+        (
+            "cycles a second of signal",
+            None if cycles is None else round(cycles),
+            round(measured["load_budget"] * measured["clock_hz"]),
+        ),
+    ]
+    where = "simulated recordings" if found["simulated"] else "recordings"
+    return results.Measurement(
+        f"compress-{found['model']}-{measured['board']}",
+        f"{found['model']} within {budget['flash']:,} bytes of flash on {measured['board']}",
+        f"errors of native C on held-out {where}; bytes of the linked image; cycles"
+        f" {measured['method']}",
+        [
+            results.Table(f"{scores['metric']}, {unit}", {"of": "", "error": ".2f"}, errors),
+            results.Table("Takes", {"": "", "takes": ",", "may take": ","}, takes),
+        ],
+        {
+            "scored": f"{scores['amount']:,} {scores['amount_is']}",
+            "verdict": "; ".join(found["missed"]) or "within the budget",
+        },
+    )
 
 
 def fitted(

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.crosscheck import text
+from bench import results
+from bench.crosscheck import recorded, text
 from bench.hil.streaming import stream, stretches, window
 from compress import cli, evaluate, pipeline, tasks
 from compress.errors import TendonError, UsageError
@@ -103,6 +104,7 @@ def run(args: argparse.Namespace) -> int:
     write_json(folder.path / "crosscheck.json", report)
     page = _write_page(folder.path / "crosscheck.html", report)
     print(f"\n{text.table(report)}\n\nwrote {page.with_suffix('.json')}\nreport: {page}")
+    results.record(args, recorded.measurement(report))
     exact = {c["engine"]: c["bit_exact"] for c in report["columns"]}
     return 0 if exact["native"] and exact["board"] else 1
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from bench import results
 from bench.faults import campaign, flips
 from bench.faults.campaign import Subject
 from compress import cli
@@ -45,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
     path = made.folder.path / "faults.json"
     write_json(path, report)
     print(f"{text(report)}\n\nwrote {path}")
+    results.record(args, measurement(report))
     return 0 if not report["wrong"] else 1
 
 
@@ -67,6 +69,29 @@ def _flips(made: Artifacts, subject: Subject, board: str, count: int, seed: int)
         image, lambda copy: open_board(board, copy, made.integer.hash()), subject, count, seed
     )
     return {"board": board} | found
+
+
+def measurement(report: dict[str, Any]) -> results.Measurement:
+    """What is kept where it is asked for: what was done, and what came of it."""
+    frames, resets, bits = report["frames"], report["resets"], report["flips"]
+    rows: list[tuple[str, str, int]] = [
+        *(("damaged frames", name, count) for name, count in frames["faults"].items()),
+        *(("streams over damaged lines", name, count) for name, count in frames["ended"].items()),
+        *(("resets", name, count) for name, count in resets["resets"].items()),
+        *(("frames at resets", name, count) for name, count in resets["faults"].items()),
+        *(("streams over resets", name, count) for name, count in resets["ended"].items()),
+        *(("flipped bits of the image", name, count) for name, count in bits["outcomes"].items()),
+        ("in all", "wrong results accepted", report["wrong"]),
+    ]
+    about = f"{report['model']} {report['precision']}"
+    return results.Measurement(
+        f"faults-{about.replace(' ', '-')}-{bits['board']}",
+        f"Faults on purpose: {about}",
+        f"frames and resets against the native process, bits of the image on {bits['board']}"
+        " (emulated)",
+        [results.Table("", {"of": "", "what": "", "count": ","}, rows)],
+        {"seed": str(report["seed"]), "graph": report["graph"], "QEMU": results.emulator()},
+    )
 
 
 def text(report: dict[str, Any]) -> str:

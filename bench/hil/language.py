@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from bench.hil.schema import Language
 from compress import tasks
-from compress.errors import TendonError
+from compress.errors import UsageError
 from compress.files import sha256
 from compress.graph import Graph
 from compress.report.progress import Bar
@@ -30,7 +30,7 @@ def text_of(graph: Graph, lm: Path) -> Text:
     """How a network's frames are read; TendonError when they are no text, and a model is no use."""
     text = tasks.of(graph).text
     if text is None:
-        raise TendonError(f"LM={lm}: {graph.name} does not type; leave LM")
+        raise UsageError(f"LM={lm}: {graph.name} does not type; leave LM")
     return text
 
 

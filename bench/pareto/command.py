@@ -12,7 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench.pareto import FLOAT, points, remembered, reports, sweep, table
+from bench import results
+from bench.pareto import FLOAT, points, recorded, remembered, reports, sweep, table
 from bench.pareto.jobs import Setting
 from bench.pareto.points import Point
 from bench.pareto.reports import Report
@@ -58,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
             }
             pages.append(write(args.build / "pareto", report, found, about))
             print(_text(found, report, about))
+            results.record(args, recorded.measurement(report, found, about))
     if not pages:
         raise TendonError(
             "pareto: expected at least one finished point, found none:\n  " + "\n  ".join(reasons)

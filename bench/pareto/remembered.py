@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from bench.pareto import FLOAT
 from compress import artifacts
-from compress.artifacts import Folder, Sources, SourcesError
+from compress.artifacts import Folder, OtherSourcesError, Sources
 from compress.artifacts.sources import text
-from compress.errors import TendonError
+from compress.errors import UsageError
 
 CHOICE = ("data", "split", "users")
 
@@ -21,7 +21,7 @@ def sources(args: argparse.Namespace) -> tuple[dict[str, Sources], dict[str, str
     sweep does not take."""
     models = list(dict.fromkeys(args.models))
     if args.checkpoint is not None and (args.checkpoints is not None or len(models) != 1):
-        raise TendonError(
+        raise UsageError(
             f"CHECKPOINT={args.checkpoint}: of one network; expected one in MODELS=, and no"
             f" CHECKPOINTS=, found {', '.join(models)}; CHECKPOINTS=folder holds one for each"
         )
@@ -44,7 +44,7 @@ def data(args: argparse.Namespace, sources: dict[str, Sources]) -> Sources:
     of = {m: s for m, s in every.items() if artifacts.remembered(_folder(args, m))}
     if len(set(of.values())) > 1:
         made = ", ".join(f"{m} from {_words(chosen)}" for m, chosen in of.items())
-        raise SourcesError(
+        raise OtherSourcesError(
             f"pareto: expected networks that were made from the same recordings, found {made}; name"
             " those of one in MODELS=, or give another BUILD="
         )
@@ -64,7 +64,7 @@ def _words(chosen: Sources) -> str:
 def _check(model: str, found: Sources) -> None:
     """SourcesError for what a sweep does not take."""
     if found != replace(_chosen(found), checkpoint=found.checkpoint):
-        raise SourcesError(
+        raise OtherSourcesError(
             f"{model}: was made with CALIBRATION= or WINDOW=, which a sweep does not take; leave it"
             " out of MODELS=, or give another BUILD="
         )

@@ -4,13 +4,14 @@ Table, page, JSON."""
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 
 import numpy as np
 
-from bench import footprint
+from bench import footprint, results
 from bench.cycles import chips, on_board
-from bench.profile import measured, page, report, table
+from bench.profile import measured, page, recorded, report, table
 from bench.profile.findings import findings
 from bench.profile.layers import layers
 from bench.profile.measured import Measured
@@ -31,6 +32,8 @@ from host.boards import Board, Reconnect, check, open_board
 from host.engines import Artifacts
 from host.resume import from_the_beginning
 
+log = logging.getLogger(__name__)
+
 NAME = "profile"
 
 
@@ -45,7 +48,10 @@ def run(args: argparse.Namespace) -> int:
     print(table.text(found))
     path = write(found, folder.target(board.name))
     print(f"\nwrote {path.with_suffix('.json')}\nreport: {path}")
-    return 0 if found["bit_exact"] else 1
+    if not found["bit_exact"]:
+        return 1
+    results.record(args, recorded.measurement(found))
+    return 0
 
 
 def check_board(board: Description, port: str | None, latency_ms: float | None = 0.0) -> None:
@@ -93,7 +99,7 @@ def profile(
     samples = to_int16(
         graph, tasks.of(graph).first_steps(graph, recording, on_board.STEPS, dataset.scored)
     )
-    print(f"counting {on_board.STEPS} steps on {board.name}")
+    log.info(f"counting {on_board.STEPS} steps on {board.name}")
     if port is None:
         ran = on_board.count(board, image, graph, samples, made.folder.path / "tools")
         found = measured.emulated(
@@ -119,7 +125,7 @@ def over_the_line(made: Artifacts, board: Description, port: str, samples: Array
         connected.link.handshake()
         return measured.on_board(connected.link, samples)
 
-    return from_the_beginning(Reconnect(open_at, port, say=print), work, print)
+    return from_the_beginning(Reconnect(open_at, port, say=log.warning), work, log.warning)
 
 
 def assemble(

@@ -6,7 +6,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bench.speed import cmsis_nn, kernels, networks, peers, peers16
+from bench import results
+from bench.speed import cmsis_nn, kernels, networks, peers, peers16, recorded
 from bench.speed.kernels import RECORDED, Peers
 from bench.speed.layers import LAYERS
 from bench.speed.window_rows import OPERATORS
@@ -32,6 +33,7 @@ def run(args: argparse.Namespace) -> int:
         f"\n{_verdict(len(missed))}; the same as JSON: {out / 'kernels.json'} and"
         f" {out / 'networks.json'}"
     )
+    results.record(args, recorded.measurement(by_kernel, by_network))
     return 1 if missed else 0
 
 

@@ -1,5 +1,5 @@
-"""`validate`: the cycle models against cycles that others measured on silicon and published; writes
-bench/cycles/validation.json.
+"""`validate`: the cycle models against cycles that others measured on silicon and published; with
+--record they are stored, in bench/cycles/validation.json, which every report reads, and as a table.
 
 CoreMark (COREMARK=checkout of github.com/eembc/coremark) is compiled here, with the flags published
 and another version of the compiler: its error is that of the model and of the compilers together.
@@ -21,6 +21,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from bench import results
 from bench.bare.cores import CORES, HERE, Core
 from bench.cycles import chips, on_core
 from bench.cycles.chips import CHIPS
@@ -141,7 +142,8 @@ PUBLISHED = (
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure what there are sources for, print it beside what was published, store it."""
+    """Measure what there are sources for, print it beside what was published and what was measured
+    before; store it where that is asked for."""
     if args.coremark is None and args.aes is None and args.cmsis_nn is None:
         raise UsageError(
             "expected COREMARK=, AES= or CMSIS_NN=, checkouts of programs whose cycles are"
@@ -151,17 +153,54 @@ def run(args: argparse.Namespace) -> int:
     if args.cmsis_nn is not None:
         rows.append(_autoencoder(args.cmsis_nn))
         print(_line(rows[-1]))
-    stored = (
-        [row for row in load()["rows"] if row["what"] not in {new["what"] for new in rows}]
-        if RESULTS.is_file()
-        else []
-    )
-    write_json(
-        RESULTS,
-        {"date": datetime.date.today().isoformat(), "compiler": _compiler(), "rows": stored + rows},
-    )
-    print(format_table(load()))
+    found = _with_stored(rows)
+    print(format_table(found))
+    if args.record is not None:
+        write_json(RESULTS, found)
+    results.record(args, measurement(found))
     return 0
+
+
+def _with_stored(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """These rows behind those of other programs that were measured before, each with its date and
+    compiler."""
+    made = {"date": datetime.date.today().isoformat(), "compiler": _compiler()}
+    before = load() if RESULTS.is_file() else {"rows": []}
+    what = {row["what"] for row in rows}
+    stored = [
+        {"date": before["date"], "compiler": before["compiler"], **row}
+        for row in before["rows"]
+        if row["what"] not in what
+    ]
+    return {**made, "rows": [*stored, *({**made, **row} for row in rows)]}
+
+
+def measurement(found: dict[str, Any]) -> results.Measurement:
+    """What is kept where it is asked for: every published figure beside the model's."""
+    columns = {"program": "", "function": "", "chip": "", "published": ",.0f", "modelled": ",.0f"}
+    columns |= {
+        "least": ",.0f",
+        "most": ",.0f",
+        "error %": "+.1f",
+        "compiler there": "",
+        "modelled on": "",
+    }
+    names = ("what", "function", "chip", "published", "modelled", "least", "most", "error_percent")
+    rows = [
+        [*(row[name] for name in (*names, "published_compiler")), row["date"]]
+        for row in found["rows"]
+    ]
+    return results.Measurement(
+        "validate",
+        "The cycle models against published cycles",
+        "published: measured on silicon by others; the rest modelled from instructions that QEMU"
+        " counts",
+        [results.Table("Cycles", columns, rows)],
+        {
+            "compiler": "; ".join(dict.fromkeys(row["compiler"] for row in found["rows"])),
+            "QEMU": results.emulator(),
+        },
+    )
 
 
 def measure(coremark: Path | None, aes: Path | None) -> list[dict[str, Any]]:
@@ -319,9 +358,8 @@ def format_table(found: dict[str, Any]) -> str:
         f"{names}{'published':>11}{'modelled':>11}{'least':>11}{'most':>11}{'error':>9}   compiled"
         " for the published figure by"
     )
-    return "\n".join(
-        [head, *map(_line, found["rows"]), "", f"modelled: {found['compiler']}, {found['date']}"]
-    )
+    made = dict.fromkeys(f"{row['compiler']}, {row['date']}" for row in found["rows"])
+    return "\n".join([head, *map(_line, found["rows"]), "", f"modelled: {'; '.join(made)}"])
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -25,6 +25,7 @@ from compress.artifacts.keys import (
     recorded_key,
 )
 from compress.artifacts.memory import (
+    OtherSourcesError,
     SourcesError,
     check_calibrated,
     intend,
@@ -49,6 +50,7 @@ __all__ = [
     "TASK_DATA",
     "USUAL",
     "Folder",
+    "OtherSourcesError",
     "Sources",
     "SourcesError",
     "check_calibrated",

@@ -68,7 +68,7 @@ def _held(path: Path) -> Iterator[None]:
         try:
             lock.acquire(blocking=False)
         except Timeout:
-            log.info(f"{path.stem}: {_holder(path)}; waiting until it ends")
+            log.warning(f"{path.stem}: {_holder(path)}; waiting until it ends")
             lock.acquire(poll_interval=_EVERY_S)
     except OSError as error:
         raise TendonError(f"{path}: cannot be locked: {error.strerror or error}") from error
@@ -89,7 +89,7 @@ def _sign(path: Path) -> None:
             record.unlink()
         replace_atomically(record, json.dumps(said).encode())
     except (OSError, TendonError) as error:
-        log.info(
+        log.warning(
             f"{one_line(error)}: commands that wait for this one cannot say so; remove {record}",
         )
 

@@ -41,8 +41,12 @@ NAME = "sources.json"
 VERSION = 1
 
 
-class SourcesError(UsageError):
-    """A folder was made from something else than a command is to go on with."""
+class SourcesError(TendonError):
+    """What a folder was made from is gone, has changed, or is not known."""
+
+
+class OtherSourcesError(SourcesError, UsageError):
+    """A command names something else than a folder was made from, or is to be made from."""
 
 
 def resolve(folder: Folder, asked: Mapping[str, Any], begins: bool, looks: bool = False) -> Sources:
@@ -80,7 +84,8 @@ def resolve(folder: Folder, asked: Mapping[str, Any], begins: bool, looks: bool 
         )
         return replace(sources, apart=True)
     if gone or (not begins and (others or stale)):
-        raise SourcesError(_refusal(folder, known, wanted, others, stale))
+        error = OtherSourcesError if _is_another(known, now, others, stale) else SourcesError
+        raise error(_refusal(folder, known, wanted, others, stale))
     if others or stale:  # said by `remember`, once it was made
         return sources
     if any(known.get(name) and name not in wanted for name in GIVEN) or not wanted:
@@ -159,7 +164,7 @@ def _refuse_pending(folder: Folder, known: Mapping[str, Any], wanted: Mapping[st
         return
     make, meant = _make(folder), _words(pending)
     back = _words({name: value_of(known.get(name)) for name in pending})
-    raise SourcesError(
+    raise OtherSourcesError(
         f"{shown(folder.root)}: was to be made from {meant}, and that was never done: type"
         f" `{make} {meant}` again, or `{make} {back}` for"
         f" {'what it was made from' if known else 'what counts without'}"
@@ -204,7 +209,7 @@ def remember(
     content |= {"version": VERSION, "network": network, "calibrated": dict(calibrated)}
     content["digest"] = digest_of(content)
     if damaged:
-        log.info(f"{shown(record)}: was damaged; written anew")
+        log.warning(f"{shown(record)}: was damaged; written anew")
     if content != before:
         write_json(record, content)
         for line in _became(folder, before, content):
@@ -305,7 +310,7 @@ def _check_unknown(folder: Folder, sources: Sources) -> None:
     for path in sorted(folder.root.glob("*/graph.npz")):
         made = g.provenance(path).get("checkpoint")
         if path.parent.name != COMPRESSED and made not in (None, sha256(whole)):
-            raise SourcesError(
+            raise OtherSourcesError(
                 f"{shown(path)}: was made from another checkpoint than {shown(whole)}, and it is"
                 f" not known from which; `{_make(folder)} CHECKPOINT=…` makes it anew (CHECKPOINT="
                 f"{DEFAULT}: the shipped one), another BUILD= leaves it as it is"
@@ -357,12 +362,24 @@ def _refusal(
     asked = " ".join(text(name, wanted[name] or DEFAULT) for name in others)
     was = describe(folder, known)
     now = ""
-    if all(_path(known.get(name)) == _path(identity(name, wanted[name])) for name in others):
+    if _are_same_files(known, {name: identity(name, wanted[name]) for name in others}):
         was, now = "what it was then", " as it is now"  # the same file, changed
     return (
         f"{where}: was made from {was}, not from {asked}{now}; only quantize and export replace"
         f" that: `{make} {asked}`, or give another BUILD="
     )
+
+
+def _is_another(
+    known: Mapping[str, Any], now: Mapping[str, Any], others: list[str], stale: Mapping[str, str]
+) -> bool:
+    """Whether a command names other sources, and not the same files, one of which has changed or is
+    gone."""
+    return not stale and not _are_same_files(known, {name: now[name] for name in others})
+
+
+def _are_same_files(known: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    return all(_path(known.get(name)) == _path(value) for name, value in now.items())
 
 
 def _path(known: Any) -> Any:

@@ -36,7 +36,7 @@ def is_whole(artifact: Path) -> bool:
     any more. Ask before asking what it was made from: what was replaced has another key, too."""
     found = damage(artifact)
     if found and (artifact.is_file() or _record(artifact).is_file()):
-        log.info(f"{found}: it is made again")
+        log.warning(f"{found}: it is made again")
     return found == ""
 
 

@@ -29,7 +29,7 @@ from compress.artifacts import (
     usual_precision,
 )
 from compress.cli import named, options
-from compress.errors import TendonError, UsageError, printable
+from compress.errors import RecordingError, TendonError, UsageError, printable
 from compress.report import console, logs
 
 
@@ -240,8 +240,12 @@ def run(
 
 
 def _parsed(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
-    """What the command line says; UsageError for whatever is wrong with it."""
+    """What the command line says; UsageError for whatever is wrong with it, but for files that are
+    not there and a --help that cannot be written."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        return parser.parse_args(arguments)
+        return parser.parse_args(words, argparse.Namespace(arguments=words))
+    except (RecordingError, console.OutputError):
+        raise
     except TendonError as error:
         raise UsageError(str(error)) from error

@@ -274,6 +274,20 @@ def add_latency_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_record_argument(parser: argparse.ArgumentParser) -> None:
+    """--record, of commands that measure."""
+    parser.add_argument(
+        "--record",
+        nargs="?",
+        const="",
+        metavar="TYPED",
+        help=(
+            "write what is measured to bench/results/ as well, a table with date and commit, and"
+            " with what was typed (default: this command)"
+        ),
+    )
+
+
 def add_recordings_arguments(parser: argparse.ArgumentParser) -> None:
     """Those of `recordings`."""
     parser.add_argument(

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +47,21 @@ def load_samples(path: Path, form: Callable[[Array], Array]) -> Array:
     return stays_on_disk(read, shape)
 
 
+def samples_of(array: object, form: Callable[[Array], Array], name: str) -> Array:
+    """Numbers in memory in the form (n, features) that `form` gives them, float32, a copy of its
+    own; RecordingError as `load_samples`, with a `name` in place of the file's."""
+    try:
+        found = np.asarray(array)
+        _check_kind(name, found.dtype, found.shape, found.size)
+        numbers = as_float32(found)
+        bad = np.argwhere(~np.isfinite(numbers))
+        if len(bad):
+            raise RecordingError(_not_finite(name, len(bad), tuple(bad[0].tolist())))
+        return np.ascontiguousarray(form(numbers))
+    except ValueError as error:
+        raise RecordingError(f"{name}: {error}") from error
+
+
 def _none_of(array: arrays.Mapped, shape: tuple[int, ...]) -> Array:
     """An array of this shape for which nothing is read."""
     return np.broadcast_to(np.zeros((), array.dtype), shape)
@@ -80,11 +96,17 @@ def _numbers(path: Path, array: arrays.Mapped, limit: int = 1 << 62) -> Array:
 
 def _check(path: Path, array: arrays.Mapped) -> None:
     """RecordingError where these are no real numbers."""
-    if array.dtype.kind not in "fiu" or not array.size:
-        expected = "numbers" if array.size else "at least one number"
+    _check_kind(path, array.dtype, array.shape, array.size, " before it is saved")
+
+
+def _check_kind(
+    where: Path | str, dtype: np.dtype[Any], shape: tuple[int, ...], size: int, when: str = ""
+) -> None:
+    if dtype.kind not in "fiu" or not size:
+        expected = "numbers" if size else "at least one number"
         raise RecordingError(
-            f"{path}: expected {expected}, real ones, found"
-            f" {one_line(f'{array.dtype} {array.shape}')}; convert it before it is saved"
+            f"{where}: expected {expected}, real ones, found {one_line(f'{dtype} {shape}')};"
+            f" convert it{when}"
         )
 
 
@@ -92,10 +114,14 @@ def _check_finite(path: Path, array: arrays.Mapped) -> None:
     """RecordingError where one is not finite as float32."""
     count, first = arrays.not_finite(array)
     if count:
-        raise RecordingError(
-            f"{path}: expected finite numbers within float32, found {count} that are not, the"
-            f" first at {first}; cut that part out"
-        )
+        raise RecordingError(_not_finite(path, count, first))
+
+
+def _not_finite(where: Path | str, count: int, first: tuple[int, ...]) -> str:
+    return (
+        f"{where}: expected finite numbers within float32, found {count} that are not, the first at"
+        f" {first}; cut that part out"
+    )
 
 
 def as_float32(part: Array) -> npt.NDArray[np.float32]:

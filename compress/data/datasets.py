@@ -12,7 +12,7 @@ from compress.data.listing import TEST, TRAIN, VAL, Listing, Session
 from compress.data.metadata import user_key
 from compress.data.recordings import Collection
 from compress.data.session_files import some
-from compress.errors import RecordingError
+from compress.errors import RecordingError, UsageError
 from compress.reading.words import counted
 
 CALIBRATION_SECONDS = 120.0
@@ -86,7 +86,7 @@ def find(
 def _refuse_without_data(split: Sequence[Path], users: Sequence[str]) -> None:
     for name, given in (("SPLIT", [*map(str, split)]), ("USERS", users)):
         if given:
-            raise RecordingError(
+            raise UsageError(
                 f"{name}={' '.join(given)}: expected DATA=folder too, in which the sessions are"
             )
 

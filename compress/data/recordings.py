@@ -20,7 +20,7 @@ from pathlib import Path
 from compress import artifacts, tasks
 from compress.artifacts import locks
 from compress.data.recording_file import SUMS, file_digest, recorded_digest
-from compress.errors import RecordingError
+from compress.errors import RecordingError, UsageError
 from compress.files import replace_atomically
 from compress.reading import hdf5
 from compress.reading.limited import Refusal
@@ -146,7 +146,7 @@ def run(args: argparse.Namespace) -> int:
     known = sorted({split for collection in chosen for split in collection.splits})
     for split in args.splits or []:
         if split not in known:
-            raise RecordingError(f"--splits: expected some of {', '.join(known)}, found {split!r}")
+            raise UsageError(f"--splits: expected some of {', '.join(known)}, found {split!r}")
     for collection in chosen:
         root = args.build / collection.folder
         for split in (name for name in collection.splits if name in (args.splits or known)):

@@ -12,7 +12,7 @@ from compress.data import listing, metadata, recordings, session_files, splits
 from compress.data.listing import TRAIN, VAL
 from compress.data.metadata import Table
 from compress.data.recordings import Collection
-from compress.errors import RecordingError
+from compress.errors import RecordingError, UsageError
 from compress.reading.words import counted, noun
 
 
@@ -72,11 +72,11 @@ def find(
     """
     if data is None:
         if split is not None:
-            raise RecordingError(
+            raise UsageError(
                 f"SPLIT={split}: expected DATA=folder too, in which the sessions of the split are"
             )
         if users:
-            raise RecordingError(
+            raise UsageError(
                 f"USERS={' '.join(users)}: expected DATA=folder too, in which their sessions are"
             )
         paths = recordings.ensure(build / collection.folder, "train", collection)

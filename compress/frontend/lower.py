@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from compress import graph as g
-from compress.errors import CheckpointError, GraphError
+from compress.errors import CheckpointError, WindowError
 from compress.frontend.alone import alone
 from compress.frontend.builder import Builder, fold_batch_norms
 from compress.frontend.checkpoint import Checkpoint
@@ -20,29 +20,31 @@ def lower(checkpoint: Checkpoint, window: int | None = None) -> g.Graph:
     does and what it came from.
 
     `window`: samples that a network which is not causal sees at a time (default: its family's);
-    the others are streams and have none: GraphError.
+    the others are streams and have none: WindowError.
     """
     family = checkpoint.family
     builder = Builder(family.features, Fraction(family.sample_rate))
     found = family.lower(builder, checkpoint.model, _window(checkpoint, window)) or {}
     provenance: dict[str, Any] = {"checkpoint": checkpoint.sha256, "task": family.task} | found
     provenance |= {name: True for name in family.initial_inputs(checkpoint.hyper_parameters)}
-    norms = {
-        op.output: builder.norms[op.output] for op in builder.ops if op.output in builder.norms
-    }
-    if norms:
-        provenance["norms"] = norms
     bits = _bits(checkpoint, builder.ops)
     if bits:
         provenance["bits"] = bits
+    return finished(builder, checkpoint.name, provenance)
+
+
+def finished(b: Builder, name: str, provenance: dict[str, Any]) -> g.Graph:
+    """The graph of what was appended, BatchNorm folded, verified; its provenance says also how far
+    what the norms give moved in training."""
+    norms = {op.output: b.norms[op.output] for op in b.ops if op.output in b.norms}
+    if norms:
+        provenance["norms"] = norms
     initial = {
-        name: g.Tensor(name, builder.tensors[op.output].features, Fraction(0))
-        for op in builder.ops
-        for name in op.initial_names
+        extra: g.Tensor(extra, b.tensors[op.output].features, Fraction(0))
+        for op in b.ops
+        for extra in op.initial_names
     }
-    graph = g.Graph(
-        checkpoint.name, builder.tensors, tuple(builder.ops), provenance, initial=initial
-    )
+    graph = g.Graph(name, b.tensors, tuple(b.ops), provenance, initial=initial)
     return g.verify(fold_batch_norms(g.verify(graph)))
 
 
@@ -50,7 +52,7 @@ def _window(checkpoint: Checkpoint, wanted: int | None) -> int | None:
     """Samples that the network sees at a time, None for a stream."""
     usual = checkpoint.family.window(checkpoint.model)
     if wanted is not None and usual is None:
-        raise GraphError(
+        raise WindowError(
             f"a window of {wanted} samples: {checkpoint.name} runs as a stream and has none"
         )
     return usual if wanted is None else wanted

@@ -4,7 +4,7 @@ refused, what is unusual is said, and what is scored does not calibrate."""
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +16,9 @@ from compress.data.overlap import Stored, Windows
 from compress.errors import RecordingError
 from compress.graph import Array, Graph
 from compress.graph.samples import Signal, clipped
-from compress.quantization.calibrate import Ranges
+from compress.quantization.calibrate import Ranges, observe
 from compress.quantization.level import BLOCK_S, examine, usual_levels
+from compress.quantization.precisions import PRECISIONS
 from compress.report.said import once
 from compress.tasks.recorded import Recorded
 from compress.tasks.stretches import least_samples
@@ -35,8 +36,9 @@ class Calibration:
     findings: what there was to say of those that were read, one line each.
     """
 
-    def __init__(self, graph: Graph, paths: Sequence[Path], why: str = "") -> None:
-        """`why`: how these recordings were chosen, for messages."""
+    def __init__(self, graph: Graph, paths: Sequence[Path | Recorded], why: str = "") -> None:
+        """`paths`: of recordings, or what is in memory of them; `why`: how these were chosen, for
+        messages."""
         self.graph, self.paths, self.findings = graph, paths, list[str]()
         self._chosen = f"; it calibrates: {why}" if why else ""
 
@@ -78,11 +80,16 @@ def as_calibrated(graph: Graph, path: Path, parts: Sequence[Recorded]) -> list[R
     ]
 
 
-def _read(graph: Graph, path: Path) -> tuple[list[Signal], list[str], Array | None]:
+def _read(graph: Graph, source: Path | Recorded) -> tuple[list[Signal], list[str], Array | None]:
     """The stretches of a recording, what there is to say of it, and what its electrodes were
     clipped to."""
     task = tasks.of(graph)
-    parts = task.inputs(graph, path, datasets.CALIBRATION_SECONDS)
+    path = _path(source)
+    parts = (
+        [source]
+        if isinstance(source, Recorded)
+        else task.inputs(graph, source, datasets.CALIBRATION_SECONDS)
+    )
     rate, least = float(graph.input.rate), least_samples(graph)
     numbers = np.concatenate([part.start + np.arange(len(part.samples)) for part in parts])
     samples = np.concatenate([np.asarray(part.samples) for part in parts])
@@ -100,6 +107,10 @@ def _read(graph: Graph, path: Path) -> tuple[list[Signal], list[str], Array | No
     )
 
 
+def _path(source: Path | Recorded) -> Path:
+    return source.path if isinstance(source, Recorded) else source
+
+
 def _short(samples: int, rate: float) -> list[str]:
     """What there is to say of so many samples behind the first output."""
     if samples >= SHORT_S * rate:
@@ -108,6 +119,19 @@ def _short(samples: int, rate: float) -> list[str]:
         f"{samples / rate:.2g} s of signal behind the first output: ranges of so little rarely hold"
         f" for a session; expected {SHORT_S:g} s or more"
     ]
+
+
+def ranges_of(
+    graph: Graph, sources: Sequence[Path | Recorded], precisions: Iterable[str], why: str = ""
+) -> tuple[Ranges, list[str]]:
+    """What these recordings, or what is in memory of them, show in a float graph that is to be
+    quantized to some of PRECISIONS, and what there is to say of them. RecordingError as
+    `Calibration` and `unlike`."""
+    bits = graph.provenance.get("bits")
+    narrow = bool(bits) or any(PRECISIONS[name].weights < 8 for name in precisions)
+    calibration = Calibration(graph, sources, why)
+    ranges = observe(graph, calibration, products=narrow)
+    return ranges, calibration.findings + unlike(graph, ranges, [*map(_path, sources)])
 
 
 def unlike(graph: Graph, ranges: Ranges, paths: Sequence[Path]) -> list[str]:

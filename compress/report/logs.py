@@ -6,8 +6,6 @@ from __future__ import annotations
 import logging
 import sys
 
-from tqdm import tqdm
-
 from compress.errors import printable
 
 PACKAGES = ("compress", "export", "host", "bench")
@@ -18,8 +16,12 @@ class _Lines(logging.Handler):
     """On standard error, above a progress bar if there is one."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one line."""
-        tqdm.write(printable(self.format(record)), file=sys.stderr)
+        """Write one line. Where tqdm was never imported, which is slow, there is no bar."""
+        line, tqdm = printable(self.format(record)), sys.modules.get("tqdm")
+        if tqdm is None:
+            print(line, file=sys.stderr)
+        else:
+            tqdm.tqdm.write(line, file=sys.stderr)
 
 
 def listen(level: int) -> None:

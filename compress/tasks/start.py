@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from compress.errors import CheckpointError, printable
+from compress.errors import CheckpointError, UsageError, printable
 from compress.frontend import checkpoint
 from compress.frontend.checkpoint import Checkpoint
 from compress.frontend.families import HYPER_PARAMETERS, Family, build, family_of, name_of
@@ -32,7 +32,7 @@ def task_of(model: str, given: Path | None) -> str:
         return family_of(HYPER_PARAMETERS[model]).task
     if of_given is not None:
         return of_given
-    raise CheckpointError(
+    raise UsageError(
         f"model: expected one of {', '.join(HYPER_PARAMETERS)}, found {model!r}; a network of"
         " another name needs CHECKPOINT=path, one of your own MODEL=path/net.py"
     )

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from compress.data.recording_file import file_digest
-from compress.errors import CheckpointError, RecordingError
+from compress.errors import CheckpointError, RecordingError, UsageError
 from compress.files import replace_atomically
 from compress.frontend.stored.reading import contents
 from compress.frontend.stored.values import StoredTensor
@@ -24,6 +24,10 @@ from compress.reading.words import one_line
 from compress.tasks.training import TrainingRequest
 
 log = logging.getLogger(__name__)
+
+
+class OtherTrainingError(CheckpointError, UsageError):
+    """A command names something else than the interrupted training began with."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +86,8 @@ def save(path: Path, origin: Origin, content: dict[str, Any]) -> None:
 
 def load(path: Path, origin: Origin) -> dict[str, Any] | None:
     """The state to continue from; None where there is none, or one of another recipe, and training
-    starts over. CheckpointError for a state of other inputs: what was trained so far is not thrown
-    away for a variable that was forgotten."""
+    starts over. OtherTrainingError for a state of other inputs: what was trained so far is not
+    thrown away for a variable that was forgotten."""
     if not path.is_file():
         return None
     try:
@@ -96,18 +100,18 @@ def load(path: Path, origin: Origin) -> dict[str, Any] | None:
         raise CheckpointError(f"{path}: damaged ({said}): delete it to start over") from error
     others = [name for name, digest in origin.inputs.items() if inputs.get(name) != digest]
     if others:
-        raise CheckpointError(
+        raise OtherTrainingError(
             f"{path}: an interrupted training with another {', '.join(others)}: give the same again"
             " to continue it, or delete it to start over"
         )
     if recipe != origin.recipe and found.get("steps", origin.steps) != origin.steps:
         was = f"STEPS={found['steps']}" if found["steps"] else "the steps of the recipe"
-        raise CheckpointError(
+        raise OtherTrainingError(
             f"{path}: an interrupted training of {was}: give the same again to continue it, or"
             " delete it to start over"
         )
     if recipe != origin.recipe:
-        log.info(f"{path}: of another recipe; starting over")
+        log.warning(f"{path}: of another recipe; starting over")
         return None
     return found
 

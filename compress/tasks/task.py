@@ -190,11 +190,30 @@ class Task(ABC):
     def _load_array(
         self, graph: g.Graph, path: Path, seconds: float | None, whole: bool = True
     ) -> Recorded:
-        def form(array: Array) -> Array:
-            own = layout.is_own(graph)
-            return layout.samples_of(graph, array) if own else self.from_array(array)
+        samples = array_file.load_samples(path, lambda array: self._form(graph, array))
+        return self._given(graph, path, samples, seconds, whole)
 
-        samples = array_file.load_samples(path, form)
+    def of_array(
+        self,
+        graph: g.Graph,
+        array: object,
+        name: str,
+        seconds: float | None = None,
+        whole: bool = True,
+    ) -> Recorded:
+        """An array in memory as the same of a `.npy`, called `name` in messages: whole steps of it
+        where `whole`, of the first `seconds` only when given."""
+        samples = array_file.samples_of(array, lambda found: self._form(graph, found), name)
+        return self._given(graph, Path(name), samples, seconds, whole)
+
+    def _form(self, graph: g.Graph, array: Array) -> Array:
+        """Samples (n, features) of an array; ValueError for another shape."""
+        own = layout.is_own(graph)
+        return layout.samples_of(graph, array) if own else self.from_array(array)
+
+    def _given(
+        self, graph: g.Graph, path: Path, samples: Array, seconds: float | None, whole: bool
+    ) -> Recorded:
         rate = float(graph.input.rate)
         stop = len(samples) if seconds is None else round(seconds * rate)
         given = Recorded(path, Signal(samples[:stop]), None, rate, scored=False)

@@ -13,7 +13,7 @@ from compress.artifacts import Folder, Sources, locks
 from compress.data import training_sessions
 from compress.data.recording_file import file_digest
 from compress.data.recordings import Collection
-from compress.errors import TendonError
+from compress.errors import UsageError
 from compress.files import read_json, refuse_output, write_json
 from compress.tasks.training import TrainingRequest, training_of
 
@@ -106,7 +106,7 @@ def _check_kept(out: Path, inputs: dict[str, Any]) -> None:
     }
     others = dict.fromkeys(names[key] for key, value in inputs.items() if known.get(key) != value)
     if others:
-        raise TendonError(
+        raise UsageError(
             f"{out}: a finished training with another {', '.join(others)}: move it away, or write"
             " elsewhere with OUTPUT=path.ckpt"
         )

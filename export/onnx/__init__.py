@@ -17,8 +17,15 @@ def make_onnx(graph: g.Graph, folder: Folder) -> Path:
     The same graphs give the same bytes. GraphError names the operator that cannot be exported, or
     could overflow.
     """
-    out = folder.path / "onnx"
-    quantized, real = qdq_form.write(graph), float_form.write(g.load(folder.float_graph))
-    replace_atomically(out / "float.onnx", real.SerializeToString(deterministic=True))
-    replace_atomically(out / "qdq.onnx", quantized.SerializeToString(deterministic=True))
-    return out
+    real = g.load(folder.float_graph)
+    return [make_form(form, folder) for form in (real, graph)][-1].parent
+
+
+def make_form(graph: g.Graph, folder: Folder) -> Path:
+    """Write the form of a float graph, `float.onnx`, or of an integer one, `qdq.onnx`; returns the
+    file."""
+    integer = graph.is_integer()
+    model = qdq_form.write(graph) if integer else float_form.write(graph)
+    path = folder.path / "onnx" / ("qdq.onnx" if integer else "float.onnx")
+    replace_atomically(path, model.SerializeToString(deterministic=True))
+    return path

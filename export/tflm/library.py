@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from compress.errors import TendonError
+from compress.errors import TendonError, UsageError
 from export.boards import Description
 
 NAME = "libtensorflow-microlite.a"
@@ -35,7 +35,7 @@ def cores(board: Description) -> tuple[str, ...]:
         (flag.removeprefix("-mcpu=") for flag in board.flags if flag.startswith("-mcpu=")), ""
     )
     if cpu not in CORES or "-mfloat-abi=soft" not in board.flags:
-        raise TendonError(
+        raise UsageError(
             f"{board.name}: FORMAT=tflm is for boards with a Cortex-M4 or -M7 core, found"
             f" {cpu or 'none'}"
         )
@@ -66,7 +66,7 @@ def find(tflm: Path | None, board: Description) -> Path:
     """The library in a checkout; TendonError says what is missing and how to build it."""
     steps = "\n".join(f"    {line}" for line in how_to_build(board))
     if tflm is None:
-        raise TendonError(
+        raise UsageError(
             "FORMAT=tflm needs TFLM=path of a TFLite-Micro checkout and its library; found none."
             f" To build it:\n{steps}"
         )

@@ -87,7 +87,7 @@ def test_a_budget_that_is_a_little_larger_is_not_missed(file: Path, more: int) -
 def test_a_budget_below_four_bits_is_refused_with_what_they_take(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert compress(file, in_four_bits(file) - 64) == (2, {})
+    assert compress(file, in_four_bits(file) - 64) == (1, {})
     assert "the smallest that can be chosen takes" in capsys.readouterr().err
 
 

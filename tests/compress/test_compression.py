@@ -23,7 +23,7 @@ from bench.tendon import main as tendon
 from compress import graph as g
 from compress import pipeline
 from compress.artifacts import Folder, Sources
-from compress.compression import candidates, choose, command, cost, rebuild, rounded, sensitivity
+from compress.compression import candidates, choose, cost, fit, rebuild, rounded, sensitivity
 from compress.compression.budget import CODE, SHARE, Budget, BudgetError, parse_bytes
 from compress.compression.candidates import Form, Layer
 from compress.compression.cores import CORES
@@ -283,11 +283,11 @@ def test_expected_harm_orders_layers_as_the_real_one_does(
 # --- the whole command ----------------------------------------------------------------------------
 
 
-def request(graph: g.Graph, ranges: Ranges, share: float, steps: int) -> command.Request:
+def request(graph: g.Graph, ranges: Ranges, share: float, steps: int) -> fit.Request:
     """A budget of so much of what the network's tables take in 8 bits."""
     layers = candidates.layers(graph, ranges, M7, [])
     fixed = cost.table_bytes(quantize(graph, ranges, "w8a16").ops)
-    return command.Request(
+    return fit.Request(
         budget(fixed + share * sum(one.forms[0].bytes for one in layers), None),
         steps=steps,
         threads=1,
@@ -315,7 +315,7 @@ def test_a_compressed_network_is_smaller_loads_quantizes_and_comes_out_the_same_
     )
     wanted = request(*observed[:2], 0.62, 4)
     first, second = (
-        command.run(
+        fit.run(
             Folder(tmp_path / name, "tiny", "compressed"),
             given_checkpoint,
             Sources(data=data),
@@ -334,11 +334,11 @@ def test_a_compressed_network_is_smaller_loads_quantizes_and_comes_out_the_same_
     assert not list(folder.path.glob("*.state")) and not list(folder.path.glob(".*"))
     kept = folder.checkpoint.read_bytes()
     assert (
-        command.run(folder, given_checkpoint, Sources(data=data), wanted) == first
+        fit.run(folder, given_checkpoint, Sources(data=data), wanted) == first
         and folder.checkpoint.read_bytes() == kept
     )
     with pytest.raises(CheckpointError, match="compressed already"):
-        command.run(
+        fit.run(
             Folder(tmp_path / "c", "tiny", "compressed"),
             folder.checkpoint,
             Sources(data=data),

@@ -200,7 +200,7 @@ def test_what_is_wrong_in_a_file_is_said_with_its_name(
     text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = written(tmp_path, text)
-    assert tendon(["macs", "--model", str(path), "--build", str(tmp_path / "b")]) == 2
+    assert tendon(["macs", "--model", str(path), "--build", str(tmp_path / "b")]) == 1
     error = capsys.readouterr().err
     assert error.startswith(f"error: {path}") and message in error and "Traceback" not in error
 
@@ -221,7 +221,7 @@ def test_a_network_that_is_not_as_its_file_says_is_refused_before_anything_is_ma
     text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, build = written(tmp_path, text), tmp_path / "build"
-    assert tendon(["quantize", "--model", str(path), "--build", str(build)]) == 2
+    assert tendon(["quantize", "--model", str(path), "--build", str(build)]) == 1
     error = capsys.readouterr().err
     assert message in error and str(path) in error and "Traceback" not in error
     assert [p.name for p in build.glob("[!.]*")] == ["net"]  # no recordings were simulated
@@ -290,7 +290,7 @@ def test_random_weights_are_the_same_in_every_run_and_are_said_to_be_untrained(
     named.those.clear()
     source._read.clear()
     assert frozen(path, tmp_path / "two").read_bytes() == first
-    assert "untrained unless it loads some" in capsys.readouterr().out
+    assert "untrained unless it loads some" in capsys.readouterr().err
     torch.random.set_rng_state(state)
     stamp = (tmp_path / "one/net/network.ckpt").stat().st_mtime_ns
     assert frozen(path, tmp_path / "one").stat().st_mtime_ns == stamp
@@ -314,7 +314,7 @@ def test_weights_come_from_any_state_dict(
     torch.save({"state_dict": stored, "epoch": 3} if lightning else stored, given)
     model = checkpoint.load(frozen(written(tmp_path), tmp_path / "build", given)).model
     assert all(torch.equal(model.state_dict()[key], value) for key, value in weights.items())
-    said = capsys.readouterr().out
+    said = capsys.readouterr().err
     assert "untrained" not in said
     assert (f"{given}: its keys begin with {prefix!r}" in said) == bool(prefix)
 
@@ -325,7 +325,7 @@ def test_what_is_left_out_of_a_checkpoint_is_said(
     stored = {f"net.{key}": value for key, value in entries().items()} | {"loss.w": torch.ones(2)}
     torch.save(stored, tmp_path / "weights.pt")
     frozen(written(tmp_path), tmp_path / "build", tmp_path / "weights.pt")
-    assert "left out what is not of the network: loss.w" in capsys.readouterr().out
+    assert "left out what is not of the network: loss.w" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["model_state_dict", "model", "state_dict_ema"])
@@ -338,7 +338,7 @@ def test_weights_under_another_name_are_found_and_that_is_said(
         frozen(written(tmp_path), tmp_path / "build", tmp_path / "weights.pth")
     )
     assert torch.equal(loaded.model.last.bias, entries()["last.bias"])
-    assert f"weights.pth: weights of {name!r}" in capsys.readouterr().out
+    assert f"weights.pth: weights of {name!r}" in capsys.readouterr().err
 
 
 def test_of_many_differences_ten_are_named_and_the_rest_counted(tmp_path: Path) -> None:
@@ -462,7 +462,7 @@ def test_a_damaged_record_of_a_folder_is_made_again(
     record.write_text(content)
     frozen(path, tmp_path / "build")
     assert record.read_text() == whole
-    assert f"{record}: damaged or gone: made again for {path}" in capsys.readouterr().out
+    assert f"{record}: damaged or gone: made again for {path}" in capsys.readouterr().err
 
 
 def test_a_damaged_record_does_not_give_a_folder_to_another_network(tmp_path: Path) -> None:
@@ -509,10 +509,10 @@ def test_a_signal_calibrates_and_is_compared_on_without_recordings(
     assert report["metric"]["float"] is None and report["stream_latency"]["lookahead"] == 0
     assert [p.name for p in (tmp_path / "build").glob("[!.]*")] == ["net"]
     assert tendon(["quantize", *calibrated]) == 0
-    assert "quantize.json: unchanged" in capsys.readouterr().out
+    assert "quantize.json: unchanged" in capsys.readouterr().err
     written(tmp_path, SAYS + NET + "# changed\n")
     assert tendon(["quantize", *calibrated]) == 0
-    assert "unchanged" not in capsys.readouterr().out
+    assert "unchanged" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -530,7 +530,7 @@ def test_a_signal_that_cannot_calibrate_is_refused(
     signal: np.ndarray, message: str, calibrated: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     np.save(calibrated[-1], signal)
-    assert tendon(["quantize", *calibrated]) == 2
+    assert tendon(["quantize", *calibrated]) == 1
     assert message in capsys.readouterr().err
 
 
@@ -539,31 +539,31 @@ def test_an_archive_under_the_name_of_an_array_is_refused(
 ) -> None:
     with Path(calibrated[-1]).open("wb") as file:
         np.savez(file, np.zeros((4, 9)))
-    assert tendon(["quantize", *calibrated]) == 2
+    assert tendon(["quantize", *calibrated]) == 1
     assert "expected one array, found an archive" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "code", "message"),
     [
-        ("infer --engine tourch", "ENGINE=tourch: expected one of torch,"),
-        ("infer --engine integer", "found float32 (9, 4); transpose it"),
-        ("infer --engine torch", "found float32 (9, 4); transpose it"),
-        ("diagnose --engines torch graph", "expected two of graph, integer, native"),
-        ("diagnose --engines native", "expected two of graph, integer, native"),
-        ("diagnose --engines graph native", "found float32 (9, 4); transpose it"),
+        ("infer --engine tourch", 2, "ENGINE=tourch: expected one of torch,"),
+        ("infer --engine integer", 1, "found float32 (9, 4); transpose it"),
+        ("infer --engine torch", 1, "found float32 (9, 4); transpose it"),
+        ("diagnose --engines torch graph", 2, "expected two of graph, integer, native"),
+        ("diagnose --engines native", 2, "expected two of graph, integer, native"),
+        ("diagnose --engines graph native", 1, "found float32 (9, 4); transpose it"),
     ],
 )
 def test_a_wrong_engine_or_input_is_refused_before_anything_is_made(
-    arguments: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: str, code: int, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     np.save(tmp_path / "x.npy", np.zeros((9, 4), np.float32))
     command, *options = arguments.split()
     options += ["--input", str(tmp_path / "x.npy"), "--build", str(tmp_path / "build")]
     options += ["--output", str(tmp_path / "y.npy")] if command == "infer" else []
-    assert tendon([command, "--model", str(written(tmp_path)), *options]) == 2
-    said = capsys.readouterr()
-    assert message in said.err and "calibrating" not in said.out
+    assert tendon([command, "--model", str(written(tmp_path)), *options]) == code
+    said = capsys.readouterr().err
+    assert message in said and "calibrating" not in said
     assert not list(tmp_path.glob("build/*recordings"))
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from bench.bare import model_steps
-from bench.tendon import tendon as tendon
+from bench.tendon import main as tendon
 from compress import graph as g
 from compress.errors import GraphError
 from compress.frontend import checkpoint

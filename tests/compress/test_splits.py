@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from compress.data import splits, training_sessions
-from compress.errors import RecordingError
+from compress.errors import RecordingError, UsageError
 from compress.tasks.typing.simulated import COLLECTION as TYPING
 
 PUBLISHED = """\
@@ -209,7 +209,7 @@ def test_a_table_says_how_many_of_its_recordings_are_there(tmp_path: Path) -> No
 
 
 def test_folders_without_sessions_to_train_on_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(RecordingError, match=r"SPLIT=a\.yaml: expected DATA=folder too"):
+    with pytest.raises(UsageError, match=r"SPLIT=a\.yaml: expected DATA=folder too"):
         training_sessions.find(None, Path("a.yaml"), tmp_path, TYPING)
     with pytest.raises(RecordingError, match="found no such folder"):
         training_sessions.find(tmp_path / "none", None, tmp_path, TYPING)

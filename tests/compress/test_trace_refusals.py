@@ -18,6 +18,7 @@ from torch.nn import functional
 from compress.errors import GraphError
 from compress.frontend import trace as front_end
 from compress.frontend.builder import Builder
+from compress.frontend.trace.exported import Written
 
 ELECTRODES, RATE, WINDOW = 4, 1000, 40
 
@@ -386,7 +387,7 @@ WINDOWS = [
 def refused(model: nn.Module, window: int | None = None, file: Path = Path(__file__)) -> str:
     b = Builder(ELECTRODES, Fraction(RATE))
     with pytest.raises(GraphError) as error:
-        front_end.trace(b, model.eval(), ELECTRODES, RATE, window, None, file)
+        front_end.trace(b, model.eval(), ELECTRODES, RATE, window, None, Written(file))
     return str(error.value)
 
 

@@ -15,7 +15,7 @@ import torch
 from compress import artifacts
 from compress.data import recordings
 from compress.data.simulator.session import simulate, write
-from compress.errors import CheckpointError, RecordingError
+from compress.errors import CheckpointError, RecordingError, UsageError
 from compress.frontend import checkpoint
 from compress.frontend.families import HYPER_PARAMETERS, build
 from compress.tasks import steps
@@ -158,7 +158,7 @@ def test_a_state_of_another_recipe_is_not_continued(
 ) -> None:
     _interrupted(monkeypatch, sessions, tmp_path / "a.ckpt", 5)
     typing.train(asked(sessions, tmp_path / "a.ckpt"), dataclasses.replace(RECIPE, steps=2))
-    assert "starting over" in capsys.readouterr().out
+    assert "starting over" in capsys.readouterr().err
 
 
 def test_a_damaged_state_is_named(sessions: list[Path], tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_a_damaged_state_is_named(sessions: list[Path], tmp_path: Path) -> None:
 def test_unknown_networks_and_those_of_another_task_are_refused(
     sessions: list[Path], tmp_path: Path
 ) -> None:
-    with pytest.raises(CheckpointError, match="TC_S4_small"):
+    with pytest.raises(UsageError, match="TC_S4_small"):
         typing.train(asked(sessions, tmp_path / "a.ckpt", model="LSTM"), RECIPE)
     with pytest.raises(CheckpointError, match="expected a typing network, found 'tracking_vemg2po"):
         typing.train(asked(sessions, tmp_path / "a.ckpt", model="tracking_vemg2pose"), RECIPE)
@@ -184,7 +184,7 @@ def test_sessions_too_short_for_a_window_are_named_or_refused(
     quick = dataclasses.replace(RECIPE, steps=3)
     typing.train(asked([short, *sessions], tmp_path / "a.ckpt"), quick)
     assert "too short for windows of 4 s, which are drawn from others: short.hdf5" in (
-        capsys.readouterr().out
+        capsys.readouterr().err
     )
     with pytest.raises(RecordingError, match="longer than its windows of 4 s, found none among sh"):
         typing.train(asked([short, sessions[0]], tmp_path / "b.ckpt"), quick)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-from bench.tendon import tendon as tendon
+from bench.tendon import main as tendon
 from compress.data.recording_file import file_digest
 from compress.data.simulator import pose as simulated_pose
 from compress.data.simulator import session as simulated_typing
@@ -234,7 +234,7 @@ def test_a_recording_that_validates_under_another_name_is_refused(
     data.mkdir()
     for name, source in (("own-0", 0), ("own-1", 0), ("own-2", 2)):
         (data / f"{name}.hdf5").write_bytes((own.data / f"own-{source}.hdf5").read_bytes())
-    assert own.train(tmp_path / "out.ckpt", "--data", str(data)) == 2
+    assert own.train(tmp_path / "out.ckpt", "--data", str(data)) == 1
     assert "own-1.hdf5: is to validate, and is the same recording as" in capsys.readouterr().err
 
 
@@ -252,7 +252,7 @@ def test_a_wrong_split_is_one_line(
     path = tmp_path / "split.yaml"
     if lists is not None:
         path.write_text(lists)
-    assert own.train(tmp_path / "out.ckpt", "--split", str(path)) == 2
+    assert own.train(tmp_path / "out.ckpt", "--split", str(path)) == 1
     error = capsys.readouterr().err
     assert said in error and len(error.strip().splitlines()) == 1
     assert not (tmp_path / "out.ckpt").exists()
@@ -269,7 +269,7 @@ def test_a_checkpoint_of_another_network_says_what_differs(
         h["network_conf"]["decoder"]["hidden_size"] = 9
         differs = "network_conf.decoder.hidden_size: expected 7, found 9"
     checkpoint.save(tmp_path / "other.ckpt", build(h), h)
-    assert own.train(tmp_path / "out.ckpt", "--checkpoint", str(tmp_path / "other.ckpt")) == 2
+    assert own.train(tmp_path / "out.ckpt", "--checkpoint", str(tmp_path / "other.ckpt")) == 1
     error = capsys.readouterr().err.strip()
     assert f"expected a checkpoint of {own.model} to start from, found custom" in error
     assert error.endswith(f"what differs: {differs}"), "and not what only a training sees"
@@ -281,11 +281,11 @@ def test_a_checkpoint_of_another_task_and_a_compressed_one_are_refused(
     h = tiny_typing() if own.task == "pose" else tiny_pose()
     other = tmp_path / "other.ckpt"
     checkpoint.save(other, build(h), h)
-    assert own.train(tmp_path / "out.ckpt", "--checkpoint", str(other)) == 2
+    assert own.train(tmp_path / "out.ckpt", "--checkpoint", str(other)) == 1
     assert "what differs: expected a network of" in capsys.readouterr().err
     h = HYPER_PARAMETERS[own.model] | {"tendon": {"ranks": {}, "bits": {}}}
     checkpoint.save(other, build(h), h)
-    assert own.train(tmp_path / "out.ckpt", "--checkpoint", str(other)) == 2
+    assert own.train(tmp_path / "out.ckpt", "--checkpoint", str(other)) == 1
     assert "this network has been compressed" in capsys.readouterr().err
 
 
@@ -315,14 +315,14 @@ def test_counts_that_are_none_are_one_line(
 ) -> None:
     assert own.train(tmp_path / "out.ckpt", option, value) == 2
     assert f"{option}: {message}, found '{value}'" in capsys.readouterr().err
-    assert own.train(tmp_path) == 2  # a folder to write
+    assert own.train(tmp_path) == 1  # a folder to write
     assert "found a folder" in capsys.readouterr().err
 
 
 def test_a_checkpoint_that_is_missing_is_one_line(
     own: Own, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert own.train(tmp_path / "out.ckpt", "--checkpoint", str(tmp_path / "none.ckpt")) == 2
+    assert own.train(tmp_path / "out.ckpt", "--checkpoint", str(tmp_path / "none.ckpt")) == 1
     assert "none.ckpt: no such checkpoint" in capsys.readouterr().err
 
 

@@ -12,7 +12,7 @@ from bench.hil import schema as hil
 from bench.profile import schema as profile
 from compress import pipeline
 from compress.artifacts import intention, memory
-from compress.compression import command as compression
+from compress.compression import fit as compression
 from compress.graph import file as graph_file
 from compress.report import users
 from compress.tasks import train

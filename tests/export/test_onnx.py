@@ -234,7 +234,7 @@ def test_a_file_whose_row_could_overflow_is_refused_with_the_node_named(exported
     values[5] = -(2**31) + 1
     bias.CopyFrom(numpy_helper.from_array(values, bias.name))
     onnx.save(model, path)
-    assert tendon(["check", str(path)]) == 2
+    assert tendon(["check", str(path)]) == 1
     assert (
         "could overflow" in (error := capsys.readouterr().err) and "model.4.layers.3/Gemm" in error
     )
@@ -274,5 +274,5 @@ def small_qdq(quantized) -> bytes:
 def test_what_is_no_model_is_refused(name, tmp_path, capsys):
     path = tmp_path / name
     path.write_bytes(b"\x89PNG and so on")
-    assert tendon(["check", str(path)]) == 2
+    assert tendon(["check", str(path)]) == 1
     assert name in capsys.readouterr().err

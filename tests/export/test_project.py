@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.tendon import tendon as tendon
+from bench.tendon import main as tendon
 from compress.artifacts import Folder
 from compress.errors import TendonError
 from export import boards, commands, compilers

@@ -9,8 +9,10 @@ import random
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
-from bench import index
+from bench import index, results
+from compress.cli import options
 from compress.files import write_json
 from tests.fuzz import campaign
 from tests.fuzz.registry import readers
@@ -26,7 +28,8 @@ def main() -> int:
     parser.add_argument("--first", type=int, help="the first seed (default: drawn)")
     parser.add_argument("--reader", nargs="*", default=[], help="some readers (default: all)")
     parser.add_argument("--out", type=Path, default=Path("build"))
-    args = parser.parse_args()
+    options.add_record_argument(parser)
+    args = parser.parse_args(namespace=argparse.Namespace(arguments=sys.argv[1:]))
     names = args.reader or list(readers())
     first = random.SystemRandom().randrange(1 << 32) if args.first is None else args.first
     print(f"{len(names)} readers, {args.seconds:g} s, seeds from {first}", flush=True)
@@ -45,8 +48,21 @@ def main() -> int:
     print(f"{'all':32}" + "".join(f"{total[column]:10}" for column in COLUMNS))
     write_json(args.out / "fuzz.json", {"first": first, "total": total, "readers": report})
     index.renew(args.out)
+    results.record(args, measurement(first, report))
     bad = any(total[column] for column in ("wrong", "crashes", "hangs"))
     return int(bad or len(report) < len(names))
+
+
+def measurement(first: int, report: dict[str, dict[str, Any]]) -> results.Measurement:
+    """What is kept where it is asked for: a row for each reader."""
+    columns = {"reader": "", **dict.fromkeys(COLUMNS, ",")}
+    return results.Measurement(
+        "fuzz",
+        "Damaged files for every reader",
+        "counted here",
+        [results.Table("", columns, [(n, *(of[c] for c in COLUMNS)) for n, of in report.items()])],
+        {"first seed": str(first)},
+    )
 
 
 if __name__ == "__main__":

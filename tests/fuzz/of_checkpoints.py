@@ -6,6 +6,7 @@ import contextlib
 import functools
 import io
 import json
+import logging
 import pickle
 import struct
 from pathlib import Path
@@ -20,6 +21,7 @@ from compress.errors import CheckpointError
 from compress.frontend import checkpoint
 from compress.frontend.families import build
 from compress.frontend.own import weights
+from compress.report import logs
 from tests.fuzz.reader import Reader
 from tests.regressions.small_network import SMALL
 
@@ -92,7 +94,8 @@ def safe(path: Path) -> None:
 
 def load(path: Path) -> object:
     """What is said of the keys is one line each, and nothing that a terminal obeys."""
-    with contextlib.redirect_stdout(io.StringIO()) as said:
+    logs.listen(logging.INFO)
+    with contextlib.redirect_stderr(io.StringIO()) as said:
         found = checkpoint.load(path)
     assert all(line.isprintable() and len(line) < 2000 for line in said.getvalue().splitlines())
     return found

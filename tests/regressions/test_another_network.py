@@ -101,8 +101,8 @@ def test_a_command_without_a_checkpoint_goes_on_with_that_of_the_folder_and_says
         (*INFER, "--engine", "native"),
         (*INFER, "--engine", "graph"),
         ("diagnose", "--input", "signal.npy", "--seconds", "1"),
-        ("macs"),
-        ("quantize"),
+        ("macs",),
+        ("quantize",),
         ("export", "--format", "onnx"),
         ("quantize", "--precision", "w8a8"),
     ):
@@ -172,11 +172,11 @@ def test_a_remembered_file_that_is_gone_or_changed_is_named(project: Project, na
         project.weights("mine.pt", 3)
     else:
         (project.folder / name).write_bytes((project.folder / "another.npy").read_bytes())
-    said = project(*INFER, code=2)
+    said = project(*INFER, code=1)
     assert f"={name}, which has changed since; `make quantize" in said
     (project.folder / name).unlink()
-    for words in (("macs"), ("quantize")):
-        said = project(*words, code=2)
+    for words in (("macs",), ("quantize",)):
+        said = project(*words, code=1)
         assert f"={name}, which is gone; put it back, or say" in said
     assert project.hash() == mine
     (project.folder / name).write_bytes(before)
@@ -187,7 +187,7 @@ def test_quantize_takes_a_changed_file_as_it_is_and_says_so(project: Project) ->
     project("export", "--format", "c", *MINE, *SIGNAL)
     mine = project.hash()
     project.weights("mine.pt", 3)
-    said = project(*INFER, *MINE, code=2)
+    said = project(*INFER, *MINE, code=1)
     assert "not from CHECKPOINT=mine.pt as it is now" in said and project.hash() == mine
     assert "made anew" in project("quantize") and project.hash() != mine
 
@@ -198,11 +198,11 @@ def test_recordings_that_calibrated_are_believed_by_their_content(project: Proje
     project.session("data/d.npz", 12)  # it is held out, as c is
     assert "DATA=data" in project(*INFER)
     project.session("data/a.npz", 13)  # the first by name would calibrate
-    said = project(*INFER, code=2)
+    said = project(*INFER, code=1)
     assert "a.npz calibrates now, b.npz did; `make quantize" in said
     (project.folder / "data" / "a.npz").unlink()
     project.session("data/b.npz", 14)
-    said = project("firmware", "--board", "posix", code=2)
+    said = project("firmware", "--board", "posix", code=1)
     assert "b.npz has changed since; `make quantize" in said
     assert project.hash() == first
     project("quantize")
@@ -214,7 +214,7 @@ def test_a_network_file_that_changed_since_is_named(project: Project) -> None:
     project("export", "--format", "c", *SIGNAL)
     first, path = project.hash(), project.folder / "net.py"
     path.write_text(NET.replace("self.only(x", "self.only(0.5 * x"))
-    said = project("firmware", "--board", "posix", code=2)
+    said = project("firmware", "--board", "posix", code=1)
     assert f"{path}: has changed since build/net was made of it; `make quantize" in said
     assert project.hash() == first
     project("quantize")
@@ -225,8 +225,8 @@ def test_what_fails_replaces_nothing(project: Project) -> None:
     project("export", "--format", "c", *MINE, *SIGNAL)
     remembered, mine = project.remembered(), project.hash()
     (project.folder / "bad.pt").write_bytes(b"no weights")
-    project("quantize", "--checkpoint", "bad.pt", code=2)
-    project("quantize", "--checkpoint", "missing.pt", code=2)
+    project("quantize", "--checkpoint", "bad.pt", code=1)
+    project("quantize", "--checkpoint", "missing.pt", code=1)
     assert project.remembered() == remembered and project.hash() == mine
 
 
@@ -269,10 +269,10 @@ def test_a_damaged_record_is_refused_and_written_anew_where_a_checkpoint_is_name
     for words in (
         ("firmware", "--board", "posix"),
         (*INFER, "--engine", "native"),
-        ("quantize"),
+        ("quantize",),
         ("quantize", *SIGNAL),
     ):
-        said = project(*words, code=2)
+        said = project(*words, code=1)
         assert "sources.json: damaged" in said and "CHECKPOINT=" in said
         assert project.hash() == mine
     assert "written anew" in project("quantize", *MINE, *SIGNAL)
@@ -295,7 +295,7 @@ def test_an_output_follows_a_link_and_leaves_what_is_no_file(project: Project) -
     project("infer", "--input", "signal.npy", "--output", "link.npy")
     assert (project.folder / "link.npy").is_symlink() and (project.folder / "there.npy").is_file()
     os.mkfifo(project.folder / "pipe")
-    said = project("infer", "--input", "signal.npy", "--output", "pipe", code=2)
+    said = project("infer", "--input", "signal.npy", "--output", "pipe", code=1)
     assert "OUTPUT=pipe: expected a file to write" in said
     assert (project.folder / "pipe").is_fifo()
 

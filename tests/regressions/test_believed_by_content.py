@@ -66,8 +66,7 @@ def words(user: Path, *more: str) -> list[str]:
 
 def made(user: Path, *more: str) -> Path:
     """The folder of its artifacts, after `quantize` or `firmware --board`."""
-    main, command = (tendon, "firmware") if more else (tendon, "quantize")
-    assert main([command, *words(user, *more)]) == 0
+    assert tendon(["firmware" if more else "quantize", *words(user, *more)]) == 0
     return user / "build" / "net" / "w8a16"
 
 
@@ -93,10 +92,19 @@ def test_a_damaged_graph_or_report_is_said_and_made_again(user: Path, name: str,
     before = flip(folder / name)
     capsys.readouterr()
     made(user)
-    assert says(folder / name, capsys.readouterr().out)
+    assert says(folder / name, capsys.readouterr().err)
     assert (folder / name).read_bytes() == before
     made(user)
-    assert "again" not in capsys.readouterr().out
+    assert "again" not in capsys.readouterr().err
+
+
+def test_damage_is_said_to_who_wants_no_more_than_results(user: Path, capsys) -> None:
+    path = made(user) / "quantize.json"
+    flip(path)
+    capsys.readouterr()
+    assert tendon(["quantize", "-q", *words(user)]) == 0
+    said = capsys.readouterr().err
+    assert says(path, said) and "goes on with" not in said
 
 
 def test_a_graph_replaced_by_another_sound_one_is_said_and_made_again(user: Path, capsys) -> None:
@@ -106,7 +114,7 @@ def test_a_graph_replaced_by_another_sound_one_is_said_and_made_again(user: Path
     g.save(graph, folder / "float.npz")  # the integers for the floats
     capsys.readouterr()
     made(user)
-    assert says(folder / "float.npz", capsys.readouterr().out)
+    assert says(folder / "float.npz", capsys.readouterr().err)
     assert (folder / "float.npz").read_bytes() == before and g.load(
         folder / "float.npz"
     ).hash() == real.hash()
@@ -124,10 +132,10 @@ def test_a_flipped_bit_in_an_image_is_said_and_the_image_built_again(
         open_board(board, image)
     capsys.readouterr()
     made(user, "--board", board)
-    said = capsys.readouterr().out
+    said = capsys.readouterr().err
     assert says(image, said) and image.read_bytes() == before
     made(user, "--board", board)
-    assert f"{image}: unchanged" in capsys.readouterr().out
+    assert f"{image}: unchanged" in capsys.readouterr().err
 
 
 def test_so_is_what_is_loaded_beside_it_and_what_make_would_believe_by_its_time(
@@ -144,7 +152,7 @@ def test_so_is_what_is_loaded_beside_it_and_what_make_would_believe_by_its_time(
     flip(target / "firmware.bin")
     capsys.readouterr()
     made(user, "--board", "virtual-f405")
-    assert says(target / "firmware.bin", capsys.readouterr().out)
+    assert says(target / "firmware.bin", capsys.readouterr().err)
     assert (target / "firmware.elf").read_bytes() == image
 
 
@@ -158,13 +166,12 @@ def test_a_changed_file_of_the_project_is_said_and_the_project_written_again(
         before = flip(path, 9)
         capsys.readouterr()
         made(user, "--board", "posix")
-        assert says(path, capsys.readouterr().out) and path.read_bytes() == before
+        assert says(path, capsys.readouterr().err) and path.read_bytes() == before
 
 
 def test_an_image_damaged_while_a_probe_is_looked_for_is_not_loaded(
     user: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
-    from bench.tendon import main as tendon
     from host import flash
 
     toy.need("make", "arm-none-eabi-gcc")
@@ -175,7 +182,7 @@ def test_an_image_damaged_while_a_probe_is_looked_for_is_not_loaded(
 
     monkeypatch.setattr(flash, "choose", choose)
     monkeypatch.setattr(flash, "load_image", lambda *_: pytest.fail("it was loaded"))
-    assert tendon(["flash", *words(user, "--board", "nucleo-f446re")]) == 2
+    assert tendon(["flash", *words(user, "--board", "nucleo-f446re")]) == 1
     said = capsys.readouterr().err
     assert "firmware.bin: damaged or replaced since it was made" in said and "not loaded" in said
 
@@ -193,7 +200,7 @@ def test_a_flipped_bit_in_a_native_library_is_said_and_it_is_compiled_again(
         flip(library, at)
         capsys.readouterr()
         assert np.array_equal(native.load(graph, tmp_path).run(samples), expected)
-        assert says(library, capsys.readouterr().out) and library.read_bytes() == content
+        assert says(library, capsys.readouterr().err) and library.read_bytes() == content
 
 
 def test_the_emulators_plugin_is_believed_by_its_content_not_by_its_time(
@@ -203,7 +210,7 @@ def test_the_emulators_plugin_is_believed_by_its_content_not_by_its_time(
     library = counting.build_plugin(tmp_path)
     content = flip(library, 5000)
     assert counting.build_plugin(tmp_path).read_bytes() == content
-    assert says(library, capsys.readouterr().out)
+    assert says(library, capsys.readouterr().err)
 
 
 def test_a_cached_result_of_a_sweep_is_believed_by_its_content(tmp_path: Path, capsys) -> None:
@@ -227,7 +234,7 @@ def test_a_cached_result_of_a_sweep_is_believed_by_its_content(tmp_path: Path, c
     np.savez(setting.results / "b.npz", values=np.arange(4))
     assert jobs.remembered(setting, "a", result) == {"error": 9.36}
     assert jobs.remembered_arrays(setting, "b", arrays)["values"].tolist() == [0, 1, 2]
-    said = capsys.readouterr().out
+    said = capsys.readouterr().err
     assert says(path, said) and says(setting.results / "b.npz", said) and len(made_ones) == 4
 
 
@@ -238,9 +245,9 @@ def test_a_compressed_network_is_believed_by_its_content(tmp_path: Path, capsys)
     record.write_text("{}")
     folder.checkpoint.write_bytes(bytes(99))
     artifacts.seal(record, folder.checkpoint)
-    assert artifacts.is_whole(record) and capsys.readouterr().out == ""
+    assert artifacts.is_whole(record) and capsys.readouterr().err == ""
     flip(folder.checkpoint)
-    assert not artifacts.is_whole(record) and says(folder.checkpoint, capsys.readouterr().out)
+    assert not artifacts.is_whole(record) and says(folder.checkpoint, capsys.readouterr().err)
 
 
 def test_records_are_as_sha256sum_writes_them(tmp_path: Path) -> None:

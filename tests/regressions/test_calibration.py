@@ -330,7 +330,7 @@ def test_a_session_of_typing_shorter_than_a_step_is_refused_by_name(
         path.parent.mkdir(exist_ok=True)
         recording_files.write(path, test_session.GROUP, test_session.rows(rows), attributes)
     options = ["--data", str(tmp_path / "data"), "--build", str(tmp_path / "build")]
-    assert tendon(["quantize", *options]) == 2
+    assert tendon(["quantize", *options]) == 1
     said = capsys.readouterr().err
     assert "a.hdf5: expected at least the 96 samples (0.048 s)" in said and "found 50" in said
     assert "it calibrates: the first" in said
@@ -411,7 +411,7 @@ def test_a_copy_that_is_held_out_is_refused_by_every_command(
     own: Path, command: tuple[Any, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     np.savez_compressed(own / "data" / "b.npz", **np.load(own / "data" / "a.npz"))
-    assert run(command[0], own, command[1]) == 2
+    assert run(command[0], own, command[1]) == 1
     assert "b.npz: is held out, and its samples from 0 s on are those of" in capsys.readouterr().err
     assert not (own / "build" / "net" / "w8a16" / "graph.npz").exists()
 

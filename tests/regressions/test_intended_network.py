@@ -15,8 +15,8 @@ __all__ = ["project"]
 OTHERS = (
     ("firmware", "--board", "posix"),
     (*INFER, "--engine", "graph"),
-    ("macs"),
-    ("quantize"),
+    ("macs",),
+    ("quantize",),
     ("export", "--format", "onnx"),
 )
 
@@ -30,19 +30,19 @@ def refused(project: Project, again: str, back: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("code", "words"),
     [
-        ("--checkpoint", "missing.pt"),
-        ("--checkpoint", "bad.pt"),
-        ("--precision", "w9", "--checkpoint", "bad.pt"),
-        ("--checkpoint", "bad.pt", "--secnds", "3"),
+        (1, ("--checkpoint", "missing.pt")),
+        (1, ("--checkpoint", "bad.pt")),
+        (2, ("--precision", "w9", "--checkpoint", "bad.pt")),
+        (2, ("--checkpoint", "bad.pt", "--secnds", "3")),
     ],
 )
 def test_a_first_command_that_failed_is_typed_again_or_taken_back(
-    project: Project, words: tuple[str, ...]
+    project: Project, code: int, words: tuple[str, ...]
 ) -> None:
     (project.folder / "bad.pt").write_bytes(b"no weights")
-    project("quantize", *words, *SIGNAL, code=2)
+    project("quantize", *words, *SIGNAL, code=code)
     name = next(word for word in words if word.endswith(".pt"))
     again = f"CHECKPOINT={name} CALIBRATION=signal.npy"
     refused(project, again, "CHECKPOINT=default CALIBRATION=default")
@@ -54,7 +54,7 @@ def test_a_first_command_that_failed_is_typed_again_or_taken_back(
 def test_a_network_that_stands_is_gone_on_with_where_it_is_named(project: Project) -> None:
     project("quantize", *MINE, *SIGNAL)
     mine = project.hash()
-    project("quantize", "--checkpoint", "missing.pt", code=2)
+    project("quantize", "--checkpoint", "missing.pt", code=1)
     refused(project, "CHECKPOINT=missing.pt", "CHECKPOINT=mine.pt")
     project(*INFER, *MINE)
     refused(project, "CHECKPOINT=missing.pt", "CHECKPOINT=mine.pt")
@@ -66,7 +66,7 @@ def test_a_network_that_stands_is_gone_on_with_where_it_is_named(project: Projec
 def test_a_command_that_does_not_replace_begins_where_nothing_was_made(project: Project) -> None:
     project("firmware", "--board", "nothing", *MINE, code=2)
     refused(project, "CHECKPOINT=mine.pt", "CHECKPOINT=default")
-    project("firmware", "--board", "posix", "--checkpoint", "missing.pt", code=2)
+    project("firmware", "--board", "posix", "--checkpoint", "missing.pt", code=1)
     refused(project, "CHECKPOINT=missing.pt", "CHECKPOINT=default")
     project(*INFER, *MINE, *SIGNAL)
     assert "goes on with CHECKPOINT=mine.pt" in project("macs")
@@ -79,7 +79,7 @@ def test_what_was_made_and_could_not_be_scored_stays(
         raise TendonError("no score")
 
     monkeypatch.setattr(pipeline, "score", fails)
-    said = project("quantize", *MINE, *SIGNAL, code=2)
+    said = project("quantize", *MINE, *SIGNAL, code=1)
     assert "made from CHECKPOINT=mine.pt" in said
     made = project.hash()
     project(*INFER)
@@ -89,17 +89,17 @@ def test_what_was_made_and_could_not_be_scored_stays(
 def test_what_was_read_is_said_to_replace_and_nothing_before(project: Project) -> None:
     project("quantize", *MINE, *SIGNAL)
     (project.folder / "bad.pt").write_bytes(b"no weights")
-    assert "anew" not in project("quantize", "--checkpoint", "bad.pt", code=2)
+    assert "anew" not in project("quantize", "--checkpoint", "bad.pt", code=1)
     said = project("quantize", "--checkpoint", "other.pt")
     assert "made anew from CHECKPOINT=other.pt" in said
 
 
 def test_a_damaged_intention_is_said_anew(project: Project) -> None:
-    project("quantize", "--checkpoint", "missing.pt", code=2)
+    project("quantize", "--checkpoint", "missing.pt", code=1)
     record = project.folder / "build" / "net" / "intended.json"
     record.write_bytes(record.read_bytes().replace(b"missing", b"massing"))
     for words in OTHERS:
-        assert "intended.json: damaged" in project(*words, code=2)
+        assert "intended.json: damaged" in project(*words, code=1)
     project("quantize", *MINE, *SIGNAL)
     assert "goes on with CHECKPOINT=mine.pt" in project("macs")
 

@@ -53,12 +53,12 @@ def interrupted(command: list[str], module: str, number: int, folder: Path) -> s
     return done.stderr
 
 
-@pytest.mark.parametrize("package", COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_while_options_are_imported_is_one_line(
-    package: str, number: signal.Signals, tmp_path: Path
+    command: str, number: signal.Signals, tmp_path: Path
 ) -> None:
-    said = interrupted(COMMANDS[package], "compress.cli", number, tmp_path)
+    said = interrupted(COMMANDS[command], "compress.cli", number, tmp_path)
     assert said == f"{SIGNALS[number]}; nothing half-written was left, and the same command can" + (
         " be repeated\n"
     )
@@ -70,7 +70,7 @@ def test_a_signal_while_options_are_imported_is_one_line(
 def test_so_is_one_while_a_command_imports_what_it_needs(
     module: str, number: signal.Signals, tmp_path: Path
 ) -> None:
-    said = interrupted(COMMANDS["compress"], module, number, tmp_path)
+    said = interrupted(COMMANDS["macs"], module, number, tmp_path)
     assert said.startswith(SIGNALS[number]) and said.count("\n") == 1
     assert not (tmp_path / "build" / "TC_S4_small").exists()
 
@@ -80,6 +80,7 @@ def test_an_exception_that_an_interruption_became_is_not_shown(tmp_path: Path) -
     code = """
 import os, signal, sys
 from compress import cli, interruption
+from compress.cli import Command
 interruption.begin()
 
 def run(args):
@@ -89,10 +90,9 @@ def run(args):
     except KeyboardInterrupt:
         raise ImportError("cannot load numpy")
 
-import argparse
-parser = argparse.ArgumentParser()
-parser.set_defaults(run=run)
-sys.exit(cli.run(parser, []))
+sys.modules["fails"] = sys.modules["__main__"]
+command = Command("fail", "fail", lambda parser: None, "fails:run")
+sys.exit(cli.run(cli.parser_of("tendon", "", (command,), "0"), ["fail"]))
 """
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -22,9 +22,9 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def refused(capsys: pytest.CaptureFixture[str], words: list[str]) -> str:
+def refused(capsys: pytest.CaptureFixture[str], words: list[str], code: int = 2) -> str:
     """The one line that a command ends with."""
-    assert tendon(words) == 2
+    assert tendon(words) == code
     said = capsys.readouterr()
     assert said.err.startswith("error: ") and said.err.count("\n") == 1, said.err
     return said.err
@@ -85,7 +85,8 @@ def test_a_build_folder_that_cannot_be_made_is_said_with_its_reason(
         ("a\nb", "expected the path of a folder"),
     ):
         for command in ("macs", "recordings", "export", "hil", "bench"):
-            said = refused(capsys, [command, "--build", build])
+            code = 2 if "expected" in why else 1
+            said = refused(capsys, [command, "--build", build], code)
             assert f"BUILD={build!r}" in said if "expected" in why else f"BUILD={build}" in said
             assert why in said
 
@@ -95,7 +96,7 @@ def test_a_build_folder_that_cannot_be_written_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "build").mkdir(mode=0o500)
-    assert "BUILD=build" in refused(capsys, ["macs"])
+    assert "BUILD=build" in refused(capsys, ["macs"], 1)
 
 
 def test_a_file_where_a_networks_folder_would_be_is_said(
@@ -103,7 +104,7 @@ def test_a_file_where_a_networks_folder_would_be_is_said(
 ) -> None:
     Path("build").mkdir()
     Path("build/TC_S4_small").touch()
-    assert "build/TC_S4_small" in refused(capsys, ["macs"])
+    assert "build/TC_S4_small" in refused(capsys, ["macs"], 1)
 
 
 @pytest.mark.parametrize("build", ["some where", "Übung é", "it's", 'a"b', "$HOME", "(x)"])

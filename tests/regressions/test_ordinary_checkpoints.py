@@ -71,7 +71,7 @@ def test_prefixes_of_wrapped_networks_are_taken_off_and_said(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert is_loaded(saved(renamed(rename)), published)
-    lines = capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().err.splitlines()
     assert any(words in line for line in lines) and len(lines) <= 2
 
 
@@ -101,7 +101,7 @@ def test_metrics_losses_and_averages_beside_the_weights_are_left_out_and_said(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert is_loaded(saved(lambda c: c["state_dict"].update(beside)), published)
-    assert next(iter(beside)).split(".")[0] in capsys.readouterr().out
+    assert next(iter(beside)).split(".")[0] in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("key", ["intruder", "model_LF.s4_layers.2.D", "model.metrics.x", "head.0"])
@@ -125,7 +125,7 @@ def test_of_trained_and_averaged_weights_the_trained_ones_are_taken(
         [("", "ema."), ("net.", "swa_model.module."), ("model.", "average_model.module.")]
     ):
         assert is_loaded(saved(both(*names), f"{i}.ckpt"), published)
-        assert "averaged weights (SWA or EMA) are left out" in capsys.readouterr().out
+        assert "averaged weights (SWA or EMA) are left out" in capsys.readouterr().err
 
 
 def test_averaged_weights_alone_are_taken_and_said_to_be(
@@ -136,9 +136,9 @@ def test_averaged_weights_alone_are_taken_and_said_to_be(
         content["state_dict"]["n_averaged"] = torch.tensor(12)
 
     assert is_loaded(saved(averaged), published)
-    assert "the weights taken are averaged ones" in capsys.readouterr().out
+    assert "the weights taken are averaged ones" in capsys.readouterr().err
     assert is_loaded(saved(renamed(lambda k: f"ema.{k}"), "b.ckpt"), published)
-    assert "the weights taken are averaged ones" in capsys.readouterr().out
+    assert "the weights taken are averaged ones" in capsys.readouterr().err
 
 
 def test_two_sets_of_weights_are_refused(saved: Any) -> None:
@@ -154,9 +154,9 @@ def test_averages_of_lightning_s_callbacks_are_said(
 ) -> None:
     state = {"average_model_state": {"a": torch.ones(1)}, "n_averaged": 3}
     assert is_loaded(saved(lambda c: c.update(callbacks={"SWA": state})), published)
-    assert "those of state_dict taken: average_model_state" in capsys.readouterr().out
+    assert "those of state_dict taken: average_model_state" in capsys.readouterr().err
     assert is_loaded(saved(lambda c: c.update(current_model_state={}), "b.ckpt"), published)
-    assert "state_dict holds averaged weights" in capsys.readouterr().out
+    assert "state_dict holds averaged weights" in capsys.readouterr().err
 
 
 def test_keys_of_another_network_are_no_wall(saved: Any) -> None:

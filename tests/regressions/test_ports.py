@@ -80,25 +80,22 @@ def test_what_is_no_port_is_said_and_which_ports_there_are(
 
 
 @pytest.mark.parametrize(
-    ("main", "words"),
+    "words",
     [
-        (tendon, ["hil", "--board", "nucleo-f446re"]),
-        (tendon, ["demo", "--board", "virtual-f405"]),
-        (tendon, ["profile", "--board", "nucleo-f446re"]),
-        (tendon, ["crosscheck"]),
-        (tendon, ["diagnose", "--board", "nucleo-f446re"]),
-        (tendon, ["infer", "--engine", "nucleo-f446re", "--input", "a", "--output", "b"]),
-        (tendon, ["flash", "--board", "nucleo-f446re"]),
+        ["hil", "--board", "nucleo-f446re"],
+        ["demo", "--board", "virtual-f405"],
+        ["profile", "--board", "nucleo-f446re"],
+        ["crosscheck"],
+        ["diagnose", "--board", "nucleo-f446re"],
+        ["infer", "--engine", "nucleo-f446re", "--input", "a", "--output", "b"],
+        ["flash", "--board", "nucleo-f446re"],
     ],
 )
 def test_every_command_says_so_before_it_makes_anything(
-    main: Callable[[list[str]], int],
-    words: list[str],
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     build = tmp_path / "build"
-    assert main([*words, "--build", str(build), "--port", str(tmp_path)]) == 2
+    assert tendon([*words, "--build", str(build), "--port", str(tmp_path)]) == 1
     assert f"error: {tmp_path} is a folder, not a serial port" in capsys.readouterr().err
     assert {file.name for file in build.glob("*")} <= {".locks"}
 
@@ -337,7 +334,7 @@ def test_a_board_that_is_diagnosed_may_be_gone_for_a_second(
     made, signal, _ = tapped
     report = board_diagnosis.run(made, "posix", str(unplugged_once.link), signal)
     assert report["equal"] and report["steps"] == 6
-    assert "connecting again, and from the first step on" in capsys.readouterr().out
+    assert "connecting again, and from the first step on" in capsys.readouterr().err
 
 
 def test_a_board_that_is_profiled_may_be_gone_for_a_second(
@@ -352,7 +349,7 @@ def test_a_board_that_is_profiled_may_be_gone_for_a_second(
     board, port = load_board("posix"), str(unplugged_once.link)
     found = profile.over_the_line(made, board, port, samples)
     assert found.steps == 6 and found.counted == 0
-    assert "connecting again, and from the first step on" in capsys.readouterr().out
+    assert "connecting again, and from the first step on" in capsys.readouterr().err
 
 
 def test_a_url_is_waited_for_too() -> None:

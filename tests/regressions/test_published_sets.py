@@ -12,11 +12,11 @@ import pytest
 
 from bench.tendon import main as tendon
 from compress import artifacts
-from compress.artifacts import Folder, Sources, SourcesError
+from compress.artifacts import Folder, OtherSourcesError, Sources, SourcesError
 from compress.data import datasets, metadata, splits, training_sessions
 from compress.data.choice import split_files, user_names
 from compress.data.simulator import pose as simulated_pose
-from compress.errors import RecordingError
+from compress.errors import RecordingError, UsageError
 from compress.frontend import checkpoint
 from compress.frontend.families import build
 from compress.graph.samples import Signal
@@ -141,14 +141,14 @@ def test_training_learns_from_the_users_asked_for(tmp_path: Path) -> None:
     assert [p.stem for p in found.train] == ["c"] and not found.validation
     with pytest.raises(RecordingError, match="USERS=eve: expected users of"):
         training_sessions.find(tmp_path, None, tmp_path, TYPING, ("eve",))
-    with pytest.raises(RecordingError, match="USERS=ann: expected DATA=folder too"):
+    with pytest.raises(UsageError, match="USERS=ann: expected DATA=folder too"):
         training_sessions.find(None, None, tmp_path, TYPING, ("ann",))
 
 
 def test_options_without_data_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(RecordingError, match=r"USERS=1: expected DATA=folder too"):
+    with pytest.raises(UsageError, match=r"USERS=1: expected DATA=folder too"):
         datasets.find(None, tmp_path, TYPING, (), ("1",))
-    with pytest.raises(RecordingError, match=r"SPLIT=a\.yaml: expected DATA=folder too"):
+    with pytest.raises(UsageError, match=r"SPLIT=a\.yaml: expected DATA=folder too"):
         datasets.find(None, tmp_path, TYPING, (Path("a.yaml"),))
 
 
@@ -266,7 +266,7 @@ def test_a_build_folder_remembers_users_and_splits_and_notices_a_changed_file(
     artifacts.remember(folder, made, net)
     assert artifacts.resolve(folder, {}, begins=False) == made
     assert artifacts.resolve(folder, {"users": ("1",)}, begins=False) == made
-    with pytest.raises(SourcesError, match="USERS=2"):
+    with pytest.raises(OtherSourcesError, match="USERS=2"):
         artifacts.resolve(folder, {"users": ("2",)}, begins=False)
     everybody = artifacts.resolve(folder, {"users": ("default",)}, begins=True)
     assert (everybody.split, everybody.users) == ((file,), ())
@@ -381,7 +381,7 @@ def test_networks_of_single_users_are_put_in_one_table(
 
     again = [reports, str(tmp_path / "again.json")]
     (tmp_path / "again.json").write_text(path.read_text())
-    assert tendon(["users", "--reports", *again]) == 2
+    assert tendon(["users", "--reports", *again]) == 1
     assert "user 7 is in" in capsys.readouterr().err
     for content in (
         "{}",
@@ -390,7 +390,7 @@ def test_networks_of_single_users_are_put_in_one_table(
         json.dumps(report | {"users": 3}),
     ):
         (tmp_path / "again.json").write_text(content)
-        assert tendon(["users", "--reports", str(tmp_path / "again.json")]) == 2
+        assert tendon(["users", "--reports", str(tmp_path / "again.json")]) == 1
         assert "expected a quantize.json with errors of users" in capsys.readouterr().err
 
 
@@ -427,9 +427,10 @@ def test_pose_recordings_are_scored_by_generalization(
     arguments += ["--data", str(data), "--build", str(tmp_path / "build")]
     assert tendon(["quantize", *arguments]) == 0
 
-    said, folder = capsys.readouterr().out, tmp_path / "build/mine/w8a16"
+    printed, folder = capsys.readouterr(), tmp_path / "build/mine/w8a16"
+    said = printed.out
     report = json.loads((folder / "quantize.json").read_text())
-    assert "scores are of the 3 test sessions there, not of all 4" in said
+    assert "scores are of the 3 test sessions there, not of all 4" in printed.err
     kinds = {kind["name"]: kind for kind in report["generalization"]}
     assert {name: kind["recordings"] for name, kind in kinds.items()} == {"stage": 2, "user": 1}
     with (folder / "generalization.csv").open(newline="") as file:

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from compress.errors import CheckpointError, TendonError, printable
+from compress.errors import CheckpointError, TendonError, UsageError, printable
 from compress.files import read_json, visible, write_json
 from compress.frontend.own.named import KEY, NetworkFile
 
@@ -26,7 +26,7 @@ def claim(folder: Path, file: NetworkFile) -> None:
     other = Path(str(known.get("file", "")))
     if known and other.is_file():
         title = NetworkFile(other, str(known.get("function")))
-        raise TendonError(
+        raise UsageError(
             f"{folder}: holds what was made of {title}, which {file} would replace; rename one of"
             " the files, give another BUILD=, or remove the folder"
         )
@@ -50,7 +50,7 @@ def _claim_again(folder: Path, file: NetworkFile) -> None:
             f" {file.path.name}, give another BUILD=, or remove the folder:"
             f" rm -r {shlex.quote(str(folder))}"
         )
-    log.info(printable(f"{record}: damaged or gone: made again for {file}"))
+    log.warning(printable(f"{record}: damaged or gone: made again for {file}"))
 
 
 def _made_of(path: Path) -> dict[str, Any]:

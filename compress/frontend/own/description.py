@@ -9,6 +9,7 @@ from typing import Any
 
 from compress import tasks
 from compress.errors import TendonError
+from compress.frontend.own.asked import Asked
 
 
 @dataclass(frozen=True)
@@ -28,46 +29,50 @@ class Description:
         return asdict(self)
 
 
-NAMES = {name.upper(): name for name in Description.__dataclass_fields__}
-_NEEDED = ("SAMPLE_RATE", "ELECTRODES", "TASK")
+_NEEDED = ("sample_rate", "electrodes", "task")
 
 
-def described(where: str, values: Mapping[str, Any]) -> Description:
-    """The description that these names of a file give; TendonError says `where`, which name, and
-    what was expected."""
-    missing = [name for name in _NEEDED if values.get(name) is None]
+def described(asked: Asked, values: Mapping[str, Any]) -> Description:
+    """The description that these names of a file, or arguments, give; TendonError says where, which
+    name, and what was expected."""
+    where, keys = asked.where, Description.__dataclass_fields__
+    found = {k: values[asked.name(k)] for k in keys if values.get(asked.name(k)) is not None}
+    missing = ", ".join(asked.name(key) for key in _NEEDED if key not in found)
     if missing:
-        raise TendonError(f"{where}: expected it to define {', '.join(missing)}; {_SAYS}")
-    found = {own: values[name] for name, own in NAMES.items() if values.get(name) is not None}
-    for name in ("SAMPLE_RATE", "ELECTRODES", "WINDOW", "STRIDE"):
-        if NAMES[name] in found:
-            _check_count(where, name, found[NAMES[name]])
+        define = "it to define " if asked.by_file else ""
+        raise TendonError(f"{where}: expected {define}{missing}; {_says(asked)}")
+    for key in ("sample_rate", "electrodes", "window", "stride"):
+        if key in found:
+            _check_count(f"{where}: {asked.name(key)}", found[key])
     if found["task"] not in tasks.names():
         raise TendonError(
-            f"{where}: TASK: expected one of {', '.join(tasks.names())}, found {found['task']!r}"
+            f"{where}: {asked.name('task')}: expected one of {', '.join(tasks.names())}, found"
+            f" {found['task']!r}"
         )
     if "stride" in found and "window" not in found:
         raise TendonError(
-            f"{where}: STRIDE={found['stride']} without WINDOW: expected both, or neither for a"
-            " network that runs as a stream"
+            f"{where}: {asked.name('stride')}={found['stride']} without {asked.name('window')}:"
+            " expected both, or neither for a network that runs as a stream"
         )
-    if values.get("CLASSES") is not None:
-        found["classes"] = _classes(where, found["classes"])
+    if "classes" in found:
+        found["classes"] = _classes(f"{where}: {asked.name('classes')}", found["classes"])
     if "window" in found:
         found.setdefault("stride", found["window"])
     return Description(**found)
 
 
-_SAYS = (
-    "SAMPLE_RATE is in Hz, ELECTRODES a count, TASK the name of what the network is for:"
-    f" {' or '.join(tasks.names())}"
-)
+def _says(asked: Asked) -> str:
+    rate, electrodes, task = map(asked.name, _NEEDED)
+    return (
+        f"{rate} is in Hz, {electrodes} a count, {task} the name of what the network is for:"
+        f" {' or '.join(tasks.names())}"
+    )
 
 
-def _check_count(where: str, name: str, value: Any) -> None:
+def _check_count(where: str, value: Any) -> None:
     """TendonError for anything but a whole number of 1 or more."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise TendonError(f"{where}: {name}: expected a whole number of 1 or more, found {value!r}")
+        raise TendonError(f"{where}: expected a whole number of 1 or more, found {value!r}")
 
 
 def _classes(where: str, value: Any) -> list[str]:
@@ -75,8 +80,8 @@ def _classes(where: str, value: Any) -> list[str]:
     twice."""
     names = list(value) if isinstance(value, list | tuple) else []
     if not names or not all(isinstance(name, str) and name.strip() for name in names):
-        raise TendonError(f"{where}: CLASSES: expected a list of names, found {value!r}")
+        raise TendonError(f"{where}: expected a list of names, found {value!r}")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise TendonError(f"{where}: CLASSES: expected each name once, found {twice[0]!r} twice")
+        raise TendonError(f"{where}: expected each name once, found {twice[0]!r} twice")
     return names

@@ -101,6 +101,17 @@ def _check_name(file: NetworkFile, text: str) -> None:
     _check_free(file.name, text, "rename the file")
 
 
+def check_name(name: object, given: str) -> None:
+    """TendonError for what cannot be the name of a network in memory; `given`: which argument says
+    it."""
+    from compress.frontend.families import HYPER_PARAMETERS
+
+    if not isinstance(name, str) or not is_plain(name):
+        raise TendonError(f"{given}: expected {_PLAIN}, found {name!r}")
+    if name in HYPER_PARAMETERS:
+        raise TendonError(f"{given}: {name} is the name of a published network; give another")
+
+
 def _check_free(name: str, text: str, advice: str) -> None:
     """TendonError for the name of a folder that no network can have."""
     from compress import tasks

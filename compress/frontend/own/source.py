@@ -22,6 +22,7 @@ from torch.nn.parameter import is_lazy
 
 from compress.errors import TendonError
 from compress.files import sha256
+from compress.frontend.own.asked import of_file
 from compress.frontend.own.description import Description, described
 from compress.frontend.own.named import HOLDS, NetworkFile
 from compress.frontend.own.quiet import quiet
@@ -56,7 +57,7 @@ class Source:
                 " inside of the function"
             )
         _made.add(made)
-        _check_weights(call, made)
+        check_weights(call, made, f"{self.file.function}()")
         return made.eval()
 
     @property
@@ -97,7 +98,7 @@ def _executed(file: NetworkFile) -> Source:
             f"{file.path}: expected a function {file.function}() that returns an nn.Module, found"
             f" none; a network file holds {HOLDS}"
         )
-    description = described(str(file.path), module.__dict__)
+    description = described(of_file(file), module.__dict__)
     Source(file, module, description, {}).network()  # may import more
     _neighbours.clear()
     _neighbours.update(_imported(file.path.parent, before))
@@ -111,13 +112,14 @@ def _executed(file: NetworkFile) -> Source:
     return Source(file, module, description, sources)
 
 
-def _check_weights(call: str, model: nn.Module) -> None:
-    """TendonError for weights that have no values yet, or are not as samples are."""
+def check_weights(call: str, model: nn.Module, within: str) -> None:
+    """TendonError for weights that have no values yet, or are not as samples are. `call`: what gave
+    the network; `within`: where that can be mended."""
     for name, weight in [*model.named_parameters(), *model.named_buffers()]:
         if is_lazy(weight):
             raise TendonError(
                 f"{call}: {name}: has no shape before the first forward; give the layer its sizes,"
-                f" or call the network on zeros once in {call.rpartition(' ')[2]}"
+                f" or call the network on zeros once in {within}"
             )
         floating = weight.is_floating_point() and weight.dtype != torch.float32
         if floating or weight.device.type != "cpu":

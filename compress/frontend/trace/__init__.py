@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,7 +20,7 @@ from compress.errors import GraphError
 from compress.frontend.builder import Builder
 from compress.frontend.trace import fold
 from compress.frontend.trace.check import compare
-from compress.frontend.trace.exported import Exported, Form, export
+from compress.frontend.trace.exported import Exported, Form, Written, export
 from compress.frontend.trace.layout import Laid
 from compress.frontend.trace.walk import walk
 from compress.frontend.trace.writer import Writer
@@ -39,7 +38,7 @@ def trace(
     sample_rate: int,
     window: int | None = None,
     stride: int | None = None,
-    file: Path | None = None,
+    written: Written = Written(),  # noqa: B008  immutable
     form: Form | None = None,
     checked: bool = True,
 ) -> dict[str, Any]:
@@ -48,10 +47,10 @@ def trace(
     another `form` where its forward has one. `checked`: the graph is compared with the module.
 
     Returns what provenance says of it: "lookahead" (samples). GraphError with the module, the line
-    of `file`, what was found and what would work.
+    of the user's file, what was found and what would work.
     """
     form = form or Form()
-    for exported, last in _traces(model, electrodes, window, form, file):
+    for exported, last in _traces(model, electrodes, window, form, written):
         first = Builder(electrodes, Fraction(sample_rate))
         writer = Writer(first, window, None, longest=last)
         try:
@@ -74,12 +73,12 @@ def trace(
 
 
 def _traces(
-    model: nn.Module, electrodes: int, window: int | None, form: Form, file: Path | None
+    model: nn.Module, electrodes: int, window: int | None, form: Form, written: Written
 ) -> Iterator[tuple[Exported, bool]]:
     """The trace on a window; of a stream on signals that give a few frames, longer and longer,
     since a short one may end before what its layers reach back to. And whether it is the last."""
     if window is not None:
-        yield export(model, electrodes, window, form, file), True
+        yield export(model, electrodes, window, form, written), True
         return
     for length in LENGTHS:
         last = length == LENGTHS[-1]
@@ -88,16 +87,16 @@ def _traces(
         except Exception:
             frames = 0
             if last:  # the export fails too, and says where
-                yield export(model, electrodes, length, form, file), True
+                yield export(model, electrodes, length, form, written), True
         if frames >= LEAST_FRAMES:
-            yield export(model, electrodes, length, form, file), last
+            yield export(model, electrodes, length, form, written), last
         elif last:
-            exported = export(model, electrodes, length, form, file)
+            exported = export(model, electrodes, length, form, written)
             _write(Writer(Builder(electrodes, Fraction(1)), None, None), exported, None)  # as above
             raise GraphError(
                 f"forward gives {frames} frames for {length} samples: expected (batch, outputs,"
-                f" frames) with {LEAST_FRAMES} frames or more, or WINDOW and STRIDE in the file for"
-                " one answer a window"
+                f" frames) with {LEAST_FRAMES} frames or more, or {written.window} for one answer a"
+                " window"
             )
 
 

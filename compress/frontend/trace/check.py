@@ -9,7 +9,7 @@ from torch import nn
 from compress import graph as g
 from compress.errors import GraphError
 from compress.frontend.builder import Builder
-from compress.frontend.trace.exported import Exported, Form
+from compress.frontend.trace.exported import Exported
 from compress.interpreter.float import FloatInterpreter
 
 ALLOWED = 1e-3  # of the output's rms
@@ -27,10 +27,10 @@ def compare(
     """Run both on noise, on the traced length and, of a stream, on a longer one; GraphError where
     they differ."""
     graph = g.verify(g.Graph("traced", b.tensors, tuple(b.ops)))
-    length, form = exported.length, exported.form
+    length = exported.length
     for samples, beyond in _lengths(graph, length, window):
         noise = np.random.default_rng(SEED).normal(size=(electrodes, samples + beyond))
-        expected = _forward(model, noise.astype(np.float32), length, form)
+        expected = _forward(model, noise.astype(np.float32), exported)
         found = frames_of(graph, noise[:, :samples], window)
         if expected.ndim == 1:
             expected = expected[:, None]
@@ -58,15 +58,17 @@ def _lengths(graph: g.Graph, length: int, window: int | None) -> list[tuple[int,
     return [(length, length // 2 // step * step), (longer, seconds // step * step)]
 
 
-def _forward(model: nn.Module, signal: g.Array, length: int, form: Form) -> g.Array:
+def _forward(model: nn.Module, signal: g.Array, exported: Exported) -> g.Array:
+    form = exported.form
     try:
         with torch.no_grad():
             given = form.given(torch.from_numpy(signal).t())
             found: g.Array = form.taken(model.eval()(given))[0].double().numpy()
     except Exception as error:
         raise GraphError(
-            f"forward takes {length} samples and not {signal.shape[1]}: {type(error).__name__}:"
-            f" {error}; expected a stream of any length, or WINDOW and STRIDE"
+            f"forward takes {exported.length} samples and not {signal.shape[1]}:"
+            f" {type(error).__name__}: {error}; expected a stream of any length, or"
+            f" {exported.written.window}"
         ) from error
     return found
 

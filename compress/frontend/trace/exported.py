@@ -45,6 +45,15 @@ class Form:
 
 
 @dataclass(frozen=True)
+class Written:
+    """Where a user wrote a network, for messages: `file`, whose lines are named, and by what a
+    network gets a window."""
+
+    file: Path | None = None
+    window: str = "WINDOW and STRIDE in the file"
+
+
+@dataclass(frozen=True)
 class Exported:
     """A traced forward. `constants`: parameters and buffers by the name of their placeholder;
     `leaves`: path and module of each leaf by its number; `names`: the last path of a module that
@@ -56,7 +65,7 @@ class Exported:
     names: dict[str, str]
     length: int
     form: Form
-    file: Path | None
+    written: Written
 
     def place(self, node: Any) -> str:
         """Where a function is called: the line of the user's file, and the module."""
@@ -78,7 +87,7 @@ class Exported:
         return self.names.get(path, path)
 
     def _line(self, node: Any) -> str:
-        return _line_of(node.meta.get("stack_trace") or "", self.file)
+        return _line_of(node.meta.get("stack_trace") or "", self.written.file)
 
 
 def _line_of(stack: str, file: Path | None) -> str:
@@ -89,7 +98,7 @@ def _line_of(stack: str, file: Path | None) -> str:
 
 
 def export(
-    model: nn.Module, electrodes: int, length: int, form: Form, file: Path | None = None
+    model: nn.Module, electrodes: int, length: int, form: Form, written: Written
 ) -> Exported:
     """Trace a module in evaluation on a signal of `length` samples; GraphError where PyTorch
     cannot."""
@@ -105,11 +114,11 @@ def export(
             program = torch.export.export(model, (signal,), strict=False)
     except Exception as error:
         raise GraphError(
-            _said(error, (electrodes, length), file, _module_of(error, model))
+            _said(error, (electrodes, length), written, _module_of(error, model))
         ) from error
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
-    return Exported(program, _constants(program), kept, names, length, form, file)
+    return Exported(program, _constants(program), kept, names, length, form, written)
 
 
 def _names(model: nn.Module) -> dict[str, str]:
@@ -195,11 +204,11 @@ def _module_of(error: Exception, model: nn.Module) -> str:
     return f"{paths[found[-1]] or 'forward'} ({type(found[-1]).__name__}):" if found else ""
 
 
-def _said(error: Exception, shape: tuple[int, int], file: Path | None, module: str) -> str:
+def _said(error: Exception, shape: tuple[int, int], written: Written, module: str) -> str:
     """What a failed forward or export means to the user."""
     text = str(error)
     stack = text + "\n" + "".join(traceback.format_exception(error))
-    where = f"{_line_of(stack, file)} {module}".strip()
+    where = f"{_line_of(stack, written.file)} {module}".strip()
     kind = type(error).__name__
     if "DataDependent" in kind or "data-dependent" in text or "Boolean value" in text:
         return (
@@ -209,5 +218,5 @@ def _said(error: Exception, shape: tuple[int, int], file: Path | None, module: s
     first = text.strip().splitlines()[0] if text.strip() else kind
     return (
         f"{where} forward cannot be traced on {(1, *shape)}: {kind}: {first}; a stream takes"
-        " signals of any length, a network of one length alone has WINDOW and STRIDE in its file"
+        f" signals of any length, a network of one length alone needs {written.window}"
     ).strip()

@@ -205,7 +205,7 @@ def _output(w: Writer, exported: Exported, node: Any, values: dict[Any, Any]) ->
     if w.window is None and not times:
         raise GraphError(
             f"forward gives {found.shape}, one answer for the whole signal: expected {expected}, or"
-            " WINDOW and STRIDE in the file"
+            f" {exported.written.window}"
         )
     if ndim != (3 if w.window is None else 2) or found.index.shape[0] != 1:
         raise GraphError(f"forward gives {found.shape}: expected {expected}")

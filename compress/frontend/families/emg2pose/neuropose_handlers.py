@@ -17,7 +17,7 @@ import numpy as np
 from torch import nn
 
 from compress import graph as g
-from compress.errors import GraphError
+from compress.errors import GraphError, WindowError
 from compress.frontend.builder import Builder
 from compress.frontend.factored import FactoredLinear
 from compress.frontend.families.emg2pose.neuropose import (
@@ -39,7 +39,7 @@ def neuropose(b: Builder, path: str, network: NeuroPose, window: int = WINDOW) -
         _pool(block)[0] for block in network.network if isinstance(block, EncoderBlock)
     )
     if window < 1 or window % multiple:
-        raise GraphError(
+        raise WindowError(
             f"{path}: expected a window of a multiple of {multiple} samples, found {window}"
         )
     image, blocks = _Image(b, window), list(network.network)

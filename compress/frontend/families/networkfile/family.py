@@ -89,15 +89,10 @@ class OwnNetwork(Family):
         return hyper_parameters[KEY]
 
     def lower(self, b: Builder, model: nn.Module, window: int | None) -> dict[str, Any]:
-        from compress.frontend.own import tried
-        from compress.frontend.trace import trace
+        from compress.frontend.own import lowered
+        from compress.frontend.own.asked import of_file
 
-        d, file = self.description, self._file()
-        with quiet():
-            tried.check(file, d, model)
-            found = trace(b, model, d.electrodes, d.sample_rate, d.window, d.stride, file.path)
-        shown = {key: d.as_dict()[key] for key in ("classes", "electrodes", "window", "stride")}
-        return {"own": True} | {k: v for k, v in shown.items() if v is not None} | found
+        return lowered.append(b, self.description, model, of_file(self._file()))
 
     def forward(
         self, loaded: Checkpoint, samples: Tensor, initial: npt.NDArray[np.float32] | None

@@ -193,7 +193,11 @@ def _stream(report: dict[str, Any]) -> str:
     parts = [
         "VALID" if report["valid"] else "INVALID",
         "bit-exact" if report["bit_exact"] else "NOT bit-exact",
-        f"{metric['name']} {_error(metric['board'], metric['unit'])}{_simulated(report)}",
+        (
+            f"{metric['name']} {_error(metric['board'], metric['unit'])}{_simulated(report)}"
+            if metric["board"] is not None
+            else ""
+        ),
         f"{latency['p50']:.2f} ms {kind}" if latency is not None else "",
     ]
     return ", ".join(filter(None, parts))

@@ -8,7 +8,7 @@ JSON block or escaped HTML.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -147,7 +147,10 @@ def _order(kind: str) -> int:
 
 
 def _group(
-    name: str, values: dict[str, str], kind: str, marks: dict[str, tuple[str, list[str] | None]]
+    name: str,
+    values: Mapping[str, str],
+    kind: str,
+    marks: Mapping[str, tuple[str, list[str] | None]],
 ) -> str:
     """One line of switches; all are on, of the costs the first is."""
     lines = []
@@ -169,7 +172,7 @@ def _plot(report: Report) -> dict[str, Any]:
     """Bokeh's description of an empty plot, the same in every process; `explore.js` fills it."""
     from bokeh.embed import json_item
 
-    return _renumbered(json_item(_figure(len(_names(report))), "plot"))
+    return _renumbered(json_item(_figure(len(_names(report)))))
 
 
 def _names(report: Report) -> list[str]:
@@ -200,8 +203,8 @@ def _figure(cells: int) -> Any:
         height=HEIGHT,
         sizing_mode="stretch_width",
         x_axis_type="log",
-        x_range=Range1d(1, 10),
-        y_range=Range1d(0, 1),
+        x_range=Range1d(start=1, end=10),
+        y_range=Range1d(start=0, end=1),
         tools="pan,box_zoom,reset,save",
         active_drag="pan",
         toolbar_location="above",

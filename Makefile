@@ -45,6 +45,7 @@ _form := FORMAT TFLM
 takes.help :=
 takes.demo := $(_graph) BOARD LM SECONDS
 takes.test := ARGS FLIPS
+takes.ray := ARGS
 takes.networks := NETWORKS FIRST_NETWORK ARGS
 takes.fuzz := BUILD FUZZ_SECONDS READER RECORD
 takes.compilers := ARGS
@@ -112,6 +113,12 @@ accuracy: setup ## the shipped networks in TFLite-Micro beside the trained float
 ## stretches than `make test` takes (some minutes)
 	ACCURACY=all OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist worksteal \
 		tests/export/test_tflite.py -k decodes_what_the_trained $(ARGS)
+
+ray: setup tools ## a sweep on a Ray cluster of two workers, one of them killed; installs Ray (80 MB)
+## into .venv (two minutes)
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -e ".[ray]" || \
+		{ echo "make ray: Ray cannot be installed here (why: above); nothing was tried" >&2; exit 1; }
+	RAY=1 OMP_NUM_THREADS=1 $(PYTHON) -m pytest tests/bench/test_ray_cluster.py $(ARGS)
 
 networks: setup ## 200 networks drawn at random, from PyTorch to every form of their integers (some
 ## minutes on two cores) [NETWORKS=200 FIRST_NETWORK=0]
@@ -271,6 +278,6 @@ tools: ## cross compiler and emulator from the distribution [COMPILER=gcc|clang]
 clean: ## delete what was built, keep the environment
 	rm -rf -- $(call said,BUILD)
 
-.PHONY: help demo flash docs decode lm test accuracy fuzz networks compilers quantize users macs \
+.PHONY: help demo flash docs decode lm test accuracy fuzz networks compilers ray quantize users macs \
 	recordings train export firmware hil infer diagnose profile crosscheck drift faults \
 	bench validate pareto compress setup tools clean

@@ -214,11 +214,11 @@ def add_pareto_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs",
         type=options.whole(1, 1024),
-        help="how many jobs at a time (default: one per core)",
+        help="how many jobs at a time on this machine (default: one per core)",
     )
     parser.add_argument(
         "--backend",
-        help="joblib's: loky, threading, multiprocessing, dask, ray, … (default: processes here)",
+        help="dask, ray, or joblib's: loky, threading, multiprocessing (default: processes here)",
     )
     parser.add_argument(
         "--scheduler",

@@ -12,17 +12,27 @@ Everything that goes wrong is a `TendonError` of one line (compress/errors.py). 
 
 from __future__ import annotations
 
-import functools
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compress.errors import GraphError, RecordingError, UsageError
+from bench.in_memory import (
+    AnyPath,
+    check_graph,
+    check_integer,
+    engine_of,
+    folder_of,
+    frames_of,
+    held_out,
+    part_of,
+    parts_of,
+    paths_of,
+    scratch,
+)
+from compress.errors import GraphError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,17 +40,12 @@ if TYPE_CHECKING:
     from torch import nn
 
     from bench.hil.schema import Reset
-    from compress.artifacts import Folder
     from compress.graph import Graph
-    from compress.tasks.recorded import Recorded
     from host.protocol import Hello
 
 log = logging.getLogger(__name__)
 
-AnyPath = str | PathLike[str]
 BOARD = "virtual-f405"
-FLOATS = ("graph", "onnx")  # engines of a float graph; the module itself is at hand
-INTEGERS = ("integer", "native", "onnx-qdq", "litert", "tflm")  # or a board
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +97,7 @@ def load(
         return pipeline.load_float(str(model), artifacts.checkpoint_of(str(model), given), window)
     if window is not None:
         raise UsageError(f"load: window={window}: set WINDOW in {file.path}")
-    with tempfile.TemporaryDirectory(dir=_scratch()) as own:
+    with tempfile.TemporaryDirectory(dir=scratch()) as own:
         folder = Folder(Path(own), file.name, USUAL, network=file)
         path = artifacts.whole_checkpoint(folder, Sources(checkpoint=given))
         return pipeline.load_float(file.name, path)
@@ -162,19 +167,22 @@ def quantize(graph: Graph, calibration: Any, precision: str = "w8a16") -> Graph:
     from compress.quantization.quantize import quantize as made_of
     from compress.quantization.signals import ranges_of
 
+    check_graph(graph, "quantize")
     if graph.is_integer():
         raise GraphError(f"quantize: expected a float graph, found an integer one of {graph.name}")
     if precision not in PRECISIONS:
         raise UsageError(
             f"quantize: precision={precision}: expected one of {', '.join(PRECISIONS)}"
         )
-    paths = _paths(calibration, "calibration")
+    paths = paths_of(calibration, "calibration")
     given = (
-        [_array(graph, calibration, "calibration", CALIBRATION_SECONDS)] if paths is None else paths
+        [part_of(graph, calibration, "calibration", CALIBRATION_SECONDS)]
+        if paths is None
+        else paths
     )
     ranges, findings = ranges_of(graph, given, [precision])
     for words in findings:
-        log.warning("calibration: %s", words)
+        log.warning("%s", words)
     made = made_of(graph, ranges, precision)
     if findings:
         made.provenance["findings"] = findings
@@ -210,9 +218,9 @@ def infer(
         raise UsageError(f"infer: port={port}: expected the board behind it too, board=")
     if board is not None:
         return stream(graph, samples, board, port).frames
-    chosen = _engine(graph, engine, "infer")
-    parts = _parts(graph, samples)
-    return np.concatenate([np.asarray(found) for found in _frames(graph, chosen, parts)])
+    chosen = engine_of(graph, engine, "infer")
+    parts = parts_of(graph, samples)
+    return np.concatenate([np.asarray(found) for found in frames_of(graph, chosen, parts)])
 
 
 def score(
@@ -237,11 +245,11 @@ def score(
     """
     from compress import evaluate
 
-    chosen = _engine(graph, engine, "score")
-    paths = _held_out(graph, recordings)
+    chosen = engine_of(graph, engine, "score")
+    paths = held_out(graph, recordings)
     narrow = against if against is not None and against.is_integer() else graph
     recorded = evaluate.read_heldout(narrow, paths).recorded
-    frames, task = _frames(graph, chosen, recorded), evaluate.judge(graph, recorded)
+    frames, task = frames_of(graph, chosen, recorded), evaluate.judge(graph, recorded)
     error = task.error(graph, frames, recorded)
     low, high = (None, None) if error is None else task.interval(graph, frames, recorded)
     amount, amount_is = task.amount(recorded)
@@ -259,13 +267,12 @@ def score(
         "recordings": [path.name for path in paths],
     }
     if against is not None:
-        others = _frames(against, _engine(against, None, "score"), recorded)
+        others = frames_of(against, engine_of(against, None, "score"), recorded)
         other = task.error(against, others, recorded)
-        apart = (None, None)
-        if error is not None:
-            apart = task.difference(graph, others, frames, recorded)
+        none = error is None
+        low, high = (None, None) if none else task.difference(graph, others, frames, recorded)
         found["against"] = other
-        found["difference"] = {"low": apart[0], "high": apart[1], "points": task.points}
+        found["difference"] = {"low": low, "high": high, "points": task.points}
     return found
 
 
@@ -274,6 +281,7 @@ def macs(graph: Graph) -> dict[str, Any]:
     module, shape, rate_hz, macs_per_frame and macs_per_s; `rule` says what counts."""
     from compress.graph import macs as counted
 
+    check_graph(graph, "macs")
     return counted.report(graph)
 
 
@@ -293,9 +301,10 @@ def export(graph: Graph, folder: AnyPath, board: str = BOARD, format: str = "c")
 
     if format not in FORMATS:
         raise UsageError(f"export: format={format}: expected one of {', '.join(FORMATS)}")
+    check_graph(graph, "export")
     if format != "onnx":
-        _check_integer(graph, f"export: format={format}")
-    with _folder(graph, folder) as own:
+        check_integer(graph, f"export: format={format}")
+    with folder_of(graph, folder) as own:
         if format == "onnx":
             from export.onnx import make_form
 
@@ -326,10 +335,10 @@ def build(graph: Graph, folder: AnyPath, board: str = BOARD, compiler: str = "gc
     from export.build import make_firmware
     from export.compilers import COMPILERS
 
-    _check_integer(graph, "build")
+    check_integer(graph, "build")
     if compiler not in COMPILERS:
         raise UsageError(f"build: compiler={compiler}: expected one of {', '.join(COMPILERS)}")
-    with _folder(graph, folder) as own:
+    with folder_of(graph, folder) as own:
         return make_firmware(graph, own, board, compiler)
 
 
@@ -358,10 +367,10 @@ def stream(
     from compress.graph.samples import to_real
     from host.boards import Board, Reconnect, check, open_board
 
-    _check_integer(graph, "stream")
+    check_integer(graph, "stream")
     check(board, port)
-    parts = _parts(graph, samples)
-    image = build(graph, _scratch() if folder is None else folder, board)
+    parts = parts_of(graph, samples)
+    image = build(graph, scratch() if folder is None else folder, board)
 
     def open_at(where: str | None) -> Board:
         return open_board(board, image, graph.hash(), port=where)
@@ -378,134 +387,3 @@ def stream(
         back.line,
         back.resets,
     )
-
-
-# --- what is given ------------------------------------------------------------------------------
-
-
-def _check_integer(graph: Graph, what: str) -> None:
-    if not graph.is_integer():
-        raise GraphError(
-            f"{what}: expected an integer graph, found a float one of {graph.name};"
-            " quantize(graph, calibration) gives one"
-        )
-
-
-def _engine(graph: Graph, engine: str | None, what: str) -> str:
-    """The engine that was asked for, or the usual one; UsageError for one that does not run it."""
-    known = INTEGERS if graph.is_integer() else FLOATS
-    usual = "native" if graph.is_integer() else "graph"
-    if (engine or usual) in known:
-        return engine or usual
-    kind = "an integer" if graph.is_integer() else "a float"
-    more = "; quantize() gives an integer graph" if engine in INTEGERS else ""
-    raise UsageError(
-        f"{what}: engine={engine}: expected one of {', '.join(known)} for {kind} graph{more}"
-    )
-
-
-def _paths(given: Any, name: str) -> list[Path] | None:
-    """Paths, of which each exists; None for what is no path."""
-    several = list(given) if isinstance(given, list | tuple) else [given]
-    if not all(isinstance(one, str | PathLike) for one in several):
-        return None
-    if not several:
-        raise RecordingError(f"{name}: expected a recording or more, found an empty list")
-    paths = [Path(one).expanduser() for one in several]
-    for path in paths:
-        if not path.exists():
-            raise RecordingError(f"{name}: {path}: no such file")
-    return paths
-
-
-def _array(
-    graph: Graph, array: Any, name: str, seconds: float | None = None, whole: bool = True
-) -> Recorded:
-    """An array in the layout of the network's task."""
-    from compress import tasks
-
-    return tasks.of(graph).of_array(graph, array, name, seconds, whole)
-
-
-def _parts(graph: Graph, samples: Any) -> list[Recorded]:
-    """Streams of whole steps: an array, or the stretches of a recording between its gaps. What is
-    left over is said."""
-    from compress import tasks
-    from host.commands import long_enough, streamed
-
-    paths = _paths(samples, "samples")
-    if paths is None:
-        parts = [_array(graph, samples, "samples", whole=False)]
-    else:
-        task = tasks.of(graph)
-        parts = [part for path in paths for part in task.inputs(graph, path, whole=False)]
-    found = [streamed(graph, part, log.info) for part in long_enough(graph, parts, log.info)]
-    if len(found) > 1:
-        log.info("%d streams, one after the other, each from the zero state", len(found))
-    return found
-
-
-def _held_out(graph: Graph, recordings: Any) -> list[Path]:
-    """Recordings by their paths; of a folder those that it holds out, or all."""
-    from compress import tasks
-    from compress.data import listing
-
-    paths = _paths(recordings, "recordings")
-    if paths is None:
-        raise RecordingError(
-            f"score: recordings: expected paths, found {type(recordings).__name__}: an array says"
-            " nothing of what is right"
-        )
-    found: list[Path] = []
-    for path in paths:
-        if not path.is_dir():
-            found.append(path)
-            continue
-        whole = listing.of(path, tasks.collection_of(graph))
-        chosen = whole.of(listing.TEST) if whole.has_splits else whole.sessions
-        if not chosen:
-            raise RecordingError(f"{path}: expected held-out recordings, found {whole.counts()}")
-        found += [session.path for session in chosen]
-    return found
-
-
-# --- engines and folders ------------------------------------------------------------------------
-
-
-def _frames(graph: Graph, engine: str, parts: list[Recorded]) -> list[Any]:
-    """Real frames (frames, outputs) of each part by an engine."""
-    from compress import evaluate
-    from compress.graph.samples import to_real
-    from host import engines, native
-
-    streams = evaluate.HeldOut(parts)
-    if engine == "graph":
-        return streams.float_frames(graph)
-    if engine == "integer":
-        return streams.integer_frames(graph)
-    if not graph.is_integer():
-        return [engines.infer_float(engine, graph, None, part.signal) for part in parts]
-    with _folder(graph, _scratch()) as own:
-        if engine == "native":
-            return [to_real(graph, w) for w in native.words(graph, streams, own.path / "native")]
-        return [engines.infer_integer(engine, graph, own, part.signal) for part in parts]
-
-
-@contextmanager
-def _folder(graph: Graph, folder: AnyPath) -> Iterator[Folder]:
-    """Where all that is made of a graph lies, while nobody else writes there."""
-    from compress.artifacts import Folder, locks
-
-    precision = str(graph.provenance.get("precision", "float"))
-    with locks.held(Path(folder), graph.name):
-        yield Folder(Path(folder), graph.name, precision)
-
-
-@functools.cache
-def _kept() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="tendon-")
-
-
-def _scratch() -> Path:
-    """A temporary folder of this process, gone with it."""
-    return Path(_kept().name)

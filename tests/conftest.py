@@ -46,6 +46,7 @@ LONG = (  # files that take half a minute and more, the longest first
     "test_board_diagnosis",
     "test_pareto",
     "test_pareto_pose",
+    "test_dask_cluster",
     "test_compression",
 )
 ACCURACY = os.environ.get("ACCURACY") == "all"  # on longer stretches: make accuracy

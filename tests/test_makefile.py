@@ -70,7 +70,7 @@ NEEDED = {"INPUT": "a.npy", "OUTPUT": "b.npy", "FLASH": "2M"}
 OWN = {"diagnose": {"ENGINE": "graph native"}}  # it takes two engines
 OUTSIDE = {k: v for k, v in os.environ.items() if k not in GIVEN and not k.startswith("MAKE")}
 TARGETS = re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
-TESTS = ("test", "accuracy", "fuzz", "networks", "compilers")
+TESTS = ("test", "accuracy", "fuzz", "networks", "compilers", "ray")
 COMMANDS = [t for t in TARGETS if t not in ("help", *TESTS, "tools", "setup", "clean")]
 
 

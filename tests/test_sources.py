@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.conftest import ROOT
 
 COLUMNS = 100
-DATA = (".arpa", ".ckpt", ".json")
+DATA = (".arpa", ".ckpt", ".json", ".png")
 PACKAGES = ("bench", "compress", "export", "host")
 
 

@@ -1,5 +1,5 @@
-"""All jobs of a sweep in parallel: on this machine's cores, or wherever joblib's backend sends
-them.
+"""All jobs of a sweep in parallel: on this machine's cores, on a cluster, or wherever joblib's
+backend sends them.
 
 Three waves, each of jobs that do not need each other: models are quantized while the float networks
 read the sessions; every precision is built and placed on a board; the integer networks read the
@@ -9,30 +9,30 @@ sessions. Within a wave the long jobs go first.
 from __future__ import annotations
 
 import contextlib
-import importlib
-import os
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any
 
 import joblib
 
-from bench.pareto import FLOAT, work
+from bench.pareto import FLOAT, clusters, work
+from bench.pareto.clusters import Outcomes, Worker
 from bench.pareto.jobs import Job, Outcome, Result, Setting
 from compress.artifacts import COMPRESSED
-from compress.errors import TendonError
+from compress.errors import TendonError, UsageError
 from compress.frontend.families import PUBLISHED
 from compress.report.progress import Bar
 
-Worker = Callable[[Setting, Job], Outcome]
+CLUSTERS = {"dask": clusters.dask, "ray": clusters.ray}
 
 
 @dataclass(frozen=True)
 class Backend:
-    """Where jobs run: a backend of joblib by name (none: processes here, or an enclosing
-    parallel_config), how many at a time (none: as many as there are cores), and for dask and ray
-    the address of a running cluster."""
+    """Where jobs run: on a cluster, `dask` or `ray`, at the address of its scheduler, or in a
+    backend of joblib by name (none: processes here, or an enclosing parallel_config), so many at a
+    time (none: as many as there are cores)."""
 
     name: str | None = None
     jobs: int | None = None
@@ -54,13 +54,13 @@ def run(setting: Setting, backend: Backend, worker: Worker = work.run) -> Swept:
     failures: dict[str, str] = {}
     waves = _waves(setting)
     with (
-        _parallel(backend) as parallel,
+        _where(backend) as outcomes,
         Bar(total=sum(map(len, waves)), desc=f"pareto {setting.task}", unit="job") as bar,
     ):
         for wave in waves:
             ready = [job for job in wave if _needs(job) is None or _needs(job) in results]
             bar.update(len(wave) - len(ready))
-            for outcome in _outcomes(parallel, setting, ready, worker):
+            for outcome in outcomes(worker, setting, ready):
                 if outcome.result is None:
                     failures[outcome.job.name] = outcome.error
                     bar.write(f"failed: {outcome.job.name}: {outcome.error}")
@@ -71,8 +71,29 @@ def run(setting: Setting, backend: Backend, worker: Worker = work.run) -> Swept:
     return Swept(results, failures)
 
 
-def _outcomes(
-    parallel: joblib.Parallel, setting: Setting, jobs: list[Job], worker: Worker
+@contextlib.contextmanager
+def _where(backend: Backend) -> Iterator[Outcomes]:
+    """What runs the jobs of a wave."""
+    if backend.name not in CLUSTERS:
+        if backend.scheduler:
+            raise UsageError(
+                f"SCHEDULER={backend.scheduler}: of BACKEND=dask or BACKEND=ray, found BACKEND="
+                f"{backend.name or ''}"
+            )
+        with _parallel(backend) as parallel:
+            yield functools.partial(_in_parallel, parallel)
+        return
+    if backend.jobs is not None:
+        raise UsageError(
+            f"JOBS={backend.jobs}: is for this machine; with BACKEND={backend.name} the workers of"
+            " the cluster say how many jobs run at a time"
+        )
+    with CLUSTERS[backend.name](backend.scheduler) as outcomes:
+        yield outcomes
+
+
+def _in_parallel(
+    parallel: joblib.Parallel, worker: Worker, setting: Setting, jobs: list[Job]
 ) -> Iterator[Outcome]:
     try:
         yield from parallel(joblib.delayed(worker)(setting, job) for job in jobs)
@@ -91,10 +112,10 @@ def _parallel(backend: Backend) -> Iterator[joblib.Parallel]:
     if backend.name is not None:
         options["backend"] = backend.name
     try:
-        with joblib.parallel_config(**options, **_connect(backend)):
-            streams = joblib.parallel.get_active_backend()[
-                0
-            ].supports_return_generator  # ray's does not: the bar moves by waves
+        with joblib.parallel_config(**options):
+            active, _ = joblib.parallel.get_active_backend()
+            # of one that does not, the bar moves by waves
+            streams = active.supports_return_generator
             opened = joblib.Parallel(
                 return_as="generator_unordered" if streams else "list", batch_size=1
             )
@@ -102,19 +123,6 @@ def _parallel(backend: Backend) -> Iterator[joblib.Parallel]:
         raise TendonError(f"BACKEND={backend.name}: joblib cannot use it: {error}") from error
     with opened as parallel:
         yield parallel
-
-
-def _connect(backend: Backend) -> dict[str, str]:
-    """What joblib needs to find an existing cluster."""
-    if backend.name == "ray":
-        if backend.scheduler:
-            os.environ["RAY_ADDRESS"] = backend.scheduler  # read by ray when its backend starts
-        importlib.import_module("ray.util.joblib").register_ray()
-    return (
-        {"scheduler_host": backend.scheduler}
-        if backend.name == "dask" and backend.scheduler
-        else {}
-    )
 
 
 def _waves(setting: Setting) -> list[list[Job]]:

@@ -58,7 +58,7 @@ def samples_of(array: object, form: Callable[[Array], Array], name: str) -> Arra
         if len(bad):
             raise RecordingError(_not_finite(name, len(bad), tuple(bad[0].tolist())))
         return np.ascontiguousarray(form(numbers))
-    except ValueError as error:
+    except (ValueError, TypeError, RuntimeError) as error:  # of what NumPy takes for no array
         raise RecordingError(f"{name}: {error}") from error
 
 

@@ -52,10 +52,10 @@ class Network(nn.Module):
 torch.manual_seed(1)
 network = Network()
 
-# %% Train it a little
+# %% Train it a little, on pieces of 4 s
 emg, label = recording(60)
-x = torch.from_numpy(emg.T.astype(np.float32))[None]
-y = torch.from_numpy(label[9::10])[None]  # of the newest sample of each frame
+x = torch.from_numpy(emg.astype(np.float32)).reshape(15, 4 * RATE, 4).transpose(1, 2)
+y = torch.from_numpy(label[9::10]).reshape(15, -1)  # of the newest sample of each frame
 optimizer = torch.optim.Adam(network.parameters(), 0.02)
 for _ in range(60):
     optimizer.zero_grad()

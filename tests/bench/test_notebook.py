@@ -8,6 +8,7 @@ import logging
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ import pytest
 import torch
 from torch import nn
 
-from bench import notebook
+from bench import in_memory, notebook
 from compress import graph as g
 from compress.errors import GraphError, RecordingError, TendonError, UsageError
 from compress.frontend.own import named
 from compress.graph.samples import to_int16, to_real
 from compress.interpreter.integer import IntegerInterpreter
+from compress.report import logs
+from compress.report.logs import PACKAGES
 from tests import toy
 from tests.bench.test_imports import SLOW
 from tests.conftest import ROOT
@@ -129,7 +132,8 @@ def test_the_network_of_a_file_without_weights_has_those_that_its_function_gives
 def test_a_published_network_is_loaded_by_its_name() -> None:
     graph = notebook.load()
     assert graph.name == "TC_S4_small" and not graph.is_integer()
-    assert notebook.macs(graph)["macs_per_s"] == pytest.approx(2.35e7, rel=0.9)
+    found = notebook.macs(graph)
+    assert found["macs_per_s"] == sum(layer["macs_per_s"] for layer in found["layers"]) > 0
 
 
 def test_tracing_leaves_the_module_as_it_was_and_training_it_leaves_the_graph() -> None:
@@ -234,7 +238,7 @@ def test_findings_are_warnings_and_in_provenance(
     with caplog.at_level(logging.WARNING):
         made = notebook.quantize(real, emg(1.0))
     (found,) = made.provenance["findings"]
-    assert found.startswith("calibration: 1 s of signal behind the first output")
+    assert found.startswith("calibration: 0.95 s of signal behind the first output")
     assert found in caplog.text
 
 
@@ -248,8 +252,10 @@ def test_findings_are_warnings_and_in_provenance(
         (emg(0.01), "calibration: "),
         ([], "calibration: expected a recording or more, found an empty list"),
         ("nowhere.npz", "calibration: nowhere.npz: no such file"),
+        (".", "calibration: .: expected a recording, found a folder"),
+        (torch.ones(3, 9, requires_grad=True), "calibration: Can't call numpy() on Tensor"),
     ],
-    ids=["turned", "silent", "not finite", "text", "short", "none", "missing"],
+    ids=[*("turned", "silent", "not finite", "text", "short", "none", "missing", "folder", "grad")],
 )
 def test_what_cannot_calibrate_is_refused(real: g.Graph, calibration: Any, message: str) -> None:
     with pytest.raises(RecordingError) as error:
@@ -273,11 +279,11 @@ def test_every_engine_gives_the_frames_of_the_network(real: g.Graph, integer: g.
     samples = emg(2.0, 7)
     with torch.no_grad():
         expected = module().eval()(torch.from_numpy(samples.astype(np.float32))[None])[0].T.numpy()
-    for engine in (None, *notebook.FLOATS):
+    for engine in (None, *in_memory.FLOATS):
         assert np.abs(notebook.infer(real, samples, engine) - expected).max() < 1e-5
     x = to_int16(integer, samples.astype(np.float32).T)[None].astype(np.int64)
     words = to_real(integer, IntegerInterpreter(integer).run(x)[0])
-    for engine in (None, *notebook.INTEGERS):
+    for engine in (None, *in_memory.INTEGERS):
         found = notebook.infer(integer, samples, engine)
         exact = engine in (None, "integer", "native")
         assert found.dtype == np.float32 and found.shape == (40, 2)
@@ -344,7 +350,17 @@ def test_recordings_that_say_nothing_have_no_error(integer: g.Graph, tmp_path: P
     assert found["error"] is found["low"] is found["difference"]["low"] is None
 
 
-def test_an_array_is_no_recording_to_score(integer: g.Graph) -> None:
+@pytest.mark.parametrize("call", ["quantize", "infer", "score", "macs", "export", "stream"])
+def test_a_module_in_place_of_its_graph_is_refused(call: str) -> None:
+    arguments = [] if call == "macs" else [emg()]
+    with pytest.raises(GraphError, match=rf"{call}: expected a graph, found GRU; trace\(\) gives"):
+        getattr(notebook, call)(nn.GRU(3, 2), *arguments)
+
+
+def test_an_array_is_no_recording_to_score(integer: g.Graph, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", emg())
+    with pytest.raises(RecordingError, match=r"a\.npy: expected a recording: an array has no"):
+        notebook.score(integer, tmp_path / "a.npy")
     with pytest.raises(RecordingError, match="recordings: expected paths, found ndarray"):
         notebook.score(integer, emg())
 
@@ -392,6 +408,18 @@ def test_a_board_or_a_compiler_that_is_none_is_refused(integer: g.Graph, tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+@pytest.fixture
+def nobody_listens() -> Iterator[None]:
+    """To what the packages log, as in a notebook that has not asked for it."""
+    for name in PACKAGES:
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [], True
+        logger.setLevel(logging.NOTSET)
+    yield
+    logs.listen(logging.INFO)
+
+
+@pytest.mark.usefixtures("nobody_listens")
 def test_nothing_is_printed(real: g.Graph, recordings: Path, capfd: Any) -> None:
     made = notebook.quantize(real, recordings / "train/a.npz")
     notebook.infer(made, recordings / "heldout/b.npz")

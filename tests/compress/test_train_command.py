@@ -242,7 +242,7 @@ def test_a_recording_that_validates_under_another_name_is_refused(
     ("lists", "said"),
     [
         (None, "no such split file"),
-        ("dataset: {train: [{session: own-0}, {session: x}]}", "1 of its 2 sessions are not in"),
+        ("dataset: {train: [{session: own-0}, {session: x}]}", "1 of its 2 sessions is not in"),
         ("dataset: {val: [{session: own-0}]}", "expected sessions to train on, found none"),
     ],
 )
@@ -301,8 +301,8 @@ def test_a_training_of_no_steps_gives_the_checkpoint_back_and_its_score(
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("--steps", "-3", "expected a whole number from 0 to 1,000,000,000"),
-        ("--threads", "0", "expected a whole number from 1 to 1,024"),
+        ("--steps", "-3", "STEPS= (--steps): expected a whole number from 0 to 1,000,000,000"),
+        ("--threads", "0", "--threads: expected a whole number from 1 to 1,024"),
     ],
 )
 def test_counts_that_are_none_are_one_line(
@@ -314,7 +314,7 @@ def test_counts_that_are_none_are_one_line(
     message: str,
 ) -> None:
     assert own.train(tmp_path / "out.ckpt", option, value) == 2
-    assert f"{option}: {message}, found '{value}'" in capsys.readouterr().err
+    assert f"error: argument {message}, found '{value}'" in capsys.readouterr().err
     assert own.train(tmp_path) == 1  # a folder to write
     assert "found a folder" in capsys.readouterr().err
 

@@ -3,25 +3,43 @@ figures, facts."""
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from compress.report.drawing import Picture
 from compress.tasks import groups
+
+if TYPE_CHECKING:
+    from compress.report.drawing import Picture  # matplotlib is slow to import
 
 STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
 
 
-def document(title: str, body: str, look: str = "") -> str:
-    """A page. `title` is plain text, `body` HTML; `look`: a class of page.css for all of it."""
+def document(title: str, body: str, look: str = "", scripts: Sequence[str] = ()) -> str:
+    """A page. `title` is plain text, `body` HTML; `look`: a class of page.css for all of it;
+    `scripts`: JavaScript that runs behind the body, and the only one that does. A page loads
+    nothing from anywhere: the browser is told so, and which scripts are meant."""
+    run = "".join(f"<script>{script}</script>" for script in scripts)
     return (
-        '<!doctype html>\n<html lang="en"><head><meta'
-        f' charset="utf-8"><title>{escape(title)}</title><meta name="viewport"'
-        f' content="width=device-width"><style>{STYLE}</style></head><body'
-        f' class="{look}">\n{body}\n</body></html>\n'
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_policy(scripts)}">'
+        f'<title>{escape(title)}</title><meta name="viewport"'
+        ' content="width=device-width,initial-scale=1">'
+        '<meta name="color-scheme" content="light dark">'
+        f'<style>{STYLE}</style></head><body class="{look}">\n{body}\n{run}</body></html>\n'
     )
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    """Nothing from outside; of scripts those with these digests, so that none that a name of a
+    user's brings along is run."""
+    digests = [f"'sha256-{b64encode(sha256(s.encode()).digest()).decode()}'" for s in scripts]
+    allowed = " ".join(digests) or "'none'"
+    own = "style-src 'unsafe-inline'; img-src data: blob:; font-src data:"
+    return f"default-src 'none'; {own}; script-src {allowed}"
 
 
 def card(name: str, value: str, small: str, share: float | None = None) -> str:

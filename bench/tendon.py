@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 
 from bench import cli as bench
+from bench import index
 from compress.cli import commands as compress
 from compress.cli import parser_of, run
 from export import cli as export
@@ -37,4 +38,4 @@ def completion(args: argparse.Namespace) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    return run(parser(), arguments)
+    return run(parser(), arguments, index.after)

@@ -48,6 +48,7 @@ def _choice(layers: list[dict[str, Any]]) -> Picture:
         harms.set_yticks(range(len(layers)), [_short(row["module"]) for row in layers], fontsize=7)
         harms.invert_yaxis()
         harms.set_xscale("log")
+        harms.xaxis.set_major_formatter("{x:g}")
         harms.set_xlabel("expected mean squared change of the output")
         sizes.set_xlabel("KB: 8 bits (pale), chosen")
     caption = (

@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from bench import markup
-from bench.pareto import pictures
+from bench.pareto import explore, pictures
 from bench.pareto.points import Point
 from bench.pareto.reports import Report
 from bench.pareto.table import LEFT, columns, notes
@@ -16,9 +16,11 @@ from compress.reading.words import counted
 
 def html(points: list[Point], report: Report, about: dict[str, Any]) -> str:
     """The page. The same points give the same page."""
-    top = _head(points, report, about), _cards(points, report), *_figures(points, report)
-    body = "\n".join((*top, _table(points, report, about), _facts(points, report, about)))
-    return markup.document(_title(report), body)
+    explored = explore.html(points, report)
+    top = _head(points, report, about), _cards(points, report), explored, *_figures(points, report)
+    ends = _table(points, report, about), _facts(points, report, about), _left_out(about)
+    scripts = explore.scripts() if explored else []
+    return markup.document(_title(report), "\n".join((*top, *ends)), scripts=scripts)
 
 
 def _title(report: Report) -> str:
@@ -48,16 +50,13 @@ def _head(points: list[Point], report: Report, about: dict[str, Any]) -> str:
         if about["simulated"]
         else ""
     )
-    missing = "".join(
-        f"<p class=soft>left out: {escape(message)}</p>" for message in about["left_out"]
-    )
     others = (
         "Published points are from real recordings of other people: drawn grey, never on a front."
     )
     return (
         f"<h1>{_title(report)}</h1><p class=soft>{', '.join(what)}</p><p>{badge} integers:"
         " reference = native C = emulated core over the same steps, word for"
-        f" word</p><p>{note}{others if len(measured) < len(points) else ''}</p>{missing}"
+        f" word</p><p>{note}{others if len(measured) < len(points) else ''}</p>"
     )
 
 
@@ -112,6 +111,12 @@ def _table(points: list[Point], report: Report, about: dict[str, Any]) -> str:
     return f"<h2>Every point</h2><table><tr>{head}</tr>{rows}</table>{said}"
 
 
+def _left_out(about: dict[str, Any]) -> str:
+    """What the sweep was asked for and could not show, with the reasons."""
+    lines = "".join(f"<li>{escape(message)}</li>" for message in about["left_out"])
+    return f"<h2>What was left out</h2><ul class=soft>{lines}</ul>" if lines else ""
+
+
 def _facts(points: list[Point], report: Report, about: dict[str, Any]) -> str:
     measured = _measured(points)
     facts = {
@@ -138,5 +143,6 @@ def _facts(points: list[Point], report: Report, about: dict[str, Any]) -> str:
             else {}
         ),
         "code": about["code"],
+        "plot": explore.weight(),
     }
     return markup.facts(facts)

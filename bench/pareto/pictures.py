@@ -95,6 +95,14 @@ def png(points: list[Point], report: Report) -> bytes:
     return content.getvalue()
 
 
+def places(points: list[Point], cost: str) -> list[float | None]:
+    """Where each point stands on the axis of a cost, in its unit; None without that figure."""
+    having = [p for p in points if getattr(p, cost) is not None]
+    stacks = _stacks(having, cost, UNITS[cost][1]) if having else []
+    found = {id(p): stack.x for stack in stacks for p in stack.points}
+    return [found.get(id(p)) for p in points]
+
+
 def _measured(points: list[Point], cost: str) -> list[Point]:
     return [p for p in points if not p.published and getattr(p, cost) is not None]
 

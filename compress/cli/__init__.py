@@ -201,17 +201,27 @@ def _made_from(args: argparse.Namespace) -> tuple[Folder, Sources]:
     return made
 
 
-def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:
-    """Parse and call the command's `run`; returns the exit code: 0 done, 1 what was asked failed, 2
-    wrong usage, 130 interrupted, 143 terminated. A TendonError, and a file that cannot be read or
-    written, becomes one line."""
+def run(
+    parser: argparse.ArgumentParser,
+    arguments: Sequence[str] | None,
+    after: Callable[[argparse.Namespace], None] = lambda _: None,
+) -> int:
+    """Parse and call the command's `run`, then `after`, also where the command failed; returns the
+    exit code: 0 done, 1 what was asked failed, 2 wrong usage, 130 interrupted, 143 terminated. A
+    TendonError, and a file that cannot be read or written, becomes one line."""
     console.prepare()
     try:
         interruption.running()
         try:
             parsed = _parsed(parser, arguments)
             logs.listen(logs.LEVELS[1 + parsed.verbose - parsed.quiet])
-            return int(parsed.run(parsed) or 0)
+            try:
+                code = int(parsed.run(parsed) or 0)
+            except TendonError:
+                after(parsed)
+                raise
+            after(parsed)
+            return code
         finally:
             sys.stdout.flush()
     except BaseException as error:

@@ -39,6 +39,7 @@ STYLE: dict[Any, Any] = {
     "ytick.color": INK,
     "text.color": INK,
     "svg.fonttype": "path",
+    "text.parse_math": False,  # a $ in a name is a dollar
 }
 
 

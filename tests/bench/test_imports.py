@@ -24,7 +24,7 @@ from tests.conftest import ROOT
 
 SLOW = {
     *("torch", "scipy", "h5py", "onnx", "onnxruntime", "ai_edge_litert", "tflite_micro"),
-    *("matplotlib", "tqdm", "omegaconf", "kenlm", "serial", "joblib", "elftools", "yaml"),
+    *("matplotlib", "tqdm", "omegaconf", "kenlm", "serial", "joblib", "elftools", "yaml", "bokeh"),
 }
 ASK = """
 import contextlib, io, sys

@@ -7,7 +7,6 @@ import csv
 import dataclasses
 import json
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -39,6 +38,7 @@ from compress.frontend.families import HYPER_PARAMETERS, PUBLISHED, build
 from compress.graph.samples import Signal
 from host import decoders
 from tests import toy
+from tests.bench import browser
 from tests.conftest import ROOT
 
 COSTS = {"macs_per_s", "instructions_per_s", "flash", "ram"}
@@ -468,43 +468,18 @@ def test_bad_input_is_one_clear_error(here: Path, capsys: pytest.CaptureFixture[
 
 # --- the page, as a browser shows it --------------------------------------------------------------
 
-CHROMIUM = (
-    "headless",
-    "no-sandbox",
-    "disable-gpu",
-    "no-first-run",
-    "disable-background-networking",
-    "disable-component-update",
-)
-MEASURE = """<script>
+MEASURE = """
 const root = document.documentElement;
 const seen = [...document.querySelectorAll('figure svg')].map(s => s.getBoundingClientRect());
 root.dataset.overflow = root.scrollWidth - root.clientWidth;
 root.dataset.pictures = seen.filter(r => r.width > 600 && r.height > 250).length;
 root.dataset.broken = [...document.images].filter(i => !i.naturalWidth).length;
-</script></body>"""
-
-
-def chromium(folder: Path, page: Path, *options: str) -> str:
-    command = [
-        "chromium",
-        *(f"--{name}" for name in CHROMIUM),
-        "--disable-sync",
-        f"--user-data-dir={folder / 'profile'}",
-        "--window-size=1200,3200",
-        *options,
-    ]
-    done = subprocess.run([*command, page.as_uri()], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr[-1000:]
-    return done.stdout
+root.dataset.text = document.body.innerText;
+"""
 
 
 def test_a_browser_shows_the_page_whole(tmp_path: Path) -> None:
-    if shutil.which("chromium") is None:
-        pytest.skip(
-            "chromium is not installed (Debian: apt-get install chromium) and could not be: nobody"
-            " looked at the page"
-        )
+    browser.needed()
     from matplotlib.image import imread
 
     from bench.pareto import command
@@ -521,22 +496,17 @@ def test_a_browser_shows_the_page_whole(tmp_path: Path) -> None:
     }
     page = command.write(tmp_path / "report", TYPING, every_point(), about)
     screenshot = tmp_path / "page.png"
-    chromium(tmp_path, page, f"--screenshot={screenshot}")
+    browser.chromium(tmp_path, page, f"--screenshot={screenshot}")
     pixels = imread(screenshot)[..., :3]
     assert pixels.shape[:2] == (3200, 1200)
     for name in ("#2f6fb3", "#d97a1f", "#16794c"):  # each precision's colour is on the page
         colour = np.array([int(name[i : i + 2], 16) for i in (1, 3, 5)]) / 255
         assert (np.abs(pixels - colour).max(-1) < 0.02).sum() > 200, name
     assert 0.02 < (pixels.min(-1) < 0.9).mean() < 0.7  # neither blank nor black
-    measured = page.with_name("measured.html")
-    measured.write_text(page.read_text().replace("</body>", MEASURE))
-    shown = chromium(tmp_path, measured, "--dump-dom")
-    assert (
-        'data-overflow="0"' in shown and 'data-pictures="4"' in shown and 'data-broken="0"' in shown
-    )
+    shown = browser.after(tmp_path, page, MEASURE)
+    assert (shown["overflow"], shown["pictures"], shown["broken"]) == ("0", "4", "0")
     for text in ("simulated recordings", "published", "TC_S4_medium", "beam+lm", "95 % interval"):
-        assert text in shown
-    shutil.rmtree(tmp_path / "profile", ignore_errors=True)
+        assert text in shown["text"]
 
 
 def test_one_checkpoint_is_of_one_network(capsys: pytest.CaptureFixture[str]) -> None:

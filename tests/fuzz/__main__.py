@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench import results
+from bench import index, results
 from compress.cli import options
 from compress.files import write_json
 from tests.fuzz import campaign
@@ -47,6 +47,7 @@ def main() -> int:
     total = {column: sum(of[column] for of in report.values()) for column in COLUMNS}
     print(f"{'all':32}" + "".join(f"{total[column]:10}" for column in COLUMNS))
     write_json(args.out / "fuzz.json", {"first": first, "total": total, "readers": report})
+    index.renew(args.out)
     results.record(args, measurement(first, report))
     bad = any(total[column] for column in ("wrong", "crashes", "hangs"))
     return int(bad or len(report) < len(names))

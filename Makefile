@@ -114,8 +114,8 @@ accuracy: setup ## the shipped networks in TFLite-Micro beside the trained float
 	ACCURACY=all OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist worksteal \
 		tests/export/test_tflite.py -k decodes_what_the_trained $(ARGS)
 
-ray: setup tools ## a sweep on a Ray cluster of two workers, one of them killed; installs Ray (80 MB)
-## into .venv (two minutes)
+ray: setup tools ## a sweep on a Ray cluster of two workers, one of them killed; installs Ray
+## (80 MB) into .venv (two minutes)
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -e ".[ray]" || \
 		{ echo "make ray: Ray cannot be installed here (why: above); nothing was tried" >&2; exit 1; }
 	RAY=1 OMP_NUM_THREADS=1 $(PYTHON) -m pytest tests/bench/test_ray_cluster.py $(ARGS)
@@ -279,6 +279,6 @@ tools: ## cross compiler and emulator from the distribution [COMPILER=gcc|clang]
 clean: ## delete what was built, keep the environment
 	rm -rf -- $(call said,BUILD)
 
-.PHONY: help demo flash docs decode lm test accuracy fuzz networks compilers ray quantize users macs \
-	recordings train export firmware hil infer diagnose profile crosscheck drift faults \
+.PHONY: help demo flash docs decode lm test accuracy fuzz networks compilers ray quantize users \
+	macs recordings train export firmware hil infer diagnose profile crosscheck drift faults \
 	bench validate pareto compress setup tools clean

@@ -117,7 +117,8 @@ def test_headers_of_all_networks_are_good_c_and_cxx_together(
 def test_sources_are_c11_and_the_kernels_header_is_cxx_too(
     networks: dict[str, Exported], tmp_path: Path
 ) -> None:
-    """What README.md and a project's own say; but for extensions that nn.h announces as such."""
+    """What docs/own-c-application.md and a project's README.md say; but for extensions that nn.h
+    announces as such."""
     toy.need("gcc", CLANG)
     for found in networks.values():
         parts = [found.project / part for part in ("model", "nn")]
@@ -133,8 +134,8 @@ def test_sources_are_c11_and_the_kernels_header_is_cxx_too(
     readme = " ".join((found.project / "README.md").read_text().split())
     assert "The sources are C11" in readme
     assert (
-        "`model/` and `nn/` are C11 sources, and headers that C++ reads too"
-        in (ROOT / "README.md").read_text()
+        "`model/` and `nn/` are all that another program needs: C11 sources, headers that C++ reads"
+        " too" in (ROOT / "docs" / "own-c-application.md").read_text()
     )
 
 

@@ -172,7 +172,7 @@ def test_a_target_passes_what_its_command_takes(
     arguments = called(target, of(target, given))
     parsed: list[argparse.Namespace] = []
 
-    def parse_only(parser: argparse.ArgumentParser, given: list[str] | None) -> int:
+    def parse_only(parser: argparse.ArgumentParser, given: list[str] | None, _: object) -> int:
         parsed.append(parser.parse_args(given))
         return 0
 

@@ -7,6 +7,7 @@ says so by a `loop`. Integers are those of native C.
 from __future__ import annotations
 
 import argparse
+import logging
 from html import escape
 from typing import Any
 
@@ -24,6 +25,8 @@ from compress.tasks.recorded import Followed, Loop
 from compress.tasks.task import Task
 from host import engines
 
+log = logging.getLogger(__name__)
+
 MINUTE = 60 * SAMPLE_RATE
 
 
@@ -38,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         or recordings.ensure(args.build / task.collection.folder, loop.split, task.collection)[0]
     )
     recorded = task.read(made.real, path)
-    print(f"{path.name}: {recorded.seconds:.0f} s in one closed loop, float graph and native C")
+    log.info(f"{path.name}: {recorded.seconds:.0f} s in one closed loop, float graph and native C")
     real = engines.infer_float("graph", made.real, made.checkpoint, recorded.signal)
     exact = engines.infer("native", made, recorded.signal)
     streams = [task.followed(made.integer, frames, recorded) for frames in (real, exact)]

@@ -12,31 +12,29 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from compress import artifacts, cli, evaluate, tasks
+from compress import artifacts, cli, evaluate, scoring, tasks
 from compress import graph as g
 from compress.artifacts import COMPRESSED, Folder, Sources
 from compress.data import datasets
 from compress.data.datasets import Dataset
 from compress.errors import CheckpointError, GraphError, TendonError, UsageError
 from compress.files import read_json, replace_atomically, sha256, write_json
-from compress.frontend.families import HYPER_PARAMETERS, PUBLISHED
+from compress.frontend.families import HYPER_PARAMETERS
 from compress.graph import latency, macs
 from compress.quantization.calibrate import Ranges
 from compress.quantization.precisions import PRECISIONS
-from compress.quantization.proof import accumulator_bounds
 from compress.quantization.quantize import quantize
-from compress.quantization.signals import Calibration, as_calibrated, ranges_of, refuse_shared
+from compress.quantization.signals import Calibration, ranges_of, refuse_shared
 from compress.reading.words import counted
-from compress.report.figures import between, difference, figure
 from compress.report.said import once
-from compress.tasks import distances, groups
+from compress.tasks import groups
 
 log = logging.getLogger(__name__)
 
-REPORT_VERSION = 3
 GIVEN = "CALIBRATION= names it"
 _DEFAULT = Sources()
-SCORES = (  # of a task: what its networks are judged by says nothing about their integers
+SCORES = (  # what networks are judged by says nothing about their integers
+    "compress.scoring",
     "compress.tasks.*.scores",
     "compress.tasks.*.text",
     "compress.tasks.costs",
@@ -69,7 +67,7 @@ def run(
         log.info(f"{folder.quantize_json}: unchanged")
         return read_report(folder)
     real, signals_from = g.load(folder.float_graph), dataset.calibration
-    report = score(real, integer, dataset) | {
+    report = scoring.score(real, integer, dataset) | {
         "key": key,
         "calibration": [p.name for p in signals_from],
         "calibration_findings": integer.provenance.get("findings", []),
@@ -312,130 +310,11 @@ def read_report(folder: Folder) -> dict[str, Any]:
     return content
 
 
-def score(real: g.Graph, integer: g.Graph, dataset: Dataset) -> dict[str, Any]:
-    """What quantize.json says of both graphs on the held-out sessions."""
-    what = (
-        counted(len(dataset.heldout), "held-out session") if dataset.scored else "the signal itself"
-    )
-    log.info(f"{'scoring' if dataset.scored else 'comparing on'} {what}, float and integer")
-    heldout = _compared(real, integer, dataset)
-    task, recorded = evaluate.judge(integer, heldout.recorded), heldout.recorded
-    a, b = heldout.float_frames(real), heldout.integer_frames(integer)
-    errors = [task.error(integer, frames, recorded) for frames in (a, b)]
-    by_user, by_kind = (
-        groups.scores(task, integer, {"float": a, "quantized": b}, recorded, names, published)
-        for names, published in ((dataset.user_of, False), (dataset.generalizes, True))
-    )
-    low, high = (None, None) if None in errors else task.difference(integer, a, b, recorded)
-    published, (amount, amount_is) = PUBLISHED.get(integer.name), task.amount(recorded)
-    return {
-        "version": REPORT_VERSION,
-        "model": integer.name,
-        "precision": integer.provenance["precision"],
-        "graph": integer.hash(),
-        "checkpoint": integer.provenance["checkpoint"],
-        "recordings": [p.name for p in dataset.heldout],
-        "simulated": dataset.simulated,
-        "scored": dataset.scored,
-        "stream_latency": latency.of(integer),
-        "metric": {
-            "name": task.metric,
-            "unit": task.unit,
-            "float": errors[0],
-            "quantized": errors[1],
-            "low": low,
-            "high": high,
-        },
-        "published": (
-            None if published is None else {"value": published.value, "source": published.source}
-        ),
-        "amount": amount,
-        "amount_is": amount_is,
-        **groups.users(by_user),
-        "generalization": by_kind,
-        "notes": [*dataset.notes],
-        "details": {
-            "float": task.details(integer, a, recorded),
-            "quantized": task.details(integer, b, recorded),
-        },
-        "trivial": task.trivial(integer, recorded, dataset.calibration),
-        "agreement": task.agreement(a, b),
-        "sqnr_db": distances.sqnr_of(a, b),
-        "accumulators": [
-            {"module": x.module, "largest": x.largest, "share": x.largest / 2**31}
-            for x in accumulator_bounds(integer)
-        ],
-    }
-
-
-def _compared(real: g.Graph, integer: g.Graph, dataset: Dataset) -> evaluate.HeldOut:
-    """What both networks are compared on; a signal that calibrates and is compared on, clipped as
-    it was for that."""
-    if dataset.scored:
-        return evaluate.read_heldout(integer, dataset.heldout)
-    parts = [(path, evaluate.read(real, path, scored=False)) for path in dataset.heldout]
-    clipped = [part for path, found in parts for part in as_calibrated(real, path, found)]
-    return evaluate.HeldOut([evaluate.without_glitches(integer, part) for part in clipped])
-
-
-def text(report: dict[str, Any]) -> str:
-    """What a user reads on the console."""
-    m = report["metric"]
-    agreement = (
-        ""
-        if report["agreement"] is None
-        else f"frames with equal arg-max {100 * report['agreement']:.2f} %, "
-    )
-    lines = [
-        _where(report),
-        *(_errors(m) if report["scored"] else []),
-        *(groups.text(report) if report["scored"] else []),
-        f"  {agreement}output SQNR {report['sqnr_db']:.1f} dB",
-    ]
-    if report["stream_latency"]:
-        lines.append(f"  {latency.text(report['stream_latency'])}")
-    if report["trivial"]:
-        trivial = ", ".join(
-            f"{name.replace('_', ' ')} {figure(value, m['unit'])}"
-            for name, value in report["trivial"].items()
-        )
-        lines.append(f"  trivial predictors: {trivial}")
-    if report["published"]:
-        lines.append(
-            f"  published: {report['published']['value']} {m['unit']}"
-            f" ({report['published']['source']})"
-        )
-    return "\n".join(lines)
-
-
-def _where(report: dict[str, Any]) -> str:
-    """The network, and over what it was compared."""
-    where = "simulated recordings" if report["simulated"] else "recordings"
-    over = (
-        f"{report['amount']:,} held-out {report['amount_is']} of {where}"
-        if report["scored"]
-        else f"{', '.join(report['recordings'])}, the signal that calibrates it; nothing is scored"
-    )
-    return f"{report['model']} {report['precision']} on {over}"
-
-
-def _errors(m: dict[str, Any]) -> list[str]:
-    """The errors of both, and how far they are apart."""
-    unit, apart = m["unit"], between(m["float"], m["quantized"])
-    if apart is None:
-        return [f"  {m['name']}: not known, the recordings do not say what is right"]
-    change, low, high = (difference(value, unit) for value in (apart, m["low"], m["high"]))
-    return [
-        f"  {m['name']} float {figure(m['float'], unit)}, integer {figure(m['quantized'], unit)}"
-        f" (difference {change}, 95 % interval {low} … {high})"
-    ]
-
-
 def quantize_command(args: argparse.Namespace) -> None:
     """The command."""
     folder, sources = cli.folder(args), cli.sources(args)
     path = artifacts.checkpoint_for(folder, sources)
-    print(text(run(folder, path, sources)))
+    print(scoring.text(run(folder, path, sources)))
     print(f"wrote {folder.graph} and {folder.quantize_json}")
 
 

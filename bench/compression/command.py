@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ from compress.tasks import groups
 from export import boards, build
 from export.boards import Description, load_board
 from host import native
+
+log = logging.getLogger(__name__)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -128,7 +131,7 @@ def fitted(
         try:
             return fit.run(folder, given, sources, asked)
         except BudgetError as error:
-            print(f"with {asked.budget.code:,} bytes for code: {error}; measuring the code")
+            log.info(f"with {asked.budget.code:,} bytes for code: {error}; measuring the code")
     budget = beside.measured(asked.budget, folder, given, sources, board)
     return fit.run(folder, given, sources, dataclasses.replace(asked, budget=budget))
 
@@ -144,7 +147,7 @@ def score(
 ) -> dict[str, Any]:
     """Held-out errors of the whole float network, the compressed one, and its integers (in native
     C), differences with 95 % intervals."""
-    print(
+    log.info(
         f"scoring {counted(len(dataset.heldout), 'held-out session')}: whole, compressed, integers"
     )
     heldout, task = evaluate.read_heldout(integer, dataset.heldout), tasks.of(integer)
@@ -205,7 +208,7 @@ def cycles(graph: g.Graph, folder: Folder, board: Description, dataset: Dataset)
         return nothing
     image = build.make_firmware(graph, folder, stand_in.name)
     signal = tasks.of(graph).first_steps(graph, dataset.heldout[0], on_board.STEPS)
-    print(f"counting {on_board.STEPS} steps on {stand_in.name}")
+    log.info(f"counting {on_board.STEPS} steps on {stand_in.name}")
     found = on_board.modelled(
         stand_in.name, image, graph, to_int16(graph, signal), folder.path / "tools"
     )

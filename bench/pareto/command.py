@@ -7,6 +7,7 @@ One command, one report per task, each in files of its own.
 from __future__ import annotations
 
 import argparse
+import logging
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,8 @@ from compress.files import replace_atomically, write_json, write_text
 from compress.frontend import checkpoint
 from host import lm
 
+log = logging.getLogger(__name__)
+
 
 def run(args: argparse.Namespace) -> int:
     """The sweep of each task that has networks, and its report; exit code 1 when a job failed."""
@@ -39,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     choice = {name: getattr(chosen, name) for name in remembered.CHOICE}
     sources = {model: replace(found, **choice) for model, found in sources.items()}
     for message in missing:
-        print(f"left out: {message}")
+        log.warning(f"left out: {message}")
     pages, failed, reasons = [], False, list(missing)
     for report, dataset in recordings:
         setting = _setting(
@@ -138,7 +141,8 @@ def _recordings(
                     chosen.data, args.build, collection, chosen.split, chosen.users
                 )
                 found.append((report, dataset))
-                print(*dataset.notes, sep="\n", end="\n" * bool(dataset.notes))
+                for note in dataset.notes:
+                    log.info(note)
             except RecordingError as error:
                 errors.append(error)
                 missing.append(f"{', '.join(models)}: {error}")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import os
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,8 @@ from elftools.elf.sections import ARMAttributesSection
 
 from bench.bare.cores import CORES, Core
 from compress.errors import TendonError
+
+log = logging.getLogger(__name__)
 
 HEADER = "arm_nnfunctions.h"
 LAYER = b"arm_convolve_wrapper_s8"  # whoever defines it is CMSIS-NN
@@ -207,7 +210,7 @@ def _compile(core: Core, sources: Path, include: Path, cache: Path) -> Library:
     folder = cache / digest.hexdigest()[:16]
     archive = folder / f"libcmsis-nn-{core.name}.a"
     if not archive.is_file():
-        print(f"compiling CMSIS-NN for {core.name}: {len(files)} files", flush=True)
+        log.info(f"compiling CMSIS-NN for {core.name}: {len(files)} files")
         folder.mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             objects = list(pool.map(lambda file: _object(file, include, flags, folder), files))

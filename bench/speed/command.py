@@ -4,6 +4,7 @@ code and clang's, beside CMSIS-NN, and their targets."""
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 
 from bench import results
@@ -14,6 +15,8 @@ from bench.speed.window_rows import OPERATORS
 from compress.files import write_json
 from export import compilers
 
+log = logging.getLogger(__name__)
+
 
 def run(args: argparse.Namespace) -> int:
     """Count, print both tables, write kernels.json and networks.json; 1 when a target is missed."""
@@ -21,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     beside = measure_peers(args.cmsis_nn, out / "cmsis-nn") if args.cmsis_nn else RECORDED
     with_clang = compilers.have_clang()
     if not with_clang:
-        print(f"no clang of {compilers.OLDEST} or later is installed: counts of gcc alone")
+        log.warning(f"no clang of {compilers.OLDEST} or later is installed: counts of gcc alone")
     by_kernel = kernels.measure(out, beside, with_clang)
     write_json(out / "kernels.json", by_kernel)
     print(kernels.format_table(by_kernel) + "\n", flush=True)
@@ -48,7 +51,7 @@ def measure_peers(path: Path, cache: Path) -> Peers:
         if peers16.there(library):
             found |= peers16.measure(library, OPERATORS)
         else:
-            print(f"{library.archive}: without int16 operators, whose recorded counts stand")
+            log.warning(f"{library.archive}: without int16 operators, whose recorded counts stand")
         counts |= {(core, shape): count for shape, count in found.items()}
         what[core] = (
             f"{cmsis_nn.version(path)}, {{operands}}, measured beside on {core}; {library.made}"

@@ -11,7 +11,7 @@ import pytest
 
 from bench.hil import measurement, outcome, page, text
 from bench.pareto.front import Session, interval, pooled
-from compress import evaluate, pipeline, tasks
+from compress import evaluate, scoring, tasks
 from compress import graph as g
 from compress.artifacts import Folder
 from compress.data import datasets
@@ -59,8 +59,8 @@ def ran(task: str, labelled: bool, tmp_path: Path) -> outcome.Outcome:
     dataset = datasets.find(data, tmp_path, tasks.collection_of(real))
     signal = tasks.of(real).read(real, dataset.calibration[0]).signal
     integer = quantize(real, observe(real, [signal]), "w8a16")
-    report = pipeline.score(real, integer, dataset)
-    assert pipeline.text(report)
+    report = scoring.score(real, integer, dataset)
+    assert scoring.text(report)
     folder = Folder(tmp_path / "build", "own", "w8a16")
     layers = {"layers": evaluate.layers(real, integer, signal)}
     write_json(folder.quantize_json, report | layers)
@@ -108,8 +108,8 @@ def test_quantize_says_that_the_recordings_do_not_say_what_is_right(
     data = recordings(tmp_path / "data", real, labelled=False)
     dataset = datasets.find(data, tmp_path, tasks.collection_of(real))
     signal = tasks.of(real).read(real, dataset.calibration[0]).signal
-    report = pipeline.score(real, quantize(real, observe(real, [signal]), "w8a16"), dataset)
-    said = pipeline.text(report)
+    report = scoring.score(real, quantize(real, observe(real, [signal]), "w8a16"), dataset)
+    said = scoring.text(report)
     assert "not known, the recordings do not say what is right" in said
     assert f"SQNR {report['sqnr_db']:.1f} dB" in said and report["trivial"] == {}
     assert (report["agreement"] is None) == (task == "values")

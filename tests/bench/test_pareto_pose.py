@@ -397,7 +397,7 @@ def test_networks_whose_recordings_are_not_in_the_folder_are_left_out_with_a_mes
     ]
     models = ["--models", "typist", TRACKING, "none"]
     assert tendon(["pareto", *models, "--data", str(here / "data"), *common]) == 0
-    told = capsys.readouterr().out
+    told = capsys.readouterr().err
     assert (
         "left out: typist: " in told
         and "left out: none: " in told

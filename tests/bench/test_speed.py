@@ -156,9 +156,10 @@ def test_without_clang_gcc_is_counted_alone_and_it_is_said(
     monkeypatch.setattr(kernels, "measure", alone)
     monkeypatch.setattr(networks, "measure", lambda build, with_clang: [])
     assert tendon(["bench", "--build", str(tmp_path)]) == 0
-    said = capsys.readouterr().out
-    assert asked == [False] and "no clang of 15 or later is installed: counts of gcc alone" in said
-    assert "clang: none is installed that is new enough" in said
+    said = capsys.readouterr()
+    assert asked == [False]
+    assert "no clang of 15 or later is installed: counts of gcc alone" in said.err
+    assert "clang: none is installed that is new enough" in said.out
 
 
 def test_a_large_table_is_streamed_from_flash_on_the_modelled_chip(

@@ -21,7 +21,7 @@ from bench import drift
 from bench.hil import measurement, text
 from bench.hil import page as hil_page
 from bench.pareto import reports
-from compress import evaluate, pipeline, tasks
+from compress import evaluate, scoring, tasks
 from compress import graph as g
 from compress.artifacts import Folder
 from compress.data import array_file, datasets
@@ -304,7 +304,7 @@ def made(force: Task, tmp_path: Path) -> Made:
     dataset = datasets.find(tmp_path / "data", tmp_path, force.collection)
     signal = force.read(real, dataset.calibration[0]).signal
     integer = quantize(real, observe(real, [signal]), "w8a16")
-    report = pipeline.score(real, integer, dataset)
+    report = scoring.score(real, integer, dataset)
     folder = Folder(tmp_path / "build", "toy", "w8a16")
     layers = {"layers": evaluate.layers(real, integer, signal)}
     write_json(folder.quantize_json, report | layers)
@@ -319,7 +319,7 @@ def test_a_task_of_plain_values_is_scored_by_what_it_says_of_its_runs(made: Made
     assert metric["low"] <= metric["quantized"] - metric["float"] <= metric["high"]
     assert report["simulated"] and (report["amount"], report["amount_is"]) == (6, "seconds")
     assert report["trivial"] == {} and report["agreement"] is None and report["sqnr_db"] > 40
-    said = pipeline.text(report)
+    said = scoring.text(report)
     assert "force MAE float" in said and "6 held-out seconds of simulated recordings" in said
 
 

@@ -10,7 +10,7 @@ import pytest
 from bench.crosscheck import command as crosscheck
 from bench.hil import schema as hil
 from bench.profile import schema as profile
-from compress import pipeline
+from compress import scoring
 from compress.artifacts import intention, memory
 from compress.compression import fit as compression
 from compress.graph import file as graph_file
@@ -31,7 +31,7 @@ VERSIONS: dict[str, Any] = {  # what a row of the table names -> what the code s
     "kernels": version.NN_VERSION,
     "serial line": protocol.VERSION,
     "ONNX": f"opset {writer.OPSET}, IR {writer.IR_VERSION}",
-    "quantize.json": pipeline.REPORT_VERSION,
+    "quantize.json": scoring.REPORT_VERSION,
     "hil.json": hil.VERSION,
     "crosscheck.json": crosscheck.VERSION,
     "profile.json": profile.VERSION,

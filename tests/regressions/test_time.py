@@ -15,7 +15,7 @@ import torch
 
 from bench.hil import measurement
 from bench.tendon import main as tendon
-from compress import evaluate, pipeline, tasks
+from compress import evaluate, pipeline, scoring, tasks
 from compress import graph as g
 from compress.artifacts import Folder
 from compress.data import datasets, own_recording
@@ -368,7 +368,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def test_a_gap_scores_as_two_recordings_do_by_floats_and_integers(made: dict[str, Any]) -> None:
     reports = [
-        pipeline.score(made["real"], made["integer"], made[name]) for name in ("whole", "apart")
+        scoring.score(made["real"], made["integer"], made[name]) for name in ("whole", "apart")
     ]
     for name in ("metric", "details", "amount", "sqnr_db", "agreement"):
         assert reports[0][name] == reports[1][name]
@@ -402,7 +402,7 @@ def test_a_board_streams_each_part_from_the_beginning(made: dict[str, Any]) -> N
     artifacts, integer = made["artifacts"], made["integer"]
     reports = []
     for name in ("whole", "apart"):
-        report = pipeline.score(made["real"], integer, made[name])
+        report = scoring.score(made["real"], integer, made[name])
         signal = evaluate.read(made["real"], made[name].calibration[0])[0].signal
         layers = {"layers": evaluate.layers(made["real"], integer, signal)}
         write_json(artifacts.folder.quantize_json, report | layers)

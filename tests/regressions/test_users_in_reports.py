@@ -17,7 +17,7 @@ from bench.pareto.front import Session
 from bench.pareto.jobs import Job
 from bench.pareto.reports import of as report_of
 from bench.pareto.sweep import Swept
-from compress import evaluate, pipeline, tasks
+from compress import evaluate, scoring, tasks
 from compress.artifacts import Folder
 from compress.data import datasets
 from compress.files import write_json
@@ -45,7 +45,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     signal = tasks.of(real).read(real, found.calibration[0]).signal
     integer = quantize(real, observe(real, [signal]), "w8a16")
     made = Artifacts(Folder(folder, "own", "w8a16"), folder / "none.ckpt", real, integer)
-    report = pipeline.score(real, integer, dataset)
+    report = scoring.score(real, integer, dataset)
     write_json(
         made.folder.quantize_json, report | {"layers": evaluate.layers(real, integer, signal)}
     )

@@ -26,6 +26,7 @@ from compress.quantization.precisions import PRECISIONS
 from compress.quantization.quantize import quantize
 from compress.quantization.signals import Calibration, ranges_of, refuse_shared
 from compress.reading.words import counted
+from compress.report import quantized
 from compress.report.said import once
 from compress.tasks import groups
 
@@ -314,7 +315,7 @@ def quantize_command(args: argparse.Namespace) -> None:
     """The command."""
     folder, sources = cli.folder(args), cli.sources(args)
     path = artifacts.checkpoint_for(folder, sources)
-    print(scoring.text(run(folder, path, sources)))
+    print(quantized.text(run(folder, path, sources)))
     print(f"wrote {folder.graph} and {folder.quantize_json}")
 
 

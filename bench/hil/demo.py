@@ -9,10 +9,11 @@ from typing import Any
 
 from bench.hil import language, measurement, text
 from bench.hil.schema import Report
-from compress import cli, evaluate, pipeline, scoring, tasks
+from compress import cli, evaluate, pipeline, tasks
 from compress.data.datasets import Dataset
 from compress.graph import macs
 from compress.graph.samples import to_real
+from compress.report import quantized
 from compress.tasks import groups
 from host import engines, native
 from host.boards import check
@@ -27,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     begin, folder = time.monotonic(), cli.folder(args)
     _headline(1, f"quantize {folder.model} to {folder.precision}")
     made = engines.prepare_scored(folder, cli.sources(args), in_full=True)
-    print(scoring.text(pipeline.read_report(folder)))
+    print(quantized.text(pipeline.read_report(folder)))
     task = tasks.of(made.integer)
     dataset = pipeline.dataset_of(folder, made.integer, cli.sources(args))
     _headline(2, "count its multiply-accumulates")

@@ -19,6 +19,7 @@ from compress.files import write_json
 from compress.interpreter.float import FloatInterpreter
 from compress.quantization.calibrate import observe
 from compress.quantization.quantize import quantize
+from compress.report import quantized
 from compress.tasks.shape import label_samples
 from host.engines import Artifacts
 from tests import toy
@@ -60,7 +61,7 @@ def ran(task: str, labelled: bool, tmp_path: Path) -> outcome.Outcome:
     signal = tasks.of(real).read(real, dataset.calibration[0]).signal
     integer = quantize(real, observe(real, [signal]), "w8a16")
     report = scoring.score(real, integer, dataset)
-    assert scoring.text(report)
+    assert quantized.text(report)
     folder = Folder(tmp_path / "build", "own", "w8a16")
     layers = {"layers": evaluate.layers(real, integer, signal)}
     write_json(folder.quantize_json, report | layers)
@@ -109,7 +110,7 @@ def test_quantize_says_that_the_recordings_do_not_say_what_is_right(
     dataset = datasets.find(data, tmp_path, tasks.collection_of(real))
     signal = tasks.of(real).read(real, dataset.calibration[0]).signal
     report = scoring.score(real, quantize(real, observe(real, [signal]), "w8a16"), dataset)
-    said = scoring.text(report)
+    said = quantized.text(report)
     assert "not known, the recordings do not say what is right" in said
     assert f"SQNR {report['sqnr_db']:.1f} dB" in said and report["trivial"] == {}
     assert (report["agreement"] is None) == (task == "values")

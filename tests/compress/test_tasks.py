@@ -35,6 +35,7 @@ from compress.graph.samples import Signal
 from compress.interpreter.float import FloatInterpreter
 from compress.quantization.calibrate import observe
 from compress.quantization.quantize import quantize
+from compress.report import quantized
 from compress.tasks.recorded import Cut, Recorded
 from compress.tasks.statistics import sums_of_runs
 from compress.tasks.task import Array, Runs, Task
@@ -319,7 +320,7 @@ def test_a_task_of_plain_values_is_scored_by_what_it_says_of_its_runs(made: Made
     assert metric["low"] <= metric["quantized"] - metric["float"] <= metric["high"]
     assert report["simulated"] and (report["amount"], report["amount_is"]) == (6, "seconds")
     assert report["trivial"] == {} and report["agreement"] is None and report["sqnr_db"] > 40
-    said = scoring.text(report)
+    said = quantized.text(report)
     assert "force MAE float" in said and "6 held-out seconds of simulated recordings" in said
 
 

@@ -114,8 +114,9 @@ def _floor(kernels: tuple[str, ...]) -> str:
     return YES if any(case not in rows.WITHOUT_FLOOR for case in known) else "none"
 
 
-def run(_: argparse.Namespace) -> int:
-    """Write the page."""
+def run(_: argparse.Namespace) -> None:
+    """Write this page and that of the networks."""
+    from bench import networks  # torch
+
     replace_atomically(PAGE, page().encode())
-    print(f"{len(OPERATORS)} operators: wrote docs/{PAGE.name}")
-    return 0
+    print(f"{len(OPERATORS)} operators: wrote docs/{PAGE.name}\n{networks.write()}")

@@ -5,8 +5,9 @@ Samples come at a known rate; each carries a stamp. Ordinary stamps jitter: all 
 carry one, a packet comes late and the next ones catch up, a stamp is a little before the one in
 front of it. None of that is a fault. What lasts is:
 
-    gap         stamps jump by more than GAP_S and stay: samples were lost. The recording is two
-                segments, and a network begins anew with the second
+    gap         stamps jump by more than GAP_S, and than the lateness of packets explains, and stay:
+                samples were lost. The recording is two segments, and a network begins anew with
+                the second
     lost        stamps gain on the samples for a while: samples are missing one by one
     twice       stamps lose against the samples for a while: samples come twice, or too fast
     halt        stamps stand still for more than a second
@@ -34,7 +35,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from compress.data.stamps.leads import Gap, Leads
+from compress.data.stamps.leads import Gap, Leads, middle_of
 from compress.data.stamps.order import Fault, Order
 from compress.data.stamps.period import SAME, period_of, unit_of
 from compress.data.stamps.stretches import Stretch
@@ -51,6 +52,7 @@ _NEAR_S = 1.0  # around a stamp: how long strays last; a shorter recording tells
 _ROUNDED = 0.01  # samples
 _NAMED = 5  # gaps that are said one by one
 _STOOD = 0.05  # samples a stamp may advance by, and stand still
+_NO_TIME = 1e-100  # of any unit, in a second
 _STANDS = 0.9  # of the samples: when stamps lose so many, they stand still
 
 
@@ -130,6 +132,7 @@ class Clock:
         self._first = self._last = self._highest = -math.inf  # stamps, in samples
         self._cells: list[Array] = []  # (4, cells) of each block (`Leads`)
 
+    @np.errstate(all="ignore")  # stamps may be any numbers: what they make is looked at
     def add(self, stamps: Array) -> None:
         """The next stamps, in order. After one that cannot be used nothing more is taken in."""
         if self.broken or not len(stamps):
@@ -142,6 +145,7 @@ class Clock:
                 held = held[_BLOCK:]
             self._held = [held]
 
+    @np.errstate(all="ignore")
     def timing(self) -> Timing:
         """What the stamps that were added say."""
         held = np.concatenate([np.zeros(0), *self._held])
@@ -166,10 +170,9 @@ class Clock:
         if not self.count:
             self.period = period_of(stamps[:block], self.rate)
             finite = stamps[:block][np.isfinite(stamps[:block])]
-            self.origin = float(np.median(finite)) if len(finite) else 0.0
+            self.origin = middle_of(finite) if len(finite) else 0.0
         around = np.concatenate([self._before, stamps[: block + self._near]])
-        with np.errstate(invalid="ignore", over="ignore"):
-            at = (around - self.origin) / self.period
+        at = (around - self.origin) / self.period
         start = len(self._before)
         far = FAR_S * self.rate
         order = Order(around, at, self.period, self._gap, self._near, far)
@@ -197,10 +200,11 @@ class Clock:
     def _rate(self, measured: float, doubt: float) -> tuple[float, list[Finding]]:
         """Samples per second, and what is to be said of it; measured: mean advance of a stamp in
         `period`s."""
-        if self._last - self._first <= _STOOD * self.count:  # unless all of it may be one packet
+        advance = self.period * measured
+        still = self._last - self._first <= _STOOD * self.count
+        if still or not abs(advance * self.rate) > _NO_TIME:  # unless all of it may be one packet
             words = f"expected time that goes on, found {self.count} stamps that stand still"
             return math.nan, [Finding("still", 0, words, Harm.LABELS)] * (self.count > self.rate)
-        advance = self.period * measured
         unit, per_s = unit_of(advance, self.rate)
         off = per_s / (advance * self.rate) - 1.0
         rate, found = self.rate * (1.0 + off), []

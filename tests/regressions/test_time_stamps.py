@@ -51,6 +51,66 @@ def test_packets_that_carry_one_stamp_and_come_late_are_ordinary(
     assert kinds(found) == [] and found.bounds == ((0, seconds * HZ),)
 
 
+JITTER = {
+    "normal": lambda rng, packets: rng.normal(0, 0.003, packets),
+    "exponential": lambda rng, packets: rng.exponential(0.005, packets),
+    "uniform": lambda rng, packets: rng.uniform(0, 0.015, packets),
+}
+
+
+def jittered(packet: int, packets: int, jitter: str, seed: int) -> np.ndarray:
+    """Stamps at 1000 Hz of packets that carry one each, in order."""
+    came = EPOCH + (np.arange(packets) + 1) * packet / 1000
+    came += JITTER[jitter](np.random.default_rng(seed), packets)
+    return np.repeat(np.maximum.accumulate(came), packet)
+
+
+@pytest.mark.parametrize("jitter", JITTER)
+@pytest.mark.parametrize("packet", [20, 60, 100, 130, 200])
+@pytest.mark.parametrize("seconds", [2, 3, 5, 10, 30])
+def test_packets_of_any_length_that_jitter_are_ordinary_in_short_recordings_too(
+    jitter: str, packet: int, seconds: int
+) -> None:
+    for seed in range(8):
+        stamps = jittered(packet, seconds * 1000 // packet, jitter, seed)
+        assert kinds(timing(stamps, 1000)) == []
+
+
+@pytest.mark.parametrize("jitter", JITTER)
+@pytest.mark.parametrize(("packet", "lost_s"), [(100, 0.1), (200, 0.2), (60, 0.5), (200, 0.5)])
+@pytest.mark.parametrize("seconds", [3, 5, 10, 30])
+def test_a_packet_that_is_lost_among_such_is_a_gap(
+    jitter: str, packet: int, lost_s: float, seconds: int
+) -> None:
+    for seed in range(4):
+        packets = seconds * 1000 // packet
+        stamps, place = jittered(packet, packets, jitter, seed), (packets // 3 + seed) * packet
+        stamps[place:] += lost_s
+        found = timing(stamps, 1000)
+        assert kinds(found) == ["gap"] and found.bounds[0] == (0, place)
+
+
+@pytest.mark.parametrize("value", [1e308, -1e308, np.finfo(np.float64).max, 5e-324, 0.0])
+def test_stamps_of_one_value_stand_still_however_large_it_is(value: float) -> None:
+    with np.errstate(all="raise"):
+        assert kinds(timing(np.full(3 * HZ, value))) == ["still"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    values=st.lists(st.floats(width=64), min_size=1, max_size=40),
+    times=st.integers(1, 200),
+    in_order=st.booleans(),
+    rate=st.sampled_from([1e-3, 1.0, HZ, 1e12]),
+)
+def test_no_stamps_at_all_make_a_warning_of_numpy(
+    values: list[float], times: int, in_order: bool, rate: float
+) -> None:
+    stamps = np.repeat(np.sort(values) if in_order else np.array(values), times)
+    with np.errstate(all="raise"):
+        timing(stamps, rate)
+
+
 @settings(max_examples=20, deadline=None)
 @given(seconds=st.integers(1, 20), spread_s=st.sampled_from([1e-5, 2e-4, 2e-3]))
 def test_small_jitter_is_ordinary_even_where_a_stamp_is_before_the_last(

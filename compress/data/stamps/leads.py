@@ -16,6 +16,8 @@ Array = npt.NDArray[np.float64]
 _SETTLED = 1e-4  # no gap is told otherwise by so small a change of the rate
 _SAID, _SHARE = 0.002, 0.25  # so near to the expected rate, in so many of the stretches
 _NEAR_S, _FAR_S = 1.0, 10.0  # beside a jump: what must have risen, and what it rose above
+_SPREADS, _SIGMA = 6.0, 1.4826  # of the lateness of packets a gap exceeds; of a median deviation
+_WHOLE, _FEW = 0.75, 8  # of its length a packet loses at least; packets that tell no spread
 Gap = tuple[int, float]  # the first sample behind it, and how many are missing
 
 
@@ -38,7 +40,7 @@ class Leads:
         """Gaps, jumps that last, and stretches. Found twice: the second time against the rate that
         the first one leaves."""
         for _ in range(2):
-            self.stretches, self.gaps = [], self._gaps(self._least)
+            self.stretches, self.gaps = [], self._gaps(self._beyond())
             self.stretches = self._stretches()
             before, (self.slope, _) = self.slope, self._fit()
             if abs(self.slope - before) < _SETTLED:
@@ -108,6 +110,23 @@ class Leads:
                 since = int(cell)
         return found
 
+    def _beyond(self) -> float:
+        """What a gap must exceed, in samples: where packets carry one stamp, what their lateness
+        explains too; of few packets that is not known, and it is half a packet at least. A packet
+        begins with a jump, and loses as much as it is long until the next; gaps are few of these
+        jumps."""
+        cells = np.flatnonzero(self.jump)
+        if len(cells) < 3:
+            return self._least
+        first, long = self._highest[cells[:-1]], np.diff(self.begin[cells])
+        whole = first - self._lowest[cells[1:] - 1] > _WHOLE * (long - 1)
+        if long[whole].sum() < self.count / 3:
+            return self._least
+        steps = np.diff(self._straight(self._highest)(cells))[whole]
+        spread = _SIGMA * middle_of(np.abs(steps - middle_of(steps))) / np.sqrt(2.0)
+        few = middle_of(long[whole]) / 2 if len(steps) < _FEW else 0.0
+        return max(self._least, _SPREADS * float(spread), few)
+
     def _candidates(self, least: float) -> npt.NDArray[np.int64]:
         """Cells that begin with a jump above which the lowest leads lie higher than before it."""
         cells, near = np.flatnonzero(self.jump), round(_NEAR_S * self._rate)
@@ -137,7 +156,7 @@ class Leads:
             return 0.0  # it is made up for
         start = max(since, int(np.searchsorted(self.begin, here - far)))
         long = slice(min(start, cell - 1), cell)
-        lasting = _middle_of(high(after)) - _middle_of(high(long))
+        lasting = middle_of(high(after)) - middle_of(high(long))
         return min(rise, float(self.jump[cell])) if lasting > least else 0.0
 
     def _straight(self, leads: Array) -> _Straight:
@@ -153,7 +172,7 @@ def _over(
     return found
 
 
-def _middle_of(values: Array) -> float:
+def middle_of(values: Array) -> float:
     """The median, the upper one of two: np.median takes ten times as long for a few values."""
     return float(np.partition(values, len(values) // 2)[len(values) // 2])
 
@@ -166,5 +185,5 @@ class _Straight:
     begin: npt.NDArray[np.int64]
     slope: float
 
-    def __call__(self, cells: slice) -> Array:
+    def __call__(self, cells: slice | npt.NDArray[np.int64]) -> Array:
         return self.leads[cells] - self.slope * self.begin[cells]

@@ -39,7 +39,7 @@ class Order:
     def first(self, start: int, stop: int, highest: float) -> Fault | None:
         """The first fault that begins in stamps start…stop. What lies around them is known too;
         `highest`: of all in front of `start`, in samples."""
-        with np.errstate(invalid="ignore", over="ignore"):
+        with np.errstate(all="ignore"):
             found = list(self._faults(start, highest))
         # a stray stamp is found as a step back behind it, and is named before that
         found = [fault for fault in found if fault.sample < stop]

@@ -27,7 +27,7 @@ def period_of(stamps: Array, rate: float) -> float:
     the period, and beyond it are gaps. Neighbours say nothing where packets carry one stamp or
     stamps jitter: then it is the median over longer stretches. Of these, what is nearest to the
     expected period is taken, in seconds or else another unit, if one is near."""
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+    with np.errstate(all="ignore"):
         steps, found = np.diff(stamps), _medians(stamps)
         usual = float(np.median(steps)) if len(steps) else 0.0
         if usual > 0 and _share(steps, usual) >= _MOST:

@@ -34,7 +34,10 @@ def typed(call: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(call)
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-        bound = signature.bind(*args, **kwargs)
+        try:
+            bound = signature.bind(*args, **kwargs)
+        except TypeError as error:  # one that lacks, or that the call does not know
+            raise UsageError(f"{call.__name__}: {error}") from error
         for name, value in bound.arguments.items():
             said = str(signature.parameters[name].annotation)
             bound.arguments[name] = _checked(f"{call.__name__}: {name}", said, value)
@@ -57,10 +60,20 @@ def _checked(where: str, annotation: str, value: Any) -> Any:
         value = int(value)
     types, words = TYPES[kind]
     wrong = not isinstance(value, types) or isinstance(value, bool)
-    if wrong or (kind == "int" and value < 1):
+    if wrong or (value < 1 if kind == "int" else not str(value) or "\0" in str(value)):
         more = " or None" if rest == "None" else ""
         raise UsageError(f"{where}: expected {words}{more}, found {shown(value)}")
+    if where.endswith(": board"):
+        _check_board(where, value)
     return value
+
+
+def _check_board(where: str, board: str) -> None:
+    """UsageError for the name of no board."""
+    from export.boards import names
+
+    if board not in names():
+        raise UsageError(f"{where}={board}: expected one of {', '.join(names())}")
 
 
 def _plain_names(value: Any) -> Any:

@@ -87,6 +87,8 @@ def part_of(
 ) -> Recorded:
     """An array in the layout of the network's task: a tensor without its gradient. RecordingError
     for a masked one, whose mask nothing would heed."""
+    import numpy as np
+
     from compress import tasks
 
     several = array if isinstance(array, list | tuple) else [array]
@@ -95,8 +97,13 @@ def part_of(
             f"{name}: expected numbers without a mask, found a masked array; cut the masked part"
             " out, or give .filled(value) of it"
         )
-    if hasattr(array, "detach"):
-        array = array.detach()
+    several = [one.detach() if hasattr(one, "detach") else one for one in several]
+    if len({np.shape(one) for one in several if hasattr(one, "shape")}) > 1:
+        raise RecordingError(
+            f"{name}: expected one array, found a list of arrays of different shapes; give each by"
+            " itself, or paths"
+        )
+    array = several if isinstance(array, list | tuple) else several[0]
     return tasks.of(graph).of_array(graph, array, name, seconds, whole)
 
 
@@ -181,6 +188,7 @@ def folder_of(graph: Graph, folder: AnyPath) -> Iterator[Folder]:
     from compress.artifacts import Folder, locks
 
     precision = str(graph.provenance.get("precision", "float"))
+    locks.make(Path(folder), "folder")
     with locks.held(Path(folder), graph.name):
         yield Folder(Path(folder), graph.name, precision)
 

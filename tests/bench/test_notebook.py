@@ -282,11 +282,12 @@ def test_findings_are_warnings_and_in_provenance(
         ),
         (list(np.ma.masked_invalid(emg())), "calibration: expected numbers without a mask"),
         (["a.npz", emg()], "calibration: expected paths, or one array, found a path and ndarray"),
+        ([emg(), emg(3.0)], "calibration: expected one array, found a list of arrays of different"),
         ("a" * 5000, "calibration: "),
     ],
     ids=[
         *("turned", "silent", "not finite", "text", "short", "none", "missing", "folder"),
-        *("masked", "masked rows", "mixed", "long"),
+        *("masked", "masked rows", "mixed", "several", "long"),
     ],
 )
 def test_what_cannot_calibrate_is_refused(real: g.Graph, calibration: Any, message: str) -> None:
@@ -403,6 +404,8 @@ def test_a_tensor_with_a_gradient_is_its_values(real: g.Graph) -> None:
     values = torch.from_numpy(emg(1.0))
     found = notebook.infer(real, values.clone().requires_grad_())
     assert np.array_equal(found, notebook.infer(real, values))
+    rows = [row.clone().requires_grad_() for row in values]
+    assert np.array_equal(found, notebook.infer(real, rows))
 
 
 def test_a_mask_is_not_ignored_where_samples_run(integer: g.Graph) -> None:
@@ -462,6 +465,9 @@ def test_a_recording_counts_once(real: g.Graph, recordings: Path) -> None:
         *(("stream", name, b"a") for name in ("board", "port", "folder")),
         *(("load", name, value) for name in ("model", "checkpoint") for value in (3, ["a"])),
         *(("load", "window", value) for value in ("a", 0, True, 2.5)),
+        *((call, "board", "nowhere") for call in ("infer", "export", "build", "stream")),
+        *((call, "folder", value) for call in ("export", "stream") for value in ("", "a\0b")),
+        ("stream", "port", ""),
         *(("trace", name, {}) for name in ("sample_rate", "task", "name", "classes", "window")),
     ],
 )
@@ -478,9 +484,19 @@ def test_an_argument_of_another_type_is_named(
         "load": {},
         "trace": {"module": module(), "sample_rate": 9, "electrodes": 3, "task": "values"},
     }
-    with pytest.raises(TendonError, match=f"^{call}: {name}: expected [^\n]*$"):
+    with pytest.raises(TendonError, match=rf"^{call}: {name}(=nowhere)?: expected [^\n]*$"):
         getattr(notebook, call)(**(said[call] | {name: value}))
     assert not Path("nowhere").exists()
+
+
+def test_an_argument_that_lacks_or_is_unknown_is_named(integer: g.Graph, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"^infer: .*'samples'$"):
+        notebook.infer(integer)
+    with pytest.raises(UsageError, match=r"^infer: .*'bord'$"):
+        notebook.infer(integer, emg(), bord="posix")
+    (tmp_path / "a").write_text("a file")
+    with pytest.raises(TendonError, match=r"^folder=.*a: cannot be made: .* is a file$"):
+        notebook.export(integer, tmp_path / "a")
 
 
 # --- export, build, stream ------------------------------------------------------------------------

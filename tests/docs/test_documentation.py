@@ -209,9 +209,9 @@ def test_its_commands_and_their_options_are_there(page: Page) -> None:
 
 @functools.cache
 def options() -> set[str]:
-    """Of any command."""
-    parsers = (commands_of(parser).values() for parser in programs().values())
-    return {o for commands in parsers for own in commands for o in own._option_string_actions}
+    """Of the program, and of any command."""
+    parsers = ((parser, *commands_of(parser).values()) for parser in programs().values())
+    return {o for both in parsers for parser in both for o in parser._option_string_actions}
 
 
 # --- files ----------------------------------------------------------------------------------------

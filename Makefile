@@ -23,7 +23,8 @@ asked = $(if $(filter file,$(origin $2)),,$(call given,$1,$2))
 
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
-TENDON := $(PYTHON) -m bench# which is .venv/bin/tendon, also where the checkout was moved
+# .venv/bin/tendon, also where the checkout was moved; VERBOSE=1 says more, QUIET=1 less
+TENDON = $(PYTHON) -m bench$(if $(VERBOSE), -v)$(if $(QUIET), -q)
 READY := .venv/ready
 common = --model $(call said,MODEL) --build $(call said,BUILD) $(call given,precision,PRECISION) \
 	$(call given,checkpoint,CHECKPOINT) $(call given,window,WINDOW)
@@ -75,8 +76,8 @@ takes.docs :=
 takes.setup :=
 takes.tools := COMPILER TFLM
 takes.clean := BUILD
-_others := MAKE% MFLAGS GNUMAKEFLAGS SHELL .SHELLFLAGS V VERBOSE CURDIR PYTHON READY CI CC CXX AR \
-	LD CLANG CFLAGS CXXFLAGS CPPFLAGS LDFLAGS HAND
+_others := MAKE% MFLAGS GNUMAKEFLAGS SHELL .SHELLFLAGS V VERBOSE QUIET CURDIR PYTHON READY CI CC \
+	CXX AR LD CLANG CFLAGS CXXFLAGS CPPFLAGS LDFLAGS HAND
 _goals := $(or $(MAKECMDGOALS),help)
 _taken := $(sort $(foreach goal,$(_goals),$(takes.$(goal))))
 _typed := $(sort $(foreach one,$(filter-out .% -%,$(.VARIABLES)),$(if \

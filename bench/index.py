@@ -49,7 +49,7 @@ class Found:
 def renew(build: Path) -> None:
     """Write the page of this folder, where it is not up to date. Never raises for a file."""
     try:
-        if build.is_dir() and (_reports(build) or (build / NAME).is_file()):
+        if os.path.isdir(build) and (_reports(build) or (build / NAME).is_file()):
             _renew(build)
     except (TendonError, OSError, ValueError) as error:
         log.info(f"{build / NAME}: not written anew: {one_line(error)}")

@@ -17,7 +17,7 @@ from compress import graph as g
 from compress.artifacts import COMPRESSED, Folder, Sources
 from compress.data import datasets
 from compress.data.datasets import Dataset
-from compress.errors import CheckpointError, GraphError, TendonError, UsageError
+from compress.errors import CheckpointError, GraphError, RecordingError, TendonError, UsageError
 from compress.files import read_json, replace_atomically, sha256, write_json
 from compress.frontend.families import HYPER_PARAMETERS
 from compress.graph import latency, macs
@@ -131,6 +131,8 @@ def dataset_of(folder: Folder, graph: g.Graph, sources: Sources = _DEFAULT) -> D
     """What calibrates, and what is held out. A network file with a signal to calibrate on needs no
     more: that signal is both, and nothing is scored."""
     collection, calibration = tasks.collection_of(graph), sources.calibration
+    if calibration is not None and not calibration.is_file():  # before recordings are simulated
+        raise RecordingError(f"CALIBRATION={calibration}: no such file")
     if folder.network is not None and sources.data is None and calibration is not None:
         simulated = calibration.suffix.lower() != ".npy" and collection.is_simulated(calibration)
         return Dataset([calibration], [calibration], simulated, scored=False, why=GIVEN)

@@ -184,7 +184,7 @@ def _on_board(
         def advance(step: int, outputs: Array, ticks: int) -> None:
             bar.update()
 
-        to_end(run, connected, again, advance, bar.write).close()
+        to_end(run, connected, again, advance, log.warning).close()
     return run.outputs
 
 

@@ -21,7 +21,7 @@ import pytest
 from filelock import FileLock
 
 from compress.data import recordings
-from compress.report import logs
+from compress.report import logs, said
 from compress.tasks.typing.simulated import COLLECTION as TYPING
 
 ROOT = Path(__file__).parent.parent
@@ -63,6 +63,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _heard() -> None:
     """What library code says is on standard error, as in a command, whatever ran before."""
     logs.listen(logging.INFO)
+    said.begin()
 
 
 @dataclass(frozen=True)

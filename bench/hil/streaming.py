@@ -3,6 +3,7 @@ text in the progress bar."""
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ from host.faults import Told
 from host.protocol import Hello, Status
 from host.resume import snapshots, to_end
 from host.run import Run
+
+log = logging.getLogger(__name__)
 
 Array = npt.NDArray[np.generic]
 SHOWN = 36  # characters of text beside the progress bar
@@ -140,4 +143,4 @@ def _finish(
     def note(frames: int, told: Told | None) -> None:
         resets.append(_reset(frames, told))
 
-    return to_end(run, board, open_again, show, bar.write, note)
+    return to_end(run, board, open_again, show, log.warning, note)

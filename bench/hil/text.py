@@ -75,6 +75,9 @@ def _head(report: Report) -> list[str]:
 def _accuracy(report: Report) -> list[str]:
     metric, unit = report["metric"], report["metric"]["unit"]
     task = tasks.named(report["task"])
+    if metric["board"] is None and metric["float"] is None:
+        names = ", ".join(dict.fromkeys(part["recording"] for part in report["recordings"]))
+        return ["", f"{report['seconds']:.1f} s streamed, of {names}; nothing in it is scored"]
     lines = [
         "",
         (

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from compress.artifacts import COMPRESSED
 from compress.errors import TendonError, UsageError
 from compress.frontend.families import PUBLISHED
 from compress.report.progress import Bar
+
+log = logging.getLogger(__name__)
 
 CLUSTERS = {"dask": clusters.dask, "ray": clusters.ray}
 
@@ -63,7 +66,7 @@ def run(setting: Setting, backend: Backend, worker: Worker = work.run) -> Swept:
             for outcome in outcomes(worker, setting, ready):
                 if outcome.result is None:
                     failures[outcome.job.name] = outcome.error
-                    bar.write(f"failed: {outcome.job.name}: {outcome.error}")
+                    log.warning(f"failed: {outcome.job.name}: {outcome.error}")
                 else:
                     results[outcome.job] = outcome.result
                 bar.set_postfix_str(outcome.job.name, refresh=False)

@@ -31,7 +31,7 @@ from compress.artifacts import (
 )
 from compress.cli import named, options
 from compress.errors import RecordingError, TendonError, UsageError, printable
-from compress.report import console, logs
+from compress.report import console, logs, said
 
 
 class Parser(argparse.ArgumentParser):
@@ -228,6 +228,7 @@ def run(
         interruption.running()
         try:
             parsed = _parsed(parser, arguments)
+            said.begin()
             logs.listen(logs.LEVELS[1 + parsed.verbose - parsed.quiet])
             try:
                 code = int(parsed.run(parsed) or 0)

@@ -47,7 +47,9 @@ def _outside(what: str, starts: Array, outside: int, first: float, last: float) 
         words = (
             f"{outside} of {len(starts)} {what} {noun(outside, 'does', 'do')} not lie {within} and"
         )
-        words += f" {noun(outside, 'counts', 'count')} nowhere"
+        words += (
+            f" {noun(outside, 'counts', 'count')} nowhere: a part was cut out, or clocks differ"
+        )
         return Finding("apart", 0, words)
     words = f"expected {what} {within}, found all {len(starts)} between {low:.3f} and {high:.3f}"
     return Finding("apart", 0, words + _why_apart(starts, first, last), Harm.LABELS)

@@ -187,7 +187,7 @@ class RecordingFile(ABC):
         findings = [*self._timing.findings, *self._labels_apart(spans)]
         self._refuse(findings, least)
         for finding in findings:
-            once(f"{self.path}: {told(finding)}")
+            once(f"warning: {self.path}: {told(finding)}")
 
     def _refuse(self, findings: Sequence[Finding], least: Harm) -> None:
         """RecordingError where the stamps do harm, from `least` on."""

@@ -19,8 +19,8 @@ SHOWN = 5  # names in a message; the rest are counted
 
 def is_aside(name: str) -> bool:
     """Whether a file or folder of this name is nobody's recording: hidden, as the companions
-    `._a.hdf5` of a file are, or a system's own."""
-    return name.startswith(".") or name in ASIDE
+    `._a.hdf5` and `~$a.hdf5` of a file are, or a system's own."""
+    return name.startswith((".", "~$")) or name in ASIDE
 
 
 def is_recording(path: Path, suffixes: Sequence[str]) -> bool:

@@ -7,7 +7,6 @@ verified first, and its tensors must fit the network exactly.
 from __future__ import annotations
 
 import contextlib
-import functools
 import io
 import logging
 from collections.abc import Iterator, Mapping
@@ -30,6 +29,7 @@ from compress.frontend.fit import Fit, fill, fit, is_averaged
 from compress.frontend.stored import plain, reading
 from compress.frontend.stored.values import Instance
 from compress.frontend.stored.words import names, shown
+from compress.report.said import noted
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def load(path: Path) -> Checkpoint:
     fill(model, found.entries, path, _OWN)
     hyper_parameters = plain.texts(described)
     for words in [*averages(raw), *found.said, *_unread(described)]:
-        _say(f"{path}: {words}")
+        noted(printable(f"{path}: {words}"))
     return Checkpoint(model.eval(), name_of(hyper_parameters), hyper_parameters, sha256(path))
 
 
@@ -135,12 +135,6 @@ def _fitting(model: nn.Module, tensors: Any, path: Path, whose: str) -> Fit:
             f" {sum(sizes.values()):,}, of which {largest} has {sizes[largest]:,}"
         )
     return found
-
-
-@functools.cache
-def _say(line: str) -> None:
-    """Print a line, once in a process: one command may read a checkpoint several times."""
-    log.info(printable(line))
 
 
 def averages(raw: Mapping[str, Any]) -> list[str]:

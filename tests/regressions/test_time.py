@@ -117,9 +117,9 @@ def test_a_gap_is_said_with_its_place_and_size_and_what_was_typed_in_it(
     with Session(path) as read:
         read.check()
     assert heard == [
-        f"{path}: a gap of 5.000 s before sample 4000 (2.000 s on); each part is a stream of its"
-        " own",
-        f"{path}: 3 of 5 keystrokes lie in gaps: they count nowhere",
+        f"warning: {path}: a gap of 5.000 s before sample 4000 (2.000 s on); each part is a stream"
+        " of its own",
+        f"warning: {path}: 3 of 5 keystrokes lie in gaps: they count nowhere",
     ]
 
 
@@ -179,7 +179,7 @@ def test_where_no_label_counts_it_is_said_and_not_refused(
     path = session(tmp_path / "a.hdf5", change, keys)
     with Session(path) as read:
         read.check(labels=False)
-    assert heard and all(line.startswith(f"{path}: ") for line in heard)
+    assert heard and all(line.startswith(f"warning: {path}: ") for line in heard)
 
 
 def test_a_part_that_was_cut_out_of_a_session_keeps_its_keys(

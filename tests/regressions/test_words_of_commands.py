@@ -131,7 +131,7 @@ def test_hil_refuses_what_is_no_frame_and_a_dead_port_before_it_calibrates(
     def too_late(*_: object, **__: object) -> None:
         raise AssertionError("calibrated first")
 
-    monkeypatch.setattr(pipeline, "observe", too_late)
+    monkeypatch.setattr(pipeline, "ranges_of", too_late)
     own = ("hil", "--model", "net.py", "--calibration", "signal.npy", "--board", "posix")
     for words, code, said in (
         (("--seconds", "0.0005"), 2, "SECONDS= (--seconds): expected a number"),

@@ -5,7 +5,6 @@ network in every key."""
 from __future__ import annotations
 
 import hashlib
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,7 @@ from compress.frontend.own import source, weights
 from compress.frontend.own.claimed import claim
 from compress.frontend.own.named import KEY, NetworkFile
 from compress.frontend.own.source import Source
-
-log = logging.getLogger(__name__)
+from compress.report.said import noted
 
 
 def freeze(build: Path, file: NetworkFile, sources: Sources) -> Path:
@@ -32,7 +30,7 @@ def freeze(build: Path, file: NetworkFile, sources: Sources) -> Path:
     hyper_parameters = hyper_parameters_of(found)
     model = found.network()
     if given is None:
-        log.info(
+        noted(
             f"{file.title}: weights as {file.function}() gives them: untrained unless it loads some"
         )
     else:
@@ -41,7 +39,7 @@ def freeze(build: Path, file: NetworkFile, sources: Sources) -> Path:
             hyper_parameters["tendon"] = theirs["tendon"]
             factored.shape(model, _ranks(given, theirs))
         for words in weights.load(model, given, entries, file.title):
-            log.info(printable(f"{given}: {words}"))
+            noted(printable(f"{given}: {words}"))
     path, content = folder / "network.ckpt", checkpoint.content(model, hyper_parameters)
     kept = sources.kept
     if kept and kept.network and kept.network != hashlib.sha256(content).hexdigest():

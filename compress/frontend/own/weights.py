@@ -4,7 +4,6 @@ network has inside of another module."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,7 @@ from compress.frontend.stored import arrays, plain
 from compress.frontend.stored.values import Instance, StoredTensor
 from compress.frontend.stored.words import name as in_words
 from compress.frontend.stored.words import names, shown
-
-log = logging.getLogger(__name__)
+from compress.report.said import noted
 
 _WRITE = "torch.save(network.state_dict(), path)"
 _DESCRIBING = ("tendon", KEY)
@@ -33,7 +31,7 @@ def stored(path: Path) -> tuple[Mapping[str, Any], dict[str, Any]]:
     raw = checkpoint.read(path)
     if isinstance(raw, dict) and isinstance(raw.get("state_dict"), dict):
         for words in checkpoint.averages(raw):
-            log.info(printable(f"{path}: {words}"))
+            noted(printable(f"{path}: {words}"))
         return raw["state_dict"], _hyper_parameters(raw, path)
     if _is_state(raw):
         return raw, {}
@@ -45,7 +43,7 @@ def stored(path: Path) -> tuple[Mapping[str, Any], dict[str, Any]]:
         )
         left = [key for key in states if key not in trained]
         also = f"; left out averaged ones (SWA or EMA): {names(left)}" if left else ""
-        log.info(printable(f"{path}: weights of {in_words(trained[0])!r}{averaged}{also}"))
+        noted(printable(f"{path}: weights of {in_words(trained[0])!r}{averaged}{also}"))
         return raw[trained[0]], {}
     if states:
         raise CheckpointError(

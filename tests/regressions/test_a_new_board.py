@@ -3,6 +3,7 @@ everything else goes on."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import subprocess
@@ -28,7 +29,10 @@ TABLES = {  # who asks it -> what it says of a board that it does not know
 
 @pytest.fixture
 def firmware(tmp_path: Path) -> Path:
-    """Beside the boards that there are a copy of one, called myboard."""
+    """Beside the boards that there are a copy of one, called myboard. What takes the folder of
+    boards when it is imported is imported before."""
+    for module in ("export.build", "export.commands", "host.flash"):
+        importlib.import_module(module)
     port = tmp_path / "port"
     port.mkdir()
     for board in PORT.glob("*/board.toml"):

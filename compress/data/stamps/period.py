@@ -34,6 +34,7 @@ def period_of(stamps: Array, rate: float) -> float:
             found.append(usual)
         else:
             found.append(float(stamps[-1] - stamps[0]) / max(1, len(steps)))
+        found += _of_packets(stamps, steps)
         for per_s in (1.0, *UNITS.values(), rate):
             expected = per_s / rate
             near = steps[np.abs(steps / expected - 1.0) < SAME]
@@ -57,6 +58,22 @@ def unit_of(advance: float, rate: float) -> tuple[str, float]:
         if abs(advance * rate / per_s - 1.0) < _SAME_UNIT:
             return name, per_s
     return "", 1.0
+
+
+def _of_packets(stamps: Array, steps: Array) -> list[float]:
+    """Median advance a sample from one packet that carries one stamp to another, some packets on:
+    a stretch that begins or ends inside a packet is wrong by up to one. None where most neighbours
+    have stamps of their own."""
+    begins = np.flatnonzero(steps) + 1
+    found: list[float] = []
+    if len(begins) > len(steps) / 2:
+        return found
+    apart = 1
+    while apart < len(begins):
+        advance = stamps[begins[apart:]] - stamps[begins[:-apart]]
+        found.append(float(np.median(advance / (begins[apart:] - begins[:-apart]))))
+        apart *= 2
+    return found
 
 
 def _medians(stamps: Array) -> list[float]:

@@ -267,7 +267,7 @@ compress: setup tools ## a network within a budget: ranks and bits by layer, tun
 docs: setup ## the generated pages of the documentation
 	$(TENDON) docs
 
-setup: $(READY)
+setup: $(READY) ## the environment in .venv, with the command .venv/bin/tendon
 
 $(READY): pyproject.toml
 	@sh firmware/tools.sh python

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from bench.pareto import FLOAT
 from compress.cli import Command, options
+from compress.cli.options import path
 from compress.frontend.families import HYPER_PARAMETERS
 from compress.quantization.precisions import PRECISIONS
 from export import boards
@@ -31,7 +31,7 @@ def add_hil_arguments(parser: argparse.ArgumentParser) -> None:
     _add_stream_arguments(parser, None, ", all of --input")
     parser.add_argument(
         "--input",
-        type=Path,
+        type=path,
         help=(
             "a recording, or a .npy of the shape that the network's task says, which is compared"
             " word for word and not scored (default: the held-out recordings)"
@@ -73,7 +73,7 @@ def _add_stream_arguments(
 def _add_lm_argument(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument(
         "--lm",
-        type=Path,
+        type=path,
         help=f"KenLM character model for a second reading (default: {default})",
     )
 
@@ -83,7 +83,9 @@ def add_crosscheck_arguments(parser: argparse.ArgumentParser) -> None:
     --record."""
     options.add_graph_arguments(parser)
     parser.add_argument(
-        "--input", type=Path, help="a recording or .npy (default: the first held-out sessions)"
+        "--input",
+        type=path,
+        help="a recording or .npy (default: the first held-out sessions)",
     )
     parser.add_argument(
         "--seconds",
@@ -140,7 +142,7 @@ def add_speed_arguments(parser: argparse.ArgumentParser) -> None:
         "folder of CMSIS-NN, with a library or sources, to measure beside ours (default: recorded"
         " figures)"
     )
-    parser.add_argument("--cmsis-nn", type=Path, help=help_text)
+    parser.add_argument("--cmsis-nn", type=path, help=help_text)
     options.add_record_argument(parser)
 
 
@@ -164,7 +166,7 @@ def add_drift_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_graph_arguments(parser)
     parser.add_argument(
         "--input",
-        type=Path,
+        type=path,
         help="a session of two minutes or more (default: a simulated one of ten)",
     )
     options.add_record_argument(parser)
@@ -172,11 +174,11 @@ def add_drift_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_validate_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `validate`: checkouts of the programs, --record."""
-    parser.add_argument("--coremark", type=Path, help="checkout of github.com/eembc/coremark")
+    parser.add_argument("--coremark", type=path, help="checkout of github.com/eembc/coremark")
     parser.add_argument(
-        "--cmsis-nn", type=Path, help="checkout of github.com/ARM-software/CMSIS-NN"
+        "--cmsis-nn", type=path, help="checkout of github.com/ARM-software/CMSIS-NN"
     )
-    parser.add_argument("--aes", type=Path, help="checkout of github.com/jnk0le/cortexm-AES")
+    parser.add_argument("--aes", type=path, help="checkout of github.com/jnk0le/cortexm-AES")
     options.add_record_argument(parser)
 
 
@@ -184,10 +186,14 @@ def add_pareto_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `pareto`: what is swept, with what, and how; --record."""
     options.add_models_argument(parser, list(HYPER_PARAMETERS))
     parser.add_argument(
-        "--checkpoint", type=Path, help="of the one network of --models, instead of the shipped one"
+        "--checkpoint",
+        type=path,
+        help="of the one network of --models, instead of the shipped one",
     )
     parser.add_argument(
-        "--checkpoints", type=Path, help="folder of <MODEL>.ckpt instead of the shipped ones"
+        "--checkpoints",
+        type=path,
+        help="folder of <MODEL>.ckpt instead of the shipped ones",
     )
     parser.add_argument(
         "--precisions",
@@ -205,7 +211,7 @@ def add_pareto_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--lm",
-        type=Path,
+        type=path,
         default=SHIPPED,
         help="KenLM character model for beam+lm (default: %(default)s)",
     )

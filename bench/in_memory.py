@@ -12,6 +12,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.arguments import check_graph, shown
 from compress.errors import GraphError, RecordingError, UsageError
 
 if TYPE_CHECKING:
@@ -26,20 +27,9 @@ FLOATS = ("graph", "onnx")  # engines of a float graph; the module itself is at 
 INTEGERS = ("integer", "native", "onnx-qdq", "litert", "tflm")  # or a board
 
 
-def check_graph(graph: object, what: str) -> None:
-    """GraphError for anything but a graph; `what`: the call that was given it."""
-    from compress.graph import Graph
-
-    if not isinstance(graph, Graph):
-        raise GraphError(
-            f"{what}: expected a graph, found {type(graph).__name__}; trace() gives that of a"
-            " module, load() that of a file"
-        )
-
-
 def check_integer(graph: Graph, what: str) -> None:
     """GraphError for a float graph."""
-    check_graph(graph, what)
+    check_graph(graph, f"{what}: graph")
     if not graph.is_integer():
         raise GraphError(
             f"{what}: expected an integer graph, found a float one of {graph.name};"
@@ -49,7 +39,7 @@ def check_integer(graph: Graph, what: str) -> None:
 
 def engine_of(graph: Graph, engine: str | None, what: str) -> str:
     """The engine that was asked for, or the usual one; UsageError for one that does not run it."""
-    check_graph(graph, what)
+    check_graph(graph, f"{what}: graph")
     known = INTEGERS if graph.is_integer() else FLOATS
     usual = "native" if graph.is_integer() else "graph"
     if (engine or usual) in known:
@@ -64,27 +54,56 @@ def engine_of(graph: Graph, engine: str | None, what: str) -> str:
 def paths_of(given: Any, name: str, folders: bool = False) -> list[Path] | None:
     """Paths, of which each exists, as a folder only where these may be; None for what is none."""
     several = list(given) if isinstance(given, list | tuple) else [given]
-    if not all(isinstance(one, str | PathLike) for one in several):
+    are_paths = [isinstance(one, str | PathLike) for one in several]
+    if any(are_paths) and not all(are_paths):
+        other = type(several[are_paths.index(False)]).__name__
+        raise RecordingError(
+            f"{name}: expected paths, or one array, found a path and {other} mixed"
+        )
+    if not all(are_paths):
         return None
     if not several:
         raise RecordingError(f"{name}: expected a recording or more, found an empty list")
-    paths = [Path(one).expanduser() for one in several]
-    for path in paths:
-        if not path.exists():
-            raise RecordingError(f"{name}: {path}: no such file")
-        if path.is_dir() and not folders:
-            raise RecordingError(
-                f"{name}: {path}: expected a recording, found a folder; name the files of it"
-            )
-    return paths
+    return [_path_of(one, name, folders) for one in several]
+
+
+def _path_of(one: AnyPath, name: str, folders: bool) -> Path:
+    try:
+        path = Path(one).expanduser()
+        there, is_folder = path.exists(), path.is_dir()
+    except (OSError, RuntimeError, TypeError) as error:  # too long, of nobody's home, of bytes
+        raise RecordingError(f"{name}: {shown(one)}: no path of a file: {error}") from error
+    if not there:
+        raise RecordingError(f"{name}: {path}: no such file")
+    if is_folder and not folders:
+        raise RecordingError(
+            f"{name}: {path}: expected a recording, found a folder; name the files of it"
+        )
+    return path
 
 
 def part_of(
     graph: Graph, array: Any, name: str, seconds: float | None = None, whole: bool = True
 ) -> Recorded:
-    """An array in the layout of the network's task."""
+    """An array in the layout of the network's task: a tensor without its gradient. RecordingError
+    for a masked one, whose mask nothing would heed."""
+    import numpy as np
+
     from compress import tasks
 
+    several = array if isinstance(array, list | tuple) else [array]
+    if any(hasattr(one, "mask") and hasattr(one, "filled") for one in several):
+        raise RecordingError(
+            f"{name}: expected numbers without a mask, found a masked array; cut the masked part"
+            " out, or give .filled(value) of it"
+        )
+    several = [one.detach() if hasattr(one, "detach") else one for one in several]
+    if len({np.shape(one) for one in several if hasattr(one, "shape")}) > 1:
+        raise RecordingError(
+            f"{name}: expected one array, found a list of arrays of different shapes; give each by"
+            " itself, or paths"
+        )
+    array = several if isinstance(array, list | tuple) else several[0]
     return tasks.of(graph).of_array(graph, array, name, seconds, whole)
 
 
@@ -129,7 +148,19 @@ def held_out(graph: Graph, recordings: Any) -> list[Path]:
         if not chosen:
             raise RecordingError(f"{path}: expected held-out recordings, found {whole.counts()}")
         found += [session.path for session in chosen]
+    _check_once(found)
     return found
+
+
+def _check_once(paths: list[Path]) -> None:
+    """RecordingError for a file that is there twice, and would count twice."""
+    seen: set[Path] = set()
+    for path in paths:
+        if path.resolve() in seen:
+            raise RecordingError(
+                f"score: recordings: expected each recording once, found {path} twice"
+            )
+        seen.add(path.resolve())
 
 
 def frames_of(graph: Graph, engine: str, parts: list[Recorded]) -> list[Any]:
@@ -157,6 +188,7 @@ def folder_of(graph: Graph, folder: AnyPath) -> Iterator[Folder]:
     from compress.artifacts import Folder, locks
 
     precision = str(graph.provenance.get("precision", "float"))
+    locks.make(Path(folder), "folder")
     with locks.held(Path(folder), graph.name):
         yield Folder(Path(folder), graph.name, precision)
 

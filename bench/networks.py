@@ -3,6 +3,7 @@ it costs. Counted from the networks themselves, so it cannot say anything else t
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 from compress import tasks
@@ -36,7 +37,9 @@ def page() -> str:
     """The whole page in Markdown."""
     lines = [_row(COLUMNS), _row(["---"] * len(COLUMNS)), *map(row, HYPER_PARAMETERS)]
     sources = [
-        f"- {name}: {found.value:g} {_unit(name)}, {found.source}"
+        textwrap.fill(
+            f"- {name}: {found.value:g} {_unit(name)}, {found.source}", 100, subsequent_indent="  "
+        )
         for name, found in PUBLISHED.items()
         if name in HYPER_PARAMETERS
     ]

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.arguments import check_comparable, typed
 from bench.in_memory import (
     AnyPath,
-    check_graph,
     check_integer,
     engine_of,
     folder_of,
@@ -72,6 +72,7 @@ class Streaming:
     resets: list[Reset]
 
 
+@typed
 def load(
     model: AnyPath = "TC_S4_small", checkpoint: AnyPath | None = None, window: int | None = None
 ) -> Graph:
@@ -103,6 +104,7 @@ def load(
         return pipeline.load_float(file.name, path)
 
 
+@typed
 def trace(
     module: nn.Module,
     *,
@@ -146,6 +148,7 @@ def trace(
     )
 
 
+@typed
 def quantize(graph: Graph, calibration: Any, precision: str = "w8a16") -> Graph:
     """The integer graph of a float graph.
 
@@ -167,7 +170,6 @@ def quantize(graph: Graph, calibration: Any, precision: str = "w8a16") -> Graph:
     from compress.quantization.quantize import quantize as made_of
     from compress.quantization.signals import ranges_of
 
-    check_graph(graph, "quantize")
     if graph.is_integer():
         raise GraphError(f"quantize: expected a float graph, found an integer one of {graph.name}")
     if precision not in PRECISIONS:
@@ -189,6 +191,7 @@ def quantize(graph: Graph, calibration: Any, precision: str = "w8a16") -> Graph:
     return made
 
 
+@typed
 def infer(
     graph: Graph,
     samples: Any,
@@ -223,6 +226,7 @@ def infer(
     return np.concatenate([np.asarray(found) for found in frames_of(graph, chosen, parts)])
 
 
+@typed
 def score(
     graph: Graph, recordings: Any, engine: str | None = None, against: Graph | None = None
 ) -> dict[str, Any]:
@@ -232,7 +236,8 @@ def score(
         recordings: path of a recording, several, or a folder of them: its held-out ones (heldout/,
             test/, or as its metadata.csv says), or all where nothing says which.
         engine: as `infer` takes it.
-        against: another graph, as the float one, on the same recordings by its usual engine.
+        against: another graph, as the float one, on the same recordings by its usual engine: of
+            the same task, input rate, electrodes, outputs and classes.
 
     Returns:
         model, engine, metric, unit, error (None where nothing is known), low and high (its 95 %
@@ -241,10 +246,14 @@ def score(
         high of what this graph's error is more than that, in `points`.
 
     Raises:
-        RecordingError: for recordings of another task, rate or number of electrodes.
+        RecordingError: for recordings of another task, rate or number of electrodes, and one
+            that is given twice.
+        UsageError: for an `against` that does not answer the same.
     """
     from compress import evaluate
 
+    if against is not None:
+        check_comparable(graph, against)
     chosen = engine_of(graph, engine, "score")
     paths = held_out(graph, recordings)
     narrow = against if against is not None and against.is_integer() else graph
@@ -276,15 +285,16 @@ def score(
     return found
 
 
+@typed
 def macs(graph: Graph) -> dict[str, Any]:
     """Multiply-accumulates: `macs_per_s` of all, of one second of signal, and `layers`, each with
     module, shape, rate_hz, macs_per_frame and macs_per_s; `rule` says what counts."""
     from compress.graph import macs as counted
 
-    check_graph(graph, "macs")
     return counted.report(graph)
 
 
+@typed
 def export(graph: Graph, folder: AnyPath, board: str = BOARD, format: str = "c") -> Path:
     """Write a network in another form, below `folder/<name>/<precision>/`; returns where.
 
@@ -301,7 +311,6 @@ def export(graph: Graph, folder: AnyPath, board: str = BOARD, format: str = "c")
 
     if format not in FORMATS:
         raise UsageError(f"export: format={format}: expected one of {', '.join(FORMATS)}")
-    check_graph(graph, "export")
     if format != "onnx":
         check_integer(graph, f"export: format={format}")
     with folder_of(graph, folder) as own:
@@ -322,6 +331,7 @@ def export(graph: Graph, folder: AnyPath, board: str = BOARD, format: str = "c")
         return make_project(graph, own, board)
 
 
+@typed
 def build(graph: Graph, folder: AnyPath, board: str = BOARD, compiler: str = "gcc") -> Path:
     """The image of an integer graph for a board, below `folder/<name>/<precision>/c/<board>/`, with
     its project and `memory.json`, what it takes, beside it; as it is where nothing changed.
@@ -342,6 +352,7 @@ def build(graph: Graph, folder: AnyPath, board: str = BOARD, compiler: str = "gc
         return make_firmware(graph, own, board, compiler)
 
 
+@typed
 def stream(
     graph: Graph,
     samples: Any,

@@ -19,7 +19,7 @@ from host import cli as host
 ABOUT = (
     "From a PyTorch checkpoint of a network of muscle signals to a microcontroller, with proof of"
     " what it does there. Exit codes: 0 done, 1 what was asked failed or missed its bar, 2 wrong"
-    " usage."
+    " usage, 129, 130 and 143 ended by a signal."
 )
 COMMANDS = (*compress.COMMANDS, *export.COMMANDS, *host.COMMANDS, *bench.COMMANDS)
 

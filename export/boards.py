@@ -132,8 +132,16 @@ def names() -> list[str]:
 
 
 def chips() -> list[str]:
-    """Boards that an image can be loaded onto."""
-    return [name for name in names() if load_board(name).loading]
+    """Boards that an image can be loaded onto. One whose description cannot be read is left out:
+    what is wrong with it is said where it is named."""
+    return [name for name in names() if _is_loaded(name)]
+
+
+def _is_loaded(name: str) -> bool:
+    try:
+        return load_board(name).loading is not None
+    except TendonError:
+        return False
 
 
 def emulated() -> list[Description]:
@@ -144,11 +152,18 @@ def emulated() -> list[Description]:
 
 
 def load_board(name: str) -> Description:
-    """The description of a board; TendonError lists the boards there are."""
+    """The description of a board; TendonError lists the boards there are, and says where one has
+    the name of another, whose folder would be built for it."""
     path = FIRMWARE / "port" / name / "board.toml"
     if name not in names():
         raise UsageError(f"BOARD={name}: expected one of {', '.join(names())}")
-    return read_board(path)
+    found = read_board(path)
+    if found.name != name:
+        raise TendonError(
+            f"firmware/port/{name}/board.toml: name is {found.name}, expected {name}, the name of"
+            " its folder"
+        )
+    return found
 
 
 @refuses_in_one_line

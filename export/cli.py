@@ -4,9 +4,9 @@ Nothing here is slow to import (see compress/cli)."""
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from compress.cli import Command, options
+from compress.cli.options import path
 from export import boards
 from export.check import CHECKS
 from export.compilers import COMPILERS
@@ -70,7 +70,7 @@ def add_compiler_argument(parser: argparse.ArgumentParser) -> None:
 
 def add_check_arguments(parser: argparse.ArgumentParser) -> None:
     """The file."""
-    parser.add_argument("path", type=Path, help=f"a file ending in {' or '.join(CHECKS)}")
+    parser.add_argument("path", type=path, help=f"a file ending in {' or '.join(CHECKS)}")
 
 
 COMMANDS = (

@@ -4,9 +4,9 @@ to import (see compress/cli)."""
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from compress.cli import Command, options
+from compress.cli.options import path
 from export import boards
 from export.cli import add_compiler_argument
 from host.lm import ORDER, PROMPTS, SHIPPED
@@ -27,17 +27,17 @@ def add_infer_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--input",
-        type=Path,
+        type=path,
         required=True,
         help="a recording, or a .npy of the shape that the network's task says",
     )
     parser.add_argument(
         "--initial",
-        type=Path,
+        type=path,
         help="a .npy of what the network begins with, where it does (default: the recording's)",
     )
     parser.add_argument(
-        "--output", type=Path, required=True, help="where to write float32 frames (.npy)"
+        "--output", type=path, required=True, help="where to write float32 frames (.npy)"
     )
     parser.add_argument(
         "--port", help="serial port of the board: device, socket://… (default: the board's own)"
@@ -48,7 +48,7 @@ def add_decode_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `decode`: --input, --decoder, --lm."""
     parser.add_argument(
         "--input",
-        type=Path,
+        type=path,
         required=True,
         help="a .npy of log-probabilities, float (frames, classes)",
     )
@@ -56,7 +56,10 @@ def add_decode_arguments(parser: argparse.ArgumentParser) -> None:
         "--decoder", default="beam+lm", choices=DECODERS, help="which (default: %(default)s)"
     )
     parser.add_argument(
-        "--lm", type=Path, default=SHIPPED, help="KenLM character model (default: the shipped one)"
+        "--lm",
+        type=path,
+        default=SHIPPED,
+        help="KenLM character model (default: the shipped one)",
     )
 
 
@@ -90,7 +93,7 @@ def add_lm_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `lm`: --output, --prompts, --order."""
     parser.add_argument(
         "--output",
-        type=Path,
+        type=path,
         default=SHIPPED,
         help="where to write the model (default: the shipped one)",
     )
@@ -125,7 +128,9 @@ def add_diagnose_arguments(parser: argparse.ArgumentParser) -> None:
         "--port", help="serial port of the board: device, socket://… (default: the board's own)"
     )
     parser.add_argument(
-        "--input", type=Path, help="a recording or .npy (default: the first held-out session)"
+        "--input",
+        type=path,
+        help="a recording or .npy (default: the first held-out session)",
     )
     parser.add_argument(
         "--seconds",

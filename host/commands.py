@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from compress import artifacts, cli, pipeline, tasks
 from compress import graph as g
-from compress.errors import UsageError
+from compress.errors import UsageError, printable
 from compress.files import refuse_output, write_atomically
 from compress.graph.samples import Signal
-from compress.reading.words import counted, noun
+from compress.reading.words import counted, noun, one_line
 from compress.tasks.recorded import Recorded
 from compress.tasks.stretches import least_samples
 from host import board_diagnosis, engines, frame_parts
@@ -32,8 +32,9 @@ def infer(args: argparse.Namespace) -> None:
     _check_output(args)
     if args.engine not in LOCAL:
         check(args.engine, args.port, reach=True)
-    folder = cli.folder(args)
-    path = artifacts.checkpoint_for(folder, cli.sources(args))
+    folder, sources = cli.folder(args), cli.sources(args)
+    _check_output(args, sources)
+    path = artifacts.checkpoint_for(folder, sources)
     graph = pipeline.any_graph(folder, path)
     parts = tasks.of(graph).inputs(graph, args.input, None, args.initial, whole=False)
     begun = args.engine == "torch"  # the published forward has no frames of a start-up
@@ -55,7 +56,7 @@ def infer(args: argparse.Namespace) -> None:
     write_atomically(args.output, write)
     for name, count in zip(names, written, strict=True):
         if len(names) > 1:
-            print(f"{name}: {counted(count, 'frame')}, a stream of its own")
+            print(f"{printable(name)}: {counted(count, 'frame')}, a stream of its own")
     total, values = sum(written), found[0].shape[1]
     print(
         f"wrote {args.output}: {total} {noun(total, 'frame')} of {values}"
@@ -64,16 +65,24 @@ def infer(args: argparse.Namespace) -> None:
     )
 
 
-def _check_output(args: argparse.Namespace) -> None:
-    """TendonError for an output that would replace what the command reads, or is no file."""
-    for option in ("input", "initial", "calibration", "checkpoint"):
-        read = getattr(args, option, None)
-        if isinstance(read, Path) and read.resolve() == args.output.resolve():
-            raise UsageError(
-                f"OUTPUT={args.output}: is {option.upper()}=, which it would replace; expected"
-                " another file"
-            )
+def _check_output(args: argparse.Namespace, sources: Any = None) -> None:
+    """UsageError for an output that would replace what the command reads, or what `sources` say
+    that the network was made from; TendonError for what is no file."""
+    if args.output.suffix.lower() != ".npy":
+        raise UsageError(f"OUTPUT={args.output}: expected a name that ends in .npy")
+    for option in ("input", "initial", "calibration", "checkpoint", "data"):
+        for read in (getattr(args, option, None), getattr(sources, option, None)):
+            if isinstance(read, Path) and _is_in(args.output, read):
+                raise UsageError(
+                    f"OUTPUT={args.output}: is {option.upper()}={read}, or lies in it, which it"
+                    " would change; expected another file"
+                )
     refuse_output(args.output)
+
+
+def _is_in(path: Path, other: Path) -> bool:
+    """Whether a path is another, or below it."""
+    return path.resolve().is_relative_to(other.resolve())
 
 
 def _streams(
@@ -136,7 +145,7 @@ def decode(args: argparse.Namespace) -> None:
     frames, alphabet = decoders.load_frames(args.input)
     for name, part in list(frame_parts.read(args.input, frames)):
         text = decoders.decode_session(alphabet, args.decoder, args.lm, part, progress=True)
-        print(f"{name}: {text}" if name else text)
+        print(f"{one_line(name)}: {text}" if name else text)
 
 
 def diagnose(args: argparse.Namespace) -> None:

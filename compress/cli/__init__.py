@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import difflib
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -40,6 +41,14 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(named.both(message))
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """As ever, but for a command that is none: the nearest instead of all of them."""
+        if isinstance(action, argparse._SubParsersAction) and value not in action.choices:
+            near = difflib.get_close_matches(value, action.choices, n=1)
+            nearest = f"the nearest is {near[0]}; " if near else ""
+            raise UsageError(f"no such command: {value}; {nearest}{self.prog} --help lists them")
+        super()._check_value(action, value)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As ever. Where an option is refused, what the others name is still what was meant."""
@@ -109,12 +118,12 @@ def parser_of(
     parser = Parser(prog=prog, description=about)
     parser.add_argument("--version", action="version", version=f"{prog} {version}")
     _add_level(parser, False)
-    added = parser.add_subparsers(required=True, metavar="command", dest="command")
+    added = parser.add_subparsers(metavar="command", dest="command")
     for command in commands:
         own: Parser = added.add_parser(
             command.name,
             help=command.help,
-            description=f"{command.help[0].upper()}{command.help[1:]}.",
+            description=_sentence(command.help),
             epilog="\n".join(["examples:", *(f"  {line}" for line in command.examples)]),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
@@ -123,6 +132,11 @@ def parser_of(
         own.begins = command.begins
         own.set_defaults(run=command.run, begins=command.begins, looks=command.looks)
     return parser
+
+
+def _sentence(words: str) -> str:
+    """With a capital and a full stop, where no other mark ends it."""
+    return f"{words[0].upper()}{words[1:]}{'' if words.endswith(('?', '!', '.')) else '.'}"
 
 
 def _add_level(parser: argparse.ArgumentParser, default: Any) -> None:
@@ -245,8 +259,11 @@ def _parsed(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) ->
     not there and a --help that cannot be written."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        return parser.parse_args(words, argparse.Namespace(arguments=words))
+        parsed = parser.parse_args(words, argparse.Namespace(arguments=words))
     except (RecordingError, console.OutputError):
         raise
     except TendonError as error:
         raise UsageError(str(error)) from error
+    if parsed.command is None:
+        raise UsageError(f"expected a command; {parser.prog} --help lists them")
+    return parsed

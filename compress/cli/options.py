@@ -58,6 +58,13 @@ def real(least: float, most: float) -> Callable[[str], float]:
     return parse
 
 
+def path(text: str) -> Path:
+    """The type of an option that is a path; an empty one would be the folder here."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected a path, found nothing")
+    return Path(text)
+
+
 seconds = real(0.001, 10 * DAY_S)  # of signal
 
 
@@ -146,7 +153,7 @@ def add_checkpoint_arguments(parser: argparse.ArgumentParser) -> None:
     _add_model_argument(parser)
     parser.add_argument(
         "--checkpoint",
-        type=Path,
+        type=path,
         help=(
             "Lightning .ckpt in the published format; of a network file any .pt, .pth or .ckpt with"
             " its state_dict (default: the shipped one, the weights that the file gives)"
@@ -196,7 +203,7 @@ def add_choice_arguments(parser: argparse.ArgumentParser) -> None:
     """--data, --split, --users: which recordings calibrate and are scored."""
     parser.add_argument(
         "--data",
-        type=Path,
+        type=path,
         help="folder of sessions of the network's task (default: the simulated set)",
     )
     parser.add_argument(
@@ -229,7 +236,7 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     """--data, --split, --users, --calibration."""
     add_choice_arguments(parser)
     parser.add_argument(
-        "--calibration", type=Path, help="one recording or .npy to calibrate on instead"
+        "--calibration", type=path, help="one recording or .npy to calibrate on instead"
     )
 
 
@@ -257,7 +264,7 @@ def add_format_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--tflm",
-        type=Path,
+        type=path,
         help="a TFLite-Micro checkout with its library built, for --format tflm",
     )
 
@@ -309,24 +316,24 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     _add_model_argument(parser)
     parser.add_argument(
         "--data",
-        type=Path,
+        type=path,
         help="folder of sessions to train on (default: the simulated train split)",
     )
     parser.add_argument(
         "--split",
-        type=Path,
+        type=path,
         help="YAML file of emg2qwerty's kind: which sessions of --data train, validate and test",
     )
     _add_users_argument(parser, "whose sessions of --data to train on")
     parser.add_argument(
         "--checkpoint",
         "--start",
-        type=Path,
+        type=path,
         help="checkpoint whose weights to begin with (default: random ones, from the seed)",
     )
     add_build_argument(parser)
     parser.add_argument(
-        "--out", type=Path, help="checkpoint to write (default: <build>/<MODEL>/train/<MODEL>.ckpt)"
+        "--out", type=path, help="checkpoint to write (default: <build>/<MODEL>/train/<MODEL>.ckpt)"
     )
     parser.add_argument(
         "--steps",
@@ -345,7 +352,7 @@ def add_users_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="JSON",
         help="the quantize.json of each network, or patterns of them (default: %(default)s)",
     )
-    parser.add_argument("--output", type=Path, help="JSON to write as well")
+    parser.add_argument("--output", type=path, help="JSON to write as well")
 
 
 def add_budget_arguments(parser: argparse.ArgumentParser) -> None:

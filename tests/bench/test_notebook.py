@@ -156,6 +156,13 @@ class Lone(nn.Module):
         return x.mean(2)  # one answer
 
 
+class Last(nn.Module):
+    """One answer a window: its mean in two electrodes."""
+
+    def forward(self, x):
+        return x.mean(2)[:, :2]
+
+
 class Failing(nn.Module):
     def forward(self, x):
         return x.view(7, -1, 11)
@@ -218,6 +225,22 @@ def test_a_window_of_a_network_file_stands_in_the_file(tmp_path: Path) -> None:
         notebook.load(tmp_path / "net.py", window=50)
 
 
+def test_numbers_and_names_of_numpy_are_taken_as_those_of_python() -> None:
+    plain = traced(window=50, stride=25, of=Last())
+    counts = {"window": np.int64(50), "stride": np.int32(25), "sample_rate": np.uint16(RATE)}
+    for classes in (np.array(CLASSES), tuple(CLASSES), [np.str_(name) for name in CLASSES]):
+        found = traced(Last(), electrodes=np.int64(ELECTRODES), classes=classes, **counts)
+        assert found.hash() == plain.hash() and found.provenance == plain.provenance
+        assert all(type(name) is str for name in found.provenance["classes"])
+
+
+def test_torchscript_is_refused_for_the_module_itself() -> None:
+    scripted = torch.jit.script(nn.Linear(3, 3))
+    for of in (scripted, nn.Sequential(scripted)):
+        with pytest.raises(TendonError, match=r"trace: module: .* TorchScript; give the module"):
+            traced(of)
+
+
 # --- quantize -------------------------------------------------------------------------------------
 
 
@@ -253,9 +276,19 @@ def test_findings_are_warnings_and_in_provenance(
         ([], "calibration: expected a recording or more, found an empty list"),
         ("nowhere.npz", "calibration: nowhere.npz: no such file"),
         (".", "calibration: .: expected a recording, found a folder"),
-        (torch.ones(3, 9, requires_grad=True), "calibration: Can't call numpy() on Tensor"),
+        (
+            np.ma.masked_invalid(emg()),
+            "calibration: expected numbers without a mask, found a masked",
+        ),
+        (list(np.ma.masked_invalid(emg())), "calibration: expected numbers without a mask"),
+        (["a.npz", emg()], "calibration: expected paths, or one array, found a path and ndarray"),
+        ([emg(), emg(3.0)], "calibration: expected one array, found a list of arrays of different"),
+        ("a" * 5000, "calibration: "),
     ],
-    ids=[*("turned", "silent", "not finite", "text", "short", "none", "missing", "folder", "grad")],
+    ids=[
+        *("turned", "silent", "not finite", "text", "short", "none", "missing", "folder"),
+        *("masked", "masked rows", "mixed", "several", "long"),
+    ],
 )
 def test_what_cannot_calibrate_is_refused(real: g.Graph, calibration: Any, message: str) -> None:
     with pytest.raises(RecordingError) as error:
@@ -353,7 +386,9 @@ def test_recordings_that_say_nothing_have_no_error(integer: g.Graph, tmp_path: P
 @pytest.mark.parametrize("call", ["quantize", "infer", "score", "macs", "export", "stream"])
 def test_a_module_in_place_of_its_graph_is_refused(call: str) -> None:
     arguments = [] if call == "macs" else [emg()]
-    with pytest.raises(GraphError, match=rf"{call}: expected a graph, found GRU; trace\(\) gives"):
+    with pytest.raises(
+        GraphError, match=rf"{call}: graph: expected a graph, found GRU; trace\(\) gives"
+    ):
         getattr(notebook, call)(nn.GRU(3, 2), *arguments)
 
 
@@ -363,6 +398,105 @@ def test_an_array_is_no_recording_to_score(integer: g.Graph, tmp_path: Path) -> 
         notebook.score(integer, tmp_path / "a.npy")
     with pytest.raises(RecordingError, match="recordings: expected paths, found ndarray"):
         notebook.score(integer, emg())
+
+
+def test_a_tensor_with_a_gradient_is_its_values(real: g.Graph) -> None:
+    values = torch.from_numpy(emg(1.0))
+    found = notebook.infer(real, values.clone().requires_grad_())
+    assert np.array_equal(found, notebook.infer(real, values))
+    rows = [row.clone().requires_grad_() for row in values]
+    assert np.array_equal(found, notebook.infer(real, rows))
+
+
+def test_a_mask_is_not_ignored_where_samples_run(integer: g.Graph) -> None:
+    for call in (notebook.infer, notebook.stream):
+        with pytest.raises(RecordingError, match="samples: expected numbers without a mask"):
+            call(integer, np.ma.masked_greater(emg(), 1))
+
+
+class Two(nn.Module):
+    """As many outputs as are asked for, a frame for each stride."""
+
+    def __init__(self, outputs: int = 2, stride: int = 5, electrodes: int = 3) -> None:
+        super().__init__()
+        self.inward = nn.Conv1d(electrodes, outputs, 5, stride=stride)
+
+    def forward(self, x):
+        return self.inward(x)
+
+
+@pytest.mark.parametrize(
+    ("of", "changes", "message"),
+    [
+        (Two(), {"sample_rate": 200}, "the input rate of network, 100 Hz, found 200 Hz of network"),
+        (Two(), {"task": "values", "classes": None}, "the task of network, classes, found values"),
+        (Two(3), {"classes": ["a", "b", "c"]}, "the outputs of network, 2, found 3"),
+        (Two(electrodes=4), {"electrodes": 4}, "the electrodes of network, 3, found 4"),
+        (Two(stride=10), {}, "the output rate of network, 20 Hz, found 10 Hz"),
+        (Two(), {"classes": ["fist", "rest"]}, "the classes of network, ['rest', 'fist'], found"),
+    ],
+    ids=["rate", "task", "outputs", "electrodes", "output rate", "classes"],
+)
+def test_a_score_is_against_a_network_that_answers_the_same(
+    real: g.Graph, recordings: Path, of: nn.Module, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError, match=rf"score: against: expected {re.escape(message)}"):
+        notebook.score(real, recordings, against=traced(of, **changes))
+
+
+def test_a_recording_counts_once(real: g.Graph, recordings: Path) -> None:
+    held_out = recordings / "heldout"
+    (recordings / "link.npz").symlink_to(held_out / "b.npz")
+    for other in (held_out / "b.npz", held_out, recordings / "link.npz"):
+        with pytest.raises(
+            RecordingError, match=r"recordings: expected each recording once.* twice"
+        ):
+            notebook.score(real, [held_out / "b.npz", other])
+
+
+@pytest.mark.parametrize(
+    ("call", "name", "value"),
+    [
+        *(("quantize", "precision", value) for value in (["w8a16"], None, 8)),
+        *(("infer", name, 3) for name in ("engine", "board", "port")),
+        *(("score", name, 3) for name in ("engine", "against")),
+        *(("export", name, None) for name in ("folder", "board", "format")),
+        *(("build", name, [1]) for name in ("folder", "board", "compiler")),
+        *(("stream", name, b"a") for name in ("board", "port", "folder")),
+        *(("load", name, value) for name in ("model", "checkpoint") for value in (3, ["a"])),
+        *(("load", "window", value) for value in ("a", 0, True, 2.5)),
+        *((call, "board", "nowhere") for call in ("infer", "export", "build", "stream")),
+        *((call, "folder", value) for call in ("export", "stream") for value in ("", "a\0b")),
+        ("stream", "port", ""),
+        *(("trace", name, {}) for name in ("sample_rate", "task", "name", "classes", "window")),
+    ],
+)
+def test_an_argument_of_another_type_is_named(
+    integer: g.Graph, call: str, name: str, value: Any
+) -> None:
+    said = {
+        "quantize": {"graph": integer, "calibration": emg()},
+        "infer": {"graph": integer, "samples": emg()},
+        "score": {"graph": integer, "recordings": "nowhere"},
+        "export": {"graph": integer, "folder": "nowhere"},
+        "build": {"graph": integer, "folder": "nowhere"},
+        "stream": {"graph": integer, "samples": emg()},
+        "load": {},
+        "trace": {"module": module(), "sample_rate": 9, "electrodes": 3, "task": "values"},
+    }
+    with pytest.raises(TendonError, match=rf"^{call}: {name}(=nowhere)?: expected [^\n]*$"):
+        getattr(notebook, call)(**(said[call] | {name: value}))
+    assert not Path("nowhere").exists()
+
+
+def test_an_argument_that_lacks_or_is_unknown_is_named(integer: g.Graph, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"^infer: .*'samples'$"):
+        notebook.infer(integer)
+    with pytest.raises(UsageError, match=r"^infer: .*'bord'$"):
+        notebook.infer(integer, emg(), bord="posix")
+    (tmp_path / "a").write_text("a file")
+    with pytest.raises(TendonError, match=r"^folder=.*a: cannot be made: .* is a file$"):
+        notebook.export(integer, tmp_path / "a")
 
 
 # --- export, build, stream ------------------------------------------------------------------------

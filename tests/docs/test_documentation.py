@@ -6,6 +6,7 @@ import argparse
 import functools
 import importlib.util
 import itertools
+import os
 import re
 import subprocess
 from collections.abc import Iterable, Iterator
@@ -80,7 +81,8 @@ def test_an_anchor_is_that_of_its_heading(title: str, anchor: str) -> None:
 def refused(target: str, variable: str) -> str:
     """What make says of a variable that a target does not take; "" of one that it does."""
     command = ["make", "-n", "-s", "-C", str(ROOT), target, f"{variable}=asked"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    outside = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}  # of `make test`
+    done = subprocess.run(command, env=outside, capture_output=True, text=True)
     return done.stderr.strip() if done.returncode else ""
 
 
@@ -209,9 +211,9 @@ def test_its_commands_and_their_options_are_there(page: Page) -> None:
 
 @functools.cache
 def options() -> set[str]:
-    """Of any command."""
-    parsers = (commands_of(parser).values() for parser in programs().values())
-    return {o for commands in parsers for own in commands for o in own._option_string_actions}
+    """Of the program, and of any command."""
+    parsers = ((parser, *commands_of(parser).values()) for parser in programs().values())
+    return {o for both in parsers for parser in both for o in parser._option_string_actions}
 
 
 # --- files ----------------------------------------------------------------------------------------

@@ -33,6 +33,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def none_stale(output: str) -> None:
+    """What the page shows of sizes and layers is what came: no weight or score is in it."""
+    shown = re.findall(r"^(?:  (?:flash|ram) |inward|blocks|total).*", TEXT, re.MULTILINE)
+    assert len(shown) == 5
+    said = " ".join(output.split())
+    assert not [line for line in shown if " ".join(line.split("…")[0].split()) not in said]
+
+
 def test_the_page_runs_from_the_file_to_the_board(project: Path) -> None:
     toy.need_emulator()
     toy.need("make")
@@ -46,6 +54,7 @@ def test_the_page_runs_from_the_file_to_the_board(project: Path) -> None:
     assert "run                    VALID" in done.stdout
     assert "bit-exact              yes: 1,600 output words of 400 frames" in done.stdout
     assert "wrote answers.npy: 2000 frames of 4 values by native, (4, 2000)" in done.stdout
+    none_stale(done.stdout)
     assert np.load(project / "answers.npy").shape == (4, 2000)
     assert "signal.npy, the signal that calibrates it; nothing is scored" in done.stdout
     for made in ("w8a16/onnx/qdq.onnx", "w8a16/tflite/step.tflite", "macs.json"):

@@ -280,12 +280,15 @@ def test_a_damaged_record_is_refused_and_written_anew_where_a_checkpoint_is_name
     assert "goes on with CHECKPOINT=mine.pt" in project("export", "--format", "onnx")
 
 
-@pytest.mark.parametrize("given", ["signal.npy", "mine.pt"])
-def test_an_output_never_replaces_what_is_read(project: Project, given: str) -> None:
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [("signal.npy", "is INPUT="), ("mine.pt", "expected a name that ends in .npy")],
+)
+def test_an_output_never_replaces_what_is_read(project: Project, given: str, why: str) -> None:
     project("quantize", *MINE, *SIGNAL)
     before = (project.folder / given).read_bytes()
     words = ("infer", *MINE, "--input", "signal.npy", "--output", f"./{given}")
-    assert f"OUTPUT={given}: is " in project(*words, code=2)
+    assert f"OUTPUT={given}: {why}" in project(*words, code=2)
     assert (project.folder / given).read_bytes() == before
 
 
@@ -294,10 +297,10 @@ def test_an_output_follows_a_link_and_leaves_what_is_no_file(project: Project) -
     (project.folder / "link.npy").symlink_to("there.npy")
     project("infer", "--input", "signal.npy", "--output", "link.npy")
     assert (project.folder / "link.npy").is_symlink() and (project.folder / "there.npy").is_file()
-    os.mkfifo(project.folder / "pipe")
-    said = project("infer", "--input", "signal.npy", "--output", "pipe", code=1)
-    assert "OUTPUT=pipe: expected a file to write" in said
-    assert (project.folder / "pipe").is_fifo()
+    os.mkfifo(project.folder / "pipe.npy")
+    said = project("infer", "--input", "signal.npy", "--output", "pipe.npy", code=1)
+    assert "OUTPUT=pipe.npy: expected a file to write" in said
+    assert (project.folder / "pipe.npy").is_fifo()
 
 
 @pytest.fixture
@@ -378,3 +381,14 @@ def test_the_name_in_c_and_the_latency_are_gone_on_with_too(project: Project) ->
     assert exported() == (True, 1)
     project("export", "--format", "c", "--board", "posix", "--name", "default")
     assert exported() == (False, 1)
+
+
+@pytest.mark.parametrize("output", ["net.py", "mine.pt", "out.txt", "signal.npy", "data/new.npy"])
+def test_an_output_is_never_what_the_network_was_made_from(project: Project, output: str) -> None:
+    project("export", "--board", "posix", *MINE, *SIGNAL)
+    there = {path: path.read_bytes() for path in project.folder.glob("*.*") if path.is_file()}
+    words = ["--input", "another.npy", "--output", output]
+    if output.startswith("data"):
+        project("quantize", "--data", "data", "--calibration", "default")
+    assert "OUTPUT=" in project("infer", *words, "--engine", "graph", code=2)
+    assert all(path.read_bytes() == content for path, content in there.items())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from compress import pipeline
+from compress import scoring
 from compress.errors import TendonError
 from tests.regressions.test_another_network import INFER, MINE, SIGNAL, Project, project
 
@@ -78,7 +78,7 @@ def test_what_was_made_and_could_not_be_scored_stays(
     def fails(*_: object) -> None:
         raise TendonError("no score")
 
-    monkeypatch.setattr(pipeline, "score", fails)
+    monkeypatch.setattr(scoring, "score", fails)
     said = project("quantize", *MINE, *SIGNAL, code=1)
     assert "made from CHECKPOINT=mine.pt" in said
     made = project.hash()
@@ -110,7 +110,7 @@ class Killed(BaseException):
 
 MOMENTS = (
     "compress.artifacts.checkpoint_for",
-    "compress.pipeline.observe",
+    "compress.quantization.signals.observe",
     "compress.artifacts.forget",
     "compress.artifacts.seal",
     "compress.artifacts.remember",

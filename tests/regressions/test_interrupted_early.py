@@ -48,6 +48,7 @@ def interrupted(command: list[str], module: str, number: int, folder: Path) -> s
         env=os.environ | {"PYTHONPATH": f"{hooks}:{ROOT}"},
         capture_output=True,
         text=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # ignored behind nohup
     )
     assert done.returncode == 128 + number, done.stderr
     return done.stderr

@@ -9,6 +9,7 @@ import pytest
 
 from bench.tendon import COMMANDS
 from compress import cli
+from compress.cli import options
 from compress.errors import TendonError
 
 ABSURD = ("nan", "inf", "-inf", "-1", "1e999", "9" * 5000, "1e12", "", "x", "0x10")
@@ -21,7 +22,7 @@ def numeric() -> dict[str, tuple[argparse.ArgumentParser, argparse.Action]]:
         parser = cli.Parser(prog=command.name)
         command.add_arguments(parser)
         for action in parser._actions:
-            if action.type not in (None, str) and action.type.__module__ != "pathlib":
+            if action.type not in (None, str) and action.type is not options.path:
                 found[f"{parser.prog} {action.option_strings[0]}"] = (parser, action)
     return found
 

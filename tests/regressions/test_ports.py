@@ -87,7 +87,7 @@ def test_what_is_no_port_is_said_and_which_ports_there_are(
         ["profile", "--board", "nucleo-f446re"],
         ["crosscheck"],
         ["diagnose", "--board", "nucleo-f446re"],
-        ["infer", "--engine", "nucleo-f446re", "--input", "a", "--output", "b"],
+        ["infer", "--engine", "nucleo-f446re", "--input", "a", "--output", "b.npy"],
         ["flash", "--board", "nucleo-f446re"],
     ],
 )

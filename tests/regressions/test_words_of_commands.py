@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.tendon import COMMANDS
 from bench.tendon import main as tendon
 from compress import pipeline
 from compress.data import datasets
@@ -37,6 +39,34 @@ def test_an_option_is_called_as_it_was_typed(
     words: tuple[str, ...], said: str, project: Project
 ) -> None:
     assert said in project(*words, code=2)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "expected a command; tendon --help lists them"),
+        (("-q",), "expected a command; tendon --help lists them"),
+        (
+            ("quantise", "--model", "x"),
+            "no such command: quantise; the nearest is quantize; tendon --help lists them",
+        ),
+        (("-v", "exprot"), "no such command: exprot; the nearest is export; tendon --help lists"),
+        (("xyzzy",), "no such command: xyzzy; tendon --help lists them"),
+    ],
+)
+def test_a_command_that_is_none_is_said_with_the_nearest_and_not_with_all(
+    words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tendon([*words]) == 2
+    answer = capsys.readouterr().err
+    assert answer.startswith(f"error: {said}") and answer.count("\n") == 1
+
+
+def test_the_help_of_a_command_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in COMMANDS:
+        with pytest.raises(SystemExit):
+            tendon([command.name, "--help"])
+        assert not re.search(r"[?!.]\.", capsys.readouterr().out.split("\n\n")[1])
 
 
 def test_one_is_one_and_more_are_many() -> None:

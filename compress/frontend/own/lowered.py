@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from compress import graph as g
@@ -57,6 +58,11 @@ def in_memory(module: object, name: str, **values: Any) -> g.Graph:
         raise TendonError(
             f"trace: module: expected an nn.Module, found {type(module).__name__}; load() takes the"
             " path of a network file"
+        )
+    if any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()):
+        raise TendonError(
+            "trace: module: expected a module in Python, found TorchScript; give the module itself,"
+            " before torch.jit.script or torch.jit.trace"
         )
     named.check_name(name, "trace: name")
     asked = Asked("trace", type(module).__name__, _file_of(module), by_file=False)

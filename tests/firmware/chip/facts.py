@@ -10,6 +10,8 @@ stm32-mx25lm51245g there.
 
 from __future__ import annotations
 
+from tests.firmware.chip.table import Table
+
 _text = """
 [virtual-f405] stm32f405xx.h
 RCC_CR_HSION 1   RCC_CR_HSIRDY 2
@@ -143,4 +145,4 @@ def _read() -> dict[str, dict[str, int]]:
     return facts
 
 
-FACTS = _read()
+FACTS = Table("tests/firmware/chip/facts.py, table FACTS: a part of its text, [name]", _read())

@@ -1,0 +1,1 @@
+#include "../../nn/nn_copy_s16.c"

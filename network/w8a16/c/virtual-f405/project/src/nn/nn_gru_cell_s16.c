@@ -1,0 +1,1 @@
+#include "../../nn/nn_gru_cell_s16.c"

@@ -1,0 +1,1 @@
+#include "../../nn/nn_linear_s8_s16.c"

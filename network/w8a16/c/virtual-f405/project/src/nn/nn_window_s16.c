@@ -1,0 +1,1 @@
+#include "../../nn/nn_window_s16.c"

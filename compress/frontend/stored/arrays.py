@@ -69,7 +69,7 @@ def tensor(array: Instance) -> StoredTensor | None:
         return None
     native = kind.newbyteorder("=")
     ours = getattr(torch, native.name, None)
-    if not isinstance(ours, torch.dtype) or not isinstance(shape, tuple):
+    if not isinstance(ours, torch.dtype) or not _is_shape(shape):
         return None
 
     def read(begin: int, end: int) -> bytes:
@@ -78,6 +78,11 @@ def tensor(array: Instance) -> StoredTensor | None:
 
     steps = contiguous(shape[::-1])[::-1] if fortran else contiguous(shape)
     return strided(Storage(len(raw), ours, read), ours, 0, shape, steps)
+
+
+def _is_shape(value: Any) -> bool:
+    """Whether this is a tuple of whole numbers, as a file has to say it."""
+    return isinstance(value, tuple) and all(type(size) is int and size >= 0 for size in value)
 
 
 def is_one(value: Any) -> bool:

@@ -21,7 +21,7 @@ from torch import nn
 from compress.errors import TendonError
 from compress.frontend import checkpoint
 from compress.frontend.own import weights
-from compress.frontend.stored import arrays
+from compress.frontend.stored import arrays as of_numpy
 from tests.regressions.small_network import is_loaded, refused
 
 
@@ -416,5 +416,5 @@ def test_a_tab_in_a_key_does_not_reach_the_terminal(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shape", [(3, None), (-3,), ("3",), (True,), [3], None])
 def test_an_array_whose_shape_is_none_is_no_tensor(shape: object) -> None:
-    array = arrays.from_buffer(bytes(12), arrays.dtype("f4"), shape, "C")
-    assert arrays.tensor(array) is None
+    array = of_numpy.from_buffer(bytes(12), of_numpy.dtype("f4"), shape, "C")
+    assert of_numpy.tensor(array) is None

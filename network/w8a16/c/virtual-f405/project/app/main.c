@@ -1,8 +1,0 @@
-#include "app.h"
-
-int main(void)
-{
-    app_start();
-    for (;;)
-        app_turn();
-}

@@ -1,1 +1,0 @@
-#include "../../model/network_tables.c"

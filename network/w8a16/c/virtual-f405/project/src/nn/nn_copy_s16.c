@@ -1,1 +1,0 @@
-#include "../../nn/nn_copy_s16.c"

@@ -1,1 +1,0 @@
-#include "../../nn/nn_gru_cell_s16.c"

@@ -1,1 +1,0 @@
-#include "../../nn/nn_window_s16.c"

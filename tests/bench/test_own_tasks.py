@@ -96,7 +96,7 @@ def test_a_board_is_compared_on_recordings_without(task: str, tmp_path: Path) ->
     assert report["metric"]["board"] is None and report["metric"]["low"] is None
     assert report["details"] == {} and report["quantize"]["trivial"] == {}
     said = text.console_report(report)
-    assert "board                  –" in said and "2 seconds" in said
+    assert "2.0 s streamed, of " in said and "nothing in it is scored" in said
     html = page.html(found)
     for title in ("What each class was taken for", "What was measured and what the board says"):
         assert title not in html

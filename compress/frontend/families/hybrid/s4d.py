@@ -210,7 +210,7 @@ class S4Model(nn.Module):
     def _layer(self, said: Settings, d_model: int, pool: int) -> S4D:
         return S4D(
             d_model,
-            said.whole("d_latent_space", 2),  # half as many complex states
+            said.whole("d_latent_space"),  # half as many complex states
             said.text("activation"),
             said.number("dropout_inner", 0, 1),
             said.flag("dropout_tie"),

@@ -1,5 +1,6 @@
-"""Loading and lowering take turns: while torch.export traces, it patches modules for all threads,
-and a network that another thread builds then lacks its own."""
+"""Loading, lowering and forwards take turns: while torch.export traces, it patches modules for all
+threads. A network that another thread builds then lacks its own, one that another thread runs is
+traced."""
 
 from __future__ import annotations
 

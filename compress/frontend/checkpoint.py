@@ -224,6 +224,7 @@ def load_strictly(model: nn.Module, tensors: Any, path: Path, whose: str) -> lis
     return found.said
 
 
+@alone
 def forward(
     loaded: Checkpoint,
     signal: npt.NDArray[np.float32],

@@ -6,6 +6,7 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
+from bench.operators import line
 from compress import tasks
 from compress.artifacts import SHIPPED
 from compress.files import replace_atomically
@@ -35,7 +36,7 @@ COLUMNS = (
 
 def page() -> str:
     """The whole page in Markdown."""
-    lines = [_row(COLUMNS), _row(["---"] * len(COLUMNS)), *map(row, HYPER_PARAMETERS)]
+    lines = [line(COLUMNS), line(["---"] * len(COLUMNS)), *map(row, HYPER_PARAMETERS)]
     sources = [
         textwrap.fill(
             f"- {name}: {found.value:g} {_unit(name)}, {found.source}", 100, subsequent_indent="  "
@@ -55,7 +56,7 @@ def row(name: str) -> str:
     parameters = sum(p.numel() for p in model.parameters())
     work = sum(layer.macs_per_s for layer in macs.count(graph))
     published = PUBLISHED.get(name)
-    return _row(
+    return line(
         [
             f"`{name}`",
             graph.provenance["task"],
@@ -81,10 +82,6 @@ def _waits(graph: Graph, window: int | None) -> str:
         return f"window {1000 * window / rate:g} ms"
     ahead = graph.provenance.get("lookahead", 0)
     return f"{1000 * ahead / rate:g} ms ahead" if ahead else "none"
-
-
-def _row(cells: list[str] | tuple[str, ...]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def write() -> str:

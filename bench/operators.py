@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import re
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def page() -> str:
 
     formats = ("ONNX float", "ONNX QDQ", "TFLite", "TFLite-Micro")
     head = ["operator", "code in graph files", *formats, "C kernels", *CORES, "floor"]
-    lines = [_row(head), _row(["---"] * len(head))]
+    lines = [line(head), line(["---"] * len(head))]
     for title, real, integer in pairs():
         codes = ", ".join(f"`{kind.code}`" for kind in (real, integer) if kind)
         answers = [
@@ -75,7 +76,7 @@ def page() -> str:
         kernels = () if entry is None or isinstance(entry, str) else entry.kernels
         named = ", ".join(f"`{k}`" for k in kernels) or (cell(entry) if entry else "")
         speeds = [_speed(kernels, macro) for macro in CORES.values()]
-        lines.append(_row([title, codes, *answers, named, *speeds, _floor(kernels)]))
+        lines.append(line([title, codes, *answers, named, *speeds, _floor(kernels)]))
     notes = [
         textwrap.fill(f"{number}. {reason}", 100, subsequent_indent="   ")
         for number, reason in enumerate(reasons, 1)
@@ -86,7 +87,8 @@ def page() -> str:
 _INTEGER_TABLES = (onnx.INTEGER, tflite.TABLE, tflm.TABLE)
 
 
-def _row(cells: list[str]) -> str:
+def line(cells: Sequence[str]) -> str:
+    """A row of a table in Markdown."""
     return f"| {' | '.join(cells)} |"
 
 

@@ -221,7 +221,7 @@ def run(
     after: Callable[[argparse.Namespace], None] = lambda _: None,
 ) -> int:
     """Parse and call the command's `run`, then `after`, also where the command failed; returns the
-    exit code: 0 done, 1 what was asked failed, 2 wrong usage, 130 interrupted, 143 terminated. A
+    exit code: 0 done, 1 what was asked failed, 2 wrong usage, 129, 130 or 143 ended by a signal. A
     TendonError, and a file that cannot be read or written, becomes one line."""
     console.prepare()
     try:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +29,6 @@ from compress.frontend.stored import plain, reading
 from compress.frontend.stored.values import Instance
 from compress.frontend.stored.words import names, shown
 from compress.report.said import noted
-
-log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from compress.graph import Graph

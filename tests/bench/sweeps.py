@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from bench.pareto import FLOAT
@@ -43,3 +44,15 @@ def points(folder: Path, to: str, *more: str) -> list[dict[str, Any]]:
     assert tendon(arguments(folder, to, *more)) == 0
     found = json.loads((folder / to / "pareto" / "pareto-pose.json").read_text())
     return [{key: value for key, value in point.items() if key != "pace"} for point in found]
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what a sweep needs."""
+    return make(tmp_path_factory.mktemp("cluster"))
+
+
+@pytest.fixture(scope="module")
+def alone(here: Path) -> list[dict[str, Any]]:
+    """Its points without a cluster."""
+    return points(here, "alone", "--backend", "threading")

@@ -24,6 +24,7 @@ from bench.pareto import clusters, fitness, sweep
 from bench.pareto.sweep import Backend
 from compress.errors import TendonError
 from tests.bench import made_up_sweeps, sweeps
+from tests.bench.sweeps import alone, here  # noqa: F401  fixtures
 from tests.conftest import ROOT
 
 PATIENCE_S = 120.0
@@ -86,16 +87,6 @@ def a_cluster(folder: Path, *roots: Path) -> Iterator[Cluster]:
 def looking(cluster: Cluster) -> Iterator[distributed.Client]:
     with distributed.Client(cluster.address, set_as_default=False) as client:
         yield client
-
-
-@pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return sweeps.make(tmp_path_factory.mktemp("cluster"))
-
-
-@pytest.fixture(scope="module")
-def alone(here: Path) -> list[dict[str, Any]]:
-    return sweeps.points(here, "alone", "--backend", "threading")
 
 
 @pytest.fixture(scope="module")

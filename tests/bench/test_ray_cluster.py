@@ -20,6 +20,7 @@ from bench.pareto import clusters, sweep
 from bench.pareto.sweep import Backend
 from compress.errors import TendonError
 from tests.bench import made_up_sweeps, sweeps
+from tests.bench.sweeps import alone, here  # noqa: F401  fixtures
 from tests.conftest import ROOT
 
 if os.environ.get("RAY") != "1":
@@ -49,16 +50,6 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[psutil.Process]:
     yield psutil.Process(process.pid)
     process.send_signal(signal.SIGTERM)
     process.wait(PATIENCE_S)
-
-
-@pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return sweeps.make(tmp_path_factory.mktemp("cluster"))
-
-
-@pytest.fixture(scope="module")
-def alone(here: Path) -> list[dict[str, Any]]:
-    return sweeps.points(here, "alone", "--backend", "threading")
 
 
 OPTIONS = ("--backend", "ray", "--scheduler", f"127.0.0.1:{PORT}")

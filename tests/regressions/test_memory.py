@@ -3,7 +3,6 @@ same words."""
 
 from __future__ import annotations
 
-import tracemalloc
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -31,6 +30,7 @@ from host import native
 from tests import recording_files, toy
 from tests.compress import test_session
 from tests.compress.test_classes import ELECTRODES, network
+from tests.regressions.test_memory_of_outputs import peak
 
 MIB = 1 << 20
 
@@ -54,16 +54,6 @@ def endless(length: int) -> np.ndarray:
         return np.sin(at * 0.37).astype(np.float32)
 
     return stays_on_disk(read, (length, ELECTRODES))
-
-
-def peak(work: Callable[[], Any]) -> int:
-    """Bytes that were held at once while this was done."""
-    tracemalloc.start()
-    try:
-        work()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 def test_slices_of_what_stays_on_disk_read_nothing_until_they_are_used() -> None:
